@@ -1,0 +1,28 @@
+# Two commands: `make book` and `make test`. Each sets up everything it needs by itself.
+PYTHON ?= python3
+PROFILE ?= demo
+BIN := .venv/bin
+
+book: .venv/installed
+	$(BIN)/thesis models fetch all
+	$(BIN)/thesis book --profile $(PROFILE)
+
+test: .venv/installed
+	$(BIN)/thesis models fetch all
+	$(BIN)/ruff check .
+	$(BIN)/pytest tests
+	$(BIN)/pytest --nbval notebooks
+
+# Fill the committed notebooks with the outputs of the smoke profile.
+outputs: .venv/installed
+	rm -rf runs/smoke
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+# uv installs in a minute what takes pip several; wheels that pip knows from a local folder are named to it.
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv==0.13.9
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --python $(BIN)/python --editable '.[book,test]'
+	touch $@
+
+.PHONY: book test outputs

@@ -1,0 +1,234 @@
+import random
+
+import numpy as np
+import pytest
+import torch
+from conftest import voiced
+
+from thesis_lib import models
+from thesis_lib.audio import AudioError, read_audio, resample
+from thesis_lib.config import CorpusConfig, EncoderConfig
+from thesis_lib.corpora import mini
+from thesis_lib.encoders import EncoderError, embed, emotion_encoder, judge_encoder, speaker_encoder
+from thesis_lib.encoders.ecapa import EcapaTdnn
+from thesis_lib.encoders.egemaps import Egemaps
+from thesis_lib.encoders.emotion2vec import Emotion2vec
+from thesis_lib.encoders.resemblyzer import Resemblyzer
+from thesis_lib.encoders.tiny import TinyTestEncoder
+
+
+@pytest.fixture(scope="module")
+def two_voices() -> dict[str, list[np.ndarray]]:
+    """Two bundled test voices, Spanish and English of each, 16 kHz."""
+    rows = mini.table(CorpusConfig(name="mini"))
+    chosen = rows[rows.part == "test"].groupby("voice").head(1).iloc[:2]
+    folder = mini.bundle() / "audio"
+    return {
+        r.voice: [read_audio(folder / f"{r.id}.{s}.opus", 16_000)[0] for s in ("es", "en")] for r in chosen.itertuples()
+    }
+
+
+def cosines(encoder, voices) -> tuple[float, float]:
+    """Lowest same-voice and highest different-voice cosine, across languages."""
+    (a_es, a_en), (b_es, b_en) = ([embed(encoder, w, 16_000) for w in wavs] for wavs in voices.values())
+
+    def cosine(x, y):
+        return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
+
+    return min(cosine(a_es, a_en), cosine(b_es, b_en)), max(cosine(a_es, b_en), cosine(b_es, a_en))
+
+
+@pytest.mark.weights("ecapa")
+def test_ecapa_tells_voices_apart(two_voices):
+    same, different = cosines(EcapaTdnn(), two_voices)
+    assert same > 0.4 > 0.3 > different
+
+
+@pytest.mark.weights("ecapa")
+def test_ecapa_is_frozen_and_has_a_gradient():
+    encoder = EcapaTdnn()
+    assert not encoder.training
+    assert not any(p.requires_grad for p in encoder.parameters())
+    wav = torch.from_numpy(voiced(1.0, 16_000))[None].requires_grad_()
+    encoder(wav).sum().backward()
+    assert wav.grad.abs().sum() > 0
+
+
+@pytest.mark.weights("ecapa")
+@pytest.mark.parametrize("change", ["missing", "extra", "shape"])
+def test_ecapa_weights_are_loaded_strictly(change, monkeypatch):
+    state = torch.load(models.fetch("ecapa") / "embedding_model.ckpt", map_location="cpu", weights_only=True)
+    name = next(iter(state))
+    if change == "missing":
+        del state[name]
+    elif change == "extra":
+        state["extra"] = torch.zeros(1)
+    else:
+        state[name] = state[name][..., :1]
+    monkeypatch.setattr(torch, "load", lambda *_, **__: state)
+    with pytest.raises(RuntimeError, match="state_dict"):
+        EcapaTdnn()
+
+
+@pytest.mark.weights("resemblyzer")
+def test_resemblyzer_tells_voices_apart(two_voices):
+    encoder = Resemblyzer()
+    same, different = cosines(encoder, two_voices)
+    assert same > different
+    assert encoder.dim == 256
+
+
+def test_egemaps_hears_pitch_and_level():
+    encoder = Egemaps()
+    names = encoder.feature_names
+    pitch = names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
+    loudness = names.index("loudness_sma3_amean")
+    low, high = (embed(encoder, voiced(2.0, 16_000, f0), 16_000) for f0 in (110, 220))
+    assert high[pitch] - low[pitch] == pytest.approx(12, abs=0.7)  # an octave, in semitones
+    quiet = embed(encoder, 0.3 * voiced(2.0, 16_000, 110), 16_000)
+    assert quiet[loudness] < low[loudness]
+    assert len(names) == encoder.dim == 88
+
+
+def test_the_tiny_encoder_says_what_it_is():
+    encoder = speaker_encoder(EncoderConfig(speaker="tiny-test"))
+    assert "test" in encoder.name
+    assert embed(encoder, voiced(), 22_050).shape == (192,)
+
+
+EMOTION2VEC = """
+model: Emotion2vec
+model_conf:
+  embed_dim: 32
+  num_heads: 2
+  depth: 1
+  mlp_ratio: 2
+  norm_eps: 1e-5
+  norm_affine: true
+  layer_norm_first: false
+  encoder_dropout: 0.0
+  attention_dropout: 0.0
+  activation_dropout: 0.0
+  post_mlp_drop: 0.0
+  dropout_input: 0.0
+  start_drop_path_rate: 0.0
+  end_drop_path_rate: 0.0
+  end_of_block_targets: false
+  average_top_k_layers: 1
+  loss_beta: 0
+  clone_batch: 1
+  layerdrop: 0
+  normalize: true
+  modalities:
+    audio:
+      extractor_mode: layer_norm
+      feature_encoder_spec: "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16, 2, 2)] * 2"
+      conv_pos_width: 15
+      conv_pos_groups: 2
+      conv_pos_depth: 1
+      conv_pos_pre_ln: false
+      type: AUDIO
+      prenet_depth: 1
+      prenet_layerdrop: 0
+      prenet_dropout: 0.0
+      start_drop_path_rate: 0.0
+      end_drop_path_rate: 0.0
+      num_extra_tokens: 2
+      init_extra_token_zero: true
+      mask_noise_std: 0.01
+      mask_prob_min: null
+      mask_prob: 0.5
+      inverse_mask: false
+      mask_prob_adjust: 0.05
+      keep_masked_pct: 0.0
+      mask_length: 5
+      add_masks: false
+      remove_masks: false
+      mask_dropout: 0.0
+      encoder_zero_mask: true
+      mask_channel_prob: 0.0
+      mask_channel_length: 64
+      ema_local_encoder: false
+      local_grad_mult: 1.0
+      use_alibi_encoder: true
+      alibi_scale: 1.0
+      learned_alibi: false
+      alibi_max_pos: null
+      learned_alibi_scale: true
+      learned_alibi_scale_per_head: true
+      learned_alibi_scale_per_layer: false
+      num_alibi_heads: 2
+      model_depth: 1
+      decoder: null
+"""
+
+
+@pytest.fixture
+def emotion2vec_folder(tmp_path):
+    """A folder in the published layout with random weights of a tiny network."""
+    from funasr.models.emotion2vec.model import Emotion2vec as Network
+    from omegaconf import OmegaConf
+
+    (tmp_path / "config.yaml").write_text(EMOTION2VEC)
+    settings = OmegaConf.load(tmp_path / "config.yaml")
+    network = Network(model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=-1)
+    torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
+    return tmp_path
+
+
+def test_emotion2vec_from_a_folder(emotion2vec_folder):
+    before = torch.get_rng_state(), torch.get_num_threads(), random.getstate()
+    encoder = emotion_encoder(EncoderConfig(emotion="auto", emotion_folder=str(emotion2vec_folder)))
+    assert encoder.dim == 32, "the size is read from the model"
+    wavs = [voiced(s, 16_000, f0) for s, f0 in ((1.0, 110), (0.7, 220))]
+    vectors = [embed(encoder, w, 16_000) for w in wavs]
+    assert not np.allclose(vectors[0], vectors[1])
+    assert np.allclose(embed(encoder, wavs[0], 16_000), vectors[0])
+    assert torch.get_num_threads() == before[1]
+    assert random.getstate() == before[2]
+
+
+def test_emotion2vec_with_a_missing_weight_is_an_error(emotion2vec_folder):
+    state = torch.load(emotion2vec_folder / "model.pt", weights_only=True)
+    name = next(iter(state["model"]))
+    del state["model"][name]
+    torch.save(state, emotion2vec_folder / "model.pt")
+    with pytest.raises(EncoderError, match=name):
+        Emotion2vec(emotion2vec_folder)
+    with pytest.raises(EncoderError, match="missing"):
+        emotion_encoder(EncoderConfig(emotion="auto", emotion_folder=str(emotion2vec_folder / "nowhere")))
+
+
+def test_without_emotion2vec_the_stand_in_is_named_or_refused(monkeypatch):
+    monkeypatch.setattr(models, "hub_reachable", lambda: False)
+    assert emotion_encoder(EncoderConfig(emotion="auto")).name == "egemaps"
+    with pytest.raises(EncoderError, match="emotion_folder"):
+        emotion_encoder(EncoderConfig(emotion="emotion2vec"))
+
+
+def test_auto_speaker_falls_back_by_name(monkeypatch):
+    monkeypatch.setattr(models, "is_cached", lambda name: False)
+    assert speaker_encoder(EncoderConfig(speaker="auto")).name == "tiny-test-encoder"
+    assert judge_encoder(EncoderConfig(judge="none")) is None
+
+
+@pytest.mark.parametrize(
+    ("wav", "reason"),
+    [(np.zeros(16_000), "silence"), (np.full(16_000, np.nan), "not finite"), (np.ones(1), "too short")],
+)
+def test_no_vector_for_unusable_audio(wav, reason):
+    with pytest.raises(AudioError, match=reason):
+        embed(TinyTestEncoder(), wav.astype(np.float32), 16_000)
+
+
+@pytest.mark.parametrize("vector", [np.full(192, np.nan), np.zeros(191), np.zeros((1, 192))])
+def test_a_wrong_vector_is_an_error(vector, monkeypatch):
+    encoder = TinyTestEncoder()
+    monkeypatch.setattr(encoder, "encode", lambda wav: vector)
+    with pytest.raises(EncoderError):
+        embed(encoder, voiced(), 22_050)
+
+
+def test_any_rate_is_resampled_inside():
+    encoder, wav = TinyTestEncoder(), voiced(1.0, 48_000)
+    assert np.allclose(embed(encoder, wav, 48_000), embed(encoder, resample(wav, 48_000, 16_000), 16_000))

@@ -1,0 +1,47 @@
+"""Two lists of pins are one; the README's commands exist; every weight and corpus has a licence."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from thesis_lib.models import REGISTRY
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_environment_yml_installs_the_same_pins():
+    listed = set(re.findall(r'^ {6}- "(.+)"$', (ROOT / "environment.yml").read_text(), re.M))
+    optional = PROJECT["optional-dependencies"]
+    assert listed == {*PROJECT["dependencies"], *optional["book"], *optional["test"]}
+
+
+def test_readme_commands_are_makefile_targets():
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    commands = re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.M)
+    assert {"book", "test"} <= set(commands) <= targets
+
+
+def test_every_weight_has_licence_citation_and_hashes():
+    for weight in REGISTRY.values():
+        assert weight.licence
+        assert weight.citation
+        assert weight.homepage.startswith("https://")
+        assert weight.files
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in weight.files.values())
+        assert weight.mirror is None or set(weight.mirror.members) == set(weight.files)
+
+
+def test_model_card_names_every_weight():
+    card = (ROOT / "book" / "model_card.md").read_text()
+    assert all(name in card for name in REGISTRY)
+
+
+def test_repository_is_small_and_portable():
+    machine = re.compile(r"/(home|root|tmp|Users)/\w")
+    for path in [*ROOT.glob("*.*"), *ROOT.glob("thesis_lib/**/*"), *ROOT.glob("notebooks/*"), *ROOT.glob("book/*")]:
+        if path.is_file() and path.suffix in {".py", ".md", ".ipynb", ".toml", ".yml"}:
+            assert path.stat().st_size < 1_000_000, path
+            assert not machine.search(path.read_text()), f"{path} holds an absolute path"
+    corpus = sum(p.stat().st_size for p in (ROOT / "thesis_lib" / "data" / "mini").rglob("*") if p.is_file())
+    assert corpus < 12_000_000

@@ -1,0 +1,145 @@
+"""Audio in and out, and the project's one log-mel spectrogram.
+
+Shapes: B batch, N samples, M mel bands, T frames; N = T * hop_length.
+Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compressed one.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import soxr
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thesis_lib.config import AudioConfig
+from thesis_lib.errors import ThesisError
+
+SILENCE = 1e-4  # peak below which a recording holds no speech (-80 dBFS)
+CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is called clipped
+SHORTEST = 0.1  # s
+
+
+class AudioError(ThesisError):
+    """A recording that cannot be used. ``reason`` is a short key for reject tables."""
+
+    def __init__(self, reason: str, path: object, remedy: str) -> None:
+        self.reason = reason
+        super().__init__(f"{path}: {reason}; {remedy}")
+
+
+def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+    """Mono float32 samples (N,) and their rate; resampled when ``sample_rate`` (Hz) is given.
+
+    Any format, rate and channel count that libsndfile reads. Channels are averaged.
+    Raises AudioError: missing file, folder, zero length, undecodable, truncated.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise AudioError("is a folder", path, "name one audio file")
+    if not path.exists():
+        raise AudioError("missing file", path, "check the path")
+    if path.stat().st_size == 0:
+        raise AudioError("zero length", path, "the file is empty: fetch or record it again")
+    try:
+        with soundfile.SoundFile(path) as stream:
+            declared, rate = stream.frames, stream.samplerate
+            wav = stream.read(dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise AudioError(
+            "undecodable", path, f"not WAV, FLAC, MP3 or OGG audio, or damaged ({_short(error)})"
+        ) from error
+    if len(wav) < declared or _riff_is_cut(path):
+        raise AudioError("truncated", path, "the file ends before its header says: fetch it again")
+    if len(wav) == 0:
+        raise AudioError("zero length", path, "the file holds no samples")
+    mono = wav.mean(axis=1)
+    if sample_rate is not None and rate != sample_rate:
+        mono, rate = resample(mono, rate, sample_rate), sample_rate
+    return mono, rate
+
+
+def _short(error: Exception) -> str:
+    return str(error).rstrip(".").split(": ")[-1]
+
+
+def _riff_is_cut(path: Path) -> bool:
+    """libsndfile mends a WAV whose data end too early without a word; its RIFF size tells."""
+    with open(path, "rb") as stream:
+        head = stream.read(8)
+    declared = int.from_bytes(head[4:8], "little")
+    # 0 and 0xFFFFFFFF are what streaming writers leave there.
+    return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
+
+
+def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
+    """Raise AudioError for what no model should be given: NaN, too short, silent, clipped."""
+    if not np.isfinite(wav).all():
+        raise AudioError("not finite", path, "the samples hold NaN or infinity: export it again")
+    if len(wav) < SHORTEST * sample_rate:
+        raise AudioError("too short", path, f"at least {SHORTEST} s of speech is needed")
+    if np.abs(wav).max() < SILENCE:
+        raise AudioError("silence", path, "no sample is louder than -80 dBFS: check the microphone")
+    if np.mean(np.abs(wav) >= 0.999) > CLIPPED_SHARE:
+        raise AudioError("clipping", path, "over 1 % of the samples are at full scale: record at a lower level")
+
+
+def resample(wav: np.ndarray, source: int, target: int) -> np.ndarray:
+    """(N,) at ``source`` Hz -> (N * target / source,) float32, soxr very high quality."""
+    return soxr.resample(wav, source, target, quality="VHQ").astype(np.float32)
+
+
+def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: object) -> None:
+    """Write atomically; the format follows the suffix (.wav is 16-bit). Clips at full scale."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        # 32767 / 32768: libsndfile scales by 32768, so that +1.0 would wrap or clip audibly.
+        samples = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
+        soundfile.write(partial, samples, sample_rate, **(formats.get(path.suffix, {}) | options))
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+class LogMel(nn.Module):
+    """Log-mel spectrogram of HiFi-GAN (official ``meldataset.py``): Slaney filters, natural log.
+
+    Magnitude sqrt(|X|^2 + 1e-9), floor 1e-5, Hann window, reflect padding of (n_fft - hop) / 2 on
+    each side and no centring, so that N = T * hop_length samples give exactly T frames.
+    """
+
+    FLOOR = 1e-5
+
+    def __init__(self, config: AudioConfig) -> None:
+        super().__init__()
+        self.config = config
+        filters = librosa.filters.mel(
+            sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax
+        )
+        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """(B, N) -> (B, M, T) with T = N // hop_length; differentiable."""
+        config = self.config
+        pad = (config.n_fft - config.hop_length) // 2
+        padded = F.pad(wav.unsqueeze(1), (pad, pad), mode="reflect").squeeze(1)
+        spectrum = torch.stft(
+            padded, config.n_fft, config.hop_length, config.win_length, self.window, center=False, return_complex=True
+        )
+        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
+        return torch.log(torch.clamp(self.filters @ magnitude, min=self.FLOOR))
+
+
+def whole_frames(wav: np.ndarray, hop_length: int) -> np.ndarray:
+    """Zero-pad (N,) at the end to a whole number of hops, so that N = T * hop_length."""
+    return np.pad(wav, (0, -len(wav) % hop_length))

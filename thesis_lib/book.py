@@ -1,0 +1,130 @@
+"""Run the notebooks, build the book.
+
+As a Sphinx extension (named in _config.yml) it lets ``jupyter-book build .`` show the executed notebooks of
+the last run, or the committed ones in a fresh clone, and moves their audio to short files beside the pages.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from thesis_lib import __version__
+from thesis_lib.errors import ThesisError
+from thesis_lib.runs import Progress, Run, project_root, silent, write_text
+
+AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
+LATEST = Path("runs") / "latest"  # the run whose notebooks the book shows
+
+
+class BookError(ThesisError):
+    """A notebook that failed or a book that does not build."""
+
+
+def notebooks() -> list[Path]:
+    """The project's notebooks, in order."""
+    found = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise BookError(f"no notebooks below {project_root()}: call this inside the project's folder")
+    return found
+
+
+def run_notebook(source: Path, target: Path, parameters: dict[str, str]) -> None:
+    """Execute with papermill, atomically. BookError for a parameter it does not have, or a failed cell."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    unknown = set(parameters) - set(papermill.inspect_notebook(str(source)))
+    if unknown:
+        raise BookError(f"{source.name} has no parameter named {sorted(unknown)[0]!r}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".partial-{target.name}")
+    try:
+        papermill.execute_notebook(
+            str(source), str(partial), parameters, cwd=str(project_root()), kernel_name="python3", progress_bar=False
+        )
+    except PapermillExecutionError as error:
+        failed = target.with_name(f"failed-{target.name}")
+        partial.replace(failed)
+        raise BookError(f"{source.name}: {error.ename}: {error.evalue} (the notebook so far: {failed})") from error
+    tree = json.loads(partial.read_text(encoding="utf-8"))
+    tree["metadata"]["thesis"] = {"key": _key(source, parameters)}
+    write_text(target, json.dumps(tree, indent=1) + "\n")
+    partial.unlink()
+
+
+def _key(source: Path, parameters: dict[str, str]) -> str:
+    """What an executed notebook depends on, beside its run folder: cells, parameters, library version."""
+    cells = [[cell["cell_type"], cell["source"]] for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]]
+    return hashlib.sha256(json.dumps([cells, parameters, __version__], sort_keys=True).encode()).hexdigest()
+
+
+def run_notebooks(run: Run, progress: Progress = silent) -> None:
+    """All notebooks into the run's notebooks/; those already executed with the same cells are kept."""
+    parameters = {"profile": run.config.profile, "run_dir": str(run.path)}
+    sources = notebooks()
+    for source in progress(sources, len(sources), "notebooks"):
+        target = run.path / "notebooks" / source.name
+        if target.exists():
+            done = json.loads(target.read_text(encoding="utf-8"))["metadata"].get("thesis", {}).get("key")
+            if done == _key(source, parameters):
+                continue
+        run_notebook(source, target, parameters)
+    write_text(project_root() / LATEST, f"{run.path}\n")
+
+
+def build() -> Path:
+    """``jupyter-book build .`` with warnings as errors; the index page. BookError when it fails."""
+    root = project_root()
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-n", "-W", "--keep-going"]
+    if subprocess.run(command, cwd=root, check=False).returncode:
+        raise BookError("the book did not build: see the warnings above")
+    return root / "_build" / "html" / "index.html"
+
+
+def executed(root: Path, name: str) -> Path | None:
+    """The last run's executed notebook of that file name, if there is one."""
+    latest = root / LATEST
+    if not latest.exists():
+        return None
+    path = root / latest.read_text(encoding="utf-8").strip() / "notebooks" / name
+    return path if path.exists() else None
+
+
+def audio_to_files(text: str, folder: Path, link: str) -> str:
+    """Write every MP3 inside a notebook's text to ``folder`` and link to it instead."""
+
+    def move(match: re.Match) -> str:
+        data = base64.b64decode(match[1])
+        name = hashlib.sha256(data).hexdigest()[:16] + ".mp3"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        return f"{link}/{name}"
+
+    return AUDIO.sub(move, text)
+
+
+def _is_notebook(docname: str) -> bool:
+    return docname.startswith("notebooks/")
+
+
+def _on_source_read(app, docname: str, source: list[str]) -> None:
+    if _is_notebook(docname):
+        path = executed(Path(app.srcdir), f"{Path(docname).name}.ipynb")
+        text = path.read_text(encoding="utf-8") if path else source[0]
+        source[0] = audio_to_files(text, Path(app.outdir) / "_audio", "../_audio")
+
+
+def _on_outdated(app, env, added, changed, removed) -> list[str]:
+    # The page depends on the run's notebook, whose date Sphinx does not look at.
+    return [docname for docname in env.found_docs if _is_notebook(docname)]
+
+
+def setup(app) -> dict[str, object]:
+    """Sphinx extension entry point."""
+    app.connect("source-read", _on_source_read)
+    app.connect("env-get-outdated", _on_outdated)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

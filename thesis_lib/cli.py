@@ -1,0 +1,235 @@
+"""The command ``thesis``: each verb calls the function that the notebook's cell calls."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thesis_lib import models
+from thesis_lib.config import PROFILES, Config, ConfigError, parse_assignment
+from thesis_lib.errors import ThesisError
+from thesis_lib.runs import Run, RunError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+weights = typer.Typer(no_args_is_help=True, help="Pretrained weights: list, fetch, verify.")
+app.add_typer(weights, name="models")
+
+
+def _settings(
+    offline: Annotated[bool, typer.Option(help="Use cached weights only; download nothing.")] = False,
+    models_dir: Annotated[Path | None, typer.Option(help="Where weights are cached, or your own copies lie.")] = None,
+) -> None:
+    # The environment carries both to worker processes and notebook kernels.
+    if offline:
+        os.environ["THESIS_OFFLINE"] = "1"
+    if models_dir:
+        os.environ["THESIS_MODELS_DIR"] = str(models_dir.resolve())
+
+
+app.callback()(_settings)
+
+Profile = Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")]
+RunDir = Annotated[Path | None, typer.Option(help="Run folder; runs/PROFILE when left out.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change, section.key=value.")]
+
+
+def _run(profile: str, run_dir: Path | None, changes: list[str] | None) -> Run:
+    return Run(run_dir or Path("runs") / profile, _config(profile, changes))
+
+
+def _config(profile: str, changes: list[str] | None) -> Config:
+    return Config.from_profile(profile).override(dict(map(parse_assignment, changes or [])))
+
+
+@app.command()
+def config(profile: Profile = "demo", set_: Set = None) -> None:
+    """Print a configuration as JSON.
+
+    Example: thesis config --profile smoke --set training.steps=20
+    """
+    typer.echo(_config(profile, set_).model_dump_json(indent=2))
+
+
+@weights.command("list")
+def list_models() -> None:
+    """Every weight with its size, licence and whether it is cached.
+
+    Example: thesis models list
+    """
+    for name, weight in models.REGISTRY.items():
+        cached = "cached" if models.is_cached(name) else "-"
+        typer.echo(f"{name:18} {weight.size / 1e6:7.1f} MB  {cached:7} {weight.licence:11} {weight.title}")
+        typer.echo(f"{'':18} {weight.citation}; {weight.homepage}")
+    typer.echo(f"cache: {models.models_dir()}")
+
+
+@weights.command("fetch")
+def fetch_models(names: Annotated[list[str], typer.Argument(help="Names from the list, or 'all'.")]) -> None:
+    """Download weights and check their hashes.
+
+    Example: thesis models fetch ecapa hifigan-universal
+    """
+    for name in models.REGISTRY if names == ["all"] else names:
+        typer.echo(f"{name}: {models.fetch(name)}")
+
+
+@weights.command("verify")
+def verify_models() -> None:
+    """Check the hash of every cached weight; exit 1 when one is wrong.
+
+    Example: thesis models verify
+    """
+    wrong = 0
+    for name, weight in models.REGISTRY.items():
+        folder = models.models_dir() / name
+        found = models.problems(weight, folder)
+        bad = [file for file, why in found.items() if why != "missing"]
+        state = "not cached" if found and not bad else "wrong: " + ", ".join(bad) if bad else "ok"
+        wrong += bool(bad)
+        typer.echo(f"{name:18} {state}")
+    if wrong:
+        typer.echo("a wrong file is fetched anew by `thesis models fetch NAME`", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Corpus -> manifest, 22.05 kHz WAV and a table of rejects.
+
+    Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss
+    """
+    from thesis_lib.dataset import prepared
+    from thesis_lib.reporting import bar
+
+    manifest = prepared(_run(profile, run_dir, set_), bar)
+    for split in ("train", "validation", "test"):
+        part = manifest.split(split)
+        typer.echo(f"{split:10} {len(part):6} pairs, {len({u.speaker for u in part})} speakers")
+    typer.echo(f"rejected   {len(manifest.rejects):6} rows, with reasons in {manifest.folder / 'rejects.jsonl'}")
+
+
+@app.command()
+def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Speaker and emotion embeddings of both sides of every pair.
+
+    Example: thesis embed --profile demo
+    """
+    from thesis_lib.dataset import embedded
+    from thesis_lib.reporting import bar
+
+    found = embedded(_run(profile, run_dir, set_), bar)
+    typer.echo(f"speaker: {found.speaker_encoder}, {found.speaker['source'].shape[1]}-d, {len(found.ids)} pairs")
+    typer.echo(f"emotion: {found.emotion_encoder}, {found.emotion['source'].shape[1]}-d, {len(found.ids)} pairs")
+
+
+@app.command()
+def train(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Train the vocoder, or go on where it was interrupted.
+
+    Example: thesis train --profile demo --set training.steps=500 --run-dir runs/longer
+    """
+    from thesis_lib.reporting import bar
+    from thesis_lib.training import train as run_training
+
+    run = _run(profile, run_dir, set_)
+    vocoder = run_training(run, bar)
+    typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / 'vocoder'}")
+
+
+@app.command()
+def validate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Metrics of unseen speakers with bootstrap intervals.
+
+    Example: thesis validate --profile demo
+    """
+    from thesis_lib.reporting import bar, summary_table
+    from thesis_lib.validation import validate as run_validation
+
+    run = _run(profile, run_dir, set_)
+    run_validation(run, bar)
+    typer.echo(summary_table(run.load_table("validation_summary")).to_string(index=False))
+    encoders = run.load_json("validation_encoders")
+    typer.echo("encoders: " + ", ".join(f"{column} = {name}" for column, name in encoders.items()))
+
+
+@app.command()
+def compress(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """float16, ONNX and int8 forms of the vocoder: size, speed, quality.
+
+    Example: thesis compress --profile demo
+    """
+    from thesis_lib.compression import compress as run_compression
+    from thesis_lib.reporting import bar
+
+    table = run_compression(_run(profile, run_dir, set_), bar)
+    typer.echo(table.to_string(index=False, float_format="{:.3f}".format))
+
+
+@app.command()
+def clone(
+    source: Annotated[Path, typer.Argument(help="Spanish speech: WAV, FLAC, MP3 or OGG, any rate, mono or stereo.")],
+    target: Annotated[Path, typer.Argument(help="English speech to write (.wav, .flac, .mp3 or .ogg).")],
+    text: Annotated[str | None, typer.Option(help="English to speak instead of the translation.")] = None,
+    vocoder: Annotated[str, typer.Option(help="A vocoder folder (runs/demo/vocoder), or hifigan-universal.")] = "",
+    voice: Annotated[str, typer.Option(help="Kokoro voice that speaks the English.")] = "af_heart",
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Spanish speech in, English speech out, rendered with the speaker's embeddings.
+
+    Example: thesis clone hola.wav hello.wav --json
+    """
+    from thesis_lib.audio import read_audio, write_audio
+    from thesis_lib.cascade import build, clone_file
+
+    read_audio(source)  # a wrong path must not cost the loading of four models
+    if target.suffix.lower() not in (".wav", ".flac", ".mp3", ".ogg"):
+        raise RunError(f"{target}: the suffix must be .wav, .flac, .mp3 or .ogg")
+    if target.resolve() == source.resolve():
+        raise RunError(f"{target} is the input: name another file for the output")
+    pipeline = build(vocoder, voice)
+    result = clone_file(pipeline, source, text, say=lambda stage: typer.echo(f"{stage} …", err=True))
+    write_audio(target, result.wav, result.sample_rate)
+    report = {k: v for k, v in asdict(result).items() if k not in ("content", "wav")}
+    report |= {"source": str(source), "target": str(target), "vocoder": pipeline.vocoder.name}
+    if json_:
+        typer.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        typer.echo(f"transcript   {result.transcript}")
+        typer.echo(f"translation  {result.translation}")
+        similarities = f"{result.similarity_before:.3f} before rendering, {result.similarity_after:.3f} after"
+        typer.echo(f"similarity to the source ({result.encoder}): {similarities}")
+        typer.echo(f"written      {target}")
+
+
+@app.command()
+def book(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="Build the pages after the notebooks.")] = True,
+) -> None:
+    """Run notebooks 01–08 and build the Jupyter Book; interrupted, it goes on where it was.
+
+    Example: thesis book --profile smoke
+    """
+    from thesis_lib.book import build, run_notebooks
+    from thesis_lib.reporting import bar
+
+    if set_:
+        raise ConfigError("notebooks know profiles, not single settings: use the other verbs for --set")
+    run_notebooks(_run(profile, run_dir, None), bar)
+    if html:
+        typer.echo(f"the book: {build()}")
+
+
+def main() -> None:
+    """Entry point: a foreseen error is one line on stderr and exit 2."""
+    try:
+        app()
+    except (ThesisError, OSError) as error:
+        typer.echo(f"thesis: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,199 @@
+"""Compression: the vocoder as float16 weights, as ONNX and as int8 ONNX, each measured on held-out speech.
+
+int8 is static QDQ, per channel, calibrated on training utterances: dynamic int8 of convolutions is several
+times *slower* than float32 (measured, see the book).
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from thesis_lib.audio import LogMel, read_audio, whole_frames
+from thesis_lib.dataset import Embeddings, embedded, prepared
+from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.metrics import mel_l1
+from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.synthesis import Vocoder
+from thesis_lib.training import train
+from thesis_lib.validation import select
+
+INPUTS = ("mel", "speaker", "emotion")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of the vocoder: how large it is and how to call it."""
+
+    name: str
+    megabytes: float  # 10^6 bytes on disk
+    call: Callable[[dict[str, np.ndarray]], np.ndarray]  # inputs by name -> (N,)
+
+
+def export_onnx(vocoder: Vocoder, path: Path) -> None:
+    """Generator and conditioning in one file; the number of frames is free."""
+    mel = torch.randn(1, vocoder.audio.n_mels, 40)
+    condition = vocoder.generator.condition
+    vectors = condition.speaker_statistics.mean[None], condition.emotion_statistics.mean[None]
+    frames = torch.export.Dim("frames", min=2, max=16_384)
+    torch.onnx.export(
+        vocoder.generator,
+        (mel, *vectors),
+        str(path),
+        input_names=list(INPUTS),
+        output_names=["wav"],
+        dynamic_shapes=({2: frames}, None, None),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def quantize(source: Path, target: Path, calibration: list[dict[str, np.ndarray]]) -> None:
+    """Static int8, QDQ, per channel, calibrated on real inputs."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._rows = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self._rows, None)
+
+    with tempfile.TemporaryDirectory() as work:
+        prepared_model = Path(work) / "prepared.onnx"
+        quant_pre_process(str(source), str(prepared_model), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared_model),
+            str(target),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+def onnx_caller(path: Path, threads: int = 1) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    """A session as a function of the inputs by name."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)[0].reshape(-1)
+
+
+def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    """The vocoder as a function of the inputs by name."""
+    return lambda inputs: vocoder(*(torch.from_numpy(inputs[name]) for name in INPUTS)).numpy().reshape(-1)
+
+
+def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
+    """All forms of one vocoder; files are written below ``folder``, finished ones are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    float32, int8 = folder / "float32.onnx", folder / "int8.onnx"
+    for path, make in (
+        (float32, lambda partial: export_onnx(vocoder, partial)),
+        (int8, lambda partial: quantize(float32, partial, calibration)),
+    ):
+        if not path.exists():
+            partial = path.with_name(f"partial-{path.name}")
+            make(partial)
+            partial.replace(path)
+    half = float16_copy(vocoder)
+    size = vocoder.parameters()
+    return [
+        Variant("torch float32", 4 * size / 1e6, torch_caller(vocoder)),
+        Variant("float16 weights, computed in float32", 2 * size / 1e6, torch_caller(half)),
+        Variant("ONNX float32", float32.stat().st_size / 1e6, onnx_caller(float32)),
+        Variant("ONNX int8 (static, per channel)", int8.stat().st_size / 1e6, onnx_caller(int8)),
+    ]
+
+
+def float16_copy(vocoder: Vocoder) -> Vocoder:
+    """The vocoder after a trip through float16 storage: half the bytes, computed in float32."""
+    with tempfile.TemporaryDirectory() as work:
+        vocoder.save_pretrained(Path(work) / "copy")
+        copy = Vocoder.from_pretrained(Path(work) / "copy")
+    for tensor in (*copy.generator.parameters(), *copy.generator.buffers()):
+        tensor.data = tensor.data.half().float()
+    return copy
+
+
+def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, log_mel: LogMel) -> dict:
+    """The vocoder's inputs for one English recording, batch of one, float32."""
+    wav, _ = read_audio(manifest.target(utterance))
+    mel = log_mel(torch.from_numpy(whole_frames(wav, log_mel.config.hop_length))[None]).numpy()
+    speaker, emotion = embeddings.condition(utterance)
+    return {"mel": mel, "speaker": speaker[None], "emotion": emotion[None]}
+
+
+def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """The table of forms: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
+
+    Timings are interleaved in this one process; the ratio's spread over the repeats stands beside it.
+    """
+    if run.table_path("compression").exists():
+        return run.load_table("compression")
+    config = run.config.compression
+    vocoder = train(run, progress)
+    manifest, embeddings = prepared(run, progress), embedded(run, progress)
+
+    def inputs(split: str, count: int) -> list[dict]:
+        chosen = select(manifest.split(split), count)
+        return [inputs_of(u, manifest, embeddings, vocoder.log_mel) for u in chosen]
+
+    forms = variants(vocoder, run.path / "compressed", inputs("train", config.calibration_utterances))
+    tests = select(manifest.split("test"), config.test_utterances)
+    quality: dict[str, list[float]] = {form.name: [] for form in forms}
+    for utterance in progress(tests, len(tests), "quality"):
+        wav, _ = read_audio(manifest.target(utterance))
+        given = inputs_of(utterance, manifest, embeddings, vocoder.log_mel)
+        for form in forms:
+            quality[form.name].append(mel_l1(form.call(given)[: len(wav)], wav, vocoder.log_mel))
+    seconds, audio = _interleaved(forms, inputs("test", 1)[0], config.repeats, vocoder, progress)
+    rows = []
+    for form in forms:
+        ratios = [base / own for base, own in zip(seconds[forms[0].name], seconds[form.name], strict=True)]
+        rows.append(
+            {
+                "form": form.name,
+                "megabytes": form.megabytes,
+                "times_real_time": audio / statistics.median(seconds[form.name]),
+                "speed_ratio": statistics.median(ratios),
+                "speed_ratio_low": min(ratios),
+                "speed_ratio_high": max(ratios),
+                "mel_l1": float(np.mean(quality[form.name])),
+                "utterances": len(tests),
+            }
+        )
+    table = pd.DataFrame(rows)
+    run.save_table("compression", table)
+    return table
+
+
+def _interleaved(
+    forms: list[Variant], given: dict, repeats: int, vocoder: Vocoder, progress: Progress
+) -> tuple[dict[str, list[float]], float]:
+    """Seconds of each form on one thread, taken in turn so that a noisy machine disturbs all alike."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    seconds: dict[str, list[float]] = {form.name: [] for form in forms}
+    try:
+        for repeat in progress(range(repeats + 1), repeats + 1, "speed"):
+            for form in forms:
+                started = time.perf_counter()
+                wav = form.call(given)
+                if repeat:  # the first round warms up
+                    seconds[form.name].append(time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return seconds, len(wav) / vocoder.sample_rate

@@ -1,0 +1,81 @@
+"""HiFi-GAN's discriminators: multi-period and multi-scale. Each takes one signal.
+
+Shapes: B batch, N samples. Reference: Kong et al. 2020, arXiv:2010.05646 (sec. 2.3).
+"""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from thesis_lib.config import DiscriminatorConfig
+
+LEAKY_SLOPE = 0.1
+
+
+class Period(nn.Module):
+    """Folds the signal to (N / period, period) and looks along the periods."""
+
+    def __init__(self, period: int, width: float) -> None:
+        super().__init__()
+        self.period = period
+        sizes = [1] + [max(1, int(c * width)) for c in (32, 128, 512, 1024, 1024)]
+        strides = (3, 3, 3, 3, 1)
+        self.convs = nn.ModuleList(
+            weight_norm(nn.Conv2d(a, b, (5, 1), (stride, 1), padding=(2, 0)))
+            for a, b, stride in zip(sizes[:-1], sizes[1:], strides, strict=True)
+        )
+        self.post = weight_norm(nn.Conv2d(sizes[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1, N) -> scores (B, n), features of every layer."""
+        x = F.pad(wav, (0, -wav.shape[-1] % self.period), mode="reflect")
+        x = x.unflatten(-1, (-1, self.period))
+        return _features(self.convs, self.post, x)
+
+
+class Scale(nn.Module):
+    """Looks at the signal after ``pools`` halvings of its rate; grouped convolutions."""
+
+    def __init__(self, pools: int, width: float) -> None:
+        super().__init__()
+        # Only the first scale uses spectral norm, as in the official code.
+        norm = weight_norm if pools else spectral_norm
+        self.pools = nn.Sequential(*(nn.AvgPool1d(4, 2, padding=2) for _ in range(pools)))
+        sizes = [1] + [max(1, int(c * width)) for c in (128, 128, 256, 512, 1024, 1024, 1024)]
+        layers = ((15, 1, 1), (41, 2, 4), (41, 2, 16), (41, 4, 16), (41, 4, 16), (41, 1, 16), (5, 1, 1))
+        self.convs = nn.ModuleList(
+            norm(nn.Conv1d(a, b, kernel, stride, groups=math.gcd(groups, a, b), padding=kernel // 2))
+            for a, b, (kernel, stride, groups) in zip(sizes[:-1], sizes[1:], layers, strict=True)
+        )
+        self.post = norm(nn.Conv1d(sizes[-1], 1, 3, padding=1))
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1, N) -> scores (B, n), features of every layer."""
+        return _features(self.convs, self.post, self.pools(wav))
+
+
+class Discriminator(nn.Module):
+    """All periods and scales together."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(
+            [Period(period, config.width) for period in config.periods]
+            + [Scale(pools, config.width) for pools in range(config.scales)]
+        )
+
+    def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """(B, 1, N) -> scores and features, a list entry a part."""
+        scores, features = zip(*(part(wav) for part in self.parts), strict=True)
+        return list(scores), list(features)
+
+
+def _features(convs: nn.ModuleList, post: nn.Module, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    features = []
+    for conv in convs:
+        x = F.leaky_relu(conv(x), LEAKY_SLOPE)
+        features.append(x)
+    x = post(x)
+    return x.flatten(1), [*features, x]

@@ -1,0 +1,9 @@
+"""Speaker and emotion encoders behind one protocol, frozen and in eval mode.
+
+Shapes: B batch, N samples, D embedding size (read from the model, never assumed).
+"""
+
+from thesis_lib.encoders.base import Encoder, EncoderError, embed
+from thesis_lib.encoders.select import emotion_encoder, judge_encoder, speaker_encoder
+
+__all__ = ["Encoder", "EncoderError", "embed", "emotion_encoder", "judge_encoder", "speaker_encoder"]

@@ -1,0 +1,28 @@
+"""eGeMAPS functionals (Eyben et al. 2016, doi:10.1109/TAFFC.2015.2457417): the named stand-in for emotion2vec.
+
+88 statistics of pitch, loudness, spectrum and voice quality over an utterance. They describe manner of
+speaking; they are not an emotion embedding, and every table that uses them says so.
+"""
+
+import numpy as np
+
+
+class Egemaps:
+    """88-d, 16 kHz, in the features' own units (Hz semitones, dB, ratios): standardise before use."""
+
+    name = "egemaps"
+    dim = 88
+    sample_rate = 16_000  # Hz
+
+    def __init__(self) -> None:
+        import opensmile
+
+        self.revision = f"opensmile-{opensmile.__version__}-eGeMAPSv02"
+        self._smile = opensmile.Smile(
+            feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=opensmile.FeatureLevel.Functionals
+        )
+        self.feature_names = list(self._smile.feature_names)
+
+    def encode(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) -> (88,)."""
+        return self._smile.process_signal(wav, self.sample_rate).to_numpy(np.float32)[0]

@@ -1,0 +1,68 @@
+"""emotion2vec (Ma et al. 2023, arXiv:2312.15185), funasr's network.
+
+The network is built directly, not through funasr's AutoModel, which resets the global seed, the thread
+count and logging, and only prints about a missing key. The size of the embedding is read from the model.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from thesis_lib import models
+from thesis_lib.encoders.base import EncoderError
+
+REPOSITORY = "emotion2vec/emotion2vec_base"
+
+
+class Emotion2vec:
+    """Utterance embedding, 768-d for the base models; mean over frames of the last layer."""
+
+    name = "emotion2vec"
+    sample_rate = 16_000  # Hz
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        """``folder`` holds config.yaml and model.pt; without it the hub is asked. EncoderError otherwise."""
+        from funasr.models.emotion2vec.model import Emotion2vec as Network
+        from omegaconf import OmegaConf
+
+        folder = Path(folder) if folder else download()
+        config, weights = folder / "config.yaml", folder / "model.pt"
+        for path in (config, weights):
+            if not path.is_file():
+                raise EncoderError(f"{path} is missing: an emotion2vec folder holds config.yaml and model.pt")
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        state = state.get("model", state)
+        settings = OmegaConf.load(config)  # a safe loader: it constructs no objects
+        labels = len(state["proj.weight"]) if "proj.weight" in state else -1
+        network = Network(model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=labels)
+        # A published checkpoint may carry pre-training parts that the encoder lacks; the reverse is an error.
+        wrong = [key for key, own in network.state_dict().items() if key not in state or state[key].shape != own.shape]
+        if wrong:
+            raise EncoderError(f"{weights}: {len(wrong)} weights missing or mis-shaped, the first is {wrong[0]}")
+        network.load_state_dict({key: state[key] for key in network.state_dict()}, strict=True)
+        self._network = network.eval().requires_grad_(False)
+        self._normalise = bool(settings.model_conf.get("normalize", False))
+        self.dim = int(settings.model_conf.embed_dim)
+        self.revision = models.sha256(weights)[:12]
+
+    @torch.inference_mode()
+    def encode(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) -> (D,)."""
+        source = torch.from_numpy(wav)
+        if self._normalise:
+            source = F.layer_norm(source, source.shape)
+        return self._network.extract_features(source.unsqueeze(0))["x"][0].mean(0).numpy()
+
+
+def download() -> Path:
+    """The published folder from the hub; EncoderError when it cannot be reached."""
+    if models.offline() or not models.hub_reachable():
+        raise EncoderError(
+            f"emotion2vec: the hub is out of reach and no mirror is known. Download {REPOSITORY} elsewhere and "
+            "give its folder with --set encoders.emotion_folder=PATH, or use --set encoders.emotion=egemaps."
+        )
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(REPOSITORY, local_dir=models.models_dir() / "emotion2vec"))

@@ -1,0 +1,35 @@
+"""Which encoder a configuration means. What "auto" became is in the encoder's name, and so in every table."""
+
+from thesis_lib import models
+from thesis_lib.config import EncoderConfig
+from thesis_lib.encoders.base import Encoder, EncoderError
+from thesis_lib.encoders.ecapa import EcapaTdnn
+from thesis_lib.encoders.egemaps import Egemaps
+from thesis_lib.encoders.emotion2vec import Emotion2vec
+from thesis_lib.encoders.resemblyzer import Resemblyzer
+from thesis_lib.encoders.tiny import TinyTestEncoder
+
+
+def speaker_encoder(config: EncoderConfig) -> Encoder:
+    """ECAPA-TDNN; with "auto" the tiny test encoder where ECAPA's weights are not cached."""
+    if config.speaker == "tiny-test" or (config.speaker == "auto" and not models.is_cached("ecapa")):
+        return TinyTestEncoder()
+    return EcapaTdnn()
+
+
+def emotion_encoder(config: EncoderConfig) -> Encoder:
+    """emotion2vec; with "auto" eGeMAPS where emotion2vec cannot be had."""
+    if config.emotion == "egemaps":
+        return Egemaps()
+    try:
+        return Emotion2vec(config.emotion_folder)
+    except EncoderError:
+        # A folder that the user named and that is wrong is the user's to mend, not ours to pass over.
+        if config.emotion == "emotion2vec" or config.emotion_folder:
+            raise
+        return Egemaps()
+
+
+def judge_encoder(config: EncoderConfig) -> Encoder | None:
+    """A speaker encoder that no loss and no condition uses; None when the configuration wants none."""
+    return Resemblyzer() if config.judge == "resemblyzer" else None

@@ -1,0 +1,5 @@
+"""The base of every foreseen error: its message names the thing and the remedy, and is all a user needs."""
+
+
+class ThesisError(Exception):
+    """The command line prints it as one line and exits with 2; anything else is a defect and shows as one."""

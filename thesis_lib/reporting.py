@@ -1,0 +1,232 @@
+"""What people look at: progress bars, figures, tables and audio players.
+
+Figures take data and return a matplotlib figure; nothing here computes a result.
+"""
+
+import base64
+import html
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from tqdm import tqdm
+
+from thesis_lib.audio import LogMel, read_audio, write_audio
+from thesis_lib.conditioning import FiLM
+from thesis_lib.generator import Generator
+from thesis_lib.runs import Run
+from thesis_lib.validation import UNITS
+
+# Okabe & Ito's palette: told apart by colour-blind readers too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SIZE = (7.0, 3.2)  # inches
+
+
+def bar(items: Iterable, total: int, label: str) -> Iterable:
+    """The Progress that draws a bar, on stderr."""
+    return tqdm(items, total=total, desc=label, mininterval=0.5)
+
+
+def style() -> None:
+    """One look for every figure."""
+    plt.rcParams.update(
+        {
+            "axes.prop_cycle": plt.cycler(color=COLOURS),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.3,
+            "figure.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "figure.figsize": SIZE,
+            "font.size": 10,
+        }
+    )
+
+
+def stamp_table(run: Run, **more: object) -> pd.DataFrame:
+    """What made this page, as a table of two columns."""
+    return pd.DataFrame((run.stamp() | more).items(), columns=["what", "value"])
+
+
+def player(wav: np.ndarray | Path, sample_rate: int | None = None) -> str:
+    """An HTML audio element with a short MP3 inside; the book moves it to a file beside the page."""
+    if isinstance(wav, Path):
+        wav, sample_rate = read_audio(wav)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample.mp3"
+        write_audio(path, wav, sample_rate, bitrate_mode="VARIABLE", compression_level=0.6)
+        data = base64.b64encode(path.read_bytes()).decode()
+    return f'<audio controls preload="none" src="data:audio/mpeg;base64,{data}"></audio>'
+
+
+def players(rows: list[dict[str, object]]) -> str:
+    """An HTML table: strings are escaped, and a Path or (samples, rate) becomes a player."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, Path):
+            return player(value)
+        if isinstance(value, tuple):
+            return player(*value)
+        return html.escape(str(value))
+
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows)
+    return f'<table class="players"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def corpus_parts(table: pd.DataFrame) -> pd.DataFrame:
+    """Pairs, speakers, texts and hours of each part of a manifest's table."""
+    parts = table.assign(hours=(table.source_duration + table.target_duration) / 3600).groupby("split", sort=False)
+    return parts.agg(
+        pairs=("id", "size"), speakers=("speaker", "nunique"), texts=("target_text", "nunique"), hours=("hours", "sum")
+    ).reset_index()
+
+
+def parameter_table(generator: Generator) -> pd.DataFrame:
+    """Parameters and float32 megabytes of the generator's parts, weight norm folded or not."""
+    film = {id(p) for m in generator.modules() if isinstance(m, FiLM) for p in m.parameters()}
+    fusion = {id(p) for p in generator.condition.parameters()}
+    counts = {"HiFi-GAN": 0, "condition fusion": 0, "FiLM layers": 0}
+    for parameter in generator.parameters():
+        part = "FiLM layers" if id(parameter) in film else "condition fusion" if id(parameter) in fusion else "HiFi-GAN"
+        counts[part] += parameter.numel()
+    counts["all"] = sum(counts.values())
+    return pd.DataFrame([{"part": part, "parameters": n, "float32 MB": 4 * n / 1e6} for part, n in counts.items()])
+
+
+def modulation_table(generator: Generator, speaker: Tensor, emotion: Tensor) -> pd.DataFrame:
+    """Mean |gamma| and |beta| of each FiLM layer over some conditions (B, S), (B, E)."""
+    condition = generator.condition(speaker, emotion)
+    rows = []
+    for number, layer in enumerate(m for m in generator.modules() if isinstance(m, FiLM)):
+        gamma, beta = layer.affine(condition).detach().abs().chunk(2, dim=1)
+        rows.append({"layer": number, "gamma": float(gamma.mean()), "beta": float(beta.mean())})
+    return pd.DataFrame(rows)
+
+
+def durations(table: pd.DataFrame) -> Figure:
+    """Histograms of Spanish and English durations, by part of the corpus."""
+    figure, axes = plt.subplots(1, 2, sharey=True, figsize=SIZE)
+    for axis, side, title in zip(axes, ("source_duration", "target_duration"), ("Spanish", "English"), strict=True):
+        parts = [part[side] for _, part in table.groupby("split")]
+        axis.hist(parts, bins=np.arange(3, 10.5, 0.5), stacked=True, label=[n for n, _ in table.groupby("split")])
+        axis.set(title=title, xlabel="duration (s)")
+    axes[0].set_ylabel("utterances")
+    axes[1].legend(frameon=False)
+    return figure
+
+
+def similarities(same: np.ndarray, different: np.ndarray, encoder: str, threshold: float | None = None) -> Figure:
+    """Cosine between languages: the same voice against different voices."""
+    figure, axis = plt.subplots()
+    bins = np.linspace(-0.3, 1, 53)
+    for values, label in ((same, "same voice"), (different, "different voices")):
+        axis.hist(values, bins=bins, density=True, alpha=0.7, label=f"{label} (n = {len(values)})")
+    if threshold is not None:
+        axis.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"published threshold {threshold}")
+    axis.set(xlabel=f"cosine between Spanish and English, {encoder}", ylabel="density")
+    axis.legend(frameon=False)
+    return figure
+
+
+def by_style(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
+    """Box plots of some columns for each style; ``columns`` is column -> axis label."""
+    figure, axes = plt.subplots(1, len(columns), figsize=SIZE)
+    styles = sorted(table["style"].unique())
+    for axis, (column, label) in zip(np.atleast_1d(axes), columns.items(), strict=True):
+        axis.boxplot([table.loc[table["style"] == s, column] for s in styles], tick_labels=styles)
+        axis.set_ylabel(label)
+        axis.tick_params(axis="x", rotation=30)
+    return figure
+
+
+def spectrograms(wavs: dict[str, np.ndarray], log_mel: LogMel) -> Figure:
+    """Log-mels one below the other, on one scale."""
+    mels = {name: log_mel(torch.from_numpy(np.ascontiguousarray(w))[None])[0].numpy() for name, w in wavs.items()}
+    low, high = (f(m.min() if f is min else m.max() for m in mels.values()) for f in (min, max))
+    figure, axes = plt.subplots(len(mels), 1, figsize=(SIZE[0], 1.7 * len(mels)), sharex=True, squeeze=False)
+    hop = log_mel.config.hop_length / log_mel.config.sample_rate
+    for axis, (name, mel) in zip(axes[:, 0], mels.items(), strict=True):
+        extent = (0, mel.shape[1] * hop, 0, mel.shape[0])
+        image = axis.imshow(mel, origin="lower", aspect="auto", vmin=low, vmax=high, extent=extent, cmap="magma")
+        axis.set(ylabel="mel band", title=name)
+        axis.grid(False)
+    axes[-1, 0].set_xlabel("time (s)")
+    figure.colorbar(image, ax=axes[:, 0], label="log magnitude (nepers)")
+    return figure
+
+
+def modulation(norms: pd.DataFrame) -> Figure:
+    """Size of each FiLM layer's modulation; zero before training."""
+    figure, axis = plt.subplots()
+    norms.plot.bar(x="layer", ax=axis, rot=0)
+    axis.set(xlabel="FiLM layer", ylabel="mean |gamma|, |beta|")
+    axis.legend(frameon=False)
+    return figure
+
+
+def training_curves(log: pd.DataFrame, adversarial_from: int) -> Figure:
+    """Mel loss of training steps and of unseen speakers, and the adversarial losses."""
+    figure, axes = plt.subplots(1, 2, figsize=SIZE)
+    steps = log.dropna(subset=["mel"])
+    held_out = log.dropna(subset=["validation_mel"])
+    axes[0].plot(steps.step, steps.mel, alpha=0.4, label="training batch")
+    axes[0].plot(held_out.step, held_out.validation_mel, "o-", label="unseen speakers")
+    axes[0].set(xlabel="step", ylabel="mel loss (nepers)")
+    axes[0].legend(frameon=False)
+    for column in ("discriminator", "adversarial", "feature_matching"):
+        if column in log:
+            part = log.dropna(subset=[column])
+            axes[1].plot(part.step, part[column], label=column.replace("_", " "))
+    axes[1].axvline(adversarial_from, color="black", linestyle=":", linewidth=1)
+    axes[1].set(xlabel="step", ylabel="loss")
+    axes[1].legend(frameon=False)
+    return figure
+
+
+def intervals(summary: pd.DataFrame) -> Figure:
+    """Each metric in its own panel: value and 95 % interval of every system."""
+    names = list(dict.fromkeys(summary.metric))
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(SIZE[0] * 1.25, 1.7 * rows), squeeze=False)
+    order = list(dict.fromkeys(summary.system))
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = summary[summary.metric == name].set_index("system").reindex(order)
+        places = np.arange(len(order))
+        errors = np.maximum([part.value - part.low, part.high - part.value], 0)
+        axis.errorbar(part.value, places, xerr=errors, fmt="o", capsize=3)
+        axis.set_yticks(places, order)
+        axis.set_ylim(len(order) - 0.5, -0.5)
+        unit, better = UNITS[name]
+        axis.set_title(f"{name}: {unit}\n{better} is better", fontsize=8)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    return figure
+
+
+def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """metric x system, each cell "value [low, high]"; what is not there says so."""
+    cells = summary.assign(cell=[f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" for r in summary.itertuples()])
+    wide = cells.pivot(index="metric", columns="system", values="cell")
+    wide = wide.reindex(index=list(dict.fromkeys(summary.metric)), columns=list(dict.fromkeys(summary.system)))
+    wide.insert(0, "unit", [UNITS[name][0] for name in wide.index])
+    return wide.fillna("not measured").reset_index().rename_axis(columns=None)
+
+
+def pareto(table: pd.DataFrame) -> Figure:
+    """Speed against quality of every form; the marker's size is the file's."""
+    figure, axis = plt.subplots()
+    for row in table.itertuples():
+        axis.scatter(row.times_real_time, row.mel_l1, s=12 * row.megabytes**0.8 + 15, alpha=0.75, label=row.form)
+    axis.set(xlabel="times real time, one thread", ylabel="mel L1 to the recording (nepers)")
+    for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
+        handle.set_sizes([40])
+    return figure

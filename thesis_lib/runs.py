@@ -1,0 +1,121 @@
+"""A run: one folder, one configuration, and the tables, figures and samples that it made."""
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thesis_lib.config import Config, ConfigError
+from thesis_lib.errors import ThesisError
+
+# progress(items, total, label) wraps an iterable; the command line draws a bar, the library is silent.
+Progress = Callable[[Iterable, int, str], Iterable]
+
+
+def silent(items: Iterable, total: int, label: str) -> Iterable:
+    """The Progress that draws nothing."""
+    return items
+
+
+class RunError(ThesisError):
+    """A run folder that cannot be used, or a result that is not there."""
+
+
+def project_root() -> Path:
+    """The nearest folder upwards that holds _toc.yml, else the working folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").exists()), here)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+class Run:
+    """``Run(path, config)`` opens or makes a run folder; a relative path is taken from the project root.
+
+    Layout: config.json, release/, corpus/, embeddings/, checkpoints/, vocoder/, tables/, samples/, notebooks/.
+    """
+
+    def __init__(self, path: str | Path, config: Config) -> None:
+        self.path = project_root() / path
+        self.config = config
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
+        stored = self.path / "config.json"
+        if not stored.exists():
+            write_text(stored, config.model_dump_json(indent=2) + "\n")
+        elif Config.from_json(stored.read_text()).digest() != config.digest():
+            raise ConfigError(
+                f"{self.path} holds a run with another configuration; its results stay as they are. "
+                "Choose another --run-dir, or remove that folder."
+            )
+
+    def table_path(self, name: str) -> Path:
+        """tables/NAME.csv"""
+        return self.path / "tables" / f"{name}.csv"
+
+    def save_table(self, name: str, frame: pd.DataFrame) -> None:
+        """Write tables/NAME.csv."""
+        write_text(self.table_path(name), frame.to_csv(index=False))
+
+    def load_table(self, name: str) -> pd.DataFrame:
+        """Read tables/NAME.csv; RunError when its phase has not run."""
+        path = self.table_path(name)
+        if not path.exists():
+            raise RunError(f"{path} is not there yet: run the phase that makes it")
+        return pd.read_csv(path)
+
+    def save_json(self, name: str, tree: Any) -> None:
+        """Write tables/NAME.json."""
+        write_text(self.path / "tables" / f"{name}.json", json.dumps(tree, indent=2) + "\n")
+
+    def load_json(self, name: str) -> Any:
+        """Read tables/NAME.json; RunError when its phase has not run."""
+        path = self.path / "tables" / f"{name}.json"
+        if not path.exists():
+            raise RunError(f"{path} is not there yet: run the phase that makes it")
+        return json.loads(path.read_text())
+
+    def stamp(self) -> dict[str, str]:
+        """What made a result: profile, configuration, commit, versions, machine."""
+        return {
+            "profile": self.config.profile,
+            "config": self.config.digest(),
+            "commit": commit(),
+            "thesis-lib": version("thesis-lib"),
+            "torch": version("torch"),
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        }
+
+
+def commit() -> str:
+    """Short commit of the project, with "+" when tracked files differ; "not a checkout" outside git."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "not a checkout"
+    return found.stdout.strip()

@@ -1,0 +1,171 @@
+"""Validation on speakers that training never saw: one row an utterance and system, then a summary.
+
+Systems: the English recording itself, HiFi-GAN universal and ours, the last two from the recording's
+log-mel. Speaker similarity is against the *Spanish* recording, so the ground truth's own similarity is
+the ceiling. The encoder that conditions the vocoder never scores alone: a judge stands beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib import metrics, models
+from thesis_lib.asr import Whisper
+from thesis_lib.audio import LogMel, read_audio, write_audio
+from thesis_lib.config import ValidationConfig
+from thesis_lib.corpora.split import spread
+from thesis_lib.dataset import Embeddings, embedded, prepared
+from thesis_lib.encoders import Encoder, embed, judge_encoder, speaker_encoder
+from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.training import train
+
+GROUND_TRUTH, PUBLISHED, OURS = "ground truth", "HiFi-GAN universal", "ours"
+SAMPLES = 3  # utterances whose audio is kept for the book
+
+# What each column is and which way is better; the encoders' names are added to theirs.
+UNITS = {
+    "mel_l1": ("mel L1 (nepers)", "lower"),
+    "mcd": ("MCD (dB)", "lower"),
+    "pesq": ("PESQ-wb", "higher"),
+    "dnsmos_ovrl": ("DNSMOS P.835 overall", "higher"),
+    "dnsmos_p808": ("DNSMOS P.808", "higher"),
+    "wer": ("WER (%)", "lower"),
+    "bleu": ("ASR-BLEU", "higher"),
+    "speaker": ("cosine to the Spanish source", "higher"),
+    "judge": ("cosine to the Spanish source", "higher"),
+}
+
+
+@dataclass
+class _Scorers:
+    """Models that the chosen metrics need, loaded once."""
+
+    log_mel: LogMel
+    whisper: Whisper | None
+    encoders: dict[str, Encoder]  # column -> encoder
+
+
+def select(utterances: list[Utterance], count: int) -> list[Utterance]:
+    """``count`` utterances spread evenly over the list."""
+    return [utterances[i] for i in spread(len(utterances), count)]
+
+
+def systems(vocoder: Vocoder) -> dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]]:
+    """Name -> (English recording, speaker, emotion) -> what that system makes of it."""
+    published = Vocoder.from_pretrained(UNIVERSAL) if models.is_cached(UNIVERSAL) else None
+    found = {GROUND_TRUTH: lambda wav, speaker, emotion: wav}
+    if published:
+        found[PUBLISHED] = lambda wav, speaker, emotion: published.resynthesise(wav)
+    found[OURS] = vocoder.resynthesise
+    return found
+
+
+def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """The per-utterance table; also writes the summary, the reasons of what is missing, and samples."""
+    if run.table_path("validation").exists():
+        return run.load_table("validation")
+    vocoder = train(run, progress)
+    manifest, embeddings = prepared(run, progress), embedded(run, progress)
+    chosen = select(manifest.split("test"), run.config.validation.utterances)
+    scorers, rendered = _load(run), systems(vocoder)
+    rows, missing = [], []
+    for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):
+        for name, render in rendered.items():
+            row, reasons = _score(name, render, utterance, manifest, embeddings, scorers, run.config.validation)
+            wav = row.pop("wav")
+            rows.append(row)
+            missing += [{"id": utterance.id, "system": name, "metric": m, "reason": r} for m, r in reasons.items()]
+            if number < SAMPLES:
+                path = run.path / "samples" / f"validation_{number}_{name.replace(' ', '-').lower()}.mp3"
+                write_audio(path, wav, vocoder.sample_rate)
+    table = pd.DataFrame(rows)
+    columns = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    run.save_json("validation_encoders", columns | {"condition": embeddings.speaker_encoder})
+    run.save_table("validation_not_measured", pd.DataFrame(missing, columns=["id", "system", "metric", "reason"]))
+    run.save_table("validation_summary", summarise(table, run.config.validation))
+    run.save_table("validation", table)
+    return table
+
+
+def _load(run: Run) -> _Scorers:
+    wanted = run.config.validation.metrics
+    encoders = {"speaker": speaker_encoder(run.config.encoders)} if "speaker" in wanted else {}
+    judge = judge_encoder(run.config.encoders) if "judge" in wanted else None
+    if judge:
+        encoders["judge"] = judge
+    whisper = Whisper("whisper-tiny.en") if "asr" in wanted else None
+    return _Scorers(LogMel(run.config.audio), whisper, encoders)
+
+
+def _score(
+    system: str,
+    render: Callable,
+    utterance: Utterance,
+    manifest: Manifest,
+    embeddings: Embeddings,
+    scorers: _Scorers,
+    config: ValidationConfig,
+) -> tuple[dict, dict[str, str]]:
+    """One row and, for each metric that could not be measured, why."""
+    reference, rate = read_audio(manifest.target(utterance))
+    source, source_rate = read_audio(manifest.source(utterance))
+    wav = render(reference, *embeddings.condition(utterance))
+    row = {"id": utterance.id, "speaker_id": utterance.speaker, "system": system, "wav": wav}
+    row |= {"target_text": utterance.target_text}
+    reasons: dict[str, str] = {}
+
+    def measure(metric: str, compute: Callable[[], dict[str, float]]) -> None:
+        if metric not in config.metrics:
+            return
+        try:
+            row.update(compute())
+        except metrics.MetricError as error:
+            reasons[metric] = str(error)
+
+    if system != GROUND_TRUTH:  # against itself a signal metric says nothing
+        measure("mel_l1", lambda: {"mel_l1": metrics.mel_l1(wav, reference, scorers.log_mel)})
+        measure("mcd", lambda: {"mcd": metrics.mcd(wav, reference, rate)})
+        measure("pesq", lambda: {"pesq": metrics.pesq(wav, reference, rate)})
+    measure("dnsmos", lambda: metrics.dnsmos(wav, rate))
+    measure("asr", lambda: _words(scorers.whisper, wav, rate, utterance.target_text))
+    for column, encoder in scorers.encoders.items():
+        measure(
+            column,
+            lambda encoder=encoder, column=column: {
+                column: metrics.cosine(
+                    embed(encoder, wav, rate, utterance.id), embed(encoder, source, source_rate, utterance.id)
+                )
+            },
+        )
+    return row, reasons
+
+
+def _words(whisper: Whisper, wav: np.ndarray, rate: int, reference: str) -> dict:
+    heard = whisper(wav, rate, language="en").text
+    errors, words = metrics.word_errors(heard, reference)
+    return {"heard": heard, "word_errors": errors, "words": words}
+
+
+def summarise(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFrame:
+    """system, metric, value, low, high (95 % bootstrap over utterances), n; one row a measured cell."""
+    rows = []
+    for system, part in table.groupby("system", sort=False):
+        statistics = {m: (part[m].dropna().to_numpy(), np.mean) for m in UNITS if m in part and part[m].notna().any()}
+        if "heard" in part:
+            heard = part.dropna(subset=["heard"])
+            pairs = heard[["word_errors", "words"]].to_numpy()
+            texts = heard[["heard", "target_text"]].to_numpy()
+            statistics["wer"] = (pairs, lambda x: 100 * x[:, 0].sum() / x[:, 1].sum())
+            statistics["bleu"] = (texts, lambda x: metrics.corpus_bleu(list(x[:, 0]), list(x[:, 1])))
+        for metric, (values, statistic) in statistics.items():
+            value, low, high = metrics.bootstrap(
+                len(values), lambda i, v=values, f=statistic: float(f(v[i])), config.resamples, config.seed
+            )
+            rows.append(
+                {"system": system, "metric": metric, "value": value, "low": low, "high": high, "n": len(values)}
+            )
+    return pd.DataFrame(rows)
