@@ -64,7 +64,10 @@ def _key(source: Path, parameters: dict[str, str]) -> str:
 
 def run_notebooks(run: Run, progress: Progress = silent) -> None:
     """All notebooks into the run's notebooks/; those already executed with the same cells are kept."""
-    parameters = {"profile": run.config.profile, "run_dir": str(run.path)}
+    root = project_root()
+    # As short as it can be: it stands on the page, and a machine's path says nothing to a reader.
+    folder = run.path.relative_to(root) if run.path.is_relative_to(root) else run.path
+    parameters = {"profile": run.config.profile, "run_dir": str(folder)}
     sources = notebooks()
     for source in progress(sources, len(sources), "notebooks"):
         target = run.path / "notebooks" / source.name
@@ -73,7 +76,7 @@ def run_notebooks(run: Run, progress: Progress = silent) -> None:
             if done == _key(source, parameters):
                 continue
         run_notebook(source, target, parameters)
-    write_text(project_root() / LATEST, f"{run.path}\n")
+    write_text(root / LATEST, f"{folder}\n")
 
 
 def build() -> Path:

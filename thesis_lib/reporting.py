@@ -63,7 +63,7 @@ def player(wav: np.ndarray | Path, sample_rate: int | None = None) -> str:
         path = Path(folder) / "sample.mp3"
         write_audio(path, wav, sample_rate, bitrate_mode="VARIABLE", compression_level=0.6)
         data = base64.b64encode(path.read_bytes()).decode()
-    return f'<audio controls preload="none" src="data:audio/mpeg;base64,{data}"></audio>'
+    return f'<audio controls preload="none" style="width: 11rem" src="data:audio/mpeg;base64,{data}"></audio>'
 
 
 def players(rows: list[dict[str, object]]) -> str:

@@ -1,0 +1,158 @@
+"""Bad input: one clear line with the name and the remedy, exit 2, earlier results untouched."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import voiced
+from typer.testing import CliRunner
+
+from thesis_lib import cascade, cli
+from thesis_lib.cascade import Translation
+
+
+def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Run the command as the shell would; (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "argv", ["thesis", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out = capsys.readouterr()
+    return ended.value.code or 0, out.out, out.err
+
+
+COMMANDS = ["config", "prepare", "embed", "train", "validate", "compress", "clone", "book"]
+
+
+@pytest.mark.parametrize("command", [*([c] for c in COMMANDS), *(["models", c] for c in ("list", "fetch", "verify"))])
+def test_every_help_shows_an_example(command):
+    result = CliRunner().invoke(cli.app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: thesis {' '.join(command)}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--profile", "dmo"], "known: thesis, demo, smoke"),
+        (["train", "--profile", "smoke", "--set", "training.stepz=3"], "training.stepz"),
+        (["train", "--profile", "smoke", "--set", "training.steps"], "section.key=value"),
+        (["train", "--profile", "smoke", "--set", "training.steps=-2"], "training.steps"),
+        (["config", "--set", "generator.upsample_rates=[2,2]"], "hop_length"),
+        (["models", "fetch", "ecappa"], "known: ecapa"),
+        (["book", "--profile", "smoke", "--set", "training.steps=1"], "notebooks know profiles"),
+        (["prepare", "--profile", "thesis"], "corpus.root"),
+        (["prepare", "--profile", "thesis", "--set", "corpus.root=nowhere"], "train.tsv is missing"),
+    ],
+)
+def test_wrong_words_are_one_line(arguments, says, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = thesis(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1, err
+
+
+def test_config_prints_what_it_will_do(monkeypatch, capsys):
+    code, out, _ = thesis(monkeypatch, capsys, "config", "--profile", "smoke", "--set", "training.steps=7")
+    assert code == 0
+    assert json.loads(out)["training"]["steps"] == 7
+
+
+def test_another_configuration_leaves_a_run_untouched(monkeypatch, capsys, tiny_run):
+    before = {p: p.stat().st_mtime_ns for p in tiny_run.path.rglob("*") if p.is_file()}
+    code, _, err = thesis(monkeypatch, capsys, "train", "--profile", "smoke", "--run-dir", str(tiny_run.path))
+    assert code == 2
+    assert "another configuration" in err
+    assert before == {p: p.stat().st_mtime_ns for p in tiny_run.path.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def recordings(tmp_path) -> Path:
+    soundfile.write(tmp_path / "good.wav", voiced(1.0), 22_050, subtype="PCM_24")
+    data = (tmp_path / "good.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(data[: len(data) // 2])
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.wav").write_text("hola")
+    (tmp_path / "folder.wav").mkdir()
+    soundfile.write(tmp_path / "silent.wav", np.zeros(22_050), 22_050)
+    soundfile.write(tmp_path / "nan.wav", np.full(22_050, np.nan), 22_050, subtype="FLOAT")
+    soundfile.write(tmp_path / "one.wav", np.ones(1) * 0.5, 22_050)
+    soundfile.write(tmp_path / "loud.wav", np.sign(voiced(1.0)), 22_050)
+    (tmp_path / "out.wav").write_bytes(b"an earlier result")
+    return tmp_path
+
+
+@pytest.fixture
+def fake_pipeline(monkeypatch):
+    """The pipeline's own checks without its models."""
+
+    def call(pipeline, path, text=None, say=print):
+        wav, rate = cascade.read_audio(path)
+        cascade.check_speech(wav, rate, path)
+        return Translation("hola", text or "hello", wav, wav, rate, "ecapa", 0.1, 0.2)
+
+    vocoder = type("V", (), {"name": "toy"})()
+    monkeypatch.setattr(cascade, "build", lambda vocoder_name, voice: type("P", (), {"vocoder": vocoder})())
+    monkeypatch.setattr(cascade, "clone_file", call)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("missing.wav", "missing file"),
+        ("folder.wav", "is a folder"),
+        ("empty.wav", "zero length"),
+        ("text.wav", "undecodable"),
+        ("cut.wav", "truncated"),
+        ("silent.wav", "silence"),
+        ("nan.wav", "not finite"),
+        ("one.wav", "too short"),
+        ("loud.wav", "clipping"),
+    ],
+)
+def test_clone_refuses_bad_recordings(name, says, recordings, fake_pipeline, monkeypatch, capsys):
+    out = recordings / "out.wav"
+    code, _, err = thesis(monkeypatch, capsys, "clone", str(recordings / name), str(out))
+    assert code == 2
+    assert says in err
+    assert name in err
+    assert out.read_bytes() == b"an earlier result"
+
+
+def test_clone_prints_json_alone_on_stdout(recordings, fake_pipeline, monkeypatch, capsys):
+    source, out = recordings / "good.wav", recordings / "new.flac"
+    code, printed, _ = thesis(monkeypatch, capsys, "clone", str(source), str(out), "--json", "--text", "hi")
+    report = json.loads(printed)
+    assert code == 0
+    assert (report["translation"], report["similarity_before"], report["vocoder"]) == ("hi", 0.1, "toy")
+    assert soundfile.info(out).format == "FLAC"
+
+
+def test_clone_refuses_to_overwrite_its_input_or_an_unknown_format(recordings, fake_pipeline, monkeypatch, capsys):
+    good = str(recordings / "good.wav")
+    assert "is the input" in thesis(monkeypatch, capsys, "clone", good, good)[2]
+    assert "suffix" in thesis(monkeypatch, capsys, "clone", good, str(recordings / "out.xyz"))[2]
+
+
+def test_offline_and_models_dir(tmp_path):
+    command = [str(Path(sys.executable).with_name("thesis")), "--offline", "--models-dir", str(tmp_path)]
+    listed = subprocess.run([*command, "models", "list"], capture_output=True, text=True, check=True)
+    assert str(tmp_path) in listed.stdout
+    assert "cached  " not in listed.stdout
+    fetched = subprocess.run([*command, "models", "fetch", "ecapa"], capture_output=True, text=True, check=False)
+    assert fetched.returncode == 2
+    assert "downloads are off" in fetched.stderr
+
+
+def test_verify_finds_a_wrong_byte(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("THESIS_MODELS_DIR", str(tmp_path))
+    (tmp_path / "resemblyzer").mkdir()
+    (tmp_path / "resemblyzer" / "pretrained.pt").write_bytes(b"x")
+    code, out, err = thesis(monkeypatch, capsys, "models", "verify")
+    assert code == 1
+    assert "wrong: pretrained.pt" in out
+    assert "fetch" in err

@@ -1,0 +1,103 @@
+import base64
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import voiced
+
+from thesis_lib import reporting
+from thesis_lib.audio import LogMel, write_audio
+from thesis_lib.config import AudioConfig, GeneratorConfig
+from thesis_lib.dataset import embedded, prepared
+from thesis_lib.generator import Generator
+from thesis_lib.training import train
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def labels(figure) -> list[str]:
+    return [axis.get_xlabel() for axis in figure.axes] + [axis.get_ylabel() for axis in figure.axes]
+
+
+def test_players_escape_text_and_embed_short_mp3(tmp_path):
+    write_audio(tmp_path / "a.wav", voiced(2.0), 22_050)
+    page = reporting.players([{"text": "<b>", "file": tmp_path / "a.wav", "samples": (voiced(1.0), 22_050)}])
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    data = re.findall(r'preload="none"[^>]* src="data:audio/mpeg;base64,([^"]+)"', page)
+    assert len(data) == 2
+    assert len(base64.b64decode(data[0])) < 30_000
+
+
+def test_figures_have_units(tiny_run):
+    manifest, log = prepared(tiny_run), pd.read_json(tiny_run.path / "metrics.jsonl", lines=True)
+    train(tiny_run)
+    assert "duration (s)" in labels(reporting.durations(manifest.table()))
+    assert any("cosine" in t for t in labels(reporting.similarities(np.ones(3), np.zeros(4), "ecapa", 0.25)))
+    assert "mel loss (nepers)" in labels(reporting.training_curves(log, 2))
+    assert "time (s)" in labels(reporting.spectrograms({"a": voiced(), "b": voiced()}, LogMel(AudioConfig())))
+    table = pd.DataFrame({"style": ["a", "b"], "x": [1.0, 2.0]})
+    assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))
+
+
+def test_parameters_add_up():
+    generator = Generator(AudioConfig(), GeneratorConfig(), 192, 768)
+    table = reporting.parameter_table(generator).set_index("part").parameters
+    assert table["all"] == sum(p.numel() for p in generator.parameters())
+    assert table["all"] == table.drop("all").sum()
+
+
+def test_modulation_is_zero_before_training_and_seen_after(tiny_run):
+    embeddings = embedded(tiny_run)
+    given = [torch.from_numpy(x["source"]) for x in (embeddings.speaker, embeddings.emotion)]
+    fresh = Generator(AudioConfig(), tiny_run.config.generator, 192, 88)
+    assert reporting.modulation_table(fresh, *given)[["gamma", "beta"]].eq(0).all(axis=None)
+    trained = reporting.modulation_table(train(tiny_run).generator, *given)
+    assert trained.gamma.gt(0).all()
+    assert len(reporting.modulation(trained).axes) == 1
+
+
+def test_summary_table_says_not_measured():
+    summary = pd.DataFrame(
+        [
+            {"system": "a", "metric": "pesq", "value": 2.0, "low": 1.5, "high": 2.5, "n": 3},
+            {"system": "b", "metric": "mel_l1", "value": 0.25, "low": 0.2, "high": 0.3, "n": 3},
+        ]
+    )
+    table = reporting.summary_table(summary).set_index("metric")
+    assert table.loc["pesq", "a"] == "2 [1.5, 2.5]"
+    assert table.loc["pesq", "b"] == "not measured"
+    assert len(reporting.intervals(summary).axes) == 2
+
+
+def test_corpus_parts_count():
+    table = pd.DataFrame(
+        {
+            "id": ["1", "2"],
+            "split": ["train", "train"],
+            "speaker": ["a", "a"],
+            "target_text": ["x", "y"],
+            "source_duration": [1800.0, 0.0],
+            "target_duration": [1800.0, 0.0],
+        }
+    )
+    assert reporting.corpus_parts(table).iloc[0].to_dict() == {
+        "split": "train",
+        "pairs": 2,
+        "speakers": 1,
+        "texts": 2,
+        "hours": 1.0,
+    }
+
+
+def test_the_bar_passes_everything_through(capsys):
+    assert list(reporting.bar(iter("abc"), 3, "x")) == ["a", "b", "c"]
+    assert "x" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+import os
+
+import pandas as pd
+import pytest
+
+from thesis_lib.config import Config, ConfigError
+from thesis_lib.runs import Run, RunError, project_root, write_text
+
+
+def test_a_run_folder_belongs_to_one_configuration(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    run.save_table("x", pd.DataFrame({"a": [1]}))
+    Run(tmp_path / "run", Config())
+    with pytest.raises(ConfigError, match="another configuration"):
+        Run(tmp_path / "run", Config().override({"training.seed": 9}))
+    assert run.load_table("x").a[0] == 1
+
+
+def test_a_file_is_no_run_folder(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunError, match="--run-dir"):
+        Run(tmp_path / "run", Config())
+
+
+def test_a_missing_result_says_so(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    with pytest.raises(RunError, match="run the phase"):
+        run.load_table("validation")
+    with pytest.raises(RunError, match="run the phase"):
+        run.load_json("validation")
+
+
+def test_relative_folders_are_taken_from_the_project(tmp_path, monkeypatch):
+    (tmp_path / "_toc.yml").write_text("")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert project_root() == tmp_path
+    assert Run("runs/x", Config()).path == tmp_path / "runs" / "x"
+
+
+def test_stamp_says_what_made_it(tmp_path):
+    stamp = Run(tmp_path / "run", Config()).stamp()
+    assert stamp["config"] == Config().digest()
+    assert {"profile", "commit", "torch", "machine"} <= set(stamp)
+
+
+def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
+    write_text(tmp_path / "a", "old")
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="No space"):
+        write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
