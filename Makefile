@@ -13,10 +13,12 @@ test: .venv/installed
 	$(BIN)/pytest tests
 	$(BIN)/pytest --nbval notebooks
 
-# Fill the committed notebooks with the outputs of the smoke profile.
+# Fill the committed notebooks with the outputs of the smoke profile, without those of cells that only work.
 outputs: .venv/installed
 	rm -rf runs/smoke
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --inplace --TagRemovePreprocessor.enabled=True \
+		--TagRemovePreprocessor.remove_all_outputs_tags=remove-output notebooks/*.ipynb
 
 # uv installs in a minute what takes pip several; wheels that pip knows from a local folder are named to it.
 .venv/installed: pyproject.toml

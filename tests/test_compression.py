@@ -55,7 +55,7 @@ def test_the_table_has_every_form(tiny_run):
     assert (table.speed_ratio_low <= table.speed_ratio).all()
     assert np.allclose(table.megabytes.iloc[1] * 2, table.megabytes.iloc[0])
     assert table.mel_l1.gt(0).all()
-    assert not list((tiny_run.path / "compressed").glob("partial*"))
+    assert not list((tiny_run.path / "compressed").glob(".partial*"))
 
 
 def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):

@@ -31,6 +31,7 @@ def test_the_bundle_is_what_the_data_card_says():
         assert (rows[f"wer_{side}"] <= 0.2).all()
         assert all((mini.bundle() / "audio" / f"{id}.{side}.opus").exists() for id in rows.id)
     assert (rows.cosine >= 0.25).all()
+    assert mini.rejected().reason.notna().all()
     voices = rows.groupby("part").voice.nunique()
     trained = voices["train"] + voices["validation"]
     assert 0.15 < voices["validation"] / trained < 0.25

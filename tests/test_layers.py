@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "thesis_lib"
 
 ROWS = [
-    {"errors", "config", "_torchaudio"},
+    {"errors", "files", "config", "_torchaudio"},
     {"runs", "audio", "manifest", "conditioning", "discriminators", "models"},
     {"corpora", "encoders", "generator", "losses", "metrics", "asr", "tts"},
     {"embeddings", "checkpoints"},

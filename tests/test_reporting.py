@@ -78,6 +78,12 @@ def test_summary_table_says_not_measured():
     assert len(reporting.intervals(summary).axes) == 2
 
 
+def test_a_shown_table_says_what_is_missing():
+    page = reporting.show(pd.DataFrame({"a": [1.23456, np.nan]})).to_html()
+    assert "1.235" in page
+    assert "not measured" in page
+
+
 def test_corpus_parts_count():
     table = pd.DataFrame(
         {

@@ -16,6 +16,20 @@ def test_a_run_folder_belongs_to_one_configuration(tmp_path):
     assert run.load_table("x").a[0] == 1
 
 
+def test_a_folder_without_results_takes_another_configuration(tmp_path):
+    Run(tmp_path / "run", Config())
+    changed = Config().override({"corpus.root": "x"})
+    Run(tmp_path / "run", changed)
+    assert Config.from_json((tmp_path / "run" / "config.json").read_text()) == changed
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ConfigError, match="other files"):
+        Run(tmp_path, Config())
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+
+
 def test_a_file_is_no_run_folder(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(RunError, match="--run-dir"):

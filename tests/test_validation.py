@@ -4,7 +4,8 @@ import pytest
 
 from thesis_lib import metrics, validation
 from thesis_lib.config import ValidationConfig
-from thesis_lib.validation import GROUND_TRUTH, OURS, summarise, validate
+from thesis_lib.dataset import prepared
+from thesis_lib.validation import GROUND_TRUTH, OURS, PUBLISHED, summarise, validate
 
 
 def test_every_system_and_metric_of_the_tiny_run(tiny_run, monkeypatch):
@@ -30,10 +31,22 @@ def test_what_cannot_be_measured_is_listed_with_its_reason(tiny_run, tmp_path, m
     table = validate(tiny_run)
     tiny_run.table_path("validation").unlink()
     missing = tiny_run.load_table("validation_not_measured")
-    assert set(missing.metric) == {"pesq"}
-    assert set(missing.reason) == {"no speech found"}
+    assert set(missing.metric) == {"pesq", "all"}
+    assert set(missing.reason[missing.metric == "pesq"]) == {"no speech found"}
+    assert "thesis models fetch" in missing.reason[missing.system == PUBLISHED].item()
     assert "pesq" not in table
     assert "pesq" not in set(tiny_run.load_table("validation_summary").metric)
+
+
+def test_a_silent_output_is_scored_as_not_measured(tiny_run):
+    manifest = prepared(tiny_run)
+    scorers = validation._load(tiny_run)
+    item = validation._item(manifest.split("test")[0], manifest, scorers)
+    silent = np.zeros_like(item.reference)
+    row, reasons = validation._score(OURS, silent, item, scorers, tiny_run.config.validation)
+    assert "silence" in reasons["speaker"]
+    assert "speaker" not in row
+    assert row["mel_l1"] > 1
 
 
 def test_summary_by_hand():

@@ -4,8 +4,6 @@ Shapes: B batch, N samples, M mel bands, T frames; N = T * hop_length.
 Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compressed one.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import librosa
@@ -18,6 +16,7 @@ from torch.nn import functional as F
 
 from thesis_lib.config import AudioConfig
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import replacing
 
 SILENCE = 1e-4  # peak below which a recording holds no speech (-80 dBFS)
 CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is called clipped
@@ -96,18 +95,11 @@ def resample(wav: np.ndarray, source: int, target: int) -> np.ndarray:
 def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: object) -> None:
     """Write atomically; the format follows the suffix (.wav is 16-bit). Clips at full scale."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-    os.close(handle)
-    try:
-        # 32767 / 32768: libsndfile scales by 32768, so that +1.0 would wrap or clip audibly.
-        samples = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
+    # 32767 / 32768: libsndfile scales by 32768, so that +1.0 would wrap or clip audibly.
+    samples = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
+    with replacing(path) as partial:
         soundfile.write(partial, samples, sample_rate, **(formats.get(path.suffix, {}) | options))
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
 
 
 class LogMel(nn.Module):

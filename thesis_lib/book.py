@@ -44,7 +44,13 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, str]) -> None
     partial = target.with_name(f".partial-{target.name}")
     try:
         papermill.execute_notebook(
-            str(source), str(partial), parameters, cwd=str(project_root()), kernel_name="python3", progress_bar=False
+            str(source),
+            str(partial),
+            parameters,
+            cwd=str(project_root()),
+            kernel_name="python3",
+            progress_bar=False,
+            stderr_file=sys.stderr,  # the phases' own bars
         )
     except PapermillExecutionError as error:
         failed = target.with_name(f"failed-{target.name}")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from thesis_lib import models
-from thesis_lib.config import PROFILES, Config, ConfigError, parse_assignment
+from thesis_lib.config import PROFILES, Config, parse_assignment
 from thesis_lib.errors import ThesisError
 from thesis_lib.runs import Run, RunError
 
@@ -64,6 +64,7 @@ def list_models() -> None:
         cached = "cached" if models.is_cached(name) else "-"
         typer.echo(f"{name:18} {weight.size / 1e6:7.1f} MB  {cached:7} {weight.licence:11} {weight.title}")
         typer.echo(f"{'':18} {weight.citation}; {weight.homepage}")
+    typer.echo(f"{'emotion2vec':18} from its hub on first use: no mirror is known, its hash is not pinned yet")
     typer.echo(f"cache: {models.models_dir()}")
 
 
@@ -209,7 +210,6 @@ def clone(
 def book(
     profile: Profile = "demo",
     run_dir: RunDir = None,
-    set_: Set = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Build the pages after the notebooks.")] = True,
 ) -> None:
     """Run notebooks 01–08 and build the Jupyter Book; interrupted, it goes on where it was.
@@ -219,8 +219,6 @@ def book(
     from thesis_lib.book import build, run_notebooks
     from thesis_lib.reporting import bar
 
-    if set_:
-        raise ConfigError("notebooks know profiles, not single settings: use the other verbs for --set")
     run_notebooks(_run(profile, run_dir, None), bar)
     if html:
         typer.echo(f"the book: {build()}")

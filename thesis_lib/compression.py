@@ -1,7 +1,7 @@
 """Compression: the vocoder as float16 weights, as ONNX and as int8 ONNX, each measured on held-out speech.
 
-int8 is static QDQ, per channel, calibrated on training utterances: dynamic int8 of convolutions is several
-times *slower* than float32 (measured, see the book).
+int8 is static QDQ, per channel, calibrated on training utterances: ONNX Runtime's dynamic int8 has no fast
+convolution to offer.
 """
 
 import statistics
@@ -17,6 +17,7 @@ import torch
 
 from thesis_lib.audio import LogMel, read_audio, whole_frames
 from thesis_lib.dataset import Embeddings, embedded, prepared
+from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import mel_l1
 from thesis_lib.runs import Progress, Run, silent
@@ -98,16 +99,14 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
 
 def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
     """All forms of one vocoder; files are written below ``folder``, finished ones are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
     float32, int8 = folder / "float32.onnx", folder / "int8.onnx"
     for path, make in (
         (float32, lambda partial: export_onnx(vocoder, partial)),
         (int8, lambda partial: quantize(float32, partial, calibration)),
     ):
         if not path.exists():
-            partial = path.with_name(f"partial-{path.name}")
-            make(partial)
-            partial.replace(path)
+            with replacing(path) as partial:
+                make(partial)
     half = float16_copy(vocoder)
     size = vocoder.parameters()
     return [

@@ -5,8 +5,6 @@ revision. A renamed file keeps its vector and a changed one loses it.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from thesis_lib.audio import read_audio
 from thesis_lib.encoders import Encoder, embed
+from thesis_lib.files import replacing
 from thesis_lib.runs import Progress, silent
 
 
@@ -37,14 +36,8 @@ class EmbeddingStore:
         if stored is not None and stored.shape == (encoder.dim,):
             return stored
         vector = embed(encoder, wav, sample_rate, source)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.save(stream, vector)
-            os.replace(partial, path)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        with replacing(path) as partial:
+            np.save(partial, vector)
         return vector
 
     def get_files(

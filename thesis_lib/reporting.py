@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 from torch import Tensor
 from tqdm import tqdm
 
@@ -21,7 +22,7 @@ from thesis_lib.audio import LogMel, read_audio, write_audio
 from thesis_lib.conditioning import FiLM
 from thesis_lib.generator import Generator
 from thesis_lib.runs import Run
-from thesis_lib.validation import UNITS
+from thesis_lib.validation import GROUND_TRUTH, UNITS
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -53,6 +54,11 @@ def style() -> None:
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:
     """What made this page, as a table of two columns."""
     return pd.DataFrame((run.stamp() | more).items(), columns=["what", "value"])
+
+
+def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
+    """A table as the pages show it: no index, three decimals, and a word where a number is missing."""
+    return table.style.hide(axis="index").format(precision=3, na_rep=missing)
 
 
 def player(wav: np.ndarray | Path, sample_rate: int | None = None) -> str:
@@ -196,7 +202,7 @@ def intervals(summary: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(summary.metric))
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(SIZE[0] * 1.25, 1.7 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(SIZE[0] * 1.35, 1.9 * rows), squeeze=False)
     order = list(dict.fromkeys(summary.system))
     for axis, name in zip(axes.flat, names, strict=False):
         part = summary[summary.metric == name].set_index("system").reindex(order)
@@ -213,12 +219,13 @@ def intervals(summary: pd.DataFrame) -> Figure:
 
 
 def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """metric x system, each cell "value [low, high]"; what is not there says so."""
+    """metric x system, each cell "value [low, high]"; what is missing says why."""
     cells = summary.assign(cell=[f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" for r in summary.itertuples()])
     wide = cells.pivot(index="metric", columns="system", values="cell")
     wide = wide.reindex(index=list(dict.fromkeys(summary.metric)), columns=list(dict.fromkeys(summary.system)))
     wide.insert(0, "unit", [UNITS[name][0] for name in wide.index])
-    return wide.fillna("not measured").reset_index().rename_axis(columns=None)
+    wide = wide.fillna({GROUND_TRUTH: "the reference"}).fillna("not measured")
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def pareto(table: pd.DataFrame) -> Figure:

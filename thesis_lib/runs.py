@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import replacing
 
 # progress(items, total, label) wraps an iterable; the command line draws a bar, the library is silent.
 Progress = Callable[[Iterable, int, str], Iterable]
@@ -36,15 +36,8 @@ def project_root() -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write beside, then rename: a reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 class Run:
@@ -59,13 +52,17 @@ class Run:
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
         stored = self.path / "config.json"
-        if not stored.exists():
+        if not self._has_results():
             write_text(stored, config.model_dump_json(indent=2) + "\n")
-        elif Config.from_json(stored.read_text()).digest() != config.digest():
+        elif not stored.exists() or Config.from_json(stored.read_text()).digest() != config.digest():
             raise ConfigError(
-                f"{self.path} holds a run with another configuration; its results stay as they are. "
+                f"{self.path} holds other files, or a run with another configuration; they stay as they are. "
                 "Choose another --run-dir, or remove that folder."
             )
+
+    def _has_results(self) -> bool:
+        """A folder with a configuration alone (its first phase was refused, say) may still change its mind."""
+        return self.path.is_dir() and any(path.name != "config.json" for path in self.path.iterdir())
 
     def table_path(self, name: str) -> Path:
         """tables/NAME.csv"""

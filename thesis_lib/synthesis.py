@@ -49,7 +49,7 @@ class Vocoder:
     ) -> np.ndarray:
         """(N,) -> log-mel -> (N,): the same length, zero-padded to whole frames inside."""
         mel = self.log_mel(torch.from_numpy(whole_frames(wav, self.audio.hop_length)).unsqueeze(0))
-        vectors = [None if x is None else torch.from_numpy(x).unsqueeze(0) for x in (speaker, emotion)]
+        vectors = [None if x is None else torch.tensor(x).unsqueeze(0) for x in (speaker, emotion)]
         return self(mel, *vectors)[0, : len(wav)].numpy()
 
     def save_pretrained(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from thesis_lib import models
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import replacing
 
 
 class SpeechError(ThesisError):
@@ -49,9 +50,8 @@ def _widened(path: Path) -> Path:
 
     model = onnx.load(path)
     widen_graph(model.graph)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as work:
-        onnx.save(model, Path(work) / target.name)
-        os.replace(Path(work) / target.name, target)
+    with replacing(target) as partial:
+        onnx.save(model, partial)
     return target
 
 

@@ -13,11 +13,11 @@ import pandas as pd
 
 from thesis_lib import metrics, models
 from thesis_lib.asr import Whisper
-from thesis_lib.audio import LogMel, read_audio, write_audio
+from thesis_lib.audio import AudioError, LogMel, read_audio, write_audio
 from thesis_lib.config import ValidationConfig
 from thesis_lib.corpora.split import spread
-from thesis_lib.dataset import Embeddings, embedded, prepared
-from thesis_lib.encoders import Encoder, embed, judge_encoder, speaker_encoder
+from thesis_lib.dataset import embedded, prepared
+from thesis_lib.encoders import Encoder, EncoderError, embed, judge_encoder, speaker_encoder
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.synthesis import UNIVERSAL, Vocoder
@@ -40,13 +40,23 @@ UNITS = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Scorers:
     """Models that the chosen metrics need, loaded once."""
 
     log_mel: LogMel
     whisper: Whisper | None
     encoders: dict[str, Encoder]  # column -> encoder
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One utterance with what all systems are compared with."""
+
+    utterance: Utterance
+    reference: np.ndarray  # (N,) the English recording
+    rate: int  # Hz
+    sources: dict[str, np.ndarray]  # column -> embedding of the Spanish recording
 
 
 def select(utterances: list[Utterance], count: int) -> list[Utterance]:
@@ -73,10 +83,14 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     chosen = select(manifest.split("test"), run.config.validation.utterances)
     scorers, rendered = _load(run), systems(vocoder)
     rows, missing = [], []
+    if PUBLISHED not in rendered:
+        reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
+        missing.append({"id": "all", "system": PUBLISHED, "metric": "all", "reason": reason})
     for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):
+        item = _item(utterance, manifest, scorers)
         for name, render in rendered.items():
-            row, reasons = _score(name, render, utterance, manifest, embeddings, scorers, run.config.validation)
-            wav = row.pop("wav")
+            wav = render(item.reference, *embeddings.condition(utterance))
+            row, reasons = _score(name, wav, item, scorers, run.config.validation)
             rows.append(row)
             missing += [{"id": utterance.id, "system": name, "metric": m, "reason": r} for m, r in reasons.items()]
             if number < SAMPLES:
@@ -101,20 +115,19 @@ def _load(run: Run) -> _Scorers:
     return _Scorers(LogMel(run.config.audio), whisper, encoders)
 
 
-def _score(
-    system: str,
-    render: Callable,
-    utterance: Utterance,
-    manifest: Manifest,
-    embeddings: Embeddings,
-    scorers: _Scorers,
-    config: ValidationConfig,
-) -> tuple[dict, dict[str, str]]:
-    """One row and, for each metric that could not be measured, why."""
+def _item(utterance: Utterance, manifest: Manifest, scorers: _Scorers) -> _Item:
     reference, rate = read_audio(manifest.target(utterance))
     source, source_rate = read_audio(manifest.source(utterance))
-    wav = render(reference, *embeddings.condition(utterance))
-    row = {"id": utterance.id, "speaker_id": utterance.speaker, "system": system, "wav": wav}
+    sources = {column: embed(e, source, source_rate, utterance.id) for column, e in scorers.encoders.items()}
+    return _Item(utterance, reference, rate, sources)
+
+
+def _score(
+    system: str, wav: np.ndarray, item: _Item, scorers: _Scorers, config: ValidationConfig
+) -> tuple[dict, dict[str, str]]:
+    """One row and, for each metric that could not be measured, why."""
+    utterance, rate = item.utterance, item.rate
+    row = {"id": utterance.id, "speaker_id": utterance.speaker, "system": system}
     row |= {"target_text": utterance.target_text}
     reasons: dict[str, str] = {}
 
@@ -123,24 +136,17 @@ def _score(
             return
         try:
             row.update(compute())
-        except metrics.MetricError as error:
+        except (metrics.MetricError, AudioError, EncoderError) as error:  # a silent output, for one
             reasons[metric] = str(error)
 
     if system != GROUND_TRUTH:  # against itself a signal metric says nothing
-        measure("mel_l1", lambda: {"mel_l1": metrics.mel_l1(wav, reference, scorers.log_mel)})
-        measure("mcd", lambda: {"mcd": metrics.mcd(wav, reference, rate)})
-        measure("pesq", lambda: {"pesq": metrics.pesq(wav, reference, rate)})
+        measure("mel_l1", lambda: {"mel_l1": metrics.mel_l1(wav, item.reference, scorers.log_mel)})
+        measure("mcd", lambda: {"mcd": metrics.mcd(wav, item.reference, rate)})
+        measure("pesq", lambda: {"pesq": metrics.pesq(wav, item.reference, rate)})
     measure("dnsmos", lambda: metrics.dnsmos(wav, rate))
     measure("asr", lambda: _words(scorers.whisper, wav, rate, utterance.target_text))
     for column, encoder in scorers.encoders.items():
-        measure(
-            column,
-            lambda encoder=encoder, column=column: {
-                column: metrics.cosine(
-                    embed(encoder, wav, rate, utterance.id), embed(encoder, source, source_rate, utterance.id)
-                )
-            },
-        )
+        measure(column, lambda c=column, e=encoder: {c: metrics.cosine(embed(e, wav, rate), item.sources[c])})
     return row, reasons
 
 

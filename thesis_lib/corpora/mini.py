@@ -44,6 +44,11 @@ def table(config: CorpusConfig) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
+def rejected() -> pd.DataFrame:
+    """The attempts that did not enter the bundle, each with its reason."""
+    return pd.read_csv(bundle() / "rejects.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
+
+
 def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Release:
     """Write the release below ``root``, MP3 for Spanish and 24 kHz WAV for English; finished files are kept."""
     release = Release.at(root)
