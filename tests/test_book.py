@@ -38,8 +38,8 @@ def test_an_unknown_parameter_is_refused(tmp_path):
 def test_runs_resumes_and_keeps_earlier_results(tmp_path, monkeypatch, tiny_run):
     write_text(tmp_path / "_toc.yml", "")
     monkeypatch.chdir(tmp_path)
-    make(tmp_path / "notebooks" / "01_a.ipynb", "profile = run_dir = ''", "print(profile)")
-    make(tmp_path / "notebooks" / "02_b.ipynb", "profile = run_dir = ''", "1 / 0")
+    make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''", "print(profile)")
+    make(tmp_path / "notebooks" / "02_b.ipynb", "profile = ''\nrun_dir = ''", "1 / 0")
     run = type("R", (), {"path": tmp_path / "runs" / "x", "config": tiny_run.config})()
     with pytest.raises(BookError, match=r"02_b\.ipynb: ZeroDivisionError"):
         run_notebooks(run)
@@ -48,7 +48,7 @@ def test_runs_resumes_and_keeps_earlier_results(tmp_path, monkeypatch, tiny_run)
     assert "smoke" in done.read_text()
     assert (run.path / "notebooks" / "failed-02_b.ipynb").exists()
     assert executed(tmp_path, "01_a.ipynb") is None, "an unfinished run is not shown"
-    make(tmp_path / "notebooks" / "02_b.ipynb", "profile = run_dir = ''", "2 / 1")
+    make(tmp_path / "notebooks" / "02_b.ipynb", "profile = ''\nrun_dir = ''", "2 / 1")
     run_notebooks(run)
     assert done.stat().st_mtime_ns == stamp, "what was finished is kept"
     assert executed(tmp_path, "01_a.ipynb") == done
