@@ -58,11 +58,11 @@ def test_unpacks_into_the_layout_of_the_real_release(tmp_path):
         "cvss_t_es_en_v1.0",
         "styles.tsv",
     ]
-    test_rows = (release.cvss / "test.tsv").read_text().splitlines()
-    name, _text = test_rows[0].split("\t")
+    rows = (release.cvss / "train.tsv").read_text().splitlines()
+    name, _text = rows[0].split("\t")
     assert name.startswith("common_voice_es_")
     assert name.endswith(".mp3")
-    info = soundfile.info(release.cvss / "test" / f"{name}.wav")
+    info = soundfile.info(release.cvss / "train" / f"{name}.wav")
     assert (info.samplerate, info.channels, info.subtype) == (24_000, 1, "PCM_16")
     assert soundfile.info(release.common_voice / "clips" / name).format == "MP3"
     spoken = pd.read_csv(release.common_voice / "validated.tsv", sep="\t", quoting=csv.QUOTE_NONE)
