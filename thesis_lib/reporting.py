@@ -58,8 +58,7 @@ def stamp_table(run: Run, **more: object) -> pd.DataFrame:
 
 def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
     """A table as the pages show it: no index, three decimals, and a word where a number is missing."""
-    padding = {"selector": "th, td", "props": "padding: 0.2rem 0.8rem; text-align: left"}
-    return table.style.hide(axis="index").format(precision=3, na_rep=missing).set_table_styles([padding])
+    return table.style.hide(axis="index").format(precision=3, na_rep=missing)
 
 
 def player(wav: np.ndarray | Path, sample_rate: int | None = None) -> str:
