@@ -235,6 +235,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "validation.resamples": 1000,
         "compression.calibration_utterances": 6,
         "compression.test_utterances": 6,
+        "compression.repeats": 3,
         "cascade.examples": 4,
     },
     # Every line of code, as little data as it takes.
