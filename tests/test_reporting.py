@@ -78,6 +78,14 @@ def test_summary_table_says_not_measured():
     assert len(reporting.intervals(summary).axes) == 2
 
 
+def test_the_ground_truth_is_the_reference_of_signal_metrics_alone():
+    rows = [("ours", "pesq"), ("ours", "dnsmos_ovrl"), ("ground truth", "speaker")]
+    summary = pd.DataFrame([{"system": s, "metric": m, "value": 1.0, "low": 0.5, "high": 2.0, "n": 3} for s, m in rows])
+    column = reporting.summary_table(summary).set_index("metric")["ground truth"]
+    assert column["pesq"] == "the reference"
+    assert column["dnsmos_ovrl"] == "not measured"
+
+
 def test_a_shown_table_says_what_is_missing():
     page = reporting.show(pd.DataFrame({"a": [1.23456, np.nan]})).to_html()
     assert "1.235" in page
