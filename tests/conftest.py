@@ -1,6 +1,7 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
 import os
+import shutil
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -10,16 +11,18 @@ import pytest
 import torch
 
 from thesis_lib import models
-from thesis_lib.config import Config
+from thesis_lib.config import TASKS, Config
 from thesis_lib.runs import Run
 from thesis_lib.training import train
 
 TINY = {
-    "corpus.limit": 3,
+    "corpus.limit": 4,
     "encoders.speaker": "tiny-test",
-    "training.steps": 4,
-    "training.adversarial_from": 2,
-    "training.checkpoint_every": 2,
+    **{
+        f"{task}.training.{key}": value
+        for task in TASKS
+        for key, value in {"steps": 4, "adversarial_from": 2, "checkpoint_every": 2}.items()
+    },
     "validation.metrics": ("mel_l1", "pesq", "speaker"),
 }
 
@@ -52,9 +55,10 @@ def tiny_config() -> Config:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config) -> Run:
-    """A run whose vocoder is trained (four steps of a tiny network)."""
+    """A run whose vocoders are trained (four steps of tiny networks)."""
     run = Run(tmp_path_factory.mktemp("runs") / "tiny", tiny_config)
-    train(run)
+    for task in TASKS:
+        train(run, task)
     return run
 
 
@@ -70,3 +74,91 @@ def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: in
 @pytest.fixture
 def speech() -> np.ndarray:
     return voiced()
+
+
+def beside(tiny_run, path, **changes) -> Run:
+    """Another run on the same prepared corpus and embeddings; ``a__b=1`` changes the setting a.b."""
+    run = Run(path, tiny_run.config.override({key.replace("__", "."): value for key, value in changes.items()}))
+    for name in ("corpus", "embeddings"):
+        shutil.copytree(tiny_run.path / name, run.path / name)
+    return run
+
+
+EMOTION2VEC = """
+model: Emotion2vec
+model_conf:
+  embed_dim: 32
+  num_heads: 2
+  depth: 1
+  mlp_ratio: 2
+  norm_eps: 1e-5
+  norm_affine: true
+  layer_norm_first: false
+  encoder_dropout: 0.0
+  attention_dropout: 0.0
+  activation_dropout: 0.0
+  post_mlp_drop: 0.0
+  dropout_input: 0.0
+  start_drop_path_rate: 0.0
+  end_drop_path_rate: 0.0
+  end_of_block_targets: false
+  average_top_k_layers: 1
+  loss_beta: 0
+  clone_batch: 1
+  layerdrop: 0
+  normalize: true
+  modalities:
+    audio:
+      extractor_mode: layer_norm
+      feature_encoder_spec: "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16, 2, 2)] * 2"
+      conv_pos_width: 15
+      conv_pos_groups: 2
+      conv_pos_depth: 1
+      conv_pos_pre_ln: false
+      type: AUDIO
+      prenet_depth: 1
+      prenet_layerdrop: 0
+      prenet_dropout: 0.0
+      start_drop_path_rate: 0.0
+      end_drop_path_rate: 0.0
+      num_extra_tokens: 2
+      init_extra_token_zero: true
+      mask_noise_std: 0.01
+      mask_prob_min: null
+      mask_prob: 0.5
+      inverse_mask: false
+      mask_prob_adjust: 0.05
+      keep_masked_pct: 0.0
+      mask_length: 5
+      add_masks: false
+      remove_masks: false
+      mask_dropout: 0.0
+      encoder_zero_mask: true
+      mask_channel_prob: 0.0
+      mask_channel_length: 64
+      ema_local_encoder: false
+      local_grad_mult: 1.0
+      use_alibi_encoder: true
+      alibi_scale: 1.0
+      learned_alibi: false
+      alibi_max_pos: null
+      learned_alibi_scale: true
+      learned_alibi_scale_per_head: true
+      learned_alibi_scale_per_layer: false
+      num_alibi_heads: 2
+      model_depth: 1
+      decoder: null
+"""
+
+
+@pytest.fixture
+def emotion2vec_folder(tmp_path):
+    """A folder in the published layout with random weights of a tiny network."""
+    from funasr.models.emotion2vec.model import Emotion2vec as Network
+    from omegaconf import OmegaConf
+
+    (tmp_path / "config.yaml").write_text(EMOTION2VEC)
+    settings = OmegaConf.load(tmp_path / "config.yaml")
+    network = Network(model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=-1)
+    torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
+    return tmp_path

@@ -39,7 +39,7 @@ class Synthesizer:
 @pytest.fixture(scope="module")
 def stages(tiny_run):
     config = EncoderConfig(speaker="tiny-test", emotion="egemaps")
-    return speaker_encoder(config), emotion_encoder(config), train(tiny_run)
+    return speaker_encoder(config), emotion_encoder(config), train(tiny_run, "conversion")
 
 
 def pipeline(stages, **hears) -> VoiceCloningPipeline:
@@ -67,12 +67,15 @@ def test_given_text_is_spoken_instead(stages):
 def test_the_source_conditions_the_rendering(stages):
     made = pipeline(stages)
     seen = []
-    made.vocoder = type("Spy", (), {"sample_rate": 22_050, "meta": made.vocoder.meta})()
-    made.vocoder.resynthesise = lambda wav, speaker, emotion: seen.append((speaker, emotion)) or wav
+    made.vocoder = type("Spy", (), {"sample_rate": 22_050, "meta": made.vocoder.meta, "audio": made.vocoder.audio})()
+    made.vocoder.render = lambda wav, voice, guidance: seen.append((voice, guidance)) or wav
     for f0 in (100, 200):
-        made(voiced(1.0, f0=f0), 22_050)
-    assert not np.allclose(seen[0][0], seen[1][0])
-    assert not np.allclose(seen[0][1], seen[1][1])
+        made(voiced(1.0, f0=f0), 22_050, guidance=1.5)
+    (low, guidance), (high, _) = seen
+    assert guidance == 1.5
+    assert not np.allclose(low.speaker, high.speaker)
+    assert not np.allclose(low.emotion, high.emotion)
+    assert high.pitch_level - low.pitch_level == pytest.approx(np.log(2), abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,12 @@ def test_every_help_shows_an_example(command):
     ("arguments", "says"),
     [
         (["train", "--profile", "dmo"], "known: thesis, demo, smoke"),
-        (["train", "--profile", "smoke", "--set", "training.stepz=3"], "training.stepz"),
-        (["train", "--profile", "smoke", "--set", "training.steps"], "section.key=value"),
-        (["train", "--profile", "smoke", "--set", "training.steps=-2"], "training.steps"),
-        (["config", "--set", "generator.upsample_rates=[2,2]"], "hop_length"),
+        (["train", "--profile", "smoke", "--set", "resynthesis.training.stepz=3"], "resynthesis.training.stepz"),
+        (["train", "--profile", "smoke", "--set", "resynthesis.training.steps"], "section.key=value"),
+        (["train", "--profile", "smoke", "--set", "resynthesis.training.steps=-2"], "resynthesis.training.steps"),
+        (["config", "--set", "resynthesis.generator.upsample_rates=[2,2]"], "hop_length"),
+        (["train", "--task", "cloning", "--profile", "smoke"], "resynthesis, conversion"),
+        (["swap-test", "--profile", "smoke", "--set", "swap.trials=1"], "swap.trials"),
         (["models", "fetch", "ecappa"], "known: ecapa"),
         (["book", "--profile", "smoke"], "inside the project's folder"),
         (["prepare", "--profile", "thesis"], "corpus.root"),
@@ -57,9 +59,9 @@ def test_wrong_words_are_one_line(arguments, says, monkeypatch, capsys, tmp_path
 
 
 def test_config_prints_what_it_will_do(monkeypatch, capsys):
-    code, out, _ = thesis(monkeypatch, capsys, "config", "--profile", "smoke", "--set", "training.steps=7")
+    code, out, _ = thesis(monkeypatch, capsys, "config", "--profile", "smoke", "--set", "resynthesis.training.steps=7")
     assert code == 0
-    assert json.loads(out)["training"]["steps"] == 7
+    assert json.loads(out)["resynthesis"]["training"]["steps"] == 7
 
 
 def test_another_configuration_leaves_a_run_untouched(monkeypatch, capsys, tiny_run):
@@ -90,7 +92,7 @@ def recordings(tmp_path) -> Path:
 def fake_pipeline(monkeypatch):
     """The pipeline's own checks without its models."""
 
-    def call(pipeline, path, text=None, say=print):
+    def call(pipeline, path, text=None, say=print, guidance=1.0):
         wav, rate = cascade.read_audio(path)
         cascade.check_speech(wav, rate, path)
         return Translation("hola", text or "hello", wav, wav, rate, "ecapa", 0.1, 0.2)

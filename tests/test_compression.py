@@ -3,14 +3,16 @@ import pytest
 import torch
 
 from thesis_lib.compression import compress, export_onnx, float16_copy, inputs_of, onnx_caller, torch_caller
+from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig
 from thesis_lib.dataset import embedded, prepared
+from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import train
 
 
 @pytest.fixture(scope="module")
 def exported(tiny_run, tmp_path_factory):
     """The tiny vocoder, with a condition that matters, and its ONNX file."""
-    vocoder = train(tiny_run)
+    vocoder = train(tiny_run, "resynthesis")
     for module in vocoder.generator.modules():
         if hasattr(module, "affine"):
             torch.nn.init.normal_(module.affine.weight, std=0.05)
@@ -23,7 +25,7 @@ def exported(tiny_run, tmp_path_factory):
 def test_onnx_equals_torch_for_any_length_and_condition(exported, frames):
     vocoder, path = exported
     rng = np.random.default_rng(frames)
-    given = {"mel": rng.normal(-5, 1, (1, 80, frames)).astype(np.float32)}
+    given = {"content": rng.normal(-5, 1, (1, 80, frames)).astype(np.float32)}
     outputs = []
     for _ in range(2):
         given |= {"speaker": rng.normal(0, 9, (1, 192)).astype(np.float32)}
@@ -35,7 +37,7 @@ def test_onnx_equals_torch_for_any_length_and_condition(exported, frames):
 
 
 def test_float16_storage_changes_the_weights_and_hardly_the_sound(tiny_run):
-    vocoder = train(tiny_run)
+    vocoder = train(tiny_run, "resynthesis")
     copy = float16_copy(vocoder)
     mel = torch.randn(1, 80, 20)
     assert not torch.equal(copy.generator.pre.weight, vocoder.generator.pre.weight)
@@ -61,6 +63,21 @@ def test_the_table_has_every_form(tiny_run):
 def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):
     manifest, embeddings = prepared(tiny_run), embedded(tiny_run)
     utterance = manifest.split("test")[0]
-    given = inputs_of(utterance, manifest, embeddings, train(tiny_run).log_mel)
-    assert given["mel"].shape[:2] == (1, 80)
+    given = inputs_of(utterance, manifest, embeddings, train(tiny_run, "resynthesis"))
+    assert given["content"].shape[:2] == (1, 80)
     assert np.array_equal(given["speaker"][0], embeddings.condition(utterance)[0])
+
+
+@pytest.mark.parametrize("excitation", ["none", "harmonic"])
+def test_the_istft_generator_is_exported_with_its_inverse_stft_and_its_excitation(tmp_path, excitation):
+    content = ContentConfig(kind="envelope")
+    generator = IstftConfig(channels=16, blocks=1, excitation=excitation)
+    sections = {"audio": AudioConfig(), "content": content, "generator": generator}
+    meta = {name: section.model_dump() for name, section in sections.items()}
+    vocoder = Vocoder.untrained(meta | {"speaker_dim": 5, "emotion_dim": 6})
+    export_onnx(vocoder, tmp_path / "v.onnx")
+    rng = np.random.default_rng(0)
+    for frames in (2, 60):
+        shapes = {"content": (1, 27, frames), "speaker": (1, 5), "emotion": (1, 6)}
+        given = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        assert np.abs(onnx_caller(tmp_path / "v.onnx")(given) - torch_caller(vocoder)(given)).max() <= 1e-4

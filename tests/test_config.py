@@ -15,18 +15,23 @@ def test_profiles_are_valid_and_survive_json(name):
 def test_digest_changes_with_any_value():
     config = Config()
     assert config.digest() == Config().digest()
-    assert config.digest() != config.override({"training.seed": 1}).digest()
+    assert config.digest() != config.override({"resynthesis.training.seed": 1}).digest()
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"trainin.steps": 3}, "trainin.steps"),
-        ({"training.step": 3}, "training.step"),
-        ({"training.steps": "many"}, "training.steps"),
-        ({"training.steps": -1}, "training.steps"),
-        ({"generator.upsample_rates": (8, 8, 2)}, "hop_length"),
-        ({"generator.channels": 20}, "divisible"),
+        ({"resynthesis.trainin.steps": 3}, "resynthesis.trainin.steps"),
+        ({"resynthesis.training.step": 3}, "resynthesis.training.step"),
+        ({"resynthesis.training.steps": "many"}, "resynthesis.training.steps"),
+        ({"resynthesis.training.steps": -1}, "resynthesis.training.steps"),
+        ({"resynthesis.generator.upsample_rates": (8, 8, 2)}, "hop_length"),
+        ({"resynthesis.generator.channels": 20}, "divisible"),
+        ({"resynthesis.generator": "v4"}, "v1, v2, v3, istft"),
+        ({"resynthesis.generator.dilations": ((1, 3),)}, "one entry for each"),
+        ({"resynthesis.generator": "istft"}, "warm_start"),
+        ({"conversion.content.kind": "mel"}, "needs an F0"),
+        ({"conversion.content.pitch": "normalised"}, "needs an F0"),
         ({"corpus.min_duration": 11.0}, "min_duration"),
         ({"corpus.name": "librispeech"}, "corpus.name"),
     ],
@@ -49,13 +54,24 @@ def test_unknown_key_in_a_file_is_refused():
 
 
 def test_assignments():
-    assert parse_assignment("training.steps=10") == ("training.steps", 10)
+    assert parse_assignment("resynthesis.training.steps=10") == ("resynthesis.training.steps", 10)
     assert parse_assignment("corpus.root=a/b=c") == ("corpus.root", "a/b=c")
     with pytest.raises(ConfigError):
-        parse_assignment("training.steps")
+        parse_assignment("resynthesis.training.steps")
 
 
 @given(st.floats(1e-6, 1.0))
 def test_floats_survive_json(rate):
-    config = Config().override({"training.learning_rate": rate})
-    assert Config.from_json(config.model_dump_json()).training.learning_rate == rate
+    config = Config().override({"resynthesis.training.learning_rate": rate})
+    assert Config.from_json(config.model_dump_json()).resynthesis.training.learning_rate == rate
+
+
+def test_a_generator_by_name_and_a_change_on_top():
+    config = Config().override({"conversion.generator": "v2", "conversion.content.kind": "mel"})
+    assert (config.conversion.generator.kind, config.conversion.generator.channels) == ("hifigan", 128)
+    assert config.override({"conversion.generator.channels": 64}).conversion.generator.channels == 64
+
+
+def test_an_unknown_task_names_the_known_ones():
+    with pytest.raises(ConfigError, match="resynthesis, conversion"):
+        Config().recipe("cloning")

@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from conftest import beside
 
-from thesis_lib.config import Config
+from thesis_lib.audio import read_audio
+from thesis_lib.config import TASKS, Config
 from thesis_lib.dataset import Segments, embedded, levels, prepared
 from thesis_lib.manifest import Manifest
 from thesis_lib.runs import Run, RunError
+from thesis_lib.training import train
 
 
 def test_embeddings_follow_the_manifest(tiny_run):
@@ -20,30 +23,49 @@ def test_embeddings_follow_the_manifest(tiny_run):
     assert np.array_equal(speaker, embeddings.speaker["source"][-1])
 
 
-def test_a_batch_depends_on_seed_and_step_alone(tiny_run):
-    manifest, embeddings = prepared(tiny_run), embedded(tiny_run)
-    one, other = (Segments(manifest, embeddings, "train", tiny_run.config) for _ in range(2))
+@pytest.mark.parametrize("task", TASKS)
+def test_a_batch_depends_on_seed_and_step_alone(tiny_run, tmp_path, task):
+    one, other = (Segments(tiny_run, task, "train") for _ in range(2))
     other.batch(0)
     a, b = one.batch(7), other.batch(7)
     assert a.ids == b.ids
     assert torch.equal(a.wav, b.wav)
-    reseeded = Segments(manifest, embeddings, "train", tiny_run.config.override({"training.seed": 1}))
+    assert torch.equal(a.content, b.content), "the warp included"
+    reseeded = Segments(beside(tiny_run, tmp_path / "run", **{f"{task}__training__seed": 1}), task, "train")
     assert not torch.equal(reseeded.batch(7).wav, a.wav)
 
 
+def test_the_content_of_a_cut_is_the_cut_of_the_content(tiny_run):
+    """Away from the cut's edges, an unwarped segment's content equals the whole recording's."""
+    segments = Segments(tiny_run, "conversion", "validation")
+    batch = segments.batch(3)
+    utterance = next(u for u in segments.utterances if u.id == batch.ids[0])
+    whole = train(tiny_run, "conversion").content(read_audio(segments.manifest.target(utterance))[0])[0]
+    cut = batch.content[0][:, 3:-3]
+    differences = [(whole[:, s : s + cut.shape[1]] - cut).abs().max() for s in range(whole.shape[1] - cut.shape[1] + 1)]
+    assert min(differences) < 1e-4
+
+
+def test_only_training_is_warped(tiny_run, tmp_path):
+    still = beside(tiny_run, tmp_path / "run", conversion__content__warp=0.0)
+    for split, same in (("train", False), ("validation", True)):
+        a, b = (Segments(run, "conversion", split).batch(1).content for run in (tiny_run, still))
+        assert torch.allclose(a, b, atol=1e-5) == same
+
+
 def test_shapes_and_condition_of_a_batch(tiny_run):
-    manifest, embeddings = prepared(tiny_run), embedded(tiny_run)
-    training = tiny_run.config.training
-    batch = Segments(manifest, embeddings, "train", tiny_run.config).batch(3)
+    embeddings = embedded(tiny_run)
+    training = tiny_run.config.resynthesis.training
+    batch = Segments(tiny_run, "resynthesis", "train").batch(3)
     assert batch.wav.shape == (training.batch_size, 1, training.segment_frames * 256)
-    assert batch.mel.shape == (training.batch_size, 80, training.segment_frames)
+    assert batch.content.shape == (training.batch_size, 80, training.segment_frames)
     row = embeddings.ids.index(batch.ids[0])
     assert np.array_equal(batch.speaker[0], embeddings.speaker["source"][row]), "the Spanish side conditions"
 
 
 def test_segments_are_pieces_of_the_english_file(tiny_run):
     manifest = prepared(tiny_run)
-    batch = Segments(manifest, embedded(tiny_run), "train", tiny_run.config).batch(5)
+    batch = Segments(tiny_run, "resynthesis", "train").batch(5)
     utterance = next(u for u in manifest if u.id == batch.ids[0])
     whole, _ = soundfile.read(manifest.target(utterance), dtype="float32")
     piece = batch.wav[0, 0].numpy()
@@ -53,17 +75,17 @@ def test_segments_are_pieces_of_the_english_file(tiny_run):
 
 def test_each_epoch_sees_every_utterance_once(tiny_run):
     manifest = prepared(tiny_run)
-    segments = Segments(manifest, embedded(tiny_run), "train", tiny_run.config)
+    segments = Segments(tiny_run, "resynthesis", "train")
     count = len(manifest.split("train"))
     for epoch in range(3):
         assert {segments._index(epoch * count + i) for i in range(count)} == set(range(count))
 
 
 def test_an_empty_split_is_an_error(tiny_run, tmp_path):
-    manifest = prepared(tiny_run)
-    without = Manifest(tmp_path, [u for u in manifest if u.split != "train"])
+    run = beside(tiny_run, tmp_path / "run")
+    Manifest(run.path / "corpus", [u for u in prepared(tiny_run) if u.split != "train"]).save()
     with pytest.raises(RunError, match="train split is empty"):
-        Segments(without, embedded(tiny_run), "train", tiny_run.config)
+        Segments(run, "resynthesis", "train")
 
 
 def test_the_real_corpus_needs_a_folder(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from thesis_lib.config import DiscriminatorConfig
-from thesis_lib.discriminators import Discriminator, Period, Scale
+from thesis_lib.discriminators import Discriminator, Period, Resolution, Scale
 
 
 def test_every_part_scores_one_signal():
@@ -43,3 +43,19 @@ def test_a_scale_part_looks_at_a_slower_signal():
 def test_length_that_no_period_divides():
     scores, _ = Period(7, 0.0625)(torch.randn(1, 1, 1000))
     assert torch.isfinite(scores).all()
+
+
+def test_a_resolution_part_looks_at_a_magnitude_spectrogram():
+    part = Resolution(512, 0.25)
+    wav = torch.randn(2, 1, 4096)
+    scores, features = part(wav)
+    assert scores.ndim == 2
+    assert len(features) == 6
+    assert features[0].shape == (2, 8, 4096 // 128 + 1, 257)
+    assert torch.allclose(part(-wav)[0], scores, atol=1e-5), "the phase is not looked at"
+    assert not torch.allclose(part(2 * wav)[0], scores)
+
+
+def test_the_conversion_discriminator_has_periods_and_resolutions():
+    parts = Discriminator(DiscriminatorConfig(periods=(2, 3), scales=0, resolutions=(512, 1024), width=0.0625)).parts
+    assert [type(part) for part in parts] == [Period, Period, Resolution, Resolution]

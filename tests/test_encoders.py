@@ -9,7 +9,7 @@ from thesis_lib import models
 from thesis_lib.audio import AudioError, read_audio, resample
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpora import mini
-from thesis_lib.encoders import EncoderError, embed, emotion_encoder, judge_encoder, speaker_encoder
+from thesis_lib.encoders import EncoderError, embed, emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.encoders.ecapa import EcapaTdnn
 from thesis_lib.encoders.egemaps import Egemaps
 from thesis_lib.encoders.emotion2vec import Emotion2vec
@@ -96,86 +96,6 @@ def test_the_tiny_encoder_says_what_it_is():
     assert embed(encoder, voiced(), 22_050).shape == (192,)
 
 
-EMOTION2VEC = """
-model: Emotion2vec
-model_conf:
-  embed_dim: 32
-  num_heads: 2
-  depth: 1
-  mlp_ratio: 2
-  norm_eps: 1e-5
-  norm_affine: true
-  layer_norm_first: false
-  encoder_dropout: 0.0
-  attention_dropout: 0.0
-  activation_dropout: 0.0
-  post_mlp_drop: 0.0
-  dropout_input: 0.0
-  start_drop_path_rate: 0.0
-  end_drop_path_rate: 0.0
-  end_of_block_targets: false
-  average_top_k_layers: 1
-  loss_beta: 0
-  clone_batch: 1
-  layerdrop: 0
-  normalize: true
-  modalities:
-    audio:
-      extractor_mode: layer_norm
-      feature_encoder_spec: "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16, 2, 2)] * 2"
-      conv_pos_width: 15
-      conv_pos_groups: 2
-      conv_pos_depth: 1
-      conv_pos_pre_ln: false
-      type: AUDIO
-      prenet_depth: 1
-      prenet_layerdrop: 0
-      prenet_dropout: 0.0
-      start_drop_path_rate: 0.0
-      end_drop_path_rate: 0.0
-      num_extra_tokens: 2
-      init_extra_token_zero: true
-      mask_noise_std: 0.01
-      mask_prob_min: null
-      mask_prob: 0.5
-      inverse_mask: false
-      mask_prob_adjust: 0.05
-      keep_masked_pct: 0.0
-      mask_length: 5
-      add_masks: false
-      remove_masks: false
-      mask_dropout: 0.0
-      encoder_zero_mask: true
-      mask_channel_prob: 0.0
-      mask_channel_length: 64
-      ema_local_encoder: false
-      local_grad_mult: 1.0
-      use_alibi_encoder: true
-      alibi_scale: 1.0
-      learned_alibi: false
-      alibi_max_pos: null
-      learned_alibi_scale: true
-      learned_alibi_scale_per_head: true
-      learned_alibi_scale_per_layer: false
-      num_alibi_heads: 2
-      model_depth: 1
-      decoder: null
-"""
-
-
-@pytest.fixture
-def emotion2vec_folder(tmp_path):
-    """A folder in the published layout with random weights of a tiny network."""
-    from funasr.models.emotion2vec.model import Emotion2vec as Network
-    from omegaconf import OmegaConf
-
-    (tmp_path / "config.yaml").write_text(EMOTION2VEC)
-    settings = OmegaConf.load(tmp_path / "config.yaml")
-    network = Network(model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=-1)
-    torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
-    return tmp_path
-
-
 def test_emotion2vec_from_a_folder(emotion2vec_folder):
     before = torch.get_rng_state(), torch.get_num_threads(), random.getstate()
     encoder = emotion_encoder(EncoderConfig(emotion="auto", emotion_folder=str(emotion2vec_folder)))
@@ -209,7 +129,7 @@ def test_without_emotion2vec_the_stand_in_is_named_or_refused(monkeypatch):
 def test_auto_speaker_falls_back_by_name(monkeypatch):
     monkeypatch.setattr(models, "is_cached", lambda name: False)
     assert speaker_encoder(EncoderConfig(speaker="auto")).name == "tiny-test-encoder"
-    assert judge_encoder(EncoderConfig(judge="none")) is None
+    assert judge_encoders(EncoderConfig(judges=())) == []
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ PACKAGE = Path(__file__).parents[1] / "thesis_lib"
 
 ROWS = [
     {"errors", "files", "config", "_torchaudio"},
-    {"runs", "audio", "manifest", "conditioning", "discriminators", "models"},
-    {"corpora", "encoders", "generator", "losses", "metrics", "asr", "tts"},
+    {"runs", "audio", "pitch", "manifest", "conditioning", "discriminators", "models"},
+    {"corpora", "encoders", "generators", "losses", "metrics", "asr", "tts", "content"},
     {"embeddings", "checkpoints"},
     {"dataset", "synthesis"},
-    {"training", "validation", "compression", "cascade"},
+    {"training", "validation", "swap", "compression", "cascade"},
     {"reporting", "book"},
     {"cli"},
 ]
@@ -22,7 +22,12 @@ WITHIN = {
     "manifest": {"runs"},
     "corpora": {"metrics"},
     "validation": {"training"},
+    "content": {"asr"},
+    "generators": {"content"},
+    "pitch": {"audio"},
+    "dataset": {"synthesis"},
     "compression": {"training", "validation"},
+    "swap": {"training"},
     "cascade": {"training"},
     "config": {"errors"},
 }

@@ -10,9 +10,9 @@ from conftest import voiced
 
 from thesis_lib import reporting
 from thesis_lib.audio import LogMel, write_audio
-from thesis_lib.config import AudioConfig, GeneratorConfig
+from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
 from thesis_lib.dataset import embedded, prepared
-from thesis_lib.generator import Generator
+from thesis_lib.generators import build
 from thesis_lib.training import train
 
 
@@ -38,8 +38,7 @@ def test_players_escape_text_and_embed_short_mp3(tmp_path):
 
 
 def test_figures_have_units(tiny_run):
-    manifest, log = prepared(tiny_run), pd.read_json(tiny_run.path / "metrics.jsonl", lines=True)
-    train(tiny_run)
+    manifest, log = prepared(tiny_run), pd.read_json(tiny_run.path / "resynthesis" / "metrics.jsonl", lines=True)
     assert "duration (s)" in labels(reporting.durations(manifest.table()))
     assert any("cosine" in t for t in labels(reporting.similarities(np.ones(3), np.zeros(4), "ecapa", 0.25)))
     assert "mel loss (nepers)" in labels(reporting.training_curves(log, 2))
@@ -49,7 +48,7 @@ def test_figures_have_units(tiny_run):
 
 
 def test_parameters_add_up():
-    generator = Generator(AudioConfig(), GeneratorConfig(), 192, 768)
+    generator = build(AudioConfig(), ContentConfig(), HifiganConfig(), 192, 768)
     table = reporting.parameter_table(generator).set_index("part").parameters
     assert table["all"] == sum(p.numel() for p in generator.parameters())
     assert table["all"] == table.drop("all").sum()
@@ -58,9 +57,9 @@ def test_parameters_add_up():
 def test_modulation_is_zero_before_training_and_seen_after(tiny_run):
     embeddings = embedded(tiny_run)
     given = [torch.from_numpy(x["source"]) for x in (embeddings.speaker, embeddings.emotion)]
-    fresh = Generator(AudioConfig(), tiny_run.config.generator, 192, 88)
+    fresh = build(AudioConfig(), ContentConfig(), tiny_run.config.resynthesis.generator, 192, 88)
     assert reporting.modulation_table(fresh, *given)[["gamma", "beta"]].eq(0).all(axis=None)
-    trained = reporting.modulation_table(train(tiny_run).generator, *given)
+    trained = reporting.modulation_table(train(tiny_run, "resynthesis").generator, *given)
     assert trained.gamma.gt(0).all()
     assert len(reporting.modulation(trained).axes) == 1
 

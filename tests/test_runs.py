@@ -12,7 +12,7 @@ def test_a_run_folder_belongs_to_one_configuration(tmp_path):
     run.save_table("x", pd.DataFrame({"a": [1]}))
     Run(tmp_path / "run", Config())
     with pytest.raises(ConfigError, match="another configuration"):
-        Run(tmp_path / "run", Config().override({"training.seed": 9}))
+        Run(tmp_path / "run", Config().override({"resynthesis.training.seed": 9}))
     assert run.load_table("x").a[0] == 1
 
 

@@ -1,7 +1,7 @@
 """Spanish speech in, English speech out: translate, speak, render with the source's embeddings.
 
-Whisper translates, Kokoro speaks the English in a voice of its own, and the conditioned vocoder renders
-that speech with the Spanish speaker's embeddings. What the rendering adds is measured, not assumed.
+Whisper translates, Kokoro speaks the English in a voice of its own, and the conversion vocoder renders that speech
+with the Spanish speaker's embeddings, at the Spanish speaker's pitch. What that adds is measured, not assumed.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,9 @@ from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import prepared
 from thesis_lib.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.metrics import cosine
+from thesis_lib.pitch import track
 from thesis_lib.runs import Progress, Run, RunError, project_root, silent
-from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.synthesis import UNIVERSAL, Vocoder, Voice
 from thesis_lib.training import train
 from thesis_lib.tts import KokoroSynthesizer
 
@@ -67,8 +68,11 @@ class VoiceCloningPipeline:
         text: str | None = None,
         source: object = "audio",
         say: Callable = print,
+        guidance: float = 1.0,
     ) -> Translation:
         """(N,) Spanish speech of 0.1–30 s -> Translation. With ``text``, that English is spoken instead.
+
+        ``guidance`` is how strongly the vocoder follows the voice: 0 not at all, 1 as trained.
 
         Raises AudioError: unusable audio, too long, not Spanish, no words heard. ``say`` hears the stages.
         """
@@ -88,8 +92,10 @@ class VoiceCloningPipeline:
         say("rendering in the source's voice")
         speaker = embed(self.speaker_encoder, wav, sample_rate, source)
         emotion = embed(self.emotion_encoder, wav, sample_rate, source)
-        rendered = self.vocoder.resynthesise(content, speaker, emotion)
         rate = self.vocoder.sample_rate
+        pitch = track(resample(wav, sample_rate, rate), self.vocoder.audio)
+        voice = Voice(speaker, emotion, pitch.range.level if pitch.is_voiced else None)
+        rendered = self.vocoder.render(content, voice, guidance)
         before, after = (cosine(embed(self.speaker_encoder, x, rate), speaker) for x in (content, rendered))
         return Translation(heard.text, english, content, rendered, rate, self.speaker_encoder.name, before, after)
 
@@ -108,10 +114,14 @@ class VoiceCloningPipeline:
 
 
 def clone_file(
-    pipeline: VoiceCloningPipeline, path: Path, text: str | None = None, say: Callable = print
+    pipeline: VoiceCloningPipeline,
+    path: Path,
+    text: str | None = None,
+    say: Callable = print,
+    guidance: float = 1.0,
 ) -> Translation:
     """The pipeline on a file of any format, rate and channel count."""
-    return pipeline(*read_audio(path), text=text, source=path, say=say)
+    return pipeline(*read_audio(path), text=text, source=path, say=say, guidance=guidance)
 
 
 def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
@@ -121,9 +131,9 @@ def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.table_path("cloning").exists():
         return run.load_table("cloning")
-    train(run, progress)
+    train(run, "conversion", progress)
     manifest = prepared(run, progress)
-    pipeline = build(run.path / "vocoder", run.config.cascade.voice)
+    pipeline = build(run.path / "conversion" / "vocoder", run.config.cascade.voice)
     tests = manifest.split("test")
     chosen = [tests[i] for i in spread(len(tests), run.config.cascade.examples)]
     rows = []
@@ -151,9 +161,9 @@ def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
 def build(vocoder: str | Path = "", voice: str = "af_heart") -> VoiceCloningPipeline:
     """The default pipeline around a vocoder folder, with the encoders that the vocoder was trained with.
 
-    Without a name: the demo run's vocoder, or HiFi-GAN universal (whose condition changes nothing yet).
+    Without a name: the demo run's conversion vocoder, or HiFi-GAN universal (whose condition changes nothing).
     """
-    trained = project_root() / "runs" / "demo" / "vocoder"
+    trained = project_root() / "runs" / "demo" / "conversion" / "vocoder"
     loaded = Vocoder.from_pretrained(vocoder or (trained if trained.exists() else UNIVERSAL))
     config = EncoderConfig(
         speaker="ecapa" if loaded.meta["speaker_encoder"].startswith("ecapa") else "tiny-test",

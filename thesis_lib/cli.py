@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from thesis_lib import models
-from thesis_lib.config import PROFILES, Config, parse_assignment
+from thesis_lib.config import PROFILES, TASKS, Config, parse_assignment
 from thesis_lib.errors import ThesisError
 from thesis_lib.runs import Run, RunError
 
@@ -128,17 +128,23 @@ def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -
 
 
 @app.command()
-def train(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
-    """Train the vocoder, or go on where it was interrupted.
+def train(
+    task: Annotated[str, typer.Option(help=f"Which vocoder: {' or '.join(TASKS)}.")] = "resynthesis",
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+) -> None:
+    """Train a vocoder, or go on where it was interrupted.
 
-    Example: thesis train --profile demo --set training.steps=500 --run-dir runs/longer
+    Example: thesis train --task conversion --set conversion.training.steps=500 --run-dir runs/longer
     """
     from thesis_lib.reporting import bar
     from thesis_lib.training import train as run_training
 
     run = _run(profile, run_dir, set_)
-    vocoder = run_training(run, bar)
-    typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / 'vocoder'}")
+    run.config.recipe(task)  # a wrong task is refused before the corpus is unpacked
+    vocoder = run_training(run, task, bar)
+    typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / task / 'vocoder'}")
 
 
 @app.command()
@@ -155,6 +161,31 @@ def validate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None
     typer.echo(summary_table(run.load_table("validation_summary")).to_string(index=False))
     encoders = run.load_json("validation_encoders")
     typer.echo("encoders: " + ", ".join(f"{column} = {name}" for column, name in encoders.items()))
+
+
+@app.command("swap-test")
+def swap_test(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
+) -> None:
+    """Does the vocoder listen? The same content with another speaker's, or another manner's, embedding.
+
+    Example: thesis swap-test --profile demo --set swap.human=my_recordings
+    """
+    from thesis_lib import swap
+    from thesis_lib.reporting import bar
+
+    run = _run(profile, run_dir, set_)
+    swap.swap_test(run, bar)
+    speakers = run.load_table("swap_summary")
+    manners = swap.manner_summary(swap.manner_swap(run, bar), run.config.swap.seed)
+    if json_:
+        typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "manner": manners.to_dict("records")}))
+    else:
+        for table in (speakers, manners):
+            typer.echo(table.to_string(index=False, float_format="{:.3f}".format) + "\n")
 
 
 @app.command()
@@ -175,7 +206,8 @@ def clone(
     source: Annotated[Path, typer.Argument(help="Spanish speech: WAV, FLAC, MP3 or OGG, any rate, mono or stereo.")],
     target: Annotated[Path, typer.Argument(help="English speech to write (.wav, .flac, .mp3 or .ogg).")],
     text: Annotated[str | None, typer.Option(help="English to speak instead of the translation.")] = None,
-    vocoder: Annotated[str, typer.Option(help="A vocoder folder (runs/demo/vocoder), or hifigan-universal.")] = "",
+    vocoder: Annotated[str, typer.Option(help="A vocoder folder (runs/…/vocoder), or hifigan-universal.")] = "",
+    guidance: Annotated[float, typer.Option(min=0, help="Strength of the voice: 0 none, 1 as trained.")] = 1.0,
     voice: Annotated[str, typer.Option(help="Kokoro voice that speaks the English.")] = "af_heart",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
@@ -192,7 +224,7 @@ def clone(
     if target.resolve() == source.resolve():
         raise RunError(f"{target} is the input: name another file for the output")
     pipeline = build(vocoder, voice)
-    result = clone_file(pipeline, source, text, say=lambda stage: typer.echo(f"{stage} …", err=True))
+    result = clone_file(pipeline, source, text, lambda stage: typer.echo(f"{stage} …", err=True), guidance)
     write_audio(target, result.wav, result.sample_rate)
     report = {k: v for k, v in asdict(result).items() if k not in ("content", "wav")}
     report |= {"source": str(source), "target": str(target), "vocoder": pipeline.vocoder.name}

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from thesis_lib.audio import LogMel, read_audio, whole_frames
+from thesis_lib.audio import read_audio
+from thesis_lib.content import channels
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
@@ -25,7 +26,7 @@ from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import train
 from thesis_lib.validation import select
 
-INPUTS = ("mel", "speaker", "emotion")
+INPUTS = ("content", "speaker", "emotion")
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class Variant:
 
 def export_onnx(vocoder: Vocoder, path: Path) -> None:
     """Generator and conditioning in one file; the number of frames is free."""
-    mel = torch.randn(1, vocoder.audio.n_mels, 40)
+    content = torch.randn(1, channels(vocoder.audio, vocoder.content_config), 40)
     condition = vocoder.generator.condition
     vectors = condition.speaker_statistics.mean[None], condition.emotion_statistics.mean[None]
     frames = torch.export.Dim("frames", min=2, max=16_384)
     torch.onnx.export(
         vocoder.generator,
-        (mel, *vectors),
+        (content, *vectors),
         str(path),
         input_names=list(INPUTS),
         output_names=["wav"],
@@ -127,12 +128,11 @@ def float16_copy(vocoder: Vocoder) -> Vocoder:
     return copy
 
 
-def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, log_mel: LogMel) -> dict:
+def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, vocoder: Vocoder) -> dict:
     """The vocoder's inputs for one English recording, batch of one, float32."""
     wav, _ = read_audio(manifest.target(utterance))
-    mel = log_mel(torch.from_numpy(whole_frames(wav, log_mel.config.hop_length))[None]).numpy()
     speaker, emotion = embeddings.condition(utterance)
-    return {"mel": mel, "speaker": speaker[None], "emotion": emotion[None]}
+    return {"content": vocoder.content(wav).numpy(), "speaker": speaker[None], "emotion": emotion[None]}
 
 
 def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
@@ -143,19 +143,19 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.table_path("compression").exists():
         return run.load_table("compression")
     config = run.config.compression
-    vocoder = train(run, progress)
+    vocoder = train(run, "resynthesis", progress)
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
 
     def inputs(split: str, count: int) -> list[dict]:
         chosen = select(manifest.split(split), count)
-        return [inputs_of(u, manifest, embeddings, vocoder.log_mel) for u in chosen]
+        return [inputs_of(u, manifest, embeddings, vocoder) for u in chosen]
 
     forms = variants(vocoder, run.path / "compressed", inputs("train", config.calibration_utterances))
     tests = select(manifest.split("test"), config.test_utterances)
     quality: dict[str, list[float]] = {form.name: [] for form in forms}
     for utterance in progress(tests, len(tests), "quality"):
         wav, _ = read_audio(manifest.target(utterance))
-        given = inputs_of(utterance, manifest, embeddings, vocoder.log_mel)
+        given = inputs_of(utterance, manifest, embeddings, vocoder)
         for form in forms:
             quality[form.name].append(mel_l1(form.call(given)[: len(wav)], wav, vocoder.log_mel))
     seconds, audio = _interleaved(forms, inputs("test", 1)[0], config.repeats, vocoder, progress)

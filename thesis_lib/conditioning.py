@@ -1,4 +1,4 @@
-"""The condition: speaker and emotion embeddings, fused, and how they modulate the generator.
+"""The condition: speaker and emotion embeddings, fused, and how they modulate the generator; the content's reduction.
 
 Shapes: B batch, S speaker size, E emotion size, C channels, T frames, D condition size.
 
@@ -8,7 +8,7 @@ Reference: FiLM, Perez et al. 2018, arXiv:1709.07871 (eq. 2).
 import torch
 from torch import Tensor, nn
 
-from thesis_lib.config import GeneratorConfig
+from thesis_lib.config import ConditionConfig
 
 SMALLEST_SPREAD = 1e-4  # a feature that hardly varies in training must not explode in use
 
@@ -35,13 +35,39 @@ class Standardise(nn.Module):
         return (x - self.mean) / self.std
 
 
+class PrincipalComponents(nn.Module):
+    """The first channels of a content reduced to their principal components, whitened; the others pass.
+
+    Fitted on training content, and part of the weights. Besides being smaller, what is left tells less of the voice.
+    """
+
+    def __init__(self, channels: int, components: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("basis", torch.eye(components, channels))
+
+    def fit(self, rows: Tensor) -> None:
+        """(n, channels) training frames."""
+        self.mean.copy_(rows.mean(0))
+        _, sizes, directions = torch.linalg.svd(rows - self.mean, full_matrices=False)
+        kept = len(self.basis)
+        spreads = sizes[:kept] / len(rows) ** 0.5
+        self.basis.copy_(directions[:kept] / spreads.clamp(min=SMALLEST_SPREAD).unsqueeze(1))
+
+    def forward(self, content: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C - channels + components, T)."""
+        reduced = self.basis @ (content[:, : self.channels] - self.mean.unsqueeze(-1))
+        return torch.cat([reduced, content[:, self.channels :]], dim=1)
+
+
 class ConditionFusion(nn.Module):
     """Speaker and emotion embeddings -> one condition vector.
 
     The first plan's "256-d emotion" is ``emotion_projection``: a learned projection of what the encoder gives.
     """
 
-    def __init__(self, speaker_dim: int, emotion_dim: int, config: GeneratorConfig) -> None:
+    def __init__(self, speaker_dim: int, emotion_dim: int, config: ConditionConfig) -> None:
         super().__init__()
         self.speaker_statistics = Standardise(speaker_dim)
         self.emotion_statistics = Standardise(emotion_dim)
@@ -53,11 +79,23 @@ class ConditionFusion(nn.Module):
             nn.Linear(config.fusion_dim, config.condition_dim),
         )
 
-    def forward(self, speaker: Tensor, emotion: Tensor) -> Tensor:
-        """(B, S), (B, E) -> (B, D)."""
+        self.neutral = nn.Parameter(torch.zeros(config.condition_dim))
+        self.dropout = config.condition_dropout
+
+    def forward(self, speaker: Tensor, emotion: Tensor, guidance: float = 1.0) -> Tensor:
+        """(B, S), (B, E) -> (B, D).
+
+        In training a share of the items gets the learned ``neutral`` condition instead (classifier-free guidance,
+        Ho & Salimans 2022, arXiv:2207.12598). In use ``guidance`` moves along the line from it: 0 is neutral, 1 as
+        trained, above 1 stronger. FiLM is affine in the condition, so that line is also one of modulations.
+        """
         speaker = self.speaker(self.speaker_statistics(speaker))
         emotion = self.emotion(self.emotion_statistics(emotion))
-        return self.fuse(torch.cat([speaker, emotion], dim=1))
+        fused = self.fuse(torch.cat([speaker, emotion], dim=1))
+        if self.training and self.dropout:
+            left_out = torch.rand(len(fused), 1, device=fused.device) < self.dropout
+            return torch.where(left_out, self.neutral, fused)
+        return fused if guidance == 1.0 else self.neutral + guidance * (fused - self.neutral)
 
 
 class FiLM(nn.Module):
@@ -69,7 +107,7 @@ class FiLM(nn.Module):
         nn.init.zeros_(self.affine.weight)
         nn.init.zeros_(self.affine.bias)
 
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """(B, C, T), (B, D) -> (B, C, T)."""
-        gamma, beta = self.affine(c).unsqueeze(-1).chunk(2, dim=1)
+    def forward(self, x: Tensor, c: Tensor, dim: int = 1) -> Tensor:
+        """(B, C, T), (B, D) -> (B, C, T); with ``dim=2``, channels last: (B, T, C), (B, D) -> (B, T, C)."""
+        gamma, beta = self.affine(c).unsqueeze(3 - dim).chunk(2, dim=dim)
         return (1 + gamma) * x + beta

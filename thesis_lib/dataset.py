@@ -5,6 +5,7 @@ Shapes: B batch, N samples, M mel bands, T frames, S and E embedding sizes; N = 
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,19 @@ import torch
 from torch import Tensor
 
 from thesis_lib.audio import LogMel, read_audio
-from thesis_lib.config import Config
+from thesis_lib.config import AudioConfig, ContentConfig, Task
+from thesis_lib.content import Analysis, Content, analyse, release
 from thesis_lib.corpora import cvss_t, mini
+from thesis_lib.corpora.split import spread
 from thesis_lib.embeddings import EmbeddingStore
 from thesis_lib.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.pitch import Pitch, track
 from thesis_lib.runs import Progress, Run, RunError, silent, write_text
+from thesis_lib.synthesis import Voice
+
+IN_MEMORY = 512  # analyses, some 400 kB each
 
 
 def prepared(run: Run, progress: Progress = silent) -> Manifest:
@@ -92,12 +100,34 @@ def embedded(run: Run, progress: Progress = silent) -> Embeddings:
     return Embeddings(read["ids"], read["speaker"], read["emotion"], arrays["speaker"], arrays["emotion"])
 
 
+def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:
+    """The Spanish recording's embeddings and pitch range: what the vocoder is given of a speaker."""
+    pitch = track(read_audio(manifest.source(utterance))[0], audio)
+    return Voice(*embeddings.condition(utterance), pitch.range.level if pitch.is_voiced else None)
+
+
+def stored_analysis(
+    run: Run, manifest: Manifest, utterance: Utterance, log_mel: LogMel, config: ContentConfig
+) -> Analysis:
+    """The English recording's analysis, from the run's folder or computed and stored."""
+    path = run.path / "analyses" / config.kind / f"{utterance.id}.npz"
+    if not path.exists():
+        found = analyse(read_audio(manifest.target(utterance))[0], log_mel, config)
+        with replacing(path) as partial, open(partial, "wb") as stream:
+            half = found.phonetic.astype(np.float16)
+            pitch = {"log_f0": found.pitch.log_f0, "voicing": found.pitch.voicing}
+            np.savez(stream, mel_mean=found.mel_mean, phonetic=half, **pitch)
+    with np.load(path, allow_pickle=False) as stored:
+        pitch = Pitch(stored["log_f0"], stored["voicing"])
+        return Analysis(pitch, stored["mel_mean"], stored["phonetic"].astype(np.float32))
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one training step sees."""
 
     wav: Tensor  # (B, 1, N)
-    mel: Tensor  # (B, M, T)
+    content: Tensor  # (B, C, T), as the recipe's content has it
     speaker: Tensor  # (B, S), of the Spanish side
     emotion: Tensor  # (B, E), of the Spanish side
     ids: list[str]
@@ -106,44 +136,77 @@ class Batch:
 class Segments:
     """Random segments of one split; the batch of a step depends on the seed and the step alone.
 
-    So a resumed training sees what the uninterrupted one would have seen. Each epoch is a permutation.
+    So a resumed training sees what the uninterrupted one would have seen. Each epoch is a permutation. Only the
+    training split's frequency axis is warped.
     """
 
-    def __init__(self, manifest: Manifest, embeddings: Embeddings, split: str, config: Config) -> None:
-        self.utterances = manifest.split(split)
+    def __init__(self, run: Run, task: Task, split: str, progress: Progress = silent) -> None:
+        self.manifest, embeddings = prepared(run, progress), embedded(run, progress)
+        self.utterances = self.manifest.split(split)
         if not self.utterances:
             raise RunError(f"the {split} split is empty: nothing to train on")
-        self.manifest = manifest
         rows = embeddings.rows(self.utterances)
         self.speaker = torch.from_numpy(embeddings.speaker["source"][rows])
         self.emotion = torch.from_numpy(embeddings.emotion["source"][rows])
-        self.config = config
-        self._log_mel = LogMel(config.audio)
+        self._run = run
+        self.recipe, self.hop_length = run.config.recipe(task), run.config.audio.hop_length
+        self._warps = split == "train"
+        self._log_mel = LogMel(run.config.audio)
+        self._content = Content(run.config.audio, self.recipe.content)
+        # A small corpus stays in memory; a large one is read as it comes.
+        self._analysis = lru_cache(maxsize=IN_MEMORY)(self._read_analysis)
+        if self.recipe.content.kind != "mel":
+            for index in progress(range(len(self.utterances)), len(self.utterances), f"analyse, {split}"):
+                self._read_analysis(index)
+            release()
 
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
-        training = self.config.training
+        training = self.recipe.training
         draws = range(step * training.batch_size, (step + 1) * training.batch_size)
         indices = [self._index(draw) for draw in draws]
-        wav = torch.stack([self._segment(i, draw) for i, draw in zip(indices, draws, strict=True)])
+        cuts = [self._segment(i, draw) for i, draw in zip(indices, draws, strict=True)]
+        wav = torch.stack([cut for cut, _ in cuts])
         return Batch(
             wav=wav.unsqueeze(1),
-            mel=self._log_mel(wav),
+            content=self._content_of(wav, indices, [start for _, start in cuts], draws),
             speaker=self.speaker[indices],
             emotion=self.emotion[indices],
             ids=[self.utterances[i].id for i in indices],
         )
 
+    def _content_of(self, wav: Tensor, indices: list[int], starts: list[int], draws: range) -> Tensor:
+        mel = self._log_mel(wav)
+        config = self.recipe.content
+        if config.kind == "mel":
+            return mel
+        analyses = [self._analysis(i) for i in indices]
+        warp = None
+        if self._warps:
+            seed = self.recipe.training.seed
+            range_ = np.log(1 + config.warp)
+            warp = np.exp([np.random.default_rng((seed, draw, 2)).uniform(-range_, range_) for draw in draws])
+        return self._content(mel, analyses, starts, warp)
+
+    def _read_analysis(self, index: int) -> Analysis:
+        return stored_analysis(self._run, self.manifest, self.utterances[index], self._log_mel, self.recipe.content)
+
+    def phonetic_rows(self, utterances: int) -> Tensor:
+        """(n, P) phonetic frames of some utterances spread over the split."""
+        chosen = spread(len(self.utterances), utterances)
+        return torch.from_numpy(np.concatenate([self._analysis(i).phonetic.T for i in chosen]))
+
     def _index(self, draw: int) -> int:
         epoch, position = divmod(draw, len(self.utterances))
-        order = np.random.default_rng((self.config.training.seed, epoch)).permutation(len(self.utterances))
+        order = np.random.default_rng((self.recipe.training.seed, epoch)).permutation(len(self.utterances))
         return int(order[position])
 
-    def _segment(self, index: int, draw: int) -> Tensor:
-        """(N,): read by seeking, not by decoding the whole file; a short file is padded at its end."""
-        length = self.config.training.segment_frames * self.config.audio.hop_length
-        rng = np.random.default_rng((self.config.training.seed, draw, 1))
+    def _segment(self, index: int, draw: int) -> tuple[Tensor, int]:
+        """(N,) and its first frame: read by seeking, not by decoding the whole file; short files are padded."""
+        length = self.recipe.training.segment_frames * self.hop_length
+        rng = np.random.default_rng((self.recipe.training.seed, draw, 1))
         with soundfile.SoundFile(self.manifest.target(self.utterances[index])) as stream:
-            stream.seek(int(rng.integers(0, max(1, stream.frames - length + 1))))
+            start = int(rng.integers(0, max(0, stream.frames - length) // self.hop_length + 1))
+            stream.seek(start * self.hop_length)
             wav = stream.read(length, dtype="float32")
-        return torch.from_numpy(np.pad(wav, (0, length - len(wav))))
+        return torch.from_numpy(np.pad(wav, (0, length - len(wav)))), start

@@ -1,10 +1,12 @@
-"""HiFi-GAN's discriminators: multi-period and multi-scale. Each takes one signal.
+"""Multi-period, multi-scale and multi-resolution discriminators. Each takes one signal.
 
-Shapes: B batch, N samples. Reference: Kong et al. 2020, arXiv:2010.05646 (sec. 2.3).
+Shapes: B batch, N samples. References: HiFi-GAN, Kong et al. 2020, arXiv:2010.05646 (sec. 2.3); UnivNet, Jang et al.
+2021, arXiv:2106.07889 (sec. 2.2).
 """
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
@@ -56,14 +58,37 @@ class Scale(nn.Module):
         return _features(self.convs, self.post, self.pools(wav))
 
 
+class Resolution(nn.Module):
+    """Looks at the magnitude spectrogram of one FFT size."""
+
+    def __init__(self, size: int, width: float) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("window", torch.hann_window(size), persistent=False)
+        channels = max(1, int(32 * width))
+        shapes = (((3, 9), 1), ((3, 9), 2), ((3, 9), 2), ((3, 9), 2), ((3, 3), 1))  # kernel, stride along frequency
+        self.convs = nn.ModuleList(
+            weight_norm(nn.Conv2d(channels if i else 1, channels, kernel, (1, stride), padding=(1, kernel[1] // 2)))
+            for i, (kernel, stride) in enumerate(shapes)
+        )
+        self.post = weight_norm(nn.Conv2d(channels, 1, 3, padding=1))
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, 1, N) -> scores (B, n), features of every layer."""
+        spectrum = torch.stft(wav.squeeze(1), self.size, self.size // 4, window=self.window, return_complex=True)
+        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
+        return _features(self.convs, self.post, magnitude.transpose(1, 2).unsqueeze(1))
+
+
 class Discriminator(nn.Module):
-    """All periods and scales together."""
+    """All periods, scales and resolutions together."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.parts = nn.ModuleList(
             [Period(period, config.width) for period in config.periods]
             + [Scale(pools, config.width) for pools in range(config.scales)]
+            + [Resolution(size, config.width) for size in config.resolutions]
         )
 
     def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:

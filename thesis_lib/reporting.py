@@ -5,6 +5,7 @@ Figures take data and return a matplotlib figure; nothing here computes a result
 
 import base64
 import html
+import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,8 +21,8 @@ from tqdm import tqdm
 
 from thesis_lib.audio import LogMel, read_audio, write_audio
 from thesis_lib.conditioning import FiLM
-from thesis_lib.generator import Generator
-from thesis_lib.runs import Run
+from thesis_lib.generators import Generator
+from thesis_lib.runs import Run, RunError, project_root
 from thesis_lib.validation import AGAINST_REFERENCE, GROUND_TRUTH, UNITS
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
@@ -54,6 +55,14 @@ def style() -> None:
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:
     """What made this page, as a table of two columns."""
     return pd.DataFrame((run.stamp() | more).items(), columns=["what", "value"])
+
+
+def benchmark(name: str) -> dict:
+    """A committed result of ``python -m benchmarks NAME --save``. RunError when it has never been saved."""
+    path = project_root() / "benchmarks" / "results" / f"{name}.json"
+    if not path.exists():
+        raise RunError(f"{path} is missing: run `python -m benchmarks {name} --save`")
+    return json.loads(path.read_text())
 
 
 def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
@@ -99,10 +108,12 @@ def parameter_table(generator: Generator) -> pd.DataFrame:
     """Parameters and float32 megabytes of the generator's parts, weight norm folded or not."""
     film = {id(p) for m in generator.modules() if isinstance(m, FiLM) for p in m.parameters()}
     fusion = {id(p) for p in generator.condition.parameters()}
-    counts = {"HiFi-GAN": 0, "condition fusion": 0, "FiLM layers": 0}
+    counts = {"generator": 0, "condition fusion": 0, "FiLM layers": 0}
     for parameter in generator.parameters():
-        part = "FiLM layers" if id(parameter) in film else "condition fusion" if id(parameter) in fusion else "HiFi-GAN"
-        counts[part] += parameter.numel()
+        owner = id(parameter)
+        counts["FiLM layers" if owner in film else "condition fusion" if owner in fusion else "generator"] += (
+            parameter.numel()
+        )
     counts["all"] = sum(counts.values())
     return pd.DataFrame([{"part": part, "parameters": n, "float32 MB": 4 * n / 1e6} for part, n in counts.items()])
 
@@ -215,6 +226,68 @@ def intervals(summary: pd.DataFrame) -> Figure:
         axis.set_title(f"{name}: {unit}\n{better} is better", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
+    return figure
+
+
+def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[float, str]) -> Figure:
+    """One statistic of the swap test: a row a system and kind of target, a colour a judge, with 95 % intervals.
+
+    ``marks`` are vertical lines, value -> what it means.
+    """
+    part = summary[summary.statistic == statistic]
+    rows = list(dict.fromkeys(zip(part.task, part.stage, part.target, strict=True)))
+    judges = list(dict.fromkeys(part.judge))
+    figure, axis = plt.subplots(figsize=(SIZE[0], 0.42 * len(rows) + 1.2))
+    for number, judge in enumerate(judges):
+        own = part[part.judge == judge].set_index(["task", "stage", "target"]).reindex(rows)
+        places = np.arange(len(rows)) + (number - (len(judges) - 1) / 2) * 0.2
+        errors = np.maximum([own.value - own.low, own.high - own.value], 0)
+        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=judge)
+    for value, meaning in marks.items():
+        axis.axvline(value, color="black", linestyle=":", linewidth=1)
+        axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+    axis.set_yticks(
+        range(len(rows)), [f"{task}, {stage}\nto {target} voices" for task, stage, target in rows], fontsize=8
+    )
+    axis.invert_yaxis()
+    axis.set_xlabel(label)
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def manner_figure(summary: pd.DataFrame) -> Figure:
+    """How much of each statistic's wished change the output makes; 0 stays with the content, 1 follows the manner."""
+    figure, axis = plt.subplots()
+    names = list(dict.fromkeys(summary.statistic))
+    for number, (condition, part) in enumerate(summary.groupby("condition", sort=False)):
+        part = part.set_index("statistic").reindex(names)
+        errors = np.maximum([part.slope - part.low, part.high - part.slope], 0)
+        axis.errorbar(part.slope, np.arange(len(names)) + 0.2 * number - 0.1, xerr=errors, fmt="o", label=condition)
+    axis.axvline(0, color="black", linestyle=":", linewidth=1)
+    axis.axvline(1, color="black", linestyle=":", linewidth=1)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlabel("share of the wished change (slope)")
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def leak_figure(leak: dict) -> Figure:
+    """Accuracy of speaker identification from each kind of content."""
+    figure, axis = plt.subplots()
+    axis.barh([row["content"] for row in leak["contents"]], [100 * row["accuracy"] for row in leak["contents"]])
+    axis.axvline(100 * leak["chance"], color="black", linestyle=":", linewidth=1)
+    axis.invert_yaxis()
+    axis.set_xlabel("speaker named rightly (%)")
+    return figure
+
+
+def gradients_figure(norms: pd.DataFrame) -> Figure:
+    """Norm of each loss's gradient at the generator, unweighted."""
+    figure, axis = plt.subplots()
+    axis.barh(norms.loss, norms.gradient)
+    axis.set(xscale="log", xlabel="norm of the gradient at the generator's weights")
+    axis.invert_yaxis()
     return figure
 
 

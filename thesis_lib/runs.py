@@ -99,8 +99,13 @@ class Run:
             "thesis-lib": version("thesis-lib"),
             "torch": version("torch"),
             "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "machine": machine(),
         }
+
+
+def machine() -> str:
+    """Architecture and cores."""
+    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 def commit() -> str:

@@ -1,30 +1,47 @@
 """The vocoder as people use it: weights, their configuration and one call.
 
-Shapes: B batch, M mel bands, T frames, N = T * hop_length samples, S and E embedding sizes.
+Shapes: B batch, C content channels, T frames, N = T * hop_length samples, S and E embedding sizes.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from thesis_lib import checkpoints, models
 from thesis_lib.audio import LogMel, whole_frames
-from thesis_lib.config import AudioConfig, GeneratorConfig
-from thesis_lib.generator import Generator
+from thesis_lib.config import AudioConfig, ContentConfig, GeneratorConfig, HifiganConfig
+from thesis_lib.content import Content, analyse
+from thesis_lib.generators import Generator, build
 
 UNIVERSAL = "hifigan-universal"
 
 
-class Vocoder:
-    """A generator ready for use: eval mode, weight norm folded, its mel beside it."""
+@dataclass(frozen=True)
+class Voice:
+    """Whose voice and manner to speak in.
 
-    def __init__(self, generator: Generator, audio: AudioConfig, meta: dict, name: str = "unsaved") -> None:
-        self.audio = audio
-        self.name = name
-        self.meta = meta
-        self.log_mel = LogMel(audio)
+    An embedding left out is the training set's mean; a pitch left out stays the content's.
+    """
+
+    speaker: np.ndarray | None = None  # (S,)
+    emotion: np.ndarray | None = None  # (E,)
+    pitch_level: float | None = None  # median of ln F0, F0 in Hz: the voice's
+    pitch_spread: float | None = None  # standard deviation of ln F0: the manner's
+
+
+class Vocoder:
+    """A generator ready for use: eval mode, weight norm folded, its content beside it."""
+
+    def __init__(self, generator: Generator, meta: dict, name: str = "unsaved") -> None:
+        self.name, self.meta = name, meta
+        self.audio = AudioConfig.model_validate(meta["audio"])
+        self.content_config = ContentConfig.model_validate(meta["content"])
+        self.log_mel = LogMel(self.audio)
+        self._content = Content(self.audio, self.content_config)
         self.generator = generator.eval().requires_grad_(False)
 
     @property
@@ -32,25 +49,39 @@ class Vocoder:
         """Hz"""
         return self.audio.sample_rate
 
+    @property
+    def converts(self) -> bool:
+        """Whether the voice has been taken out of its content, so that the condition must bring it."""
+        return self.content_config.kind != "mel"
+
     def parameters(self) -> int:
         """Number of weights, folded."""
         return sum(p.numel() for p in self.generator.parameters())
 
     @torch.inference_mode()
-    def __call__(self, mel: Tensor, speaker: Tensor | None = None, emotion: Tensor | None = None) -> Tensor:
-        """(B, M, T), (B, S), (B, E) -> (B, N). An embedding left out is the training set's mean."""
+    def __call__(
+        self, content: Tensor, speaker: Tensor | None = None, emotion: Tensor | None = None, guidance: float = 1.0
+    ) -> Tensor:
+        """(B, C, T), (B, S), (B, E) -> (B, N). An embedding left out is the training set's mean."""
         condition = self.generator.condition
-        speaker = condition.speaker_statistics.mean.expand(len(mel), -1) if speaker is None else speaker
-        emotion = condition.emotion_statistics.mean.expand(len(mel), -1) if emotion is None else emotion
-        return self.generator(mel, speaker, emotion).squeeze(1)
+        speaker = condition.speaker_statistics.mean.expand(len(content), -1) if speaker is None else speaker
+        emotion = condition.emotion_statistics.mean.expand(len(content), -1) if emotion is None else emotion
+        return self.generator(content, speaker, emotion, guidance).squeeze(1)
 
-    def resynthesise(
-        self, wav: np.ndarray, speaker: np.ndarray | None = None, emotion: np.ndarray | None = None
-    ) -> np.ndarray:
-        """(N,) -> log-mel -> (N,): the same length, zero-padded to whole frames inside."""
+    def content(self, wav: np.ndarray, level: float | None = None, spread: float | None = None) -> Tensor:
+        """(N,) -> (1, C, T) of the recording, zero-padded to whole frames, its pitch moved (``Pitch.moved``)."""
         mel = self.log_mel(torch.from_numpy(whole_frames(wav, self.audio.hop_length)).unsqueeze(0))
-        vectors = [None if x is None else torch.tensor(x).unsqueeze(0) for x in (speaker, emotion)]
-        return self(mel, *vectors)[0, : len(wav)].numpy()
+        if not self.converts:
+            return mel
+        found = analyse(wav, self.log_mel, self.content_config)
+        found = replace(found, pitch=found.pitch.moved(level, spread))
+        return self._content(mel, [found], [0], None)
+
+    def render(self, wav: np.ndarray, voice: Voice = Voice(), guidance: float = 1.0) -> np.ndarray:
+        """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
+        vectors = [None if x is None else torch.tensor(x).unsqueeze(0) for x in (voice.speaker, voice.emotion)]
+        content = self.content(wav, voice.pitch_level, voice.pitch_spread)
+        return self(content, *vectors, guidance)[0, : len(wav)].numpy()
 
     def save_pretrained(self, folder: Path) -> None:
         """config.json and model.safetensors, atomically."""
@@ -66,22 +97,40 @@ class Vocoder:
             return cls._universal()
         tensors, meta = checkpoints.load(Path(source))
         try:
-            audio = AudioConfig.model_validate(meta["audio"])
-            config = GeneratorConfig.model_validate(meta["generator"])
-            generator = Generator(audio, config, meta["speaker_dim"], meta["emotion_dim"]).fold_weight_norm()
+            generator = _generator(meta).fold_weight_norm()
             generator.load_state_dict(tensors, strict=True)
+            return cls(generator, meta, str(source))
         except (KeyError, ValueError, RuntimeError) as error:
             raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({error})") from error
-        return cls(generator, audio, meta, str(source))
+
+    @classmethod
+    def untrained(cls, meta: dict, seed: int = 0) -> "Vocoder":
+        """A vocoder as training would begin it without a warm start: the control of every claim about training."""
+        torch.manual_seed(seed)
+        return cls(_generator(meta).fold_weight_norm(), meta, "untrained")
 
     @classmethod
     def _universal(cls) -> "Vocoder":
         """The published generator: its FiLM layers are the identity, so any embedding gives the same sound."""
-        audio, config = AudioConfig(), GeneratorConfig()
-        meta = {"speaker_dim": 192, "emotion_dim": 88, "speaker_encoder": "ecapa", "emotion_encoder": "egemaps"}
-        generator = Generator(audio, config, meta["speaker_dim"], meta["emotion_dim"])
+        meta = {
+            "task": "resynthesis",
+            "audio": AudioConfig().model_dump(),
+            "content": ContentConfig().model_dump(),
+            "generator": HifiganConfig().model_dump(),
+            "speaker_dim": 192,
+            "emotion_dim": 88,
+            "speaker_encoder": "ecapa",
+            "emotion_encoder": "egemaps",
+        }
+        generator = _generator(meta)
         generator.load_hifigan(universal_state())
-        return cls(generator.fold_weight_norm(), audio, meta, UNIVERSAL)
+        return cls(generator.fold_weight_norm(), meta, UNIVERSAL)
+
+
+def _generator(meta: dict) -> Generator:
+    audio, content = AudioConfig.model_validate(meta["audio"]), ContentConfig.model_validate(meta["content"])
+    config = TypeAdapter(GeneratorConfig).validate_python(meta["generator"])
+    return build(audio, content, config, meta["speaker_dim"], meta["emotion_dim"])
 
 
 def universal_state() -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """Training: one step on one page, checkpoints, exact resume.
 
-The schedule for a short budget: mel loss alone first, adversarial steps last (``adversarial_from``), from
-HiFi-GAN universal's weights; FiLM starts as the identity, so step 0 is that published vocoder.
+The schedule for a short budget: spectral losses alone first, adversarial and encoder losses last
+(``adversarial_from``, ``auxiliary_from``). Resynthesis starts from HiFi-GAN universal's weights; FiLM starts as the
+identity, so step 0 is that published vocoder.
 """
 
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,18 +18,31 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import ExponentialLR
 
 from thesis_lib import checkpoints
-from thesis_lib.audio import LogMel
-from thesis_lib.config import Config
-from thesis_lib.dataset import Batch, Embeddings, Segments, embedded, prepared
+from thesis_lib.config import Config, LossConfig, Recipe, Task
+from thesis_lib.dataset import Batch, Segments, embedded
 from thesis_lib.discriminators import Discriminator
+from thesis_lib.encoders import Encoder, emotion_encoder, speaker_encoder
 from thesis_lib.errors import ThesisError
-from thesis_lib.generator import Generator
-from thesis_lib.losses import adversarial_loss, discriminator_loss, feature_matching_loss, mel_loss
+from thesis_lib.generators import Generator, build
+from thesis_lib.losses import (
+    EmbeddingConsistency,
+    MelLoss,
+    MultiScaleMel,
+    TemporalConsistency,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+    multi_resolution_stft_loss,
+)
 from thesis_lib.runs import Progress, Run, commit, silent
 from thesis_lib.synthesis import Vocoder, universal_state
 
 VALIDATION_BATCHES = 4  # fixed batches of the validation split whose mel loss is logged with each checkpoint
 KEEP = 2  # checkpoints
+COMPONENT_UTTERANCES = 50  # of the training split, whose frames give the phonetic content's principal components
+AUXILIARY = ("speaker", "emotion")  # losses that begin at ``auxiliary_from``; the other signal losses at once
+
+SignalLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # (B, N) estimate, (B, N) reference -> scalar
 
 
 class TrainingError(ThesisError):
@@ -42,29 +57,32 @@ class State:
     discriminator: Discriminator
     optimizers: dict[str, AdamW]
     schedulers: dict[str, ExponentialLR]
-    log_mel: LogMel  # to the Nyquist frequency, as the official loss; the input mel ends at fmax
+    losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
     step: int = 0
     seconds: float = 0.0  # of training so far, all sessions together
 
     @classmethod
-    def create(cls, config: Config, embeddings: Embeddings, data: Segments) -> "State":
+    def create(cls, config: Config, task: Task, data: Segments) -> "State":
         """Seeded weights, or the published ones under an identity condition."""
-        torch.manual_seed(config.training.seed)
-        dims = embeddings.speaker["source"].shape[1], embeddings.emotion["source"].shape[1]
-        generator = Generator(config.audio, config.generator, *dims)
+        recipe = config.recipe(task)
+        training = recipe.training
+        torch.manual_seed(training.seed)
+        dims = data.speaker.shape[1], data.emotion.shape[1]
+        generator = build(config.audio, recipe.content, recipe.generator, *dims)
         generator.condition.speaker_statistics.fit(data.speaker)
         generator.condition.emotion_statistics.fit(data.emotion)
-        if config.training.warm_start == "hifigan-universal":
+        if recipe.content.kind == "phonetic":
+            generator.reduce.fit(data.phonetic_rows(COMPONENT_UTTERANCES))
+        if training.warm_start == "hifigan-universal":
             generator.load_hifigan(universal_state())
-        networks = {"generator": generator, "discriminator": Discriminator(config.discriminator)}
-        training = config.training
+        networks = {"generator": generator, "discriminator": Discriminator(recipe.discriminator)}
         optimizers = {
             name: AdamW(network.parameters(), training.learning_rate, training.betas)
             for name, network in networks.items()
         }
         schedulers = {name: ExponentialLR(optimizer, training.lr_decay) for name, optimizer in optimizers.items()}
-        full_band = config.audio.model_copy(update={"fmax": config.audio.sample_rate / 2})
-        return cls(**networks, optimizers=optimizers, schedulers=schedulers, log_mel=LogMel(full_band))
+        losses = signal_losses(config, recipe.losses)
+        return cls(**networks, optimizers=optimizers, schedulers=schedulers, losses=losses)
 
     def save(self, folder: Path, config: Config) -> None:
         """One self-describing checkpoint; the oldest go."""
@@ -100,14 +118,41 @@ class State:
         self.step, self.seconds = meta["step"], meta["seconds"]
 
 
-def train_step(state: State, batch: Batch, config: Config) -> dict[str, float]:
+def signal_losses(config: Config, weights: LossConfig) -> dict[str, SignalLoss]:
+    """The losses of two waveforms whose weight is not zero. TrainingError when an encoder gives no gradient."""
+    audio = config.audio
+
+    def consistency(encoder: Encoder, name: str) -> SignalLoss:
+        if not isinstance(encoder, nn.Module):
+            raise TrainingError(
+                f"{encoder.name} has no gradient, so losses.{name} cannot use it: "
+                f"set that weight to 0, or encoders.{name} to a neural encoder"
+            )
+        return EmbeddingConsistency(encoder, audio.sample_rate, weights.embedding_distance)
+
+    makers = {
+        "mel": lambda: MelLoss(audio),
+        "multi_scale_mel": lambda: MultiScaleMel(audio),
+        "stft": lambda: multi_resolution_stft_loss,
+        "temporal": lambda: TemporalConsistency(audio),
+        "speaker": lambda: consistency(speaker_encoder(config.encoders), "speaker"),
+        "emotion": lambda: consistency(emotion_encoder(config.encoders), "emotion"),
+    }
+    return {name: make() for name, make in makers.items() if getattr(weights, name) > 0}
+
+
+def train_step(state: State, batch: Batch, recipe: Recipe) -> dict[str, float]:
     """One optimizer step of each network; returns every loss, unweighted, and the gradient norms.
 
     Raises TrainingError, before anything is updated, when a loss is not finite.
     """
-    weights, training = config.losses, config.training
-    estimate = state.generator(batch.mel, batch.speaker, batch.emotion)
-    losses = {"mel": mel_loss(state.log_mel(estimate.squeeze(1)), state.log_mel(batch.wav.squeeze(1)))}
+    weights, training = recipe.losses, recipe.training
+    estimate = state.generator(batch.content, batch.speaker, batch.emotion)
+    losses = {
+        name: loss(estimate.squeeze(1), batch.wav.squeeze(1))
+        for name, loss in state.losses.items()
+        if name not in AUXILIARY or state.step >= training.auxiliary_from
+    }
     log = {}
     if state.step >= training.adversarial_from and weights.adversarial + weights.feature_matching > 0:
         real, real_features = state.discriminator(batch.wav)
@@ -126,9 +171,35 @@ def train_step(state: State, batch: Batch, config: Config) -> dict[str, float]:
     log["generator_norm"] = _update(state, "generator", total, training.clip_norm, batch)
     state.step += 1
     if state.step % training.decay_every == 0:
-        for scheduler in state.schedulers.values():
-            scheduler.step()
+        for name, scheduler in state.schedulers.items():
+            # A discriminator that has not begun keeps its first rate.
+            if f"{name}_norm" in log:
+                scheduler.step()
     return log
+
+
+def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[str, float]:
+    """Norm of each signal loss's gradient at the trained generator, unweighted, on one training batch.
+
+    The speaker loss is there in both its forms when the encoder has a gradient. A loss that moves nothing has 0.
+    """
+    config = run.config
+    generator = train(run, task, progress).generator.requires_grad_(True)
+    names = ("mel", "multi_scale_mel", "stft", "temporal")
+    losses = signal_losses(config, LossConfig(**dict.fromkeys(names, 1.0)))
+    encoder = speaker_encoder(config.encoders)
+    if isinstance(encoder, nn.Module):
+        for distance in ("cosine", "mse"):
+            losses[f"speaker, {distance}"] = EmbeddingConsistency(encoder, config.audio.sample_rate, distance)
+    batch = Segments(run, task, "train", progress).batch(0)
+    norms = {}
+    for name, loss in losses.items():
+        generator.zero_grad(set_to_none=True)
+        estimate = generator(batch.content, batch.speaker, batch.emotion)
+        loss(estimate.squeeze(1), batch.wav.squeeze(1)).backward()
+        gradients = [p.grad.norm() for p in generator.parameters() if p.grad is not None]
+        norms[name] = float(torch.stack(gradients).norm())
+    return norms
 
 
 def _update(state: State, name: str, loss: torch.Tensor, clip_norm: float, batch: Batch) -> float:
@@ -147,70 +218,76 @@ def _update(state: State, name: str, loss: torch.Tensor, clip_norm: float, batch
 
 
 @torch.no_grad()
-def validation_mel(state: State, data: Segments) -> float:
+def validation_mel(state: State, data: Segments, loss: MelLoss) -> float:
     """Mel loss of fixed segments of speakers that training does not see."""
+    state.generator.eval()
     total = 0.0
     for number in range(VALIDATION_BATCHES):
         batch = data.batch(number)
-        estimate = state.generator(batch.mel, batch.speaker, batch.emotion).squeeze(1)
-        total += float(mel_loss(state.log_mel(estimate), state.log_mel(batch.wav.squeeze(1))))
+        estimate = state.generator(batch.content, batch.speaker, batch.emotion)
+        total += float(loss(estimate.squeeze(1), batch.wav.squeeze(1)))
+    state.generator.train()
     return total / VALIDATION_BATCHES
 
 
-def train(run: Run, progress: Progress = silent) -> Vocoder:
-    """Train, or go on training, until ``steps`` or ``max_minutes``; the result is in the run's vocoder/.
+def train(run: Run, task: Task, progress: Progress = silent) -> Vocoder:
+    """Train, or go on training, until ``steps`` or ``max_minutes``; the result is in the run's TASK/vocoder/.
 
-    Interrupted, it goes on from the last checkpoint. metrics.jsonl holds one line a step.
+    Interrupted, it goes on from the last checkpoint. TASK/metrics.jsonl holds one line a step.
     """
-    folder, config = run.path / "vocoder", run.config
+    config, home = run.config, run.path / task
+    recipe, folder = config.recipe(task), home / "vocoder"
     if (folder / checkpoints.WEIGHTS).exists():
         return Vocoder.from_pretrained(folder)
-    manifest, embeddings = prepared(run, progress), embedded(run, progress)
-    data = Segments(manifest, embeddings, "train", config)
-    held_out = Segments(manifest, embeddings, "validation", config)
-    state = State.create(config, embeddings, data)
-    saved = checkpoints.latest(run.path / "checkpoints")
+    data, held_out = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
+    state = State.create(config, task, data)
+    saved = checkpoints.latest(home / "checkpoints")
     if saved:
         state.restore(saved)
-    log_path = run.path / "metrics.jsonl"
+    embeddings = embedded(run, progress)
+    log_path = home / "metrics.jsonl"
     lines = _lines_before(log_path, state.step)
+    home.mkdir(exist_ok=True)
     with open(log_path, "w", encoding="utf-8") as log:
         log.writelines(lines)
-        if not saved:
-            _write(log, {"step": 0, "validation_mel": validation_mel(state, held_out)})
-        _loop(run, state, data, held_out, log, progress)
+        _loop(run, task, state, data, held_out, log, progress)
     meta = {
+        "task": task,
         "audio": config.audio.model_dump(),
-        "generator": config.generator.model_dump(),
+        "content": recipe.content.model_dump(),
+        "generator": recipe.generator.model_dump(),
         "speaker_dim": data.speaker.shape[1],
         "emotion_dim": data.emotion.shape[1],
         "speaker_encoder": embeddings.speaker_encoder,
         "emotion_encoder": embeddings.emotion_encoder,
         "steps": state.step,
         "minutes": round(state.seconds / 60, 2),
-        "stopped_by": "steps" if state.step >= config.training.steps else "max_minutes",
+        "stopped_by": "steps" if state.step >= recipe.training.steps else "max_minutes",
         "stamp": run.stamp(),
     }
-    Vocoder(state.generator.fold_weight_norm(), config.audio, meta).save_pretrained(folder)
+    Vocoder(state.generator.fold_weight_norm(), meta).save_pretrained(folder)
     return Vocoder.from_pretrained(folder)
 
 
-def _loop(run: Run, state: State, data: Segments, held_out: Segments, log, progress: Progress) -> None:
-    training = run.config.training
-    for step in progress(range(state.step, training.steps), training.steps - state.step, "train"):
+def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments, log, progress: Progress) -> None:
+    recipe = run.config.recipe(task)
+    training, mel = recipe.training, MelLoss(run.config.audio)
+    if state.step == 0:
+        _write(log, {"step": 0, "validation_mel": validation_mel(state, held_out, mel)})
+    for step in progress(range(state.step, training.steps), training.steps - state.step, f"train {task}"):
         started = time.monotonic()
-        row = train_step(state, data.batch(step), run.config)
+        row = train_step(state, data.batch(step), recipe)
         state.seconds += time.monotonic() - started
         row = {"step": state.step, "seconds": round(state.seconds, 3), **row}
         row["learning_rate"] = state.optimizers["generator"].param_groups[0]["lr"]
         out_of_time = training.max_minutes is not None and state.seconds >= 60 * training.max_minutes
         last = out_of_time or state.step == training.steps
         if last or state.step % training.checkpoint_every == 0:
-            row["validation_mel"] = validation_mel(state, held_out)
+            row["validation_mel"] = validation_mel(state, held_out, mel)
         _write(log, row)
         if "validation_mel" in row:
             # After the log line: a checkpoint never stands ahead of its own record.
-            state.save(run.path / "checkpoints", run.config)
+            state.save(run.path / task / "checkpoints", run.config)
         if out_of_time:
             break
 

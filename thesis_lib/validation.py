@@ -1,12 +1,14 @@
 """Validation on speakers that training never saw: one row an utterance and system, then a summary.
 
-Systems: the English recording itself, HiFi-GAN universal and ours, the last two from the recording's
-log-mel. Speaker similarity is against the *Spanish* recording, so the ground truth's own similarity is
-the ceiling. The encoder that conditions the vocoder never scores alone: a judge stands beside it.
+Systems: the English recording itself; HiFi-GAN universal and our resynthesis, from the recording's log-mel; our
+conversion, from its content and the Spanish side's voice. Speaker similarity is against the *Spanish* recording,
+so the ground truth's own similarity is the ceiling. The encoder that conditions the vocoder never scores alone:
+judges stand beside it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,16 +16,17 @@ import pandas as pd
 from thesis_lib import metrics, models
 from thesis_lib.asr import Whisper
 from thesis_lib.audio import AudioError, LogMel, read_audio, write_audio
-from thesis_lib.config import ValidationConfig
+from thesis_lib.config import TASKS, ValidationConfig
 from thesis_lib.corpora.split import spread
-from thesis_lib.dataset import embedded, prepared
-from thesis_lib.encoders import Encoder, EncoderError, embed, judge_encoder, speaker_encoder
+from thesis_lib.dataset import embedded, prepared, voice_of
+from thesis_lib.encoders import Encoder, EncoderError, embed, judge_encoders, speaker_encoder
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.runs import Progress, Run, silent
-from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.synthesis import UNIVERSAL, Vocoder, Voice
 from thesis_lib.training import train
 
-GROUND_TRUTH, PUBLISHED, OURS = "ground truth", "HiFi-GAN universal", "ours"
+GROUND_TRUTH, PUBLISHED = "ground truth", "HiFi-GAN universal"
+OURS = {"resynthesis": "ours, resynthesis", "conversion": "ours, conversion"}
 SAMPLES = 3  # utterances whose audio is kept for the book
 
 # What each column is and which way is better; the encoders' names are added to theirs.
@@ -36,7 +39,8 @@ UNITS = {
     "wer": ("WER (%)", "lower"),
     "bleu": ("ASR-BLEU", "higher"),
     "speaker": ("cosine to the Spanish source", "higher"),
-    "judge": ("cosine to the Spanish source", "higher"),
+    "resemblyzer": ("cosine to the Spanish source", "higher"),
+    "eres2net": ("cosine to the Spanish source", "higher"),
 }
 
 AGAINST_REFERENCE = ("mel_l1", "mcd", "pesq")  # of the ground truth with itself they would say nothing
@@ -66,38 +70,37 @@ def select(utterances: list[Utterance], count: int) -> list[Utterance]:
     return [utterances[i] for i in spread(len(utterances), count)]
 
 
-def systems(vocoder: Vocoder) -> dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]]:
-    """Name -> (English recording, speaker, emotion) -> what that system makes of it."""
+def systems(vocoders: dict[str, Vocoder]) -> dict[str, Callable[[np.ndarray, Voice], np.ndarray]]:
+    """Name -> (English recording, voice of the Spanish one) -> what that system makes of it."""
     published = Vocoder.from_pretrained(UNIVERSAL) if models.is_cached(UNIVERSAL) else None
-    found = {GROUND_TRUTH: lambda wav, speaker, emotion: wav}
+    found = {GROUND_TRUTH: lambda wav, voice: wav}
     if published:
-        found[PUBLISHED] = lambda wav, speaker, emotion: published.resynthesise(wav)
-    found[OURS] = vocoder.resynthesise
-    return found
+        found[PUBLISHED] = lambda wav, voice: published.render(wav)
+    return found | {OURS[task]: vocoder.render for task, vocoder in vocoders.items()}
 
 
 def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """The per-utterance table; also writes the summary, the reasons of what is missing, and samples."""
     if run.table_path("validation").exists():
         return run.load_table("validation")
-    vocoder = train(run, progress)
+    vocoders = {task: train(run, task, progress) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     chosen = select(manifest.split("test"), run.config.validation.utterances)
-    scorers, rendered = _load(run), systems(vocoder)
+    scorers, rendered = _load(run), systems(vocoders)
     rows, missing = [], []
     if PUBLISHED not in rendered:
         reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
         missing.append({"id": "all", "system": PUBLISHED, "metric": "all", "reason": reason})
     for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):
         item = _item(utterance, manifest, scorers)
+        voice = voice_of(utterance, manifest, embeddings, run.config.audio)
         for name, render in rendered.items():
-            wav = render(item.reference, *embeddings.condition(utterance))
+            wav = render(item.reference, voice)
             row, reasons = _score(name, wav, item, scorers, run.config.validation)
             rows.append(row)
             missing += [{"id": utterance.id, "system": name, "metric": m, "reason": r} for m, r in reasons.items()]
             if number < SAMPLES:
-                path = run.path / "samples" / f"validation_{number}_{name.replace(' ', '-').lower()}.mp3"
-                write_audio(path, wav, vocoder.sample_rate)
+                write_audio(sample_path(run, number, name), wav, item.rate)
     table = pd.DataFrame(rows)
     columns = {column: encoder.name for column, encoder in scorers.encoders.items()}
     run.save_json("validation_encoders", columns | {"condition": embeddings.speaker_encoder})
@@ -107,12 +110,16 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     return table
 
 
+def sample_path(run: Run, number: int, system: str) -> Path:
+    """Where the audio of one of the first ``SAMPLES`` utterances is kept."""
+    return run.path / "samples" / f"validation_{number}_{system.replace(' ', '-').replace(',', '').lower()}.mp3"
+
+
 def _load(run: Run) -> _Scorers:
     wanted = run.config.validation.metrics
     encoders = {"speaker": speaker_encoder(run.config.encoders)} if "speaker" in wanted else {}
-    judge = judge_encoder(run.config.encoders) if "judge" in wanted else None
-    if judge:
-        encoders["judge"] = judge
+    if "judges" in wanted:
+        encoders |= {judge.name: judge for judge in judge_encoders(run.config.encoders)}
     whisper = Whisper("whisper-tiny.en") if "asr" in wanted else None
     return _Scorers(LogMel(run.config.audio), whisper, encoders)
 
@@ -134,7 +141,7 @@ def _score(
     reasons: dict[str, str] = {}
 
     def measure(metric: str, compute: Callable[[], dict[str, float]]) -> None:
-        if metric not in config.metrics:
+        if metric not in (*config.metrics, *scorers.encoders):
             return
         try:
             row.update(compute())

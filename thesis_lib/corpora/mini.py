@@ -38,10 +38,15 @@ def table(config: CorpusConfig) -> pd.DataFrame:
         "test" if s != "train" else "validation" if h else "train" for s, h in zip(rows.split, held, strict=True)
     ]
     if config.limit is not None:
-        # Spread over the table, not its head: few pairs are then still many voices.
-        parts = (part.iloc[spread(len(part), config.limit)] for _, part in rows.groupby("part"))
-        rows = pd.concat(parts).sort_index()
+        rows = pd.concat(_some(part, config.limit) for _, part in rows.groupby("part")).sort_index()
     return rows.reset_index(drop=True)
+
+
+def _some(part: pd.DataFrame, count: int) -> pd.DataFrame:
+    """``count`` pairs, two a voice, of voices spread over the table: few pairs are then still several voices."""
+    voices = part.voice.unique()
+    chosen = voices[spread(len(voices), -(-count // 2))]
+    return part[part.voice.isin(chosen)].groupby("voice", sort=False).head(2).head(count)
 
 
 def rejected() -> pd.DataFrame:

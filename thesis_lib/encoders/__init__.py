@@ -4,6 +4,6 @@ Shapes: B batch, N samples, D embedding size (read from the model, never assumed
 """
 
 from thesis_lib.encoders.base import Encoder, EncoderError, embed
-from thesis_lib.encoders.select import emotion_encoder, judge_encoder, speaker_encoder
+from thesis_lib.encoders.select import emotion_encoder, judge_encoders, speaker_encoder
 
-__all__ = ["Encoder", "EncoderError", "embed", "emotion_encoder", "judge_encoder", "speaker_encoder"]
+__all__ = ["Encoder", "EncoderError", "embed", "emotion_encoder", "judge_encoders", "speaker_encoder"]

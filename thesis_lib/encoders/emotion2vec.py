@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesis_lib import models
@@ -16,7 +17,7 @@ from thesis_lib.encoders.base import EncoderError
 REPOSITORY = "emotion2vec/emotion2vec_base"
 
 
-class Emotion2vec:
+class Emotion2vec(nn.Module):
     """Utterance embedding, 768-d for the base models; mean over frames of the last layer."""
 
     name = "emotion2vec"
@@ -24,6 +25,7 @@ class Emotion2vec:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         """``folder`` holds config.yaml and model.pt; without it the hub is asked. EncoderError otherwise."""
+        super().__init__()
         from funasr.models.emotion2vec.model import Emotion2vec as Network
         from omegaconf import OmegaConf
 
@@ -42,18 +44,22 @@ class Emotion2vec:
         if wrong:
             raise EncoderError(f"{weights}: {len(wrong)} weights missing or mis-shaped, the first is {wrong[0]}")
         network.load_state_dict({key: state[key] for key in network.state_dict()}, strict=True)
-        self._network = network.eval().requires_grad_(False)
+        self.network = network
+        self.eval().requires_grad_(False)
         self._normalise = bool(settings.model_conf.get("normalize", False))
         self.dim = int(settings.model_conf.embed_dim)
         self.revision = models.sha256(weights)[:12]
 
+    def forward(self, wav: Tensor) -> Tensor:
+        """(B, N) at 16 kHz, all of one length -> (B, D); differentiable."""
+        if self._normalise:
+            wav = F.layer_norm(wav, wav.shape[1:])
+        return self.network.extract_features(wav)["x"].mean(1)
+
     @torch.inference_mode()
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (D,)."""
-        source = torch.from_numpy(wav)
-        if self._normalise:
-            source = F.layer_norm(source, source.shape)
-        return self._network.extract_features(source.unsqueeze(0))["x"][0].mean(0).numpy()
+        return self(torch.from_numpy(wav).unsqueeze(0))[0].numpy()
 
 
 def download() -> Path:

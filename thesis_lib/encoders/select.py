@@ -6,6 +6,7 @@ from thesis_lib.encoders.base import Encoder, EncoderError
 from thesis_lib.encoders.ecapa import EcapaTdnn
 from thesis_lib.encoders.egemaps import Egemaps
 from thesis_lib.encoders.emotion2vec import Emotion2vec
+from thesis_lib.encoders.eres2net import Eres2net
 from thesis_lib.encoders.resemblyzer import Resemblyzer
 from thesis_lib.encoders.tiny import TinyTestEncoder
 
@@ -30,6 +31,7 @@ def emotion_encoder(config: EncoderConfig) -> Encoder:
         return Egemaps()
 
 
-def judge_encoder(config: EncoderConfig) -> Encoder | None:
-    """A speaker encoder that no loss and no condition uses; None when the configuration wants none."""
-    return Resemblyzer() if config.judge == "resemblyzer" else None
+def judge_encoders(config: EncoderConfig) -> list[Encoder]:
+    """Speaker encoders that no loss and no condition uses."""
+    kinds = {"resemblyzer": Resemblyzer, "eres2net": Eres2net}
+    return [kinds[name]() for name in config.judges]

@@ -1,27 +1,63 @@
 """The configuration: typed, frozen, strict. A typo is refused, a contradiction too.
 
 ``PROFILES`` names three; each is a short list of differences from ``thesis``. ``Config.override``
-applies the same kind of difference from the command line (``--set training.steps=10``).
+applies the same kind of difference from the command line (``--set conversion.training.steps=10``).
 """
 
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from thesis_lib.config.profiles import PROFILES
+from thesis_lib.config.recipes import (
+    CONVERSION,
+    GENERATORS,
+    ConditionConfig,
+    ContentConfig,
+    DiscriminatorConfig,
+    GeneratorConfig,
+    HifiganConfig,
+    IstftConfig,
+    LossConfig,
+    Recipe,
+    TrainingConfig,
+)
+from thesis_lib.config.section import Section
 from thesis_lib.errors import ThesisError
+
+__all__ = [
+    "GENERATORS",
+    "PROFILES",
+    "TASKS",
+    "AudioConfig",
+    "CascadeConfig",
+    "CompressionConfig",
+    "ConditionConfig",
+    "Config",
+    "ConfigError",
+    "ContentConfig",
+    "CorpusConfig",
+    "DiscriminatorConfig",
+    "EncoderConfig",
+    "GeneratorConfig",
+    "HifiganConfig",
+    "IstftConfig",
+    "LossConfig",
+    "Recipe",
+    "SwapConfig",
+    "Task",
+    "TrainingConfig",
+    "ValidationConfig",
+    "digest",
+    "parse_assignment",
+]
 
 
 class ConfigError(ThesisError):
     """A configuration that cannot be used; the message names the key and the remedy."""
-
-
-class Section(BaseModel):
-    """Frozen; an unknown key is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class AudioConfig(Section):
@@ -49,67 +85,33 @@ class CorpusConfig(Section):
 
 
 class EncoderConfig(Section):
-    """Which encoders make the condition, and which one judges."""
+    """Which encoders make the condition, and which ones judge."""
 
     speaker: Literal["ecapa", "auto", "tiny-test"] = "ecapa"  # auto: tiny-test unless ECAPA is cached
     emotion: Literal["emotion2vec", "egemaps", "auto"] = "emotion2vec"  # auto: eGeMAPS unless the hub answers
-    judge: Literal["resemblyzer", "none"] = "resemblyzer"  # a speaker encoder that never trains
+    judges: tuple[Literal["resemblyzer", "eres2net"], ...] = ("resemblyzer", "eres2net")  # these never train
     emotion_folder: str | None = None  # the user's own copy of emotion2vec
 
 
-class GeneratorConfig(Section):
-    """HiFi-GAN V1 (arXiv:2010.05646, table 4) and the condition's sizes."""
-
-    channels: int = 512
-    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
-    kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    dilations: tuple[int, ...] = (1, 3, 5)
-    speaker_projection: int = 256
-    emotion_projection: int = 256  # the first plan's "256-d emotion": learned, not the encoder's size
-    fusion_dim: int = 3332  # makes the whole 85.31 MB in float32 with emotion2vec
-    condition_dim: int = 1024
-
-
-class DiscriminatorConfig(Section):
-    """Multi-period and multi-scale discriminators (arXiv:2010.05646, sec. 2.3)."""
-
-    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
-    scales: int = 3
-    width: float = Field(1.0, gt=0)  # of the paper's channel counts
-
-
-class LossConfig(Section):
-    """Weights of the named losses; 0 switches one off, so an ablation is a number."""
-
-    adversarial: float = Field(1.0, ge=0)
-    feature_matching: float = Field(2.0, ge=0)
-    mel: float = Field(45.0, ge=0)
-
-
-class TrainingConfig(Section):
-    """Steps, segments, optimizers; a budget is steps or minutes, whichever ends first."""
-
-    steps: int = Field(500_000, ge=0)
-    adversarial_from: int = Field(0, ge=0)  # first step that uses the discriminators
-    batch_size: int = Field(16, ge=1)
-    segment_frames: int = Field(32, ge=8)
-    learning_rate: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.8, 0.99)
-    lr_decay: float = Field(0.999, gt=0, le=1)  # per decay_every steps
-    decay_every: int = Field(1000, ge=1)  # steps
-    clip_norm: float = Field(10.0, gt=0)
-    warm_start: Literal["hifigan-universal", "none"] = "hifigan-universal"
-    checkpoint_every: int = Field(1000, ge=1)  # steps
-    max_minutes: float | None = Field(None, gt=0)  # stop there and say so
-    seed: int = 0
+Task = Literal["resynthesis", "conversion"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 class ValidationConfig(Section):
     """How many utterances, which metrics, how many resamples."""
 
     utterances: int = Field(200, ge=2)  # of the test split
-    metrics: tuple[str, ...] = ("mel_l1", "mcd", "pesq", "dnsmos", "asr", "speaker", "judge")
+    metrics: tuple[str, ...] = ("mel_l1", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
     resamples: int = Field(2000, ge=100)  # of the bootstrap
+    seed: int = 0
+
+
+class SwapConfig(Section):
+    """The swap test: some content in other voices and manners, on recordings that training never saw."""
+
+    trials: int = Field(200, ge=2)  # of each kind; a V1 resynthesis takes a quarter of them
+    seconds: float = Field(4.0, gt=0.5)  # of each content
+    human: str | None = None  # a folder of human recordings, one speaker a file
     seed: int = 0
 
 
@@ -135,26 +137,38 @@ class Config(Section):
     audio: AudioConfig = AudioConfig()
     corpus: CorpusConfig = CorpusConfig()
     encoders: EncoderConfig = EncoderConfig()
-    generator: GeneratorConfig = GeneratorConfig()
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
-    losses: LossConfig = LossConfig()
-    training: TrainingConfig = TrainingConfig()
+    resynthesis: Recipe = Recipe()
+    conversion: Recipe = CONVERSION
     validation: ValidationConfig = ValidationConfig()
+    swap: SwapConfig = SwapConfig()
     compression: CompressionConfig = CompressionConfig()
     cascade: CascadeConfig = CascadeConfig()
 
     @model_validator(mode="after")
     def _agree(self) -> "Config":
-        product = math.prod(self.generator.upsample_rates)
-        if product != self.audio.hop_length:
-            raise ValueError(
-                f"generator.upsample_rates multiply to {product}, audio.hop_length is {self.audio.hop_length}"
-            )
-        if self.generator.channels % 2 ** len(self.generator.upsample_rates):
-            raise ValueError("generator.channels must be divisible by 2 for every upsampling stage")
+        for task in TASKS:
+            generator = self.recipe(task).generator
+            if generator.kind != "hifigan":
+                continue
+            product = math.prod(generator.upsample_rates)
+            if product != self.audio.hop_length:
+                raise ValueError(
+                    f"{task}.generator.upsample_rates multiply to {product}, "
+                    f"audio.hop_length is {self.audio.hop_length}"
+                )
+            if generator.channels % 2 ** len(generator.upsample_rates):
+                raise ValueError(f"{task}.generator.channels must be divisible by 2 for every upsampling stage")
+            if len(generator.dilations) != len(generator.kernel_sizes):
+                raise ValueError(f"{task}.generator.dilations needs one entry for each of kernel_sizes")
         if self.corpus.min_duration >= self.corpus.max_duration:
             raise ValueError("corpus.min_duration must be below corpus.max_duration")
         return self
+
+    def recipe(self, task: Task) -> Recipe:
+        """The recipe of a task; ConfigError for an unknown one."""
+        if task not in TASKS:
+            raise ConfigError(f"no task named {task!r}; known: {', '.join(TASKS)}")
+        return getattr(self, task)
 
     def digest(self) -> str:
         """12 hex digits that change when any value does."""
@@ -212,60 +226,3 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         return key, json.loads(value)
     except json.JSONDecodeError:
         return key, value
-
-
-PROFILES: dict[str, dict[str, Any]] = {
-    "thesis": {},
-    # Real sizes and real weights on two CPU cores; the budget is minutes.
-    "demo": {
-        "corpus.name": "mini",
-        "encoders.emotion": "auto",
-        "discriminator.width": 0.25,
-        "training.steps": 90,
-        "training.adversarial_from": 75,
-        "training.batch_size": 4,
-        # Measured from the published weights: at 1e-4 the mel loss of unseen speakers rises from 0.27 to 0.41
-        # within 40 steps (condition alone at that rate: 0.41 in 15, backbone alone: 0.31 in 10); at 1e-5 it falls.
-        "training.learning_rate": 1e-5,
-        "training.lr_decay": 0.9,
-        "training.decay_every": 10,
-        "training.checkpoint_every": 10,
-        "training.max_minutes": 6,
-        "validation.utterances": 14,
-        "validation.resamples": 1000,
-        "compression.calibration_utterances": 6,
-        "compression.test_utterances": 6,
-        "compression.repeats": 3,
-        "cascade.examples": 4,
-    },
-    # Every line of code, as little data as it takes.
-    "smoke": {
-        "corpus.name": "mini",
-        "corpus.limit": 6,
-        "encoders.speaker": "auto",
-        "encoders.emotion": "egemaps",
-        "encoders.judge": "none",
-        "generator.channels": 32,
-        "generator.kernel_sizes": (3, 7),
-        "generator.dilations": (1, 3),
-        "generator.speaker_projection": 16,
-        "generator.emotion_projection": 16,
-        "generator.fusion_dim": 32,
-        "generator.condition_dim": 32,
-        "discriminator.periods": (2, 3),
-        "discriminator.scales": 1,
-        "discriminator.width": 0.0625,
-        "training.steps": 12,
-        "training.adversarial_from": 8,
-        "training.batch_size": 2,
-        "training.checkpoint_every": 4,
-        "training.warm_start": "none",
-        "validation.utterances": 3,
-        "validation.metrics": ("mel_l1", "pesq", "speaker"),
-        "validation.resamples": 200,
-        "compression.calibration_utterances": 2,
-        "compression.test_utterances": 2,
-        "compression.repeats": 2,
-        "cascade.examples": 1,
-    },
-}

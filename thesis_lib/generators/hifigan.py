@@ -1,8 +1,8 @@
 """HiFi-GAN generator modulated by speaker and emotion embeddings.
 
-Shapes: B batch, M mel bands, T mel frames, C channels, D condition size.
+Shapes: B batch, T frames, C channels, D condition size.
 
-References: HiFi-GAN, Kong et al. 2020, arXiv:2010.05646 (sec. 2.2, configuration V1);
+References: HiFi-GAN, Kong et al. 2020, arXiv:2010.05646 (sec. 2.2, configurations V1, V2, V3 of table 4);
 FiLM, Perez et al. 2018, arXiv:1709.07871 (eq. 2).
 """
 
@@ -12,42 +12,67 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
-from torch.nn.utils.parametrize import remove_parametrizations
 
-from thesis_lib.conditioning import ConditionFusion, FiLM
-from thesis_lib.config import AudioConfig, GeneratorConfig
+from thesis_lib.conditioning import FiLM
+from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
+from thesis_lib.generators.base import Generator, reduced_channels
 
 LEAKY_SLOPE = 0.1
 # The official code leaves the slope of the last activation at torch's default; its weights expect that.
 LAST_SLOPE = 0.01
 
 
+class SameConv1d(nn.Conv1d):
+    """A convolution that keeps the length, padding with zeros.
+
+    Padded beforehand where the kernel is wide: CPU kernels of 7 and more take up to twice as long when they pad
+    themselves.
+    """
+
+    WIDE = 7  # samples
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
+        around = dilation * (kernel - 1) // 2
+        wide = kernel >= self.WIDE
+        super().__init__(inputs, outputs, kernel, dilation=dilation, padding=0 if wide else around)
+        self.around = around if wide else 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C', T)."""
+        return super().forward(F.pad(x, (self.around, self.around)) if self.around else x)
+
+
 def _conv(channels: int, kernel: int, dilation: int) -> nn.Module:
-    padding = dilation * (kernel - 1) // 2
-    conv = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding)
+    conv = SameConv1d(channels, channels, kernel, dilation)
     nn.init.normal_(conv.weight, 0.0, 0.01)
     return weight_norm(conv)
 
 
 class ResBlock(nn.Module):
-    """Receptive field of one kernel size: a dilated and a plain convolution a dilation, with residuals."""
+    """Receptive field of one kernel size: a dilated convolution a dilation, with residuals.
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+    With ``plain`` a convolution without dilation follows each (the paper's "ResBlock1").
+    """
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], plain: bool) -> None:
         super().__init__()
         self.dilated = nn.ModuleList(_conv(channels, kernel, d) for d in dilations)
-        self.plain = nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations)
+        self.plain = nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations if plain)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)."""
-        for dilated, plain in zip(self.dilated, self.plain, strict=True):
-            x = x + plain(F.leaky_relu(dilated(F.leaky_relu(x, LEAKY_SLOPE)), LEAKY_SLOPE))
+        for number, dilated in enumerate(self.dilated):
+            y = dilated(F.leaky_relu(x, LEAKY_SLOPE))
+            if self.plain:
+                y = self.plain[number](F.leaky_relu(y, LEAKY_SLOPE))
+            x = x + y
         return x
 
 
 class Stage(nn.Module):
     """Upsample by ``rate``, modulate, then average the receptive fields (MRF)."""
 
-    def __init__(self, channels: int, rate: int, config: GeneratorConfig) -> None:
+    def __init__(self, channels: int, rate: int, config: HifiganConfig) -> None:
         super().__init__()
         half = channels // 2
         # A kernel of 2 * rate padded this way yields exactly rate * T samples, odd rates included.
@@ -56,7 +81,10 @@ class Stage(nn.Module):
         nn.init.normal_(up.weight, 0.0, 0.01)
         self.up = weight_norm(up)
         self.film = FiLM(half, config.condition_dim)
-        self.fields = nn.ModuleList(ResBlock(half, k, config.dilations) for k in config.kernel_sizes)
+        self.fields = nn.ModuleList(
+            ResBlock(half, kernel, dilations, config.plain_convolutions)
+            for kernel, dilations in zip(config.kernel_sizes, config.dilations, strict=True)
+        )
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """(B, C, T), (B, D) -> (B, C / 2, rate * T)."""
@@ -64,38 +92,32 @@ class Stage(nn.Module):
         return sum(field(x) for field in self.fields) / len(self.fields)
 
 
-class Generator(nn.Module):
-    """Log-mel and two embeddings -> waveform of exactly T * hop_length samples."""
+class HifiganGenerator(Generator):
+    """Transposed convolutions and receptive fields, each stage modulated."""
 
-    def __init__(self, audio: AudioConfig, config: GeneratorConfig, speaker_dim: int, emotion_dim: int) -> None:
-        super().__init__()
-        self.condition = ConditionFusion(speaker_dim, emotion_dim, config)
-        self.pre = weight_norm(nn.Conv1d(audio.n_mels, config.channels, 7, padding=3))
+    def __init__(
+        self, audio: AudioConfig, content: ContentConfig, config: HifiganConfig, speaker_dim: int, emotion_dim: int
+    ) -> None:
+        super().__init__(content, config, speaker_dim, emotion_dim)
+        inputs = reduced_channels(audio, content)
+        self.pre = weight_norm(SameConv1d(inputs, config.channels, 7))
         self.film = FiLM(config.channels, config.condition_dim)
         self.stages = nn.ModuleList(
             Stage(config.channels // 2**i, rate, config) for i, rate in enumerate(config.upsample_rates)
         )
-        post = nn.Conv1d(config.channels // 2 ** len(config.upsample_rates), 1, 7, padding=3)
+        post = SameConv1d(config.channels // 2 ** len(config.upsample_rates), 1, 7)
         nn.init.normal_(post.weight, 0.0, 0.01)
         self.post = weight_norm(post)
 
-    def forward(self, mel: Tensor, speaker: Tensor, emotion: Tensor) -> Tensor:
-        """(B, M, T), (B, S), (B, E) -> (B, 1, T * hop_length) in [-1, 1]."""
-        c = self.condition(speaker, emotion)
-        x = self.film(self.pre(mel), c)
+    def synthesise(self, content: Tensor, c: Tensor) -> Tensor:
+        """(B, C, T), (B, D) -> (B, 1, T * hop_length) in [-1, 1]."""
+        x = self.film(self.pre(content), c)
         for stage in self.stages:
             x = stage(x, c)
         return torch.tanh(self.post(F.leaky_relu(x, LAST_SLOPE)))
 
-    def fold_weight_norm(self) -> "Generator":
-        """Replace each weight's norm and direction by the weight itself, for use after training."""
-        for module in self.modules():
-            if hasattr(module, "parametrizations"):
-                remove_parametrizations(module, "weight")
-        return self
-
     def load_hifigan(self, state: dict[str, Tensor]) -> None:
-        """Load an official HiFi-GAN generator's state; the condition stays as it is.
+        """Load an official HiFi-GAN generator's state (V1 or V2); the condition stays as it is.
 
         Raises RuntimeError when a key is missing, left over or mis-shaped.
         """

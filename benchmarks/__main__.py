@@ -1,0 +1,42 @@
+"""``python -m benchmarks NAME``: run one benchmark and print its result as JSON."""
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+from thesis_lib.runs import commit, machine, write_text
+
+NAMES = {
+    "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
+    "content": "how much of the voice each kind of content leaves: speaker identification from it",
+    "human": "the swap test on human speech (THESIS_HUMAN names a folder of it)",
+    "mutants": "the losses and the training step, broken in many ways: how many the tests catch",
+}
+
+
+def main() -> None:
+    """Parse the name, pass the rest to the benchmark's own ``run``."""
+    listing = "\n".join(f"  {name:12} {what}" for name, what in NAMES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"Print one benchmark's result as JSON.\n\n{listing}\n\nExample: python -m benchmarks vocoder",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", choices=NAMES, metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="a few repeats or minutes only, to see that it works")
+    parser.add_argument(
+        "--save", action="store_true", help="also write benchmarks/results/NAME.json, which the book shows"
+    )
+    given = parser.parse_args()
+    result = importlib.import_module(f"benchmarks.{given.name}").run(given.quick)
+    result["made by"] = {"command": f"python -m benchmarks {given.name}", "commit": commit(), "machine": machine()}
+    text = json.dumps(result, indent=2) + "\n"
+    sys.stdout.write(text)
+    if given.save:
+        write_text(Path(__file__).parent / "results" / f"{given.name}.json", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""Are the losses' tests worth anything? Break the losses and the training step in many ways and count what is caught.
+
+Each mutant is one textual change of a copy of the package; ``tests/test_alive.py`` and ``tests/test_losses.py`` run
+against that copy and must fail. A mutant that survives is a hole in the tests.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).parents[1]
+TESTS = ("tests/test_alive.py", "tests/test_losses.py")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In ``file``, ``old`` (which stands there once) becomes ``new``."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+EMBED = "return self.distance(self.encoder(self.resample(estimate)), target)"
+TARGET = "target = self.encoder(self.resample(reference))"
+DISTANCE = '{"cosine": cosine_loss, "mse": embedding_mse_loss}[distance]'
+
+MUTANTS = [
+    Mutant("no_grad round the encoder", "losses.py", EMBED, f"with torch.no_grad():\n            {EMBED}"),
+    Mutant(
+        "detached embedding",
+        "losses.py",
+        "self.encoder(self.resample(estimate))",
+        "self.encoder(self.resample(estimate)).detach()",
+    ),
+    Mutant(
+        "numpy round trip",
+        "losses.py",
+        "self.encoder(self.resample(estimate))",
+        "self.encoder(torch.from_numpy(self.resample(estimate).detach().numpy()))",
+    ),
+    Mutant("no resampling", "losses.py", "Resample(sample_rate, encoder.sample_rate)", "nn.Identity()"),
+    Mutant(
+        "rates swapped",
+        "losses.py",
+        "Resample(sample_rate, encoder.sample_rate)",
+        "Resample(encoder.sample_rate, sample_rate)",
+    ),
+    Mutant("reference not resampled", "losses.py", TARGET, "target = self.encoder(reference)"),
+    Mutant(
+        "encoder in train mode",
+        "losses.py",
+        "encoder.eval().requires_grad_(False)",
+        "encoder.train().requires_grad_(False)",
+    ),
+    Mutant(
+        "train() reaches the encoder",
+        "losses.py",
+        'def train(self, mode: bool = True) -> "EmbeddingConsistency":',
+        "def frozen(self, mode: bool = True):",
+    ),
+    Mutant("encoder not frozen", "losses.py", "encoder.eval().requires_grad_(False)", "encoder.eval()"),
+    Mutant(
+        "MSE for cosine", "losses.py", DISTANCE, '{"cosine": embedding_mse_loss, "mse": embedding_mse_loss}[distance]'
+    ),
+    Mutant("cosine for MSE", "losses.py", DISTANCE, '{"cosine": cosine_loss, "mse": cosine_loss}[distance]'),
+    Mutant(
+        "estimate and reference swapped",
+        "losses.py",
+        'def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
+        'def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
+    ),
+    Mutant("gradient through the target", "losses.py", f"with torch.no_grad():\n            {TARGET}", TARGET),
+    Mutant("cosine's sign", "losses.py", "1 - F.cosine_similarity", "1 + F.cosine_similarity"),
+    Mutant(
+        "cosine across the batch",
+        "losses.py",
+        "F.cosine_similarity(estimate, reference, dim=1)",
+        "F.cosine_similarity(estimate, reference, dim=0)",
+    ),
+    Mutant(
+        "MSE of vectors that are not unit",
+        "losses.py",
+        "F.mse_loss(F.normalize(estimate, dim=1), F.normalize(reference, dim=1))",
+        "F.mse_loss(estimate, reference)",
+    ),
+    Mutant(
+        "convergence relative to the estimate",
+        "losses.py",
+        "/ torch.linalg.vector_norm(b).clamp",
+        "/ torch.linalg.vector_norm(a).clamp",
+    ),
+    Mutant("convergence alone", "losses.py", "return convergence + (", "return convergence + 0 * ("),
+    Mutant(
+        "log magnitudes detached", "losses.py", "(a.clamp(min=SMALLEST).log()", "(a.detach().clamp(min=SMALLEST).log()"
+    ),
+    Mutant(
+        "one STFT size for all",
+        "losses.py",
+        "stft_loss(estimate, reference, size) for size",
+        "stft_loss(estimate, reference, 512) for size",
+    ),
+    Mutant(
+        "mel of the estimate detached",
+        "losses.py",
+        "return mel_loss(self.mel(estimate), self.mel(reference))",
+        "return mel_loss(self.mel(estimate).detach(), self.mel(reference))",
+    ),
+    Mutant(
+        "squares for absolutes in the mel loss",
+        "losses.py",
+        "torch.mean(torch.abs(estimate - reference))",
+        "torch.mean((estimate - reference) ** 2)",
+    ),
+    Mutant("one mel scale of three", "losses.py", "for mel in self.mels)", "for mel in self.mels[:1])"),
+    Mutant(
+        "no difference of mel frames",
+        "losses.py",
+        "mel_loss(mels[0].diff(dim=-1), mels[1].diff(dim=-1))",
+        "mel_loss(mels[0], mels[1])",
+    ),
+    Mutant(
+        "difference across bands",
+        "losses.py",
+        "mel_loss(mels[0].diff(dim=-1), mels[1].diff(dim=-1))",
+        "mel_loss(mels[0].diff(dim=1), mels[1].diff(dim=1))",
+    ),
+    Mutant(
+        "energy of the reference twice",
+        "losses.py",
+        "mel_loss(energies[0].diff(dim=-1), energies[1].diff(dim=-1))",
+        "mel_loss(energies[1].diff(dim=-1), energies[1].diff(dim=-1))",
+    ),
+    Mutant("F0 part of zero weight", "losses.py", "(voiced * (f0.diff(dim=-1)", "(0 * voiced * (f0.diff(dim=-1)"),
+    Mutant("F0 that cannot move", "losses.py", "SHARPNESS = 100.0", "SHARPNESS = 0.0"),
+    Mutant(
+        "F0 by argmax",
+        "losses.py",
+        "shares = torch.softmax(self.SHARPNESS * tapered, dim=-1)",
+        "shares = F.one_hot(tapered.argmax(-1), len(self.lags)).to(tapered)",
+    ),
+    Mutant(
+        "the step's estimate detached",
+        "training.py",
+        "name: loss(estimate.squeeze(1), batch.wav.squeeze(1))",
+        "name: loss(estimate.detach().squeeze(1), batch.wav.squeeze(1))",
+    ),
+    Mutant(
+        "the step compares the estimate with itself",
+        "training.py",
+        "name: loss(estimate.squeeze(1), batch.wav.squeeze(1))",
+        "name: loss(estimate.squeeze(1), estimate.squeeze(1))",
+    ),
+    Mutant(
+        "the step's arguments swapped",
+        "training.py",
+        "name: loss(estimate.squeeze(1), batch.wav.squeeze(1))",
+        "name: loss(batch.wav.squeeze(1), estimate.squeeze(1))",
+    ),
+    Mutant(
+        "encoder losses of zero weight",
+        "training.py",
+        "total = sum(getattr(weights, name) * loss",
+        "total = sum((name not in AUXILIARY) * getattr(weights, name) * loss",
+    ),
+    Mutant(
+        "weights left out",
+        "training.py",
+        "total = sum(getattr(weights, name) * loss",
+        "total = sum(bool(getattr(weights, name)) * loss",
+    ),
+    Mutant(
+        "encoder losses begin a step late",
+        "training.py",
+        "state.step >= training.auxiliary_from",
+        "state.step > training.auxiliary_from",
+    ),
+    Mutant(
+        "encoder losses begin at once",
+        "training.py",
+        "if name not in AUXILIARY or state.step >= training.auxiliary_from",
+        "if True",
+    ),
+    Mutant(
+        "adversary hears a detached estimate",
+        "training.py",
+        "fake, fake_features = state.discriminator(estimate)",
+        "fake, fake_features = state.discriminator(estimate.detach())",
+    ),
+    Mutant(
+        "features matched to nothing",
+        "losses.py",
+        "(f - r).abs().mean() for f, r in pairs",
+        "(f - f).abs().mean() for f, r in pairs",
+    ),
+]
+
+
+def run(quick: bool) -> dict:
+    """The score, and the mutants that survived. ``quick`` tries every eighth."""
+    chosen = MUTANTS[::8] if quick else MUTANTS
+    if not passes(None):
+        raise SystemExit("the tests fail on the package as it is: mend that first")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        passed = list(tqdm(pool.map(passes, chosen), total=len(chosen)))
+    survived = [mutant.name for mutant, survives in zip(chosen, passed, strict=True) if survives]
+    caught = len(chosen) - len(survived)
+    return {"mutants": len(chosen), "caught": caught, "score": caught / len(chosen), "survived": survived}
+
+
+def passes(mutant: Mutant | None) -> bool:
+    """Whether the tests pass on a copy of the package with that change."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "thesis_lib"
+        shutil.copytree(ROOT / "thesis_lib", copy, ignore=shutil.ignore_patterns("mini", "__pycache__"))
+        if mutant:
+            path = copy / mutant.file
+            path.write_text(mutated(path.read_text(), mutant))
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"]
+        command += ["-m", "not weights", "-k", "not emotion2vec", *(str(ROOT / test) for test in TESTS)]
+        # The copy is found before the installed package: -m puts the working folder first.
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"the tests did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.returncode == 0
+
+
+def mutated(text: str, mutant: Mutant) -> str:
+    """The changed source; ValueError when the place is not there exactly once."""
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"mutant {mutant.name!r}: {mutant.old!r} stands {text.count(mutant.old)} times")
+    return text.replace(mutant.old, mutant.new)

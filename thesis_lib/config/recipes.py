@@ -1,0 +1,163 @@
+"""One vocoder and how it is trained: content, generator, discriminator, losses, training."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from thesis_lib.config.section import Section
+
+
+class ContentConfig(Section):
+    """What the generator is given of the signal; ``thesis_lib.content`` says what each kind is."""
+
+    kind: Literal["mel", "envelope", "phonetic"] = "mel"
+    cepstra: int = Field(24, ge=1)  # envelope: of 80 mel bands
+    remove_mean: bool = True  # envelope: of the utterance's cepstra
+    warp: float = Field(0.2, ge=0, lt=1)  # envelope, training only: the frequency axis is stretched by up to 1 + warp
+    components: int = Field(64, ge=1, le=384)  # phonetic: principal components that the generator sees
+    pitch: Literal["level", "normalised"] = "level"  # log-F0 at the target's level, or z-scored by utterance
+
+
+class ConditionConfig(Section):
+    """Sizes of the fused condition, and how often training leaves it out."""
+
+    speaker_projection: int = 256
+    emotion_projection: int = 256  # the first plan's "256-d emotion": learned, not the encoder's size
+    fusion_dim: int = 3332  # makes the whole 85.31 MB in float32 with emotion2vec
+    condition_dim: int = 1024
+    condition_dropout: float = Field(0.0, ge=0, lt=1)  # share of training items that see the neutral condition
+
+
+class HifiganConfig(ConditionConfig):
+    """HiFi-GAN; the defaults are V1 (arXiv:2010.05646, table 4)."""
+
+    kind: Literal["hifigan"] = "hifigan"
+    channels: int = 512
+    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
+    kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5),) * 3  # of each kernel size
+    plain_convolutions: bool = True  # one after each dilated one (V1, V2); V3 has none
+
+
+class IstftConfig(ConditionConfig):
+    """ConvNeXt blocks and an inverse STFT (Vocos, arXiv:2306.00814), modulated like HiFi-GAN."""
+
+    kind: Literal["istft"] = "istft"
+    channels: int = 192
+    blocks: int = Field(6, ge=1)
+    expansion: int = Field(3, ge=1)  # hidden channels of a block, per channel
+    excitation: Literal["none", "harmonic"] = "none"  # harmonic: filter a pulse train of the given F0, and noise
+    speaker_projection: int = 64
+    emotion_projection: int = 32
+    fusion_dim: int = 128
+    condition_dim: int = 64
+
+
+GeneratorConfig = Annotated[HifiganConfig | IstftConfig, Field(discriminator="kind")]
+
+# Wherever a generator's section is asked for, one of these names will do.
+GENERATORS: dict[str, dict[str, Any]] = {
+    "v1": {"kind": "hifigan"},
+    "v2": {"kind": "hifigan", "channels": 128},
+    "v3": {
+        "kind": "hifigan",
+        "channels": 256,
+        "upsample_rates": (8, 8, 4),
+        "kernel_sizes": (3, 5, 7),
+        "dilations": ((1, 2), (2, 6), (3, 12)),
+        "plain_convolutions": False,
+    },
+    "istft": {"kind": "istft"},
+    "istft-small": {"kind": "istft", "channels": 128, "condition_dim": 64},
+    "istft-large": {"kind": "istft", "channels": 256, "condition_dim": 128},
+}
+
+
+class DiscriminatorConfig(Section):
+    """Multi-period, multi-scale (arXiv:2010.05646, sec. 2.3) and multi-resolution (arXiv:2106.07889) parts."""
+
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    scales: int = 3
+    resolutions: tuple[int, ...] = ()  # FFT sizes, samples
+    width: float = Field(1.0, gt=0)  # of the papers' channel counts
+
+
+class LossConfig(Section):
+    """Weights of the named losses; 0 switches one off, so an ablation is a number."""
+
+    adversarial: float = Field(1.0, ge=0)
+    feature_matching: float = Field(2.0, ge=0)
+    mel: float = Field(45.0, ge=0)
+    multi_scale_mel: float = Field(0.0, ge=0)
+    stft: float = Field(0.0, ge=0)
+    temporal: float = Field(0.0, ge=0)
+    speaker: float = Field(0.0, ge=0)
+    emotion: float = Field(0.0, ge=0)
+    embedding_distance: Literal["cosine", "mse"] = "cosine"  # mse: the first plan's, for the ablation
+
+
+class TrainingConfig(Section):
+    """Steps, segments, optimizers; a budget is steps or minutes, whichever ends first."""
+
+    steps: int = Field(500_000, ge=0)
+    adversarial_from: int = Field(0, ge=0)  # first step that uses the discriminators
+    auxiliary_from: int = Field(0, ge=0)  # first step of the speaker and emotion losses
+    batch_size: int = Field(16, ge=1)
+    segment_frames: int = Field(32, ge=8)
+    learning_rate: float = Field(2e-4, gt=0)
+    betas: tuple[float, float] = (0.8, 0.99)
+    lr_decay: float = Field(0.999, gt=0, le=1)  # per decay_every steps
+    decay_every: int = Field(1000, ge=1)  # steps
+    clip_norm: float = Field(10.0, gt=0)
+    warm_start: Literal["hifigan-universal", "none"] = "hifigan-universal"
+    checkpoint_every: int = Field(1000, ge=1)  # steps
+    max_minutes: float | None = Field(None, gt=0)  # stop there and say so
+    seed: int = 0
+
+
+class Recipe(Section):
+    """One vocoder and how it is trained."""
+
+    content: ContentConfig = ContentConfig()
+    generator: GeneratorConfig = HifiganConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    losses: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @field_validator("generator", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in GENERATORS:
+            raise ValueError(f"no generator named {value!r}; known: {', '.join(GENERATORS)}")
+        return GENERATORS[value]
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Recipe":
+        harmonic = self.generator.kind == "istft" and self.generator.excitation == "harmonic"
+        if harmonic and (self.content.kind == "mel" or self.content.pitch != "level"):
+            raise ValueError(
+                "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
+            )
+        if self.training.warm_start != "none" and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):
+            raise ValueError("training.warm_start has weights for the hifigan generator on a mel only: set it to none")
+        return self
+
+
+# The recipe of the vocoder that must listen: the voice is taken out of its content, so the condition has to bring it.
+CONVERSION = Recipe(
+    content=ContentConfig(kind="phonetic"),
+    generator=IstftConfig(
+        channels=256, condition_dim=128, speaker_projection=128, excitation="harmonic", condition_dropout=0.1
+    ),
+    discriminator=DiscriminatorConfig(scales=0, resolutions=(512, 1024, 2048)),
+    losses=LossConfig(mel=0.0, multi_scale_mel=15.0, stft=1.0, temporal=1.0, speaker=5.0),
+    training=TrainingConfig(
+        adversarial_from=20_000,
+        auxiliary_from=20_000,
+        segment_frames=64,
+        learning_rate=5e-4,
+        warm_start="none",
+    ),
+)

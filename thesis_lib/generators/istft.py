@@ -1,0 +1,155 @@
+"""ConvNeXt blocks and an inverse-STFT head, modulated by speaker and emotion embeddings.
+
+The whole network works at the frame rate; the inverse STFT makes the samples. With a harmonic excitation the head
+filters a pulse train of the given F0, and noise, frame by frame, instead of drawing the spectrum itself.
+
+Shapes: B batch, C channels, T frames, F = n_fft / 2 + 1 frequency bins, N = T * hop_length samples, D condition size.
+
+References: Vocos, Siuzdak 2023, arXiv:2306.00814; ConvNeXt, Liu et al. 2022, arXiv:2201.03545; neural source-filter
+models, Wang et al. 2019, arXiv:1904.12088.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thesis_lib.conditioning import FiLM
+from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig
+from thesis_lib.content import absolute_pitch
+from thesis_lib.generators.base import Generator, reduced_channels
+
+LOUDEST = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
+QUIET = -4.0  # nepers, where a filter of the excitation starts
+
+
+def _small(layer: nn.Module) -> nn.Module:
+    """Vocos's initialisation."""
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """Depthwise convolution, norm, FiLM, and a pointwise network, with a residual."""
+
+    def __init__(self, config: IstftConfig) -> None:
+        super().__init__()
+        width, hidden = config.channels, config.channels * config.expansion
+        self.depthwise = _small(nn.Conv1d(width, width, 7, padding=3, groups=width))
+        # FiLM is the norm's affine map.
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.film = FiLM(width, config.condition_dim)
+        self.up = _small(nn.Linear(width, hidden))
+        self.down = _small(nn.Linear(hidden, width))
+        self.scale = nn.Parameter(torch.full((width,), 1 / config.blocks))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """(B, C, T), (B, D) -> (B, C, T)."""
+        y = self.film(self.norm(self.depthwise(x).transpose(1, 2)), c, dim=2)
+        return x + (self.scale * self.down(F.gelu(self.up(y)))).transpose(1, 2)
+
+
+class Stft(nn.Module):
+    """STFT and its inverse on the mel's own frames: Hann window, N = T * hop_length, no centring."""
+
+    def __init__(self, audio: AudioConfig) -> None:
+        super().__init__()
+        if audio.n_fft % audio.hop_length:
+            raise ValueError("the inverse STFT needs an n_fft that is a multiple of the hop_length")
+        self.size, self.hop = audio.n_fft, audio.hop_length
+        self.pad = (self.size - self.hop) // 2
+        self.register_buffer("window", torch.hann_window(self.size), persistent=False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """(B, N) -> complex (B, T, F)."""
+        frames = F.pad(wav, (self.pad, self.pad)).unfold(1, self.size, self.hop)
+        return torch.fft.rfft(frames * self.window)
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """Complex (B, T, F) -> (B, N), weighted overlap-add (Griffin & Lim 1984, eq. 6)."""
+        count, parts = spectrum.shape[1], self.size // self.hop
+        frames = torch.fft.irfft(spectrum, n=self.size) * self.window
+        hops = frames.unflatten(2, (parts, self.hop))
+        added = sum(F.pad(hops[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts))
+        # Which part of the window of which frame falls on a hop: all parts, but at the edges.
+        hop, part = (torch.arange(n, device=added.device) for n in (count + parts - 1, parts))
+        frame = hop.unsqueeze(1) - part
+        weight = ((frame >= 0) & (frame < count)).to(added) @ (self.window**2).view(parts, self.hop)
+        wav = (added / weight.clamp(min=1e-8)).flatten(1)
+        return wav[:, self.pad : self.pad + count * self.hop]
+
+
+class HarmonicSource(nn.Module):
+    """F0 -> a band-limited pulse train, and noise, both of unit power."""
+
+    NOISE = 2**16  # samples, after which the noise repeats; unheard, and it makes the output reproducible
+
+    def __init__(self, audio: AudioConfig) -> None:
+        super().__init__()
+        self.rate, self.hop = audio.sample_rate, audio.hop_length
+        noise = torch.randn(self.NOISE, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("noise", noise, persistent=False)
+
+    def forward(self, f0: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) Hz -> pulses (B, N), noise (B, N)."""
+        samples = f0.shape[-1] * self.hop
+        f0 = F.interpolate(f0.unsqueeze(1), samples, mode="linear").squeeze(1)
+        # In double precision: an hour of phase at 600 Hz has lost all its fraction in single.
+        phase = torch.cumsum(f0.double() / self.rate, dim=1).remainder(1.0).float()
+        noise = self.noise[torch.arange(samples, device=f0.device) % self.NOISE]
+        return self._pulses(phase, f0), noise.expand_as(f0)
+
+    def _pulses(self, phase: Tensor, f0: Tensor) -> Tensor:
+        """Dirichlet's sum of cos(k x), k = 1..K, up to the Nyquist frequency, at unit power."""
+        count = torch.floor(0.5 * self.rate / f0)
+        half = math.pi * (phase - torch.round(phase))  # x / 2; the ratio below has period pi in it
+        near = half.abs() < 1e-4
+        sine = torch.sin(torch.where(near, torch.ones_like(half), half))
+        total = torch.where(near, count, 0.5 * torch.sin((2 * count + 1) * half) / sine - 0.5)
+        return total * torch.sqrt(2 / count)
+
+
+class IstftGenerator(Generator):
+    """Frame-rate backbone, spectral head."""
+
+    def __init__(
+        self, audio: AudioConfig, content: ContentConfig, config: IstftConfig, speaker_dim: int, emotion_dim: int
+    ) -> None:
+        super().__init__(content, config, speaker_dim, emotion_dim)
+        inputs = reduced_channels(audio, content)
+        self.pre = _small(nn.Conv1d(inputs, config.channels, 7, padding=3))
+        self.pre_norm = nn.LayerNorm(config.channels)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.post_norm = nn.LayerNorm(config.channels, elementwise_affine=False)
+        # Beside the head, so that the condition reaches the long-term spectrum directly.
+        self.post_film = FiLM(config.channels, config.condition_dim)
+        self.stft = Stft(audio)
+        bins = audio.n_fft // 2 + 1
+        self.source = HarmonicSource(audio) if config.excitation == "harmonic" else None
+        self.head = _small(nn.Linear(config.channels, (3 if self.source else 2) * bins))
+        if self.source:
+            nn.init.constant_(self.head.bias[: 2 * bins], QUIET)
+
+    def synthesise(self, content: Tensor, c: Tensor) -> Tensor:
+        """(B, C, T), (B, D) -> (B, 1, T * hop_length)."""
+        x = self.pre_norm(self.pre(content).transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x, c)
+        x = self.post_film(self.post_norm(x.transpose(1, 2)), c, dim=2)
+        heads = self.head(x)
+        spectrum = self._filtered(content, heads) if self.source else self._drawn(heads)
+        return self.stft.inverse(spectrum).unsqueeze(1)
+
+    def _drawn(self, heads: Tensor) -> Tensor:
+        """(B, T, 2 F) -> (B, T, F): magnitude and phase of every bin, predicted."""
+        log_magnitude, phase = heads.chunk(2, dim=2)
+        return torch.polar(torch.exp(log_magnitude.clamp(max=LOUDEST)), phase)
+
+    def _filtered(self, content: Tensor, heads: Tensor) -> Tensor:
+        """(B, T, 3 F) -> (B, T, F): the pulses filtered in magnitude and phase, and the noise in magnitude."""
+        pulse_gain, noise_gain, phase = heads.chunk(3, dim=2)
+        pulses, noise = (self.stft(x) for x in self.source(absolute_pitch(content)))
+        pulse_filter = torch.polar(torch.exp(pulse_gain.clamp(max=LOUDEST)), phase)
+        return pulses * pulse_filter + noise * torch.exp(noise_gain.clamp(max=LOUDEST))

@@ -1,0 +1,36 @@
+"""Does the vocoder listen? The same content with another speaker's, or another manner's, embedding."""
+
+from thesis_lib.swap.manners import MANNER, manner, manner_summary, manner_swap
+from thesis_lib.swap.speakers import (
+    SAMPLES,
+    Judge,
+    Speaker,
+    System,
+    corpus_speakers,
+    human_speakers,
+    sample_paths,
+    score,
+    summarise,
+    swap_test,
+    systems_of,
+    trials,
+)
+
+__all__ = [
+    "MANNER",
+    "SAMPLES",
+    "Judge",
+    "Speaker",
+    "System",
+    "corpus_speakers",
+    "human_speakers",
+    "manner",
+    "manner_summary",
+    "manner_swap",
+    "sample_paths",
+    "score",
+    "summarise",
+    "swap_test",
+    "systems_of",
+    "trials",
+]

@@ -1,0 +1,108 @@
+"""The manner swap: test content in its own voice, with the second embedding of another recording in another style."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from thesis_lib import metrics
+from thesis_lib.audio import AudioError, read_audio
+from thesis_lib.content import ACTIVE
+from thesis_lib.corpora.split import spread
+from thesis_lib.dataset import embedded, prepared, voice_of
+from thesis_lib.encoders import embed, emotion_encoder
+from thesis_lib.pitch import VOICED, PitchError, track
+from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.swap.speakers import opening
+from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.training import train
+
+# What manner shows in. The vocoder keeps the content's timing, so rate cannot follow.
+MANNER = {
+    "f0_spread": "F0 spread (semitones)",
+    "f0_level": "F0 level (semitones re 100 Hz)",
+    "energy_spread": "energy spread (dB)",
+    "tilt": "spectral tilt (dB)",
+    "rate": "voiced stretches (per s)",
+}
+
+
+def manner(wav: np.ndarray, vocoder: Vocoder) -> dict[str, float]:
+    """Statistics of how something is said. PitchError where nothing is voiced."""
+    pitch = track(wav, vocoder.audio)
+    mel = vocoder.log_mel(torch.from_numpy(wav[: len(pitch.log_f0) * vocoder.audio.hop_length])[None])[0].numpy()
+    energy = mel.mean(0)
+    active = mel[:, energy >= energy.max() - ACTIVE]
+    decibel, semitone = 20 / np.log(10), 12 / np.log(2)
+    voiced = pitch.voicing >= VOICED
+    half = len(mel) // 2
+    return {
+        "f0_spread": semitone * pitch.range.spread,
+        "f0_level": semitone * (pitch.range.level - np.log(100)),
+        "energy_spread": decibel * float(active.mean(0).std()),
+        "tilt": decibel * float(active[half:].mean() - active[:half].mean()),
+        "rate": float((np.diff(voiced.astype(int)) == 1).sum() / (len(wav) / vocoder.sample_rate)),
+    }
+
+
+def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """The same with the second embedding: test content in its own voice, but another recording's manner.
+
+    Two conditions of each trial: the embedding alone, and with the pitch range of the manner's recording. One row a
+    trial and condition: each statistic of content, manner and output, and the emotion encoder's standardised
+    cosines of the output to manner and content.
+    """
+    if run.table_path("manner_swap").exists():
+        return run.load_table("manner_swap")
+    vocoder = train(run, "conversion", progress)
+    manifest, embeddings = prepared(run), embedded(run)
+    encoder = emotion_encoder(run.config.encoders)
+    statistics = vocoder.generator.condition.emotion_statistics
+    mean, std = statistics.mean.numpy(), statistics.std.numpy()
+    tests = manifest.split("test")
+    contents = [tests[i] for i in spread(len(tests), max(2, int(run.config.swap.trials**0.5)))]
+    pairs = [(c, m) for c in contents for m in contents if c.style != m.style and c.speaker != m.speaker]
+    rows, missing = [], []
+    for content, other in progress(pairs, len(pairs), "swap, manner"):
+        own, lent = (voice_of(u, manifest, embeddings, run.config.audio) for u in (content, other))
+        wav = opening(read_audio(manifest.target(content))[0], run.config)
+        spoken = opening(read_audio(manifest.target(other))[0], run.config)
+        for condition in ("embedding", "embedding and pitch range"):
+            about = {"content": content.id, "manner": other.id, "condition": condition}
+            about |= {"content_style": content.style, "manner_style": other.style}
+            try:
+                width = None if condition == "embedding" else track(spoken, run.config.audio).range.spread
+                output = vocoder.render(wav, Voice(own.speaker, lent.emotion, own.pitch_level, width))
+                three = {"content": wav, "manner": spoken, "output": output}
+                measured = {f"{k}_{who}": v for who, x in three.items() for k, v in manner(x, vocoder).items()}
+                vectors = [(embed(encoder, x, vocoder.sample_rate) - mean) / std for x in three.values()]
+            except (AudioError, PitchError) as error:
+                missing.append(about | {"reason": str(error)})
+                continue
+            cosines = {"to_content": vectors[0], "to_manner": vectors[1]}
+            measured |= {name: metrics.cosine(vectors[2], vector) for name, vector in cosines.items()}
+            rows.append(about | measured)
+    table = pd.DataFrame(rows)
+    run.save_table("manner_swap_not_measured", pd.DataFrame(missing, columns=[*about, "reason"]))
+    run.save_table("manner_swap", table)
+    return table
+
+
+def manner_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
+    """How much of the wished change the output makes: the slope of (output - content) on (manner - content).
+
+    Columns: condition, statistic, slope through the origin with its 95 % bootstrap over trials, n.
+    """
+    rows = []
+    for condition, part in table.groupby("condition", sort=False):
+        for name, label in MANNER.items():
+            wished = (part[f"{name}_manner"] - part[f"{name}_content"]).to_numpy()
+            made = (part[f"{name}_output"] - part[f"{name}_content"]).to_numpy()
+            slope, low, high = metrics.bootstrap(
+                len(part),
+                lambda i, w=wished, m=made: float((w[i] * m[i]).sum() / max((w[i] ** 2).sum(), 1e-9)),
+                resamples,
+                seed,
+            )
+            row = {"condition": condition, "statistic": label, "slope": slope, "low": low, "high": high}
+            rows.append(row | {"n": len(part)})
+    return pd.DataFrame(rows)
