@@ -4,11 +4,11 @@ Weights are random: speed does not depend on them. All see the same number of fr
 """
 
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
 
+from benchmarks.peers import speechbrain_v1
 from thesis_lib.config import (
     AudioConfig,
     Config,
@@ -19,6 +19,7 @@ from thesis_lib.config import (
 )
 from thesis_lib.content import channels
 from thesis_lib.generators import build
+from thesis_lib.timing import interleaved
 
 FRAMES = 172  # 2 s at 22.05 kHz
 SPEAKER, EMOTION = 192, 88  # ECAPA-TDNN and eGeMAPS
@@ -26,7 +27,6 @@ SPEAKER, EMOTION = 192, 88  # ECAPA-TDNN and eGeMAPS
 
 def run(quick: bool) -> dict:
     """Times of every generator and its ratio to HiFi-GAN V1 and Vocos, with the spread over the rounds."""
-    torch.set_num_threads(1)
     makers = {"speechbrain HiFi-GAN V1": _speechbrain_v1, "vocos package": _vocos}
     for name in ("v1", "v2", "v3", "istft", "istft-small", "istft-large"):
         recipe = Recipe(generator=name, training=TrainingConfig(warm_start="none"))
@@ -34,7 +34,7 @@ def run(quick: bool) -> dict:
     conversion = Config.from_profile("demo").conversion
     makers["ours, conversion of the demo"] = lambda: _ours(conversion.content, conversion.generator)
     models = {name: make() for name, make in makers.items()}
-    seconds = _interleaved({name: call for name, (call, _) in models.items()}, 3 if quick else 15)
+    seconds = interleaved({name: call for name, (call, _) in models.items()}, 3 if quick else 15)
     audio = FRAMES * 256 / 22_050
     rows = []
     for name, (_, size) in models.items():
@@ -46,18 +46,6 @@ def run(quick: bool) -> dict:
     return {"frames": FRAMES, "threads": 1, "rounds": len(next(iter(seconds.values()))), "models": rows}
 
 
-def _interleaved(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    with torch.inference_mode():
-        for number in range(rounds + 1):
-            for name, call in calls.items():
-                started = time.perf_counter()
-                call()
-                if number:  # the first round warms up
-                    seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
 def _ours(content: ContentConfig, config: GeneratorConfig) -> tuple[Callable, int]:
     audio = AudioConfig()
     generator = build(audio, content, config, SPEAKER, EMOTION).fold_weight_norm().eval()
@@ -66,19 +54,7 @@ def _ours(content: ContentConfig, config: GeneratorConfig) -> tuple[Callable, in
 
 
 def _speechbrain_v1() -> tuple[Callable, int]:
-    from speechbrain.lobes.models.HifiGAN import HifiganGenerator
-
-    generator = HifiganGenerator(
-        in_channels=80,
-        out_channels=1,
-        resblock_type="1",
-        resblock_dilation_sizes=[[1, 3, 5]] * 3,
-        resblock_kernel_sizes=[3, 7, 11],
-        upsample_kernel_sizes=[16, 16, 4, 4],
-        upsample_initial_channel=512,
-        upsample_factors=[8, 8, 2, 2],
-        inference_padding=0,
-    ).eval()
+    generator = speechbrain_v1().eval()
     generator.remove_weight_norm()
     mel = torch.randn(1, 80, FRAMES)
     return lambda: generator(mel), sum(p.numel() for p in generator.parameters())

@@ -3,8 +3,11 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Last, so that a mutant's copy of the package, which lies in the working directory, comes before it.
+sys.path.append(str(Path(__file__).parents[1]))
 
 import numpy as np
 import pytest

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from thesis_lib import reporting
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from benchmarks import mutants
 from benchmarks.__main__ import NAMES
+from thesis_lib import reporting
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from benchmarks.peers import speechbrain_v1
 from thesis_lib.config import (
     GENERATORS,
     AudioConfig,
@@ -179,20 +180,7 @@ def test_foreign_weights_are_refused():
 @pytest.mark.weights("hifigan-universal")
 def test_loaded_with_the_published_weights_it_equals_speechbrains_generator():
     """An independent implementation with the same weights: conditioned generator and reference agree."""
-    from speechbrain.lobes.models.HifiGAN import HifiganGenerator
-
-    state = universal_state()
-    reference = HifiganGenerator(
-        in_channels=80,
-        out_channels=1,
-        resblock_type="1",
-        resblock_dilation_sizes=[[1, 3, 5]] * 3,
-        resblock_kernel_sizes=[3, 7, 11],
-        upsample_kernel_sizes=[16, 16, 4, 4],
-        upsample_initial_channel=512,
-        upsample_factors=[8, 8, 2, 2],
-        inference_padding=0,
-    )
+    state, reference = universal_state(), speechbrain_v1()
     theirs = {}
     for name in reference.state_dict():
         official = name.replace(".conv.parametrizations", ".parametrizations").replace(".conv.bias", ".bias")

@@ -94,7 +94,7 @@ class VoiceCloningPipeline:
         emotion = embed(self.emotion_encoder, wav, sample_rate, source)
         rate = self.vocoder.sample_rate
         pitch = track(resample(wav, sample_rate, rate), self.vocoder.audio)
-        voice = Voice(speaker, emotion, pitch.range.level if pitch.is_voiced else None)
+        voice = Voice(speaker, emotion, pitch.level)
         rendered = self.vocoder.render(content, voice, guidance)
         before, after = (cosine(embed(self.speaker_encoder, x, rate), speaker) for x in (content, rendered))
         return Translation(heard.text, english, content, rendered, rate, self.speaker_encoder.name, before, after)

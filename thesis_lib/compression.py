@@ -4,9 +4,9 @@ int8 is static QDQ, per channel, calibrated on training utterances: ONNX Runtime
 convolution to offer.
 """
 
+import functools
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import mel_l1
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.synthesis import Vocoder
+from thesis_lib.timing import interleaved
 from thesis_lib.training import train
 from thesis_lib.validation import select
 
@@ -158,7 +159,10 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
         given = inputs_of(utterance, manifest, embeddings, vocoder)
         for form in forms:
             quality[form.name].append(mel_l1(form.call(given)[: len(wav)], wav, vocoder.log_mel))
-    seconds, audio = _interleaved(forms, inputs("test", 1)[0], config.repeats, vocoder, progress)
+    given = inputs("test", 1)[0]
+    audio = len(forms[0].call(given)) / vocoder.sample_rate
+    calls = {form.name: functools.partial(form.call, given) for form in forms}
+    seconds = interleaved(calls, config.repeats, progress)
     rows = []
     for form in forms:
         ratios = [base / own for base, own in zip(seconds[forms[0].name], seconds[form.name], strict=True)]
@@ -177,22 +181,3 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     run.save_table("compression", table)
     return table
-
-
-def _interleaved(
-    forms: list[Variant], given: dict, repeats: int, vocoder: Vocoder, progress: Progress
-) -> tuple[dict[str, list[float]], float]:
-    """Seconds of each form on one thread, taken in turn so that a noisy machine disturbs all alike."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    seconds: dict[str, list[float]] = {form.name: [] for form in forms}
-    try:
-        for repeat in progress(range(repeats + 1), repeats + 1, "speed"):
-            for form in forms:
-                started = time.perf_counter()
-                wav = form.call(given)
-                if repeat:  # the first round warms up
-                    seconds[form.name].append(time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
-    return seconds, len(wav) / vocoder.sample_rate

@@ -48,8 +48,7 @@ def analyse(wav: np.ndarray, log_mel: LogMel, config: ContentConfig) -> Analysis
     audio = log_mel.config
     wav = whole_frames(wav, audio.hop_length)
     mel = log_mel(torch.from_numpy(wav).unsqueeze(0))[0]
-    energy = mel.mean(0)
-    mel_mean = mel[:, energy >= energy.max() - ACTIVE].mean(1).numpy()
+    mel_mean = spoken(mel).mean(1).numpy()
     phonetic = np.zeros((0, mel.shape[1]), np.float32)
     if config.kind == "phonetic":
         encoded = _recogniser().encode(wav, audio.sample_rate)
@@ -60,6 +59,12 @@ def analyse(wav: np.ndarray, log_mel: LogMel, config: ContentConfig) -> Analysis
         following = encoded[np.minimum(low + 1, len(encoded) - 1)]
         phonetic = ((1 - share) * encoded[low] + share * following - encoded.mean(0)).T.astype(np.float32)
     return Analysis(track(wav, audio), mel_mean, phonetic)
+
+
+def spoken(mel: Tensor) -> Tensor:
+    """(M, T) -> (M, T'): the frames that hold speech."""
+    energy = mel.mean(0)
+    return mel[:, energy >= energy.max() - ACTIVE]
 
 
 @functools.cache

@@ -103,14 +103,19 @@ def embedded(run: Run, progress: Progress = silent) -> Embeddings:
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:
     """The Spanish recording's embeddings and pitch range: what the vocoder is given of a speaker."""
     pitch = track(read_audio(manifest.source(utterance))[0], audio)
-    return Voice(*embeddings.condition(utterance), pitch.range.level if pitch.is_voiced else None)
+    return Voice(*embeddings.condition(utterance), pitch.level)
+
+
+def analysis_path(run: Run, utterance: Utterance, config: ContentConfig) -> Path:
+    """Where ``stored_analysis`` keeps it."""
+    return run.path / "analyses" / config.kind / f"{utterance.id}.npz"
 
 
 def stored_analysis(
     run: Run, manifest: Manifest, utterance: Utterance, log_mel: LogMel, config: ContentConfig
 ) -> Analysis:
     """The English recording's analysis, from the run's folder or computed and stored."""
-    path = run.path / "analyses" / config.kind / f"{utterance.id}.npz"
+    path = analysis_path(run, utterance, config)
     if not path.exists():
         found = analyse(read_audio(manifest.target(utterance))[0], log_mel, config)
         with replacing(path) as partial, open(partial, "wb") as stream:
@@ -156,8 +161,10 @@ class Segments:
         # A small corpus stays in memory; a large one is read as it comes.
         self._analysis = lru_cache(maxsize=IN_MEMORY)(self._read_analysis)
         if self.recipe.content.kind != "mel":
-            for index in progress(range(len(self.utterances)), len(self.utterances), f"analyse, {split}"):
-                self._read_analysis(index)
+            paths = [analysis_path(run, utterance, self.recipe.content) for utterance in self.utterances]
+            missing = [index for index, path in enumerate(paths) if not path.exists()]
+            for index in progress(missing, len(missing), f"analyse, {split}"):
+                self._analysis(index)
             release()
 
     def batch(self, step: int) -> Batch:

@@ -44,6 +44,11 @@ class Pitch:
         return int((self.voicing >= VOICED).sum()) >= FEWEST
 
     @property
+    def level(self) -> float | None:
+        """The range's level; None when hardly a frame is voiced."""
+        return self.range.level if self.is_voiced else None
+
+    @property
     def range(self) -> PitchRange:
         """PitchError when hardly a frame is voiced."""
         voiced = self.log_f0[self.voicing >= VOICED]

@@ -6,7 +6,7 @@ import torch
 
 from thesis_lib import metrics
 from thesis_lib.audio import AudioError, read_audio
-from thesis_lib.content import ACTIVE
+from thesis_lib.content import spoken
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared, voice_of
 from thesis_lib.encoders import embed, emotion_encoder
@@ -29,9 +29,8 @@ MANNER = {
 def manner(wav: np.ndarray, vocoder: Vocoder) -> dict[str, float]:
     """Statistics of how something is said. PitchError where nothing is voiced."""
     pitch = track(wav, vocoder.audio)
-    mel = vocoder.log_mel(torch.from_numpy(wav[: len(pitch.log_f0) * vocoder.audio.hop_length])[None])[0].numpy()
-    energy = mel.mean(0)
-    active = mel[:, energy >= energy.max() - ACTIVE]
+    mel = vocoder.log_mel(torch.from_numpy(wav[: len(pitch.log_f0) * vocoder.audio.hop_length])[None])[0]
+    active = spoken(mel).numpy()
     decibel, semitone = 20 / np.log(10), 12 / np.log(2)
     voiced = pitch.voicing >= VOICED
     half = len(mel) // 2
@@ -57,7 +56,10 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     manifest, embeddings = prepared(run), embedded(run)
     encoder = emotion_encoder(run.config.encoders)
     statistics = vocoder.generator.condition.emotion_statistics
-    mean, std = statistics.mean.numpy(), statistics.std.numpy()
+
+    def standardised(wav: np.ndarray) -> np.ndarray:
+        return statistics(torch.tensor(embed(encoder, wav, vocoder.sample_rate))).numpy()
+
     tests = manifest.split("test")
     contents = [tests[i] for i in spread(len(tests), max(2, int(run.config.swap.trials**0.5)))]
     pairs = [(c, m) for c in contents for m in contents if c.style != m.style and c.speaker != m.speaker]
@@ -65,16 +67,16 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     for content, other in progress(pairs, len(pairs), "swap, manner"):
         own, lent = (voice_of(u, manifest, embeddings, run.config.audio) for u in (content, other))
         wav = opening(read_audio(manifest.target(content))[0], run.config)
-        spoken = opening(read_audio(manifest.target(other))[0], run.config)
+        lent_wav = opening(read_audio(manifest.target(other))[0], run.config)
         for condition in ("embedding", "embedding and pitch range"):
             about = {"content": content.id, "manner": other.id, "condition": condition}
             about |= {"content_style": content.style, "manner_style": other.style}
             try:
-                width = None if condition == "embedding" else track(spoken, run.config.audio).range.spread
+                width = None if condition == "embedding" else track(lent_wav, run.config.audio).range.spread
                 output = vocoder.render(wav, Voice(own.speaker, lent.emotion, own.pitch_level, width))
-                three = {"content": wav, "manner": spoken, "output": output}
+                three = {"content": wav, "manner": lent_wav, "output": output}
                 measured = {f"{k}_{who}": v for who, x in three.items() for k, v in manner(x, vocoder).items()}
-                vectors = [(embed(encoder, x, vocoder.sample_rate) - mean) / std for x in three.values()]
+                vectors = [standardised(x) for x in three.values()]
             except (AudioError, PitchError) as error:
                 missing.append(about | {"reason": str(error)})
                 continue

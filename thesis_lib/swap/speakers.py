@@ -219,8 +219,7 @@ def human_speakers(folder: Path, config: Config) -> list[Speaker]:
         wav, rate = read_audio(path, config.audio.sample_rate)
         first, second = np.array_split(wav, 2)
         vectors = [embed(encoder, first, rate, path) for encoder in encoders]
-        pitch = track(first, config.audio)
-        voice = Voice(*vectors, pitch.range.level if pitch.is_voiced else None)
+        voice = Voice(*vectors, track(first, config.audio).level)
         found.append(Speaker(path.stem, "human", path.stem, opening(first, config), voice, [second]))
     return found
 
