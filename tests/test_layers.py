@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "thesis_lib"
 
 ROWS = [
     {"errors", "files", "config", "_torchaudio"},
-    {"runs", "audio", "pitch", "manifest", "conditioning", "discriminators", "models"},
+    {"runs", "audio", "pitch", "manifest", "conditioning", "discriminators", "models", "timing"},
     {"corpora", "encoders", "generators", "losses", "metrics", "asr", "tts", "content"},
     {"embeddings", "checkpoints"},
     {"dataset", "synthesis"},
@@ -25,6 +25,7 @@ WITHIN = {
     "content": {"asr"},
     "generators": {"content"},
     "pitch": {"audio"},
+    "timing": {"runs"},
     "dataset": {"synthesis"},
     "compression": {"training", "validation"},
     "swap": {"training"},
