@@ -19,7 +19,7 @@ from thesis_lib.config import (
 )
 from thesis_lib.content import channels
 from thesis_lib.generators import build
-from thesis_lib.timing import interleaved
+from thesis_lib.timing import interleaved, ratio
 
 FRAMES = 172  # 2 s at 22.05 kHz
 SPEAKER, EMOTION = 192, 88  # ECAPA-TDNN and eGeMAPS
@@ -34,14 +34,14 @@ def run(quick: bool) -> dict:
     conversion = Config.from_profile("demo").conversion
     makers["ours, conversion of the demo"] = lambda: _ours(conversion.content, conversion.generator)
     models = {name: make() for name, make in makers.items()}
-    seconds = interleaved({name: call for name, (call, _) in models.items()}, 3 if quick else 15)
+    with torch.inference_mode():
+        seconds = interleaved({name: call for name, (call, _) in models.items()}, 3 if quick else 15)
     audio = FRAMES * 256 / 22_050
     rows = []
     for name, (_, size) in models.items():
         row = {"model": name, "parameters": size, "times_real_time": audio / statistics.median(seconds[name])}
         for peer in ("speechbrain HiFi-GAN V1", "vocos package"):
-            ratios = sorted(theirs / own for theirs, own in zip(seconds[peer], seconds[name], strict=True))
-            row[f"speed / {peer}"] = {"median": statistics.median(ratios), "low": ratios[0], "high": ratios[-1]}
+            row[f"speed / {peer}"] = ratio(seconds[peer], seconds[name])
         rows.append(row)
     return {"frames": FRAMES, "threads": 1, "rounds": len(next(iter(seconds.values()))), "models": rows}
 

@@ -1,5 +1,6 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
+import json
 import os
 import shutil
 import sys
@@ -85,6 +86,13 @@ def beside(tiny_run, path, **changes) -> Run:
     for name in ("corpus", "embeddings"):
         shutil.copytree(tiny_run.path / name, run.path / name)
     return run
+
+
+def train_command(folder: Path, changes: dict) -> list[str]:
+    """`thesis train` of the conversion in a run folder of the tiny configuration with some changes."""
+    command = [str(Path(sys.executable).with_name("thesis")), "train", "--task", "conversion", "--profile", "smoke"]
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | changes).items()]
+    return [*command, "--run-dir", str(folder), *settings]
 
 
 EMOTION2VEC = """

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from thesis_lib.config import AudioConfig, Config, ContentConfig, LossConfig
+from thesis_lib.config import AudioConfig, Config, ContentConfig
 from thesis_lib.dataset import Batch
 from thesis_lib.generators import build
 from thesis_lib.losses import (
@@ -147,89 +147,76 @@ def test_consistency_is_one_minus_cosine_of_resampled_signals():
     assert float(mse(one, other)) == pytest.approx(float(difference.pow(2).mean()), abs=1e-6)
 
 
-@pytest.fixture
-def state_and_batch():
-    """A tiny conversion state with every loss, and one batch."""
-    torch.manual_seed(0)
-    weights = LossConfig(mel=1.0, multi_scale_mel=1.0, stft=1.0, temporal=1.0)
-    config = Config.from_profile("smoke").override(
-        {"conversion.losses": weights.model_dump(), "conversion.training.adversarial_from": 1}
-        | {"conversion.training.auxiliary_from": 1, "conversion.generator.condition_dropout": 0.0}
-    )
-    content = torch.randn(2, 27, SAMPLES // 256)
-    batch = Batch(signals(1).unsqueeze(1), content, torch.randn(2, 5), torch.randn(2, 6), ["one", "two"])
-    state = State.create(config, "conversion", batch)
-    for name in ("speaker", "emotion"):
-        state.losses[name] = EmbeddingConsistency(SmallEncoder(), AUDIO.sample_rate)
-    ones = {"speaker": 1.0, "emotion": 1.0, "adversarial": 1.0, "feature_matching": 1.0}
-    losses = config.conversion.losses.model_copy(update=ones)
-    state.step = 1
-    return state, batch, config.conversion.model_copy(update={"losses": losses})
-
-
 NAMES = ("mel", "multi_scale_mel", "stft", "temporal", "speaker", "emotion", "adversarial", "feature_matching")
 
 
-def gradients(state, batch, recipe, only=None):
-    """What one training step's loss does to the generator's head, one weight alone."""
-    weights = {name: float(name == only) for name in NAMES}
-    recipe = recipe.model_copy(update={"losses": recipe.losses.model_copy(update=weights)})
-    trial = copy.deepcopy(state)
-    trial.optimizers = {
-        name: torch.optim.SGD(getattr(trial, name).parameters(), 0.0) for name in ("generator", "discriminator")
-    }
-    trial.schedulers = {}
-    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"clip_norm": 1e9})})
-    train_step(trial, batch, recipe)
-    return {n: p.grad.clone() for n, p in trial.generator.named_parameters() if p.grad is not None}
+def fresh(batch, **weights):
+    """A tiny conversion state at the step where everything has begun; always with the same random weights."""
+    config = Config.from_profile("smoke").override(
+        {f"conversion.losses.{name}": value for name, value in weights.items() if name not in ("speaker", "emotion")}
+        | {"conversion.training.adversarial_from": 1, "conversion.training.auxiliary_from": 1}
+        | {"conversion.training.clip_norm": 1e9, "conversion.generator.condition_dropout": 0.0}
+    )
+    state = State.create(config, "conversion", batch)
+    encoders = {name: weights[name] for name in ("speaker", "emotion") if weights.get(name)}
+    for name in encoders:
+        state.losses[name] = EmbeddingConsistency(SmallEncoder(), AUDIO.sample_rate)
+    losses = state.recipe.losses.model_copy(update=encoders)
+    state.recipe = state.recipe.model_copy(update={"losses": losses})
+    state.step = 1
+    return state
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    content = torch.randn(2, 27, SAMPLES // 256)
+    return Batch(signals(1).unsqueeze(1), content, torch.randn(2, 5), torch.randn(2, 6), ["one", "two"])
+
+
+def gradients(batch, **weights):
+    """What one training step's loss does to the generator; weights left out are zero."""
+    state = fresh(batch, **dict.fromkeys(NAMES, 0.0) | weights)
+    train_step(state, [batch])
+    return {n: p.grad.clone() for n, p in state.generator.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_loss_of_the_training_step_reaches_the_generator(state_and_batch, name):
-    state, batch, recipe = state_and_batch
-    found = gradients(state, batch, recipe, only=name)
+def test_every_loss_of_the_training_step_reaches_the_generator(batch, name):
+    found = gradients(batch, **{name: 1.0})
     assert found["head.weight"].abs().max() > 0
     assert found["blocks.0.film.affine.weight"].abs().max() > 0, "and its condition"
 
 
-def test_the_training_steps_total_is_the_weighted_sum(state_and_batch):
-    state, batch, recipe = state_and_batch
-    log = train_step(copy.deepcopy(state), batch, recipe)
-    assert set(NAMES) <= set(log)
-    parts = [gradients(state, batch, recipe, only=name)["head.weight"] for name in ("temporal", "speaker")]
-    weights = {name: 0.0 for name in NAMES} | {"temporal": 2.0, "speaker": 3.0}
-    both = recipe.model_copy(update={"losses": recipe.losses.model_copy(update=weights)})
-    both = both.model_copy(update={"training": both.training.model_copy(update={"clip_norm": 1e9})})
-    trial = copy.deepcopy(state)
-    trial.optimizers = {n: torch.optim.SGD(getattr(trial, n).parameters(), 0.0) for n in trial.optimizers}
-    train_step(trial, batch, both)
-    assert torch.allclose(trial.generator.head.weight.grad, 2 * parts[0] + 3 * parts[1], rtol=1e-3, atol=1e-7)
+def test_the_training_steps_total_is_the_weighted_sum(batch):
+    assert set(NAMES) <= set(train_step(fresh(batch, **dict.fromkeys(NAMES, 1.0)), [batch]))
+    parts = [gradients(batch, **{name: 1.0})["head.weight"] for name in ("temporal", "speaker")]
+    both = gradients(batch, temporal=2.0, speaker=3.0)["head.weight"]
+    assert torch.allclose(both, 2 * parts[0] + 3 * parts[1], rtol=1e-3, atol=1e-7)
 
 
-def test_the_logged_losses_compare_the_generators_output_with_the_recording(state_and_batch):
-    state, batch, recipe = state_and_batch
+def test_the_logged_losses_compare_the_generators_output_with_the_recording(batch):
+    state = fresh(batch, **dict.fromkeys(NAMES, 1.0))
     with torch.no_grad():
         estimate = state.generator(batch.content, batch.speaker, batch.emotion).squeeze(1)
         expected = {name: float(loss(estimate, batch.wav.squeeze(1))) for name, loss in state.losses.items()}
-    log = train_step(state, batch, recipe)
+    log = train_step(state, [batch])
     for name, value in expected.items():
         assert log[name] == pytest.approx(value, rel=1e-4), name
 
 
-def test_auxiliary_losses_wait_for_their_step(state_and_batch):
-    state, batch, recipe = state_and_batch
+def test_auxiliary_losses_wait_for_their_step(batch):
+    state = fresh(batch, **dict.fromkeys(NAMES, 1.0))
     state.step = 0
-    log = train_step(state, batch, recipe)
+    log = train_step(state, [batch])
     assert not {"speaker", "emotion", "adversarial", "feature_matching"} & set(log)
     assert {"mel", "temporal"} <= set(log)
 
 
-def test_training_with_the_speaker_loss_brings_the_voice_nearer(state_and_batch):
+def test_training_with_the_speaker_loss_brings_the_voice_nearer(batch):
     """Some steps with that loss alone: it must fall, or it is dead whatever its gradient looks like."""
-    state, batch, recipe = state_and_batch
-    weights = {name: 0.0 for name in NAMES} | {"speaker": 1.0}
-    recipe = recipe.model_copy(update={"losses": recipe.losses.model_copy(update=weights)})
-    values = [train_step(state, batch, recipe)["speaker"] for _ in range(15)]
+    state = fresh(batch, **dict.fromkeys(NAMES, 0.0) | {"speaker": 1.0})
+    values = [train_step(state, [batch])["speaker"] for _ in range(15)]
     assert values[-1] < 0.85 * values[0]
 
 

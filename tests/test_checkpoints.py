@@ -49,13 +49,23 @@ def test_damage_is_named(tmp_path, damage):
         checkpoints.load(tmp_path / "x")
 
 
-def test_latest_and_keep_last(tmp_path):
+def test_the_newest_and_the_best_survive_pruning(tmp_path):
     assert checkpoints.latest(tmp_path) is None
-    for step in (2, 10, 100):
-        checkpoints.save(checkpoints.step_folder(tmp_path, step), TENSORS, {"step": step})
+    assert checkpoints.best(tmp_path, "loss") is None
+    for step, loss in ((2, 0.5), (10, 0.1), (20, None), (100, 0.3)):
+        checkpoints.save(checkpoints.step_folder(tmp_path, step), TENSORS, {"step": step, "loss": loss})
     assert checkpoints.latest(tmp_path) == checkpoints.step_folder(tmp_path, 100)
-    checkpoints.keep_last(tmp_path, 2)
+    assert checkpoints.best(tmp_path, "loss") == checkpoints.step_folder(tmp_path, 10)
+    checkpoints.prune(tmp_path, 1, "loss")
     assert [checkpoints.load(p)[1]["step"] for p in sorted(tmp_path.iterdir())] == [10, 100]
+
+
+def test_what_a_killed_save_has_left_is_swept_away(tmp_path):
+    checkpoints.save(checkpoints.step_folder(tmp_path, 1), TENSORS, {"step": 1})
+    (tmp_path / ".partial-abc").mkdir()
+    (tmp_path / ".partial-abc" / checkpoints.WEIGHTS).write_bytes(b"half")
+    checkpoints.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
 
 
 def test_optimizer_state_survives_exactly():

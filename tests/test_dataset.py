@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import soundfile
@@ -73,12 +75,14 @@ def test_segments_are_pieces_of_the_english_file(tiny_run):
     assert any(np.array_equal(whole[s : s + len(piece)], piece) for s in starts)
 
 
-def test_each_epoch_sees_every_utterance_once(tiny_run):
-    manifest = prepared(tiny_run)
+def test_every_speaker_is_drawn_equally_often_and_every_recording_of_each(tiny_run):
     segments = Segments(tiny_run, "resynthesis", "train")
-    count = len(manifest.split("train"))
-    for epoch in range(3):
-        assert {segments._index(epoch * count + i) for i in range(count)} == set(range(count))
+    segments._speakers = [[0], [1, 2, 3], [4, 5]]
+    turns = [[segments._index(3 * turn + i) for i in range(3)] for turn in range(12)]
+    assert all(len({0} & set(turn)) == len({1, 2, 3} & set(turn)) == len({4, 5} & set(turn)) == 1 for turn in turns)
+    drawn = Counter(index for turn in turns for index in turn)
+    assert drawn == {0: 12, 1: 4, 2: 4, 3: 4, 4: 6, 5: 6}
+    assert len({tuple(turn) for turn in turns}) > 6, "in another order each time"
 
 
 def test_an_empty_split_is_an_error(tiny_run, tmp_path):

@@ -1,7 +1,9 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from conftest import voiced
 
 from thesis_lib.audio import AudioError, write_audio
@@ -45,7 +47,8 @@ def test_a_renamed_file_keeps_its_vector_and_a_changed_one_does_not(tmp_path):
     store, encoder = EmbeddingStore(tmp_path / "store"), Counting()
     for name in ("a", "b"):
         write_audio(tmp_path / f"{name}.wav", voiced(seed=0), 22_050)
-    store.get_files([tmp_path / "a.wav", tmp_path / "b.wav"], encoder)
+    for name in ("a", "b"):
+        store.get_files([tmp_path / f"{name}.wav"], encoder)
     assert encoder.calls == 1
     write_audio(tmp_path / "a.wav", voiced(seed=1), 22_050)
     store.get_files([tmp_path / "a.wav"], encoder)
@@ -80,3 +83,25 @@ def test_bad_audio_is_named_and_nothing_is_stored(tmp_path):
     with pytest.raises(AudioError, match=r"silent\.wav"):
         EmbeddingStore(tmp_path / "store").get_files([tmp_path / "silent.wav"], Counting())
     assert not (tmp_path / "store").exists()
+
+
+def test_many_files_keep_their_order_and_leave_torchs_threads_alone(tmp_path):
+    paths = [tmp_path / f"{i}.wav" for i in range(12)]
+    for i, path in enumerate(paths):
+        write_audio(path, voiced(0.2 + 0.05 * i, seed=i), 22_050)
+    threads = torch.get_num_threads()
+    rows = EmbeddingStore(tmp_path / "store").get_files(paths, Counting())
+    assert list(rows[:, 2]) == sorted(rows[:, 2])
+    with ThreadPoolExecutor(1) as pool:
+        assert torch.get_num_threads() == pool.submit(torch.get_num_threads).result() == threads
+
+
+def test_a_bad_file_among_many_is_named_at_once(tmp_path):
+    paths = [tmp_path / f"{i}.wav" for i in range(40)]
+    for i, path in enumerate(paths):
+        write_audio(path, voiced(0.3, seed=i), 22_050)
+    paths[3].write_bytes(b"no sound")
+    encoder = Counting()
+    with pytest.raises(AudioError, match="3.wav"):
+        EmbeddingStore(tmp_path / "store").get_files(paths, encoder)
+    assert encoder.calls < 40

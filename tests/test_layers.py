@@ -14,7 +14,7 @@ ROWS = [
     {"embeddings", "checkpoints"},
     {"dataset", "synthesis"},
     {"training", "validation", "swap", "compression", "cascade"},
-    {"reporting", "book"},
+    {"reporting", "book", "history"},
     {"cli"},
 ]
 # Within a row, a module may use those named here; a folder's own files use each other.

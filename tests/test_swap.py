@@ -76,7 +76,7 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
         ("conversion", "before training"),
         ("conversion", "after training"),
         ("conversion", "after training, pitch kept"),
-        ("conversion", "after training, guidance 1.5"),
+        ("conversion", "after training, guidance 2"),
     }
     assert table[["to_target", "to_content"]].abs().le(1.0001).all(axis=None)
     assert len(run.load_table("swap_summary")) == 4 * table.groupby(["task", "stage", "target", "judge"]).ngroups

@@ -6,26 +6,43 @@ import pytest
 import torch
 from conftest import beside
 
-from thesis_lib import checkpoints, training
+from thesis_lib import checkpoints
 from thesis_lib.audio import LogMel
 from thesis_lib.checkpoints import CheckpointError
 from thesis_lib.config import TASKS, Config, HifiganConfig, LossConfig
-from thesis_lib.dataset import Batch, Segments
+from thesis_lib.dataset import Batch, Segments, Steps
+from thesis_lib.runs import Run
 from thesis_lib.synthesis import Vocoder
-from thesis_lib.training import State, TrainingError, gradient_norms, signal_losses, train, train_step
+from thesis_lib.training import (
+    NonFinite,
+    State,
+    TrainingError,
+    fabric_of,
+    gradient_norms,
+    loop,
+    signal_losses,
+    step,
+    train,
+    train_step,
+)
+
+
+def log_of(run, task):
+    """The rows of metrics.jsonl."""
+    return [json.loads(line) for line in open(run.path / task / "metrics.jsonl")]
 
 
 @pytest.fixture
 def parts(tiny_run):
     """Fresh state and data of the tiny run."""
     data = Segments(tiny_run, "resynthesis", "train")
-    return State.create(tiny_run.config, "resynthesis", data), data, tiny_run.config.resynthesis
+    return State.create(tiny_run.config, "resynthesis", data), data
 
 
 def test_training_moves_every_network_and_logs_every_step(tiny_run, parts):
-    state, data, recipe = parts
+    state, data = parts
     before = {n: p.clone() for n, p in state.generator.named_parameters()}
-    rows = [train_step(state, data.batch(step), recipe) for step in range(4)]
+    rows = [train_step(state, [data.batch(number)]) for number in range(4)]
     assert "adversarial" not in rows[1]
     assert {"mel", "adversarial", "feature_matching", "discriminator", "generator_norm"} <= set(rows[2])
     assert all(math.isfinite(value) for row in rows for value in row.values())
@@ -46,81 +63,84 @@ def test_the_mel_loss_falls():
     wav = 0.3 * torch.sin(torch.arange(8192) * 0.05)[None, None]
     batch = Batch(wav, LogMel(config.audio)(wav[:, 0]), torch.randn(1, 5), torch.randn(1, 6), ["one"])
     state = State.create(config, "resynthesis", batch)
-    values = [train_step(state, batch, config.resynthesis)["mel"] for _ in range(20)]
+    values = [train_step(state, [batch])["mel"] for _ in range(20)]
     assert values[-1] < 0.8 * values[0]
 
 
-def test_the_generators_step_leaves_no_gradient_in_the_discriminator(parts):
-    state, data, recipe = parts
-    state.step = recipe.training.adversarial_from
-    seen = {}
-    original = training._update
+def test_the_generators_step_leaves_no_gradient_in_the_discriminator(parts, monkeypatch):
+    state, data = parts
+    state.step = state.recipe.training.adversarial_from
+    seen, original = {}, step._update
 
-    def spy(state, name, loss, clip_norm, batch):
-        norm = original(state, name, loss, clip_norm, batch)
+    def spy(state, name, batches):
+        found = original(state, name, batches)
         seen[name] = [p.grad.clone() for p in state.discriminator.parameters() if p.grad is not None]
-        return norm
+        return found
 
-    training._update, saved = spy, training._update
-    try:
-        train_step(state, data.batch(0), recipe)
-    finally:
-        training._update = saved
+    monkeypatch.setattr(step, "_update", spy)
+    train_step(state, [data.batch(0)])
     assert seen["discriminator"]
     assert all(torch.equal(a, b) for a, b in zip(seen["discriminator"], seen["generator"], strict=True))
 
 
 def test_a_weight_of_zero_switches_a_loss_off(parts):
-    state, data, recipe = parts
-    state.step = recipe.training.adversarial_from
-    losses = recipe.losses.model_copy(update={"adversarial": 0.0, "feature_matching": 0.0})
-    off = recipe.model_copy(update={"losses": losses})
-    assert set(train_step(state, data.batch(0), off)) == {"mel", "generator_norm"}
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_two_steps_and_two_more_equal_four(tiny_run, tmp_path, monkeypatch, task):
-    """Killed after step 2 and resumed: every tensor, both optimizers, the schedulers and the log agree."""
-    whole = beside(tiny_run, tmp_path / "whole", **{f"{task}__training__decay_every": 1})
-    train(whole, task)
-    cut = beside(tiny_run, tmp_path / "cut", **{f"{task}__training__decay_every": 1})
-    original, steps = training.train_step, []
-
-    def dies(state, batch, recipe):
-        steps.append(state.step)
-        if len(steps) == 3:
-            raise KeyboardInterrupt
-        return original(state, batch, recipe)
-
-    monkeypatch.setattr(training, "train_step", dies)
-    with pytest.raises(KeyboardInterrupt):
-        train(cut, task)
-    assert not (cut.path / task / "vocoder").exists()
-    monkeypatch.setattr(training, "train_step", original)
-    train(cut, task)
-    for name in ("step-00000002", "step-00000004"):
-        (one, meta), (other, meta_cut) = (checkpoints.load(r.path / task / "checkpoints" / name) for r in (whole, cut))
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[k], other[k]) for k in one)
-        assert (meta["schedulers"], meta["optimizers"]) == (meta_cut["schedulers"], meta_cut["optimizers"])
-
-    def log(run):
-        return [
-            {k: v for k, v in json.loads(line).items() if k != "seconds"}
-            for line in open(run.path / task / "metrics.jsonl")
-        ]
-
-    assert log(whole) == log(cut)
+    state, data = parts
+    state.step = state.recipe.training.adversarial_from
+    losses = state.recipe.losses.model_copy(update={"adversarial": 0.0, "feature_matching": 0.0})
+    state.recipe = state.recipe.model_copy(update={"losses": losses})
+    found = train_step(state, [data.batch(0)])
+    assert set(found) == {"mel", "generator_norm", "generator_norm_clipped", "generator_rate"}
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_names(parts):
-    state, data, recipe = parts
+    state, data = parts
     batch = data.batch(0)
     batch.wav[:] = math.nan
     before = [p.clone() for p in state.generator.parameters()]
-    with pytest.raises(TrainingError, match=batch.ids[0]):
-        train_step(state, batch, recipe)
+    with pytest.raises(NonFinite, match=batch.ids[0]):
+        train_step(state, [batch])
     assert all(torch.equal(p, b) for p, b in zip(state.generator.parameters(), before, strict=True))
+
+
+def test_a_gradient_that_is_not_finite_stops_too(parts):
+    """A finite loss with an infinite slope, as the square root has at zero."""
+    state, data = parts
+    state.losses["mel"] = lambda estimate, reference: (0 * estimate).sum().sqrt()
+    with pytest.raises(NonFinite, match="the generator gradient is"):
+        train_step(state, [data.batch(0)])
+
+
+def poisoned(monkeypatch, steps):
+    """The training's batches at these steps hold no numbers."""
+    original = loop.train_step
+
+    def broken(state, batches):
+        if state.step in steps:
+            batches[0].wav[:] = math.nan
+        return original(state, batches)
+
+    monkeypatch.setattr(loop, "train_step", broken)
+
+
+def test_stopping_leaves_the_state_and_names_the_files(tiny_run, tmp_path, monkeypatch):
+    run = beside(tiny_run, tmp_path / "run")
+    poisoned(monkeypatch, {3})
+    with pytest.raises(NonFinite, match=r"step 3: .* the batch was .*; the state is in .*failed"):
+        train(run, "resynthesis")
+    _, meta = checkpoints.load(run.path / "resynthesis" / "failed")
+    assert meta["step"] == 3
+    assert "the batch was" in meta["error"]
+    monkeypatch.undo()
+    assert train(run, "resynthesis").meta["steps"] == 4, "mended, it goes on from the last checkpoint"
+
+
+def test_skipping_counts_and_goes_on(tiny_run, tmp_path, monkeypatch):
+    run = beside(tiny_run, tmp_path / "run", resynthesis__training__non_finite="skip")
+    poisoned(monkeypatch, {1, 2})
+    vocoder = train(run, "resynthesis")
+    assert (vocoder.meta["steps"], vocoder.meta["skipped_steps"]) == (4, 2)
+    assert [row.get("skipped") for row in log_of(run, "resynthesis")] == [None, None, 1, 2, None]
+    assert all(p.isfinite().all() for p in vocoder.generator.parameters())
 
 
 def test_the_time_budget_ends_training_and_says_so(tiny_run, tmp_path):
@@ -166,7 +186,7 @@ def test_the_speaker_loss_begins_when_told_and_reaches_the_generator(tiny_run, t
     data = Segments(run, "conversion", "train")
     state = State.create(run.config, "conversion", data)
     before = {name: value.clone() for name, value in state.losses["speaker"].encoder.state_dict().items()}
-    rows = [train_step(state, data.batch(step), run.config.conversion) for step in range(2)]
+    rows = [train_step(state, [data.batch(number)]) for number in range(2)]
     assert "speaker" not in rows[0]
     assert 0 < rows[1]["speaker"] < 2
     after = state.losses["speaker"].encoder.state_dict()
@@ -195,3 +215,112 @@ def test_every_signal_loss_moves_the_trained_generator(tiny_run, task):
     norms = gradient_norms(tiny_run, task)
     assert set(norms) == {"mel", "multi_scale_mel", "stft", "temporal"}, "the tiny test encoder has no gradient"
     assert all(value > 0 for value in norms.values())
+
+
+def test_accumulated_batches_equal_one_large_batch(tiny_run):
+    """Two batches of two are one of four, but for spectral norm, whose estimate moves with every forward pass."""
+
+    def after(**changes):
+        keys = {f"resynthesis.training.{key}": value for key, value in changes.items()}
+        config = tiny_run.config.override(keys | {"resynthesis.discriminator.scales": 0})
+        run = Run.__new__(Run)
+        run.path, run.config = tiny_run.path, config
+        data = Segments(run, "resynthesis", "train")
+        state = State.create(config, "resynthesis", data)
+        state.step = 2
+        found = train_step(state, Steps(data)[2])
+        return state, found
+
+    (one, large), (two, small) = after(batch_size=4), after(batch_size=2, accumulate=2)
+    assert large.keys() == small.keys()
+    assert large == pytest.approx(small, rel=1e-4)
+    for name in ("generator", "discriminator"):
+        pairs = zip(getattr(one, name).parameters(), getattr(two, name).parameters(), strict=True)
+        assert all((a.grad is None) == (b.grad is None) for a, b in pairs)
+        pairs = zip(getattr(one, name).parameters(), getattr(two, name).parameters(), strict=True)
+        assert all(torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-6) for a, b in pairs if a.grad is not None)
+
+
+def test_the_average_follows_the_generator_and_is_what_is_kept(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run", resynthesis__training__ema_decay=0.5)
+    kept = train(run, "resynthesis").generator.state_dict()
+    tensors, _ = checkpoints.load(checkpoints.latest(run.path / "resynthesis" / "checkpoints"))
+    name = "head.bias" if "head.bias" in kept else "post.bias"
+    average, last = tensors[f"average.module.{name}"], tensors[f"generator.{name}"]
+    assert torch.equal(kept[name], average)
+    assert not torch.equal(average, last)
+
+
+def test_the_rate_is_clipped_scheduled_and_logged(tiny_run, tmp_path):
+    changes = {"schedule": "cosine", "warmup_steps": 2, "clip_norm": 1e-3, "checkpoint_every": 4}
+    run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
+    train(run, "resynthesis")
+    rows = log_of(run, "resynthesis")[1:]
+    rate = run.config.resynthesis.training.learning_rate
+    assert [row["generator_rate"] / rate for row in rows] == pytest.approx([0.5, 1, 1, 0.5])
+    assert [row.get("discriminator_rate", 0) / rate for row in rows] == pytest.approx([0, 0, 0.5, 1])
+    assert all(row["generator_norm"] > row["generator_norm_clipped"] == 1e-3 for row in rows)
+
+
+@pytest.mark.parametrize(("export", "expected"), [("last", 4), ("best", 2)])
+def test_the_best_checkpoint_is_kept_and_can_become_the_vocoder(tiny_run, tmp_path, monkeypatch, export, expected):
+    changes = {"export": export, "keep": 1, "checkpoint_every": 1}
+    run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
+    values = iter([0.9, 0.8, 0.2, 0.7, 0.6])
+    monkeypatch.setattr(loop, "validate_on", lambda *_: {"validation_mel": next(values)})
+    assert train(run, "resynthesis").meta["steps"] == expected
+    kept = sorted(path.name for path in (run.path / "resynthesis" / "checkpoints").iterdir())
+    assert kept == ["step-00000002", "step-00000004"]
+
+
+def test_workers_prepare_the_same_batches(tiny_run, tmp_path):
+    losses = []
+    for workers in (0, 2):
+        run = beside(tiny_run, tmp_path / str(workers), conversion__training__workers=workers)
+        train(run, "conversion")
+        losses.append([row.get("multi_scale_mel") for row in log_of(run, "conversion")])
+    assert losses[0] == losses[1]
+
+
+def test_tensorboard_holds_scalars_sound_and_pictures(tiny_run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tiny_run.path / "conversion" / "tensorboard")).Reload()
+    logged = [row["generator_norm"] for row in log_of(tiny_run, "conversion")[1:]]
+    assert [event.value for event in events.Scalars("generator_norm")] == pytest.approx(logged)
+    assert {event.step for event in events.Images("estimate, log-mel")} == {0, 2, 4}
+    assert {event.step for event in events.Audio("estimate")} == {0, 2, 4}
+
+
+def test_bfloat16_trains_and_leaves_the_pitch_as_it_is(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run", conversion__training__precision="bf16-mixed")
+    train(run, "conversion")
+    first, exact = (log_of(r, "conversion")[1]["multi_scale_mel"] for r in (run, tiny_run))
+    assert first != exact
+    assert first == pytest.approx(exact, rel=0.02)
+    data = Segments(run, "conversion", "train")
+    state, batch = State.create(run.config, "conversion", data), data.batch(0)
+    seen = []
+    state.generator.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    train_step(state, [batch])
+    assert seen == [torch.float32]
+
+
+def test_float16_is_refused_on_a_cpu(tiny_run):
+    training = tiny_run.config.resynthesis.training.model_copy(update={"precision": "16-mixed"})
+    with pytest.raises(TrainingError, match="needs a GPU"):
+        fabric_of(training, accelerator="cpu")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tiny_run):
+    training = tiny_run.config.resynthesis.training.model_copy(update={"batch_size": 3})
+    with pytest.raises(TrainingError, match="cannot be shared by 2"):
+        fabric_of(training, devices=2, accelerator="cpu")
+
+
+def test_the_callers_random_numbers_are_left_alone(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run")
+    Segments(run, "resynthesis", "train")  # what is drawn on the way there is not the training's
+    state = torch.get_rng_state()
+    train(run, "resynthesis")
+    assert torch.equal(torch.get_rng_state(), state)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -48,7 +49,7 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None
             shutil.rmtree(old)
         else:
             os.rename(partial, folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # its writer has an error of its own for a full disk
         raise CheckpointError(f"{folder}: cannot write: {error}; free some space or choose another folder") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -76,10 +77,26 @@ def latest(folder: Path) -> Path | None:
     return max(Path(folder).glob("step-*"), default=None)
 
 
-def keep_last(folder: Path, count: int) -> None:
-    """Remove all but the newest ``count``."""
+def best(folder: Path, by: str) -> Path | None:
+    """The checkpoint whose meta data has the lowest ``by``, or None when none has it."""
+    values = {path: json.loads((path / META).read_text()).get(by) for path in Path(folder).glob("step-*")}
+    return min((path for path, value in values.items() if value is not None), key=values.get, default=None)
+
+
+def prune(folder: Path, count: int, by: str) -> None:
+    """Remove all but the newest ``count`` and the ``best``."""
+    kept = best(folder, by)
     for old in sorted(Path(folder).glob("step-*"))[:-count]:
-        shutil.rmtree(old)
+        if old != kept:
+            # Renamed first: killed in the middle, it leaves nothing that looks like a checkpoint.
+            os.rename(old, aside := old.with_name(f".partial-{old.name}"))
+            shutil.rmtree(aside)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed ``save`` or ``prune`` has left."""
+    for left in Path(folder).glob(".partial-*"):
+        shutil.rmtree(left)
 
 
 def flatten_optimizer(name: str, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict]]:

@@ -17,6 +17,8 @@ from thesis_lib.runs import Run, RunError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 weights = typer.Typer(no_args_is_help=True, help="Pretrained weights: list, fetch, verify.")
 app.add_typer(weights, name="models")
+history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
+app.add_typer(history, name="runs")
 
 
 def _settings(
@@ -97,6 +99,52 @@ def verify_models() -> None:
         raise typer.Exit(1)
 
 
+@history.command("list")
+def list_runs(root: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs")) -> None:
+    """Every run with its profile and how far its trainings are.
+
+    Example: thesis runs list
+    """
+    from thesis_lib.history import runs
+
+    found = runs(root)
+    typer.echo(found.to_string(index=False) if len(found) else f"no runs in {root}")
+
+
+@history.command("show")
+def show_run(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """How a run differs from its profile, and what it has measured.
+
+    Example: thesis runs show runs/demo
+    """
+    from thesis_lib.history import differences, open_run, results
+
+    opened = open_run(run)
+    profile = opened.config.profile
+    changed = differences(Config.from_profile(profile), opened.config)
+    typer.echo(f"profile {profile}, configuration {opened.config.digest()}")
+    for row in changed.itertuples():
+        typer.echo(f"  {row.setting} = {json.dumps(row.second)} instead of {json.dumps(row.first)}")
+    for name, value in results(opened).items():
+        typer.echo(f"{value:12.4g}  {name}")
+
+
+@history.command("compare")
+def compare_runs(
+    first: Annotated[Path, typer.Argument(help="A run folder.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """The settings in which two runs differ, and their results side by side.
+
+    Example: thesis runs compare runs/demo runs/longer
+    """
+    from thesis_lib.history import compare, differences, open_run
+
+    one, other = open_run(first), open_run(second)
+    for table in (differences(one.config, other.config), compare(one, other)):
+        typer.echo(table.to_string(index=False, float_format="{:.4g}".format) + "\n")
+
+
 @app.command()
 def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
     """Corpus -> manifest, 22.05 kHz WAV and a table of rejects.
@@ -133,17 +181,25 @@ def train(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a CPU, of this machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each, by SLURM or torchrun.")] = 1,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a vocoder, or go on where it was interrupted.
 
     Example: thesis train --task conversion --set conversion.training.steps=500 --run-dir runs/longer
     """
     from thesis_lib.reporting import bar
+    from thesis_lib.training import fabric_of
     from thesis_lib.training import train as run_training
 
     run = _run(profile, run_dir, set_)
-    run.config.recipe(task)  # a wrong task is refused before the corpus is unpacked
-    vocoder = run_training(run, task, bar)
+    # A wrong task is refused before the corpus is unpacked.
+    fabric = fabric_of(run.config.recipe(task).training, devices, nodes, accelerator)
+    fabric.launch()
+    vocoder = run_training(run, task, bar, fabric)
+    if not fabric.is_global_zero:
+        return
     typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / task / 'vocoder'}")
 
 
@@ -257,9 +313,9 @@ def book(
 
 
 def main() -> None:
-    """Entry point: a foreseen error is one line on stderr and exit 2."""
+    """Entry point: a foreseen error is one line on stderr and exit 2 (130 when interrupted)."""
     try:
         app()
     except (ThesisError, OSError) as error:
         typer.echo(f"thesis: {error}", err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code if isinstance(error, ThesisError) else 2)

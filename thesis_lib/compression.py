@@ -23,7 +23,7 @@ from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import mel_l1
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.synthesis import Vocoder
-from thesis_lib.timing import interleaved
+from thesis_lib.timing import interleaved, ratio
 from thesis_lib.training import train
 from thesis_lib.validation import select
 
@@ -165,15 +165,15 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     seconds = interleaved(calls, config.repeats, progress)
     rows = []
     for form in forms:
-        ratios = [base / own for base, own in zip(seconds[forms[0].name], seconds[form.name], strict=True)]
+        speed = ratio(seconds[forms[0].name], seconds[form.name])
         rows.append(
             {
                 "form": form.name,
                 "megabytes": form.megabytes,
                 "times_real_time": audio / statistics.median(seconds[form.name]),
-                "speed_ratio": statistics.median(ratios),
-                "speed_ratio_low": min(ratios),
-                "speed_ratio_high": max(ratios),
+                "speed_ratio": speed["median"],
+                "speed_ratio_low": speed["low"],
+                "speed_ratio_high": speed["high"],
                 "mel_l1": float(np.mean(quality[form.name])),
                 "utterances": len(tests),
             }

@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from thesis_lib.audio import LogMel, read_audio
 from thesis_lib.config import AudioConfig, ContentConfig, Task
@@ -137,11 +138,17 @@ class Batch:
     emotion: Tensor  # (B, E), of the Spanish side
     ids: list[str]
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch there."""
+        tensors = (x.to(device) for x in (self.wav, self.content, self.speaker, self.emotion))
+        return Batch(*tensors, self.ids)
+
 
 class Segments:
-    """Random segments of one split; the batch of a step depends on the seed and the step alone.
+    """Random segments of one split; a batch depends on the seed and its number alone.
 
-    So a resumed training sees what the uninterrupted one would have seen. Each epoch is a permutation. Only the
+    So a resumed training sees what the uninterrupted one would have seen, whatever the number of workers. Every
+    speaker is drawn equally often, however many recordings there are, and of a speaker every recording. Only the
     training split's frequency axis is warped.
     """
 
@@ -150,11 +157,16 @@ class Segments:
         self.utterances = self.manifest.split(split)
         if not self.utterances:
             raise RunError(f"the {split} split is empty: nothing to train on")
+        by_speaker: dict[str, list[int]] = {}
+        for index, utterance in enumerate(self.utterances):
+            by_speaker.setdefault(utterance.speaker, []).append(index)
+        self._speakers = list(by_speaker.values())
         rows = embeddings.rows(self.utterances)
         self.speaker = torch.from_numpy(embeddings.speaker["source"][rows])
         self.emotion = torch.from_numpy(embeddings.emotion["source"][rows])
         self._run = run
-        self.recipe, self.hop_length = run.config.recipe(task), run.config.audio.hop_length
+        self.recipe, self.sample_rate = run.config.recipe(task), run.config.audio.sample_rate
+        self.hop_length = run.config.audio.hop_length
         self._warps = split == "train"
         self._log_mel = LogMel(run.config.audio)
         self._content = Content(run.config.audio, self.recipe.content)
@@ -167,10 +179,11 @@ class Segments:
                 self._analysis(index)
             release()
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
-        training = self.recipe.training
-        draws = range(step * training.batch_size, (step + 1) * training.batch_size)
+    def batch(self, number: int, part: int = 0, parts: int = 1) -> Batch:
+        """A batch, or one of its equal parts."""
+        size = self.recipe.training.batch_size
+        share = size // parts
+        draws = range(number * size + part * share, number * size + (part + 1) * share)
         indices = [self._index(draw) for draw in draws]
         cuts = [self._segment(i, draw) for i, draw in zip(indices, draws, strict=True)]
         wav = torch.stack([cut for cut, _ in cuts])
@@ -204,9 +217,13 @@ class Segments:
         return torch.from_numpy(np.concatenate([self._analysis(i).phonetic.T for i in chosen]))
 
     def _index(self, draw: int) -> int:
-        epoch, position = divmod(draw, len(self.utterances))
-        order = np.random.default_rng((self.recipe.training.seed, epoch)).permutation(len(self.utterances))
-        return int(order[position])
+        """A round of draws visits every speaker once; a speaker's rounds visit every recording once, and again."""
+        seed = self.recipe.training.seed
+        turn, position = divmod(draw, len(self._speakers))
+        speaker = int(np.random.default_rng((seed, turn, 3)).permutation(len(self._speakers))[position])
+        own = self._speakers[speaker]
+        again, place = divmod(turn, len(own))
+        return own[int(np.random.default_rng((seed, speaker, again, 4)).permutation(len(own))[place])]
 
     def _segment(self, index: int, draw: int) -> tuple[Tensor, int]:
         """(N,) and its first frame: read by seeking, not by decoding the whole file; short files are padded."""
@@ -217,3 +234,15 @@ class Segments:
             stream.seek(start * self.hop_length)
             wav = stream.read(length, dtype="float32")
         return torch.from_numpy(np.pad(wav, (0, length - len(wav)))), start
+
+
+class Steps(Dataset):
+    """Step -> its batches, one each of ``accumulate``; of several processes each takes its part of every batch."""
+
+    def __init__(self, segments: Segments, part: int = 0, parts: int = 1) -> None:
+        self._segments, self._part, self._parts = segments, part, parts
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        count = self._segments.recipe.training.accumulate
+        numbers = range(step * count, (step + 1) * count)
+        return [self._segments.batch(number, self._part, self._parts) for number in numbers]

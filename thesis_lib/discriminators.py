@@ -75,7 +75,9 @@ class Resolution(nn.Module):
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, 1, N) -> scores (B, n), features of every layer."""
-        spectrum = torch.stft(wav.squeeze(1), self.size, self.size // 4, window=self.window, return_complex=True)
+        spectrum = torch.stft(
+            wav.squeeze(1).float(), self.size, self.size // 4, window=self.window, return_complex=True
+        )
         magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
         return _features(self.convs, self.post, magnitude.transpose(1, 2).unsqueeze(1))
 

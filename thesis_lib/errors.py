@@ -2,4 +2,6 @@
 
 
 class ThesisError(Exception):
-    """The command line prints it as one line and exits with 2; anything else is a defect and shows as one."""
+    """The command line prints it as one line and exits with ``exit_code``; anything else is a defect and shows."""
+
+    exit_code = 2

@@ -46,7 +46,9 @@ def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
     Parallel WaveGAN, Yamamoto et al. 2020, arXiv:1910.11480, eq. 5 and 6: ||X - Y||_F / ||X||_F + mean |ln X - ln Y|.
     """
     a, b = _magnitude(estimate, size), _magnitude(reference, size)
-    convergence = torch.linalg.vector_norm(b - a) / torch.linalg.vector_norm(b).clamp(min=SMALLEST)
+    # For each signal by itself, so that a batch's loss is the mean of its items', however they are shared out.
+    error, norm = (torch.linalg.vector_norm(x, dim=(1, 2)) for x in (b - a, b))
+    convergence = (error / norm.clamp(min=SMALLEST)).mean()
     return convergence + (a.clamp(min=SMALLEST).log() - b.clamp(min=SMALLEST).log()).abs().mean()
 
 

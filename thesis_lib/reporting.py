@@ -208,6 +208,21 @@ def training_curves(log: pd.DataFrame, adversarial_from: int) -> Figure:
     return figure
 
 
+def optimisation_curves(log: pd.DataFrame) -> Figure:
+    """Learning rate, gradient norm before and after clipping, and how far the output follows the condition."""
+    figure, axes = plt.subplots(1, 3, figsize=(SIZE[0] * 1.3, SIZE[1]))
+    axes[0].plot(log.step, log.generator_rate)
+    axes[0].set(xlabel="step", ylabel="learning rate", ylim=(0, None))
+    axes[1].plot(log.step, log.generator_norm, alpha=0.6, label="before clipping")
+    axes[1].plot(log.step, log.generator_norm_clipped, "--", label="after")
+    axes[1].set(xlabel="step", ylabel="gradient norm", yscale="log")
+    axes[1].legend(frameon=False)
+    held_out = log.dropna(subset=["listening"])
+    axes[2].plot(held_out.step, held_out.listening, "o-")
+    axes[2].set(xlabel="step", ylabel="listening (nepers)", ylim=(0, None))
+    return figure
+
+
 def intervals(summary: pd.DataFrame) -> Figure:
     """Each metric in its own panel: value and 95 % interval of every system."""
     names = list(dict.fromkeys(summary.metric))

@@ -24,6 +24,12 @@ def silent(items: Iterable, total: int, label: str) -> Iterable:
     return items
 
 
+def note(shown: Iterable, text: str) -> None:
+    """Put a few words beside the bar that a Progress drew; nothing where it drew none."""
+    if hasattr(shown, "set_postfix_str"):
+        shown.set_postfix_str(text, refresh=False)
+
+
 class RunError(ThesisError):
     """A run folder that cannot be used, or a result that is not there."""
 

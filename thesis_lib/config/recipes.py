@@ -102,15 +102,25 @@ class TrainingConfig(Section):
     steps: int = Field(500_000, ge=0)
     adversarial_from: int = Field(0, ge=0)  # first step that uses the discriminators
     auxiliary_from: int = Field(0, ge=0)  # first step of the speaker and emotion losses
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1)  # of all devices together
     segment_frames: int = Field(32, ge=8)
     learning_rate: float = Field(2e-4, gt=0)
     betas: tuple[float, float] = (0.8, 0.99)
-    lr_decay: float = Field(0.999, gt=0, le=1)  # per decay_every steps
+    schedule: Literal["step", "exponential", "cosine", "constant"] = "step"  # of the rate, after the warm-up
+    warmup_steps: int = Field(0, ge=0)
+    lr_decay: float = Field(0.999, gt=0, le=1)  # step and exponential: per decay_every steps
     decay_every: int = Field(1000, ge=1)  # steps
     clip_norm: float = Field(10.0, gt=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accumulate: int = Field(1, ge=1)  # batches a step
+    ema_decay: float = Field(0.0, ge=0, lt=1)  # a step, of the generator's average, which is then kept; 0: none
+    non_finite: Literal["stop", "skip"] = "stop"  # what becomes of a step whose loss or gradient is no number
     warm_start: Literal["hifigan-universal", "none"] = "hifigan-universal"
     checkpoint_every: int = Field(1000, ge=1)  # steps
+    keep: int = Field(2, ge=1)  # newest checkpoints, beside the best one
+    export: Literal["last", "best"] = "last"  # which becomes the vocoder; best by the held-out mel loss
+    tensorboard: bool = True
+    workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training's own
     max_minutes: float | None = Field(None, gt=0)  # stop there and say so
     seed: int = 0
 

@@ -139,8 +139,11 @@ class IstftGenerator(Generator):
             x = block(x, c)
         x = self.post_film(self.post_norm(x.transpose(1, 2)), c, dim=2)
         heads = self.head(x)
-        spectrum = self._filtered(content, heads) if self.source else self._drawn(heads)
-        return self.stft.inverse(spectrum).unsqueeze(1)
+        # Spectra need single precision, also in a mixed-precision training.
+        with torch.autocast(heads.device.type, enabled=False):
+            heads = heads.float()
+            spectrum = self._filtered(content, heads) if self.source else self._drawn(heads)
+            return self.stft.inverse(spectrum).unsqueeze(1)
 
     def _drawn(self, heads: Tensor) -> Tensor:
         """(B, T, 2 F) -> (B, T, F): magnitude and phase of every bin, predicted."""

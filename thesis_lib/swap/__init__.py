@@ -3,6 +3,7 @@
 from thesis_lib.swap.manners import MANNER, manner, manner_summary, manner_swap
 from thesis_lib.swap.speakers import (
     SAMPLES,
+    STRONGER,
     Judge,
     Speaker,
     System,
@@ -19,6 +20,7 @@ from thesis_lib.swap.speakers import (
 __all__ = [
     "MANNER",
     "SAMPLES",
+    "STRONGER",
     "Judge",
     "Speaker",
     "System",

@@ -30,7 +30,7 @@ from thesis_lib.training import train
 VOICES = 8  # content voices, and targets of each kind
 RECORDINGS = 3  # of a voice, for its centroid
 SAMPLES = 1  # trials of each kind whose audio is kept
-STRONGER = 1.5  # guidance of one of the systems; as trained is 1
+STRONGER = 2.0  # guidance of one of the systems; as trained is 1
 COLUMNS = ("material", "task", "stage", "target", "trial", "content_id", "content", "target_speaker", "judge")
 AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 
@@ -169,7 +169,7 @@ def systems_of(run: Run, task: Task, progress: Progress) -> list[System]:
         *start,
         System(task, "after training", trained, 1.0),
         System(task, "after training, pitch kept", trained, 0.5, moves_pitch=False),
-        System(task, f"after training, guidance {STRONGER}", trained, 0.5, guidance=STRONGER),
+        System(task, f"after training, guidance {STRONGER:g}", trained, 1.0, guidance=STRONGER),
     ]
 
 

@@ -1,0 +1,105 @@
+"""SIGKILL at random moments of a training that saves after every step: is there always a checkpoint that loads?
+
+Each attempt is a forked process that trains on from what the last one left; finished, a new training begins. A kill
+loses the step in hand and nothing more: the newest checkpoint stands at the last logged step or one before it.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from thesis_lib import checkpoints
+from thesis_lib.config import Config
+from thesis_lib.dataset import Segments
+from thesis_lib.runs import Run
+from thesis_lib.training import fabric_of, train
+
+LONGEST = 1.0  # s, that a process trains
+TASK = "conversion"
+SETTINGS = {
+    "corpus.limit": 4,
+    "encoders.speaker": "tiny-test",
+    f"{TASK}.training.steps": 100,
+    f"{TASK}.training.checkpoint_every": 1,
+    f"{TASK}.training.tensorboard": False,
+}
+
+
+def run(quick: bool) -> dict:
+    """How many kills, where they fell, and what was lost; an unreadable checkpoint ends it with an error."""
+    # A forked process must not meet threads that its parent began.
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        return kill(Path(folder), 10 if quick else 200)
+
+
+def kill(folder: Path, count: int, seed: int = 0) -> dict:
+    """``count`` kills of trainings below a folder."""
+    rng = random.Random(seed)
+    config = Config.from_profile("smoke").override(SETTINGS)
+    home = Run(folder / "run", config)
+    # What every process would prepare and import again.
+    Segments(home, TASK, "train"), Segments(home, TASK, "validation")
+    fabric_of(config.recipe(TASK).training)
+    found = {"kills": 0, "steps trained": 0, "in a save": 0, "finished trainings": 0, "most steps lost": 0}
+    before = 0
+    with tqdm(total=count) as bar:
+        while found["kills"] < count:
+            if _killed(home, rng.uniform(0, LONGEST)):
+                found["kills"] += 1
+                bar.update()
+                reached = _inspect(home.path / TASK, found)
+                found["steps trained"] += reached - before
+                before = reached
+            else:
+                found["finished trainings"] += 1
+                shutil.rmtree(home.path / TASK)
+                before = 0
+    return found
+
+
+def _killed(home: Run, after: float) -> bool:
+    """Train, and kill that ``after`` seconds beyond its first line in the log.
+
+    Whether the training had to be killed; False when it finished before. RuntimeError when it failed.
+    """
+    process = os.fork()
+    if process == 0:
+        try:
+            train(home, TASK)
+        except BaseException as error:
+            print(f"training failed: {error!r}", flush=True)
+            os._exit(1)
+        os._exit(0)
+    log, begun = home.path / TASK / "metrics.jsonl", time.time()
+    while (
+        not (log.exists() and log.stat().st_mtime >= begun)
+        and os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    ):
+        time.sleep(0.001)
+    time.sleep(after)
+    os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise RuntimeError("a training did not go on after a kill")
+    return os.WIFSIGNALED(status)
+
+
+def _inspect(home: Path, found: dict) -> int:
+    """Load what is left, compare it with the log, and see whether the kill fell into a save; the step it stands at."""
+    found["in a save"] += any((home / "checkpoints").glob(".partial-*"))
+    log = home / "metrics.jsonl"
+    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+    steps = [json.loads(line)["step"] for line in lines if line.endswith("\n")]
+    newest = checkpoints.latest(home / "checkpoints")
+    saved = checkpoints.load(newest)[1]["step"] if newest else 0
+    found["most steps lost"] = max(found["most steps lost"], max(steps, default=0) - saved)
+    return saved

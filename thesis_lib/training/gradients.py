@@ -1,0 +1,36 @@
+"""How hard each loss pulls at a trained generator."""
+
+import torch
+from torch import nn
+
+from thesis_lib.config import LossConfig, Task
+from thesis_lib.dataset import Segments
+from thesis_lib.encoders import speaker_encoder
+from thesis_lib.losses import EmbeddingConsistency
+from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.training.loop import train
+from thesis_lib.training.losses import signal_losses
+
+
+def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[str, float]:
+    """Norm of each signal loss's gradient at the trained generator, unweighted, on one training batch.
+
+    The speaker loss is there in both its forms when the encoder has a gradient. A loss that moves nothing has 0.
+    """
+    config = run.config
+    generator = train(run, task, progress).generator.requires_grad_(True)
+    names = ("mel", "multi_scale_mel", "stft", "temporal")
+    losses = signal_losses(config, LossConfig(**dict.fromkeys(names, 1.0)))
+    encoder = speaker_encoder(config.encoders)
+    if isinstance(encoder, nn.Module):
+        for distance in ("cosine", "mse"):
+            losses[f"speaker, {distance}"] = EmbeddingConsistency(encoder, config.audio.sample_rate, distance)
+    batch = Segments(run, task, "train", progress).batch(0)
+    norms = {}
+    for name, loss in losses.items():
+        generator.zero_grad(set_to_none=True)
+        estimate = generator(batch.content, batch.speaker, batch.emotion)
+        loss(estimate.squeeze(1), batch.wav.squeeze(1)).backward()
+        gradients = [p.grad.norm() for p in generator.parameters() if p.grad is not None]
+        norms[name] = float(torch.stack(gradients).norm())
+    return norms

@@ -1,0 +1,41 @@
+"""The losses that a recipe asks for, with their encoders."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from thesis_lib.config import Config, LossConfig
+from thesis_lib.encoders import Encoder, emotion_encoder, speaker_encoder
+from thesis_lib.losses import (
+    EmbeddingConsistency,
+    MelLoss,
+    MultiScaleMel,
+    TemporalConsistency,
+    multi_resolution_stft_loss,
+)
+from thesis_lib.training.errors import TrainingError
+
+SignalLoss = Callable[[Tensor, Tensor], Tensor]  # (B, N) estimate, (B, N) reference -> scalar
+
+
+def signal_losses(config: Config, weights: LossConfig) -> dict[str, SignalLoss]:
+    """The losses of two waveforms whose weight is not zero. TrainingError when an encoder gives no gradient."""
+    audio = config.audio
+
+    def consistency(encoder: Encoder, name: str) -> SignalLoss:
+        if not isinstance(encoder, nn.Module):
+            raise TrainingError(
+                f"{encoder.name} has no gradient, so losses.{name} cannot use it: "
+                f"set that weight to 0, or encoders.{name} to a neural encoder"
+            )
+        return EmbeddingConsistency(encoder, audio.sample_rate, weights.embedding_distance)
+
+    makers = {
+        "mel": lambda: MelLoss(audio),
+        "multi_scale_mel": lambda: MultiScaleMel(audio),
+        "stft": lambda: multi_resolution_stft_loss,
+        "temporal": lambda: TemporalConsistency(audio),
+        "speaker": lambda: consistency(speaker_encoder(config.encoders), "speaker"),
+        "emotion": lambda: consistency(emotion_encoder(config.encoders), "emotion"),
+    }
+    return {name: make() for name, make in makers.items() if getattr(weights, name) > 0}

@@ -1,0 +1,130 @@
+"""All that a training step changes, and its way to disk and back."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from thesis_lib import checkpoints
+from thesis_lib.config import Config, Recipe, Task
+from thesis_lib.dataset import Batch, Segments
+from thesis_lib.discriminators import Discriminator
+from thesis_lib.generators import Generator, build
+from thesis_lib.runs import commit
+from thesis_lib.synthesis import universal_state
+from thesis_lib.training.devices import fabric_of
+from thesis_lib.training.losses import SignalLoss, signal_losses
+from thesis_lib.training.schedule import rate_factor
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+COMPONENT_UTTERANCES = 50  # of the training split, whose frames give the phonetic content's principal components
+
+
+@dataclass
+class State:
+    """Networks, optimizers, counters.
+
+    There is no scheduler and no random state among them: the learning rate, the data and the draws of a step are
+    functions of the seed and the step, so a resumed training cannot get out of step with itself.
+    """
+
+    fabric: "Fabric"
+    recipe: Recipe
+    generator: Generator
+    discriminator: Discriminator
+    average: AveragedModel | None  # of the generator's weights, exponential
+    wrapped: dict[str, nn.Module]  # the networks as the fabric runs them: precision, gradients of all devices
+    optimizers: dict[str, AdamW]
+    losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
+    step: int = 0
+    seconds: float = 0.0  # of training so far, all sessions together
+    skipped: int = 0  # steps without an update, because something was not finite
+
+    @classmethod
+    def create(cls, config: Config, task: Task, data: Segments, fabric: "Fabric | None" = None) -> "State":
+        """Seeded weights, or the published ones under an identity condition."""
+        recipe = config.recipe(task)
+        training = recipe.training
+        fabric = fabric or fabric_of(training)
+        torch.manual_seed(training.seed)
+        dims = data.speaker.shape[1], data.emotion.shape[1]
+        generator = build(config.audio, recipe.content, recipe.generator, *dims)
+        generator.condition.speaker_statistics.fit(data.speaker)
+        generator.condition.emotion_statistics.fit(data.emotion)
+        if recipe.content.kind == "phonetic":
+            generator.reduce.fit(data.phonetic_rows(COMPONENT_UTTERANCES))
+        if training.warm_start == "hifigan-universal":
+            generator.load_hifigan(universal_state())
+        average = None
+        if training.ema_decay:
+            average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
+            average = fabric.to_device(average.requires_grad_(False))
+        networks = {"generator": generator, "discriminator": Discriminator(recipe.discriminator)}
+        wrapped, optimizers = {}, {}
+        for name, network in networks.items():
+            # The fused update cannot be told of a loss scale before the clipping.
+            fused = training.precision != "16-mixed"
+            optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
+            wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
+        losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
+        return cls(fabric, recipe, **networks, average=average, wrapped=wrapped, optimizers=optimizers, losses=losses)
+
+    @property
+    def result(self) -> Generator:
+        """The generator that is kept: the average where there is one."""
+        return self.average.module if self.average else self.generator
+
+    def estimate(self, batch: Batch) -> torch.Tensor:
+        """The generator's (B, 1, N) for a batch."""
+        return self.wrapped["generator"](batch.content, batch.speaker, batch.emotion)
+
+    def rate(self, name: str) -> float:
+        """The learning rate of a network at this step; a discriminator's time begins with its first step."""
+        training = self.recipe.training
+        start = training.adversarial_from if name == "discriminator" else 0
+        return training.learning_rate * rate_factor(training, self.step - start, training.steps - start)
+
+    def save(self, folder: Path, config: Config, **more: object) -> Path:
+        """One self-describing checkpoint, whole or not at all."""
+        tensors = {
+            **checkpoints.with_prefix("generator", self.generator.state_dict()),
+            **checkpoints.with_prefix("discriminator", self.discriminator.state_dict()),
+        }
+        if self.average:
+            tensors |= checkpoints.with_prefix("average", self.average.state_dict())
+        groups = {}
+        for name, optimizer in self.optimizers.items():
+            slots, groups[name] = checkpoints.flatten_optimizer(f"optimizer_{name}", optimizer)
+            tensors |= slots
+        meta = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "skipped": self.skipped,
+            "optimizers": groups,
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            "config": json.loads(config.model_dump_json()),
+            "commit": commit(),
+            **more,
+        }
+        checkpoints.save(folder, tensors, meta)
+        return folder
+
+    def restore(self, folder: Path) -> None:
+        """Continue from one checkpoint. CheckpointError when it is damaged."""
+        tensors, meta = checkpoints.load(folder)
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        if self.average:
+            networks["average"] = self.average
+        for name, network in networks.items():
+            network.load_state_dict(checkpoints.without_prefix(name, tensors), strict=True)
+        for name, optimizer in self.optimizers.items():
+            checkpoints.restore_optimizer(f"optimizer_{name}", optimizer, tensors, meta["optimizers"][name])
+        self.fabric.strategy.precision.load_state_dict(meta["scaler"])
+        self.step, self.seconds, self.skipped = meta["step"], meta["seconds"], meta["skipped"]

@@ -1,0 +1,104 @@
+"""One training step, on one page."""
+
+from collections import defaultdict
+
+import torch
+from torch import Tensor
+
+from thesis_lib.dataset import Batch
+from thesis_lib.losses import adversarial_loss, discriminator_loss, feature_matching_loss
+from thesis_lib.training.errors import NonFinite
+from thesis_lib.training.state import State
+
+AUXILIARY = ("speaker", "emotion")  # losses that begin at ``auxiliary_from``; the other signal losses at once
+
+
+def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
+    """One optimizer step of each network over the batches together (gradient accumulation when there are several).
+
+    Returns every loss, unweighted, the gradient norms before and after clipping and the learning rates. Raises
+    NonFinite before the network whose loss or gradient it is gets updated.
+    """
+    weights, training = state.recipe.losses, state.recipe.training
+    adversarial = state.step >= training.adversarial_from and weights.adversarial + weights.feature_matching > 0
+    alone, share = len(batches) == 1, 1 / len(batches)
+    log: dict[str, float] = defaultdict(float)
+    real_features = []
+    for optimizer in state.optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    if adversarial:
+        for batch in batches:
+            # One batch alone: the generator's step below uses this estimate and its graph again.
+            with torch.set_grad_enabled(alone):
+                estimate = state.estimate(batch)
+            # Real and fake in one pass; what it says of the real ones serves feature matching too.
+            scores, features = state.wrapped["discriminator"](torch.cat([batch.wav, estimate.detach()]))
+            real, fake = zip(*(score.chunk(2) for score in scores), strict=True)
+            real_features.append([[layer.chunk(2)[0].detach() for layer in part] for part in features])
+            loss = discriminator_loss(fake, real)
+            _backward(state, "discriminator", loss * share, batch)
+            _add(log, share, discriminator=loss, score_real=_mean(real), score_fake=_mean(fake))
+        log |= _update(state, "discriminator", batches)
+    for number, batch in enumerate(batches):
+        if not (adversarial and alone):
+            estimate = state.estimate(batch)
+        losses = {
+            name: loss(estimate.squeeze(1), batch.wav.squeeze(1))
+            for name, loss in state.losses.items()
+            if name not in AUXILIARY or state.step >= training.auxiliary_from
+        }
+        if adversarial:
+            # Read-only here: the generator's step must not leave gradients in the discriminator.
+            state.discriminator.requires_grad_(False)
+            with state.fabric.autocast():
+                fake, fake_features = state.discriminator(estimate)
+            state.discriminator.requires_grad_(True)
+            losses["adversarial"] = adversarial_loss(fake)
+            losses["feature_matching"] = feature_matching_loss(fake_features, real_features[number])
+        total = sum(getattr(weights, name) * loss for name, loss in losses.items())
+        _backward(state, "generator", total * share, batch)
+        _add(log, share, **losses)
+    log |= _update(state, "generator", batches)
+    if state.average:
+        state.average.update_parameters(state.generator)
+    state.step += 1
+    return dict(log)
+
+
+def _mean(scores: tuple[Tensor, ...]) -> Tensor:
+    return torch.stack([score.mean() for score in scores]).mean()
+
+
+def _add(log: dict[str, float], share: float, **values: Tensor) -> None:
+    for name, value in values.items():
+        log[name] += share * value.item()
+
+
+def _backward(state: State, name: str, loss: Tensor, batch: Batch) -> None:
+    _demand_finite(state, f"the {name} loss", loss.detach(), [batch])
+    state.fabric.backward(loss, model=state.wrapped[name])
+
+
+def _update(state: State, name: str, batches: list[Batch]) -> dict[str, float]:
+    """Clip and step; the gradient norm before and after, and the learning rate."""
+    optimizer, limit = state.optimizers[name], state.recipe.training.clip_norm
+    norm = state.fabric.clip_gradients(state.wrapped[name], optimizer, max_norm=limit, error_if_nonfinite=False)
+    # Under a loss scale an overflow is no accident: the scaler leaves the step out and lowers the scale.
+    if not state.fabric.strategy.precision.state_dict():
+        _demand_finite(state, f"the {name} gradient", norm, batches)
+    rate = state.rate(name)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    norm = float(norm)
+    return {f"{name}_norm": norm, f"{name}_norm_clipped": min(norm, limit), f"{name}_rate": rate}
+
+
+def _demand_finite(state: State, what: str, value: Tensor, batches: list[Batch]) -> None:
+    """NonFinite on every device as soon as one of them has met it: none goes on alone."""
+    finite = torch.isfinite(value)
+    if state.fabric.world_size > 1:
+        finite = state.fabric.all_reduce(finite.float(), reduce_op="mean") == 1
+    if not finite:
+        names = ", ".join(name for batch in batches for name in batch.ids)
+        raise NonFinite(f"step {state.step}: {what} is {float(value)}; the batch was {names}")
