@@ -11,7 +11,7 @@ ROWS = [
     {"errors", "files", "config", "_torchaudio"},
     {"runs", "audio", "pitch", "manifest", "conditioning", "discriminators", "models", "timing"},
     {"corpora", "encoders", "generators", "losses", "metrics", "asr", "tts", "content"},
-    {"embeddings", "checkpoints"},
+    {"embeddings", "checkpoints", "hub"},
     {"dataset", "synthesis"},
     {"training", "validation", "swap", "compression", "cascade"},
     {"reporting", "book", "history"},
@@ -20,6 +20,7 @@ ROWS = [
 # Within a row, a module may use those named here; a folder's own files use each other.
 WITHIN = {
     "manifest": {"runs"},
+    "hub": {"checkpoints"},
     "corpora": {"metrics"},
     "validation": {"training"},
     "content": {"asr"},

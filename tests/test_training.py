@@ -143,6 +143,24 @@ def test_skipping_counts_and_goes_on(tiny_run, tmp_path, monkeypatch):
     assert all(p.isfinite().all() for p in vocoder.generator.parameters())
 
 
+def test_a_checkpoint_says_what_made_it(tiny_run):
+    _, meta = checkpoints.load(checkpoints.latest(tiny_run.path / "conversion" / "checkpoints"))
+    assert meta["config"] == json.loads(tiny_run.config.model_dump_json())
+    assert meta["step"] == 4
+    assert meta["commit"]
+    assert meta["encoders"]["speaker_encoder"].startswith("tiny-test-encoder (")
+    assert meta["weights"] == {}, "none are used here"
+
+
+@pytest.mark.weights("hifigan-universal")
+def test_and_which_published_weights_it_rests_on(tiny_run, tmp_path):
+    data = Segments(tiny_run, "resynthesis", "train")
+    changes = {"training.warm_start": "hifigan-universal", "generator": HifiganConfig().model_dump()}
+    config = tiny_run.config.override({f"resynthesis.{key}": value for key, value in changes.items()})
+    folder = State.create(config, "resynthesis", data).save(tmp_path / "checkpoint", config)
+    assert set(checkpoints.load(folder)[1]["weights"]) == {"hifigan-universal"}
+
+
 def test_the_time_budget_ends_training_and_says_so(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run", resynthesis__training__steps=1000, resynthesis__training__max_minutes=0.01)
     vocoder = train(run, "resynthesis")

@@ -24,8 +24,8 @@ class CheckpointError(ThesisError):
     """A checkpoint that is missing, damaged or not for this model."""
 
 
-def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Replace ``folder`` by one that holds the tensors and the meta data, atomically.
+def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: dict[str, str] | None = None) -> None:
+    """Replace ``folder`` by one that holds the tensors, the meta data and some texts by file name, atomically.
 
     Raises CheckpointError when the disk is full or closed; an earlier checkpoint stays as it was.
     """
@@ -39,7 +39,8 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None
         ) from error
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial / WEIGHTS)
-        (partial / META).write_text(json.dumps(meta, indent=2) + "\n")
+        for name, text in ({META: json.dumps(meta, indent=2) + "\n"} | (texts or {})).items():
+            (partial / name).write_text(text, encoding="utf-8")
         os.chmod(partial, 0o755)
         if folder.exists():
             # A folder cannot be replaced in one step; the old one steps aside under a name that load ignores.

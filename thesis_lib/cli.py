@@ -99,6 +99,21 @@ def verify_models() -> None:
         raise typer.Exit(1)
 
 
+@weights.command("push")
+def push_model(
+    vocoder: Annotated[Path, typer.Argument(help="A vocoder's folder.")],
+    repository: Annotated[str, typer.Argument(help="owner/name on the model hub.")],
+    private: Annotated[bool, typer.Option(help="For its owner's eyes only.")] = False,
+) -> None:
+    """Publish a trained vocoder with its model card.
+
+    Example: thesis models push runs/demo/conversion/vocoder me/spanish-to-english
+    """
+    from thesis_lib.hub import upload
+
+    typer.echo(upload(vocoder, repository, private))
+
+
 @history.command("list")
 def list_runs(root: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs")) -> None:
     """Every run with its profile and how far its trainings are.

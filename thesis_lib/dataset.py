@@ -162,6 +162,10 @@ class Segments:
             by_speaker.setdefault(utterance.speaker, []).append(index)
         self._speakers = list(by_speaker.values())
         rows = embeddings.rows(self.utterances)
+        self.encoders = {
+            "speaker_encoder": embeddings.speaker_encoder,
+            "emotion_encoder": embeddings.emotion_encoder,
+        }
         self.speaker = torch.from_numpy(embeddings.speaker["source"][rows])
         self.emotion = torch.from_numpy(embeddings.emotion["source"][rows])
         self._run = run

@@ -3,6 +3,7 @@
 Shapes: B batch, C content channels, T frames, N = T * hop_length samples, S and E embedding sizes.
 """
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from thesis_lib import checkpoints, models
+from thesis_lib import checkpoints, hub, models
 from thesis_lib.audio import LogMel, whole_frames
 from thesis_lib.config import AudioConfig, ContentConfig, GeneratorConfig, HifiganConfig
 from thesis_lib.content import Content, analyse
@@ -84,18 +85,26 @@ class Vocoder:
         return self(content, *vectors, guidance)[0, : len(wav)].numpy()
 
     def save_pretrained(self, folder: Path) -> None:
-        """config.json and model.safetensors, atomically."""
-        checkpoints.save(folder, self.generator.state_dict(), self.meta)
+        """config.json, model.safetensors and README.md (the model card), atomically."""
+        checkpoints.save(folder, self.generator.state_dict(), self.meta, {"README.md": hub.card(self.meta)})
+
+    def push_to_hub(self, repository: str, private: bool = False) -> str:
+        """Publish as "owner/name" on the model hub; returns the address. CheckpointError when it refuses."""
+        with tempfile.TemporaryDirectory() as work:
+            self.save_pretrained(Path(work) / "vocoder")
+            return hub.upload(Path(work) / "vocoder", repository, private)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path) -> "Vocoder":
-        """A folder that ``save_pretrained`` wrote, or "hifigan-universal".
+    def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder":
+        """A folder that ``save_pretrained`` wrote, "owner/name" on the model hub, or "hifigan-universal".
 
-        Raises CheckpointError for a wrong folder, ModelError when the published weights cannot be had.
+        ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
+        ModelError when the published weights cannot be had.
         """
         if str(source) == UNIVERSAL:
             return cls._universal()
-        tensors, meta = checkpoints.load(Path(source))
+        folder = hub.download(str(source), revision) if hub.is_repository(str(source)) else Path(source)
+        tensors, meta = checkpoints.load(folder)
         try:
             generator = _generator(meta).fold_weight_norm()
             generator.load_state_dict(tensors, strict=True)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from thesis_lib import checkpoints
 from thesis_lib.config import Task
-from thesis_lib.dataset import Segments, Steps, embedded
+from thesis_lib.dataset import Segments, Steps
 from thesis_lib.losses import MelLoss, mel_loss
 from thesis_lib.runs import Progress, Run, note, silent
 from thesis_lib.synthesis import Vocoder
@@ -54,7 +54,6 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
         progress = silent
     with fabric.rank_zero_first():  # it fills the run folder, the others read
         data, held_out = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
-        embeddings = embedded(run, progress)
     state = State.create(config, task, data, fabric)
     saved = checkpoints.latest(home / "checkpoints")
     if saved:
@@ -72,8 +71,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
             "generator": recipe.generator.model_dump(),
             "speaker_dim": data.speaker.shape[1],
             "emotion_dim": data.emotion.shape[1],
-            "speaker_encoder": embeddings.speaker_encoder,
-            "emotion_encoder": embeddings.emotion_encoder,
+            **data.encoders,
             "steps": state.step,
             "minutes": round(state.seconds / 60, 2),
             "stopped_by": "steps" if state.step >= recipe.training.steps else "max_minutes",
@@ -113,7 +111,7 @@ def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments
             note(shown, _summary(row, state))
             if stop or "validation_mel" in row:
                 # After the log line: a checkpoint never stands ahead of its own record.
-                _save(run, task, state, validation_mel=row.get("validation_mel"))
+                _save(run, task, state, encoders=data.encoders, validation_mel=row.get("validation_mel"))
             if stop:
                 raise Interrupted(f"stopped and saved at step {state.step}; the same command goes on from there")
             if out_of_time:

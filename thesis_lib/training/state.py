@@ -10,13 +10,14 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from thesis_lib import checkpoints
+from thesis_lib import checkpoints, models
 from thesis_lib.config import Config, Recipe, Task
+from thesis_lib.content import PHONETIC_MODEL
 from thesis_lib.dataset import Batch, Segments
 from thesis_lib.discriminators import Discriminator
 from thesis_lib.generators import Generator, build
 from thesis_lib.runs import commit
-from thesis_lib.synthesis import universal_state
+from thesis_lib.synthesis import UNIVERSAL, universal_state
 from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.losses import SignalLoss, signal_losses
 from thesis_lib.training.schedule import rate_factor
@@ -108,6 +109,7 @@ class State:
             "seconds": self.seconds,
             "skipped": self.skipped,
             "optimizers": groups,
+            "weights": self._pretrained(),
             "scaler": self.fabric.strategy.precision.state_dict(),
             "config": json.loads(config.model_dump_json()),
             "commit": commit(),
@@ -115,6 +117,12 @@ class State:
         }
         checkpoints.save(folder, tensors, meta)
         return folder
+
+    def _pretrained(self) -> dict[str, str]:
+        """The revisions of the published weights that this training rests on."""
+        warm = [UNIVERSAL] if self.recipe.training.warm_start != "none" else []
+        heard = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
+        return {name: models.get(name).revision for name in (*warm, *heard)}
 
     def restore(self, folder: Path) -> None:
         """Continue from one checkpoint. CheckpointError when it is damaged."""
