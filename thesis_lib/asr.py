@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from thesis_lib import models
-from thesis_lib.audio import resample
+from thesis_lib.audio import as_samples, check_audible, resample
 
 RATE = 16_000  # Hz
 FRAME = 320  # samples at RATE, of one vector of the encoder
@@ -39,7 +39,7 @@ class Whisper:
         self, wav: np.ndarray, sample_rate: int, language: str | None = None, task: str = "transcribe", beams: int = 5
     ) -> Heard:
         """Recognise (N,) speech in its own language, or with ``task="translate"`` in English."""
-        audio = resample(wav, sample_rate, RATE) if sample_rate != RATE else np.asarray(wav, np.float32)
+        audio = _audible(wav, sample_rate)
         # Greedy fall-backs at random temperatures would make a metric random: temperature 0 alone.
         segments, info = self._model.transcribe(
             audio, language=language, task=task, beam_size=beams, temperature=0.0, condition_on_previous_text=False
@@ -53,7 +53,7 @@ class Whisper:
         Computed in windows of 10 s that overlap: the network's own 30 s, mostly silence here, take four times as
         long for the same vectors (cosine 0.99).
         """
-        audio = resample(wav, sample_rate, RATE) if sample_rate != RATE else np.asarray(wav, np.float32)
+        audio = _audible(wav, sample_rate)
         count = -(-len(audio) // FRAME)
         parts = []
         for start in range(0, count, WINDOW - 2 * CONTEXT):
@@ -64,3 +64,10 @@ class Whisper:
             encoded = np.array(self._model.encode(mel), np.float32).reshape(WINDOW, -1)
             parts.append(encoded[before : before + WINDOW - 2 * CONTEXT])
         return np.concatenate(parts)[:count]
+
+
+def _audible(wav: np.ndarray, sample_rate: int) -> np.ndarray:
+    """(N,) at RATE. AudioError for silence and its like: there Whisper hears what it has read, not what is said."""
+    wav = as_samples(wav, "speech")
+    check_audible(wav, sample_rate, "speech")
+    return resample(wav, sample_rate, RATE) if sample_rate != RATE else wav

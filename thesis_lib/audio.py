@@ -20,7 +20,7 @@ from thesis_lib.files import replacing
 
 SILENCE = 1e-4  # peak below which a recording holds no speech (-80 dBFS)
 CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is called clipped
-SHORTEST = 0.1  # s
+SHORTEST, LONGEST = 0.1, 4 * 3600.0  # s
 
 
 class AudioError(ThesisError):
@@ -47,6 +47,9 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
     try:
         with soundfile.SoundFile(path) as stream:
             declared, rate = stream.frames, stream.samplerate
+            if declared > LONGEST * rate:
+                # Also a header that lies: the memory would be asked for before the first sample is read.
+                raise AudioError("too long", path, f"it declares {declared / rate / 3600:.0f} hours: cut it")
             wav = stream.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(
@@ -75,14 +78,35 @@ def _riff_is_cut(path: Path) -> bool:
     return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
 
 
-def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
-    """Raise AudioError for what no model should be given: NaN, too short, silent, clipped."""
+def as_samples(wav: np.ndarray, path: object) -> np.ndarray:
+    """(N,) float32 of whatever holds mono samples; integers are scaled so that their full scale is 1.
+
+    Raises AudioError for several channels and for what holds no numbers.
+    """
+    wav = np.asarray(wav)
+    if wav.dtype.kind not in "fiu":
+        raise AudioError("not audio", path, f"an array of numbers is needed, not of {wav.dtype}")
+    if wav.ndim != 1:
+        raise AudioError("not mono", path, f"the shape is {wav.shape}, (N,) is needed: average the channels")
+    full_scale = np.iinfo(wav.dtype).max if wav.dtype.kind in "iu" else 1
+    return np.ascontiguousarray(wav / full_scale, np.float32)
+
+
+def check_audible(wav: np.ndarray, sample_rate: int, path: object) -> None:
+    """Raise AudioError where there is nothing to hear: no rate, NaN, too short, silent."""
+    if not sample_rate > 0:
+        raise AudioError("no sample rate", path, f"{sample_rate} Hz is none")
     if not np.isfinite(wav).all():
         raise AudioError("not finite", path, "the samples hold NaN or infinity: export it again")
     if len(wav) < SHORTEST * sample_rate:
         raise AudioError("too short", path, f"at least {SHORTEST} s of speech is needed")
     if np.abs(wav).max() < SILENCE:
         raise AudioError("silence", path, "no sample is louder than -80 dBFS: check the microphone")
+
+
+def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
+    """Raise AudioError for what no model should be given: what ``check_audible`` refuses, and clipping."""
+    check_audible(wav, sample_rate, path)
     if np.mean(np.abs(wav) >= 0.999) > CLIPPED_SHARE:
         raise AudioError("clipping", path, "over 1 % of the samples are at full scale: record at a lower level")
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.errors import ThesisError
 from thesis_lib.runs import write_text
@@ -18,16 +18,27 @@ class ManifestError(ThesisError):
     """A manifest that is damaged or empty."""
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name is one file's, in no other folder: nothing that a path could be led astray by."""
+    return bool(name) and name == Path(name).name and name.isprintable() and not name.startswith(".")
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or not all(map(is_plain_name, Path(path).parts)):
+        raise ValueError(f"{path!r} leads out of the manifest's folder")
+    return path
+
+
 class Utterance(BaseModel):
     """One pair: Spanish (source) and English (target), the same content in the same voice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = Field(min_length=1)
+    id: Annotated[str, AfterValidator(_inside)] = Field(min_length=1)  # names files of what is derived from it
     split: Split
     speaker: str = Field(min_length=1)
-    source_audio: str  # relative to the manifest's folder
-    target_audio: str
+    source_audio: Annotated[str, AfterValidator(_inside)]  # relative to the manifest's folder
+    target_audio: Annotated[str, AfterValidator(_inside)]
     source_text: str = Field(min_length=1)
     target_text: str = Field(min_length=1)
     source_duration: float = Field(gt=0)  # s

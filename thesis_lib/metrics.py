@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 import torch
 
-from thesis_lib.audio import LogMel, resample
+from thesis_lib.audio import SILENCE, LogMel, resample
 from thesis_lib.errors import ThesisError
 
 WIDEBAND = 16_000  # Hz, what PESQ-wb and DNSMOS are defined for
@@ -25,29 +25,54 @@ class MetricError(ThesisError):
     """A metric that could not be measured, and why."""
 
 
-def _same_length(estimate: np.ndarray, reference: np.ndarray) -> None:
+def _demand_signal(wav: np.ndarray, sample_rate: int | None = None) -> None:
+    if np.ndim(wav) != 1 or not len(wav):
+        raise MetricError(f"a signal is empty or not mono: its shape is {np.shape(wav)}, (N,) is needed")
+    if not np.isfinite(wav).all():
+        raise MetricError("a signal is not finite")
+    if sample_rate is not None and not sample_rate > 0:
+        raise MetricError(f"{sample_rate} Hz is no sample rate")
+
+
+def _demand_pair(estimate: np.ndarray, reference: np.ndarray, sample_rate: int | None = None) -> None:
+    for wav in (estimate, reference):
+        _demand_signal(wav, sample_rate)
     if len(estimate) != len(reference):
         raise MetricError(f"{len(estimate)} samples against {len(reference)}: the signals are not aligned")
-    if not (np.isfinite(estimate).all() and np.isfinite(reference).all()):
-        raise MetricError("a signal is not finite")
+    # A silent estimate is a bad one, and counts as such; a silent reference tells nothing.
+    if not np.abs(reference).max() >= SILENCE:
+        raise MetricError("the reference is silent")
+
+
+def _demand_scores(*groups: np.ndarray, what: str) -> None:
+    if not all(np.size(group) for group in groups):
+        raise MetricError(f"{what} needs pairs of both kinds")
+    if not all(np.isfinite(group).all() for group in groups):
+        raise MetricError(f"{what}: a score is not finite")
+
+
+def _measured(value: float, what: str) -> float:
+    if not np.isfinite(value):
+        raise MetricError(f"{what} gave {value}")
+    return float(value)
 
 
 @torch.inference_mode()
 def mel_l1(estimate: np.ndarray, reference: np.ndarray, log_mel: LogMel) -> float:
     """Mean absolute difference of the project's log-mels, in nepers."""
-    _same_length(estimate, reference)
+    _demand_pair(estimate, reference)
     a, b = (log_mel(torch.from_numpy(np.ascontiguousarray(x)).unsqueeze(0)) for x in (estimate, reference))
     return float((a - b).abs().mean())
 
 
 def mcd(estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> float:
     """Mel-cepstral distortion in dB, pymcd's plain mode (WORLD envelope, order 13, no time warping)."""
-    _same_length(estimate, reference)
+    _demand_pair(estimate, reference, sample_rate)
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(Path(folder) / name) for name in ("reference.wav", "estimate.wav")]
         for path, wav in zip(paths, (reference, estimate), strict=True):
             soundfile.write(path, wav, sample_rate, subtype="FLOAT")
-        return float(_pymcd().calculate_mcd(*paths))
+        return _measured(_pymcd().calculate_mcd(*paths), "MCD")
 
 
 @functools.cache
@@ -62,10 +87,10 @@ def pesq(estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> float
     from pesq import PesqError
     from pesq import pesq as score
 
-    _same_length(estimate, reference)
+    _demand_pair(estimate, reference, sample_rate)
     a, b = (resample(x, sample_rate, WIDEBAND) for x in (estimate, reference))
     try:
-        return float(score(WIDEBAND, b, a, "wb"))
+        return _measured(score(WIDEBAND, b, a, "wb"), "PESQ")
     except (PesqError, ValueError) as error:
         raise MetricError(f"PESQ: {error}") from error
 
@@ -74,16 +99,22 @@ def dnsmos(wav: np.ndarray, sample_rate: int) -> dict[str, float]:
     """DNSMOS P.835 overall and P.808 (Reddy et al. 2022, arXiv:2110.01763): predicted MOS, no reference."""
     from speechmos import dnsmos as predictor
 
-    if not np.isfinite(wav).all() or not len(wav):
-        raise MetricError("the signal is empty or not finite")
+    _demand_signal(wav, sample_rate)
+    if not np.abs(wav).max() >= SILENCE:
+        raise MetricError("the signal is silent: DNSMOS rates speech")
     scores = predictor.run(np.clip(resample(wav, sample_rate, WIDEBAND), -1, 1), WIDEBAND)
-    return {"dnsmos_ovrl": float(scores["ovrl_mos"]), "dnsmos_p808": float(scores["p808_mos"])}
+    return {
+        name: _measured(scores[key], "DNSMOS")
+        for name, key in (("dnsmos_ovrl", "ovrl_mos"), ("dnsmos_p808", "p808_mos"))
+    }
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """Cosine of two embeddings. MetricError for a zero vector."""
+    if np.ndim(a) != 1 or np.shape(a) != np.shape(b):
+        raise MetricError(f"embeddings of shapes {np.shape(a)} and {np.shape(b)} have no cosine")
     norms = np.linalg.norm(a) * np.linalg.norm(b)
-    if not norms > 0:
+    if not 0 < norms < np.inf:
         raise MetricError("an embedding is zero or not finite")
     return float(np.dot(a, b) / norms)
 
@@ -117,6 +148,8 @@ def corpus_bleu(heard: list[str], references: list[str]) -> float:
     import sacrebleu
 
     sides = [[normalise_text(text) for text in texts] for texts in (heard, references)]
+    if not sides[1] or len(heard) != len(references) or not all(sides[1]):
+        raise MetricError(f"BLEU of {len(heard)} texts against {len(references)}: one each is needed, and none empty")
     return sacrebleu.corpus_bleu(sides[0], [sides[1]]).score
 
 
@@ -125,14 +158,19 @@ def bootstrap(
 ) -> tuple[float, float, float]:
     """(value, low, high): the statistic of all utterances and its 95 % percentile bootstrap interval.
 
-    ``statistic`` takes indices (n,) into the utterances. Efron & Tibshirani 1993, ch. 13.
+    ``statistic`` takes indices (n,) into the utterances. Efron & Tibshirani 1993, ch. 13. MetricError when it is not
+    finite for some of them.
     """
     if count < 2:
         raise MetricError(f"{count} utterances give no interval")
     rng = np.random.default_rng(seed)
-    draws = [statistic(rng.integers(0, count, count)) for _ in range(resamples)]
+
+    def measured(indices: np.ndarray) -> float:
+        return _measured(statistic(indices), "the bootstrapped statistic")
+
+    draws = [measured(rng.integers(0, count, count)) for _ in range(resamples)]
     low, high = np.percentile(draws, [2.5, 97.5])
-    return statistic(np.arange(count)), float(low), float(high)
+    return measured(np.arange(count)), float(low), float(high)
 
 
 def labelled_cosines(
@@ -153,15 +191,13 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """Area under the ROC curve: how often a positive lies above a negative. 0.5 is chance."""
     from scipy.stats import mannwhitneyu
 
-    if not len(positive) or not len(negative):
-        raise MetricError("AUC needs pairs of both kinds")
+    _demand_scores(positive, negative, what="AUC")
     return float(mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative)))
 
 
 def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
     """Where misses (same below the threshold) and false alarms (different at or above it) are equally frequent."""
-    if not len(same) or not len(different):
-        raise MetricError("EER needs pairs of both kinds")
+    _demand_scores(same, different, what="EER")
     thresholds = np.unique(np.concatenate([same, different]))
     misses = np.searchsorted(np.sort(same), thresholds) / len(same)
     alarms = 1 - np.searchsorted(np.sort(different), thresholds) / len(different)

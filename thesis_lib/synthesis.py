@@ -109,7 +109,7 @@ class Vocoder:
             generator = _generator(meta).fold_weight_norm()
             generator.load_state_dict(tensors, strict=True)
             return cls(generator, meta, str(source))
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({error})") from error
 
     @classmethod

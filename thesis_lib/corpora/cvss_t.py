@@ -14,7 +14,7 @@ from thesis_lib.audio import AudioError, check_speech, read_audio, write_audio
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpora.split import is_validation
 from thesis_lib.errors import ThesisError
-from thesis_lib.manifest import Manifest, Reject, Utterance
+from thesis_lib.manifest import Manifest, Reject, Utterance, is_plain_name
 from thesis_lib.runs import Progress, silent
 
 SPLITS = ("train", "dev", "test")
@@ -80,6 +80,7 @@ def _join(release: Release, rejects: list[Reject]) -> Iterator[_Row]:
                 source, translation = spoken.get(file), translated.get(file)
                 reason = (
                     "malformed row" if len(cells) != 2 or not file
+                    else "unsafe file name" if not is_plain_name(file)
                     else "duplicate" if file in seen
                     else "no Common Voice row" if source is None
                     else "no CoVoST row" if translation is None

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from thesis_lib.audio import check_speech, resample
+from thesis_lib.audio import as_samples, check_speech, resample
 from thesis_lib.errors import ThesisError
 
 
@@ -26,10 +26,13 @@ class Encoder(Protocol):
 
 def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = "audio") -> np.ndarray:
     """(N,) at any rate -> (D,). AudioError for unusable audio, EncoderError for a wrong vector."""
+    wav = as_samples(wav, source)
     check_speech(wav, sample_rate, source)
     if sample_rate != encoder.sample_rate:
         wav = resample(wav, sample_rate, encoder.sample_rate)
-    vector = np.asarray(encoder.encode(np.ascontiguousarray(wav, np.float32)), np.float32)
-    if vector.shape != (encoder.dim,) or not np.isfinite(vector).all():
-        raise EncoderError(f"{encoder.name} gave shape {vector.shape} or a value that is not finite for {source}")
+    vector = np.asarray(encoder.encode(wav), np.float32)
+    if vector.shape != (encoder.dim,):
+        raise EncoderError(f"{encoder.name} gave shape {vector.shape} for {source}, not ({encoder.dim},)")
+    if not np.isfinite(vector).all() or not vector.any():
+        raise EncoderError(f"{encoder.name} gave a vector for {source} that is zero or not finite")
     return vector

