@@ -41,7 +41,12 @@ def test_figures_have_units(tiny_run):
     manifest, log = prepared(tiny_run), pd.read_json(tiny_run.path / "resynthesis" / "metrics.jsonl", lines=True)
     assert "duration (s)" in labels(reporting.durations(manifest.table()))
     assert any("cosine" in t for t in labels(reporting.similarities(np.ones(3), np.zeros(4), "ecapa", 0.25)))
-    assert "mel loss (nepers)" in labels(reporting.training_curves(log, 2))
+    figure = reporting.training_curves(log, 2)
+    assert "mel loss (nepers)" in labels(figure)
+    assert len(figure.axes) == 2
+    spectral = log.drop(columns=["discriminator", "adversarial", "feature_matching"])
+    assert len(reporting.training_curves(spectral, 9).axes) == 1, "no empty panel"
+    assert {"learning rate", "gradient norm", "listening (nepers)"} <= set(labels(reporting.optimisation_curves(log)))
     assert "time (s)" in labels(reporting.spectrograms({"a": voiced(), "b": voiced()}, LogMel(AudioConfig())))
     table = pd.DataFrame({"style": ["a", "b"], "x": [1.0, 2.0]})
     assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))

@@ -190,21 +190,22 @@ def modulation(norms: pd.DataFrame) -> Figure:
 
 
 def training_curves(log: pd.DataFrame, adversarial_from: int) -> Figure:
-    """Mel loss of training steps and of unseen speakers, and the adversarial losses."""
-    figure, axes = plt.subplots(1, 2, figsize=SIZE)
+    """Mel loss of training steps and of unseen speakers, and, where there were any, the adversarial losses."""
+    columns = [column for column in ("discriminator", "adversarial", "feature_matching") if column in log]
+    figure, axes = plt.subplots(1, 2 if columns else 1, figsize=SIZE, squeeze=False)
     steps = log.dropna(subset=["mel"])
     held_out = log.dropna(subset=["validation_mel"])
-    axes[0].plot(steps.step, steps.mel, alpha=0.4, label="training batch")
-    axes[0].plot(held_out.step, held_out.validation_mel, "o-", label="unseen speakers")
-    axes[0].set(xlabel="step", ylabel="mel loss (nepers)")
-    axes[0].legend(frameon=False)
-    for column in ("discriminator", "adversarial", "feature_matching"):
-        if column in log:
-            part = log.dropna(subset=[column])
-            axes[1].plot(part.step, part[column], label=column.replace("_", " "))
-    axes[1].axvline(adversarial_from, color="black", linestyle=":", linewidth=1)
-    axes[1].set(xlabel="step", ylabel="loss")
-    axes[1].legend(frameon=False)
+    axes[0, 0].plot(steps.step, steps.mel, alpha=0.4, label="training batch")
+    axes[0, 0].plot(held_out.step, held_out.validation_mel, "o-", label="unseen speakers")
+    axes[0, 0].set(xlabel="step", ylabel="mel loss (nepers)")
+    axes[0, 0].legend(frameon=False)
+    for column in columns:
+        part = log.dropna(subset=[column])
+        axes[0, 1].plot(part.step, part[column], label=column.replace("_", " "))
+    if columns:
+        axes[0, 1].axvline(adversarial_from, color="black", linestyle=":", linewidth=1)
+        axes[0, 1].set(xlabel="step", ylabel="loss")
+        axes[0, 1].legend(frameon=False)
     return figure
 
 
