@@ -88,6 +88,11 @@ def beside(tiny_run, path, **changes) -> Run:
     return run
 
 
+def log_of(run, task) -> list[dict]:
+    """The rows of a training's metrics.jsonl."""
+    return [json.loads(line) for line in (run.path / task / "metrics.jsonl").read_text().splitlines()]
+
+
 def train_command(folder: Path, changes: dict) -> list[str]:
     """`thesis train` of the conversion in a run folder of the tiny configuration with some changes."""
     command = [str(Path(sys.executable).with_name("thesis")), "train", "--task", "conversion", "--profile", "smoke"]

@@ -1,6 +1,5 @@
 """Several processes on a CPU: the same result, and an end when one of them dies."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import beside, train_command
+from conftest import beside, log_of, train_command
 
 from thesis_lib import checkpoints
 from thesis_lib.training import train
@@ -36,10 +35,6 @@ def last(run, task="conversion"):
     return checkpoints.load(checkpoints.latest(run.path / task / "checkpoints"))[0]
 
 
-def rows_of(run):
-    return [json.loads(line) for line in open(run.path / "conversion" / "metrics.jsonl")]
-
-
 @pytest.fixture(scope="module")
 def alone(tiny_run, tmp_path_factory):
     run = beside(tiny_run, tmp_path_factory.mktemp("alone") / "run", **NAMED)
@@ -55,11 +50,15 @@ def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("20 steps in") == 1, "one process speaks"
     assert last(alone).keys() == last(run).keys()
-    for expected, found in zip(rows_of(alone), rows_of(run), strict=True):
+    for expected, found in zip(log_of(alone, "conversion"), log_of(run, "conversion"), strict=True):
         assert expected.keys() == found.keys()
         assert found["step"] == expected["step"]
-    assert rows_of(run)[1]["generator_norm"] == pytest.approx(rows_of(alone)[1]["generator_norm"], rel=1e-5)
-    assert rows_of(run)[20]["multi_scale_mel"] == pytest.approx(rows_of(alone)[20]["multi_scale_mel"], rel=1e-3)
+    assert log_of(run, "conversion")[1]["generator_norm"] == pytest.approx(
+        log_of(alone, "conversion")[1]["generator_norm"], rel=1e-5
+    )
+    assert log_of(run, "conversion")[20]["multi_scale_mel"] == pytest.approx(
+        log_of(alone, "conversion")[20]["multi_scale_mel"], rel=1e-3
+    )
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import beside, train_command
+from conftest import beside, log_of, train_command
 
 from thesis_lib import checkpoints
 from thesis_lib.runs import Run
@@ -72,8 +72,7 @@ def assert_equal(one, other):
     assert meta == other_meta
 
     def log(run):
-        lines = (run.path / "conversion" / "metrics.jsonl").read_text().splitlines()
-        return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in log_of(run, "conversion")]
 
     assert log(one) == log(other)
 

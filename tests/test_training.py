@@ -4,7 +4,7 @@ import math
 import pandas as pd
 import pytest
 import torch
-from conftest import beside
+from conftest import beside, log_of
 
 from thesis_lib import checkpoints
 from thesis_lib.audio import LogMel
@@ -25,11 +25,6 @@ from thesis_lib.training import (
     train,
     train_step,
 )
-
-
-def log_of(run, task):
-    """The rows of metrics.jsonl."""
-    return [json.loads(line) for line in open(run.path / task / "metrics.jsonl")]
 
 
 @pytest.fixture

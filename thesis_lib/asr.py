@@ -70,4 +70,4 @@ def _audible(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     """(N,) at RATE. AudioError for silence and its like: there Whisper hears what it has read, not what is said."""
     wav = as_samples(wav, "speech")
     check_audible(wav, sample_rate, "speech")
-    return resample(wav, sample_rate, RATE) if sample_rate != RATE else wav
+    return resample(wav, sample_rate, RATE)

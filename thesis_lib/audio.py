@@ -60,7 +60,7 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
     if len(wav) == 0:
         raise AudioError("zero length", path, "the file holds no samples")
     mono = wav.mean(axis=1)
-    if sample_rate is not None and rate != sample_rate:
+    if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
 
@@ -112,7 +112,9 @@ def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
 
 
 def resample(wav: np.ndarray, source: int, target: int) -> np.ndarray:
-    """(N,) at ``source`` Hz -> (N * target / source,) float32, soxr very high quality."""
+    """(N,) at ``source`` Hz -> (N * target / source,) float32, soxr very high quality; equal rates change nothing."""
+    if source == target:
+        return np.asarray(wav, np.float32)
     return soxr.resample(wav, source, target, quality="VHQ").astype(np.float32)
 
 

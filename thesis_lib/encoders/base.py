@@ -28,9 +28,7 @@ def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = 
     """(N,) at any rate -> (D,). AudioError for unusable audio, EncoderError for a wrong vector."""
     wav = as_samples(wav, source)
     check_speech(wav, sample_rate, source)
-    if sample_rate != encoder.sample_rate:
-        wav = resample(wav, sample_rate, encoder.sample_rate)
-    vector = np.asarray(encoder.encode(wav), np.float32)
+    vector = np.asarray(encoder.encode(resample(wav, sample_rate, encoder.sample_rate)), np.float32)
     if vector.shape != (encoder.dim,):
         raise EncoderError(f"{encoder.name} gave shape {vector.shape} for {source}, not ({encoder.dim},)")
     if not np.isfinite(vector).all() or not vector.any():

@@ -61,8 +61,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     fabric.barrier()
     warned = _loop(run, task, state, data, held_out, progress)
     if fabric.is_global_zero:
-        best = checkpoints.best(home / "checkpoints", "validation_mel")
-        if recipe.training.export == "best" and best:
+        if recipe.training.export == "best" and (best := checkpoints.best(home / "checkpoints", "validation_mel")):
             state.restore(best)
         meta = {
             "task": task,

@@ -94,13 +94,9 @@ class State:
 
     def save(self, folder: Path, config: Config, **more: object) -> Path:
         """One self-describing checkpoint, whole or not at all."""
-        tensors = {
-            **checkpoints.with_prefix("generator", self.generator.state_dict()),
-            **checkpoints.with_prefix("discriminator", self.discriminator.state_dict()),
-        }
-        if self.average:
-            tensors |= checkpoints.with_prefix("average", self.average.state_dict())
-        groups = {}
+        tensors, groups = {}, {}
+        for name, network in self._networks().items():
+            tensors |= checkpoints.with_prefix(name, network.state_dict())
         for name, optimizer in self.optimizers.items():
             slots, groups[name] = checkpoints.flatten_optimizer(f"optimizer_{name}", optimizer)
             tensors |= slots
@@ -118,6 +114,11 @@ class State:
         checkpoints.save(folder, tensors, meta)
         return folder
 
+    def _networks(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds, by the prefix of its tensors."""
+        found = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
+        return {name: network for name, network in found.items() if network is not None}
+
     def _pretrained(self) -> dict[str, str]:
         """The revisions of the published weights that this training rests on."""
         warm = [UNIVERSAL] if self.recipe.training.warm_start != "none" else []
@@ -127,10 +128,7 @@ class State:
     def restore(self, folder: Path) -> None:
         """Continue from one checkpoint. CheckpointError when it is damaged."""
         tensors, meta = checkpoints.load(folder)
-        networks = {"generator": self.generator, "discriminator": self.discriminator}
-        if self.average:
-            networks["average"] = self.average
-        for name, network in networks.items():
+        for name, network in self._networks().items():
             network.load_state_dict(checkpoints.without_prefix(name, tensors), strict=True)
         for name, optimizer in self.optimizers.items():
             checkpoints.restore_optimizer(f"optimizer_{name}", optimizer, tensors, meta["optimizers"][name])
