@@ -27,7 +27,7 @@ TINY = {
         for task in TASKS
         for key, value in {"steps": 4, "adversarial_from": 2, "checkpoint_every": 2}.items()
     },
-    "validation.metrics": ("mel_l1", "pesq", "speaker"),
+    "validation.metrics": ("mel_l1", "pesq", "speaker", "prosody", "style"),
 }
 
 

@@ -5,8 +5,8 @@ import pytest
 from conftest import voiced
 
 from thesis_lib import metrics, models
-from thesis_lib.audio import AudioError, LogMel
-from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.audio import AudioError
+from thesis_lib.config import EncoderConfig
 from thesis_lib.encoders import EncoderError, embed, emotion_encoder
 from thesis_lib.encoders.egemaps import Egemaps
 from thesis_lib.encoders.tiny import TinyTestEncoder
@@ -141,46 +141,49 @@ def test_integers_are_speech_too(scale):
 BAD = {name: wav for name, (wav, rate) in SIGNALS.items() if rate == RATE}
 # What is refused on both sides; a silent or very short *estimate* is a bad one, and is measured as such.
 REFUSED = ("NaN", "infinity", "minus infinity", "empty", "stereo", "stereo, samples first", "a scalar")
-PAIRED = {
-    "mel_l1": lambda a, b, rate: metrics.mel_l1(a, b, LogMel(AudioConfig())),
-    "mcd": metrics.mcd,
-    "pesq": metrics.pesq,
-}
+PAIRED = ("mel_l1", "multi_resolution_stft", "mcd", "mcd_dtw", "pesq", "stoi", "pitch_errors")
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-@pytest.mark.parametrize("metric", PAIRED)
-def test_no_signal_metric_measures_a_faulty_signal(metric, fault):
-    for pair in ((BAD[fault], GOOD), (GOOD, BAD[fault]), (BAD[fault], BAD[fault])):
-        with pytest.raises(metrics.MetricError):
-            PAIRED[metric](*pair, RATE)
-
-
-@pytest.mark.parametrize("metric", PAIRED)
-def test_nor_against_silence_another_length_or_at_no_rate(metric):
-    for pair in ((GOOD, BAD["silence"]), (GOOD, BAD["nearly silence"]), (GOOD[:-1], GOOD), (GOOD, GOOD[:1000])):
-        with pytest.raises(metrics.MetricError):
-            PAIRED[metric](*pair, RATE)
-    if metric != "mel_l1":  # whose rate is its LogMel's
-        for rate in (0, -1, float("nan")):
-            with pytest.raises(metrics.MetricError, match="no sample rate"):
-                PAIRED[metric](GOOD, GOOD, rate)
-
-
-@pytest.mark.parametrize("fault", [*REFUSED, "silence", "nearly silence"])
-def test_dnsmos_rates_no_faulty_signal(fault):
+def test_no_metric_takes_a_faulty_signal(fault):
     with pytest.raises(metrics.MetricError):
-        metrics.dnsmos(BAD[fault], RATE)
+        metrics.Recording(BAD[fault], RATE)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan")])
+def test_nor_one_without_a_rate(rate):
+    with pytest.raises(metrics.MetricError, match="no sample rate"):
+        metrics.Recording(GOOD, rate)
+
+
+@pytest.mark.parametrize("metric", PAIRED)
+def test_nor_measures_against_silence_or_another_length(metric):
+    pairs = [(GOOD, BAD["silence"]), (GOOD, BAD["nearly silence"])]
+    if metric != "mcd_dtw":  # which is for other lengths
+        pairs += [(GOOD[:-1], GOOD), (GOOD, GOOD[:1000])]
+    for pair in pairs:
+        with pytest.raises(metrics.MetricError):
+            getattr(metrics, metric)(*(metrics.Recording(wav, RATE) for wav in pair))
+
+
+@pytest.mark.parametrize("fault", ["silence", "nearly silence"])
+@pytest.mark.parametrize("predictor", ["dnsmos", "plcmos"])
+def test_no_predictor_rates_silence(predictor, fault):
+    with pytest.raises(metrics.MetricError, match="silent"):
+        getattr(metrics, predictor)(metrics.Recording(BAD[fault], RATE))
+
+
+def test_less_than_a_window_is_not_measured():
+    short = metrics.Recording(GOOD[:500], RATE)
+    for metric in ("mel_l1", "multi_resolution_stft"):
+        with pytest.raises(metrics.MetricError, match="less than one window"):
+            getattr(metrics, metric)(short, short)
 
 
 def test_a_package_that_gives_no_number_is_not_believed(monkeypatch):
-    class Broken:
-        def calculate_mcd(self, *paths):
-            return float("nan")
-
-    monkeypatch.setattr(metrics, "_pymcd", Broken)
+    monkeypatch.setattr(metrics.recording.pymcd(), "calculate_mcd_distance", lambda *given: (10, float("nan")))
     with pytest.raises(metrics.MetricError, match="MCD gave nan"):
-        metrics.mcd(GOOD, GOOD, RATE)
+        metrics.mcd(metrics.Recording(GOOD, RATE), metrics.Recording(GOOD, RATE))
 
 
 @pytest.mark.parametrize(

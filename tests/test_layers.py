@@ -8,12 +8,12 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "thesis_lib"
 
 ROWS = [
-    {"errors", "files", "config", "_torchaudio"},
+    {"errors", "files", "config", "parallel", "_torchaudio"},
     {"runs", "audio", "pitch", "manifest", "conditioning", "discriminators", "models", "timing"},
     {"corpora", "encoders", "generators", "losses", "metrics", "asr", "tts", "content"},
     {"embeddings", "checkpoints", "hub"},
     {"dataset", "synthesis"},
-    {"training", "validation", "swap", "compression", "cascade"},
+    {"training", "validation", "ablation", "swap", "compression", "cascade"},
     {"reporting", "book", "history"},
     {"cli"},
 ]
@@ -23,6 +23,8 @@ WITHIN = {
     "hub": {"checkpoints"},
     "corpora": {"metrics"},
     "validation": {"training"},
+    "ablation": {"training", "validation"},
+    "metrics": {"losses", "content"},
     "content": {"asr"},
     "generators": {"content"},
     "pitch": {"audio"},

@@ -69,25 +69,46 @@ def test_modulation_is_zero_before_training_and_seen_after(tiny_run):
     assert len(reporting.modulation(trained).axes) == 1
 
 
-def test_summary_table_says_not_measured():
-    summary = pd.DataFrame(
+def a_summary(*cells) -> pd.DataFrame:
+    """Rows of (system, metric, value, role)."""
+    about = {"n": 3, "speakers": 3}
+    return pd.DataFrame(
         [
-            {"system": "a", "metric": "pesq", "value": 2.0, "low": 1.5, "high": 2.5, "n": 3},
-            {"system": "b", "metric": "mel_l1", "value": 0.25, "low": 0.2, "high": 0.3, "n": 3},
+            {"system": s, "metric": m, "value": v, "low": v - 0.5, "high": v + 0.5, "role": r} | about
+            for s, m, v, r in cells
         ]
     )
-    table = reporting.summary_table(summary).set_index("metric")
+
+
+NO_COMPARISONS = pd.DataFrame(columns=["metric", "first", "second", "difference", "significant"])
+
+
+def test_summary_table_says_not_measured():
+    summary = a_summary(("a", "pesq", 2.0, ""), ("b", "mel_l1", 0.75, ""))
+    table = reporting.summary_table(summary, NO_COMPARISONS).set_index("metric")
     assert table.loc["pesq", "a"] == "2 [1.5, 2.5]"
     assert table.loc["pesq", "b"] == "not measured"
-    assert len(reporting.intervals(summary).axes) == 2
+    assert len(reporting.intervals(summary, ["pesq"]).axes) == 1
+    settings = reporting.settings_table(summary).set_index("metric")
+    assert "P.862.2" in settings.loc["pesq", "measured by"]
 
 
 def test_the_ground_truth_is_the_reference_of_signal_metrics_alone():
-    rows = [("ours", "pesq"), ("ours", "dnsmos_ovrl"), ("ground truth", "speaker")]
-    summary = pd.DataFrame([{"system": s, "metric": m, "value": 1.0, "low": 0.5, "high": 2.0, "n": 3} for s, m in rows])
-    column = reporting.summary_table(summary).set_index("metric")["ground truth"]
+    cells = ("ours", "pesq"), ("ours", "dnsmos_ovrl"), ("ground truth", "speaker")
+    summary = a_summary(*((s, m, 1.0, "") for s, m in cells))
+    column = reporting.summary_table(summary, NO_COMPARISONS).set_index("metric")["ground truth"]
     assert column["pesq"] == "the reference"
     assert column["dnsmos_ovrl"] == "not measured"
+
+
+def test_nothing_is_starred_without_significance_nor_headlined_by_its_own_encoder():
+    ours, other = "ours, conversion", "Griffin-Lim"
+    summary = a_summary((ours, "pesq", 3.0, ""), (other, "pesq", 2.0, ""), (ours, "speaker", 0.5, "conditions"))
+    row = {"metric": "pesq", "first": ours, "second": other, "difference": 1.0}
+    for significant, cell in ((True, "3 [2.5, 3.5] *"), (False, "3 [2.5, 3.5]")):
+        table = reporting.summary_table(summary, pd.DataFrame([row | {"significant": significant}]))
+        assert table.set_index("metric").loc["pesq", ours] == cell
+    assert "speaker †" in set(table.metric)
 
 
 def test_a_shown_table_says_what_is_missing():

@@ -5,10 +5,10 @@ from conftest import beside, voiced
 
 from thesis_lib import swap
 from thesis_lib.audio import write_audio
+from thesis_lib.metrics import PROSODY
 from thesis_lib.runs import RunError
-from thesis_lib.swap import Judge, Speaker, manner, manner_summary, manner_swap, summarise, swap_test
+from thesis_lib.swap import Judge, Speaker, manner_summary, manner_swap, summarise, swap_test
 from thesis_lib.synthesis import Voice
-from thesis_lib.training import train
 
 
 class PitchEncoder:
@@ -104,16 +104,6 @@ def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, s
         swap.human_speakers(folder, tiny_run.config)
 
 
-def test_manner_of_known_signals(tiny_run):
-    vocoder = train(tiny_run, "conversion")
-    low, high = (manner(voiced(2.0, f0=f0), vocoder) for f0 in (100.0, 200.0))
-    assert high["f0_level"] - low["f0_level"] == pytest.approx(12, abs=0.3)
-    assert low["f0_level"] == pytest.approx(0, abs=0.3)
-    assert manner(0.1 * voiced(2.0), vocoder)["energy_spread"] == pytest.approx(
-        manner(voiced(2.0), vocoder)["energy_spread"], abs=0.7
-    )
-
-
 def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
     table = manner_swap(tiny_run)
     missing = tiny_run.load_table("manner_swap_not_measured")
@@ -124,7 +114,7 @@ def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
 def test_manner_summary_by_hand():
     """An output that goes half the way has slope 0.5, one that stays 0."""
     columns = {}
-    for name in swap.MANNER:
+    for name in PROSODY:
         columns[f"{name}_content"] = [0.0, 1.0, 2.0]
         columns[f"{name}_manner"] = [2.0, 5.0, 0.0]
         columns[f"{name}_output"] = [1.0, 3.0, 1.0] if name != "rate" else [0.0, 1.0, 2.0]

@@ -220,18 +220,44 @@ def train(
 
 @app.command()
 def validate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
-    """Metrics of unseen speakers with bootstrap intervals.
+    """Metrics of unseen speakers beside their references, with intervals; interrupted, it goes on where it was.
+
+    Human recordings beside published systems too, where --set validation.pairs=FOLDER names some.
 
     Example: thesis validate --profile demo
     """
-    from thesis_lib.reporting import bar, summary_table
+    from thesis_lib.reporting import bar, settings_table, summary_table
     from thesis_lib.validation import validate as run_validation
+    from thesis_lib.validation import validate_pairs
 
     run = _run(profile, run_dir, set_)
     run_validation(run, bar)
-    typer.echo(summary_table(run.load_table("validation_summary")).to_string(index=False))
+    summary = run.load_table("validation_summary")
+    typer.echo(summary_table(summary, run.load_table("validation_comparisons")).to_string(index=False))
+    typer.echo("* better than every other vocoder, p < 0.05 after Holm's correction, over speakers")
+    typer.echo("† by an encoder that the vocoder is given or was trained on: no headline\n")
+    typer.echo(settings_table(summary).to_string(index=False))
+    typer.echo(f"not measured: {len(run.load_table('validation_not_measured'))}, with reasons in {run.path / 'tables'}")
+    if run.config.validation.pairs:
+        validate_pairs(run, bar)
+        typer.echo("\n" + run.load_table("pairs_summary").to_string(index=False, float_format="{:.3f}".format))
     encoders = run.load_json("validation_encoders")
     typer.echo("encoders: " + ", ".join(f"{column} = {name}" for column, name in encoders.items()))
+
+
+@app.command()
+def ablate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """One part of the recipe off at a time, several seeds each: what is it worth? Resumes where it was.
+
+    Example: thesis ablate --profile demo --set ablation.seeds=5
+    """
+    from thesis_lib.ablation import ablate as run_ablation
+    from thesis_lib.reporting import bar
+
+    run = _run(profile, run_dir, set_)
+    typer.echo(run_ablation(run, bar).to_string(index=False, float_format="{:.3f}".format))
+    for row in run.load_table("ablation_not_measured").itertuples():
+        typer.echo(f"not measured: {row.variant}: {row.reason}")
 
 
 @app.command("swap-test")

@@ -20,7 +20,7 @@ from thesis_lib.content import channels
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
-from thesis_lib.metrics import mel_l1
+from thesis_lib.metrics import Recording, mel_l1
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.synthesis import Vocoder
 from thesis_lib.timing import interleaved, ratio
@@ -157,8 +157,10 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     for utterance in progress(tests, len(tests), "quality"):
         wav, _ = read_audio(manifest.target(utterance))
         given = inputs_of(utterance, manifest, embeddings, vocoder)
+        reference = Recording(wav, vocoder.sample_rate, vocoder.audio)
         for form in forms:
-            quality[form.name].append(mel_l1(form.call(given)[: len(wav)], wav, vocoder.log_mel))
+            estimate = Recording(form.call(given)[: len(wav)], vocoder.sample_rate, vocoder.audio)
+            quality[form.name].append(mel_l1(estimate, reference))
     given = inputs("test", 1)[0]
     audio = len(forms[0].call(given)) / vocoder.sample_rate
     calls = {form.name: functools.partial(form.call, given) for form in forms}

@@ -5,17 +5,15 @@ revision. A renamed file keeps its vector and a changed one loses it.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from thesis_lib.audio import read_audio
 from thesis_lib.encoders import Encoder, embed
 from thesis_lib.files import replacing
+from thesis_lib.parallel import a_core_each
 from thesis_lib.runs import Progress, silent
 
 
@@ -52,13 +50,7 @@ class EmbeddingStore:
         def one(path: Path) -> np.ndarray:
             return self.get(*read_audio(path), encoder, source=path)
 
-        # A file a core: small layers, and all of openSMILE, leave the other cores idle when files come one by one.
-        with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                return np.stack(list(progress(pool.map(one, paths), len(paths), label or encoder.name)))
-            finally:
-                pool.shutdown(cancel_futures=True)  # after a bad file, or Ctrl-C, the others are not waited for
-                torch.set_num_threads(torch.get_num_threads())  # later threads would inherit the pool's setting
+        return np.stack(list(progress(a_core_each(one, paths), len(paths), label or encoder.name)))
 
 
 def _load(path: Path) -> np.ndarray | None:

@@ -23,7 +23,7 @@ from thesis_lib.audio import LogMel, read_audio, write_audio
 from thesis_lib.conditioning import FiLM
 from thesis_lib.generators import Generator
 from thesis_lib.runs import Run, RunError, project_root
-from thesis_lib.validation import AGAINST_REFERENCE, GROUND_TRUTH, UNITS
+from thesis_lib.validation import ALIGNED, GROUND_TRUTH, JUDGE, describe, leaders
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -224,9 +224,9 @@ def optimisation_curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
-def intervals(summary: pd.DataFrame) -> Figure:
-    """Each metric in its own panel: value and 95 % interval of every system."""
-    names = list(dict.fromkeys(summary.metric))
+def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
+    """Each of some metrics in its own panel: value and 95 % interval of every system that has it."""
+    names = [name for name in dict.fromkeys(summary.metric) if name in metrics]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(SIZE[0] * 1.35, 1.9 * rows), squeeze=False)
@@ -238,8 +238,8 @@ def intervals(summary: pd.DataFrame) -> Figure:
         axis.errorbar(part.value, places, xerr=errors, fmt="o", capsize=3)
         axis.set_yticks(places, order)
         axis.set_ylim(len(order) - 0.5, -0.5)
-        unit, better = UNITS[name]
-        axis.set_title(f"{name}: {unit}\n{better} is better", fontsize=8)
+        about = describe(name)
+        axis.set_title(f"{name}: {about.label}\n{about.better} is better", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     return figure
@@ -307,15 +307,34 @@ def gradients_figure(norms: pd.DataFrame) -> Figure:
     return figure
 
 
-def summary_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """metric x system, each cell "value [low, high]"; what is missing says why."""
-    cells = summary.assign(cell=[f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" for r in summary.itertuples()])
+def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
+    """metric x system, each cell "value [low, high]"; what is missing says so.
+
+    An asterisk: better than every other vocoder of its row, significantly. A dagger: by an encoder that the vocoder
+    was trained on or is given, which never stands alone.
+    """
+    best = leaders(comparisons)
+    cells = summary.assign(
+        cell=[
+            f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" + " *" * ((r.system, r.metric) in best)
+            for r in summary.itertuples()
+        ]
+    )
     wide = cells.pivot(index="metric", columns="system", values="cell")
     wide = wide.reindex(index=list(dict.fromkeys(summary.metric)), columns=list(dict.fromkeys(summary.system)))
-    wide.insert(0, "unit", [UNITS[name][0] for name in wide.index])
+    wide.insert(0, "unit", [describe(name).label for name in wide.index])
     if GROUND_TRUTH in wide:
-        wide.loc[wide.index.isin(AGAINST_REFERENCE), GROUND_TRUTH] = "the reference"
-    return wide.fillna("not measured").reset_index().rename_axis(columns=None)
+        wide.loc[wide.index.isin(ALIGNED), GROUND_TRUTH] = "the reference"
+    partial = {r.metric for r in summary.itertuples() if isinstance(r.role, str) and r.role not in ("", JUDGE)}
+    wide.index = [f"{name} †" if name in partial else name for name in wide.index]
+    return wide.fillna("not measured").rename_axis("metric").reset_index().rename_axis(columns=None)
+
+
+def settings_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """How each metric of a summary is measured, to the version: the table's footnotes."""
+    names = list(dict.fromkeys(summary.metric))
+    rows = [(name, describe(name).better, describe(name).settings) for name in names]
+    return pd.DataFrame(rows, columns=["metric", "better", "measured by"])
 
 
 def pareto(table: pd.DataFrame) -> Figure:

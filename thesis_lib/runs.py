@@ -1,10 +1,12 @@
 """A run: one folder, one configuration, and the tables, figures and samples that it made."""
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,17 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's numbers come from."""
+
+    run: str
+    config: str  # digest
+    commit: str
+    inputs: dict[str, str]  # file of the run -> fingerprint
+    weights: dict[str, str]  # pretrained model -> revision
+
+
 class Run:
     """``Run(path, config)`` opens or makes a run folder; a relative path is taken from the project root.
 
@@ -74,9 +87,41 @@ class Run:
         """tables/NAME.csv"""
         return self.path / "tables" / f"{name}.csv"
 
-    def save_table(self, name: str, frame: pd.DataFrame) -> None:
-        """Write tables/NAME.csv."""
+    def save_table(self, name: str, frame: pd.DataFrame, origin: "Origin | None" = None) -> None:
+        """Write tables/NAME.csv and, beside it, where its numbers come from."""
         write_text(self.table_path(name), frame.to_csv(index=False))
+        if origin:
+            write_text(self._origin_path(name), json.dumps(asdict(origin), indent=2) + "\n")
+
+    def origin(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> "Origin":
+        """What a table made now comes from: these files of the run, and these pretrained weights."""
+        hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
+        return Origin(self.path.name, self.config.digest(), commit(), hashes, weights or {})
+
+    def staleness(self, name: str) -> list[str]:
+        """Why tables/NAME.csv is no longer what its inputs would give; empty when it is, or has no origin."""
+        if not self._origin_path(name).exists():
+            return []
+        origin = Origin(**json.loads(self._origin_path(name).read_text()))
+        found = [] if origin.config == self.config.digest() else ["another configuration made it"]
+        for path, digest in origin.inputs.items():
+            if not (self.path / path).exists():
+                found.append(f"{path} is gone")
+            elif fingerprint(self.path / path) != digest:
+                found.append(f"{path} has changed since")
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether tables/NAME.csv is there, and what its inputs give today."""
+        return self.table_path(name).exists() and not self.staleness(name)
+
+    def stale(self) -> dict[str, list[str]]:
+        """Every table that is older than its inputs, with the reasons."""
+        names = sorted(path.name.removesuffix(".origin.json") for path in (self.path / "tables").glob("*.origin.json"))
+        return {name: why for name in names if (why := self.staleness(name))}
+
+    def _origin_path(self, name: str) -> Path:
+        return self.path / "tables" / f"{name}.origin.json"
 
     def load_table(self, name: str) -> pd.DataFrame:
         """Read tables/NAME.csv; RunError when its phase has not run."""
@@ -107,6 +152,12 @@ class Run:
             "python": platform.python_version(),
             "machine": machine(),
         }
+
+
+def fingerprint(path: Path) -> str:
+    """First 16 hex digits of a file's sha256."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def machine() -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "GENERATORS",
     "PROFILES",
     "TASKS",
+    "AblationConfig",
     "AudioConfig",
     "CascadeConfig",
     "CompressionConfig",
@@ -97,13 +98,34 @@ Task = Literal["resynthesis", "conversion"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
+Metric = Literal[
+    "mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "pitch",  # against the recording
+    "dnsmos", "plcmos",  # predicted opinion
+    "asr",  # words
+    "speaker", "judges", "style", "prosody",  # against the Spanish source
+]  # fmt: skip
+
+
 class ValidationConfig(Section):
     """How many utterances, which metrics, how many resamples."""
 
     utterances: int = Field(200, ge=2)  # of the test split
-    metrics: tuple[str, ...] = ("mel_l1", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
+    metrics: tuple[Metric, ...] = get_args(Metric)
+    pairs: str | None = None  # a folder of human Spanish and published English (thesis_lib.validation.pairs)
     resamples: int = Field(2000, ge=100)  # of the bootstrap
     seed: int = 0
+
+
+class AblationConfig(Section):
+    """The grid of ``thesis ablate``: which recipe, how often, for how long, judged by what."""
+
+    task: Task = "conversion"
+    seeds: int = Field(3, ge=2)  # trainings of each variant
+    steps: int | None = Field(None, ge=2)  # of each training; the recipe's own when left out
+    late: int | None = Field(None, ge=1)  # last steps, with adversarial and encoder losses; the recipe's own
+    losses: dict[str, float] = {}  # weights that differ from the recipe's
+    utterances: int = Field(50, ge=2)  # of the validation split
+    metrics: tuple[Metric, ...] = ("mel_l1", "stft", "mcd", "pesq", "pitch", "dnsmos", "plcmos", "speaker", "judges")
 
 
 class SwapConfig(Section):
@@ -140,6 +162,7 @@ class Config(Section):
     resynthesis: Recipe = Recipe()
     conversion: Recipe = CONVERSION
     validation: ValidationConfig = ValidationConfig()
+    ablation: AblationConfig = AblationConfig()
     swap: SwapConfig = SwapConfig()
     compression: CompressionConfig = CompressionConfig()
     cascade: CascadeConfig = CascadeConfig()

@@ -1,6 +1,6 @@
 """Does the vocoder listen? The same content with another speaker's, or another manner's, embedding."""
 
-from thesis_lib.swap.manners import MANNER, manner, manner_summary, manner_swap
+from thesis_lib.swap.manners import manner_summary, manner_swap
 from thesis_lib.swap.speakers import (
     SAMPLES,
     STRONGER,
@@ -18,7 +18,6 @@ from thesis_lib.swap.speakers import (
 )
 
 __all__ = [
-    "MANNER",
     "SAMPLES",
     "STRONGER",
     "Judge",
@@ -26,7 +25,6 @@ __all__ = [
     "System",
     "corpus_speakers",
     "human_speakers",
-    "manner",
     "manner_summary",
     "manner_swap",
     "sample_paths",

@@ -6,41 +6,14 @@ import torch
 
 from thesis_lib import metrics
 from thesis_lib.audio import AudioError, read_audio
-from thesis_lib.content import spoken
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared, voice_of
 from thesis_lib.encoders import embed, emotion_encoder
-from thesis_lib.pitch import VOICED, PitchError, track
+from thesis_lib.pitch import PitchError, track
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.swap.speakers import opening
-from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.synthesis import Voice
 from thesis_lib.training import train
-
-# What manner shows in. The vocoder keeps the content's timing, so rate cannot follow.
-MANNER = {
-    "f0_spread": "F0 spread (semitones)",
-    "f0_level": "F0 level (semitones re 100 Hz)",
-    "energy_spread": "energy spread (dB)",
-    "tilt": "spectral tilt (dB)",
-    "rate": "voiced stretches (per s)",
-}
-
-
-def manner(wav: np.ndarray, vocoder: Vocoder) -> dict[str, float]:
-    """Statistics of how something is said. PitchError where nothing is voiced."""
-    pitch = track(wav, vocoder.audio)
-    mel = vocoder.log_mel(torch.from_numpy(wav[: len(pitch.log_f0) * vocoder.audio.hop_length])[None])[0]
-    active = spoken(mel).numpy()
-    decibel, semitone = 20 / np.log(10), 12 / np.log(2)
-    voiced = pitch.voicing >= VOICED
-    half = len(mel) // 2
-    return {
-        "f0_spread": semitone * pitch.range.spread,
-        "f0_level": semitone * (pitch.range.level - np.log(100)),
-        "energy_spread": decibel * float(active.mean(0).std()),
-        "tilt": decibel * float(active[half:].mean() - active[:half].mean()),
-        "rate": float((np.diff(voiced.astype(int)) == 1).sum() / (len(wav) / vocoder.sample_rate)),
-    }
 
 
 def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
@@ -56,6 +29,9 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     manifest, embeddings = prepared(run), embedded(run)
     encoder = emotion_encoder(run.config.encoders)
     statistics = vocoder.generator.condition.emotion_statistics
+
+    def manner(wav: np.ndarray) -> dict[str, float]:
+        return metrics.prosody(metrics.Recording(wav, vocoder.sample_rate, vocoder.audio))
 
     def standardised(wav: np.ndarray) -> np.ndarray:
         return statistics(torch.tensor(embed(encoder, wav, vocoder.sample_rate))).numpy()
@@ -75,9 +51,9 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
                 width = None if condition == "embedding" else track(lent_wav, run.config.audio).range.spread
                 output = vocoder.render(wav, Voice(own.speaker, lent.emotion, own.pitch_level, width))
                 three = {"content": wav, "manner": lent_wav, "output": output}
-                measured = {f"{k}_{who}": v for who, x in three.items() for k, v in manner(x, vocoder).items()}
+                measured = {f"{k}_{who}": v for who, x in three.items() for k, v in manner(x).items()}
                 vectors = [standardised(x) for x in three.values()]
-            except (AudioError, PitchError) as error:
+            except (AudioError, PitchError, metrics.MetricError) as error:
                 missing.append(about | {"reason": str(error)})
                 continue
             cosines = {"to_content": vectors[0], "to_manner": vectors[1]}
@@ -96,7 +72,8 @@ def manner_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.
     """
     rows = []
     for condition, part in table.groupby("condition", sort=False):
-        for name, label in MANNER.items():
+        # The vocoder keeps the content's timing, so rate and pauses cannot follow.
+        for name, label in metrics.PROSODY.items():
             wished = (part[f"{name}_manner"] - part[f"{name}_content"]).to_numpy()
             made = (part[f"{name}_output"] - part[f"{name}_content"]).to_numpy()
             slope, low, high = metrics.bootstrap(

@@ -1,0 +1,26 @@
+"""Human Spanish and published English beside our conversion (``thesis validate --set validation.pairs=FOLDER``).
+
+Needs a folder in the layout of thesis_lib.validation.pairs: THESIS_PAIRS names it.
+"""
+
+import os
+
+from thesis_lib.config import Config
+from thesis_lib.reporting import bar
+from thesis_lib.runs import Run
+from thesis_lib.validation import validate_pairs
+
+
+def run(quick: bool) -> dict:
+    """The summary, by the demo's vocoder (trained first where it is not)."""
+    folder = os.environ.get("THESIS_PAIRS")
+    if not folder:
+        raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
+    profile = "smoke" if quick else "demo"
+    demo = Run(f"runs/{profile}-pairs", Config.from_profile(profile).override({"validation.pairs": folder}))
+    table = validate_pairs(demo, bar)
+    return {
+        "recordings": len(table),
+        "not measured": len(demo.load_table("pairs_not_measured")),
+        "rows": demo.load_table("pairs_summary").to_dict("records"),
+    }

@@ -1,0 +1,63 @@
+"""Metrics, each by the field's standard code. One that cannot be computed raises MetricError with the reason."""
+
+from thesis_lib.metrics.calibration import Calibration, Whitening
+from thesis_lib.metrics.errors import MetricError
+from thesis_lib.metrics.prosody import PROSODY, prosody
+from thesis_lib.metrics.quality import dnsmos, plcmos
+from thesis_lib.metrics.recording import WIDEBAND, Recording
+from thesis_lib.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
+from thesis_lib.metrics.statistics import (
+    agreement,
+    auc,
+    bootstrap,
+    correlation,
+    cosine,
+    equal_error_rate,
+    holm,
+    labelled_cosines,
+    paired_test,
+)
+from thesis_lib.metrics.words import (
+    character_errors,
+    corpus_bleu,
+    corpus_chrf,
+    corpus_scorer,
+    normalise_text,
+    signature,
+    word_errors,
+)
+
+__all__ = [
+    "PROSODY",
+    "WIDEBAND",
+    "Calibration",
+    "MetricError",
+    "Recording",
+    "Whitening",
+    "agreement",
+    "auc",
+    "bootstrap",
+    "character_errors",
+    "corpus_bleu",
+    "corpus_chrf",
+    "corpus_scorer",
+    "correlation",
+    "cosine",
+    "dnsmos",
+    "equal_error_rate",
+    "holm",
+    "labelled_cosines",
+    "mcd",
+    "mcd_dtw",
+    "mel_l1",
+    "multi_resolution_stft",
+    "normalise_text",
+    "paired_test",
+    "pesq",
+    "pitch_errors",
+    "plcmos",
+    "prosody",
+    "signature",
+    "stoi",
+    "word_errors",
+]

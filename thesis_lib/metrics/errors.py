@@ -1,0 +1,16 @@
+"""What every metric does when it cannot measure: it says so. None returns a default."""
+
+import numpy as np
+
+from thesis_lib.errors import ThesisError
+
+
+class MetricError(ThesisError):
+    """A metric that could not be measured, and why."""
+
+
+def measured(value: float, what: str) -> float:
+    """A finite number. MetricError for anything else."""
+    if not np.isfinite(value):
+        raise MetricError(f"{what} gave {value}")
+    return float(value)

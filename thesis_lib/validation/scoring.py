@@ -1,0 +1,132 @@
+"""Every metric of one utterance and system, over features that are computed once."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from thesis_lib import metrics
+from thesis_lib.asr import Whisper
+from thesis_lib.audio import AudioError
+from thesis_lib.config import AudioConfig, Config
+from thesis_lib.encoders import Encoder, EncoderError, embed, emotion_encoder, judge_encoders, speaker_encoder
+from thesis_lib.metrics import Recording
+from thesis_lib.pitch import PitchError
+from thesis_lib.validation.systems import GROUND_TRUTH, System
+
+UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)
+SCALARS = {
+    "mel_l1": metrics.mel_l1,
+    "stft": metrics.multi_resolution_stft,
+    "mcd": metrics.mcd,
+    "mcd_dtw": metrics.mcd_dtw,
+    "pesq": metrics.pesq,
+    "stoi": metrics.stoi,
+}
+PREDICTORS = {"dnsmos": metrics.dnsmos, "plcmos": metrics.plcmos}
+
+
+@dataclass(frozen=True)
+class Scorers:
+    """The models that the chosen metrics need, loaded once."""
+
+    audio: AudioConfig
+    chosen: tuple[str, ...]
+    whisper: Whisper | None
+    encoders: dict[str, Encoder]  # column -> encoder of the speaker
+    style: Encoder | None
+
+    @classmethod
+    def load(cls, config: Config) -> "Scorers":
+        """Raises ModelError or EncoderError where a weight cannot be had."""
+        wanted = config.validation.metrics
+        encoders = {"speaker": speaker_encoder(config.encoders)} if "speaker" in wanted else {}
+        if "judges" in wanted:
+            encoders |= {judge.name: judge for judge in judge_encoders(config.encoders)}
+        return cls(
+            config.audio,
+            wanted,
+            Whisper("whisper-tiny.en") if "asr" in wanted else None,
+            encoders,
+            emotion_encoder(config.encoders) if "style" in wanted else None,
+        )
+
+    @cached_property
+    def revisions(self) -> dict[str, str]:
+        """Encoder -> revision, for a table's origin."""
+        every = [*self.encoders.values(), *([self.style] if self.style else [])]
+        return {encoder.name: encoder.revision for encoder in every}
+
+    def record(self, wav: np.ndarray) -> Recording:
+        """(N,) at the project's rate."""
+        return Recording(wav, self.audio.sample_rate, self.audio)
+
+    def vectors(self, recording: Recording) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """Embeddings of a recording by column, and why one is missing."""
+        found, reasons = {}, {}
+        for name, encoder in (self.encoders | ({"style": self.style} if self.style else {})).items():
+            try:
+                found[name] = embed(encoder, recording.wideband, metrics.WIDEBAND)
+            except UNMEASURABLE as error:
+                reasons[name] = str(error)
+        return found, reasons
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One system's output of one utterance: numbers, embeddings, and why some are missing."""
+
+    row: dict[str, object]
+    vectors: dict[str, np.ndarray]
+    reasons: dict[str, str]
+
+
+def score(system: System, output: Recording, reference: Recording, text: str, scorers: Scorers) -> Scores:
+    """What can be measured of one output. Nothing is compared with itself, nor words with another text."""
+    row: dict[str, object] = {}
+    vectors, reasons = scorers.vectors(output)
+    measured, unmeasured = prosody(output, scorers, "output")
+    row.update(measured)
+    reasons.update(unmeasured)
+
+    def measure(names: Iterable[str], compute: Callable[[str], dict]) -> None:
+        for name in names:
+            if name not in scorers.chosen:
+                continue
+            try:
+                row.update(compute(name))
+            except UNMEASURABLE as error:  # a silent output, for one
+                reasons[name] = str(error)
+
+    if system.says_it:
+        measure(PREDICTORS, lambda name: PREDICTORS[name](output))
+        measure(["asr"], lambda name: words(scorers.whisper, output, text))
+    if system.says_it and system.name != GROUND_TRUTH:
+        measure(SCALARS, lambda name: {name: SCALARS[name](output, reference)})
+        measure(["pitch"], lambda name: metrics.pitch_errors(output, reference))
+    return Scores(row, vectors, reasons)
+
+
+def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Its statistics as ``WHO_NAME``, where they are asked for; or why there are none."""
+    if "prosody" not in scorers.chosen:
+        return {}, {}
+    try:
+        return {f"{who}_{name}": value for name, value in metrics.prosody(recording).items()}, {}
+    except UNMEASURABLE as error:
+        return {}, {"prosody": str(error)}
+
+
+def words(whisper: Whisper, output: Recording, text: str) -> dict[str, object]:
+    """What is heard, and its errors against the text."""
+    heard = whisper(output.wideband, metrics.WIDEBAND, language="en").text
+    errors, count = metrics.word_errors(heard, text)
+    wrong, characters = metrics.character_errors(heard, text)
+    return {
+        "heard": heard,
+        "word_errors": errors,
+        "words": count,
+        "character_errors": wrong,
+        "characters": characters,
+    }

@@ -1,0 +1,247 @@
+"""From single scores to statements: intervals, paired comparisons, the judges' agreement, and who may judge.
+
+Utterances of one speaker are not independent: every interval draws whole speakers, and every test pairs speakers'
+means.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib import metrics
+from thesis_lib.config import Config, ValidationConfig
+from thesis_lib.encoders import Encoder
+from thesis_lib.errors import ThesisError
+from thesis_lib.metrics import PROSODY, Calibration, MetricError
+from thesis_lib.synthesis import Vocoder
+from thesis_lib.validation.columns import ALIGNED, describe
+from thesis_lib.validation.evidence import Evidence
+from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
+
+VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
+PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos")
+LEVEL = 0.05  # of significance, after Holm's correction
+FEWEST = 5  # utterances below which a correlation says nothing
+JUDGE, CONDITIONS, TRAINS = "judge", "conditions", "trains"
+
+Statistic = Callable[[np.ndarray], float]  # indices of utterances -> a number
+
+
+class CircularScoring(ThesisError):
+    """A number that would be judged by an encoder which the system was trained on or is given."""
+
+
+def roles(config: Config, vocoders: dict[str, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
+    """Encoder's column -> "judge", or what makes it partial: "conditions", "trains" or both.
+
+    A system trained on an encoder wins under that encoder (arXiv:2506.20190).
+    """
+    given = " ".join(f"{v.meta['speaker_encoder']} {v.meta['emotion_encoder']}" for v in vocoders.values())
+    losses = [config.recipe(task).losses for task in vocoders]
+    trained = {"ecapa"} if any(loss.speaker for loss in losses) else set()
+    trained |= {"emotion2vec"} if any(loss.emotion for loss in losses) else set()
+    found = {}
+    for column, encoder in encoders.items():
+        partial = [CONDITIONS] * (encoder.name in given)
+        partial += [TRAINS] * any(encoder.name.startswith(name) for name in trained)
+        found[column] = " and ".join(partial) or JUDGE
+    return found
+
+
+def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:
+    """One cell of a summary, fit to stand in a sentence. CircularScoring where its encoder is no judge."""
+    rows = summary[(summary.system == system) & (summary.metric == metric)]
+    if rows.empty:
+        raise MetricError(f"{metric} of {system} was not measured")
+    row = rows.iloc[0]
+    if isinstance(row.role, str) and row.role not in ("", JUDGE):
+        raise CircularScoring(
+            f"{metric} is by an encoder that {row.role} the vocoder: it cannot be a headline, name a judge's instead"
+        )
+    return row
+
+
+def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]]:
+    """Encoder's column -> its floor and ceiling between the languages, from the recordings; and why one is missing."""
+    found, missing = {}, []
+    for column in evidence.encoders:
+        cosines = evidence.cosines(GROUND_TRUTH, column)
+        own = evidence.speakers[:, None] == evidence.speakers[None]
+        same, different = (cosines[mask & np.isfinite(cosines)] for mask in (own, ~own))
+        try:
+            found[column] = Calibration(same, different)
+        except MetricError as error:
+            missing.append({"id": "all", "system": GROUND_TRUTH, "metric": f"way_{column}", "reason": str(error)})
+    return found, missing
+
+
+def summarise(
+    evidence: Evidence, known: dict[str, Calibration], config: ValidationConfig
+) -> tuple[pd.DataFrame, list[dict]]:
+    """system, metric, value, low, high (95 %), n, speakers: one row a measured cell; and what has none, with why."""
+    rows, missing = [], []
+    for system in evidence.systems:
+        for metric, members, statistic in _statistics(evidence, system, known):
+            try:
+                value, low, high = metrics.bootstrap(
+                    len(members),
+                    lambda i, m=members, f=statistic: f(m[i]),
+                    config.resamples,
+                    config.seed,
+                    groups=evidence.speakers[members],
+                )
+            except MetricError as error:
+                missing.append({"id": "all", "system": system, "metric": metric, "reason": str(error)})
+                continue
+            counts = {"n": len(members), "speakers": len(set(evidence.speakers[members]))}
+            rows.append({"system": system, "metric": metric, "value": value, "low": low, "high": high} | counts)
+    # Signal first, then opinion and words: the recording itself, which comes first, has no row of the former.
+    table = pd.DataFrame(rows)
+    order = {name: place for place, name in enumerate([*ALIGNED, *PREDICTED])}
+    places = table.metric.map(order).fillna(len(order)) if len(table) else []
+    return table.assign(place=places).sort_values("place", kind="stable").drop(columns="place"), missing
+
+
+def _statistics(
+    evidence: Evidence, system: str, known: dict[str, Calibration]
+) -> Iterator[tuple[str, np.ndarray, Statistic]]:
+    """(metric, utterances that have it, statistic of some of those)."""
+
+    def mean(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray, Statistic]]:
+        members = np.flatnonzero(np.isfinite(values))
+        if len(members):
+            yield name, members, lambda i: float(values[i].mean())
+
+    for name in (*ALIGNED, *PREDICTED):
+        yield from mean(name, evidence.values(system, name).astype(float))
+    yield from _words(evidence, system)
+    for column in evidence.encoders:
+        cosines = evidence.cosines(system, column)
+        own = np.diagonal(cosines)
+        yield from mean(column, own)
+        if column == "style":
+            members = np.flatnonzero(np.isfinite(own))
+            if len(members):
+                yield "style_auc", members, lambda i, c=cosines: _style_auc(c, i, evidence)
+            continue
+        if column in known:
+            yield from mean(f"way_{column}", 100 * known[column].way(own))
+            percentiles = [known[column].percentile(x) if np.isfinite(x) else np.nan for x in own]
+            yield from mean(f"percentile_{column}", np.array(percentiles))
+        members = np.flatnonzero(np.isfinite(own))
+        if len(members):
+            yield f"eer_{column}", members, lambda i, c=cosines: _verification_error(c, i, evidence)
+    for name in PROSODY:
+        made, wished = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
+        members = np.flatnonzero(np.isfinite(made) & np.isfinite(wished))
+        if len(members) >= FEWEST:
+            yield f"follows_{name}", members, lambda i, m=made, w=wished: metrics.correlation(m[i], w[i])
+
+
+def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
+    heard, said = evidence.values(system, "heard"), evidence.values(system, "target_text")
+    members = np.flatnonzero([isinstance(text, str) for text in heard])
+    if not len(members):
+        return
+    for name, errors, units in (("wer", "word_errors", "words"), ("cer", "character_errors", "characters")):
+        wrong, count = (evidence.values(system, x) for x in (errors, units))
+        yield name, members, lambda i, w=wrong, c=count: float(100 * w[i].sum() / c[i].sum())
+    place = {member: number for number, member in enumerate(members)}
+    for name in ("bleu", "chrf"):
+        scorer = metrics.corpus_scorer(name.upper(), list(heard[members]), list(said[members]))
+        yield name, members, lambda i, f=scorer: f(place[member] for member in i)
+
+
+def _verification_error(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:
+    other = evidence.speakers[i][:, None] != evidence.speakers[i][None]
+    return 100 * metrics.equal_error_rate(cosines[i, i], cosines[np.ix_(i, i)][other])
+
+
+def _style_auc(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:
+    other = evidence.speakers[i][:, None] != evidence.speakers[i][None]
+    alike = evidence.styles[i][:, None] == evidence.styles[i][None]
+    drawn = cosines[np.ix_(i, i)]
+    return metrics.auc(drawn[other & alike], drawn[other & ~alike])
+
+
+def comparisons(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
+    """Every vocoder against every other and against the recording, metric by metric, speaker by speaker.
+
+    Columns: metric, first, second, difference of means with its 95 % interval, p (Wilcoxon's signed ranks over
+    speakers' means), p_holm (corrected for all rows of this table), effect (rank-biserial), significant, n.
+    """
+    rows = []
+    compared = [system for system in (GROUND_TRUTH, *VOCODERS) if system in evidence.systems]
+    for second, first in combinations(compared, 2):
+        for metric in (*ALIGNED, *PREDICTED, *evidence.encoders):
+            a, b = (single(evidence, system, metric) for system in (first, second))
+            both = np.isfinite(a) & np.isfinite(b)
+            if len(set(evidence.speakers[both])) > 1:
+                about = {"metric": metric, "first": first, "second": second}
+                rows.append(about | _compare(a, b, both, evidence, config))
+    table = pd.DataFrame(rows)
+    if len(table):
+        table.insert(7, "p_holm", metrics.holm(table.p.to_numpy()))
+        table["significant"] = table.p_holm < LEVEL
+    return table
+
+
+def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
+    """(system, metric) of every vocoder that is significantly better than each other vocoder of that metric."""
+    found = set()
+    among = comparisons[comparisons["first"].isin(VOCODERS) & comparisons["second"].isin(VOCODERS)]
+    for metric, part in among.groupby("metric", sort=False):
+        sign = 1 if describe(metric).better == "higher" else -1
+        for system in set(part["first"]) | set(part["second"]):
+            own = part[(part["first"] == system) | (part["second"] == system)]
+            gains = sign * np.where(own["first"] == system, own.difference, -own.difference)
+            if own.significant.all() and (gains > 0).all():
+                found.add((system, metric))
+    return found
+
+
+def single(evidence: Evidence, system: str, metric: str) -> np.ndarray:
+    """(n,) one metric of one system, utterance by utterance; NaN where it is missing."""
+    if metric in evidence.encoders:
+        return np.diagonal(evidence.cosines(system, metric))
+    return evidence.values(system, metric).astype(float)
+
+
+def _compare(a: np.ndarray, b: np.ndarray, both: np.ndarray, evidence: Evidence, config: ValidationConfig) -> dict:
+    members, speakers = np.flatnonzero(both), evidence.speakers[both]
+    difference = (a - b)[members]
+    value, low, high = metrics.bootstrap(
+        len(members), lambda i: float(difference[i].mean()), config.resamples, config.seed, groups=speakers
+    )
+    means = pd.DataFrame({"a": a[members], "b": b[members]}).groupby(speakers).mean()
+    p, effect = metrics.paired_test(means.a.to_numpy(), means.b.to_numpy())
+    return {
+        "difference": value,
+        "low": low,
+        "high": high,
+        "p": p,
+        "effect": effect,
+        "n": len(members),
+        "speakers": len(means),
+    }
+
+
+def agreements(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
+    """Kendall's tau of every two speaker encoders over all outputs: first, second, tau, low, high, n."""
+    rows = []
+    for first, second in combinations([column for column in evidence.encoders if column != "style"], 2):
+        scores = [np.stack([single(evidence, s, c) for s in evidence.systems], axis=1) for c in (first, second)]
+
+        def tau(i: np.ndarray, scores: list[np.ndarray] = scores) -> float:
+            a, b = (score[i].ravel() for score in scores)
+            both = np.isfinite(a) & np.isfinite(b)
+            return metrics.agreement(a[both], b[both])
+
+        value, low, high = metrics.bootstrap(
+            len(evidence.measured), tau, config.resamples, config.seed, groups=evidence.speakers
+        )
+        cells = int(np.isfinite(scores[0] + scores[1]).sum())
+        rows.append({"first": first, "second": second, "tau": value, "low": low, "high": high, "n": cells})
+    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high", "n"])

@@ -1,0 +1,95 @@
+"""What is compared: our vocoders, and the references that give their numbers a scale."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import torch
+
+from thesis_lib import models
+from thesis_lib.audio import LogMel, read_audio, whole_frames
+from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.metrics import MetricError
+from thesis_lib.synthesis import UNIVERSAL, Vocoder, Voice
+
+GROUND_TRUTH, PUBLISHED, INVERSION = "ground truth", "HiFi-GAN universal", "Griffin-Lim"
+SAME, OTHER = "same speaker", "other speaker"
+OURS = {"resynthesis": "ours, resynthesis", "conversion": "ours, conversion"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One test utterance as the systems are given it."""
+
+    utterance: Utterance
+    wav: np.ndarray  # (N,) its English
+    voice: Voice  # of its Spanish
+
+
+@dataclass(frozen=True)
+class System:
+    """``render`` gives (N',) for an item, or raises MetricError where it has nothing to give."""
+
+    name: str
+    render: Callable[[Item], np.ndarray]
+    says_it: bool = True  # the utterance's words, in time with its recording
+
+
+def systems_of(vocoders: dict[str, Vocoder], manifest: Manifest, tests: list[Utterance]) -> dict[str, System]:
+    """All systems by name; the published vocoder only where its weights are cached.
+
+    ``same speaker`` and ``other speaker`` are further recordings of the test part, untouched: the ceiling and the
+    floor of every similarity.
+    """
+    log_mel = next(iter(vocoders.values())).log_mel
+    found = [
+        System(GROUND_TRUTH, lambda item: item.wav),
+        System(SAME, lambda item: _another(item.utterance, manifest, tests, same=True), says_it=False),
+        System(OTHER, lambda item: _another(item.utterance, manifest, tests, same=False), says_it=False),
+        System(INVERSION, lambda item: griffin_lim(item.wav, log_mel)),
+    ]
+    if models.is_cached(UNIVERSAL):
+        published = Vocoder.from_pretrained(UNIVERSAL)
+        found.append(System(PUBLISHED, lambda item: published.render(item.wav)))
+    for task, vocoder in vocoders.items():
+        found.append(System(OURS[task], lambda item, v=vocoder: v.render(item.wav, item.voice)))
+    return {system.name: system for system in found}
+
+
+def _another(utterance: Utterance, manifest: Manifest, tests: list[Utterance], same: bool) -> np.ndarray:
+    """The next English recording of the part, counted from this one, of the same or of another speaker."""
+    here = tests.index(utterance)
+    for other in tests[here + 1 :] + tests[:here]:
+        if (other.speaker == utterance.speaker) == same:
+            return read_audio(manifest.target(other))[0]
+    raise MetricError(f"the part holds no other recording of {'this' if same else 'another'} speaker")
+
+
+def griffin_lim(wav: np.ndarray, log_mel: LogMel, iterations: int = 60) -> np.ndarray:
+    """(N,) -> (N,): the log-mel turned back without a network (Griffin & Lim 1984; momentum 0.99, Perraudin 2013).
+
+    The filterbank is inverted by its pseudo-inverse, negative magnitudes are set to zero.
+    """
+    audio = log_mel.config
+    padded = whole_frames(wav, audio.hop_length)
+    mel = log_mel(torch.from_numpy(padded)[None])[0]
+    magnitude = (_inverse(log_mel) @ mel.exp()).clamp(min=0).numpy()
+    # librosa's frames are centred on multiples of the hop, ours lie half a hop later.
+    shift = audio.hop_length // 2
+    found = librosa.griffinlim(
+        magnitude,
+        n_iter=iterations,
+        hop_length=audio.hop_length,
+        win_length=audio.win_length,
+        n_fft=audio.n_fft,
+        length=len(padded) - shift,
+        random_state=0,
+    )
+    return np.pad(found, (shift, 0))[: len(wav)].astype(np.float32)
+
+
+@functools.cache
+def _inverse(log_mel: LogMel) -> torch.Tensor:
+    return torch.linalg.pinv(log_mel.filters)

@@ -1,0 +1,163 @@
+"""Validation on speakers that training never saw: one row an utterance and system, then what they add up to.
+
+Similarity is against the *Spanish* recording, so the ground truth's own is the ceiling. The encoder that conditions
+the vocoder never scores alone: judges stand beside it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib.audio import read_audio, write_audio
+from thesis_lib.config import TASKS, digest
+from thesis_lib.corpora.split import spread
+from thesis_lib.dataset import Embeddings, embedded, prepared, voice_of
+from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.metrics import Whitening
+from thesis_lib.parallel import a_core_each
+from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.synthesis import UNIVERSAL
+from thesis_lib.training import train
+from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
+from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, prosody, score
+from thesis_lib.validation.summary import agreements, calibrations, comparisons, roles, summarise
+from thesis_lib.validation.systems import PUBLISHED, Item, System, systems_of
+
+SAMPLES = 3  # utterances whose audio is kept for the book
+MISSING = ["id", "system", "metric", "reason"]
+
+
+def select(utterances: list[Utterance], count: int) -> list[Utterance]:
+    """``count`` utterances spread evenly over the list."""
+    return [utterances[i] for i in spread(len(utterances), count)]
+
+
+def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """The per-utterance table; also the summary, comparisons, agreement, calibration, gaps and samples.
+
+    Interrupted, it goes on with the next utterance. A table that is older than its vocoders is made again.
+    """
+    if run.has("validation"):
+        return run.load_table("validation")
+    vocoders = {task: train(run, task, progress) for task in TASKS}
+    manifest, embeddings = prepared(run, progress), embedded(run, progress)
+    scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
+    origin = run.origin(
+        [run.path / "corpus" / "manifest.jsonl", run.path / "embeddings" / "embeddings.json"]
+        + [run.path / task / "vocoder" / "model.safetensors" for task in TASKS],
+        scorers.revisions,
+    )
+    # Another set of metrics, or other weights, are another folder: nothing stale is gone on with.
+    home = run.path / "validation" / digest([origin.inputs, origin.weights, list(scorers.chosen)])
+    chosen = select(manifest.split("test"), run.config.validation.utterances)
+    evidence = measure(run, chosen, systems, scorers, home, progress, sample=True)
+    known, missing = calibrations(evidence)
+    summary, unsummed = summarise(evidence, known, run.config.validation)
+    roles_ = roles(run.config, vocoders, scorers.encoders)
+    summary["role"] = [roles_.get(metric.rsplit("_", 1)[-1], "") for metric in summary.metric]
+    missing += evidence.missing + unsummed
+    if PUBLISHED not in systems:
+        reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
+        missing.append({"id": "all", "system": PUBLISHED, "metric": "all", "reason": reason})
+    names = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    run.save_json("validation_encoders", names | {"condition": embeddings.speaker_encoder})
+    run.save_json("calibration", {column: {"floor": x.floor, "ceiling": x.ceiling} for column, x in known.items()})
+    for name, table in (
+        ("validation_not_measured", pd.DataFrame(missing, columns=MISSING)),
+        ("validation_summary", summary),
+        ("validation_comparisons", comparisons(evidence, run.config.validation)),
+        ("validation_agreement", agreements(evidence, run.config.validation)),
+        ("validation", evidence.table),  # the last one: its presence says that all are there
+    ):
+        run.save_table(name, table, origin)
+    return evidence.table
+
+
+def sample_path(run: Run, number: int, system: str) -> Path:
+    """Where the audio of one of the first ``SAMPLES`` utterances is kept."""
+    return run.path / "samples" / f"validation_{number}_{system.replace(' ', '-').replace(',', '').lower()}.mp3"
+
+
+def measure(
+    run: Run,
+    chosen: list[Utterance],
+    systems: dict[str, System],
+    scorers: Scorers,
+    home: Path,
+    progress: Progress = silent,
+    sample: bool = False,
+) -> Evidence:
+    """Some utterances through some systems; what ``home`` already holds is not measured again."""
+    manifest, embeddings, config = prepared(run), embedded(run), run.config
+    measured = []
+    for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):
+        path = home / f"{utterance.id}.npz"
+        if not path.exists():
+            voice = voice_of(utterance, manifest, embeddings, config.audio)
+            item = Item(utterance, read_audio(manifest.target(utterance))[0], voice)
+            outputs, missing = _render(item, systems)
+            if sample and number < SAMPLES:
+                for name, wav in outputs.items():
+                    write_audio(sample_path(run, number, name), wav, config.audio.sample_rate)
+            source = read_audio(manifest.source(utterance))[0]
+            _score(item, source, outputs, missing, systems, scorers).save(path)
+        measured.append(Measured.load(path))
+    return _whitened(Evidence(measured), manifest, embeddings)
+
+
+def _render(item: Item, systems: dict[str, System]) -> tuple[dict[str, np.ndarray], list[dict]]:
+    """What each system makes of an utterance, and why one makes nothing."""
+    outputs, missing = {}, []
+    for name, system in systems.items():
+        try:
+            outputs[name] = system.render(item)
+        except UNMEASURABLE as error:
+            missing.append({"id": item.utterance.id, "system": name, "metric": "all", "reason": str(error)})
+    return outputs, missing
+
+
+def _score(
+    item: Item,
+    source: np.ndarray,
+    outputs: dict[str, np.ndarray],
+    missing: list[dict],
+    systems: dict[str, System],
+    scorers: Scorers,
+) -> Measured:
+    utterance = item.utterance
+    reference, spanish = scorers.record(item.wav), scorers.record(source)
+    about = {"id": utterance.id, "speaker_id": utterance.speaker, "style": utterance.style}
+    about |= {"target_text": utterance.target_text}
+    vectors, reasons = scorers.vectors(spanish)
+    found = Measured(missing=missing, vectors={(SOURCE, column): vector for column, vector in vectors.items()})
+    asked, unasked = prosody(spanish, scorers, "source")
+    found.missing.extend(_gaps(utterance, SOURCE, reasons | unasked))
+    recordings = {name: reference if wav is item.wav else scorers.record(wav) for name, wav in outputs.items()}
+
+    def one(name: str):
+        return name, score(systems[name], recordings[name], reference, utterance.target_text, scorers)
+
+    for name, scores in a_core_each(one, outputs):
+        found.rows.append(about | {"system": name} | asked | scores.row)
+        found.vectors.update({(name, column): vector for column, vector in scores.vectors.items()})
+        found.missing.extend(_gaps(utterance, name, scores.reasons))
+    return found
+
+
+def _gaps(utterance: Utterance, system: str, reasons: dict[str, str]) -> list[dict]:
+    return [{"id": utterance.id, "system": system, "metric": m, "reason": why} for m, why in reasons.items()]
+
+
+def _whitened(evidence: Evidence, manifest: Manifest, embeddings: Embeddings) -> Evidence:
+    """The same with the style's vectors whitened by the training part, where style was measured."""
+    if "style" not in evidence.encoders:
+        return evidence
+    rows = embeddings.rows(manifest.split("train"))
+    whiten = Whitening.fit(np.concatenate([embeddings.emotion[side][rows] for side in ("source", "target")]))
+    return Evidence(
+        [
+            Measured(one.rows, one.missing, {k: whiten(v) if k[1] == "style" else v for k, v in one.vectors.items()})
+            for one in evidence.measured
+        ]
+    )
