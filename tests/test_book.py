@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from thesis_lib import book
 from thesis_lib.book import BookError, audio_to_files, executed, run_notebook, run_notebooks
-from thesis_lib.runs import write_text
+from thesis_lib.runs import Run, write_text
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -40,7 +41,7 @@ def test_runs_resumes_and_keeps_earlier_results(tmp_path, monkeypatch, tiny_run)
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''", "print(profile)")
     make(tmp_path / "notebooks" / "02_b.ipynb", "profile = ''\nrun_dir = ''", "1 / 0")
-    run = type("R", (), {"path": tmp_path / "runs" / "x", "config": tiny_run.config})()
+    run = Run(tmp_path / "runs" / "x", tiny_run.config)
     with pytest.raises(BookError, match=r"02_b\.ipynb: ZeroDivisionError"):
         run_notebooks(run)
     done = run.path / "notebooks" / "01_a.ipynb"
@@ -53,6 +54,44 @@ def test_runs_resumes_and_keeps_earlier_results(tmp_path, monkeypatch, tiny_run)
     assert done.stat().st_mtime_ns == stamp, "what was finished is kept"
     assert executed(tmp_path, "01_a.ipynb") == done
     assert executed(tmp_path, "03_c.ipynb") is None
+
+
+def test_a_page_older_than_its_numbers_is_named(tmp_path, monkeypatch, tiny_run):
+    write_text(tmp_path / "_toc.yml", "")
+    monkeypatch.chdir(tmp_path)
+    source = make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''", "print(profile)")
+    run = Run(tmp_path / "runs" / "x", tiny_run.config)
+    assert book.check(run) == ["01_a.ipynb has not been executed"]
+    write_text(run.path / "input.txt", "one")
+    run.save_table("found", pd.DataFrame({"a": [1]}), run.origin([run.path / "input.txt"], {"ecapa": "1"}))
+    run_notebooks(run)
+    assert book.check(run) == []
+    write_text(run.path / "input.txt", "two")
+    assert book.check(run) == ["tables/found.csv: input.txt has changed since"]
+    assert not run.has("found")
+    run.save_table("found", pd.DataFrame({"a": [2]}), run.origin([run.path / "input.txt"]))
+    assert book.check(run) == ["01_a.ipynb shows an older tables/found.csv"]
+    make(source, "profile = ''\nrun_dir = ''", "print(1)")
+    assert "01_a.ipynb was executed from other cells" in book.check(run)
+    run_notebooks(run)
+    assert book.check(run) == []
+    (run.path / "input.txt").unlink()
+    assert book.check(run) == ["tables/found.csv: input.txt is gone"]
+
+
+def test_the_build_is_warned_of_an_old_number(tmp_path, monkeypatch, tiny_run, caplog):
+    write_text(tmp_path / "_toc.yml", "")
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''")
+    app = type("App", (), {"srcdir": str(tmp_path), "outdir": str(tmp_path / "html")})()
+    book._on_builder_inited(app)
+    assert not caplog.records, "a fresh clone shows the committed notebooks"
+    Run(tmp_path / "runs" / "x", tiny_run.config)
+    write_text(tmp_path / "runs" / "latest", "runs/x\n")
+    logged = []
+    monkeypatch.setattr("sphinx.util.logging.SphinxLoggerAdapter.warning", lambda self, *text: logged.append(text))
+    book._on_builder_inited(app)
+    assert "01_a.ipynb has not been executed" in logged[0][1]
 
 
 def test_audio_moves_to_files_beside_the_page(tmp_path):

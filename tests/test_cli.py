@@ -24,7 +24,7 @@ def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     return ended.value.code or 0, out.out, out.err
 
 
-COMMANDS = ["config", "prepare", "embed", "train", "validate", "compress", "clone", "book"]
+COMMANDS = ["config", "prepare", "embed", "train", "validate", "ablate", "compress", "clone", "book"]
 
 
 @pytest.mark.parametrize("command", [*([c] for c in COMMANDS), *(["models", c] for c in ("list", "fetch", "verify"))])

@@ -23,6 +23,7 @@ WITHIN = {
     "hub": {"checkpoints"},
     "corpora": {"metrics"},
     "validation": {"training"},
+    "book": {"history"},
     "ablation": {"training", "validation"},
     "metrics": {"losses", "content"},
     "content": {"asr"},

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import pandas as pd
 import pytest
@@ -284,6 +285,25 @@ def test_the_best_checkpoint_is_kept_and_can_become_the_vocoder(tiny_run, tmp_pa
     assert train(run, "resynthesis").meta["steps"] == expected
     kept = sorted(path.name for path in (run.path / "resynthesis" / "checkpoints").iterdir())
     assert kept == ["step-00000002", "step-00000004"]
+
+
+def test_listening_can_be_what_is_best(tiny_run, tmp_path, monkeypatch):
+    changes = {"export": "best", "best_by": "listening", "keep": 1, "checkpoint_every": 1}
+    run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
+    values = iter([0.0, 0.1, 0.2, 0.5, 0.4])
+    monkeypatch.setattr(loop, "validate_on", lambda *_: {"validation_mel": 1.0, "listening": next(values)})
+    assert train(run, "resynthesis").meta["steps"] == 3
+
+
+def test_training_stops_when_it_no_longer_improves(tiny_run, tmp_path, monkeypatch):
+    changes = {"patience": 2, "checkpoint_every": 1, "steps": 9}
+    run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
+    values = iter([0.1, 0.9, 0.5, 0.6, 0.4, 0.4, 0.7, 0.1])  # the first is that of step 0, which does not count
+    monkeypatch.setattr(loop, "validate_on", lambda *_: {"validation_mel": next(values)})
+    meta = train(run, "resynthesis").meta
+    assert (meta["steps"], meta["stopped_by"]) == (6, "patience")
+    shutil.rmtree(run.path / "resynthesis" / "vocoder")
+    assert train(run, "resynthesis").meta["steps"] == 6, "begun again, it remembers that it was out of patience"
 
 
 def test_workers_prepare_the_same_batches(tiny_run, tmp_path):

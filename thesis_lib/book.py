@@ -14,7 +14,8 @@ from pathlib import Path
 
 from thesis_lib import __version__
 from thesis_lib.errors import ThesisError
-from thesis_lib.runs import Progress, Run, project_root, silent, write_text
+from thesis_lib.history import open_run
+from thesis_lib.runs import Progress, Run, fingerprint, project_root, silent, write_text
 
 AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
 LATEST = Path("runs") / "latest"  # the run whose notebooks the book shows
@@ -57,7 +58,7 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, str]) -> None
         partial.replace(failed)
         raise BookError(f"{source.name}: {error.ename}: {error.evalue} (the notebook so far: {failed})") from error
     tree = json.loads(partial.read_text(encoding="utf-8"))
-    tree["metadata"]["thesis"] = {"key": _key(source, parameters)}
+    tree["metadata"]["thesis"] = {"key": _key(source, parameters), "tables": _tables(target.parents[1])}
     write_text(target, json.dumps(tree, indent=1) + "\n")
     partial.unlink()
 
@@ -68,21 +69,46 @@ def _key(source: Path, parameters: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps([cells, parameters, __version__], sort_keys=True).encode()).hexdigest()
 
 
-def run_notebooks(run: Run, progress: Progress = silent) -> None:
-    """All notebooks into the run's notebooks/; those already executed with the same cells are kept."""
-    root = project_root()
+def _tables(folder: Path) -> dict[str, str]:
+    """The tables of a run, as a notebook that was executed just now has seen them: file name -> fingerprint."""
+    return {path.name: fingerprint(path) for path in sorted((folder / "tables").glob("*.csv"))}
+
+
+def _parameters(run: Run) -> dict[str, str]:
     # As short as it can be: it stands on the page, and a machine's path says nothing to a reader.
+    root = project_root()
     folder = run.path.relative_to(root) if run.path.is_relative_to(root) else run.path
-    parameters = {"profile": run.config.profile, "run_dir": str(folder)}
-    sources = notebooks()
+    return {"profile": run.config.profile, "run_dir": str(folder)}
+
+
+def run_notebooks(run: Run, progress: Progress = silent) -> None:
+    """All notebooks into the run's notebooks/; those that are executed and show what stands are kept."""
+    sources, parameters = notebooks(), _parameters(run)
     for source in progress(sources, len(sources), "notebooks"):
         target = run.path / "notebooks" / source.name
-        if target.exists():
-            done = json.loads(target.read_text(encoding="utf-8"))["metadata"].get("thesis", {}).get("key")
-            if done == _key(source, parameters):
-                continue
-        run_notebook(source, target, parameters)
-    write_text(root / LATEST, f"{folder}\n")
+        if _outdated(source, target, parameters):
+            run_notebook(source, target, parameters)
+    write_text(project_root() / LATEST, f"{parameters['run_dir']}\n")
+
+
+def _outdated(source: Path, target: Path, parameters: dict[str, str]) -> list[str]:
+    """Why an executed notebook does not show what its cells and the run's tables say today."""
+    if not target.exists():
+        return ["has not been executed"]
+    done = json.loads(target.read_text(encoding="utf-8"))["metadata"].get("thesis", {})
+    found = [] if done.get("key") == _key(source, parameters) else ["was executed from other cells"]
+    now = _tables(target.parents[1])
+    return found + [f"shows an older tables/{n}" for n, seen in done.get("tables", {}).items() if now.get(n) != seen]
+
+
+def check(run: Run) -> list[str]:
+    """Every number of a run's pages that is older than what it comes from, in words; empty when there is none."""
+    parameters = _parameters(run)
+    found = [f"tables/{name}.csv: {why}" for name, reasons in run.stale().items() for why in reasons]
+    for source in notebooks():
+        reasons = _outdated(source, run.path / "notebooks" / source.name, parameters)
+        found += [f"{source.name} {why}" for why in reasons]
+    return found
 
 
 def build() -> Path:
@@ -120,6 +146,16 @@ def _is_notebook(docname: str) -> bool:
     return docname.startswith("notebooks/")
 
 
+def _on_builder_inited(app) -> None:
+    """The build fails (its warnings are errors) on a page that is older than its numbers."""
+    from sphinx.util import logging
+
+    latest = Path(app.srcdir) / LATEST
+    if latest.exists():
+        for problem in check(open_run(Path(app.srcdir) / latest.read_text(encoding="utf-8").strip())):
+            logging.getLogger(__name__).warning("%s; `thesis book` makes it anew", problem)
+
+
 def _on_source_read(app, docname: str, source: list[str]) -> None:
     if _is_notebook(docname):
         path = executed(Path(app.srcdir), f"{Path(docname).name}.ipynb")
@@ -134,6 +170,7 @@ def _on_outdated(app, env, added, changed, removed) -> list[str]:
 
 def setup(app) -> dict[str, object]:
     """Sphinx extension entry point."""
+    app.connect("builder-inited", _on_builder_inited)
     app.connect("source-read", _on_source_read)
     app.connect("env-get-outdated", _on_outdated)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -129,7 +129,7 @@ def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
     Columns: what was heard and said, BLEU-ready texts, similarities to the source speaker.
     """
-    if run.table_path("cloning").exists():
+    if run.has("cloning"):
         return run.load_table("cloning")
     train(run, "conversion", progress)
     manifest = prepared(run, progress)
@@ -154,7 +154,7 @@ def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    run.save_table("cloning", table)
+    run.save_table("cloning", table, run.origin_of("conversion"))
     return table
 
 

@@ -340,14 +340,20 @@ def book(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Build the pages after the notebooks.")] = True,
+    check: Annotated[bool, typer.Option(help="Only say which numbers are older than what they come from.")] = False,
 ) -> None:
     """Run notebooks 01–08 and build the Jupyter Book; interrupted, it goes on where it was.
 
     Example: thesis book --profile smoke
     """
     from thesis_lib.book import build, run_notebooks
+    from thesis_lib.book import check as problems_of
     from thesis_lib.reporting import bar
 
+    if check:
+        found = problems_of(_run(profile, run_dir, None))
+        typer.echo("\n".join(found) or "every number is as new as what it comes from")
+        raise typer.Exit(bool(found))
     run_notebooks(_run(profile, run_dir, None), bar)
     if html:
         typer.echo(f"the book: {build()}")

@@ -5,6 +5,7 @@ convolution to offer.
 """
 
 import functools
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -141,8 +142,10 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
     Timings are interleaved in this one process; the ratio's spread over the repeats stands beside it.
     """
-    if run.table_path("compression").exists():
+    if run.has("compression"):
         return run.load_table("compression")
+    if run.staleness("compression"):
+        shutil.rmtree(run.path / "compressed", ignore_errors=True)  # forms of another vocoder
     config = run.config.compression
     vocoder = train(run, "resynthesis", progress)
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
@@ -181,5 +184,5 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    run.save_table("compression", table)
+    run.save_table("compression", table, run.origin_of("resynthesis"))
     return table

@@ -245,6 +245,29 @@ def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
     return figure
 
 
+def forest(rows: pd.DataFrame) -> Figure:
+    """The ablation: what each variant changes of each metric, with 95 % intervals; left of 0 is less."""
+    rows = rows[rows.difference != 0]
+    names, variants = list(dict.fromkeys(rows.metric)), list(dict.fromkeys(rows.variant))
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    size = (SIZE[0] * 1.35, (0.26 * len(variants) + 0.8) * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharey=True)
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = rows[rows.metric == name].set_index("variant").reindex(variants)
+        errors = np.maximum([part.difference - part.low, part.high - part.difference], 0)
+        axis.errorbar(part.difference, range(len(variants)), xerr=errors, fmt="o", capsize=3, markersize=4)
+        axis.axvline(0, color="black", linestyle=":", linewidth=1)
+        axis.set_yticks(range(len(variants)), variants, fontsize=8)
+        axis.set_ylim(len(variants) - 0.5, -0.5)
+        axis.tick_params(axis="x", labelsize=7)
+        about = describe(name)
+        axis.set_title(f"{name}: {about.label}\n{about.better} is better", fontsize=8)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    return figure
+
+
 def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[float, str]) -> Figure:
     """One statistic of the swap test: a row a system and kind of target, a colour a judge, with 95 % intervals.
 

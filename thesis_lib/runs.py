@@ -93,8 +93,14 @@ class Run:
         if origin:
             write_text(self._origin_path(name), json.dumps(asdict(origin), indent=2) + "\n")
 
+    def origin_of(self, *tasks: str, weights: dict[str, str] | None = None) -> "Origin":
+        """What a table made now comes from: the corpus, its embeddings, the vocoders of some tasks, other weights."""
+        corpus = [self.path / "corpus" / "manifest.jsonl", self.path / "embeddings" / "embeddings.json"]
+        vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
+        return self.origin([path for path in corpus + vocoders if path.exists()], weights)
+
     def origin(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> "Origin":
-        """What a table made now comes from: these files of the run, and these pretrained weights."""
+        """The same of any files of the run."""
         hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
         return Origin(self.path.name, self.config.digest(), commit(), hashes, weights or {})
 

@@ -118,7 +118,9 @@ class TrainingConfig(Section):
     warm_start: Literal["hifigan-universal", "none"] = "hifigan-universal"
     checkpoint_every: int = Field(1000, ge=1)  # steps
     keep: int = Field(2, ge=1)  # newest checkpoints, beside the best one
-    export: Literal["last", "best"] = "last"  # which becomes the vocoder; best by the held-out mel loss
+    export: Literal["last", "best"] = "last"  # which becomes the vocoder
+    best_by: Literal["validation_mel", "listening"] = "validation_mel"  # measured on held-out speakers
+    patience: int | None = Field(None, ge=1)  # checkpoints without a new best, after which training stops
     tensorboard: bool = True
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training's own
     max_minutes: float | None = Field(None, gt=0)  # stop there and say so

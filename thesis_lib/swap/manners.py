@@ -23,7 +23,7 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     trial and condition: each statistic of content, manner and output, and the emotion encoder's standardised
     cosines of the output to manner and content.
     """
-    if run.table_path("manner_swap").exists():
+    if run.has("manner_swap"):
         return run.load_table("manner_swap")
     vocoder = train(run, "conversion", progress)
     manifest, embeddings = prepared(run), embedded(run)
@@ -61,7 +61,7 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
             rows.append(about | measured)
     table = pd.DataFrame(rows)
     run.save_table("manner_swap_not_measured", pd.DataFrame(missing, columns=[*about, "reason"]))
-    run.save_table("manner_swap", table)
+    run.save_table("manner_swap", table, run.origin_of("conversion"))
     return table
 
 

@@ -101,7 +101,7 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
 
     Columns: material, task, stage, target (kind), ids, judge, to_target, to_content, floor, ceiling.
     """
-    if run.table_path("swap").exists():
+    if run.has("swap"):
         return run.load_table("swap")
     systems = [system for task in tasks for system in systems_of(run, task, progress)]
     corpus = run.config.corpus.name
@@ -115,8 +115,9 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
         missing += unmeasured
     table = pd.DataFrame(rows)
     run.save_table("swap_not_measured", pd.DataFrame(missing, columns=[*COLUMNS, "reason"]))
-    run.save_table("swap_summary", summarise(table, run.config.swap.seed))
-    run.save_table("swap", table)
+    origin = run.origin_of(*tasks)
+    run.save_table("swap_summary", summarise(table, run.config.swap.seed), origin)
+    run.save_table("swap", table, origin)
     return table
 
 

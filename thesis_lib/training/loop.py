@@ -32,6 +32,7 @@ from thesis_lib.training.step import train_step
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+SIGNS = {"validation_mel": 1, "listening": -1}  # what makes a held-out value a score, of which the lowest is best
 VALIDATION_BATCHES = 4  # fixed batches of the validation split whose mel loss is logged with each checkpoint
 
 
@@ -61,7 +62,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     fabric.barrier()
     warned = _loop(run, task, state, data, held_out, progress)
     if fabric.is_global_zero:
-        if recipe.training.export == "best" and (best := checkpoints.best(home / "checkpoints", "validation_mel")):
+        if recipe.training.export == "best" and (best := checkpoints.best(home / "checkpoints", "score")):
             state.restore(best)
         meta = {
             "task": task,
@@ -73,7 +74,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
             **data.encoders,
             "steps": state.step,
             "minutes": round(state.seconds / 60, 2),
-            "stopped_by": "steps" if state.step >= recipe.training.steps else "max_minutes",
+            "stopped_by": _stopped_by(state),
             "skipped_steps": state.skipped,
             "warnings": warned,
             "stamp": run.stamp(),
@@ -87,7 +88,8 @@ def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments
     training, fabric, home = state.recipe.training, state.fabric, run.path / task
     mel, guards, warned = fabric.to_device(MelLoss(run.config.audio)), Guards(), []
     steps = Steps(data, fabric.global_rank, fabric.world_size)
-    loader = DataLoader(steps, batch_size=None, sampler=range(state.step, training.steps), num_workers=training.workers)
+    left = range(state.step, state.step if state.is_out_of_patience else training.steps)
+    loader = DataLoader(steps, batch_size=None, sampler=left, num_workers=training.workers)
     if fabric.is_global_zero:
         checkpoints.sweep(home / "checkpoints")
     with Log(home, state.step, training.tensorboard, fabric.is_global_zero) as log, stop_requests() as asked:
@@ -102,20 +104,29 @@ def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments
             row = {"step": state.step, "seconds": round(state.seconds, 3), **_mean_of_all(fabric, row)}
             new = guards.see(row, {*state.losses, "adversarial", "feature_matching", "discriminator"})
             warned += new
+            score = None
             out_of_time = training.max_minutes is not None and state.seconds >= 60 * training.max_minutes
             out_of_time, stop = _any_of_all(fabric, out_of_time, asked.is_set())
             if out_of_time or state.step == training.steps or state.step % training.checkpoint_every == 0:
-                row |= validate_on(state, held_out, mel, log)
+                row |= _mean_of_all(fabric, validate_on(state, held_out, mel, log))
+                score = SIGNS[training.best_by] * row[training.best_by]
+                state.see(score)
             log.write(row | ({"warnings": new} if new else {}))
             note(shown, _summary(row, state))
-            if stop or "validation_mel" in row:
+            if stop or score is not None:
                 # After the log line: a checkpoint never stands ahead of its own record.
-                _save(run, task, state, encoders=data.encoders, validation_mel=row.get("validation_mel"))
+                _save(run, task, state, encoders=data.encoders, score=score)
             if stop:
                 raise Interrupted(f"stopped and saved at step {state.step}; the same command goes on from there")
-            if out_of_time:
+            if out_of_time or state.is_out_of_patience:
                 break
     return warned
+
+
+def _stopped_by(state: State) -> str:
+    if state.step >= state.recipe.training.steps:
+        return "steps"
+    return "patience" if state.is_out_of_patience else "max_minutes"
 
 
 def _step(run: Run, task: Task, state: State, batches: list) -> dict[str, float]:
@@ -137,7 +148,7 @@ def _save(run: Run, task: Task, state: State, **more: object) -> None:
     if state.fabric.is_global_zero:
         folder = run.path / task / "checkpoints"
         state.save(checkpoints.step_folder(folder, state.step), run.config, **more)
-        checkpoints.prune(folder, state.recipe.training.keep, "validation_mel")
+        checkpoints.prune(folder, state.recipe.training.keep, "score")
     state.fabric.barrier()
 
 

@@ -47,6 +47,8 @@ class State:
     step: int = 0
     seconds: float = 0.0  # of training so far, all sessions together
     skipped: int = 0  # steps without an update, because something was not finite
+    best: float | None = None  # held-out score so far, lower is better
+    waited: int = 0  # evaluations since then
 
     @classmethod
     def create(cls, config: Config, task: Task, data: Segments, fabric: "Fabric | None" = None) -> "State":
@@ -92,6 +94,19 @@ class State:
         start = training.adversarial_from if name == "discriminator" else 0
         return training.learning_rate * rate_factor(training, self.step - start, training.steps - start)
 
+    def see(self, score: float) -> None:
+        """Take note of a held-out score, lower is better."""
+        if self.best is None or score < self.best:
+            self.best, self.waited = score, 0
+        else:
+            self.waited += 1
+
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether the held-out score has not improved for as long as the recipe waits."""
+        patience = self.recipe.training.patience
+        return patience is not None and self.waited >= patience
+
     def save(self, folder: Path, config: Config, **more: object) -> Path:
         """One self-describing checkpoint, whole or not at all."""
         tensors, groups = {}, {}
@@ -104,6 +119,8 @@ class State:
             "step": self.step,
             "seconds": self.seconds,
             "skipped": self.skipped,
+            "best": self.best,
+            "waited": self.waited,
             "optimizers": groups,
             "weights": self._pretrained(),
             "scaler": self.fabric.strategy.precision.state_dict(),
@@ -133,4 +150,5 @@ class State:
         for name, optimizer in self.optimizers.items():
             checkpoints.restore_optimizer(f"optimizer_{name}", optimizer, tensors, meta["optimizers"][name])
         self.fabric.strategy.precision.load_state_dict(meta["scaler"])
-        self.step, self.seconds, self.skipped = meta["step"], meta["seconds"], meta["skipped"]
+        for counter in ("step", "seconds", "skipped", "best", "waited"):
+            setattr(self, counter, meta[counter])

@@ -76,7 +76,7 @@ def validate_pairs(run: Run, progress: Progress = silent) -> pd.DataFrame:
                 continue
             rows.append(about | cosines | {key: value for one in opinions for key, value in one.items()})
     table = pd.DataFrame(rows)
-    origin = run.origin([run.path / "conversion" / "vocoder" / "model.safetensors"], scorers.revisions)
+    origin = run.origin_of("conversion", weights=scorers.revisions)
     run.save_table("pairs_not_measured", pd.DataFrame(missing, columns=["group", "id", "system", "reason"]))
     run.save_table("pairs_summary", summarise_pairs(table, run.config.validation), origin)
     run.save_table("pairs", table, origin)

@@ -43,11 +43,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     vocoders = {task: train(run, task, progress) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
-    origin = run.origin(
-        [run.path / "corpus" / "manifest.jsonl", run.path / "embeddings" / "embeddings.json"]
-        + [run.path / task / "vocoder" / "model.safetensors" for task in TASKS],
-        scorers.revisions,
-    )
+    origin = run.origin_of(*TASKS, weights=scorers.revisions)
     # Another set of metrics, or other weights, are another folder: nothing stale is gone on with.
     home = run.path / "validation" / digest([origin.inputs, origin.weights, list(scorers.chosen)])
     chosen = select(manifest.split("test"), run.config.validation.utterances)
