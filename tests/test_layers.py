@@ -13,7 +13,7 @@ ROWS = [
     {"corpora", "encoders", "generators", "losses", "metrics", "asr", "tts", "content"},
     {"embeddings", "checkpoints", "hub"},
     {"dataset", "synthesis"},
-    {"training", "validation", "ablation", "swap", "compression", "cascade"},
+    {"training", "validation", "ablation", "listening", "swap", "compression", "cascade"},
     {"reporting", "book", "history"},
     {"cli"},
 ]
@@ -25,6 +25,7 @@ WITHIN = {
     "validation": {"training"},
     "book": {"history"},
     "ablation": {"training", "validation"},
+    "listening": {"training", "validation"},
     "metrics": {"losses", "content"},
     "content": {"asr"},
     "generators": {"content"},

@@ -19,6 +19,8 @@ weights = typer.Typer(no_args_is_help=True, help="Pretrained weights: list, fetc
 app.add_typer(weights, name="models")
 history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
 app.add_typer(history, name="runs")
+listening = typer.Typer(no_args_is_help=True, help="A listening test: build it, analyse its answers.")
+app.add_typer(listening, name="listening")
 
 
 def _settings(
@@ -258,6 +260,44 @@ def ablate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) 
     typer.echo(run_ablation(run, bar).to_string(index=False, float_format="{:.3f}".format))
     for row in run.load_table("ablation_not_measured").itertuples():
         typer.echo(f"not measured: {row.variant}: {row.reason}")
+
+
+@listening.command("build")
+def build_listening(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the test.")],
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+) -> None:
+    """Write a listening test that runs in any browser, without a network.
+
+    Example: thesis listening build my-test --profile demo
+    """
+    from thesis_lib.listening import build
+    from thesis_lib.reporting import bar
+
+    run = _run(profile, run_dir, set_)
+    typer.echo(f"open {build(run, folder, bar)}; the key stays in {run.path / 'listening'}")
+
+
+@listening.command("analyse")
+def analyse_listening(
+    answers: Annotated[list[Path], typer.Argument(help="The files that raters have sent.")],
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+) -> None:
+    """MUSHRA, MOS and voice choices with intervals, after screening the raters.
+
+    Example: thesis listening analyse answers/*.json --profile demo
+    """
+    from thesis_lib.listening import analyse
+
+    run = _run(profile, run_dir, set_)
+    typer.echo(analyse(run, answers).to_string(index=False, float_format="{:.2f}".format))
+    for row in run.load_table("listening_raters").itertuples():
+        if not row.kept:
+            typer.echo(f"left out: {row.rater} ({row.file}): {row.reason}")
 
 
 @app.command("swap-test")

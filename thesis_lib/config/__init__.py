@@ -46,6 +46,7 @@ __all__ = [
     "GeneratorConfig",
     "HifiganConfig",
     "IstftConfig",
+    "ListeningConfig",
     "LossConfig",
     "Recipe",
     "SwapConfig",
@@ -128,6 +129,13 @@ class AblationConfig(Section):
     metrics: tuple[Metric, ...] = ("mel_l1", "stft", "mcd", "pesq", "pitch", "dnsmos", "plcmos", "speaker", "judges")
 
 
+class ListeningConfig(Section):
+    """The listening test: how long, and from which draw."""
+
+    items: int = Field(8, ge=1)  # test utterances; each makes a page of ratings, and the raters' time grows with it
+    seed: int = 0
+
+
 class SwapConfig(Section):
     """The swap test: some content in other voices and manners, on recordings that training never saw."""
 
@@ -163,6 +171,7 @@ class Config(Section):
     conversion: Recipe = CONVERSION
     validation: ValidationConfig = ValidationConfig()
     ablation: AblationConfig = AblationConfig()
+    listening: ListeningConfig = ListeningConfig()
     swap: SwapConfig = SwapConfig()
     compression: CompressionConfig = CompressionConfig()
     cascade: CascadeConfig = CascadeConfig()

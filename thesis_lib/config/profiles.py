@@ -96,6 +96,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "ablation.late": 2,
         "ablation.utterances": 2,
         "ablation.metrics": ("mel_l1", "speaker"),
+        "listening.items": 2,
         "compression.calibration_utterances": 2,
         "compression.test_utterances": 2,
         "compression.repeats": 2,

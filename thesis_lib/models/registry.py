@@ -200,6 +200,40 @@ REGISTRY: dict[str, Weight] = {
             ),
         ),
         Weight(
+            name="jspsych",
+            title="jsPsych 8.3.0, the listening test's experiment library (JavaScript, no weights)",
+            files={
+                "jspsych.js": "b58c69e607f2ddbd282f2daec43d882cac18d9e3efdad816215b818d1406d6ce",
+                "jspsych.css": "c12a72534d1676abd0e6a78c5040a78deae5798ee646284290d3be465291a3a4",
+            },
+            licence="MIT",
+            citation="de Leeuw et al. 2023, doi:10.21105/joss.05351",
+            size=555_558,
+            homepage="https://www.jspsych.org",
+            mirror=Mirror(
+                "npm",
+                ("jspsych@8.3.0",),
+                {
+                    "jspsych.js": ("package/dist/index.browser.min.js",),
+                    "jspsych.css": ("package/css/jspsych.css",),
+                },
+            ),
+        ),
+        Weight(
+            name="jspsych-form",
+            title="jsPsych's form plugin 2.1.0 (JavaScript, no weights)",
+            files={"survey-html-form.js": "9f40320f7bb258c4a6c26416b4e0f985efed05a476afb057d5cceb9d7b4d0423"},
+            licence="MIT",
+            citation="de Leeuw et al. 2023, doi:10.21105/joss.05351",
+            size=2_926,
+            homepage="https://www.jspsych.org",
+            mirror=Mirror(
+                "npm",
+                ("@jspsych/plugin-survey-html-form@2.1.0",),
+                {"survey-html-form.js": ("package/dist/index.browser.min.js",)},
+            ),
+        ),
+        Weight(
             name="nisqa-tts",
             title="NISQA-TTS, predicted naturalness of synthetic speech (not for commercial use)",
             files={"nisqa_tts.tar": "c556a954cd9536360b4fe6f524ad432816509cd22f436f345b281a7851360656"},
