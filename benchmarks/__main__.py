@@ -14,6 +14,7 @@ NAMES = {
     "human": "the swap test on human speech (THESIS_HUMAN names a folder of it)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "what each loss is worth: one off at a time, three seeds each, at the demo's budget (an hour)",
+    "validate": "CPU seconds of scoring an utterance in one pass, against each metric's package on files",
     "train": "training steps a second, against speechbrain's HiFi-GAN generator, discriminators and losses",
     "kills": "SIGKILL at 200 random moments of a training: what is lost, and is every checkpoint whole",
     "mutants": "the losses and the training step, broken in many ways: how many the tests catch",

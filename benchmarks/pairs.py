@@ -1,9 +1,10 @@
-"""Human Spanish and published English beside our conversion (``thesis validate --set validation.pairs=FOLDER``).
+"""Human Spanish and published English beside our conversion (``thesis validate --pairs FOLDER``).
 
 Needs a folder in the layout of thesis_lib.validation.pairs: THESIS_PAIRS names it.
 """
 
 import os
+from pathlib import Path
 
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
@@ -17,8 +18,8 @@ def run(quick: bool) -> dict:
     if not folder:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
     profile = "smoke" if quick else "demo"
-    demo = Run(f"runs/{profile}-pairs", Config.from_profile(profile).override({"validation.pairs": folder}))
-    table = validate_pairs(demo, bar)
+    demo = Run(f"runs/{profile}", Config.from_profile(profile))
+    table = validate_pairs(demo, Path(folder), bar)
     return {
         "recordings": len(table),
         "not measured": len(demo.load_table("pairs_not_measured")),

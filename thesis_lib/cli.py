@@ -221,10 +221,13 @@ def train(
 
 
 @app.command()
-def validate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+def validate(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    pairs: Annotated[Path | None, typer.Option(help="Human GROUP_es_src/ beside published GROUP_en_SYSTEM/.")] = None,
+) -> None:
     """Metrics of unseen speakers beside their references, with intervals; interrupted, it goes on where it was.
-
-    Human recordings beside published systems too, where --set validation.pairs=FOLDER names some.
 
     Example: thesis validate --profile demo
     """
@@ -240,8 +243,8 @@ def validate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None
     typer.echo("† by an encoder that the vocoder is given or was trained on: no headline\n")
     typer.echo(settings_table(summary).to_string(index=False))
     typer.echo(f"not measured: {len(run.load_table('validation_not_measured'))}, with reasons in {run.path / 'tables'}")
-    if run.config.validation.pairs:
-        validate_pairs(run, bar)
+    if pairs:
+        validate_pairs(run, pairs, bar)
         typer.echo("\n" + run.load_table("pairs_summary").to_string(index=False, float_format="{:.3f}".format))
     encoders = run.load_json("validation_encoders")
     typer.echo("encoders: " + ", ".join(f"{column} = {name}" for column, name in encoders.items()))

@@ -101,7 +101,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 Metric = Literal[
     "mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "pitch",  # against the recording
-    "dnsmos", "plcmos",  # predicted opinion
+    "dnsmos", "plcmos", "nisqa",  # predicted opinion; the last where its weights have been fetched
     "asr",  # words
     "speaker", "judges", "style", "prosody",  # against the Spanish source
 ]  # fmt: skip
@@ -112,7 +112,6 @@ class ValidationConfig(Section):
 
     utterances: int = Field(200, ge=2)  # of the test split
     metrics: tuple[Metric, ...] = get_args(Metric)
-    pairs: str | None = None  # a folder of human Spanish and published English (thesis_lib.validation.pairs)
     resamples: int = Field(2000, ge=100)  # of the bootstrap
     seed: int = 0
 

@@ -2,6 +2,7 @@
 
 from thesis_lib.metrics.calibration import Calibration, Whitening
 from thesis_lib.metrics.errors import MetricError
+from thesis_lib.metrics.nisqa import nisqa
 from thesis_lib.metrics.prosody import PROSODY, prosody
 from thesis_lib.metrics.quality import dnsmos, plcmos
 from thesis_lib.metrics.recording import WIDEBAND, Recording
@@ -51,6 +52,7 @@ __all__ = [
     "mcd_dtw",
     "mel_l1",
     "multi_resolution_stft",
+    "nisqa",
     "normalise_text",
     "paired_test",
     "pesq",

@@ -46,6 +46,9 @@ _FIXED: dict[str, Callable[[], Column]] = {
     ),
     "dnsmos_p808": lambda: Column("DNSMOS P.808", "higher", "the same windows, model v8"),
     "plcmos": lambda: Column("PLCMOS", "higher", f"{_package('speechmos')}, v2, 15 imagined raters from seed 0"),
+    "nisqa": lambda: Column(
+        "NISQA-TTS", "higher", "its published weights (CC BY-NC-SA 4.0, not for commercial use), mel to 8 kHz"
+    ),
     "wer": lambda: Column("WER (%)", "lower", f"{_heard()}; {_package('jiwer')}, all errors over all words"),
     "cer": lambda: Column("CER (%)", "lower", f"{_heard()}; {_package('jiwer')}, spaces count"),
     "bleu": lambda: Column("ASR-BLEU", "higher", f"{_heard()}; sacrebleu {signature('BLEU')}"),

@@ -45,17 +45,14 @@ def _files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")}
 
 
-def validate_pairs(run: Run, progress: Progress = silent) -> pd.DataFrame:
+def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.DataFrame:
     """Similarity to the Spanish speaker and predicted opinion of every recording; a row a recording.
 
     Columns: group, id, system, one an encoder, dnsmos_ovrl, dnsmos_p808, plcmos. The floor is another Spanish
-    speaker of the same group. The summary and what could not be measured stand in tables of their own.
+    speaker of the same group. The summary and what could not be measured stand in tables of their own. Raises
+    RunError for a folder that is laid out otherwise.
     """
-    if not run.config.validation.pairs:
-        raise RunError("no folder of human pairs is named: --set validation.pairs=FOLDER")
-    if run.has("pairs"):
-        return run.load_table("pairs")
-    groups, scorers = recordings(Path(run.config.validation.pairs)), Scorers.load(run.config)
+    groups, scorers = recordings(folder), Scorers.load(run.config)
     convert, rows, missing = _converter(run, progress), [], []
     work = [(group, name) for group, systems in groups.items() for name in systems["source"]]
     for group, name in progress(work, len(work), "validate, human pairs"):

@@ -6,12 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
-from thesis_lib import metrics
+from thesis_lib import metrics, models
 from thesis_lib.asr import Whisper
 from thesis_lib.audio import AudioError
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.encoders import Encoder, EncoderError, embed, emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.metrics import Recording
+from thesis_lib.metrics.nisqa import WEIGHT as NISQA
 from thesis_lib.pitch import PitchError
 from thesis_lib.validation.systems import GROUND_TRUTH, System
 
@@ -24,7 +25,7 @@ SCALARS = {
     "pesq": metrics.pesq,
     "stoi": metrics.stoi,
 }
-PREDICTORS = {"dnsmos": metrics.dnsmos, "plcmos": metrics.plcmos}
+PREDICTORS = {"dnsmos": metrics.dnsmos, "plcmos": metrics.plcmos, "nisqa": metrics.nisqa}
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,17 @@ class Scorers:
     whisper: Whisper | None
     encoders: dict[str, Encoder]  # column -> encoder of the speaker
     style: Encoder | None
+    absent: dict[str, str]  # metric -> why it cannot be had here
 
     @classmethod
     def load(cls, config: Config) -> "Scorers":
         """Raises ModelError or EncoderError where a weight cannot be had."""
-        wanted = config.validation.metrics
+        wanted, absent = config.validation.metrics, {}
+        if "nisqa" in wanted and not models.is_cached(NISQA):
+            # Never by itself: its licence is the user's to accept.
+            weight = models.get(NISQA)
+            absent["nisqa"] = f"its weights ({weight.licence}) are not cached: run `thesis models fetch {NISQA}`"
+            wanted = tuple(metric for metric in wanted if metric != "nisqa")
         encoders = {"speaker": speaker_encoder(config.encoders)} if "speaker" in wanted else {}
         if "judges" in wanted:
             encoders |= {judge.name: judge for judge in judge_encoders(config.encoders)}
@@ -50,6 +57,7 @@ class Scorers:
             Whisper("whisper-tiny.en") if "asr" in wanted else None,
             encoders,
             emotion_encoder(config.encoders) if "style" in wanted else None,
+            absent,
         )
 
     @cached_property

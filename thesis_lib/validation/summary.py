@@ -21,7 +21,7 @@ from thesis_lib.validation.evidence import Evidence
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
-PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos")
+PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa")
 LEVEL = 0.05  # of significance, after Holm's correction
 FEWEST = 5  # utterances below which a correlation says nothing
 JUDGE, CONDITIONS, TRAINS = "judge", "conditions", "trains"

@@ -53,6 +53,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     roles_ = roles(run.config, vocoders, scorers.encoders)
     summary["role"] = [roles_.get(metric.rsplit("_", 1)[-1], "") for metric in summary.metric]
     missing += evidence.missing + unsummed
+    missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
         reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
         missing.append({"id": "all", "system": PUBLISHED, "metric": "all", "reason": reason})

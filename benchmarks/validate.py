@@ -1,0 +1,155 @@
+"""CPU seconds of scoring one utterance in several systems: ours in one pass, against each package by itself.
+
+The packages are called as their own documentation does, on files, warm and in this process: every call reads and
+resamples what it needs. Ours computes what the metrics share once, and its networks use one thread. The values agree
+(tests/test_metrics.py). Processor time, of all threads.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+
+from thesis_lib import metrics
+from thesis_lib.audio import LogMel, read_audio
+from thesis_lib.config import AudioConfig, Config
+from thesis_lib.corpora import mini
+from thesis_lib.encoders import judge_encoders, speaker_encoder
+from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim
+from thesis_lib.validation.scoring import prosody, score
+
+SYSTEMS = 3  # estimates of each utterance
+RATE = AudioConfig().sample_rate
+
+
+def run(quick: bool) -> dict:
+    """Medians over utterances, and the ratio with its spread."""
+    config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"})
+    scorers = Scorers.load(config)
+    rows = mini.table(config.corpus).groupby("voice").head(1).head(2 if quick else 6)
+    packages = _packages(config)
+    seconds: dict[str, list[float]] = {"packages": [], "ours": []}
+    with tempfile.TemporaryDirectory() as work:
+        for number, row in enumerate(rows.itertuples()):
+            files = _files(row.id, Path(work) / row.id)
+            calls = {
+                "packages": lambda f=files, r=row: [call(f, r.en) for call in packages],
+                "ours": lambda f=files, r=row: _ours(f, r.en, scorers),
+            }
+            for name, call in calls.items():
+                started = time.process_time()
+                call()
+                if number:  # the first loads the models
+                    seconds[name].append(time.process_time() - started)
+    ratios = [theirs / ours for theirs, ours in zip(*seconds.values(), strict=True)]
+    return {
+        "utterances": len(ratios),
+        "systems": SYSTEMS,
+        "cpu_seconds_an_utterance": {name: statistics.median(values) for name, values in seconds.items()},
+        "packages / ours": {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)},
+    }
+
+
+def _files(name: str, folder: Path) -> dict[str, Path]:
+    """source, reference and estimates of a bundled pair, as files at the project's rate."""
+    folder.mkdir()
+    source, reference = (read_audio(mini.bundle() / "audio" / f"{name}.{side}.opus", RATE)[0] for side in ("es", "en"))
+    rng, back = np.random.default_rng(0), griffin_lim(reference, LogMel(AudioConfig()))
+    wavs = {"source": source, "reference": reference, "estimate 0": back}
+    for number in range(1, SYSTEMS):
+        wavs[f"estimate {number}"] = back + 0.003 * number * rng.normal(size=len(back)).astype(np.float32)
+    for key, wav in wavs.items():
+        soundfile.write(folder / f"{key}.wav", wav, RATE, subtype="FLOAT")
+    return {key: folder / f"{key}.wav" for key in wavs}
+
+
+def _ours(files: dict[str, Path], text: str, scorers: Scorers) -> None:
+    source, reference = (scorers.record(read_audio(files[name])[0]) for name in ("source", "reference"))
+    scorers.vectors(source)
+    prosody(source, scorers, "source")
+    score(System(GROUND_TRUTH, None), reference, reference, text, scorers)
+    for number in range(SYSTEMS):
+        estimate = scorers.record(read_audio(files[f"estimate {number}"])[0])
+        score(System(f"system {number}", None), estimate, reference, text, scorers)
+
+
+def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
+    """One function a metric; each goes through the recording and all estimates of an utterance."""
+    import jiwer
+    import opensmile
+    import sacrebleu
+    import speechmos.dnsmos
+    import speechmos.plcmos
+    from faster_whisper import WhisperModel
+    from pesq import pesq
+    from pymcd.mcd import Calculate_MCD
+    from pystoi import stoi
+    from swift_f0 import SwiftF0
+
+    from thesis_lib import models
+
+    mcds = [Calculate_MCD(MCD_mode=mode) for mode in ("plain", "dtw")]
+    whisper = WhisperModel(str(models.fetch("whisper-tiny.en")), device="cpu", compute_type="int8")
+    tracker = SwiftF0()
+    encoders = [speaker_encoder(config.encoders), *judge_encoders(config.encoders)]
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+
+    def estimates(files: dict[str, Path]) -> list[Path]:
+        return [files[f"estimate {number}"] for number in range(SYSTEMS)]
+
+    def pairs(files: dict[str, Path], rate: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [
+            tuple(librosa.load(path, sr=rate)[0] for path in (files["reference"], estimate))
+            for estimate in estimates(files)
+        ]
+
+    def mel(files: dict[str, Path], text: str) -> None:
+        for a, b in pairs(files, RATE):
+            np.abs(np.subtract(*(librosa.feature.melspectrogram(y=x, sr=RATE) for x in (a, b)))).mean()
+
+    def cepstra(files: dict[str, Path], text: str) -> None:
+        for mcd in mcds:
+            for estimate in estimates(files):
+                mcd.calculate_mcd(str(files["reference"]), str(estimate))
+
+    def perceptual(files: dict[str, Path], text: str) -> None:
+        for a, b in pairs(files, 16_000):
+            pesq(16_000, a, b, "wb")
+        for a, b in pairs(files, 16_000):
+            stoi(a, b, 16_000)
+
+    def pitch(files: dict[str, Path], text: str) -> None:
+        for a, b in pairs(files, 16_000):
+            for x in (a, b):
+                tracker.detect(x, 16_000)
+
+    def manner(files: dict[str, Path], text: str) -> None:
+        for path in (files["reference"], *estimates(files)):
+            for side in (files["source"], path):
+                tracker.detect(librosa.load(side, sr=16_000)[0], 16_000)
+                smile.process_file(str(side))
+
+    def opinion(files: dict[str, Path], text: str) -> None:
+        for path in (files["reference"], *estimates(files)):
+            for predictor in (speechmos.dnsmos, speechmos.plcmos):
+                predictor.run(librosa.load(path, sr=16_000)[0].clip(-1, 1), 16_000)
+
+    def words(files: dict[str, Path], text: str) -> None:
+        for path in (files["reference"], *estimates(files)):
+            segments, _ = whisper.transcribe(str(path), language="en", temperature=0.0)
+            heard = metrics.normalise_text(" ".join(segment.text for segment in segments))
+            jiwer.wer(metrics.normalise_text(text), heard)
+            sacrebleu.corpus_bleu([heard], [[metrics.normalise_text(text)]])
+
+    def similarity(files: dict[str, Path], text: str) -> None:
+        for encoder in encoders:
+            for path in (files["reference"], *estimates(files)):
+                for side in (files["source"], path):
+                    encoder.encode(librosa.load(side, sr=encoder.sample_rate)[0])
+
+    return [mel, cepstra, perceptual, pitch, manner, opinion, words, similarity]
