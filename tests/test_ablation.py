@@ -85,10 +85,23 @@ def test_differences_are_paired_by_seed_and_utterance():
     cells = {(FULL, seed): shifted(planted, seed) for seed in range(3)}
     cells |= {("no mel loss", seed): shifted(planted, seed + 0.2) for seed in range(3)}
     config = Config().override({"validation.resamples": 100})
-    table = differences(cells, [FULL, "no mel loss"], 3, config).set_index("variant")
+    table, missing = differences(cells, [FULL, "no mel loss"], 3, config)
+    assert not missing
+    table = table.set_index("variant")
     row = table.loc["no mel loss"]
     assert row.difference == pytest.approx(0.2), "seeds differ by far more, and cancel"
     assert (row.low, row.high) == pytest.approx((0.2, 0.2))
     assert row.p_holm < 0.001
     assert np.isnan(table.loc[FULL].p_holm)
     assert (row.seeds, row.n, row.speakers) == (3, 8, 8)
+
+
+def test_a_metric_that_one_variant_hardly_has_is_named():
+    planted = evidence("abcd")
+    cells = {(v, s): shifted(planted, 0.0) for v in (FULL, "no mel loss", "MSE for cosine") for s in range(2)}
+    for one in cells["no mel loss", 1].measured[1:]:
+        del one.rows[0]["mel_l1"]
+    config = Config().override({"validation.resamples": 100})
+    table, missing = differences(cells, [FULL, "no mel loss", "MSE for cosine"], 2, config)
+    assert set(table.variant) == {FULL, "MSE for cosine"}
+    assert missing == [{"variant": "no mel loss", "reason": "mel_l1 was measured for fewer than two speakers"}]

@@ -111,6 +111,21 @@ def test_nothing_is_starred_without_significance_nor_headlined_by_its_own_encode
     assert "speaker †" in set(table.metric)
 
 
+def test_the_forest_has_a_panel_a_metric_and_a_row_a_variant():
+    rows = pd.DataFrame(
+        [
+            {"variant": v, "metric": m, "difference": d, "low": d - 1, "high": d + 1, "n": 12, "seeds": 3}
+            for m in ("mel_l1", "eres2net")
+            for v, d in (("everything", 0.0), ("no mel loss", 2.0), ("no adversarial loss", -1.0))
+        ]
+    )
+    figure = reporting.forest(rows)
+    assert [axis.get_title().split(":")[0] for axis in figure.axes] == ["mel_l1", "eres2net"]
+    assert "n = 12, 3 seeds" in figure.axes[0].get_title()
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["no mel loss", "no adversarial loss"], "everything is the zero line"
+
+
 def test_a_shown_table_says_what_is_missing():
     page = reporting.show(pd.DataFrame({"a": [1.23456, np.nan]})).to_html()
     assert "1.235" in page

@@ -88,6 +88,7 @@ def test_every_system_and_metric_of_the_tiny_run(tiny_run, unpublished):
     assert table.loc[~rendered, "mel_l1"].isna().all(), "nothing is scored against itself or another text"
     summary = tiny_run.load_table("validation_summary")
     assert cell(summary, OURS["conversion"], "speaker").role == "conditions"
+    assert cell(summary, OURS["conversion"], "style").role == "conditions", "so does the second embedding's encoder"
     assert cell(summary, SAME, "speaker").n == 3
     assert tiny_run.load_json("validation_encoders")["speaker"] == "tiny-test-encoder"
     assert len(list((tiny_run.path / "samples").glob("validation_*.mp3"))) == 18

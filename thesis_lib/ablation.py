@@ -60,7 +60,8 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, cell.path / "validation")
         known |= roles(cell.config, {run.config.ablation.task: vocoder}, scorers.encoders)
         trained.append(cell.path / run.config.ablation.task / "vocoder" / "model.safetensors")
-    table = differences(cells, list(variants), len(seeds), run.config)
+    table, unmeasured = differences(cells, list(variants), len(seeds), run.config)
+    missing += unmeasured
     table["role"] = [known.get(metric, "") for metric in table.metric]
     run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]))
     run.save_table("ablation", table, run.origin(trained, scorers.revisions))
@@ -69,27 +70,30 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
 def differences(
     cells: dict[tuple[str, int], Evidence], variants: list[str], seeds: int, config: Config
-) -> pd.DataFrame:
-    """Each variant against everything, paired by seed and utterance."""
+) -> tuple[pd.DataFrame, list[dict]]:
+    """Each variant against everything, paired by seed and utterance; and which metric of which has too little."""
     evidence = next(iter(cells.values()))
     names = [*(name for name in (*ALIGNED, *PREDICTED) if name in evidence.table), *evidence.encoders]
     (system,) = evidence.systems
-    rows = []
+    rows, missing = [], []
     for metric in names:
         values = {v: np.stack([single(cells[v, s], system, metric) for s in range(seeds)]) for v in variants}
         for variant in variants:
+            difference = values[variant] - values[FULL]
+            both = np.isfinite(difference).all(0)
+            if len(set(evidence.speakers[both])) < 2:
+                missing.append({"variant": variant, "reason": f"{metric} was measured for fewer than two speakers"})
+                continue
             row = {"variant": variant, "metric": metric, "value": float(np.nanmean(values[variant]))}
-            rows.append(row | _difference(values[variant] - values[FULL], evidence.speakers, config))
+            rows.append(row | _difference(difference[:, both], evidence.speakers[both], config))
     table = pd.DataFrame(rows)
     tested = table.variant != FULL
     table.loc[tested, "p_holm"] = metrics.holm(table.p[tested].to_numpy())
-    return table
+    return table, missing
 
 
 def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) -> dict[str, float]:
-    """(seeds, n) -> mean, interval over seeds and speakers, p."""
-    both = np.isfinite(difference).all(0)
-    difference, speakers = difference[:, both], speakers[both]
+    """(seeds, n), (n,) -> mean, interval over seeds and speakers, p."""
     rng = np.random.default_rng(config.validation.seed)
     members = [np.flatnonzero(speakers == name) for name in dict.fromkeys(speakers.tolist())]
     draws = []
@@ -100,7 +104,7 @@ def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) ->
     low, high = np.percentile(draws, [2.5, 97.5])
     means = np.array([[row[m].mean() for m in members] for row in difference]).ravel()
     p, _ = metrics.paired_test(means, np.zeros_like(means))
-    counts = {"seeds": len(difference), "n": int(both.sum()), "speakers": len(members)}
+    counts = {"seeds": len(difference), "n": difference.shape[1], "speakers": len(members)}
     return {"difference": float(difference.mean()), "low": float(low), "high": float(high), "p": p} | counts
 
 
@@ -113,12 +117,7 @@ def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
             possible[variant] = changes
         else:
             settings = ", ".join(f"{config.ablation.task}.{key} = {value}" for key, value in changes.items())
-            missing.append(
-                {
-                    "variant": variant,
-                    "reason": f"{settings} changes nothing in this recipe",
-                }
-            )
+            missing.append({"variant": variant, "reason": f"{settings} changes nothing in this recipe"})
     return possible, missing
 
 

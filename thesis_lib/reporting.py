@@ -239,7 +239,7 @@ def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
         axis.set_yticks(places, order)
         axis.set_ylim(len(order) - 0.5, -0.5)
         about = describe(name)
-        axis.set_title(f"{name}: {about.label}\n{about.better} is better", fontsize=8)
+        axis.set_title(f"{name}: {about.label}\n{about.better} is better, n = {int(part.n.max())}", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     return figure
@@ -261,10 +261,11 @@ def forest(rows: pd.DataFrame) -> Figure:
         axis.set_yticks(range(len(variants)), variants, fontsize=8)
         axis.set_ylim(len(variants) - 0.5, -0.5)
         axis.tick_params(axis="x", labelsize=7)
-        about = describe(name)
-        axis.set_title(f"{name}: {about.label}\n{about.better} is better", fontsize=8)
+        about, count = describe(name), f"n = {int(part.n.max())}, {int(part.seeds.max())} seeds"
+        axis.set_title(f"{name}: {about.label}\n{about.better} is better, {count}", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
+    figure.supxlabel("difference from everything", fontsize=9)
     return figure
 
 

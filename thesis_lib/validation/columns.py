@@ -65,6 +65,13 @@ def _heard() -> str:
     return f"Whisper tiny.en through {_package('faster-whisper')}, beam 5; {normal}"
 
 
+def encoder_of(metric: str) -> str:
+    """The encoder's column that a summary's metric rests on; the metric itself where it rests on none."""
+    for prefix in ("way_", "percentile_", "eer_"):
+        metric = metric.removeprefix(prefix)
+    return metric.removesuffix("_auc")
+
+
 @cache
 def describe(name: str) -> Column:
     """The description of a summary's metric; encoders' columns are named after their encoder."""

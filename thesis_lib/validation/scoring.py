@@ -62,9 +62,9 @@ class Scorers:
 
     @cached_property
     def revisions(self) -> dict[str, str]:
-        """Encoder -> revision, for a table's origin."""
+        """Model -> revision, for a table's origin."""
         every = [*self.encoders.values(), *([self.style] if self.style else [])]
-        return {encoder.name: encoder.revision for encoder in every}
+        return {model.name: model.revision for model in [*every, *([self.whisper] if self.whisper else [])]}
 
     def record(self, wav: np.ndarray) -> Recording:
         """(N,) at the project's rate."""

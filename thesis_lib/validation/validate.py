@@ -19,6 +19,7 @@ from thesis_lib.parallel import a_core_each
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.synthesis import UNIVERSAL
 from thesis_lib.training import train
+from thesis_lib.validation.columns import encoder_of
 from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
 from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, prosody, score
 from thesis_lib.validation.summary import agreements, calibrations, comparisons, roles, summarise
@@ -50,8 +51,9 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     evidence = measure(run, chosen, systems, scorers, home, progress, sample=True)
     known, missing = calibrations(evidence)
     summary, unsummed = summarise(evidence, known, run.config.validation)
-    roles_ = roles(run.config, vocoders, scorers.encoders)
-    summary["role"] = [roles_.get(metric.rsplit("_", 1)[-1], "") for metric in summary.metric]
+    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
+    partial = roles(run.config, vocoders, encoders)
+    summary["role"] = [partial.get(encoder_of(metric), "") for metric in summary.metric]
     missing += evidence.missing + unsummed
     missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
