@@ -31,7 +31,7 @@ def run(quick: bool) -> dict:
     """Medians over utterances, and the ratio with its spread."""
     config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"})
     scorers = Scorers.load(config)
-    rows = mini.table(config.corpus).groupby("voice").head(1).head(2 if quick else 6)
+    rows = mini.table(config.corpus).groupby("voice").head(1).head(2 if quick else 4)
     packages = _packages(config)
     seconds: dict[str, list[float]] = {"packages": [], "ours": []}
     with tempfile.TemporaryDirectory() as work:
