@@ -1,10 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import beside
 from test_validation import evidence
 
 from thesis_lib import ablation, checkpoints
-from thesis_lib.ablation import FULL, VARIANTS, ablate, differences
+from thesis_lib.ablation import FULL, VARIANTS, ablate, differences, significant
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.validation import INVERSION, Evidence, Measured
 
@@ -105,3 +106,9 @@ def test_a_metric_that_one_variant_hardly_has_is_named():
     table, missing = differences(cells, [FULL, "no mel loss", "MSE for cosine"], 2, config)
     assert set(table.variant) == {FULL, "MSE for cosine"}
     assert missing == [{"variant": "no mel loss", "reason": "mel_l1 was measured for fewer than two speakers"}]
+
+
+def test_a_difference_must_survive_the_seeds_too():
+    rows = [(0.001, 0.1, 0.3), (0.001, -0.1, 0.3), (0.2, 0.1, 0.3), (0.001, -0.3, -0.1), (np.nan, 0.0, 0.0)]
+    table = pd.DataFrame(rows, columns=["p_holm", "low", "high"])
+    assert significant(table).tolist() == [True, False, False, True, False]

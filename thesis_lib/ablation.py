@@ -16,7 +16,19 @@ from thesis_lib.config import Config, LossConfig
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.training import train
-from thesis_lib.validation import ALIGNED, OURS, PREDICTED, Evidence, Scorers, System, measure, roles, select, single
+from thesis_lib.validation import (
+    ALIGNED,
+    LEVEL,
+    OURS,
+    PREDICTED,
+    Evidence,
+    Scorers,
+    System,
+    measure,
+    roles,
+    select,
+    single,
+)
 
 FULL = "everything"
 # Row of the table -> what is different, below the recipe.
@@ -66,6 +78,15 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]))
     run.save_table("ablation", table, run.origin(trained, scorers.revisions))
     return table
+
+
+def significant(table: pd.DataFrame) -> pd.Series:
+    """Which rows show a difference: the corrected p is below 5 %, and the interval leaves out 0.
+
+    The test takes every speaker of every seed for itself, but one training's speakers have its luck in common; the
+    interval, which draws seeds as well, knows that.
+    """
+    return (table.p_holm < LEVEL) & (table.low * table.high > 0)
 
 
 def differences(

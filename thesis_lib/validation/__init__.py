@@ -6,6 +6,7 @@ from thesis_lib.validation.pairs import summarise_pairs, validate_pairs
 from thesis_lib.validation.scoring import Scorers
 from thesis_lib.validation.summary import (
     JUDGE,
+    LEVEL,
     PREDICTED,
     CircularScoring,
     agreements,
@@ -36,6 +37,7 @@ __all__ = [
     "GROUND_TRUTH",
     "INVERSION",
     "JUDGE",
+    "LEVEL",
     "OTHER",
     "OURS",
     "PREDICTED",
