@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 from conftest import voiced
@@ -101,14 +103,23 @@ def test_predictors_prefer_clean(pair):
         assert predict(record(wav))[name] > predict(record(noisy))[name]
 
 
-def test_predictors_on_one_thread_are_the_package_s_own(pair):
-    from speechmos import dnsmos, plcmos
+@pytest.mark.parametrize(("seconds", "windows"), [(3.0, 3), (5.2, 1), (12.4, 3)])
+def test_dnsmos_of_shared_windows_is_the_package_s_own(pair, monkeypatch, seconds, windows):
+    from speechmos import dnsmos
 
-    wav = record(pair[0])
-    theirs = dnsmos.run(wav.wideband, metrics.WIDEBAND)
-    ours = metrics.dnsmos(wav)
+    module = importlib.import_module("thesis_lib.metrics.dnsmos")
+    monkeypatch.setattr(module, "TOGETHER", 2)  # and so a group of one is left over
+    wav = record(np.tile(pair[0], 7)[: int(seconds * RATE)])
+    assert len(module._windows(wav.wideband)) == windows
+    ours, theirs = metrics.dnsmos(wav), dnsmos.run(wav.wideband, metrics.WIDEBAND)
     assert ours["dnsmos_ovrl"] == pytest.approx(theirs["ovrl_mos"], abs=1e-4)
     assert ours["dnsmos_p808"] == pytest.approx(theirs["p808_mos"], abs=1e-4)
+
+
+def test_plcmos_on_one_thread_is_the_package_s_own(pair):
+    from speechmos import plcmos
+
+    wav = record(pair[0])
     np.random.seed(0)
     assert metrics.plcmos(wav)["plcmos"] == pytest.approx(
         plcmos.run(wav.wideband, metrics.WIDEBAND)["plcmos"], abs=1e-4

@@ -1,10 +1,11 @@
 """Metrics, each by the field's standard code. One that cannot be computed raises MetricError with the reason."""
 
 from thesis_lib.metrics.calibration import Calibration, Whitening
+from thesis_lib.metrics.dnsmos import dnsmos
 from thesis_lib.metrics.errors import MetricError
 from thesis_lib.metrics.nisqa import nisqa
+from thesis_lib.metrics.plcmos import plcmos
 from thesis_lib.metrics.prosody import PROSODY, prosody
-from thesis_lib.metrics.quality import dnsmos, plcmos
 from thesis_lib.metrics.recording import WIDEBAND, Recording
 from thesis_lib.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
 from thesis_lib.metrics.statistics import (

@@ -57,6 +57,12 @@ class Recording:
         """Whether its peak lies below -80 dBFS."""
         return not np.abs(self.wav).max() >= SILENCE
 
+    def audible(self, predictor: str) -> np.ndarray:
+        """``wideband`` within -1..1, as predictors of opinion demand it. MetricError for silence."""
+        if self.is_silent:
+            raise MetricError(f"the signal is silent: {predictor} rates speech")
+        return np.clip(self.wideband, -1, 1)
+
     @_once
     def wideband(self) -> np.ndarray:
         """(N',) at 16 kHz."""
