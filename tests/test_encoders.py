@@ -1,4 +1,7 @@
+import pickle
 import random
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -115,8 +118,72 @@ def test_emotion2vec_with_a_missing_weight_is_an_error(emotion2vec_folder):
     torch.save(state, emotion2vec_folder / "model.pt")
     with pytest.raises(EncoderError, match=name):
         Emotion2vec(emotion2vec_folder)
-    with pytest.raises(EncoderError, match="missing"):
+    with pytest.raises(EncoderError, match="nowhere: an emotion2vec folder holds"):
         emotion_encoder(EncoderConfig(emotion="auto", emotion_folder=str(emotion2vec_folder / "nowhere")))
+
+
+def published(folder, monkeypatch) -> dict:
+    """The folder as the base model is published: another name, and in the file what fairseq's training left there."""
+    import argparse
+
+    from omegaconf import OmegaConf
+
+    left = type("Meter", (), {"__module__": "fairseq.logging.meters"})
+    module = types.ModuleType("fairseq.logging.meters")
+    module.Meter = left
+    state = torch.load(folder / "model.pt", weights_only=True)["model"]
+    with monkeypatch.context() as only_now:
+        for name in ("fairseq", "fairseq.logging"):
+            only_now.setitem(sys.modules, name, types.ModuleType(name))
+        only_now.setitem(sys.modules, "fairseq.logging.meters", module)
+        rest = {
+            "cfg": OmegaConf.create({"a": [1, {"b": None}]}),
+            "args": argparse.Namespace(seed=1),
+            "meters": [left()],
+        }
+        optimizer = {"last_optimizer_state": {"exp_avg": torch.zeros(9)}}
+        torch.save({"model": state | {"_ema.proj": torch.zeros(2)}} | rest | optimizer, folder / "emotion2vec_base.pt")
+    (folder / "model.pt").unlink()
+    return state
+
+
+def test_emotion2vec_as_its_base_model_is_published(emotion2vec_folder, monkeypatch):
+    before = Emotion2vec(emotion2vec_folder).encode(voiced(1.0, 16_000))
+    published(emotion2vec_folder, monkeypatch)
+    allowed = set(torch.serialization.get_safe_globals())
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(emotion2vec_folder / "emotion2vec_base.pt", weights_only=True)
+    assert np.array_equal(Emotion2vec(emotion2vec_folder).encode(voiced(1.0, 16_000)), before)
+    assert set(torch.serialization.get_safe_globals()) == allowed
+
+
+def test_emotion2vec_as_its_fine_tuned_models_are_published(emotion2vec_folder):
+    before = Emotion2vec(emotion2vec_folder).encode(voiced(1.0, 16_000))
+    state = torch.load(emotion2vec_folder / "model.pt", weights_only=True)["model"]
+    torch.save({f"d2v_model.{key}": tensor for key, tensor in state.items()}, emotion2vec_folder / "model.pt")
+    with open(emotion2vec_folder / "config.yaml", "a") as config:
+        config.write("scope_map: [d2v_model., none]\n")
+    assert np.array_equal(Emotion2vec(emotion2vec_folder).encode(voiced(1.0, 16_000)), before)
+
+
+def test_the_hub_gives_the_pinned_emotion2vec_or_none(emotion2vec_folder, monkeypatch):
+    published(emotion2vec_folder, monkeypatch)
+    asked = {}
+
+    def snapshot_download(repository, **given):
+        asked.update(given, repository=repository)
+        return str(emotion2vec_folder)
+
+    monkeypatch.setattr(models, "hub_reachable", lambda: True)
+    monkeypatch.setattr(models, "offline", lambda: False)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    with pytest.raises(EncoderError, match="sha256.*emotion_folder"):
+        emotion_encoder(EncoderConfig(emotion="emotion2vec"))
+    assert asked["repository"] == "emotion2vec/emotion2vec_base"
+    assert len(asked["revision"]) == 40, "a commit, and no branch that can move"
+    digest = models.sha256(emotion2vec_folder / "emotion2vec_base.pt")
+    monkeypatch.setattr("thesis_lib.encoders.emotion2vec.SHA256", digest)
+    assert emotion_encoder(EncoderConfig(emotion="auto")).name == "emotion2vec"
 
 
 def test_without_emotion2vec_the_stand_in_is_named_or_refused(monkeypatch):

@@ -113,6 +113,18 @@ def test_meta_data_that_describe_no_vocoder_are_refused(canary, kind):
         Vocoder.from_pretrained(case(canary) / "v")
 
 
+class Gadget:
+    """Unpickled, it has another package's function run code that makes the canary."""
+
+    def __init__(self, canary):
+        self.code = f"open({str(canary)!r}, 'w')"
+
+    def __reduce__(self):
+        from numpy.testing import runstring
+
+        return runstring, (self.code, {})
+
+
 # emotion2vec's folder, which a user may have from anywhere.
 
 
@@ -161,12 +173,27 @@ def test_yaml_that_would_construct_objects_is_refused(emotion2vec_folder, canary
         Emotion2vec(emotion2vec_folder)
 
 
+def test_what_a_foreign_checkpoint_names_is_not_run(emotion2vec_folder, canary):
+    weights = emotion2vec_folder / "model.pt"
+    torch.save(torch.load(weights, weights_only=True) | {"cfg": Gadget(canary)}, weights)
+    torch.load(weights, weights_only=False)  # this is what it would do
+    canary.unlink()
+    Emotion2vec(emotion2vec_folder)  # and the canary stays away
+
+
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pickle_bombs_do_not_go_off(emotion2vec_folder, canary):
     weights = emotion2vec_folder / "model.pt"
-    for content in ({"model": Bomb(canary)}, Bomb(canary), [torch.zeros(1)], {"model": 1}):
+    good = torch.load(weights, weights_only=True)
+    for content in (
+        {"model": Bomb(canary)},
+        Bomb(canary),
+        good | {"cfg": Bomb(canary)},
+        [torch.zeros(1)],
+        {"model": 1},
+    ):
         torch.save(content, weights)
-        with pytest.raises(EncoderError, match="not a folder of emotion2vec"):
+        with pytest.raises(EncoderError, match="not a folder of emotion2vec|no weights need"):
             Emotion2vec(emotion2vec_folder)
     for data in (pickle.dumps(Bomb(canary)), b"", b"PK\x03\x04 and no archive"):
         weights.write_bytes(data)

