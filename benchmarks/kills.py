@@ -38,7 +38,7 @@ def run(quick: bool) -> dict:
     # A forked process must not meet threads that its parent began.
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        return kill(Path(folder), 10 if quick else 200)
+        return kill(Path(folder), 5 if quick else 200)
 
 
 def kill(folder: Path, count: int, seed: int = 0) -> dict:

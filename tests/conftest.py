@@ -88,6 +88,14 @@ def beside(tiny_run, path, **changes) -> Run:
     return run
 
 
+def trained_beside(tiny_run, path, **changes) -> Run:
+    """The same, with the tiny run's vocoders."""
+    run = beside(tiny_run, path, **changes)
+    for task in TASKS:
+        shutil.copytree(tiny_run.path / task, run.path / task)
+    return run
+
+
 def log_of(run, task) -> list[dict]:
     """The rows of a training's metrics.jsonl."""
     return [json.loads(line) for line in (run.path / task / "metrics.jsonl").read_text().splitlines()]

@@ -43,22 +43,20 @@ def alone(tiny_run, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["thesis", "torchrun"])
-def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher):
-    run = beside(tiny_run, tmp_path / "run", **NAMED)
-    done = subprocess.run(command_of(run.path, launcher), capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+@pytest.mark.parametrize(("launcher", "steps"), [("thesis", 20), ("torchrun", 4)])
+def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps):
+    changes = CHANGES | {"conversion.training.steps": steps}
+    run = beside(tiny_run, tmp_path / "run", **NAMED | {"conversion__training__steps": steps})
+    command = command_of(run.path, launcher, changes)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("20 steps in") == 1, "one process speaks"
-    assert last(alone).keys() == last(run).keys()
-    for expected, found in zip(log_of(alone, "conversion"), log_of(run, "conversion"), strict=True):
-        assert expected.keys() == found.keys()
-        assert found["step"] == expected["step"]
-    assert log_of(run, "conversion")[1]["generator_norm"] == pytest.approx(
-        log_of(alone, "conversion")[1]["generator_norm"], rel=1e-5
-    )
-    assert log_of(run, "conversion")[20]["multi_scale_mel"] == pytest.approx(
-        log_of(alone, "conversion")[20]["multi_scale_mel"], rel=1e-3
-    )
+    assert done.stdout.count(f"{steps} steps in") == 1, "one process speaks"
+    assert last(alone).keys() >= last(run).keys()
+    expected, found = log_of(alone, "conversion")[: steps + 1], log_of(run, "conversion")
+    assert [row["step"] for row in found] == [row["step"] for row in expected]
+    assert found[-1].keys() >= expected[-1].keys()
+    assert found[1]["generator_norm"] == pytest.approx(expected[1]["generator_norm"], rel=1e-5)
+    assert found[-1]["multi_scale_mel"] == pytest.approx(expected[-1]["multi_scale_mel"], rel=1e-3)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import beside, voiced
+from conftest import trained_beside, voiced
 
 from thesis_lib.audio import read_audio
 from thesis_lib.listening import ANCHOR, ListeningError, analyse, build
@@ -22,7 +22,7 @@ def built(tiny_run, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setattr(systems.models, "is_cached", lambda name: name.startswith("jspsych"))
     home = tmp_path_factory.mktemp("listening")
-    run = beside(tiny_run, home / "run", listening__items=2)
+    run = trained_beside(tiny_run, home / "run", listening__items=2)
     yield run, build(run, home / "test").parent
     patch.undo()
 

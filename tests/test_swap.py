@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import beside, voiced
+from conftest import trained_beside, voiced
 
 from thesis_lib import swap
 from thesis_lib.audio import write_audio
@@ -64,9 +64,7 @@ def test_summary_by_hand():
 
 
 def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
-    run = beside(tiny_run, tmp_path / "run", swap__trials=4)
-    for task in ("resynthesis", "conversion"):
-        (run.path / task).symlink_to(tiny_run.path / task)
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
     table = swap_test(run)
     assert set(table.judge) == {"tiny-test-encoder"}
     stages = {(r.task, r.stage) for r in table.itertuples()}

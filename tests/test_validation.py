@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import beside, voiced
+from conftest import trained_beside, voiced
+from safetensors.torch import load_file, save_file
 
 from thesis_lib import metrics, validation
 from thesis_lib.audio import LogMel, write_audio
@@ -96,7 +97,7 @@ def test_every_system_and_metric_of_the_tiny_run(tiny_run, unpublished):
 
 
 def test_an_interrupted_validation_goes_on(tiny_run, tmp_path, unpublished, monkeypatch):
-    run = beside(tiny_run, tmp_path / "run", validation__utterances=3, conversion__training__steps=3)
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=3)
     scored = []
     real = validation.validate.__globals__["_score"]
 
@@ -116,11 +117,11 @@ def test_an_interrupted_validation_goes_on(tiny_run, tmp_path, unpublished, monk
 
 
 def test_a_table_older_than_its_vocoder_is_made_again(tiny_run, tmp_path, unpublished):
-    run = beside(tiny_run, tmp_path / "run", validation__utterances=2, conversion__training__steps=2)
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=2)
     first = validate(run)
     assert run.stale() == {}
     weights = run.path / "conversion" / "vocoder" / "model.safetensors"
-    weights.write_bytes((tiny_run.path / "conversion" / "vocoder" / "model.safetensors").read_bytes())
+    save_file({name: 2 * tensor for name, tensor in load_file(weights).items()}, weights)
     assert "conversion/vocoder/model.safetensors has changed since" in run.stale()["validation"]
     again = validate(run)
     assert run.stale() == {}
@@ -134,7 +135,7 @@ def test_what_cannot_be_measured_is_listed_with_its_reason(tiny_run, tmp_path, m
         raise MetricError("no speech found")
 
     monkeypatch.setitem(scoring.SCALARS, "pesq", fails)
-    run = beside(tiny_run, tmp_path / "run", validation__utterances=2, conversion__training__steps=2)
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=2)
     table = validate(run)
     missing = run.load_table("validation_not_measured")
     assert set(missing.reason[missing.metric == "pesq"]) == {"no speech found"}
@@ -314,7 +315,7 @@ def pairs_folder(folder):
 def test_human_pairs_stand_beside_ours(tiny_run, tmp_path):
     folder = pairs_folder(tmp_path / "pairs")
     write_audio(folder / "a_en_other" / "2.wav", np.zeros(22_050), 22_050)
-    run = beside(tiny_run, tmp_path / "run", conversion__training__steps=2)
+    run = trained_beside(tiny_run, tmp_path / "run")
     table = validate_pairs(run, folder)
     counts = table.groupby("system").size().to_dict()
     assert counts["ref"] == 2

@@ -71,6 +71,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "resynthesis.training.batch_size": 2,
         "resynthesis.training.checkpoint_every": 4,
         "resynthesis.training.warm_start": "none",
+        "swap.trials": 6,
         "conversion.content.kind": "envelope",  # needs no weights
         "conversion.generator.channels": 32,
         "conversion.generator.blocks": 2,
