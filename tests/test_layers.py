@@ -36,6 +36,7 @@ WITHIN = {
     "swap": {"training"},
     "cascade": {"training"},
     "config": {"errors"},
+    "parallel": {"errors"},
 }
 ROW = {name: i for i, row in enumerate(ROWS) for name in row}
 

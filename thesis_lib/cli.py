@@ -39,6 +39,7 @@ app.callback()(_settings)
 Profile = Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")]
 RunDir = Annotated[Path | None, typer.Option(help="Run folder; runs/PROFILE when left out.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change, section.key=value.")]
+Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:PORT, to work on.")]
 
 
 def _run(profile: str, run_dir: Path | None, changes: list[str] | None) -> Run:
@@ -179,15 +180,16 @@ def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None)
 
 
 @app.command()
-def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
     """Speaker and emotion embeddings of both sides of every pair.
 
     Example: thesis embed --profile demo
+    Example: thesis embed --profile thesis --scheduler tcp://head:8786 --set encoders.device=cuda
     """
     from thesis_lib.dataset import embedded
     from thesis_lib.reporting import bar
 
-    found = embedded(_run(profile, run_dir, set_), bar)
+    found = embedded(_run(profile, run_dir, set_), bar, scheduler)
     typer.echo(f"speaker: {found.speaker_encoder}, {found.speaker['source'].shape[1]}-d, {len(found.ids)} pairs")
     typer.echo(f"emotion: {found.emotion_encoder}, {found.emotion['source'].shape[1]}-d, {len(found.ids)} pairs")
 

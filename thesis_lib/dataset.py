@@ -19,7 +19,7 @@ from thesis_lib.config import AudioConfig, ContentConfig, Task
 from thesis_lib.content import Analysis, Content, analyse, release
 from thesis_lib.corpora import cvss_t, mini
 from thesis_lib.corpora.split import spread
-from thesis_lib.embeddings import EmbeddingStore
+from thesis_lib.embeddings import embed_files, loaded, title
 from thesis_lib.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
@@ -75,23 +75,20 @@ class Embeddings:
         return self.speaker["source"][row], self.emotion["source"][row]
 
 
-def embedded(run: Run, progress: Progress = silent) -> Embeddings:
-    """The run's embeddings; what is missing is computed, and every vector is kept in the store."""
+def embedded(run: Run, progress: Progress = silent, scheduler: str | None = None) -> Embeddings:
+    """The run's embeddings; what is missing is computed, here or on a Dask cluster, and kept in the store."""
     manifest = prepared(run, progress)
     folder = run.path / "embeddings"
     summary = folder / "embeddings.json"
     sides = {"source": manifest.source, "target": manifest.target}
     if not summary.exists():
-        store = EmbeddingStore(folder / "store")
-        encoders = {
-            "speaker": speaker_encoder(run.config.encoders),
-            "emotion": emotion_encoder(run.config.encoders),
-        }
-        for kind, encoder in encoders.items():
+        names = {}
+        for kind, load in (("speaker", speaker_encoder), ("emotion", emotion_encoder)):
+            names[kind] = title(loaded(load, run.config.encoders))
             for side, path in sides.items():
-                rows = store.get_files(map(path, manifest), encoder, progress, f"{encoder.name}, {side}")
+                source = (map(path, manifest), load, run.config.encoders, folder / "store")
+                rows = embed_files(*source, progress, f"{names[kind].split()[0]}, {side}", scheduler)
                 np.save(folder / f"{kind}_{side}.npy", rows)
-        names = {kind: f"{encoder.name} ({encoder.revision})" for kind, encoder in encoders.items()}
         write_text(summary, json.dumps({"ids": [u.id for u in manifest], **names}))
     read = json.loads(summary.read_text())
     arrays = {

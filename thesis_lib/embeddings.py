@@ -4,17 +4,25 @@ The key is everything that determines a vector: the samples' sha256, their rate,
 revision. A renamed file keeps its vector and a changed one loses it.
 """
 
+import functools
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from thesis_lib.audio import read_audio
-from thesis_lib.encoders import Encoder, embed
+from thesis_lib.config import EncoderConfig
+from thesis_lib.encoders import Encoder, EncoderError, embed_batch
+from thesis_lib.encoders.base import Heard
 from thesis_lib.files import replacing
-from thesis_lib.parallel import a_core_each
+from thesis_lib.parallel import spread_over
 from thesis_lib.runs import Progress, silent
+
+Load = Callable[[EncoderConfig], Encoder]  # one of thesis_lib.encoders: it says which encoder is meant
+_LOADING = threading.Lock()
 
 
 class EmbeddingStore:
@@ -31,31 +39,88 @@ class EmbeddingStore:
 
     def get(self, wav: np.ndarray, sample_rate: int, encoder: Encoder, source: object = "audio") -> np.ndarray:
         """(N,) -> (D,), from the store or computed and stored. Raises what ``embed`` raises."""
-        key = self.key(wav, sample_rate, encoder)
-        path = self.folder / key[:2] / f"{key[2:]}.npy"
-        stored = _load(path)
-        if stored is not None and stored.shape == (encoder.dim,):
-            return stored
-        vector = embed(encoder, wav, sample_rate, source)
-        with replacing(path) as partial:
-            np.save(partial, vector)
-        return vector
+        return self.get_batch([(wav, sample_rate, source)], encoder)[0]
 
-    def get_files(
-        self, paths: Iterable[Path], encoder: Encoder, progress: Progress = silent, label: str = ""
-    ) -> np.ndarray:
-        """Files -> (n, D), in their order."""
-        paths = list(paths)
-
-        def one(path: Path) -> np.ndarray:
-            return self.get(*read_audio(path), encoder, source=path)
-
-        return np.stack(list(progress(a_core_each(one, paths), len(paths), label or encoder.name)))
+    def get_batch(self, recordings: Sequence[Heard], encoder: Encoder) -> list[np.ndarray]:
+        """Recordings -> (D,) each; those that are not stored are computed together."""
+        keys = [self.key(wav, sample_rate, encoder) for wav, sample_rate, _ in recordings]
+        paths = [self.folder / key[:2] / f"{key[2:]}.npy" for key in keys]
+        found = {path: vector for path in paths if (vector := _load(path, encoder.dim)) is not None}
+        missing = {path: recording for path, recording in zip(paths, recordings, strict=True) if path not in found}
+        for path, vector in zip(missing, embed_batch(encoder, list(missing.values())), strict=True):
+            with replacing(path) as partial:
+                np.save(partial, vector)
+            found[path] = vector
+        return [found[path] for path in paths]
 
 
-def _load(path: Path) -> np.ndarray | None:
+def _load(path: Path, dim: int) -> np.ndarray | None:
     """A stored vector; None where there is none, or a damaged one, which is then computed again."""
     try:
-        return np.load(path, allow_pickle=False)
+        stored = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
+    return stored if stored.shape == (dim,) else None
+
+
+def embed_files(
+    paths: Iterable[Path],
+    load: Load,
+    config: EncoderConfig,
+    folder: Path,
+    progress: Progress = silent,
+    label: str = "",
+    scheduler: str | None = None,
+) -> np.ndarray:
+    """Files -> (n, D) in their order, through the store in ``folder``.
+
+    ``config.batch_size`` files of similar length at once, on every core or, with the address of a Dask ``scheduler``,
+    on every worker of its cluster, which must see the same folders. Raises what ``embed`` raises.
+    """
+    paths = list(paths)
+    batches = _by_length(paths, config.batch_size)
+    expected = title(loaded(load, config))
+    work = functools.partial(_embed, load=load, config=config, folder=Path(folder), expected=expected)
+    results = spread_over(work, [[paths[i] for i in batch] for batch in batches], scheduler)
+    vectors = {}
+    for batch, rows in zip(batches, progress(results, len(batches), label), strict=True):
+        vectors.update(zip(batch, rows, strict=True))
+    return np.stack([vectors[i] for i in range(len(paths))])
+
+
+def _by_length(paths: list[Path], size: int) -> list[list[int]]:
+    """Row numbers in batches; of similar length where a batch is more than one, so that little is padding."""
+    order = list(range(len(paths)))
+    if size > 1:
+        order.sort(key=lambda i: _seconds(paths[i]))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return soundfile.info(path).duration
+    except (OSError, soundfile.LibsndfileError):
+        return 0.0  # whoever reads it says what is wrong
+
+
+def _embed(paths: list[Path], load: Load, config: EncoderConfig, folder: Path, expected: str) -> list[np.ndarray]:
+    encoder = loaded(load, config)
+    if title(encoder) != expected:
+        raise EncoderError(f"a worker has {title(encoder)} where {expected} is wanted: give all of them the same")
+    return EmbeddingStore(folder).get_batch([(*read_audio(path), path) for path in paths], encoder)
+
+
+def title(encoder: Encoder) -> str:
+    """Name and revision: what every table cites."""
+    return f"{encoder.name} ({encoder.revision})"
+
+
+def loaded(load: Load, config: EncoderConfig) -> Encoder:
+    """The encoder, loaded once in a process, whatever the number of its threads and tasks."""
+    with _LOADING:
+        return _newest(load, config)
+
+
+@functools.lru_cache(maxsize=1)
+def _newest(load: Load, config: EncoderConfig) -> Encoder:
+    return load(config)

@@ -93,6 +93,9 @@ class EncoderConfig(Section):
     emotion: Literal["emotion2vec", "egemaps", "auto"] = "emotion2vec"  # auto: eGeMAPS unless the hub answers
     judges: tuple[Literal["resemblyzer", "eres2net"], ...] = ("resemblyzer", "eres2net")  # these never train
     emotion_folder: str | None = None  # the user's own copy of emotion2vec
+    batch_size: int = Field(1, ge=1)  # recordings that ECAPA is given at once; on a CPU more of them take longer
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # ECAPA's; auto: bfloat16 where the CPU computes in it
+    device: str = "cpu"  # of the encoders that are torch networks; "cuda" with one worker a GPU
 
 
 Task = Literal["resynthesis", "conversion"]

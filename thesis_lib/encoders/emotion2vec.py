@@ -67,7 +67,8 @@ class Emotion2vec(nn.Module):
     @torch.inference_mode()
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (D,)."""
-        return self(torch.from_numpy(wav).unsqueeze(0))[0].numpy()
+        device = next(self.parameters()).device
+        return self(torch.from_numpy(wav).to(device).unsqueeze(0))[0].cpu().numpy()
 
 
 def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:

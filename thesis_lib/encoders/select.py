@@ -1,5 +1,8 @@
 """Which encoder a configuration means. What "auto" became is in the encoder's name, and so in every table."""
 
+import torch
+from torch import nn
+
 from thesis_lib import models
 from thesis_lib.config import EncoderConfig
 from thesis_lib.encoders.base import Encoder, EncoderError
@@ -15,7 +18,10 @@ def speaker_encoder(config: EncoderConfig) -> Encoder:
     """ECAPA-TDNN; with "auto" the tiny test encoder where ECAPA's weights are not cached."""
     if config.speaker == "tiny-test" or (config.speaker == "auto" and not models.is_cached("ecapa")):
         return TinyTestEncoder()
-    return EcapaTdnn()
+    precision = config.precision
+    if precision == "auto":
+        precision = "bfloat16" if computes_in_bfloat16() else "float32"
+    return _on(config.device, EcapaTdnn(precision))
 
 
 def emotion_encoder(config: EncoderConfig) -> Encoder:
@@ -23,15 +29,29 @@ def emotion_encoder(config: EncoderConfig) -> Encoder:
     if config.emotion == "egemaps":
         return Egemaps()
     try:
-        return Emotion2vec(config.emotion_folder)
+        encoder = Emotion2vec(config.emotion_folder)
     except EncoderError:
         # A folder that the user named and that is wrong is the user's to mend, not ours to pass over.
         if config.emotion == "emotion2vec" or config.emotion_folder:
             raise
         return Egemaps()
+    return _on(config.device, encoder)
 
 
 def judge_encoders(config: EncoderConfig) -> list[Encoder]:
     """Speaker encoders that no loss and no condition uses."""
     kinds = {"resemblyzer": Resemblyzer, "eres2net": Eres2net}
     return [kinds[name]() for name in config.judges]
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether this CPU has instructions for it; without them it is slower than float32."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _on(device: str, encoder: nn.Module) -> nn.Module:
+    try:
+        return encoder.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise EncoderError(f"encoders.device={device}: {str(error).splitlines()[0]}") from error
