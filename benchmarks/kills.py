@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from thesis_lib.dataset import Segments
 from thesis_lib.runs import Run
 from thesis_lib.training import fabric_of, train
 
-LONGEST = 1.0  # s, that a process trains
+LONGEST = 5.0  # steps, that a process trains: a time would be none at all on a machine that is slow enough
 TASK = "conversion"
 SETTINGS = {
     "corpus.limit": 4,
@@ -53,7 +54,7 @@ def kill(folder: Path, count: int, seed: int = 0) -> dict:
     before = 0
     with tqdm(total=count) as bar:
         while found["kills"] < count:
-            if _killed(home, rng.uniform(0, LONGEST)):
+            if _killed(home, rng.uniform(1, LONGEST)):
                 found["kills"] += 1
                 bar.update()
                 reached = _inspect(home.path / TASK, found)
@@ -66,26 +67,28 @@ def kill(folder: Path, count: int, seed: int = 0) -> dict:
     return found
 
 
-def _killed(home: Run, after: float) -> bool:
-    """Train, and kill that ``after`` seconds beyond its first line in the log.
+def _killed(home: Run, steps: float) -> bool:
+    """Train on, and kill that so many steps later: the part of a step is one of its time.
 
     Whether the training had to be killed; False when it finished before. RuntimeError when it failed.
     """
+    before = _logged(home.path / TASK)
     process = os.fork()
     if process == 0:
         try:
             train(home, TASK)
         except BaseException as error:
-            print(f"training failed: {error!r}", flush=True)
+            print(f"training failed: {error!r}", file=sys.stderr, flush=True)
             os._exit(1)
         os._exit(0)
-    log, begun = home.path / TASK / "metrics.jsonl", time.time()
-    while (
-        not (log.exists() and log.stat().st_mtime >= begun)
-        and os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    ):
-        time.sleep(0.001)
-    time.sleep(after)
+    whole = int(steps)
+    times = [time.time()]
+    while len(times) <= whole and os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if _logged(home.path / TASK) >= before + len(times):
+            times.append(time.time())
+        else:
+            time.sleep(0.001)
+    time.sleep((steps - whole) * (times[-1] - times[-2]) if len(times) > whole else 0)
     os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
@@ -93,13 +96,17 @@ def _killed(home: Run, after: float) -> bool:
     return os.WIFSIGNALED(status)
 
 
+def _logged(home: Path) -> int:
+    """The last step in a training's log."""
+    log = home / "metrics.jsonl"
+    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+    return max((json.loads(line)["step"] for line in lines if line.endswith("\n")), default=0)
+
+
 def _inspect(home: Path, found: dict) -> int:
     """Load what is left, compare it with the log, and see whether the kill fell into a save; the step it stands at."""
     found["in a save"] += any((home / "checkpoints").glob(".partial-*"))
-    log = home / "metrics.jsonl"
-    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
-    steps = [json.loads(line)["step"] for line in lines if line.endswith("\n")]
     newest = checkpoints.latest(home / "checkpoints")
     saved = checkpoints.load(newest)[1]["step"] if newest else 0
-    found["most steps lost"] = max(found["most steps lost"], max(steps, default=0) - saved)
+    found["most steps lost"] = max(found["most steps lost"], _logged(home) - saved)
     return saved

@@ -138,7 +138,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint():
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["kills"] == 5
-    assert found["steps trained"] > 5
+    assert found["steps trained"] >= 4  # each kill waits for a step, and the last may be lost
     assert found["most steps lost"] <= 1
 
 
