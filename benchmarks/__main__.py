@@ -1,6 +1,7 @@
 """``python -m benchmarks NAME``: run one benchmark and print its result as JSON."""
 
 import argparse
+import contextlib
 import importlib
 import json
 import sys
@@ -10,6 +11,8 @@ from thesis_lib.runs import commit, machine, write_text
 
 NAMES = {
     "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
+    "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
+    "calibration": "what the speaker encoders' cosines mean on human speech (THESIS_HUMAN names a folder of it)",
     "content": "how much of the voice each kind of content leaves: speaker identification from it",
     "human": "the swap test on human speech (THESIS_HUMAN names a folder of it)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
@@ -35,7 +38,8 @@ def main() -> None:
         "--save", action="store_true", help="also write benchmarks/results/NAME.json, which the book shows"
     )
     given = parser.parse_args()
-    result = importlib.import_module(f"benchmarks.{given.name}").run(given.quick)
+    with contextlib.redirect_stdout(sys.stderr):  # some packages greet, and the output is JSON
+        result = importlib.import_module(f"benchmarks.{given.name}").run(given.quick)
     result["made by"] = {"command": f"python -m benchmarks {given.name}", "commit": commit(), "machine": machine()}
     text = json.dumps(result, indent=2) + "\n"
     sys.stdout.write(text)

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import resource
 import struct
 import tarfile
 import zipfile
@@ -14,10 +15,11 @@ import soundfile
 import torch
 from conftest import voiced
 
-from thesis_lib import checkpoints
+from thesis_lib import checkpoints, generators
 from thesis_lib.audio import AudioError, read_audio, write_audio
 from thesis_lib.checkpoints import CheckpointError
-from thesis_lib.config import AudioConfig, CorpusConfig
+from thesis_lib.config import AudioConfig, ContentConfig, CorpusConfig, IstftConfig
+from thesis_lib.config.section import Section
 from thesis_lib.corpora import cvss_t, mini
 from thesis_lib.embeddings import EmbeddingStore
 from thesis_lib.encoders import EncoderError, embed
@@ -111,6 +113,35 @@ def test_meta_data_that_describe_no_vocoder_are_refused(canary, kind):
     (case(canary) / "v" / checkpoints.META).write_text(META[kind])
     with pytest.raises(CheckpointError, match="v: "):
         Vocoder.from_pretrained(case(canary) / "v")
+
+
+SECTIONS = {"audio": AudioConfig, "content": ContentConfig, "generator": IstftConfig}
+ABSURD = {
+    "channels": {"generator": {"channels": 10**9}},
+    "channels that some machine could hold": {"generator": {"channels": 10_000}},
+    "hidden channels": {"generator": {"expansion": 10**9}},
+    "blocks": {"generator": {"blocks": 10**9}},
+    "condition": {"generator": {"condition_dim": 10**9}},
+    "speakers": {"speaker_dim": 10**12},
+    "a negative size": {"generator": {"channels": -1}},
+    "mel bands": {"audio": {"n_mels": 10**9}},
+    "window": {"audio": {"n_fft": 10**12}},
+    "frames a second": {"audio": {"hop_length": 0}},
+}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+def test_meta_data_of_absurd_sizes_are_refused_before_memory_is_asked_for(canary, kind):
+    meta = {key: section() for key, section in SECTIONS.items()} | {"speaker_dim": 4, "emotion_dim": 4}
+    generator = generators.build(*meta.values())
+    meta = {key: value.model_dump() if isinstance(value, Section) else value for key, value in meta.items()}
+    for key, value in ABSURD[kind].items():
+        meta[key] = meta[key] | value if isinstance(value, dict) else value
+    checkpoints.save(case(canary) / "v", generator.fold_weight_norm().state_dict(), meta)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="v: not a vocoder"):
+        Vocoder.from_pretrained(case(canary) / "v")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "KiB"
 
 
 class Gadget:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from thesis_lib import metrics
 from thesis_lib.metrics import Recording
+from thesis_lib.metrics.separation import MEASURES
 
 RATE = 22_050
 
@@ -245,6 +246,45 @@ def test_intervals_over_groups_are_wider_where_groups_agree():
     assert grouped[2] - grouped[1] > 3 * (alone[2] - alone[1])
     with pytest.raises(metrics.MetricError, match="1 groups"):
         metrics.bootstrap(200, lambda i: values[i].mean(), 500, 0, groups=np.zeros(200))
+
+
+def angles(*degrees):
+    return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], 1)
+
+
+def test_triplets_by_hand():
+    labels, apart = np.array([0, 0, 1]), np.arange(3)
+    vectors = angles(0, 30, 40)  # 0 is nearer to its like than to the other, 30 is not; 40 has no like
+    assert metrics.triplet_accuracy(vectors, vectors, labels, apart) == 0.5
+    vectors = angles(0, 30, -30)  # a tie, and a triplet won
+    assert metrics.triplet_accuracy(vectors, vectors, labels, apart) == pytest.approx(0.75)
+    with pytest.raises(metrics.MetricError, match="triplets"):
+        metrics.triplet_accuracy(vectors, vectors, np.arange(3), apart)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_separation_of_planted_speakers(measure):
+    rng = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(12), 4)
+    centres = rng.normal(size=(12, 8))
+    spanish, english = (centres[speakers] + 0.7 * rng.normal(size=(48, 8)) for _ in range(2))
+    found = metrics.separation(measure, spanish, english, speakers, speakers)
+    same, different = metrics.labelled_cosines(spanish, english, speakers)
+    value, low, high = found
+    assert low < value < high
+    assert high - low < 0.25
+    expected = {
+        "AUC": metrics.auc(same, different),
+        "EER": metrics.equal_error_rate(same, different),
+        "triplet accuracy": metrics.triplet_accuracy(spanish, english, speakers),
+        "one label": same.mean(),
+        "two labels": different.mean(),
+    }
+    assert value == pytest.approx(expected[measure])
+    assert found == metrics.separation(measure, spanish, english, speakers, speakers)
+    chance = metrics.separation(measure, *rng.normal(size=(2, 48, 8)), speakers, speakers)
+    means = {"AUC": 0.5, "EER": 0.5, "triplet accuracy": 0.5, "one label": 0.0, "two labels": 0.0}
+    assert chance[1] - 0.05 < means[measure] < chance[2] + 0.05
 
 
 def test_paired_test_by_hand():

@@ -106,6 +106,9 @@ class Vocoder:
         folder = hub.download(str(source), revision) if hub.is_repository(str(source)) else Path(source)
         tensors, meta = checkpoints.load(folder)
         try:
+            # First on no device: a configuration that fits other weights is refused before it asks for memory.
+            with torch.device("meta"):
+                _generator(meta).fold_weight_norm().load_state_dict(tensors, strict=True, assign=True)
             generator = _generator(meta).fold_weight_norm()
             generator.load_state_dict(tensors, strict=True)
             return cls(generator, meta, str(source))

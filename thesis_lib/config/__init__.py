@@ -65,11 +65,11 @@ class ConfigError(ThesisError):
 class AudioConfig(Section):
     """One analysis for the whole project: HiFi-GAN's (config_v1.json)."""
 
-    sample_rate: int = 22_050  # Hz
-    n_fft: int = 1024  # samples
-    hop_length: int = 256  # samples
-    win_length: int = 1024  # samples
-    n_mels: int = 80
+    sample_rate: int = Field(22_050, ge=8000, le=192_000)  # Hz
+    n_fft: int = Field(1024, ge=2, le=65_536)  # samples
+    hop_length: int = Field(256, ge=1, le=65_536)  # samples
+    win_length: int = Field(1024, ge=2, le=65_536)  # samples
+    n_mels: int = Field(80, ge=1, le=1024)
     fmin: float = 0.0  # Hz
     fmax: float = 8000.0  # Hz
 

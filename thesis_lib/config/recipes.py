@@ -44,7 +44,7 @@ class IstftConfig(ConditionConfig):
 
     kind: Literal["istft"] = "istft"
     channels: int = 192
-    blocks: int = Field(6, ge=1)
+    blocks: int = Field(6, ge=1, le=100)
     expansion: int = Field(3, ge=1)  # hidden channels of a block, per channel
     excitation: Literal["none", "harmonic"] = "none"  # harmonic: filter a pulse train of the given F0, and noise
     speaker_projection: int = 64

@@ -47,17 +47,24 @@ def bootstrap(
     return once(np.arange(count)), float(low), float(high)
 
 
-def labelled_cosines(
+def paired_cosines(
     a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines of every row of a (n, D) with every row of b (n, D): those of equal labels, and the others.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n, n) each: cosines of every row of a (n, D) with every row of b (n, D), which have one label, which count.
 
     With ``apart`` (n,), only pairs that differ in it count (styles compared across speakers, say).
     """
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b)]
-    cosines = unit[0] @ unit[1].T
     same = labels[:, None] == labels[None, :]
     counted = np.ones_like(same) if apart is None else apart[:, None] != apart[None, :]
+    return unit[0] @ unit[1].T, same, counted
+
+
+def labelled_cosines(
+    a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """``paired_cosines`` of equal labels, and the others."""
+    cosines, same, counted = paired_cosines(a, b, labels, apart)
     return cosines[same & counted], cosines[~same & counted]
 
 
