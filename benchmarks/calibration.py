@@ -12,8 +12,7 @@ import numpy as np
 from thesis_lib.audio import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.encoders import embed, judge_encoders, speaker_encoder
-from thesis_lib.metrics import separation
-from thesis_lib.metrics.separation import MEASURES
+from thesis_lib.metrics import separations
 from thesis_lib.parallel import a_core_each
 
 RATE = 16_000
@@ -33,8 +32,6 @@ def run(quick: bool) -> dict:
             np.stack(list(a_core_each(lambda wav, e=encoder, h=half: embed(e, np.array_split(wav, 2)[h], RATE), wavs)))
             for half in (0, 1)
         ]
-        for measure in MEASURES:
-            value, low, high = separation(measure, *halves, speakers, speakers)
-            rows.append({"encoder": encoder.name, "measure": measure, "value": value, "low": low, "high": high})
+        rows += [{"encoder": encoder.name, **row} for row in separations(*halves, speakers, speakers)]
     seconds = [len(wav) / 2 / RATE for wav in wavs]
     return {"speakers": len(speakers), "median_seconds": float(np.median(seconds)), "rows": rows}

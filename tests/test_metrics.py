@@ -287,6 +287,19 @@ def test_separation_of_planted_speakers(measure):
     assert chance[1] - 0.05 < means[measure] < chance[2] + 0.05
 
 
+def test_separations_say_why_there_is_none():
+    vectors, one_each = np.random.default_rng(0).normal(size=(6, 8)), np.arange(6)
+    rows = {row["measure"]: row for row in metrics.separations(vectors, vectors, one_each, one_each, one_each)}
+    assert set(rows) == set(MEASURES)
+    assert np.isnan(rows["AUC"]["value"])
+    assert "pairs" in rows["AUC"]["reason"]
+    assert "triplets" in rows["triplet accuracy"]["reason"]
+    assert "no such pairs" in rows["one label"]["reason"]
+    assert rows["two labels"]["reason"] == ""
+    good = metrics.separations(vectors, vectors, one_each, one_each, measures=["AUC"])
+    assert [(row["measure"], row["value"], row["reason"]) for row in good] == [("AUC", 1.0, "")]
+
+
 def test_paired_test_by_hand():
     p, effect = metrics.paired_test(np.array([2.0, 3, 4, 5, 6, 7]), np.array([1.0, 1, 1, 1, 1, 1]))
     assert effect == 1

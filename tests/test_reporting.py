@@ -27,6 +27,9 @@ def labels(figure) -> list[str]:
     return [axis.get_xlabel() for axis in figure.axes] + [axis.get_ylabel() for axis in figure.axes]
 
 
+SHOWN = ["AUC", "triplet accuracy"]
+
+
 def test_players_escape_text_and_embed_short_mp3(tmp_path):
     write_audio(tmp_path / "a.wav", voiced(2.0), 22_050)
     page = reporting.players([{"text": "<b>", "file": tmp_path / "a.wav", "samples": (voiced(1.0), 22_050)}])
@@ -50,6 +53,17 @@ def test_figures_have_units(tiny_run):
     assert "time (s)" in labels(reporting.spectrograms({"a": voiced(), "b": voiced()}, LogMel(AudioConfig())))
     table = pd.DataFrame({"style": ["a", "b"], "x": [1.0, 2.0]})
     assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))
+
+
+def test_a_separation_is_shown_with_its_interval_or_its_reason():
+    row = {"measure": "AUC", "value": 0.75, "low": 0.5, "high": 0.875, "reason": ""}
+    assert reporting.with_interval(row) == "0.750 [0.500, 0.875]"
+    none = row | {"value": np.nan, "low": np.nan, "high": np.nan, "reason": "no such pairs"}
+    assert reporting.with_interval(none) == "not measured: no such pairs"
+    rows = [{"vectors": way, **x, "measure": m} for way, x in (("raw", row), ("white", none)) for m in SHOWN]
+    figure = reporting.separation_figure(pd.DataFrame(rows), "vectors")
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["raw", "white"]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == SHOWN
 
 
 def test_parameters_add_up():

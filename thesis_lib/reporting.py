@@ -153,6 +153,31 @@ def similarities(same: np.ndarray, different: np.ndarray, encoder: str, threshol
     return figure
 
 
+def with_interval(row: dict) -> str:
+    """A value and its 95 % interval, or that there is none."""
+    if np.isnan(row["value"]):
+        return "not measured: " + row["reason"]
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def separation_figure(rows: pd.DataFrame, by: str) -> Figure:
+    """AUC and triplet accuracy with 95 % intervals for each value of the column ``by``; 0.5 is chance."""
+    names = list(dict.fromkeys(rows[by]))
+    figure, axis = plt.subplots(figsize=(SIZE[0], 0.5 * len(names) + 1.2))
+    for number, measure in enumerate(("AUC", "triplet accuracy")):
+        part = rows[rows.measure == measure].set_index(by).reindex(names)
+        errors = np.maximum([part.value - part.low, part.high - part.value], 0)
+        places = np.arange(len(names)) + (number - 0.5) * 0.2
+        axis.errorbar(part.value, places, xerr=errors, fmt="o", capsize=3, label=measure)
+    axis.axvline(0.5, color="black", linestyle=":", linewidth=1)
+    axis.annotate("chance", (0.5, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("how often pairs of one style rank above pairs of two")
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def by_style(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
     """Box plots of some columns for each style; ``columns`` is column -> axis label."""
     figure, axes = plt.subplots(1, len(columns), figsize=SIZE)

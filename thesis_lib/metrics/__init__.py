@@ -7,7 +7,7 @@ from thesis_lib.metrics.nisqa import nisqa
 from thesis_lib.metrics.plcmos import plcmos
 from thesis_lib.metrics.prosody import PROSODY, prosody
 from thesis_lib.metrics.recording import WIDEBAND, Recording
-from thesis_lib.metrics.separation import separation, triplet_accuracy
+from thesis_lib.metrics.separation import separation, separations, triplet_accuracy
 from thesis_lib.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
 from thesis_lib.metrics.statistics import (
     agreement,
@@ -62,6 +62,7 @@ __all__ = [
     "plcmos",
     "prosody",
     "separation",
+    "separations",
     "signature",
     "stoi",
     "triplet_accuracy",

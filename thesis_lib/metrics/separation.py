@@ -1,6 +1,6 @@
 """How well an embedding tells pairs of one label, a speaker or a manner, from pairs of two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -25,12 +25,18 @@ def triplet_accuracy(a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np
     return float(won / triplets)
 
 
+def _mean(cosines: np.ndarray) -> float:
+    if not len(cosines):
+        raise MetricError("there are no such pairs")
+    return float(np.mean(cosines))
+
+
 MEASURES: dict[str, Callable[..., float]] = {
     "AUC": lambda *pairs: auc(*labelled_cosines(*pairs)),
     "EER": lambda *pairs: equal_error_rate(*labelled_cosines(*pairs)),
     "triplet accuracy": triplet_accuracy,
-    "one label": lambda *pairs: float(np.mean(labelled_cosines(*pairs)[0])),  # mean cosine: the ceiling
-    "two labels": lambda *pairs: float(np.mean(labelled_cosines(*pairs)[1])),  # and the floor
+    "one label": lambda *pairs: _mean(labelled_cosines(*pairs)[0]),  # mean cosine: the ceiling
+    "two labels": lambda *pairs: _mean(labelled_cosines(*pairs)[1]),  # and the floor
 }
 
 
@@ -54,3 +60,26 @@ def separation(
         return MEASURES[measure](a[rows], b[rows], labels[rows], None if apart is None else apart[rows])
 
     return bootstrap(len(labels), statistic, resamples, seed, groups)
+
+
+def separations(
+    a: np.ndarray,
+    b: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    apart: np.ndarray | None = None,
+    measures: Iterable[str] = tuple(MEASURES),
+) -> list[dict[str, object]]:
+    """``separation`` by several measures: a row each, {measure, value, low, high, reason}.
+
+    What cannot be measured, where no label has two recordings, say, is NaN and has the reason; else that is "".
+    """
+    rows = []
+    for measure in measures:
+        try:
+            value, low, high = separation(measure, a, b, labels, groups, apart)
+            rows.append({"measure": measure, "value": value, "low": low, "high": high, "reason": ""})
+        except MetricError as error:
+            nothing = dict.fromkeys(("value", "low", "high"), np.nan)
+            rows.append({"measure": measure, **nothing, "reason": str(error)})
+    return rows
