@@ -8,7 +8,8 @@ from conftest import beside
 
 from thesis_lib.audio import read_audio
 from thesis_lib.config import TASKS, Config
-from thesis_lib.dataset import Segments, embedded, levels, prepared
+from thesis_lib.dataset import Segments, embedded, levels, prepared, speaker_vectors
+from thesis_lib.encoders import embed, judge_encoders
 from thesis_lib.manifest import Manifest
 from thesis_lib.runs import Run, RunError
 from thesis_lib.training import train
@@ -102,3 +103,16 @@ def test_levels_are_those_of_the_styles(tiny_run):
     expected = {"neutral": -23, "calm": -27, "lively": -20, "solemn": -24}
     for utterance, level in zip(manifest, levels(manifest), strict=True):
         assert abs(level - expected[utterance.style]) < 1.5
+
+
+@pytest.mark.weights("resemblyzer")
+def test_judges_embed_both_sides_beside_the_condition_s_encoder(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run", encoders__judges=("resemblyzer",))
+    manifest, embeddings = prepared(run), embedded(run)
+    chosen = manifest.split("test")[:2]
+    found = speaker_vectors(run, chosen)
+    assert list(found) == ["tiny-test-encoder", "resemblyzer"]
+    assert np.array_equal(found["tiny-test-encoder"]["target"], embeddings.speaker["target"][embeddings.rows(chosen)])
+    (judge,) = judge_encoders(run.config.encoders)
+    again = embed(judge, *read_audio(manifest.source(chosen[1])))
+    np.testing.assert_allclose(found["resemblyzer"]["source"][1], again, atol=1e-6)

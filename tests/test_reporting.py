@@ -61,6 +61,11 @@ def test_a_separation_is_shown_with_its_interval_or_its_reason():
     none = row | {"value": np.nan, "low": np.nan, "high": np.nan, "reason": "no such pairs"}
     assert reporting.with_interval(none) == "not measured: no such pairs"
     rows = [{"vectors": way, **x, "measure": m} for way, x in (("raw", row), ("white", none)) for m in SHOWN]
+    table = reporting.separation_table(pd.DataFrame(rows), ["vectors"], {"AUC": "area"})
+    assert table.to_dict("records") == [
+        {"vectors": "raw", "area": "0.750 [0.500, 0.875]"},
+        {"vectors": "white", "area": "not measured: no such pairs"},
+    ]
     figure = reporting.separation_figure(pd.DataFrame(rows), "vectors")
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["raw", "white"]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == SHOWN

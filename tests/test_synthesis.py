@@ -22,6 +22,18 @@ def test_saved_and_loaded_it_is_the_same(tiny_run, tmp_path):
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_half_of_the_bytes_sound_the_same(tiny_run, tmp_path, task):
+    vocoder = train(tiny_run, task)
+    for name, half in (("whole", False), ("half", True)):
+        vocoder.save_pretrained(tmp_path / name, half=half)
+    small, other = tmp_path / "half" / checkpoints.WEIGHTS, Vocoder.from_pretrained(tmp_path / "half")
+    assert small.stat().st_size < 0.65 * (tmp_path / "whole" / checkpoints.WEIGHTS).stat().st_size
+    assert all(x.dtype == torch.float32 for x in other.generator.parameters())
+    wav = voiced()
+    assert np.abs(vocoder.render(wav) - other.render(wav)).max() < 1e-2 * np.abs(vocoder.render(wav)).max()
+
+
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("samples", [22_050, 22_051, 3_000])
 def test_rendering_keeps_the_length(tiny_run, task, samples):
     vocoder = train(tiny_run, task)

@@ -189,6 +189,32 @@ def test_the_warm_start_begins_as_the_published_vocoder(tiny_run):
     assert (ours - published(batch.content)).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_a_vocoder_can_start_another_training(tiny_run, task):
+    """With its weights, norm and direction apart again, and the statistics that it was trained under."""
+    vocoder = train(tiny_run, task)
+    folder = tiny_run.path / task / "vocoder"
+    config = tiny_run.config.override({f"{task}.training.warm_start": str(folder)})
+    data = Segments(tiny_run, task, "validation")
+    state, batch = State.create(config, task, data), data.batch(0)
+    with torch.no_grad():
+        ours = state.generator.eval()(batch.content, batch.speaker, batch.emotion).squeeze(1)
+    assert (ours - vocoder(batch.content, batch.speaker, batch.emotion)).abs().max() < 1e-5
+    statistics = state.generator.condition.speaker_statistics
+    assert torch.equal(statistics.mean, vocoder.generator.condition.speaker_statistics.mean)
+
+
+def test_another_kind_of_vocoder_cannot_start_it(tiny_run):
+    train(tiny_run, "resynthesis")
+    folder = tiny_run.path / "resynthesis" / "vocoder"
+    for changes in ({"conversion.training.warm_start": str(folder)}, {"conversion.training.warm_start": "nowhere"}):
+        with pytest.raises(CheckpointError, match="nowhere|cannot start this training"):
+            State.create(tiny_run.config.override(changes), "conversion", Segments(tiny_run, "conversion", "train"))
+    changes = {"resynthesis.training.warm_start": str(folder), "resynthesis.generator.channels": 64}
+    with pytest.raises(CheckpointError, match="cannot start this training"):
+        State.create(tiny_run.config.override(changes), "resynthesis", Segments(tiny_run, "resynthesis", "train"))
+
+
 @pytest.mark.weights("ecapa")
 def test_the_speaker_loss_begins_when_told_and_reaches_the_generator(tiny_run, tmp_path):
     changes = {

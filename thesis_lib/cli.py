@@ -69,7 +69,7 @@ def list_models() -> None:
         cached = "cached" if models.is_cached(name) else "-"
         typer.echo(f"{name:18} {weight.size / 1e6:7.1f} MB  {cached:7} {weight.licence:11} {weight.title}")
         typer.echo(f"{'':18} {weight.citation}; {weight.homepage}")
-    typer.echo(f"{'emotion2vec':18} from its hub on first use: no mirror is known, its hash is not pinned yet")
+    typer.echo(f"{'emotion2vec':18} from its hub on first use, at a pinned commit: no mirror is known")
     typer.echo(f"cache: {models.models_dir()}")
 
 

@@ -20,7 +20,7 @@ from thesis_lib.content import Analysis, Content, analyse, release
 from thesis_lib.corpora import cvss_t, mini
 from thesis_lib.corpora.split import spread
 from thesis_lib.embeddings import embed_files, loaded, title
-from thesis_lib.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.encoders import emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.pitch import Pitch, track
@@ -96,6 +96,28 @@ def embedded(run: Run, progress: Progress = silent, scheduler: str | None = None
         for kind in ("speaker", "emotion")
     }
     return Embeddings(read["ids"], read["speaker"], read["emotion"], arrays["speaker"], arrays["emotion"])
+
+
+def speaker_vectors(
+    run: Run, utterances: list[Utterance], progress: Progress = silent
+) -> dict[str, dict[str, np.ndarray]]:
+    """{encoder: {"source" and "target": (n, S)}} of some utterances: the condition's encoder, then every judge."""
+    manifest, embeddings, config = prepared(run, progress), embedded(run, progress), run.config.encoders
+    rows = embeddings.rows(utterances)
+    found = {embeddings.speaker_encoder.split()[0]: {side: x[rows] for side, x in embeddings.speaker.items()}}
+    for judge in judge_encoders(config):
+        found[judge.name] = {
+            side: embed_files(
+                map(path, utterances),
+                lambda _, judge=judge: judge,
+                config,
+                run.path / "embeddings" / "store",
+                progress,
+                f"{judge.name}, {side}",
+            )
+            for side, path in (("source", manifest.source), ("target", manifest.target))
+        }
+    return found
 
 
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:

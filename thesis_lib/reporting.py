@@ -160,6 +160,15 @@ def with_interval(row: dict) -> str:
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
+def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]) -> pd.DataFrame:
+    """Rows of ``metrics.separations``, a line for each of the columns ``by``; ``measures`` is measure -> heading."""
+    lines = []
+    for key, part in rows.groupby(by, sort=False):
+        found = {row["measure"]: with_interval(row) for row in part.to_dict("records")}
+        lines.append(dict(zip(by, key, strict=True)) | {heading: found[m] for m, heading in measures.items()})
+    return pd.DataFrame(lines)
+
+
 def separation_figure(rows: pd.DataFrame, by: str) -> Figure:
     """AUC and triplet accuracy with 95 % intervals for each value of the column ``by``; 0.5 is chance."""
     names = list(dict.fromkeys(rows[by]))

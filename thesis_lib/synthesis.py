@@ -84,9 +84,15 @@ class Vocoder:
         content = self.content(wav, voice.pitch_level, voice.pitch_spread)
         return self(content, *vectors, guidance)[0, : len(wav)].numpy()
 
-    def save_pretrained(self, folder: Path) -> None:
-        """config.json, model.safetensors and README.md (the model card), atomically."""
-        checkpoints.save(folder, self.generator.state_dict(), self.meta, {"README.md": hub.card(self.meta)})
+    def save_pretrained(self, folder: Path, half: bool = False) -> None:
+        """config.json, model.safetensors and README.md (the model card), atomically.
+
+        With ``half`` matrices are float16; statistics and biases, which are small, stay as they are.
+        """
+        tensors = self.generator.state_dict()
+        if half:
+            tensors = {name: x.half() if x.dim() > 1 else x for name, x in tensors.items()}
+        checkpoints.save(folder, tensors, self.meta, {"README.md": hub.card(self.meta)})
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Publish as "owner/name" on the model hub; returns the address. CheckpointError when it refuses."""

@@ -1,6 +1,6 @@
 """The configuration: typed, frozen, strict. A typo is refused, a contradiction too.
 
-``PROFILES`` names three; each is a short list of differences from ``thesis``. ``Config.override``
+``PROFILES`` names them; each is a short list of differences from ``thesis``. ``Config.override``
 applies the same kind of difference from the command line (``--set conversion.training.steps=10``).
 """
 

@@ -1,4 +1,4 @@
-"""The three profiles: each is a short list of differences from ``thesis``."""
+"""The profiles: each is a short list of differences from ``thesis``."""
 
 from typing import Any
 
@@ -48,6 +48,25 @@ PROFILES: dict[str, dict[str, Any]] = {
         "compression.test_utterances": 4,
         "compression.repeats": 3,
         "cascade.examples": 4,
+    },
+    # The weights that the package ships: many synthetic voices, hours on two CPU cores.
+    "released": {
+        "corpus.root": "build/wide/release",
+        "corpus.validation_fraction": 0.03,
+        "encoders.emotion": "egemaps",
+        "conversion.discriminator.width": 0.25,
+        "conversion.losses.stft": 0.0,
+        "conversion.losses.temporal": 0.0,
+        "conversion.losses.speaker": 0.0,
+        "conversion.training.steps": 24_000,
+        "conversion.training.adversarial_from": 20_000,
+        "conversion.training.auxiliary_from": 24_000,
+        "conversion.training.segment_frames": 48,
+        "conversion.training.learning_rate": 1e-3,
+        "conversion.training.lr_decay": 0.85,
+        "conversion.training.decay_every": 1000,
+        "conversion.training.checkpoint_every": 500,
+        "conversion.training.ema_decay": 0.999,
     },
     # Every line of code, as little data as it takes.
     "smoke": {

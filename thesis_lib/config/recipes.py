@@ -115,7 +115,7 @@ class TrainingConfig(Section):
     accumulate: int = Field(1, ge=1)  # batches a step
     ema_decay: float = Field(0.0, ge=0, lt=1)  # a step, of the generator's average, which is then kept; 0: none
     non_finite: Literal["stop", "skip"] = "stop"  # what becomes of a step whose loss or gradient is no number
-    warm_start: Literal["hifigan-universal", "none"] = "hifigan-universal"
+    warm_start: str = "hifigan-universal"  # or none, or any vocoder of the recipe's own kind: a name or a folder
     checkpoint_every: int = Field(1000, ge=1)  # steps
     keep: int = Field(2, ge=1)  # newest checkpoints, beside the best one
     export: Literal["last", "best"] = "last"  # which becomes the vocoder
@@ -152,8 +152,11 @@ class Recipe(Section):
             raise ValueError(
                 "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
             )
-        if self.training.warm_start != "none" and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):
-            raise ValueError("training.warm_start has weights for the hifigan generator on a mel only: set it to none")
+        published = self.training.warm_start == "hifigan-universal"
+        if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):
+            raise ValueError(
+                "training.warm_start = hifigan-universal is for the hifigan generator on a mel only: set it to none"
+            )
         return self
 
 

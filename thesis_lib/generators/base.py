@@ -4,11 +4,13 @@ Shapes: B batch, C content channels, T frames, S and E embedding sizes, D condit
 """
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import remove_parametrizations
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from thesis_lib.conditioning import ConditionFusion, PrincipalComponents
 from thesis_lib.config import AudioConfig, ConditionConfig, ContentConfig
 from thesis_lib.content import PHONETIC, channels
+
+PARTS = ("original0", "original1")  # of a weight under weight norm: norm and direction
 
 
 class Generator(nn.Module):
@@ -31,9 +33,25 @@ class Generator(nn.Module):
     def fold_weight_norm(self) -> "Generator":
         """Replace each weight's norm and direction by the weight itself, for use after training."""
         for module in self.modules():
-            if hasattr(module, "parametrizations"):
+            if is_parametrized(module, "weight"):
                 remove_parametrizations(module, "weight")
         return self
+
+    def load_folded(self, state: dict[str, Tensor]) -> None:
+        """The state of the same generator after ``fold_weight_norm``, into one that is to train.
+
+        Raises RuntimeError when a key is missing, left over or mis-shaped.
+        """
+        plain = dict(state)
+        for name, module in self.named_modules():
+            if is_parametrized(module, "weight"):
+                prefix = f"{name}.parametrizations.weight"
+                weight = plain.pop(f"{name}.weight", None)
+                if weight is None or weight.shape != module.weight.shape:
+                    raise RuntimeError(f"{name}.weight is missing or of another shape")
+                module.weight = weight  # the parametrization's inverse: norm and direction
+                plain |= {f"{prefix}.{part}": getattr(module.parametrizations.weight, part) for part in PARTS}
+        self.load_state_dict(plain, strict=True)
 
 
 def reduced_channels(audio: AudioConfig, content: ContentConfig) -> int:

@@ -24,8 +24,8 @@ from thesis_lib.encoders import Encoder, embed, emotion_encoder, judge_encoders,
 from thesis_lib.manifest import Utterance
 from thesis_lib.pitch import track
 from thesis_lib.runs import Progress, Run, RunError, silent
-from thesis_lib.synthesis import UNIVERSAL, Vocoder, Voice
-from thesis_lib.training import train
+from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.training import COLD, train
 
 VOICES = 8  # content voices, and targets of each kind
 RECORDINGS = 3  # of a voice, for its centroid
@@ -161,8 +161,8 @@ def sample_paths(run: Run, material: str, task: str, stage: str, target: str, tr
 def systems_of(run: Run, task: Task, progress: Progress) -> list[System]:
     """The task's vocoder before and after training, trained if it has not been."""
     trained = train(run, task, progress)
-    warm = run.config.recipe(task).training.warm_start != "none"
-    before = Vocoder.from_pretrained(UNIVERSAL) if warm else Vocoder.untrained(trained.meta)
+    warm = run.config.recipe(task).training.warm_start
+    before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_pretrained(warm)
     start = [System(task, "before training", before, 0.25)]
     if not trained.converts:
         return [*start, System(task, "after training", trained, 0.25)]

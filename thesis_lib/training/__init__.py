@@ -5,10 +5,11 @@ from thesis_lib.training.errors import Interrupted, NonFinite, TrainingError
 from thesis_lib.training.gradients import gradient_norms
 from thesis_lib.training.loop import train
 from thesis_lib.training.losses import signal_losses
-from thesis_lib.training.state import State
+from thesis_lib.training.state import COLD, State
 from thesis_lib.training.step import train_step
 
 __all__ = [
+    "COLD",
     "Interrupted",
     "NonFinite",
     "State",

@@ -17,7 +17,7 @@ from thesis_lib.dataset import Batch, Segments
 from thesis_lib.discriminators import Discriminator
 from thesis_lib.generators import Generator, build
 from thesis_lib.runs import commit
-from thesis_lib.synthesis import UNIVERSAL, universal_state
+from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
 from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.losses import SignalLoss, signal_losses
 from thesis_lib.training.schedule import rate_factor
@@ -25,6 +25,7 @@ from thesis_lib.training.schedule import rate_factor
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+COLD = "none"  # the warm start that there is none
 COMPONENT_UTTERANCES = 50  # of the training split, whose frames give the phonetic content's principal components
 
 
@@ -52,7 +53,10 @@ class State:
 
     @classmethod
     def create(cls, config: Config, task: Task, data: Segments, fabric: "Fabric | None" = None) -> "State":
-        """Seeded weights, or the published ones under an identity condition."""
+        """Seeded weights, the published ones under an identity condition, or another vocoder's.
+
+        Raises CheckpointError when the warm start's vocoder is not one of the recipe's.
+        """
         recipe = config.recipe(task)
         training = recipe.training
         fabric = fabric or fabric_of(training)
@@ -63,8 +67,10 @@ class State:
         generator.condition.emotion_statistics.fit(data.emotion)
         if recipe.content.kind == "phonetic":
             generator.reduce.fit(data.phonetic_rows(COMPONENT_UTTERANCES))
-        if training.warm_start == "hifigan-universal":
+        if training.warm_start == UNIVERSAL:
             generator.load_hifigan(universal_state())
+        elif training.warm_start != COLD:
+            _go_on_from(generator, training.warm_start)
         average = None
         if training.ema_decay:
             average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
@@ -138,7 +144,7 @@ class State:
 
     def _pretrained(self) -> dict[str, str]:
         """The revisions of the published weights that this training rests on."""
-        warm = [UNIVERSAL] if self.recipe.training.warm_start != "none" else []
+        warm = [UNIVERSAL] if self.recipe.training.warm_start == UNIVERSAL else []
         heard = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
         return {name: models.get(name).revision for name in (*warm, *heard)}
 
@@ -152,3 +158,14 @@ class State:
         self.fabric.strategy.precision.load_state_dict(meta["scaler"])
         for counter in ("step", "seconds", "skipped", "best", "waited"):
             setattr(self, counter, meta[counter])
+
+
+def _go_on_from(generator: Generator, source: str) -> None:
+    """Another vocoder's weights, with the statistics that they were trained under."""
+    vocoder = Vocoder.from_pretrained(source)
+    try:
+        generator.load_folded(vocoder.generator.state_dict())
+    except RuntimeError as error:
+        raise checkpoints.CheckpointError(
+            f"{source} cannot start this training: it is another generator or content than the recipe's ({error})"
+        ) from error
