@@ -10,7 +10,6 @@ from thesis_lib.corpora import mini
 from thesis_lib.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.metrics import word_errors
 from thesis_lib.runs import RunError
-from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import train
 from thesis_lib.tts import KokoroSynthesizer, SpeechError
 
@@ -153,10 +152,9 @@ def test_kokoro_speaks_both_languages_and_mixtures_and_refuses_the_rest():
 
 
 @pytest.mark.slow
-@pytest.mark.weights("hifigan-universal", "ecapa", "kokoro", "kokoro-voices", "whisper-base")
-def test_without_a_trained_vocoder_the_published_one_serves(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.weights("ecapa", "kokoro", "kokoro-voices", "whisper-base")
+def test_before_anyone_trains_the_package_s_weights_serve():
     made = build()
-    assert made.vocoder.name == "hifigan-universal"
-    assert isinstance(made.vocoder, Vocoder)
+    assert made.vocoder.name == "default"
+    assert made.vocoder.converts
     assert (made.speaker_encoder.name, made.emotion_encoder.name) == ("ecapa", "egemaps")

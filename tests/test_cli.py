@@ -24,10 +24,25 @@ def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     return ended.value.code or 0, out.out, out.err
 
 
-COMMANDS = ["config", "prepare", "embed", "train", "validate", "ablate", "compress", "clone", "book"]
+COMMANDS = [
+    "config",
+    "download",
+    "prepare",
+    "embed",
+    "train",
+    "validate",
+    "ablate",
+    "compress",
+    "clone",
+    "adapt",
+    "book",
+]
 
 
-@pytest.mark.parametrize("command", [*([c] for c in COMMANDS), *(["models", c] for c in ("list", "fetch", "verify"))])
+@pytest.mark.parametrize(
+    "command",
+    [*([c] for c in COMMANDS), *(["models", c] for c in ("list", "fetch", "verify")), ["weights", "reproduce"]],
+)
 def test_every_help_shows_an_example(command):
     result = CliRunner().invoke(cli.app, [*command, "--help"])
     assert result.exit_code == 0
@@ -37,7 +52,7 @@ def test_every_help_shows_an_example(command):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "--profile", "dmo"], "known: thesis, demo, smoke"),
+        (["train", "--profile", "dmo"], "known: thesis, demo, released, smoke"),
         (["train", "--profile", "smoke", "--set", "resynthesis.training.stepz=3"], "resynthesis.training.stepz"),
         (["train", "--profile", "smoke", "--set", "resynthesis.training.steps"], "section.key=value"),
         (["train", "--profile", "smoke", "--set", "resynthesis.training.steps=-2"], "resynthesis.training.steps"),
@@ -47,6 +62,9 @@ def test_every_help_shows_an_example(command):
         (["models", "fetch", "ecappa"], "known: ecapa"),
         (["book", "--profile", "smoke"], "inside the project's folder"),
         (["prepare", "--profile", "thesis"], "corpus.root"),
+        (["download", "corpus"], "--common-voice"),
+        (["adapt", "nowhere.wav", "--run-dir", "me"], "nowhere.wav: missing file"),
+        (["weights", "reproduce"], "clone it"),
         (["prepare", "--profile", "thesis", "--set", "corpus.root=nowhere"], "train.tsv is missing"),
     ],
 )

@@ -98,6 +98,21 @@ def test_the_real_corpus_needs_a_folder(tmp_path):
         prepared(Run(tmp_path / "run", Config.from_profile("thesis")))
 
 
+def test_embeddings_of_one_side_are_completed_by_the_same_encoders_only(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run")
+    whole, folder = embedded(run), run.path / "embeddings"
+    (folder / "speaker_target.npy").unlink()
+    assert list(embedded(run, sides=("source",)).speaker) == ["source"]
+    assert not (folder / "speaker_target.npy").exists()
+    again = embedded(run)
+    assert np.array_equal(again.speaker["target"], whole.speaker["target"])
+    (folder / "speaker_target.npy").unlink()
+    summary = folder / "embeddings.json"
+    summary.write_text(summary.read_text().replace("egemaps", "emotion2vec"))
+    with pytest.raises(RunError, match="holds embeddings by .*emotion2vec"):
+        embedded(run)
+
+
 def test_levels_are_those_of_the_styles(tiny_run):
     manifest = prepared(tiny_run)
     expected = {"neutral": -23, "calm": -27, "lively": -20, "solemn": -24}

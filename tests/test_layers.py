@@ -13,7 +13,7 @@ ROWS = [
     {"corpora", "encoders", "generators", "losses", "metrics", "asr", "tts", "content"},
     {"embeddings", "checkpoints", "hub"},
     {"dataset", "synthesis"},
-    {"training", "validation", "ablation", "listening", "swap", "compression", "cascade"},
+    {"training", "validation", "ablation", "listening", "swap", "compression", "cascade", "adaptation", "released"},
     {"reporting", "book", "history"},
     {"cli"},
 ]
@@ -35,6 +35,8 @@ WITHIN = {
     "compression": {"training", "validation"},
     "swap": {"training"},
     "cascade": {"training"},
+    "adaptation": {"training", "swap"},
+    "released": {"training"},
     "config": {"errors"},
     "parallel": {"errors"},
 }

@@ -204,6 +204,19 @@ def test_a_vocoder_can_start_another_training(tiny_run, task):
     assert torch.equal(statistics.mean, vocoder.generator.condition.speaker_statistics.mean)
 
 
+def test_a_warm_start_leaves_what_reads_another_encoder_s_embedding(tiny_run, tmp_path):
+    """The emotion's projection starts anew, with statistics of its own; the speaker's and the rest go on."""
+    other = shutil.copytree(tiny_run.path / "conversion" / "vocoder", tmp_path / "other")
+    meta = json.loads((other / "config.json").read_text()) | {"emotion_encoder": "emotion2vec (somewhere)"}
+    (other / "config.json").write_text(json.dumps(meta))
+    vocoder = Vocoder.from_pretrained(other).generator.condition
+    config = tiny_run.config.override({"conversion.training.warm_start": str(other)})
+    started = State.create(config, "conversion", Segments(tiny_run, "conversion", "train")).generator.condition
+    assert torch.equal(started.speaker.weight, vocoder.speaker.weight)
+    assert torch.equal(started.fuse[0].weight, vocoder.fuse[0].weight)
+    assert not torch.equal(started.emotion.weight, vocoder.emotion.weight)
+
+
 def test_another_kind_of_vocoder_cannot_start_it(tiny_run):
     train(tiny_run, "resynthesis")
     folder = tiny_run.path / "resynthesis" / "vocoder"

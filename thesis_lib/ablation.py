@@ -152,6 +152,8 @@ def _base(config: Config) -> Config:
     task, settings = config.ablation.task, config.ablation
     changes: dict[str, Any] = {f"{task}.training.max_minutes": None, f"{task}.training.keep": 1}
     changes["validation.metrics"] = settings.metrics
+    if settings.warm_start is not None:
+        changes[f"{task}.training.warm_start"] = settings.warm_start
     if settings.steps is not None:
         changes[f"{task}.training.steps"] = settings.steps
     if settings.late is not None:

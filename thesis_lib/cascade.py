@@ -13,14 +13,13 @@ import pandas as pd
 
 from thesis_lib.asr import Heard, Whisper
 from thesis_lib.audio import AudioError, check_speech, read_audio, resample, write_audio
-from thesis_lib.config import EncoderConfig
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import prepared
 from thesis_lib.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.metrics import cosine
 from thesis_lib.pitch import track
-from thesis_lib.runs import Progress, Run, RunError, project_root, silent
-from thesis_lib.synthesis import UNIVERSAL, Vocoder, Voice
+from thesis_lib.runs import Progress, Run, RunError, silent
+from thesis_lib.synthesis import DEFAULT, Vocoder, Voice
 from thesis_lib.training import train
 from thesis_lib.tts import KokoroSynthesizer
 
@@ -158,17 +157,8 @@ def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
     return table
 
 
-def build(vocoder: str | Path = "", voice: str = "af_heart") -> VoiceCloningPipeline:
-    """The default pipeline around a vocoder folder, with the encoders that the vocoder was trained with.
-
-    Without a name: the demo run's conversion vocoder, or HiFi-GAN universal (whose condition changes nothing).
-    """
-    trained = project_root() / "runs" / "demo" / "conversion" / "vocoder"
-    loaded = Vocoder.from_pretrained(vocoder or (trained if trained.exists() else UNIVERSAL))
-    config = EncoderConfig(
-        speaker="ecapa" if loaded.meta["speaker_encoder"].startswith("ecapa") else "tiny-test",
-        emotion="egemaps" if loaded.meta["emotion_encoder"].startswith("egemaps") else "emotion2vec",
-    )
-    return VoiceCloningPipeline(
-        Whisper(), KokoroSynthesizer(), speaker_encoder(config), emotion_encoder(config), loaded, voice
-    )
+def build(vocoder: str | Path = DEFAULT, voice: str = "af_heart") -> VoiceCloningPipeline:
+    """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
+    loaded = Vocoder.from_pretrained(vocoder)
+    encoders = speaker_encoder(loaded.encoders), emotion_encoder(loaded.encoders)
+    return VoiceCloningPipeline(Whisper(), KokoroSynthesizer(), *encoders, loaded, voice)

@@ -39,6 +39,7 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: 
         ) from error
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial / WEIGHTS)
+        os.chmod(partial / WEIGHTS, 0o644)  # its writer leaves it to the owner alone
         for name, text in ({META: json.dumps(meta, indent=2) + "\n"} | (texts or {})).items():
             (partial / name).write_text(text, encoding="utf-8")
         os.chmod(partial, 0o755)

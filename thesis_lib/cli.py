@@ -17,6 +17,8 @@ from thesis_lib.runs import Run, RunError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 weights = typer.Typer(no_args_is_help=True, help="Pretrained weights: list, fetch, verify.")
 app.add_typer(weights, name="models")
+released = typer.Typer(no_args_is_help=True, help="The package's own weights: how they were made.")
+app.add_typer(released, name="weights")
 history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
 app.add_typer(history, name="runs")
 listening = typer.Typer(no_args_is_help=True, help="A listening test: build it, analyse its answers.")
@@ -39,6 +41,10 @@ app.callback()(_settings)
 Profile = Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")]
 RunDir = Annotated[Path | None, typer.Option(help="Run folder; runs/PROFILE when left out.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change, section.key=value.")]
+DEFAULT = "default"
+VocoderName = Annotated[
+    str, typer.Option(help="default (the package's own), hifigan-universal, a vocoder's folder, or owner/name.")
+]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:PORT, to work on.")]
 
 
@@ -161,6 +167,26 @@ def compare_runs(
     one, other = open_run(first), open_run(second)
     for table in (differences(one.config, other.config), compare(one, other)):
         typer.echo(table.to_string(index=False, float_format="{:.4g}".format) + "\n")
+
+
+@app.command()
+def download(
+    folder: Annotated[Path, typer.Argument(help="Where the corpus shall lie; `corpus.root` of later commands.")],
+    common_voice: Annotated[
+        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the archive that it led to.")
+    ] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the archives once they are unpacked.")] = False,
+    set_: Set = None,
+) -> None:
+    """CVSS-T es→en with CoVoST's table and Common Voice; interrupted, it goes on where it was.
+
+    Example: thesis download corpora/cvss --common-voice es.tar.gz
+    """
+    from thesis_lib.corpora.fetch import fetch
+    from thesis_lib.reporting import bar
+
+    fetch(folder, _config("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
+    typer.echo(f"thesis prepare --profile thesis --set corpus.root={folder}")
 
 
 @app.command()
@@ -348,7 +374,7 @@ def clone(
     source: Annotated[Path, typer.Argument(help="Spanish speech: WAV, FLAC, MP3 or OGG, any rate, mono or stereo.")],
     target: Annotated[Path, typer.Argument(help="English speech to write (.wav, .flac, .mp3 or .ogg).")],
     text: Annotated[str | None, typer.Option(help="English to speak instead of the translation.")] = None,
-    vocoder: Annotated[str, typer.Option(help="A vocoder folder (runs/…/vocoder), or hifigan-universal.")] = "",
+    vocoder: VocoderName = DEFAULT,
     guidance: Annotated[float, typer.Option(min=0, help="Strength of the voice: 0 none, 1 as trained.")] = 1.0,
     voice: Annotated[str, typer.Option(help="Kokoro voice that speaks the English.")] = "af_heart",
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -378,6 +404,37 @@ def clone(
         similarities = f"{result.similarity_before:.3f} before rendering, {result.similarity_after:.3f} after"
         typer.echo(f"similarity to the source ({result.encoder}): {similarities}")
         typer.echo(f"written      {target}")
+
+
+@app.command()
+def adapt(
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings of one voice, any format, rate and language.")],
+    run_dir: Annotated[Path, typer.Option(help="Run folder; the vocoder is in its conversion/vocoder/.")],
+    vocoder: VocoderName = DEFAULT,
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 3.0,
+) -> None:
+    """Train a vocoder on, for minutes, on some recordings of one voice.
+
+    Example: thesis adapt me1.wav me2.wav --run-dir runs/me
+    Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
+    """
+    from thesis_lib.adaptation import adapt as run_adaptation
+    from thesis_lib.reporting import bar
+
+    adapted = run_adaptation(recordings, run_dir, vocoder, minutes, bar)
+    typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")
+
+
+@released.command("reproduce")
+def reproduce_weights(profile: Profile = "released", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Speak the corpus, train, and replace the package's weights: some five hours on two CPU cores, resumable.
+
+    Example: thesis weights reproduce
+    """
+    from thesis_lib.released import reproduce
+    from thesis_lib.reporting import bar
+
+    reproduce(_run(profile, run_dir, set_), progress=bar, say=typer.echo)
 
 
 @app.command()

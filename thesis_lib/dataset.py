@@ -27,6 +27,7 @@ from thesis_lib.pitch import Pitch, track
 from thesis_lib.runs import Progress, Run, RunError, silent, write_text
 from thesis_lib.synthesis import Voice
 
+SIDES = ("source", "target")  # the Spanish recording of a pair, and the English one
 IN_MEMORY = 512  # analyses, some 400 kB each
 
 
@@ -56,13 +57,13 @@ def levels(manifest: Manifest) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Both embeddings of both sides of every pair, in the manifest's order."""
+    """Both embeddings of every pair, of both sides or one, in the manifest's order."""
 
     ids: list[str]
     speaker_encoder: str  # name and revision: what every table cites
     emotion_encoder: str
-    speaker: dict[str, np.ndarray]  # "source" and "target" -> (n, S)
-    emotion: dict[str, np.ndarray]  # "source" and "target" -> (n, E)
+    speaker: dict[str, np.ndarray]  # side -> (n, S)
+    emotion: dict[str, np.ndarray]  # side -> (n, E)
 
     def rows(self, utterances: list[Utterance]) -> np.ndarray:
         """Their row numbers."""
@@ -75,27 +76,38 @@ class Embeddings:
         return self.speaker["source"][row], self.emotion["source"][row]
 
 
-def embedded(run: Run, progress: Progress = silent, scheduler: str | None = None) -> Embeddings:
-    """The run's embeddings; what is missing is computed, here or on a Dask cluster, and kept in the store."""
+def embedded(
+    run: Run, progress: Progress = silent, scheduler: str | None = None, sides: tuple[str, ...] = SIDES
+) -> Embeddings:
+    """The run's embeddings; what is missing is computed, here or on a Dask cluster, and kept in the store.
+
+    Training needs the source's alone. Raises RunError when the rest would come from another encoder than what is
+    there, because "auto" has changed its meaning since.
+    """
     manifest = prepared(run, progress)
     folder = run.path / "embeddings"
     summary = folder / "embeddings.json"
-    sides = {"source": manifest.source, "target": manifest.target}
-    if not summary.exists():
-        names = {}
-        for kind, load in (("speaker", speaker_encoder), ("emotion", emotion_encoder)):
-            names[kind] = title(loaded(load, run.config.encoders))
-            for side, path in sides.items():
-                source = (map(path, manifest), load, run.config.encoders, folder / "store")
+    paths = {(kind, side): folder / f"{kind}_{side}.npy" for kind in ("speaker", "emotion") for side in sides}
+    if not summary.exists() or not all(path.exists() for path in paths.values()):
+        loaders = {"speaker": speaker_encoder, "emotion": emotion_encoder}
+        names = {kind: title(loaded(load, run.config.encoders)) for kind, load in loaders.items()}
+        found = {"ids": [u.id for u in manifest], **names}
+        if summary.exists() and (before := json.loads(summary.read_text())) != found:
+            there, here = (f"{x['speaker']} and {x['emotion']}" for x in (before, found))
+            raise RunError(f"{folder} holds embeddings by {there}, today's encoders are {here}: remove that folder")
+        write_text(summary, json.dumps(found))
+        for (kind, side), path in paths.items():
+            if not path.exists():
+                files = map(manifest.source if side == "source" else manifest.target, manifest)
+                source = (files, loaders[kind], run.config.encoders, folder / "store")
                 rows = embed_files(*source, progress, f"{names[kind].split()[0]}, {side}", scheduler)
-                np.save(folder / f"{kind}_{side}.npy", rows)
-        write_text(summary, json.dumps({"ids": [u.id for u in manifest], **names}))
+                with replacing(path) as partial:
+                    np.save(partial, rows)
     read = json.loads(summary.read_text())
-    arrays = {
-        kind: {side: np.load(folder / f"{kind}_{side}.npy", allow_pickle=False) for side in sides}
-        for kind in ("speaker", "emotion")
-    }
-    return Embeddings(read["ids"], read["speaker"], read["emotion"], arrays["speaker"], arrays["emotion"])
+    speaker, emotion = (
+        {side: np.load(paths[kind, side], allow_pickle=False) for side in sides} for kind in ("speaker", "emotion")
+    )
+    return Embeddings(read["ids"], read["speaker"], read["emotion"], speaker, emotion)
 
 
 def speaker_vectors(
@@ -172,7 +184,7 @@ class Segments:
     """
 
     def __init__(self, run: Run, task: Task, split: str, progress: Progress = silent) -> None:
-        self.manifest, embeddings = prepared(run, progress), embedded(run, progress)
+        self.manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
         self.utterances = self.manifest.split(split)
         if not self.utterances:
             raise RunError(f"the {split} split is empty: nothing to train on")

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from thesis_lib import checkpoints, hub, models
 from thesis_lib.audio import LogMel, whole_frames
-from thesis_lib.config import AudioConfig, ContentConfig, GeneratorConfig, HifiganConfig
+from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, GeneratorConfig, HifiganConfig
 from thesis_lib.content import Content, analyse
 from thesis_lib.generators import Generator, build
 
 UNIVERSAL = "hifigan-universal"
+DEFAULT = "default"  # the weights in the package
+DEFAULT_FOLDER = Path(__file__).parent / "data" / DEFAULT
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class Vocoder:
     def converts(self) -> bool:
         """Whether the voice has been taken out of its content, so that the condition must bring it."""
         return self.content_config.kind != "mel"
+
+    @property
+    def encoders(self) -> EncoderConfig:
+        """The encoders that it was trained with, which have to make its condition."""
+        return EncoderConfig(
+            speaker="ecapa" if self.meta["speaker_encoder"].startswith("ecapa") else "tiny-test",
+            emotion="egemaps" if self.meta["emotion_encoder"].startswith("egemaps") else "emotion2vec",
+        )
 
     def parameters(self) -> int:
         """Number of weights, folded."""
@@ -102,14 +112,17 @@ class Vocoder:
 
     @classmethod
     def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder":
-        """A folder that ``save_pretrained`` wrote, "owner/name" on the model hub, or "hifigan-universal".
+        """ "default" (the package's own weights), "hifigan-universal", a folder, or "owner/name" on the model hub.
 
+        A folder is one that ``save_pretrained`` wrote. "default" and "hifigan-universal" always mean these.
         ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
         ModelError when the published weights cannot be had.
         """
         if str(source) == UNIVERSAL:
             return cls._universal()
-        folder = hub.download(str(source), revision) if hub.is_repository(str(source)) else Path(source)
+        folder = DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
+        if hub.is_repository(str(source)):
+            folder = hub.download(str(source), revision)
         tensors, meta = checkpoints.load(folder)
         try:
             # First on no device: a configuration that fits other weights is refused before it asks for memory.

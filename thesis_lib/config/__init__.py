@@ -33,6 +33,7 @@ __all__ = [
     "PROFILES",
     "TASKS",
     "AblationConfig",
+    "AdaptationConfig",
     "AudioConfig",
     "CascadeConfig",
     "CompressionConfig",
@@ -77,8 +78,11 @@ class AudioConfig(Section):
 class CorpusConfig(Section):
     """Which corpus, and which pairs of it."""
 
-    name: Literal["mini", "cvss-t"] = "cvss-t"
+    name: Literal["mini", "cvss-t", "recordings"] = "cvss-t"  # recordings: of one voice, by ``thesis adapt``
     root: str | None = None  # folder of the unpacked CVSS-T layout; the bundled corpus unpacks itself
+    cvss_url: str = "https://storage.googleapis.com/cvss/cvss_t_v1.0/cvss_t_es_en_v1.0.tar.gz"
+    covost_url: str = "https://dl.fbaipublicfiles.com/covost/covost_v2.es_en.tsv.tar.gz"
+    common_voice_page: str = "https://commonvoice.mozilla.org/es/datasets"  # asks for consent before it gives a link
     min_duration: float = 3.0  # s, each side
     max_duration: float = 10.0  # s, each side
     validation_fraction: float = Field(0.2, gt=0, lt=1)  # of the training release's speakers
@@ -127,6 +131,7 @@ class AblationConfig(Section):
     steps: int | None = Field(None, ge=2)  # of each training; the recipe's own when left out
     late: int | None = Field(None, ge=1)  # last steps, with adversarial and encoder losses; the recipe's own
     losses: dict[str, float] = {}  # weights that differ from the recipe's
+    warm_start: str | None = None  # the recipe's own when left out
     utterances: int = Field(50, ge=2)  # of the validation split
     metrics: tuple[Metric, ...] = ("mel_l1", "stft", "mcd", "pesq", "pitch", "dnsmos", "plcmos", "speaker", "judges")
 
@@ -155,6 +160,13 @@ class CompressionConfig(Section):
     repeats: int = Field(5, ge=2)  # of each timing
 
 
+class AdaptationConfig(Section):
+    """Few-shot adaptation: to how many test voices, and how long each."""
+
+    voices: int = Field(4, ge=1)
+    minutes: float = Field(3.0, gt=0)
+
+
 class CascadeConfig(Section):
     """The voice-cloning pipeline."""
 
@@ -176,6 +188,7 @@ class Config(Section):
     listening: ListeningConfig = ListeningConfig()
     swap: SwapConfig = SwapConfig()
     compression: CompressionConfig = CompressionConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
     cascade: CascadeConfig = CascadeConfig()
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.has("manner_swap"):
         return run.load_table("manner_swap")
     vocoder = train(run, "conversion", progress)
-    manifest, embeddings = prepared(run), embedded(run)
+    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
     encoder = emotion_encoder(run.config.encoders)
     statistics = vocoder.generator.condition.emotion_statistics
 

@@ -187,7 +187,7 @@ def trials(speakers: list[Speaker], count: int) -> Iterator[tuple[Speaker, Speak
 
 def corpus_speakers(run: Run) -> list[Speaker]:
     """Some voices of the training split ("seen") and of the test split ("unseen") with two recordings or more."""
-    manifest, embeddings = prepared(run), embedded(run)
+    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
     found = []
     for kind, split in (("unseen", "test"), ("seen", "train")):
         by_speaker: dict[str, list[Utterance]] = {}

@@ -70,7 +70,7 @@ class State:
         if training.warm_start == UNIVERSAL:
             generator.load_hifigan(universal_state())
         elif training.warm_start != COLD:
-            _go_on_from(generator, training.warm_start)
+            _go_on_from(generator, training.warm_start, data.encoders)
         average = None
         if training.ema_decay:
             average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
@@ -160,11 +160,19 @@ class State:
             setattr(self, counter, meta[counter])
 
 
-def _go_on_from(generator: Generator, source: str) -> None:
-    """Another vocoder's weights, with the statistics that they were trained under."""
+def _go_on_from(generator: Generator, source: str, encoders: dict[str, str]) -> None:
+    """Another vocoder's weights, with the statistics that they were trained under.
+
+    What reads an embedding of another encoder than the vocoder's stays as it is: seeded, with statistics of its own.
+    """
     vocoder = Vocoder.from_pretrained(source)
+    state, own = vocoder.generator.state_dict(), generator.state_dict()
+    for kind in ("speaker", "emotion"):
+        if vocoder.meta[f"{kind}_encoder"].split()[0] != encoders[f"{kind}_encoder"].split()[0]:
+            reads = (f"condition.{kind}.", f"condition.{kind}_statistics.")
+            state |= {name: tensor for name, tensor in own.items() if name.startswith(reads)}
     try:
-        generator.load_folded(vocoder.generator.state_dict())
+        generator.load_folded(state)
     except RuntimeError as error:
         raise checkpoints.CheckpointError(
             f"{source} cannot start this training: it is another generator or content than the recipe's ({error})"

@@ -1,0 +1,46 @@
+"""Do the released weights' training voices vary as human voices do? Shares of variance in their main directions.
+
+Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. Needs the corpus and the
+embeddings of the profile "released", the demo's for the bundled test voices, and THESIS_HUMAN.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio import read_audio
+from thesis_lib.config import Config
+from thesis_lib.dataset import embedded, prepared
+from thesis_lib.encoders import embed, speaker_encoder
+from thesis_lib.parallel import a_core_each
+from thesis_lib.reporting import bar
+from thesis_lib.runs import Run
+
+COMPONENTS = (8, 16, 32, 64)
+
+
+def run(quick: bool) -> dict:
+    """For each group: the variance that lies in the first principal components of the training voices."""
+    folder = os.environ.get("THESIS_HUMAN")
+    if not folder:
+        raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
+    vectors = {}
+    for name, split in (("released", "train"), ("demo", "test")):
+        source = Run(Path("runs") / name, Config.from_profile(name))
+        embeddings = embedded(source, bar, sides=("source",))
+        vectors[name] = embeddings.speaker["source"][embeddings.rows(prepared(source).split(split))]
+    encoder = speaker_encoder(Config().encoders)
+    paths = sorted(p for p in Path(folder).iterdir() if p.suffix in (".flac", ".wav"))[: 12 if quick else None]
+    human = np.stack(list(a_core_each(lambda path: embed(encoder, *read_audio(path), path), paths)))
+    training = vectors["released"]
+    mean, std = training.mean(0), training.std(0)
+    directions = np.linalg.svd((training - mean) / std, full_matrices=False)[2]
+    rows = []
+    for group, own in (("training", training), ("bundled test voices", vectors["demo"]), ("human", human)):
+        scores = ((own - own.mean(0)) / std) @ directions.T
+        shares = (scores**2).sum(0).cumsum() / (scores**2).sum()
+        rows.append({"group": group, "n": len(own)} | {str(k): float(shares[k - 1]) for k in COMPONENTS})
+    dim = training.shape[1]
+    rows.append({"group": "chance", "n": 0} | {str(k): k / dim for k in COMPONENTS})
+    return {"dimensions": dim, "components": COMPONENTS, "rows": rows}

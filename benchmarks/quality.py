@@ -1,0 +1,100 @@
+"""How good a vocoder is on human speech that nobody trained on: what several benchmarks share.
+
+Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The first half of a recording speaks
+and lends its voice, the second says what that voice is like. What was said is what Whisper hears in the recording.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib import metrics
+from thesis_lib.config import Config
+from thesis_lib.swap import Judge, Speaker, System, human_speakers, trials
+from thesis_lib.validation.scoring import Scorers, score
+from thesis_lib.validation.systems import GROUND_TRUTH
+from thesis_lib.validation.systems import System as Renderer
+
+METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
+RESAMPLES = 1000
+COPIES = ("mel_l1", "mcd", "pesq", "dnsmos_ovrl", "dnsmos_p808")
+
+
+class Material:
+    """Human speakers, and the models that judge."""
+
+    def __init__(self, emotion: str, quick: bool = False) -> None:
+        folder = os.environ.get("THESIS_HUMAN")
+        if not folder:
+            raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
+        config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": METRICS})
+        speakers = human_speakers(Path(folder), config)
+        self.speakers = speakers[:4] if quick else speakers
+        self.scorers = Scorers.load(config)
+        self.judges = [Judge(e, self.speakers, config.audio.sample_rate) for e in self.scorers.encoders.values()]
+        self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
+        heard = self.scorers.whisper
+        self._texts = {
+            name: heard(recording.wideband, metrics.WIDEBAND, language="en").text
+            for name, recording in self._recordings.items()
+        }
+
+    def resynthesis(self, name: str, render: Callable[[Speaker], np.ndarray]) -> list[dict]:
+        """One row a metric: the speakers' own words in their own voices, with 95 % intervals over speakers."""
+        values = defaultdict(list)
+        for speaker in self.speakers:
+            system = Renderer(name, lambda item: item)  # a name is all that the scoring asks of it
+            output = self.scorers.record(render(speaker))
+            row = score(system, output, self._recordings[speaker.name], self._texts[speaker.name], self.scorers).row
+            for metric in COPIES if name != GROUND_TRUTH else COPIES[3:]:
+                values[metric].append(row[metric])
+            values["wer"].append((row["word_errors"], row["words"]))
+        return _rows({"system": name}, values)
+
+    def conversion(self, system: System, count: int) -> list[dict]:
+        """One row a metric and judge: other speakers' words in a voice, with 95 % intervals over trials."""
+        values = defaultdict(list)
+        for content, target, _ in trials(self.speakers, count):
+            wav = system.render(content.content, target.voice)
+            for judge in self.judges:
+                found = judge.score(wav, target, content)
+                way = (found["to_target"] - found["floor"]) / (found["ceiling"] - found["floor"])
+                values[f"closer, {judge.encoder.name}"].append(found["to_target"] > found["to_content"])
+                values[f"way, {judge.encoder.name}"].append(way)
+            output = self.scorers.record(wav)
+            values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
+            heard = self.scorers.whisper(output.wideband, metrics.WIDEBAND, language="en").text
+            values["wer"].append(metrics.word_errors(heard, self._texts[content.name]))
+        return _rows({"system": system.stage}, values)
+
+
+def _rows(about: dict, values: dict[str, list]) -> list[dict]:
+    rows = []
+    for metric, found in values.items():
+        numbers = np.array(found, float)
+        statistic = partial(_rate if metric == "wer" else _mean, numbers)
+        value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, seed=0)
+        rows.append(about | {"metric": metric, "value": value, "low": low, "high": high, "n": len(numbers)})
+    return rows
+
+
+def _mean(numbers: np.ndarray, chosen: np.ndarray) -> float:
+    return float(numbers[chosen].mean())
+
+
+def _rate(numbers: np.ndarray, chosen: np.ndarray) -> float:
+    """Errors of all words, not a mean of rates."""
+    errors, words = numbers[chosen].sum(0)
+    return float(errors / words)
+
+
+def table(rows: Iterable[dict]) -> dict[str, dict[str, float]]:
+    """system -> metric -> value, to be read at a glance."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        found[row["system"]][row["metric"]] = round(row["value"], 3)
+    return dict(found)

@@ -1,0 +1,67 @@
+"""Which recipe the released weights were trained by: several, three minutes each, judged on human speech.
+
+Needs the corpus of the profile "released" (``thesis prepare --profile released``, after
+scripts/build_wide_corpus.py) and THESIS_HUMAN.
+"""
+
+import shutil
+from pathlib import Path
+
+from benchmarks.quality import Material, table
+from thesis_lib.config import Config
+from thesis_lib.dataset import embedded, prepared
+from thesis_lib.manifest import Manifest
+from thesis_lib.reporting import bar
+from thesis_lib.runs import Run
+from thesis_lib.swap import System
+from thesis_lib.training import train
+
+MINUTES = 3.0
+FOLDER = Path("runs/recipes")
+COMMON = {
+    "conversion.training.schedule": "constant",
+    "conversion.training.ema_decay": 0.99,
+    "conversion.training.checkpoint_every": 10_000,
+    "conversion.generator.channels": 192,
+}
+RECIPES = {
+    "45 bundled voices": ("demo", {}),
+    "153 voices": ("released", {}),
+    "153 voices at three speeds": ("released", {}),
+    "… 256 channels": ("released", {"conversion.generator.channels": 256}),
+}
+
+
+def run(quick: bool) -> dict:
+    """Per recipe: steps in the time, and quality of resynthesis and conversion with intervals."""
+    material, rows, trained = Material("egemaps", quick), [], {}
+    minutes = 0.1 if quick else MINUTES
+    for number, (name, (corpus, changes)) in enumerate(RECIPES.items()):
+        made = _run(FOLDER / f"{number}-{minutes:g}", corpus, changes, minutes, plain=name == "153 voices")
+        vocoder = train(made, "conversion", bar)
+        trained[name] = {"steps": vocoder.meta["steps"], "parameters": vocoder.parameters()}
+        rows += material.resynthesis(name, lambda s, v=vocoder: v.render(s.content, s.voice))
+        rows += [
+            row | {"metric": f"conversion, {row['metric']}"}
+            for row in material.conversion(System("conversion", name, vocoder, 1.0), 4 if quick else 48)
+        ]
+    return {"minutes": minutes, "trained": trained, "table": table(rows), "rows": rows}
+
+
+def _run(folder: Path, corpus: str, changes: dict, minutes: float, plain: bool) -> Run:
+    """A run with the released profile's recipe on the corpus of a profile; ``plain`` leaves the other speeds out."""
+    config = Config.from_profile("released")
+    source = Run(Path("runs") / corpus, Config.from_profile(corpus))
+    prepared(source, bar), embedded(source, bar, sides=("source",))
+    corpus_of = {"corpus": source.config.corpus.model_dump(), "encoders": source.config.encoders.model_dump()}
+    made = Run(folder, config.override(corpus_of | COMMON | changes | {"conversion.training.max_minutes": minutes}))
+    if not (made.path / "corpus").exists():
+        manifest = Manifest.load(source.path / "corpus")
+        kept = [u for u in manifest if not plain or u.id.endswith("_0")]
+        (made.path / "corpus").mkdir(parents=True)
+        (made.path / "corpus" / "wav").symlink_to(source.path / "corpus" / "wav")
+        (source.path / "analyses").mkdir(exist_ok=True)
+        (made.path / "analyses").symlink_to(source.path / "analyses")
+        shutil.copytree(source.path / "embeddings", made.path / "embeddings", ignore=lambda *_: {"store"})
+        Manifest(made.path / "corpus", kept, manifest.rejects).save()
+    return made

@@ -1,0 +1,167 @@
+"""Few-shot adaptation: a conversion vocoder goes on training on some recordings of one voice, for minutes.
+
+The run is like any other: it has a manifest, logs and checkpoints, and interrupted it goes on where it was. Every
+piece of a recording is both what conditions the vocoder and what it has to say. ``adaptation_test`` measures what
+that adds, on test voices.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib.audio import AudioError, check_speech, read_audio, write_audio
+from thesis_lib.config import Config
+from thesis_lib.dataset import prepared
+from thesis_lib.encoders import judge_encoders, speaker_encoder
+from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.runs import Progress, Run, RunError, silent
+from thesis_lib.swap import Judge, Speaker, corpus_speakers, summarise
+from thesis_lib.synthesis import DEFAULT, Vocoder
+from thesis_lib.training import train
+
+PIECE = 4.0  # s, about; training sees half a second of it at a time, the encoders all of it
+HELD_OUT = 5  # one piece in so many, and at least one, is kept to see whether training helps
+LEAST = 2.0  # s of speech in all
+BEFORE, AFTER = "before adaptation", "after adaptation"
+
+RECIPE = {
+    "losses.adversarial": 0.0,
+    "losses.feature_matching": 0.0,
+    "losses.stft": 0.0,
+    "losses.temporal": 0.0,
+    "losses.speaker": 0.0,
+    "training.batch_size": 8,
+    "training.segment_frames": 48,
+    "training.learning_rate": 1e-4,
+    "training.schedule": "constant",
+    "training.checkpoint_every": 50,
+    "training.export": "best",
+}
+
+
+def adapt(
+    recordings: Sequence[Path],
+    folder: str | Path,
+    vocoder: str = DEFAULT,
+    minutes: float = 3.0,
+    progress: Progress = silent,
+) -> Vocoder:
+    """Recordings of one voice, of any format and language -> the vocoder after ``minutes`` of training on them.
+
+    ``folder`` becomes a run; the result is in its conversion/vocoder/. Raises AudioError for a recording that cannot
+    be used, RunError for fewer than two seconds in all or a vocoder that takes its voice from the content, and
+    ConfigError for a folder that holds another run.
+    """
+    source = Vocoder.from_pretrained(vocoder)
+    if not source.converts:
+        raise RunError(f"{vocoder} takes the voice from its content and cannot learn another: name one that converts")
+    run = Run(folder, _config(source, vocoder, minutes))
+    if not (run.path / "corpus" / "manifest.jsonl").exists():
+        _manifest(recordings, run.path / "corpus", source.sample_rate).save()
+    return train(run, "conversion", progress)
+
+
+def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """The run's conversion vocoder adapted to some test voices, each by its Spanish recordings but the first.
+
+    Every voice then says, conditioned on that first recording, what the other test voices say in English. One row a
+    content, stage and judge, with the swap test's columns, and their summary in ``adaptation_summary``; audio of the
+    first of each goes to samples/.
+    """
+    if run.has("adaptation"):
+        return run.load_table("adaptation")
+    config, manifest = run.config, prepared(run, progress)
+    before = train(run, "conversion", progress)
+    speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
+    encoders = [speaker_encoder(config.encoders), *judge_encoders(config.encoders)]
+    judges = [Judge(encoder, speakers, config.audio.sample_rate) for encoder in encoders]
+    targets, rows = speakers[: config.adaptation.voices], []
+    for number, target in enumerate(progress(targets, len(targets), "adapt")):
+        own = [manifest.source(u) for u in manifest.split("test") if u.speaker == target.name][1:]
+        adapted = adapt(own, run.path / "adapted" / str(number), before.name, config.adaptation.minutes)
+        contents = [speaker for speaker in speakers if speaker.name != target.name]
+        for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
+            for content in contents:
+                wav = vocoder.render(content.content, target.voice)
+                rows += [_row(stage, wav, target, content, judge) for judge in judges]
+                if content is contents[0]:
+                    write_audio(adaptation_sample(run, number, stage), wav, vocoder.sample_rate)
+        write_audio(adaptation_sample(run, number, "voice"), target.references[0], config.audio.sample_rate)
+    table = pd.DataFrame(rows)
+    origin = run.origin_of("conversion")
+    run.save_table("adaptation_summary", summarise(table, config.swap.seed), origin)
+    run.save_table("adaptation", table, origin)
+    return table
+
+
+def adaptation_sample(run: Run, number: int, what: str) -> Path:
+    """Where the audio of a voice is kept: ``BEFORE``, ``AFTER``, or "voice", a recording of it."""
+    return run.path / "samples" / f"adaptation_{number}_{what.split()[0]}.mp3"
+
+
+def _row(stage: str, wav: np.ndarray, target: Speaker, content: Speaker, judge: Judge) -> dict:
+    about = {"material": "corpus", "task": "conversion", "stage": stage, "target": target.kind}
+    names = {"content": content.name, "target_speaker": target.name, "judge": judge.encoder.name}
+    return about | names | judge.score(wav, target, content)
+
+
+def _config(source: Vocoder, name: str, minutes: float) -> Config:
+    recipe = {
+        "content": source.content_config.model_dump(),
+        "generator": source.meta["generator"],
+        "training.warm_start": name,
+        "training.max_minutes": minutes,
+        **RECIPE,
+    }
+    return Config().override(
+        {
+            "profile": "adapt",
+            "audio": source.audio.model_dump(),
+            "corpus.name": "recordings",
+            "encoders": source.encoders.model_dump(),
+            **{f"conversion.{key}": value for key, value in recipe.items()},
+        }
+    )
+
+
+def _manifest(recordings: Sequence[Path], folder: Path, rate: int) -> Manifest:
+    """Pieces of the recordings; what is held out counts as another speaker's, as a manifest wants it."""
+    pieces = [piece for path in recordings for piece in _pieces(path, rate)]
+    total = sum(len(wav) for wav in pieces) / rate
+    if total < LEAST:
+        raise RunError(f"{total:.1f} s of speech in all: give at least {LEAST:.0f}, better a minute")
+    if len(pieces) == 1:
+        pieces = np.array_split(pieces[0], 2)
+    utterances = []
+    for number, wav in enumerate(pieces):
+        name = f"wav/{number:04d}.wav"
+        write_audio(folder / name, wav, rate)
+        held_out = number % HELD_OUT == min(HELD_OUT, len(pieces)) - 1
+        utterances.append(
+            Utterance(
+                id=f"{number:04d}",
+                split="validation" if held_out else "train",
+                speaker="the voice, held out" if held_out else "the voice",
+                source_audio=name,
+                target_audio=name,
+                source_text="(not transcribed)",
+                target_text="(not transcribed)",
+                source_duration=len(wav) / rate,
+                target_duration=len(wav) / rate,
+            )
+        )
+    return Manifest(folder, utterances)
+
+
+def _pieces(path: Path, rate: int) -> Iterator[np.ndarray]:
+    """Equal parts of about ``PIECE`` seconds; those in which nobody speaks are passed over."""
+    wav, _ = read_audio(path, rate)
+    check_speech(wav, rate, path)
+    for part in np.array_split(wav, max(1, round(len(wav) / rate / PIECE))):
+        try:
+            check_speech(part, rate, path)
+        except AudioError:  # a pause; the recording as a whole has speech in it
+            continue
+        yield part

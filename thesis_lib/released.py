@@ -1,0 +1,44 @@
+"""How the package's own weights were made: the corpus spoken, the vocoder trained, the result in half precision."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from thesis_lib.corpora.cvss_t import Release
+from thesis_lib.runs import Progress, Run, RunError, project_root, silent, write_text
+from thesis_lib.synthesis import DEFAULT_FOLDER, Vocoder
+from thesis_lib.training import train
+
+SCRIPT = "scripts/build_wide_corpus.py"
+LINES = 200  # of the training's log, evenly spread, that stay beside the weights
+
+
+def reproduce(
+    run: Run, folder: Path = DEFAULT_FOLDER, progress: Progress = silent, say: Callable[[str], None] = print
+) -> Vocoder:
+    """Corpus, embeddings and training of the profile "released", as far as they are not there; weights in ``folder``.
+
+    Interrupted, it goes on where it was. Raises RunError when the corpus cannot be spoken.
+    """
+    corpus = Path(run.config.corpus.root).parent
+    say("the corpus: some three hours on two cores, where it has not been spoken")
+    if not Release.at(Path(run.config.corpus.root)).covost.exists():
+        _speak(corpus)
+    say("embeddings, analyses and training: some two hours on two cores; interrupted, the same command goes on")
+    vocoder = train(run, "conversion", progress)
+    vocoder.save_pretrained(folder, half=True)
+    write_text(folder / "run.json", run.config.model_dump_json(indent=2) + "\n")
+    log = (run.path / "conversion" / "metrics.jsonl").read_text().splitlines(keepends=True)
+    write_text(folder / "metrics.jsonl", "".join(log[:: max(1, len(log) // LINES)]))
+    say(f"the weights: {folder}")
+    return Vocoder.from_pretrained(folder)
+
+
+def _speak(corpus: Path) -> None:
+    script = project_root() / SCRIPT
+    if not script.exists():
+        raise RunError(f"{script} is missing: the corpus is spoken by the repository's own script, clone it")
+    code = subprocess.run([sys.executable, script, "--out", corpus]).returncode
+    if code:
+        raise RunError(f"{script} ended with code {code}; the same command goes on where it was")
