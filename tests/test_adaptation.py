@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import log_of, trained_beside, voiced
+from safetensors.torch import load_file, save_file
 
 from thesis_lib.adaptation import AFTER, BEFORE, adapt, adaptation_sample, adaptation_test
 from thesis_lib.audio import AudioError, write_audio
@@ -37,6 +38,8 @@ def test_a_vocoder_goes_on_with_the_voice_of_some_recordings(tiny_run, recording
     assert log[-1]["validation_mel"] > 0
     # The same command again trains no more, and another one does not touch what is there.
     assert adapt(recordings, tmp_path / "me", folder, BRIEF).meta == adapted.meta
+    with pytest.raises(RunError, match="other recordings"):
+        adapt(recordings[:1], tmp_path / "me", folder, BRIEF)
     with pytest.raises(ConfigError, match="another configuration"):
         adapt(recordings, tmp_path / "me", folder, 2 * BRIEF)
 
@@ -56,6 +59,11 @@ def test_too_little_is_refused(tiny_run, tmp_path):
     write_audio(tmp_path / "silent.wav", np.zeros(44_100, np.float32), 22_050)
     with pytest.raises(AudioError, match=r"silent\.wav"):
         adapt([tmp_path / "silent.wav"], tmp_path / "me", folder, BRIEF)
+    clipped = np.concatenate([voiced(8.0), np.sign(voiced(4.0))]) * 0.9999
+    clipped[: 8 * 22_050] *= 0.5
+    write_audio(tmp_path / "clipped.wav", clipped, 22_050)
+    with pytest.raises(AudioError, match=r"clipped\.wav: clipping"):
+        adapt([tmp_path / "clipped.wav"], tmp_path / "me", folder, BRIEF)
     with pytest.raises(RunError, match="takes the voice from its content"):
         adapt([tmp_path / "short.wav"], tmp_path / "me", str(tiny_run.path / "resynthesis" / "vocoder"), BRIEF)
     # Nothing of it stands in the way of a better try.
@@ -80,3 +88,17 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
     assert set(run.load_table("adaptation_summary").statistic) == {"closer", "to_target", "to_content", "way"}
     assert all(adaptation_sample(run, 1, what).exists() for what in ("voice", BEFORE, AFTER))
     assert adaptation_test(run).equals(run.load_table("adaptation"))
+
+
+def test_another_vocoder_is_adapted_anew(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    first = adaptation_test(run)
+    weights = run.path / "conversion" / "vocoder" / "model.safetensors"
+    tensors = {name: 1.1 * x if x.dim() > 1 else x for name, x in load_file(weights).items()}
+    save_file(tensors, weights)
+    second = adaptation_test(run)
+    assert not np.allclose(first.to_target, second.to_target)
+    folders = run.path / "adapted" / "0" / "conversion" / "vocoder", weights.parent
+    adapted, changed = (Vocoder.from_pretrained(folder).generator for folder in folders)
+    moved = [(a - b).abs().max() for a, b in zip(adapted.parameters(), changed.parameters(), strict=True)]
+    assert max(moved) < 0.1

@@ -5,6 +5,7 @@ piece of a recording is both what conditions the vocoder and what it has to say.
 that adds, on test voices.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from thesis_lib.config import Config
 from thesis_lib.dataset import prepared
 from thesis_lib.encoders import judge_encoders, speaker_encoder
 from thesis_lib.manifest import Manifest, Utterance
-from thesis_lib.runs import Progress, Run, RunError, silent
+from thesis_lib.runs import Progress, Run, RunError, fingerprint, silent, write_text
 from thesis_lib.swap import Judge, Speaker, corpus_speakers, summarise
 from thesis_lib.synthesis import DEFAULT, Vocoder
 from thesis_lib.training import train
@@ -51,15 +52,21 @@ def adapt(
     """Recordings of one voice, of any format and language -> the vocoder after ``minutes`` of training on them.
 
     ``folder`` becomes a run; the result is in its conversion/vocoder/. Raises AudioError for a recording that cannot
-    be used, RunError for fewer than two seconds in all or a vocoder that takes its voice from the content, and
-    ConfigError for a folder that holds another run.
+    be used, RunError for fewer than two seconds in all, a vocoder that takes its voice from the content, or a folder
+    that was made of other recordings, and ConfigError for one that holds another run.
     """
     source = Vocoder.from_pretrained(vocoder)
     if not source.converts:
         raise RunError(f"{vocoder} takes the voice from its content and cannot learn another: name one that converts")
     run = Run(folder, _config(source, vocoder, minutes))
+    pieces = [piece for path in recordings for piece in _pieces(path, source.sample_rate)]
+    marks = "".join(f"{fingerprint(path)}  {Path(path).name}\n" for path in recordings)
+    listed = run.path / "recordings.txt"
     if not (run.path / "corpus" / "manifest.jsonl").exists():
-        _manifest(recordings, run.path / "corpus", source.sample_rate).save()
+        write_text(listed, marks)
+        _manifest(pieces, run.path / "corpus", source.sample_rate).save()
+    elif listed.read_text() != marks:
+        raise RunError(f"{run.path} was made of other recordings, and they stay: choose another folder")
     return train(run, "conversion", progress)
 
 
@@ -72,6 +79,8 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("adaptation"):
         return run.load_table("adaptation")
+    if run.table_path("adaptation").exists():
+        shutil.rmtree(run.path / "adapted", ignore_errors=True)  # it came from another vocoder or corpus
     config, manifest = run.config, prepared(run, progress)
     before = train(run, "conversion", progress)
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
@@ -126,9 +135,8 @@ def _config(source: Vocoder, name: str, minutes: float) -> Config:
     )
 
 
-def _manifest(recordings: Sequence[Path], folder: Path, rate: int) -> Manifest:
-    """Pieces of the recordings; what is held out counts as another speaker's, as a manifest wants it."""
-    pieces = [piece for path in recordings for piece in _pieces(path, rate)]
+def _manifest(pieces: list[np.ndarray], folder: Path, rate: int) -> Manifest:
+    """What is held out counts as another speaker's, as a manifest wants it."""
     total = sum(len(wav) for wav in pieces) / rate
     if total < LEAST:
         raise RunError(f"{total:.1f} s of speech in all: give at least {LEAST:.0f}, better a minute")
@@ -162,6 +170,8 @@ def _pieces(path: Path, rate: int) -> Iterator[np.ndarray]:
     for part in np.array_split(wav, max(1, round(len(wav) / rate / PIECE))):
         try:
             check_speech(part, rate, path)
-        except AudioError:  # a pause; the recording as a whole has speech in it
-            continue
+        except AudioError as error:
+            if error.reason != "silence":
+                raise
+            continue  # a pause; the recording as a whole has speech in it
         yield part

@@ -86,7 +86,7 @@ def _damage(archive: Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise UnpackError(f"{archive}: damaged, or no tar archive ({error}): fetch it again") from error
+        raise UnpackError(f"{archive}: damaged, or no tar archive ({error}): remove it and fetch it again") from error
 
 
 def _opened(archive: Path) -> IO[bytes]:
