@@ -4,7 +4,18 @@ import soundfile
 import torch
 from conftest import voiced
 
-from thesis_lib.audio import AudioError, LogMel, check_speech, read_audio, resample, whole_frames, write_audio
+from thesis_lib.audio import (
+    AudioError,
+    LogMel,
+    check_speech,
+    header,
+    read_audio,
+    read_blocks,
+    resample,
+    whole_frames,
+    write_audio,
+    writing,
+)
 from thesis_lib.config import AudioConfig
 
 
@@ -134,3 +145,48 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_audio(tmp_path / "a.wav", voiced(0.2), 22_050, subtype="nonsense")
     assert (tmp_path / "a.wav").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])
+def test_mp3_of_any_bit_rate_mode_is_whole_and_a_cut_one_is_not(tmp_path, mode):
+    path = tmp_path / "x.mp3"
+    write_audio(path, voiced(8.0), 22_050, bitrate_mode=mode, compression_level=0.85)
+    wav, rate = read_audio(path)
+    assert len(wav) / rate == pytest.approx(8.0, abs=0.15)
+    if mode == "VARIABLE":  # only its header says how long it is
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(AudioError, match="truncated"):
+            read_audio(path)
+
+
+def test_blocks_are_the_whole(tmp_path):
+    path = tmp_path / "x.flac"
+    write_audio(path, voiced(3.0), 22_050)
+    blocks = list(read_blocks(path, 0.7))
+    assert [len(block) for block in blocks[:-1]] == [int(0.7 * 22_050)] * (len(blocks) - 1)
+    assert np.array_equal(np.concatenate(blocks), read_audio(path)[0])
+    assert header(path) == (22_050, pytest.approx(3.0))
+
+
+def test_a_file_written_in_parts_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "x.wav"
+    with writing(path, 22_050, comment="who made it") as write:
+        for part in np.array_split(voiced(2.0), 7):
+            write(part)
+        assert not path.exists()
+    assert np.array_equal(read_audio(path)[0], read_after_writing(tmp_path, voiced(2.0)))
+    assert soundfile.SoundFile(path).comment == "who made it"
+
+    def fail():
+        with writing(tmp_path / "y.wav", 22_050) as write:
+            write(voiced(1.0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["whole.wav", "x.wav"]
+
+
+def read_after_writing(folder, wav):
+    write_audio(folder / "whole.wav", wav, 22_050)
+    return read_audio(folder / "whole.wav")[0]

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from conftest import voiced
 from typer.testing import CliRunner
 
 from thesis_lib import cascade, cli
-from thesis_lib.cascade import Translation
+from thesis_lib.audio import check_speech, read_audio, write_audio
 
 
 def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -34,6 +35,8 @@ COMMANDS = [
     "ablate",
     "compress",
     "clone",
+    "clone-report",
+    "detect",
     "adapt",
     "book",
 ]
@@ -108,23 +111,34 @@ def recordings(tmp_path) -> Path:
 
 @pytest.fixture
 def fake_pipeline(monkeypatch):
-    """The pipeline's own checks without its models."""
+    """The pipeline's own checks without its models; what it was asked for."""
+    asked = {}
 
-    def call(pipeline, path, text=None, say=print, guidance=1.0):
-        wav, rate = cascade.read_audio(path)
-        cascade.check_speech(wav, rate, path)
-        return Translation("hola", text or "hello", wav, wav, rate, "ecapa", 0.1, 0.2)
+    def call(pipeline, source, target, request, say, progress):
+        wav, rate = read_audio(source)
+        check_speech(wav, rate, source)
+        write_audio(target, wav, rate)
+        asked.update(request=request)
+        say("a note")
+        translation = request.text or "hello"
+        return cascade.Clone(
+            str(source), str(target), 1.0, 1.0, "hola", translation, "ecapa", 0.1, 0.2, ("a note",), {"speak": 2.0}
+        )
 
-    vocoder = type("V", (), {"name": "toy"})()
-    monkeypatch.setattr(cascade, "build", lambda vocoder_name, voice: type("P", (), {"vocoder": vocoder})())
+    def build(vocoder, config):
+        asked.update(vocoder=vocoder, config=config)
+        return type("P", (), {"vocoder": type("V", (), {"name": "toy"})()})()
+
+    monkeypatch.setattr(cascade, "build", build)
     monkeypatch.setattr(cascade, "clone_file", call)
+    return asked
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("missing.wav", "missing file"),
-        ("folder.wav", "is a folder"),
+        ("folder.wav", "holds no recordings"),
         ("empty.wav", "zero length"),
         ("text.wav", "undecodable"),
         ("cut.wav", "truncated"),
@@ -145,11 +159,44 @@ def test_clone_refuses_bad_recordings(name, says, recordings, fake_pipeline, mon
 
 def test_clone_prints_json_alone_on_stdout(recordings, fake_pipeline, monkeypatch, capsys):
     source, out = recordings / "good.wav", recordings / "new.flac"
-    code, printed, _ = thesis(monkeypatch, capsys, "clone", str(source), str(out), "--json", "--text", "hi")
+    code, printed, err = thesis(monkeypatch, capsys, "clone", str(source), str(out), "--json", "--text", "hi")
     report = json.loads(printed)
     assert code == 0
     assert (report["translation"], report["similarity_before"], report["vocoder"]) == ("hi", 0.1, "toy")
     assert soundfile.info(out).format == "FLAC"
+    assert "a note" in err
+    assert "no --consent given" in err
+
+
+def test_clone_s_words_reach_the_pipeline(recordings, fake_pipeline, monkeypatch, capsys):
+    good = str(recordings / "good.wav")
+    options = ["--guidance", "2", "--voice", "am_adam", "--translator", "folder", "--fit", "--adapt", "1.5"]
+    options += ["--voice-from", good, "--voice-from", "b.wav", "--emotion-from", "c.wav", "--emotion-mix", "0.5"]
+    options += ["--content", "d.wav", "--subtitles", "--consent", "me", "--set", "cascade.watermark=false"]
+    code, printed, err = thesis(monkeypatch, capsys, "clone", good, str(recordings / "new.wav"), *options)
+    assert code == 0
+    config, request = fake_pipeline["config"], fake_pipeline["request"]
+    assert (config.guidance, config.voice, config.translator) == (2.0, "am_adam", "folder")
+    assert (config.fit, config.watermark) == (True, False)
+    assert request == cascade.Request(
+        None, Path("d.wav"), (Path(good), Path("b.wav")), Path("c.wav"), 0.5, 1.5, True, "me"
+    )
+    assert "consent given" not in err
+    assert "speak 2.0, for 1.0 s of Spanish" in printed
+
+
+def test_clone_of_a_folder_and_of_stdin(recordings, monkeypatch, capsys, tmp_path):
+    table = pd.DataFrame(
+        {"file": ["a.wav", "b.wav"], "status": ["done", "failed"], "reason": ["", "b.wav: silence; x"]}
+    )
+    monkeypatch.setattr(cascade, "clone_folder", lambda *given: table)
+    code, out, err = thesis(monkeypatch, capsys, "clone", str(recordings), str(tmp_path / "out"))
+    assert code == 1
+    assert "1 of 2 recordings" in out
+    assert "failed: b.wav: silence" in err
+    code, _, err = thesis(monkeypatch, capsys, "clone", "-", "-", "--text", "hello")
+    assert code == 2
+    assert "need a file" in err
 
 
 def test_clone_refuses_to_overwrite_its_input_or_an_unknown_format(recordings, fake_pipeline, monkeypatch, capsys):

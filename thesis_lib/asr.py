@@ -1,7 +1,9 @@
 """Speech recognition and translation: Whisper through CTranslate2 (arXiv:2212.04356)."""
 
+import functools
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from thesis_lib.audio import as_samples, check_audible, resample
 RATE = 16_000  # Hz
 FRAME = 320  # samples at RATE, of one vector of the encoder
 WINDOW, CONTEXT = 500, 50  # such frames: 10 s, of which 1 s on each side is only looked at
+SPARE, STEP = 200, 200  # frames of the log-mel, 100 a second: silence after a recording, and what windows grow by
 
 
 @dataclass(frozen=True)
@@ -23,26 +26,56 @@ class Heard:
 
 
 class Whisper:
-    """``whisper-tiny.en`` for the metrics, ``whisper-base`` for Spanish and translation."""
+    """``whisper-tiny.en`` for the metrics, ``whisper-base`` for Spanish and translation.
 
-    def __init__(self, name: str = "whisper-base", threads: int | None = None) -> None:
-        from faster_whisper import WhisperModel
+    Or ``folder``: a model that somebody has converted for CTranslate2; ``name`` is then what tables call it.
 
+    ``brief`` gives the encoder the recording and two seconds of silence instead of half a minute of it, in a third of
+    the time. Its words differ now and then, not for the worse (`python -m benchmarks clone`); metrics keep the
+    published window.
+    """
+
+    def __init__(
+        self,
+        name: str = "whisper-base",
+        threads: int | None = None,
+        folder: Path | None = None,
+        brief: bool = False,
+    ) -> None:
         self.name = name
-        self.revision = models.get(name).revision
-        folder = models.fetch(name)
-        self._model = WhisperModel(
-            str(folder), device="cpu", compute_type="int8", cpu_threads=threads or os.cpu_count() or 1
+        self.revision = models.get(name).revision if folder is None else "a folder"
+        self._model = _model_class()(
+            str(folder or models.fetch(name)),
+            device="cpu",
+            compute_type="int8",
+            cpu_threads=threads or os.cpu_count() or 1,
+            local_files_only=True,
         )
+        self._model.brief = brief
 
     def __call__(
-        self, wav: np.ndarray, sample_rate: int, language: str | None = None, task: str = "transcribe", beams: int = 5
+        self,
+        wav: np.ndarray,
+        sample_rate: int,
+        language: str | None = None,
+        task: str = "transcribe",
+        beams: int = 5,
+        context: str = "",
     ) -> Heard:
-        """Recognise (N,) speech in its own language, or with ``task="translate"`` in English."""
+        """Recognise (N,) speech in its own language, or with ``task="translate"`` in English.
+
+        ``context`` is what was said before, in the language of the output.
+        """
         audio = _audible(wav, sample_rate)
         # Greedy fall-backs at random temperatures would make a metric random: temperature 0 alone.
         segments, info = self._model.transcribe(
-            audio, language=language, task=task, beam_size=beams, temperature=0.0, condition_on_previous_text=False
+            audio,
+            language=language,
+            task=task,
+            beam_size=beams,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            initial_prompt=context or None,
         )
         text = " ".join(segment.text.strip() for segment in segments)
         return Heard(text, info.language, info.language_probability)
@@ -64,6 +97,33 @@ class Whisper:
             encoded = np.array(self._model.encode(mel), np.float32).reshape(WINDOW, -1)
             parts.append(encoded[before : before + WINDOW - 2 * CONTEXT])
         return np.concatenate(parts)[:count]
+
+
+@functools.cache
+def _model_class() -> type:
+    from faster_whisper import WhisperModel
+
+    class Model(WhisperModel):
+        """Remembers its encoder's last output: language, transcript and translation of a recording share it."""
+
+        brief = False
+        _last: tuple[bytes, object] = (b"", None)
+
+        def detect_language(self, audio=None, features=None, **options) -> tuple:
+            # Transcription leaves out the last frame, which is half empty: without it both share the encoder's output.
+            shared = features if features is None else features[..., :-1]
+            return super().detect_language(audio, shared, **options)
+
+        def encode(self, features: np.ndarray) -> object:
+            if self.brief:
+                spoken = int(np.flatnonzero(features.any(axis=0)).max(initial=0)) + 1
+                features = np.ascontiguousarray(features[:, : -(-(spoken + SPARE) // STEP) * STEP])
+            key = features.tobytes()
+            if self._last[0] != key:
+                self._last = key, super().encode(features)
+            return self._last[1]
+
+    return Model
 
 
 def _audible(wav: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -4,6 +4,8 @@ Shapes: B batch, N samples, M mel bands, T frames; N = T * hop_length.
 Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compressed one.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import librosa
@@ -21,6 +23,8 @@ from thesis_lib.files import replacing
 SILENCE = 1e-4  # peak below which a recording holds no speech (-80 dBFS)
 CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is called clipped
 SHORTEST, LONGEST = 0.1, 4 * 3600.0  # s
+BLOCK = 30.0  # s that are read at a time
+MP3_SLACK = 0.2  # s by which an MP3 may be shorter than it is taken for
 
 
 class AudioError(ThesisError):
@@ -37,7 +41,40 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
     Any format, rate and channel count that libsndfile reads. Channels are averaged.
     Raises AudioError: missing file, folder, zero length, undecodable, truncated.
     """
+    rate, _ = header(path)
+    mono = np.concatenate(list(read_blocks(path)))
+    if sample_rate is not None:
+        mono, rate = resample(mono, rate, sample_rate), sample_rate
+    return mono, rate
+
+
+def header(path: str | Path) -> tuple[int, float]:
+    """Hz and seconds, as the file declares them. Raises what ``read_audio`` raises, but for what only reading finds."""
+    with _opened(Path(path)) as stream:
+        return stream.samplerate, stream.frames / stream.samplerate
+
+
+def read_blocks(path: str | Path, seconds: float = BLOCK) -> Iterator[np.ndarray]:
+    """The same samples in blocks (n,), at the file's own rate, so that an hour needs no memory.
+
+    Raises what ``read_audio`` raises; a truncated file only at its end.
+    """
     path = Path(path)
+    with _opened(path) as stream:
+        size, read = int(seconds * stream.samplerate), 0
+        while len(block := stream.read(size, dtype="float32", always_2d=True)):
+            read += len(block)
+            yield block.mean(axis=1)
+        # The length of an MP3 of constant rate is an estimate from the file's size.
+        slack = int(MP3_SLACK * stream.samplerate) if stream.format == "MP3" else 0
+        if read < stream.frames - slack or _riff_is_cut(path):
+            raise AudioError("truncated", path, "the file ends before its header says: fetch it again")
+        if not read:
+            raise AudioError("zero length", path, "the file holds no samples")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     if path.is_dir():
         raise AudioError("is a folder", path, "name one audio file")
     if not path.exists():
@@ -46,23 +83,15 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
         raise AudioError("zero length", path, "the file is empty: fetch or record it again")
     try:
         with soundfile.SoundFile(path) as stream:
-            declared, rate = stream.frames, stream.samplerate
-            if declared > LONGEST * rate:
-                # Also a header that lies: the memory would be asked for before the first sample is read.
-                raise AudioError("too long", path, f"it declares {declared / rate / 3600:.0f} hours: cut it")
-            wav = stream.read(dtype="float32", always_2d=True)
+            if stream.frames > LONGEST * stream.samplerate:
+                # Also a header that lies: memory would be asked for before the first sample is read.
+                hours = stream.frames / stream.samplerate / 3600
+                raise AudioError("too long", path, f"it declares {hours:.0f} hours: cut it")
+            yield stream
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(
             "undecodable", path, f"not WAV, FLAC, MP3 or OGG audio, or damaged ({_short(error)})"
         ) from error
-    if len(wav) < declared or _riff_is_cut(path):
-        raise AudioError("truncated", path, "the file ends before its header says: fetch it again")
-    if len(wav) == 0:
-        raise AudioError("zero length", path, "the file holds no samples")
-    mono = wav.mean(axis=1)
-    if sample_rate is not None:
-        mono, rate = resample(mono, rate, sample_rate), sample_rate
-    return mono, rate
 
 
 def _short(error: Exception) -> str:
@@ -120,12 +149,27 @@ def resample(wav: np.ndarray, source: int, target: int) -> np.ndarray:
 
 def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: object) -> None:
     """Write atomically; the format follows the suffix (.wav is 16-bit). Clips at full scale."""
+    with writing(path, sample_rate, np.shape(wav)[1:], **options) as write:
+        write(wav)
+
+
+@contextmanager
+def writing(
+    path: str | Path, sample_rate: int, channels: tuple[int, ...] = (), comment: str = "", **options: object
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """A function that appends samples (n,) to a file that takes its place when the block ends well.
+
+    ``comment`` goes into the file's own metadata.
+    """
     path = Path(path)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
-    # 32767 / 32768: libsndfile scales by 32768, so that +1.0 would wrap or clip audibly.
-    samples = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
-    with replacing(path) as partial:
-        soundfile.write(partial, samples, sample_rate, **(formats.get(path.suffix, {}) | options))
+    options = formats.get(path.suffix, {}) | options
+    shape = channels or (1,)
+    with replacing(path) as partial, soundfile.SoundFile(partial, "w", sample_rate, *shape, **options) as stream:
+        if comment:
+            stream.comment = comment
+        # 32767 / 32768: libsndfile scales by 32768, so that +1.0 would wrap or clip audibly.
+        yield lambda wav: stream.write(np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768))
 
 
 class LogMel(nn.Module):

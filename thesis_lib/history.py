@@ -13,6 +13,7 @@ from thesis_lib.runs import Run, RunError
 SUMMARIES = {
     "validation_summary": ("system", "metric"),
     "swap_summary": ("material", "task", "stage", "target", "judge", "statistic"),
+    "cloning_summary": ("material", "system", "metric"),
 }
 
 

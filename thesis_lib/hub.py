@@ -1,6 +1,7 @@
 """A vocoder on the model hub, in the hub's own layout: config.json, model.safetensors and README.md, its card."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,18 @@ def is_repository(source: str) -> bool:
 
 
 def download(repository: str, revision: str | None = None) -> Path:
-    """The repository's files in the hub's cache. CheckpointError when they cannot be had."""
+    """A vocoder's files in the hub's cache. CheckpointError when they cannot be had."""
+    return snapshot(repository, revision, FILES)
+
+
+def snapshot(repository: str, revision: str | None, files: Sequence[str]) -> Path:
+    """The files of a repository that match some patterns, likewise."""
     if models.offline() or not models.hub_reachable():
         raise CheckpointError(f"{repository} is no folder here, and the model hub is out of reach: name a folder")
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(FILES)))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
     except Exception as error:  # its client has a dozen, of three libraries
         raise CheckpointError(f"{repository} is no folder here, and not to be had from the hub ({error})") from error
 

@@ -404,3 +404,54 @@ def pareto(table: pd.DataFrame) -> Figure:
     for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
         handle.set_sizes([40])
     return figure
+
+
+def clone_table(summary: pd.DataFrame, material: str, metrics: dict[str, str]) -> pd.DataFrame:
+    """A row a system of one material; ``metrics`` is metric -> heading, each cell with its interval."""
+    part = summary[(summary.material == material) & summary.metric.isin(metrics)]
+    part = part.assign(cell=[with_interval(row) for row in part.to_dict("records")])
+    wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)
+    wide = wide.reindex(columns=[name for name in metrics if name in wide]).rename(columns=metrics)
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def clone_figure(summary: pd.DataFrame, material: str, encoders: list[str]) -> Figure:
+    """How far each system is on the way from other speakers to the speaker, by each encoder, with 95 % intervals."""
+    part = summary[summary.material == material]
+    systems = list(dict.fromkeys(part.system))
+    figure, axis = plt.subplots(figsize=(SIZE[0], 0.45 * len(systems) + 1.4))
+    for number, encoder in enumerate(encoders):
+        own = part[part.metric == f"{encoder}_way"].set_index("system").reindex(systems)
+        places = np.arange(len(systems)) + (number - (len(encoders) - 1) / 2) * 0.2
+        errors = np.maximum([own.value - own.low, own.high - own.value], 0)
+        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
+    for value, meaning in ((0, "other speakers"), (1, "the same recording's halves")):
+        axis.axvline(value, color="black", linestyle=":", linewidth=1)
+        axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+    axis.set_yticks(range(len(systems)), systems)
+    axis.invert_yaxis()
+    axis.set_xlabel("similarity to the Spanish speaker (share of the way)")
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def stage_figure(seconds: dict[str, float], audio: float) -> Figure:
+    """Where the time goes: seconds of each stage for a second of Spanish."""
+    figure, axis = plt.subplots(figsize=(SIZE[0], 1.6))
+    left = 0.0
+    for (stage, spent), colour in zip(seconds.items(), COLOURS, strict=False):
+        axis.barh(0, spent / audio, left=left, color=colour, label=f"{stage} {spent / audio:.2f}")
+        left += spent / audio
+    axis.axvline(1, color="black", linestyle=":", linewidth=1)
+    axis.set(yticks=[], xlabel="seconds of work for a second of Spanish", xlim=(0, max(1.05, left * 1.05)))
+    axis.legend(frameon=False, fontsize=8, ncols=len(seconds), loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def matrix_players(table: pd.DataFrame, run: Run) -> str:
+    """A matrix to listen to: a row a content and manner, a column a voice."""
+    rows = []
+    for (content, manner), part in table.groupby(["content", "manner"], sort=False):
+        voices = {f"voice of {row.voice}": run.path / row.sample for row in part.itertuples()}
+        rows.append({"content": content, "manner": manner} | voices)
+    return players(rows)

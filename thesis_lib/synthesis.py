@@ -88,11 +88,20 @@ class Vocoder:
         found = replace(found, pitch=found.pitch.moved(level, spread))
         return self._content(mel, [found], [0], None)
 
-    def render(self, wav: np.ndarray, voice: Voice = Voice(), guidance: float = 1.0) -> np.ndarray:
-        """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
+    def render(
+        self, wav: np.ndarray, voice: Voice = Voice(), guidance: float = 1.0, stretch: float = 1.0
+    ) -> np.ndarray:
+        """(N,) -> (N * stretch,): what the recording says, in the voice as far as this vocoder listens to it.
+
+        The content is stretched before there is a waveform: pitch and timbre stay.
+        """
         vectors = [None if x is None else torch.tensor(x).unsqueeze(0) for x in (voice.speaker, voice.emotion)]
         content = self.content(wav, voice.pitch_level, voice.pitch_spread)
-        return self(content, *vectors, guidance)[0, : len(wav)].numpy()
+        length = round(len(wav) * stretch)
+        if stretch != 1.0:
+            frames = -(-length // self.audio.hop_length)
+            content = torch.nn.functional.interpolate(content, frames, mode="linear", align_corners=False)
+        return self(content, *vectors, guidance)[0, :length].numpy()
 
     def save_pretrained(self, folder: Path, half: bool = False) -> None:
         """config.json, model.safetensors and README.md (the model card), atomically.

@@ -1,44 +1,128 @@
 """Spanish speech in, English speech out: translate, speak, render with the source's embeddings.
 
-Whisper translates, Kokoro speaks the English in a voice of its own, and the conversion vocoder renders that speech
-with the Spanish speaker's embeddings, at the Spanish speaker's pitch. What that adds is measured, not assumed.
+Whisper translates, Kokoro speaks the English, and the conversion vocoder renders that speech with the Spanish
+speaker's embeddings, at the Spanish speaker's pitch, rate and loudness. Everything flows segment by segment, so that
+an hour takes no more memory than a minute; the next segment is translated while this one is spoken.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
-import pandas as pd
 
-from thesis_lib.asr import Heard, Whisper
-from thesis_lib.audio import AudioError, check_speech, read_audio, resample, write_audio
-from thesis_lib.corpora.split import spread
-from thesis_lib.dataset import prepared
-from thesis_lib.encoders import Encoder, embed, emotion_encoder, speaker_encoder
+from thesis_lib.audio import AudioError, check_audible, resample
+from thesis_lib.cascade.speaker import Listener, Speaker
+from thesis_lib.cascade.voices import NEAREST, nearest_voice
+from thesis_lib.config import CascadeConfig
+from thesis_lib.encoders import Encoder, embed
+from thesis_lib.finishing import as_loud_as, limited
 from thesis_lib.metrics import cosine
-from thesis_lib.pitch import track
-from thesis_lib.runs import Progress, Run, RunError, silent
-from thesis_lib.synthesis import DEFAULT, Vocoder, Voice
-from thesis_lib.training import train
-from thesis_lib.tts import KokoroSynthesizer
+from thesis_lib.runs import RunError
+from thesis_lib.segmentation import RATE, Segment, speech_segments
+from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.translation import Translator
+from thesis_lib.watermark import add_watermark
 
-LONGEST = 30.0  # s, Whisper's window
-SURE = 0.5  # language probability from which "this is not Spanish" is said
+USUAL_RATE = 14.0  # letters a second of Spanish as people read it (`python -m benchmarks clone`)
+SLOWEST, FASTEST = 0.8, 1.25  # how far a manner may change the rate of speech
+GAP = 0.15  # s, the shortest pause between two passages
+REMEMBERED = 200  # characters of English that the translation of the next segment is given
+LISTENS = 10.0  # s of speech after which a live voice is settled
+DECISIVE = 2.0  # s of speech from which its language and its rate can be told
+FEWEST = 4  # words of a clause that is spoken by itself
+T = TypeVar("T")
+
+
+class Synthesizer(Protocol):
+    """English text -> speech (N,) at ``sample_rate``, in one of its voices."""
+
+    sample_rate: int
+
+    def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
+        """SpeechError for what it cannot say."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is to be said, and whose place it takes in the source."""
+
+    segment: Segment  # of the source
+    transcript: str
+    english: str
+    speed: float = 1.0  # of speech, beside what is usual
+    spoken: np.ndarray | None = None  # (N,) at RATE, where somebody has said it already
+    seconds: dict[str, float] = field(default_factory=dict)  # stage -> what it took
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A line, spoken and rendered, and where it stands in the output."""
+
+    line: Line
+    start: float  # s in the output
+    content: np.ndarray  # (N,) English in the synthesizer's voice, at the vocoder's rate
+    wav: np.ndarray  # (N',) the same in the speaker's
+    end: float  # s in the output
+    seconds: dict[str, float]  # stage -> what it took, translation included
 
 
 @dataclass(frozen=True)
 class Translation:
-    """What was heard, what was said, and how near it is to the source speaker (cosine by ``encoder``)."""
+    """A whole recording: its passages, and how near each side is to the speaker (cosine by ``encoder``)."""
 
-    transcript: str
-    translation: str
-    content: np.ndarray  # (N,) English in the synthesizer's voice, at ``sample_rate``
-    wav: np.ndarray  # (N,) the same, rendered with the source's embeddings
-    sample_rate: int  # Hz
+    passages: list[Passage]
+    speaker: Speaker
+    sample_rate: int  # Hz, of ``wav``
     encoder: str
     similarity_before: float
     similarity_after: float
+    notes: tuple[str, ...]
+
+    @property
+    def transcript(self) -> str:
+        """All that was heard."""
+        return " ".join(passage.line.transcript for passage in self.passages)
+
+    @property
+    def translation(self) -> str:
+        """All that is said."""
+        return " ".join(passage.line.english for passage in self.passages)
+
+    @property
+    def content(self) -> np.ndarray:
+        """(N,) all passages in the synthesizer's voice, one after the other."""
+        return np.concatenate([passage.content for passage in self.passages])
+
+    @property
+    def wav(self) -> np.ndarray:
+        """(N,) the passages with their pauses, as long as the source's."""
+        laid = laid_out(self.passages, self.sample_rate)
+        return np.concatenate([part for passage, silence in laid for part in (silence, passage.wav)])
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """stage -> what it took in all."""
+        return total_seconds(self.passages)
+
+
+def laid_out(passages: Iterable[Passage], sample_rate: int) -> Iterator[tuple[Passage, np.ndarray]]:
+    """Each passage and the silence (n,) before it, so that together they are the output."""
+    written = 0
+    for passage in passages:
+        silence = max(0, round(passage.start * sample_rate) - written)
+        yield passage, np.zeros(silence, np.float32)
+        written += silence + len(passage.wav)
+
+
+def total_seconds(passages: Sequence[Passage]) -> dict[str, float]:
+    """stage -> what it took in all."""
+    stages = dict.fromkeys(stage for passage in passages for stage in passage.seconds)
+    return {stage: sum(passage.seconds.get(stage, 0.0) for passage in passages) for stage in stages}
 
 
 class VoiceCloningPipeline:
@@ -46,19 +130,33 @@ class VoiceCloningPipeline:
 
     def __init__(
         self,
-        translator: Whisper,
-        synthesizer: KokoroSynthesizer,
+        translator: Translator,
+        synthesizer: Synthesizer,
         speaker_encoder: Encoder,
         emotion_encoder: Encoder,
         vocoder: Vocoder,
-        voice: str,
+        config: CascadeConfig | None = None,
     ) -> None:
+        config = config or CascadeConfig()
         wanted = (speaker_encoder.dim, emotion_encoder.dim)
         given = (vocoder.meta["speaker_dim"], vocoder.meta["emotion_dim"])
         if wanted != given:
             raise RunError(f"the vocoder was trained on embeddings of sizes {given}, these encoders give {wanted}")
-        self.translator, self.synthesizer, self.vocoder, self.voice = translator, synthesizer, vocoder, voice
-        self.speaker_encoder, self.emotion_encoder = speaker_encoder, emotion_encoder
+        if config.voice == NEAREST and speaker_encoder.name != "ecapa":
+            raise RunError(f"cascade.voice={NEAREST} needs ECAPA, not {speaker_encoder.name}: name a voice")
+        self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
+        self.listener = Listener(speaker_encoder, emotion_encoder, vocoder.audio)
+
+    def but(self, vocoder: Vocoder | None = None, config: CascadeConfig | None = None) -> "VoiceCloningPipeline":
+        """The same stages around another vocoder, or with another configuration."""
+        encoders = self.listener.speaker_encoder, self.listener.emotion_encoder
+        changed = vocoder or self.vocoder, config or self.config
+        return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, *changed)
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of the output."""
+        return self.vocoder.sample_rate
 
     def __call__(
         self,
@@ -66,99 +164,171 @@ class VoiceCloningPipeline:
         sample_rate: int,
         text: str | None = None,
         source: object = "audio",
-        say: Callable = print,
-        guidance: float = 1.0,
+        speaker: Speaker | None = None,
     ) -> Translation:
-        """(N,) Spanish speech of 0.1–30 s -> Translation. With ``text``, that English is spoken instead.
+        """(N,) Spanish speech -> Translation. With ``text``, that English is spoken instead of the translation.
 
-        ``guidance`` is how strongly the vocoder follows the voice: 0 not at all, 1 as trained.
+        ``speaker`` is whose voice it gets, when that is not the recording's own.
 
-        Raises AudioError: unusable audio, too long, not Spanish, no words heard. ``say`` hears the stages.
+        Raises AudioError: unusable audio, no speech in it, not Spanish, no words heard.
         """
-        check_speech(wav, sample_rate, source)
-        if len(wav) > LONGEST * sample_rate:
-            seconds = len(wav) / sample_rate
-            raise AudioError(f"too long ({seconds:.0f} s)", source, f"give at most {LONGEST:.0f} s at a time")
-        say("listening")
-        heard = self._listen(wav, sample_rate, source)
-        say("translating")
-        english = text or self.translator(wav, sample_rate, language="es", task="translate").text
-        if not english.strip():
-            raise AudioError("no translation came out", source, "speak more clearly, or give --text")
-        say("speaking")
-        spoken = self.synthesizer(english, self.voice)
-        content = resample(spoken, self.synthesizer.sample_rate, self.vocoder.sample_rate)
-        say("rendering in the source's voice")
-        speaker = embed(self.speaker_encoder, wav, sample_rate, source)
-        emotion = embed(self.emotion_encoder, wav, sample_rate, source)
-        rate = self.vocoder.sample_rate
-        pitch = track(resample(wav, sample_rate, rate), self.vocoder.audio)
-        voice = Voice(speaker, emotion, pitch.level)
-        rendered = self.vocoder.render(content, voice, guidance)
-        before, after = (cosine(embed(self.speaker_encoder, x, rate), speaker) for x in (content, rendered))
-        return Translation(heard.text, english, content, rendered, rate, self.speaker_encoder.name, before, after)
+        check_audible(wav, sample_rate, source)
+        segments = list(speech_segments([wav], sample_rate))
+        speaker = speaker or self.listen(segments, source)
+        notes = list(speaker.warnings)
+        lines = self.given(text, segments, source) if text else self.translate(segments, source, notes.append)
+        passages = list(self.passages(lines, speaker, source))
+        sides = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
+        encoder, rate = self.listener.speaker_encoder, self.sample_rate
+        before, after = (cosine(embed(encoder, x, rate), speaker.voice.speaker) for x in sides)
+        return Translation(passages, speaker, rate, encoder.name, before, after, tuple(notes))
 
-    def _listen(self, wav: np.ndarray, sample_rate: int, source: object) -> Heard:
-        guess = self.translator(wav, sample_rate)
-        if guess.language != "es" and guess.language_probability >= SURE:
-            raise AudioError(
-                f"the speech sounds like language '{guess.language}' ({guess.language_probability:.0%} sure)",
-                source,
-                "this pipeline translates Spanish",
-            )
-        heard = guess if guess.language == "es" else self.translator(wav, sample_rate, language="es")
-        if not heard.text.strip():
+    def listen(self, segments: Sequence[Segment], source: object = "audio") -> Speaker:
+        """Who speaks. AudioError where nobody does."""
+        demand_speech(segments, source)
+        return self.listener(segments, source)
+
+    def given(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[Line]:
+        """The text instead of what was said, from where the speech began. AudioError where nobody speaks."""
+        demand_speech(segments, source)
+        wav = np.concatenate([segment.wav for segment in segments])
+        return [Line(Segment(segments[0].start, segments[-1].end, wav), "", text)]
+
+    def translate(
+        self, segments: Iterable[Segment], source: object = "audio", note: Callable[[str], None] = lambda text: None
+    ) -> Iterator[Line]:
+        """Segments -> Lines, one each; ``note`` hears what was left out, or is doubtful.
+
+        AudioError where the first speech that is long enough to tell is surely not Spanish, or no words are heard.
+        Later, a few words in another language, or that sound so, are translated like the rest.
+        """
+        before, said = "", False
+        for segment in segments:
+            seconds: dict[str, float] = {}
+            with stage(seconds, "translate"):
+                found = self.translator(segment.wav, RATE, before)
+            place = f"{segment.start:.1f}-{segment.end:.1f} s"
+            if found.is_foreign and not said and segment.duration >= DECISIVE:
+                raise AudioError(
+                    f"the speech sounds like language '{found.language}' ({found.language_probability:.0%} sure)",
+                    source,
+                    "this pipeline translates Spanish",
+                )
+            if not found.english.strip():
+                note(f"{place}: no words heard, left out")
+                continue
+            if found.is_foreign:
+                note(f"{place}: sounds like language '{found.language}', translated as Spanish")
+            said, before = True, f"{before} {found.english}"[-REMEMBERED:]
+            yield Line(segment, found.transcript, found.english, self._speed(found.transcript, segment), None, seconds)
+        if not said:
             raise AudioError("no words were heard", source, "is there speech in it?")
-        return heard
+
+    def live(
+        self, blocks: Iterable[np.ndarray], sample_rate: int, note: Callable[[str], None] = lambda text: None
+    ) -> Iterator[Passage]:
+        """Samples (n,) as a microphone gives them -> Passages, clause by clause, each as soon as it can be heard.
+
+        The voice is the speaker's as far as it has been heard, and is settled after ten seconds of speech.
+        """
+        lines = self.translate(speech_segments(blocks, sample_rate), "live speech", note)
+        return self.passages(in_clauses(lines))
+
+    def passages(
+        self, lines: Iterable[Line], speaker: Speaker | None = None, source: object = "audio"
+    ) -> Iterator[Passage]:
+        """Lines -> Passages, each as soon as it is ready, while the next line is being translated.
+
+        Without a ``speaker`` the voice is taken from the lines' own segments, as far as they have been heard.
+        """
+        cursor, given, heard = 0.0, speaker is not None, []
+        for line in ahead(lines):
+            is_new = not heard or line.segment is not heard[-1]
+            if not given and is_new and sum(segment.duration for segment in heard) < LISTENS:
+                heard.append(line.segment)
+                speaker = self.listener(heard, source)
+            passage = self.speak(line, speaker.voice)
+            start = max(line.segment.start, cursor + GAP if cursor else 0.0)
+            cursor = start + len(passage.wav) / self.sample_rate
+            yield replace(passage, start=start, end=cursor)
+
+    def speak(self, line: Line, voice: Voice) -> Passage:
+        """One line, spoken, rendered and finished; it stands at the beginning."""
+        seconds = dict(line.seconds)
+        with stage(seconds, "speak"):
+            content = self._spoken(line, voice)
+        with stage(seconds, "render"):
+            wav = self._rendered(content, line, voice)
+        with stage(seconds, "finish"):
+            wav = as_loud_as(wav, line.segment.wav, self.sample_rate, RATE)
+            if self.config.watermark:
+                wav = add_watermark(wav, self.sample_rate)
+            wav = limited(wav, self.sample_rate)
+        return Passage(line, 0.0, content, wav, len(wav) / self.sample_rate, seconds)
+
+    def _spoken(self, line: Line, voice: Voice) -> np.ndarray:
+        if line.spoken is not None:
+            return resample(line.spoken, RATE, self.sample_rate)
+        name = nearest_voice(voice.speaker) if self.config.voice == NEAREST else self.config.voice
+        spoken = self.synthesizer(line.english, name, speed=line.speed)
+        return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
+
+    def _rendered(self, content: np.ndarray, line: Line, voice: Voice) -> np.ndarray:
+        stretch = 1.0
+        if self.config.fit:
+            stretch = float(np.clip(line.segment.duration * self.sample_rate / len(content), SLOWEST, FASTEST))
+        if not self.config.follow_pitch:
+            voice = replace(voice, pitch_spread=None)
+        return self.vocoder.render(content, voice, self.config.guidance, stretch)
+
+    def _speed(self, transcript: str, segment: Segment) -> float:
+        """How fast the speaker speaks, beside what is usual."""
+        letters = sum(letter.isalpha() for letter in transcript)
+        if not self.config.follow_rate or not letters or segment.duration < DECISIVE:
+            return 1.0
+        return float(np.clip(letters / segment.duration / USUAL_RATE, SLOWEST, FASTEST))
 
 
-def clone_file(
-    pipeline: VoiceCloningPipeline,
-    path: Path,
-    text: str | None = None,
-    say: Callable = print,
-    guidance: float = 1.0,
-) -> Translation:
-    """The pipeline on a file of any format, rate and channel count."""
-    return pipeline(*read_audio(path), text=text, source=path, say=say, guidance=guidance)
+def demand_speech(segments: Sequence[Segment], source: object) -> None:
+    """AudioError where there is no segment."""
+    if not segments:
+        raise AudioError("no speech", source, "nobody is heard speaking: is it music, noise, or far too quiet?")
 
 
-def clone_examples(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """Spanish test utterances of the run's corpus through the whole pipeline; audio goes to samples/.
-
-    Columns: what was heard and said, BLEU-ready texts, similarities to the source speaker.
-    """
-    if run.has("cloning"):
-        return run.load_table("cloning")
-    train(run, "conversion", progress)
-    manifest = prepared(run, progress)
-    pipeline = build(run.path / "conversion" / "vocoder", run.config.cascade.voice)
-    tests = manifest.split("test")
-    chosen = [tests[i] for i in spread(len(tests), run.config.cascade.examples)]
-    rows = []
-    for number, utterance in enumerate(progress(chosen, len(chosen), "clone")):
-        result = clone_file(pipeline, manifest.source(utterance), say=lambda stage: None)
-        for name, wav in (("content", result.content), ("output", result.wav)):
-            write_audio(run.path / "samples" / f"clone_{number}_{name}.mp3", wav, result.sample_rate)
-        rows.append(
-            {
-                "id": utterance.id,
-                "source_text": utterance.source_text,
-                "transcript": result.transcript,
-                "reference": utterance.target_text,
-                "translation": result.translation,
-                "before": result.similarity_before,
-                "after": result.similarity_after,
-                "encoder": result.encoder,
-            }
-        )
-    table = pd.DataFrame(rows)
-    run.save_table("cloning", table, run.origin_of("conversion"))
-    return table
+@contextmanager
+def stage(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add what the block takes to ``seconds[name]``."""
+    started = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def build(vocoder: str | Path = DEFAULT, voice: str = "af_heart") -> VoiceCloningPipeline:
-    """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
-    loaded = Vocoder.from_pretrained(vocoder)
-    encoders = speaker_encoder(loaded.encoders), emotion_encoder(loaded.encoders)
-    return VoiceCloningPipeline(Whisper(), KokoroSynthesizer(), *encoders, loaded, voice)
+def in_clauses(lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines cut at their punctuation, so that the first words can be heard while the next are made."""
+    for line in lines:
+        for number, clause in enumerate(clauses(line.english)):
+            # What was heard, and what hearing it took, belongs to the first.
+            yield replace(line, english=clause, **({"transcript": "", "seconds": {}} if number else {}))
+
+
+def clauses(text: str) -> list[str]:
+    """The text in parts that end at a punctuation mark and have at least ``FEWEST`` words each."""
+    found = [""]
+    for part in re.split(r"(?<=[.!?;:,])\s+", text.strip()):
+        if len(found[-1].split()) < FEWEST:
+            found[-1] = f"{found[-1]} {part}".strip()
+        else:
+            found.append(part)
+    if len(found) > 1 and len(found[-1].split()) < FEWEST:
+        found[-2:] = [" ".join(found[-2:])]
+    return found
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, each made, by another thread, while the one before is in use."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield item

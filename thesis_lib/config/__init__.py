@@ -170,7 +170,13 @@ class AdaptationConfig(Section):
 class CascadeConfig(Section):
     """The voice-cloning pipeline."""
 
-    voice: str = "af_heart"  # the voice that speaks the English content
+    translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
+    voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
+    guidance: float = Field(1.0, ge=0)  # strength of the speaker's voice: 0 none, 1 as trained
+    follow_rate: bool = True  # speak as fast as the speaker, beside what is usual
+    follow_pitch: bool = True  # let the pitch move as far as the speaker's
+    fit: bool = False  # make each passage as long as what it translates, as far as that sounds natural
+    watermark: bool = True
     examples: int = Field(10, ge=1)  # test utterances that notebook 07 translates
 
 

@@ -2,7 +2,7 @@
 
 from thesis_lib.validation.columns import ALIGNED, Column, describe
 from thesis_lib.validation.evidence import Evidence, Measured
-from thesis_lib.validation.pairs import summarise_pairs, validate_pairs
+from thesis_lib.validation.pairs import recordings, summarise_pairs, validate_pairs
 from thesis_lib.validation.scoring import Scorers
 from thesis_lib.validation.summary import (
     JUDGE,
@@ -59,6 +59,7 @@ __all__ = [
     "headline",
     "leaders",
     "measure",
+    "recordings",
     "roles",
     "sample_path",
     "select",

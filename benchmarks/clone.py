@@ -1,0 +1,86 @@
+"""The pipeline with the package's own weights on human Spanish, beside its parts and what others have published.
+
+THESIS_PAIRS names a folder in the layout of thesis_lib.validation.pairs, THESIS_SPANISH (optional) one of a single
+speaker's Spanish. The vocoder is also adapted to each recording for a minute.
+"""
+
+import os
+import shutil
+import statistics
+import time
+from pathlib import Path
+
+from thesis_lib.asr import Whisper
+from thesis_lib.audio import read_audio
+from thesis_lib.cascade import clone_report
+from thesis_lib.config import Config, CorpusConfig
+from thesis_lib.corpora import mini
+from thesis_lib.metrics import corpus_bleu, word_errors
+from thesis_lib.reporting import bar
+from thesis_lib.runs import Run
+from thesis_lib.segmentation import speech_segments
+from thesis_lib.translation import WhisperTranslator
+
+MINUTES = 1.0
+STAGES = ("translate", "speak", "render", "finish")
+FOLDER = "runs/clone-benchmark"
+
+
+def run(quick: bool) -> dict:
+    """The summary with intervals, where the time goes, and what could not be measured."""
+    pairs, spanish = os.environ.get("THESIS_PAIRS"), os.environ.get("THESIS_SPANISH")
+    if not pairs:
+        raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
+    shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
+    config = Config.from_profile("demo").override(
+        {"cascade.voice": "nearest", "cascade.examples": 2, "encoders.emotion": "egemaps"}
+    )
+    report = Run(FOLDER, config)
+    folders = [Path(spanish)] if spanish else []
+    table = clone_report(report, bar, "default", Path(pairs), folders, 0.02 if quick else MINUTES)
+    seconds = report.load_table("cloning_seconds")
+    human = seconds[seconds.material != "mini"]
+    sources = sorted(path for group in Path(pairs).glob("*_es_src") for path in group.iterdir())
+    return {
+        "letters a second of Spanish": _rate(sources),
+        "Whisper's window": _windows(4 if quick else 40),
+        "recordings": table.id.nunique(),
+        "minutes": 0.02 if quick else MINUTES,
+        "not measured": report.load_table("cloning_not_measured").to_dict("records"),
+        "rows": report.load_table("cloning_summary").to_dict("records"),
+        "seconds of Spanish": float(human.source.sum()),
+        "seconds of English": float(human.output.sum()),
+        "seconds by stage": {stage: float(human[stage].sum()) for stage in STAGES},
+    }
+
+
+def _rate(paths: list[Path]) -> dict[str, float]:
+    """How fast people speak, pauses left out: what ``USUAL_RATE`` stands for."""
+    translate, rates = WhisperTranslator(), []
+    for path in paths:
+        wav, rate = read_audio(path)
+        for segment in speech_segments([wav], rate):
+            if segment.duration >= 2:
+                heard = translate(segment.wav, 16_000).transcript
+                rates.append(sum(letter.isalpha() for letter in heard) / segment.duration)
+    return {"median": statistics.median(rates), "low": min(rates), "high": max(rates), "n": len(rates)}
+
+
+def _windows(count: int) -> list[dict]:
+    """Seconds, Spanish WER and BLEU with the published window of 30 s, and with a brief one."""
+    rows = mini.table(CorpusConfig(name="mini"))
+    rows = rows.iloc[:: len(rows) // count][:count]
+    wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
+    found = []
+    for name, brief in (("30 s", False), ("brief", True)):
+        whisper = Whisper(brief=brief)
+        translate = WhisperTranslator(whisper)
+        translate(*wavs[0])
+        started = time.perf_counter()
+        heard = [translate(*wav) for wav in wavs]
+        seconds = (time.perf_counter() - started) / len(wavs)
+        errors = [word_errors(one.transcript, text, "es") for one, text in zip(heard, rows.es, strict=True)]
+        wer = 100 * sum(e for e, _ in errors) / sum(n for _, n in errors)
+        bleu = corpus_bleu([one.english for one in heard], list(rows.en))
+        found.append({"window": name, "seconds": seconds, "WER, Spanish (%)": wer, "BLEU": bleu, "n": len(wavs)})
+    return found

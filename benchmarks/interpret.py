@@ -1,0 +1,96 @@
+"""Live interpreting: seconds from the end of a sentence to its first English; and how speakers are told apart.
+
+Bundled Spanish test recordings are fed in real time, a quarter of a second at a time, with pauses between them. The
+clock of a sentence runs from its last voiced sample; the pause that ends it is part of what one waits for. Telling
+speakers apart is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio import read_audio
+from thesis_lib.cascade import build, dominant
+from thesis_lib.config import CorpusConfig, EncoderConfig
+from thesis_lib.corpora import mini
+from thesis_lib.encoders import speaker_encoder
+from thesis_lib.segmentation import RATE, speech_segments
+
+BLOCK = RATE // 4
+SILENCE = 4.0  # s between two sentences
+SENTENCES = 8
+
+
+def run(quick: bool) -> dict:
+    """Seconds to the first English, real-time factor of what follows, and rates of the speaker check."""
+    rows = mini.table(CorpusConfig(name="mini"))
+    rows = rows[rows.part == "test"] if "part" in rows else rows
+    rows = rows.groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
+    wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus", RATE)[0] for id in rows.id]
+    pipeline = build()
+    pipeline(wavs[0], RATE)  # the models are warm
+    waits, spent = _live(pipeline, wavs)
+    return {
+        "sentences": len(waits),
+        "seconds to the first English": {"median": float(np.median(waits)), "low": min(waits), "high": max(waits)},
+        "seconds by stage": spent,
+        "speakers": _speakers(2 if quick else 40),
+    }
+
+
+def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, float]]:
+    ends: list[float] = []  # s on the clock, of each sentence's last loud sample
+
+    def microphone() -> Iterator[np.ndarray]:
+        started, given = time.perf_counter(), 0
+        for wav in wavs:
+            loud = np.flatnonzero(np.abs(wav) > 0.02 * np.abs(wav).max())[-1]
+            ends.append(started + (given + loud) / RATE)
+            for block in np.split(
+                silent := np.concatenate([wav, np.zeros(int(SILENCE * RATE))]), range(BLOCK, len(silent), BLOCK)
+            ):
+                given += len(block)
+                time.sleep(max(0.0, started + given / RATE - time.perf_counter()))
+                yield block.astype(np.float32)
+
+    waits, spent, last = [], {}, None
+    for passage in pipeline.live(microphone(), RATE):
+        now = time.perf_counter()
+        for stage, seconds in passage.seconds.items():
+            spent[stage] = spent.get(stage, 0.0) + seconds
+        if passage.line.segment is not last:
+            last = passage.line.segment
+            waits.append(now - max(end for end in ends if end < now))
+    return waits, spent
+
+
+def _speakers(count: int) -> list[dict]:
+    """How often recordings of one voice are called two, and of two voices one."""
+    encoder = speaker_encoder(EncoderConfig(speaker="ecapa"))
+    rows = mini.table(CorpusConfig(name="mini"))
+    groups = {"bundled": [[mini.bundle() / "audio" / f"{i}.es.opus" for i in g.id] for _, g in rows.groupby("voice")]}
+    if human := os.environ.get("THESIS_HUMAN"):
+        groups["human"] = [[path] for path in sorted(Path(human).glob("*.flac"))]
+    found = []
+    for name, voices in groups.items():
+        wavs = [[read_audio(path, RATE)[0] for path in paths[:2]] for paths in voices[: count + 1]]
+        # A human recording is its own other one: its halves.
+        halves = [own if len(own) > 1 else np.array_split(own[0], 2) for own in wavs]
+        alone = [_others(own, encoder) for own in halves[:count]]
+        together = [_others([a[0], b[0]], encoder) for a, b in zip(wavs, wavs[1:], strict=False)]
+        found.append(
+            {
+                "material": name,
+                "n": len(alone),
+                "one voice called several": float(np.mean(np.array(alone) > 0.15)),
+                "two voices called one": float(np.mean(np.array(together) <= 0.15)),
+            }
+        )
+    return found
+
+
+def _others(wavs: list[np.ndarray], encoder) -> float:
+    return dominant([s for wav in wavs for s in speech_segments([wav], RATE)], encoder)[1]

@@ -1,0 +1,22 @@
+"""The pipeline with its real stages."""
+
+from pathlib import Path
+
+from thesis_lib.cascade.pipeline import VoiceCloningPipeline
+from thesis_lib.config import CascadeConfig
+from thesis_lib.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.synthesis import DEFAULT, Vocoder
+from thesis_lib.translation import translator
+from thesis_lib.tts import KokoroSynthesizer
+
+
+def build(
+    vocoder: str | Path = DEFAULT, config: CascadeConfig | None = None, threads: int | None = None
+) -> VoiceCloningPipeline:
+    """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
+    config = config or CascadeConfig()
+    loaded = Vocoder.from_pretrained(vocoder)
+    encoders = speaker_encoder(loaded.encoders), emotion_encoder(loaded.encoders)
+    return VoiceCloningPipeline(
+        translator(config.translator, threads), KokoroSynthesizer(threads), *encoders, loaded, config
+    )

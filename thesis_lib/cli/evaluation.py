@@ -1,0 +1,94 @@
+"""The phases that judge: validation, ablation, and the listening test."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thesis_lib.cli.options import Profile, RunDir, Set, run_of
+
+evaluation = typer.Typer()
+listening = typer.Typer(no_args_is_help=True, help="A listening test: build it, analyse its answers.")
+
+
+@evaluation.command()
+def validate(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    pairs: Annotated[Path | None, typer.Option(help="Human GROUP_es_src/ beside published GROUP_en_SYSTEM/.")] = None,
+) -> None:
+    """Metrics of unseen speakers beside their references, with intervals; interrupted, it goes on where it was.
+
+    Example: thesis validate --profile demo
+    """
+    from thesis_lib.reporting import bar, settings_table, summary_table
+    from thesis_lib.validation import validate as run_validation
+    from thesis_lib.validation import validate_pairs
+
+    run = run_of(profile, run_dir, set_)
+    run_validation(run, bar)
+    summary = run.load_table("validation_summary")
+    typer.echo(summary_table(summary, run.load_table("validation_comparisons")).to_string(index=False))
+    typer.echo("* better than every other vocoder, p < 0.05 after Holm's correction, over speakers")
+    typer.echo("† by an encoder that the vocoder is given or was trained on: no headline\n")
+    typer.echo(settings_table(summary).to_string(index=False))
+    typer.echo(f"not measured: {len(run.load_table('validation_not_measured'))}, with reasons in {run.path / 'tables'}")
+    if pairs:
+        validate_pairs(run, pairs, bar)
+        typer.echo("\n" + run.load_table("pairs_summary").to_string(index=False, float_format="{:.3f}".format))
+    encoders = run.load_json("validation_encoders")
+    typer.echo("encoders: " + ", ".join(f"{column} = {name}" for column, name in encoders.items()))
+
+
+@evaluation.command()
+def ablate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """One part of the recipe off at a time, several seeds each: what is it worth? Resumes where it was.
+
+    Example: thesis ablate --profile demo --set ablation.seeds=5
+    """
+    from thesis_lib.ablation import ablate as run_ablation
+    from thesis_lib.reporting import bar
+
+    run = run_of(profile, run_dir, set_)
+    typer.echo(run_ablation(run, bar).to_string(index=False, float_format="{:.3f}".format))
+    for row in run.load_table("ablation_not_measured").itertuples():
+        typer.echo(f"not measured: {row.variant}: {row.reason}")
+
+
+@listening.command("build")
+def build_listening(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the test.")],
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+) -> None:
+    """Write a listening test that runs in any browser, without a network.
+
+    Example: thesis listening build my-test --profile demo
+    """
+    from thesis_lib.listening import build
+    from thesis_lib.reporting import bar
+
+    run = run_of(profile, run_dir, set_)
+    typer.echo(f"open {build(run, folder, bar)}; the key stays in {run.path / 'listening'}")
+
+
+@listening.command("analyse")
+def analyse_listening(
+    answers: Annotated[list[Path], typer.Argument(help="The files that raters have sent.")],
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+) -> None:
+    """MUSHRA, MOS and voice choices with intervals, after screening the raters.
+
+    Example: thesis listening analyse answers/*.json --profile demo
+    """
+    from thesis_lib.listening import analyse
+
+    run = run_of(profile, run_dir, set_)
+    typer.echo(analyse(run, answers).to_string(index=False, float_format="{:.2f}".format))
+    for row in run.load_table("listening_raters").itertuples():
+        if not row.kept:
+            typer.echo(f"left out: {row.rater} ({row.file}): {row.reason}")

@@ -1,0 +1,57 @@
+"""``thesis runs``: what earlier runs were and found."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thesis_lib.config import Config
+
+history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
+
+
+@history.command("list")
+def list_runs(root: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs")) -> None:
+    """Every run with its profile and how far its trainings are.
+
+    Example: thesis runs list
+    """
+    from thesis_lib.history import runs
+
+    found = runs(root)
+    typer.echo(found.to_string(index=False) if len(found) else f"no runs in {root}")
+
+
+@history.command("show")
+def show_run(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """How a run differs from its profile, and what it has measured.
+
+    Example: thesis runs show runs/demo
+    """
+    from thesis_lib.history import differences, open_run, results
+
+    opened = open_run(run)
+    profile = opened.config.profile
+    changed = differences(Config.from_profile(profile), opened.config)
+    typer.echo(f"profile {profile}, configuration {opened.config.digest()}")
+    for row in changed.itertuples():
+        typer.echo(f"  {row.setting} = {json.dumps(row.second)} instead of {json.dumps(row.first)}")
+    for name, value in results(opened).items():
+        typer.echo(f"{value:12.4g}  {name}")
+
+
+@history.command("compare")
+def compare_runs(
+    first: Annotated[Path, typer.Argument(help="A run folder.")],
+    second: Annotated[Path, typer.Argument(help="Another one.")],
+) -> None:
+    """The settings in which two runs differ, and their results side by side.
+
+    Example: thesis runs compare runs/demo runs/longer
+    """
+    from thesis_lib.history import compare, differences, open_run
+
+    one, other = open_run(first), open_run(second)
+    for table in (differences(one.config, other.config), compare(one, other)):
+        typer.echo(table.to_string(index=False, float_format="{:.4g}".format) + "\n")

@@ -1,0 +1,28 @@
+"""What several verbs take, and how it becomes a configuration and a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thesis_lib.config import PROFILES, Config, parse_assignment
+from thesis_lib.runs import Run
+
+Profile = Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")]
+RunDir = Annotated[Path | None, typer.Option(help="Run folder; runs/PROFILE when left out.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change, section.key=value.")]
+DEFAULT = "default"
+VocoderName = Annotated[
+    str, typer.Option(help="default (the package's own), hifigan-universal, a vocoder's folder, or owner/name.")
+]
+Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:PORT, to work on.")]
+
+
+def config_of(profile: str, changes: list[str] | None) -> Config:
+    """The profile with ``--set``'s changes."""
+    return Config.from_profile(profile).override(dict(map(parse_assignment, changes or [])))
+
+
+def run_of(profile: str, run_dir: Path | None, changes: list[str] | None) -> Run:
+    """The run in that folder, or in the profile's own."""
+    return Run(run_dir or Path("runs") / profile, config_of(profile, changes))

@@ -1,0 +1,129 @@
+"""The phases that make something: corpus, embeddings, vocoders and their forms."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_of
+from thesis_lib.config import TASKS
+
+phases = typer.Typer()
+
+
+@phases.command()
+def download(
+    folder: Annotated[Path, typer.Argument(help="Where the corpus shall lie; `corpus.root` of later commands.")],
+    common_voice: Annotated[
+        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the archive that it led to.")
+    ] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the archives once they are unpacked.")] = False,
+    set_: Set = None,
+) -> None:
+    """CVSS-T es→en with CoVoST's table and Common Voice; interrupted, it goes on where it was.
+
+    Example: thesis download corpora/cvss --common-voice es.tar.gz
+    """
+    from thesis_lib.corpora.fetch import fetch
+    from thesis_lib.reporting import bar
+
+    fetch(folder, config_of("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
+    typer.echo(f"thesis prepare --profile thesis --set corpus.root={folder}")
+
+
+@phases.command()
+def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Corpus -> manifest, 22.05 kHz WAV and a table of rejects.
+
+    Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss
+    """
+    from thesis_lib.dataset import prepared
+    from thesis_lib.reporting import bar
+
+    manifest = prepared(run_of(profile, run_dir, set_), bar)
+    for split in ("train", "validation", "test"):
+        part = manifest.split(split)
+        typer.echo(f"{split:10} {len(part):6} pairs, {len({u.speaker for u in part})} speakers")
+    typer.echo(f"rejected   {len(manifest.rejects):6} rows, with reasons in {manifest.folder / 'rejects.jsonl'}")
+
+
+@phases.command()
+def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
+    """Speaker and emotion embeddings of both sides of every pair.
+
+    Example: thesis embed --profile demo
+    Example: thesis embed --profile thesis --scheduler tcp://head:8786 --set encoders.device=cuda
+    """
+    from thesis_lib.dataset import embedded
+    from thesis_lib.reporting import bar
+
+    found = embedded(run_of(profile, run_dir, set_), bar, scheduler)
+    typer.echo(f"speaker: {found.speaker_encoder}, {found.speaker['source'].shape[1]}-d, {len(found.ids)} pairs")
+    typer.echo(f"emotion: {found.emotion_encoder}, {found.emotion['source'].shape[1]}-d, {len(found.ids)} pairs")
+
+
+@phases.command()
+def train(
+    task: Annotated[str, typer.Option(help=f"Which vocoder: {' or '.join(TASKS)}.")] = "resynthesis",
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a CPU, of this machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each, by SLURM or torchrun.")] = 1,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a vocoder, or go on where it was interrupted.
+
+    Example: thesis train --task conversion --set conversion.training.steps=500 --run-dir runs/longer
+    """
+    from thesis_lib.reporting import bar
+    from thesis_lib.training import fabric_of
+    from thesis_lib.training import train as run_training
+
+    run = run_of(profile, run_dir, set_)
+    # A wrong task is refused before the corpus is unpacked.
+    fabric = fabric_of(run.config.recipe(task).training, devices, nodes, accelerator)
+    fabric.launch()
+    vocoder = run_training(run, task, bar, fabric)
+    if not fabric.is_global_zero:
+        return
+    typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / task / 'vocoder'}")
+
+
+@phases.command("swap-test")
+def swap_test(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
+) -> None:
+    """Does the vocoder listen? The same content with another speaker's, or another manner's, embedding.
+
+    Example: thesis swap-test --profile demo --set swap.human=my_recordings
+    """
+    from thesis_lib import swap
+    from thesis_lib.reporting import bar
+
+    run = run_of(profile, run_dir, set_)
+    swap.swap_test(run, bar)
+    speakers = run.load_table("swap_summary")
+    manners = swap.manner_summary(swap.manner_swap(run, bar), run.config.swap.seed)
+    if json_:
+        typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "manner": manners.to_dict("records")}))
+    else:
+        for table in (speakers, manners):
+            typer.echo(table.to_string(index=False, float_format="{:.3f}".format) + "\n")
+
+
+@phases.command()
+def compress(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """float16, ONNX and int8 forms of the vocoder: size, speed, quality.
+
+    Example: thesis compress --profile demo
+    """
+    from thesis_lib.compression import compress as run_compression
+    from thesis_lib.reporting import bar
+
+    table = run_compression(run_of(profile, run_dir, set_), bar)
+    typer.echo(table.to_string(index=False, float_format="{:.3f}".format))
