@@ -10,6 +10,8 @@ import statistics
 import time
 from pathlib import Path
 
+import pandas as pd
+
 from thesis_lib.asr import Whisper
 from thesis_lib.audio import read_audio
 from thesis_lib.cascade import clone_report
@@ -42,7 +44,7 @@ def run(quick: bool) -> dict:
     human = seconds[seconds.material != "mini"]
     sources = sorted(path for group in Path(pairs).glob("*_es_src") for path in group.iterdir())
     return {
-        "letters a second of Spanish": _rate(sources),
+        "letters a second of Spanish": {"people": _rate(sources), "bundled voices": _rate(_bundled(40)[1])},
         "Whisper's window": _windows(4 if quick else 40),
         "recordings": table.id.nunique(),
         "minutes": 0.02 if quick else MINUTES,
@@ -68,13 +70,10 @@ def _rate(paths: list[Path]) -> dict[str, float]:
 
 def _windows(count: int) -> list[dict]:
     """Seconds, Spanish WER and BLEU with the published window of 30 s, and with a brief one."""
-    rows = mini.table(CorpusConfig(name="mini"))
-    rows = rows.iloc[:: len(rows) // count][:count]
-    wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
-    found = []
+    rows, paths = _bundled(count)
+    wavs, found = [read_audio(path) for path in paths], []
     for name, brief in (("30 s", False), ("brief", True)):
-        whisper = Whisper(brief=brief)
-        translate = WhisperTranslator(whisper)
+        translate = WhisperTranslator(Whisper(brief=brief))
         translate(*wavs[0])
         started = time.perf_counter()
         heard = [translate(*wav) for wav in wavs]
@@ -84,3 +83,9 @@ def _windows(count: int) -> list[dict]:
         bleu = corpus_bleu([one.english for one in heard], list(rows.en))
         found.append({"window": name, "seconds": seconds, "WER, Spanish (%)": wer, "BLEU": bleu, "n": len(wavs)})
     return found
+
+
+def _bundled(count: int) -> tuple[pd.DataFrame, list[Path]]:
+    rows = mini.table(CorpusConfig(name="mini"))
+    rows = rows.iloc[:: len(rows) // count][:count]
+    return rows, [mini.bundle() / "audio" / f"{id}.es.opus" for id in rows.id]

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from conftest import chords, spoken, voiced
 
-from thesis_lib import cascade
+from thesis_lib import audio, cascade, tts
 from thesis_lib.audio import AudioError, write_audio
 from thesis_lib.cascade import (
     Batch,
@@ -55,7 +55,7 @@ class Translator:
         self.found = Translated(text, english, language, probability)
         self.contexts = []
 
-    def __call__(self, wav, sample_rate, context=""):
+    def __call__(self, wav, sample_rate, context="", transcribe=True):
         self.contexts.append(context)
         return self.found
 
@@ -224,7 +224,7 @@ def test_an_unsure_guess_of_the_language_is_taken_as_spanish(stages):
 def test_a_foreign_word_later_on_is_noted_and_translated(stages, talk):
     made = pipeline(stages)
     found = [Translated("hola", "hello"), Translated("ciao", "bye", "it", 0.8)]
-    made.translator = lambda wav, rate, context: found.pop(0)
+    made.translator = lambda wav, rate, context, transcribe: found.pop(0)
     result = made(talk, HZ)
     assert result.translation == "hello bye"
     assert len(result.notes) == 1
@@ -234,7 +234,7 @@ def test_a_foreign_word_later_on_is_noted_and_translated(stages, talk):
 def test_a_segment_without_words_is_noted(stages, talk):
     made = pipeline(stages)
     found = [Translated("hola", "hello"), Translated("", "")]
-    made.translator = lambda wav, rate, context: found.pop(0)
+    made.translator = lambda wav, rate, context, transcribe: found.pop(0)
     result = made(talk, HZ)
     assert len(result.passages) == 1
     assert "no words heard, left out" in result.notes[0]
@@ -320,6 +320,10 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     assert len(found) == 3
     assert all(clause[-1] in ".,;:!?" and len(clause.split()) >= 4 for clause in found)
     assert clauses("Yes.") == ["Yes."]
+    # What is heard first is short, and ends where one may breathe.
+    long = "The old men of the village who had seen it all before said nothing about it."
+    assert clauses(long)[0] == "The old men of the village"
+    assert " ".join(clauses(long)) == long
     line = Line(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
     lines = list(in_clauses([line]))
     assert [one.transcript for one in lines] == ["hola", "", ""]
@@ -443,7 +447,7 @@ def test_an_earlier_output_stays_until_the_new_one_is_whole(stages, recording, t
     made = pipeline(stages)
     calls = []
 
-    def translate(wav, rate, context):
+    def translate(wav, rate, context, transcribe):
         calls.append(1)
         if len(calls) == 2:
             raise AudioError("broken", "the second segment", "y")
@@ -454,6 +458,12 @@ def test_an_earlier_output_stays_until_the_new_one_is_whole(stages, recording, t
         clone_file(made, recording, target)
     assert target.read_bytes() == b"earlier"
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
+def test_a_recording_that_is_too_long_is_refused_before_it_is_read(stages, recording, tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "LONGEST", 3.0)
+    with pytest.raises(AudioError, match=r"voz\.wav: too long"):
+        clone_file(pipeline(stages), recording, tmp_path / "out.wav")
 
 
 def test_progress_counts_the_source_s_seconds(stages, recording, tmp_path):
@@ -651,6 +661,12 @@ def test_kokoro_speaks_both_languages_and_mixtures_and_refuses_the_rest():
         synthesizer("hello", "af_hart")
     with pytest.raises(SpeechError, match="no text"):
         synthesizer("  ", "af_heart")
+
+
+def test_a_long_text_is_spoken_sentence_by_sentence_and_a_short_one_at_once():
+    sentence = "When the storm had passed, the two fishermen went down to the harbour."
+    assert tts._sentences(f"Yes. {sentence}") == [f"Yes. {sentence}"]
+    assert tts._sentences(" ".join([sentence] * 3)) == [sentence] * 3
 
 
 def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):

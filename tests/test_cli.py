@@ -67,6 +67,8 @@ def test_every_help_shows_an_example(command):
         (["prepare", "--profile", "thesis"], "corpus.root"),
         (["download", "corpus"], "--common-voice"),
         (["adapt", "nowhere.wav", "--run-dir", "me"], "nowhere.wav: missing file"),
+        (["clone", "a.wav", "b.wav", "--text", "hi", "--content", "c.wav"], "give one of them"),
+        (["clone", "a.wav", "b.wav", "--emotion-mix", "0.5"], "--emotion-from"),
         (["weights", "reproduce"], "clone it"),
         (["prepare", "--profile", "thesis", "--set", "corpus.root=nowhere"], "train.tsv is missing"),
     ],
@@ -194,6 +196,8 @@ def test_clone_of_a_folder_and_of_stdin(recordings, monkeypatch, capsys, tmp_pat
     assert code == 1
     assert "1 of 2 recordings" in out
     assert "failed: b.wav: silence" in err
+    _, out, _ = thesis(monkeypatch, capsys, "clone", str(recordings), str(tmp_path / "out"), "--json")
+    assert [row["status"] for row in json.loads(out)] == ["done", "failed"]
     code, _, err = thesis(monkeypatch, capsys, "clone", "-", "-", "--text", "hello")
     assert code == 2
     assert "need a file" in err

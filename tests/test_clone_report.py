@@ -51,7 +51,7 @@ class Ecapa(TinyTestEncoder):
 def faked(monkeypatch):
     """The report's own code, with stages that need no weights."""
 
-    def translate(wav, rate, context=""):
+    def translate(wav, rate, context="", transcribe=True):
         return Translated("hola amigo", "hello my dear friend")
 
     def build(vocoder, config):
@@ -59,7 +59,7 @@ def faked(monkeypatch):
         return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
 
     monkeypatch.setattr(cascade.report, "build", build)
-    monkeypatch.setattr(cascade.report, "Whisper", lambda brief: Ear())
+    monkeypatch.setattr(cascade.report, "Whisper", lambda no_repeat: Ear())
     monkeypatch.setattr(cascade.pipeline, "nearest_voice", lambda vector: "am_adam")
 
 

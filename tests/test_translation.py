@@ -19,14 +19,17 @@ class Ear:
 
     name = "ear"
 
-    def __init__(self, language="es", probability=0.9):
-        self.language, self.probability, self.asked = language, probability, []
+    def __init__(self, sounds="es", probability=0.9):
+        self.sounds, self.probability, self.asked = sounds, probability, []
 
     def __call__(self, wav, sample_rate, language=None, task="transcribe", beams=5, context=""):
         self.asked.append((language, task, context))
         if task == "translate":
             return Heard("hello", "en", 1.0)
-        return Heard("hola" if language or self.language == "es" else "bonjour", self.language, self.probability)
+        return Heard("hola" if language or self.sounds == "es" else "bonjour", self.sounds, self.probability)
+
+    def language(self, wav, sample_rate):
+        return self.sounds, self.probability
 
 
 def test_language_transcript_and_translation_in_two_calls():
@@ -34,6 +37,13 @@ def test_language_transcript_and_translation_in_two_calls():
     found = WhisperTranslator(ear)(voiced(1.0), 22_050, "Good evening.")
     assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "es", False)
     assert ear.asked == [(None, "transcribe", ""), ("es", "translate", "Good evening.")]
+
+
+def test_a_transcript_that_nobody_needs_is_spared():
+    ear = Ear()
+    found = WhisperTranslator(ear)(voiced(1.0), 22_050, transcribe=False)
+    assert (found.transcript, found.english, found.language_probability) == ("", "hello", 0.9)
+    assert ear.asked == [("es", "translate", "")]
 
 
 @pytest.mark.parametrize(("probability", "foreign"), [(0.9, True), (0.3, False)])
@@ -156,6 +166,7 @@ def test_one_pass_of_the_encoder_serves_all_three_and_a_brief_one_hears_as_well(
     row = mini.table(CorpusConfig(name="mini")).iloc[0]
     wav = spoken(0)
     found = WhisperTranslator(whisper)(wav, 22_050)
+    assert whisper.language(wav, 22_050) == (found.language, pytest.approx(found.language_probability, abs=1e-4))
     assert len(passes) == 1
     assert passes[0] < 100 * (len(wav) / 22_050 + 4.1)
     errors, words = word_errors(found.transcript, row.es, "es")

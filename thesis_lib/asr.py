@@ -32,7 +32,7 @@ class Whisper:
 
     ``brief`` gives the encoder the recording and two seconds of silence instead of half a minute of it, in a third of
     the time. Its words differ now and then, not for the worse (`python -m benchmarks clone`); metrics keep the
-    published window.
+    published window. ``no_repeat`` tokens in a row come once only: on unclear speech it goes round in circles.
     """
 
     def __init__(
@@ -41,8 +41,9 @@ class Whisper:
         threads: int | None = None,
         folder: Path | None = None,
         brief: bool = False,
+        no_repeat: int = 0,
     ) -> None:
-        self.name = name
+        self.name, self._no_repeat = name, no_repeat
         self.revision = models.get(name).revision if folder is None else "a folder"
         self._model = _model_class()(
             str(folder or models.fetch(name)),
@@ -76,9 +77,15 @@ class Whisper:
             temperature=0.0,
             condition_on_previous_text=False,
             initial_prompt=context or None,
+            no_repeat_ngram_size=self._no_repeat,
         )
         text = " ".join(segment.text.strip() for segment in segments)
         return Heard(text, info.language, info.language_probability)
+
+    def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
+        """(N,) -> the language that it sounds like, and how sure that is (0..1)."""
+        features = self._model.feature_extractor(_audible(wav, sample_rate))
+        return self._model.detect_language(features=features)[:2]
 
     def encode(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
         """(N,) -> the encoder's last layer, 50 frames a second, (T, D) float32.

@@ -35,8 +35,8 @@ class Segment:
         return self.end - self.start
 
 
-def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, longest: float = LONGEST) -> Iterator[Segment]:
-    """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as it has ended.
+def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, pause: float = PAUSE) -> Iterator[Segment]:
+    """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a pause (s) has ended it.
 
     AudioError for a block that is not mono samples. NaN and infinity count as silence.
     """
@@ -45,7 +45,7 @@ def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, longest: flo
     for block, is_last in _with_last(blocks):
         samples = np.nan_to_num(as_samples(block, "a block"), posinf=0.0, neginf=0.0)
         waiting = np.concatenate([waiting, resampler.resample_chunk(samples, last=is_last)])
-        spans = _spans(waiting, longest)
+        spans = _spans(waiting, pause)
         # Speech that touches the end goes on in the next block.
         ended = [(a, b) for a, b in spans if is_last or b < len(waiting)]
         for start, end in ended:
@@ -56,15 +56,15 @@ def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, longest: flo
         waiting, passed = waiting[kept:], passed + kept
 
 
-def _spans(wav: np.ndarray, longest: float) -> list[tuple[int, int]]:
+def _spans(wav: np.ndarray, pause: float) -> list[tuple[int, int]]:
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
     if len(wav) < SHORTEST * RATE:
         return []
     options = VadOptions(
         min_speech_duration_ms=int(1000 * SHORTEST),
-        max_speech_duration_s=longest,
-        min_silence_duration_ms=int(1000 * PAUSE),
+        max_speech_duration_s=LONGEST,
+        min_silence_duration_ms=int(1000 * pause),
         speech_pad_ms=int(1000 * MARGIN),
     )
     return [(span["start"], span["end"]) for span in get_speech_timestamps(wav, options)]

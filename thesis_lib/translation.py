@@ -12,6 +12,7 @@ from thesis_lib.audio import resample
 from thesis_lib.errors import ThesisError
 
 SPANISH = "es"
+QUICK = {"brief": True, "no_repeat": 6}  # how Whisper is asked for a translation
 SURE = 0.5  # language probability from which speech counts as another language's
 FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # of a repository; nothing that is code
 
@@ -43,23 +44,32 @@ class Translator(Protocol):
 
     name: str
 
-    def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "") -> Translated:
-        """(N,) speech of at most 30 s -> Translated; ``context`` is the English so far."""
+    def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
+        """(N,) speech of at most 30 s -> Translated; ``context`` is the English so far.
+
+        Where nobody needs the transcript, a model may spare it.
+        """
 
 
 class WhisperTranslator:
     """Language, transcript and translation, from one pass of Whisper's encoder (arXiv:2212.04356)."""
 
     def __init__(self, whisper: Whisper | None = None) -> None:
-        self._whisper = whisper or Whisper(brief=True)
+        self._whisper = whisper or Whisper(**QUICK)
         self.name = self._whisper.name
 
-    def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "") -> Translated:
+    def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
         """(N,) -> Translated."""
-        guess = self._whisper(wav, sample_rate, beams=1)
-        heard = guess if guess.language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
+        text = ""
+        if transcribe:
+            guess = self._whisper(wav, sample_rate, beams=1)
+            language, certainty = guess.language, guess.language_probability
+            heard = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
+            text = heard.text
+        else:
+            language, certainty = self._whisper.language(wav, sample_rate)
         english = self._whisper(wav, sample_rate, language=SPANISH, task="translate", context=context).text
-        return Translated(heard.text, english, guess.language, guess.language_probability)
+        return Translated(text, english, language, certainty)
 
 
 class TransformersTranslator:
@@ -84,8 +94,8 @@ class TransformersTranslator:
         wants = getattr(self._model.generation_config, "lang_to_id", None)
         self._options = {"language": SPANISH, "task": "translate"} if wants else {}
 
-    def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "") -> Translated:
-        """(N,) -> Translated, without a transcript; the language is taken for Spanish."""
+    def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
+        """(N,) -> Translated, always without a transcript; the language is taken for Spanish."""
         import torch
 
         inputs = self._processor(resample(wav, sample_rate, RATE), sampling_rate=RATE, return_tensors="pt")
@@ -102,7 +112,7 @@ def translator(name: str, threads: int | None = None) -> Translator:
     if name in models.REGISTRY:
         if not name.startswith("whisper") or name.endswith(".en"):
             raise TranslationError(f"{name} does not translate: name whisper-base, a folder or owner/name")
-        return WhisperTranslator(Whisper(name, threads, brief=True))
+        return WhisperTranslator(Whisper(name, threads, **QUICK))
     folder = Path(name)
     if not folder.is_dir():
         repository, _, revision = name.partition("@")
@@ -110,5 +120,5 @@ def translator(name: str, threads: int | None = None) -> Translator:
             raise TranslationError(f"no translator named {name}: name whisper-base, a folder or owner/name")
         folder = hub.snapshot(repository, revision or None, FILES)
     if (folder / "model.bin").is_file():
-        return WhisperTranslator(Whisper(name, threads, folder, brief=True))
+        return WhisperTranslator(Whisper(name, threads, folder, **QUICK))
     return TransformersTranslator(folder, name)

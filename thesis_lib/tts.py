@@ -1,6 +1,8 @@
 """Text to speech: Kokoro-82M, which keeps a voice across languages (StyleTTS 2, arXiv:2306.07691)."""
 
+import functools
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -15,6 +17,8 @@ class SpeechError(ThesisError):
     """Text or a voice that gives no speech."""
 
 
+AT_ONCE = 150  # characters, some ten seconds, up to which a text is spoken as one
+SENTENCE_PAUSE = 0.25  # s, Kokoro's own
 LANGUAGES = {"es": "es", "en": "en-us"}  # ours -> the phonemizer's
 
 
@@ -55,6 +59,21 @@ def _widened(path: Path) -> Path:
     return target
 
 
+@functools.cache
+def _session_class() -> type:
+    import onnxruntime
+
+    class Session(onnxruntime.InferenceSession):
+        """Gives back after each text what it has needed: its arena would grow to a gigabyte within minutes."""
+
+        def run(self, names, inputs, options=None) -> list:
+            options = options or onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            return super().run(names, inputs, options)
+
+    return Session
+
+
 class KokoroSynthesizer:
     """(text, voice) -> 24 kHz speech; any of the 54 voices, or a mixture of them, speaks both languages."""
 
@@ -71,7 +90,7 @@ class KokoroSynthesizer:
         }
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or os.cpu_count() or 1
-        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        session = _session_class()(str(model), options, providers=["CPUExecutionProvider"])
         with tempfile.TemporaryDirectory() as scratch:
             # The client insists on a voices file; we hand it voice arrays instead.
             empty = Path(scratch) / "voices.npz"
@@ -89,7 +108,26 @@ class KokoroSynthesizer:
         """Speech (N,) float32 at 24 kHz. SpeechError: no text, no such voice, nothing comes out."""
         if not text.strip():
             raise SpeechError("there is no text to speak")
+        return np.concatenate(
+            [
+                part
+                for number, sentence in enumerate(_sentences(text))
+                for part in (self._pause(number), self._say(sentence, voice, language, speed))
+            ]
+        )
+
+    def _pause(self, number: int) -> np.ndarray:
+        return np.zeros(int(self.sample_rate * SENTENCE_PAUSE) if number else 0, np.float32)
+
+    def _say(self, text: str, voice: str, language: str, speed: float) -> np.ndarray:
         wav, _ = self._client.create(text, self.voice(voice), speed=speed, lang=LANGUAGES[language])
         if not len(wav) or not np.isfinite(wav).all():
             raise SpeechError(f"Kokoro gave no speech for {text!r} in voice {voice}; try another voice")
         return np.asarray(wav, np.float32)
+
+
+def _sentences(text: str) -> list[str]:
+    """A long text in sentences, since memory grows with the longest that is spoken at once."""
+    if len(text) <= AT_ONCE:
+        return [text]
+    return [sentence for sentence in re.split(r"(?<=[.!?])\s+", text.strip()) if sentence]

@@ -27,12 +27,12 @@ from thesis_lib.subtitles import write_subtitles
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 VOICES = Path("runs") / "voices"  # where adapted vocoders stay
 PROBED = 60.0  # s of speech from which the voice is taken
-COMPARED = 30.0  # s of output whose similarity to the speaker is measured
+COMPARED = 15.0  # s of output whose similarity to the speaker is measured
 
 
 @dataclass(frozen=True)
 class Request:
-    """What shall be made of a recording, beside the configuration."""
+    """What shall be made of a recording, beside the configuration. RunError for wishes that contradict each other."""
 
     text: str | None = None  # English to speak instead of the translation
     content: Path | None = None  # English recording to render instead of the synthesizer's
@@ -42,6 +42,12 @@ class Request:
     adapt: float = 0.0  # minutes of training on the voice before anything is rendered
     subtitles: bool = False
     consent: str = ""  # who has agreed, for the file's metadata
+
+    def __post_init__(self) -> None:
+        if self.text and self.content:
+            raise RunError("--text and --content both say what to say: give one of them")
+        if self.emotion_mix != 1.0 and not self.emotion_from:
+            raise RunError("--emotion-mix mixes with another recording's manner: name it by --emotion-from")
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,17 @@ from thesis_lib.synthesis import Vocoder, Voice
 from thesis_lib.translation import Translator
 from thesis_lib.watermark import add_watermark
 
-USUAL_RATE = 14.0  # letters a second of Spanish as people read it (`python -m benchmarks clone`)
+USUAL_RATE = 11.0  # letters a second of Spanish; of people 9, of the bundled voices 13 (`python -m benchmarks clone`)
 SLOWEST, FASTEST = 0.8, 1.25  # how far a manner may change the rate of speech
 GAP = 0.15  # s, the shortest pause between two passages
 REMEMBERED = 200  # characters of English that the translation of the next segment is given
 LISTENS = 10.0  # s of speech after which a live voice is settled
 DECISIVE = 2.0  # s of speech from which its language and its rate can be told
-FEWEST = 4  # words of a clause that is spoken by itself
+FEWEST, FIRST = 4, 5  # words of a clause that is spoken by itself: at least, and of a line's first one at most
+AFTER_A_BREATH = frozenset(
+    "and but or because that which who when where while if to for with in on at from by of as".split()  # noqa: SIM905
+)
+LIVE_PAUSE = 0.4  # s that end a segment of live speech
 T = TypeVar("T")
 
 
@@ -195,7 +199,11 @@ class VoiceCloningPipeline:
         return [Line(Segment(segments[0].start, segments[-1].end, wav), "", text)]
 
     def translate(
-        self, segments: Iterable[Segment], source: object = "audio", note: Callable[[str], None] = lambda text: None
+        self,
+        segments: Iterable[Segment],
+        source: object = "audio",
+        note: Callable[[str], None] = lambda text: None,
+        transcribe: bool = True,
     ) -> Iterator[Line]:
         """Segments -> Lines, one each; ``note`` hears what was left out, or is doubtful.
 
@@ -206,7 +214,7 @@ class VoiceCloningPipeline:
         for segment in segments:
             seconds: dict[str, float] = {}
             with stage(seconds, "translate"):
-                found = self.translator(segment.wav, RATE, before)
+                found = self.translator(segment.wav, RATE, before, transcribe)
             place = f"{segment.start:.1f}-{segment.end:.1f} s"
             if found.is_foreign and not said and segment.duration >= DECISIVE:
                 raise AudioError(
@@ -229,10 +237,11 @@ class VoiceCloningPipeline:
     ) -> Iterator[Passage]:
         """Samples (n,) as a microphone gives them -> Passages, clause by clause, each as soon as it can be heard.
 
-        The voice is the speaker's as far as it has been heard, and is settled after ten seconds of speech.
+        The voice is the speaker's as far as it has been heard, and is settled after ten seconds of speech. To be
+        quick, nothing is transcribed, speech has its usual rate, and there is taken to be one speaker.
         """
-        lines = self.translate(speech_segments(blocks, sample_rate), "live speech", note)
-        return self.passages(in_clauses(lines))
+        segments = speech_segments(blocks, sample_rate, LIVE_PAUSE)
+        return self.passages(in_clauses(self.translate(segments, "live speech", note, transcribe=False)))
 
     def passages(
         self, lines: Iterable[Line], speaker: Speaker | None = None, source: object = "audio"
@@ -246,7 +255,7 @@ class VoiceCloningPipeline:
             is_new = not heard or line.segment is not heard[-1]
             if not given and is_new and sum(segment.duration for segment in heard) < LISTENS:
                 heard.append(line.segment)
-                speaker = self.listener(heard, source)
+                speaker = self.listener(heard, source, alone=True)
             passage = self.speak(line, speaker.voice)
             start = max(line.segment.start, cursor + GAP if cursor else 0.0)
             cursor = start + len(passage.wav) / self.sample_rate
@@ -312,7 +321,11 @@ def in_clauses(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def clauses(text: str) -> list[str]:
-    """The text in parts that end at a punctuation mark and have at least ``FEWEST`` words each."""
+    """The text in parts of at least ``FEWEST`` words that end at a punctuation mark; a long first one is cut earlier.
+
+    What is heard first must not wait for a whole sentence: it ends before a word that may follow a breath, or after
+    ``FIRST`` words.
+    """
     found = [""]
     for part in re.split(r"(?<=[.!?;:,])\s+", text.strip()):
         if len(found[-1].split()) < FEWEST:
@@ -321,6 +334,11 @@ def clauses(text: str) -> list[str]:
             found.append(part)
     if len(found) > 1 and len(found[-1].split()) < FEWEST:
         found[-2:] = [" ".join(found[-2:])]
+    words = found[0].split()
+    if len(words) >= FIRST + FEWEST:
+        places = [n for n in range(FEWEST, FIRST + 1) if words[n].lower() in AFTER_A_BREATH]
+        cut = max(places, default=FIRST)
+        found[:1] = [" ".join(words[:cut]), " ".join(words[cut:])]
     return found
 
 

@@ -2,8 +2,8 @@
 
 A recording's similarity is its cosine to the Spanish source, and its way from the floor (other speakers' Spanish) to
 the ceiling (the two halves of one recording). Words are heard by Whisper base: the metrics' usual Whisper tiny.en also
-makes the vocoder's content, and would judge itself. It hears the recording without half a minute of silence behind it,
-in which it makes up words.
+makes the vocoder's content, and would judge itself. No four of its tokens come twice: in the silence behind a recording
+it goes round in circles now and then, whoever has spoken.
 """
 
 import re
@@ -79,7 +79,7 @@ def clone_report(
 
     The recordings are test utterances of the run's corpus; those of ``pairs``, laid out as ``validate --pairs`` wants
     them; and those of each folder in ``spanish``, of one speaker a folder. The vocoder is the run's own unless one is
-    named; with ``minutes``, it is also adapted to each human recording that long.
+    named; with ``minutes``, it is also adapted to each human recording of one speaker that long.
     """
     spanish = list(spanish)
     asked = [vocoder, str(pairs), [str(folder) for folder in spanish], minutes]
@@ -89,7 +89,7 @@ def clone_report(
         train(run, "conversion", progress)
     pipeline = build(vocoder or run.path / "conversion" / "vocoder", run.config.cascade)
     items = [*_corpus(run, progress), *_pairs(pairs), *(item for folder in spanish for item in _folder(folder))]
-    scorers, ear = Scorers.load(run.config), Whisper(brief=True)
+    scorers, ear = Scorers.load(run.config), Whisper(no_repeat=4)
     rate = scorers.audio.sample_rate
     rows, missing, times, sources = [], [], [], {}
     for number, item in enumerate(progress(items, len(items), "clone")):
@@ -175,7 +175,7 @@ def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: 
         fixed = pipeline.but(config=pipeline.config.model_copy(update={"voice": FIXED}))
         plain, from_plain, _ = sides(fixed)
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
-    if minutes:
+    if minutes and not speaker.others:  # training on two voices would make one of both
         outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [item.source], minutes))[1]
     texts = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
     return Made(speaker, *texts, outputs, seconds)

@@ -18,9 +18,9 @@ from thesis_lib.synthesis import Voice
 
 PIECE = 3.0  # s, about; shorter pieces say less of who speaks
 LEAST = 1.5  # s of a piece that is compared
-SAME = 0.3  # mean cosine by ECAPA, above which pieces are one speaker's; `python -m benchmarks clone` measures it
+SAME = 0.35  # mean cosine by ECAPA, above which pieces are one speaker's; `python -m benchmarks interpret` measures it
 WORTH_A_WORD = 0.15  # share of the speech from which a second speaker is mentioned
-ENOUGH = 30.0  # s of speech that a voice is taken from
+ENOUGH = 20.0  # s of speech that a voice is taken from
 NOISY = 5.0  # dB of signal to noise below which results suffer
 
 
@@ -39,10 +39,15 @@ class Listener:
     def __init__(self, speaker_encoder: Encoder, emotion_encoder: Encoder, audio: AudioConfig) -> None:
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
 
-    def __call__(self, segments: Sequence[Segment], source: object = "audio") -> Speaker:
-        """The dominant speaker of some segments. AudioError where they are clipped, silent or not finite."""
-        check_speech(np.concatenate([segment.wav for segment in segments]), RATE, source)
-        pieces, others = dominant(segments, self.speaker_encoder)
+    def __call__(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
+        """The dominant speaker of some segments; ``alone`` where there is but one, which spares the search.
+
+        AudioError where they are clipped, silent or not finite.
+        """
+        pieces, others = [segment.wav for segment in segments], 0.0
+        check_speech(np.concatenate(pieces), RATE, source)
+        if not alone:
+            pieces, others = dominant(segments, self.speaker_encoder)
         wav = np.concatenate(pieces)[: int(ENOUGH * RATE)]
         speaker, emotion = (embed(x, wav, RATE, source) for x in (self.speaker_encoder, self.emotion_encoder))
         rate = self.audio.sample_rate

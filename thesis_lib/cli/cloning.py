@@ -38,7 +38,7 @@ def clone(
     jobs: Annotated[int, typer.Option(min=1, help="Processes, for a folder; each takes some 1.5 GB.")] = 1,
     rate: Annotated[int, typer.Option(min=8000, help="Of stdin, Hz: 16-bit mono samples.")] = 16_000,
     set_: Set = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")] = False,
 ) -> None:
     """Spanish speech in, English speech out, in the speaker's voice.
 
@@ -57,25 +57,31 @@ def clone(
     request = cascade.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )
+
+    def say(words: str) -> None:
+        typer.echo(words, err=True)
+
     if not consent:
-        typer.echo("no --consent given: speak in somebody's voice only if they have agreed", err=True)
+        say("no --consent given: speak in somebody's voice only if they have agreed")
     if str(source) == "-":
         cascade.check_live(request)
-        say = lambda text: typer.echo(text, err=True)  # noqa: E731 - one line, said three times
         cascade.clone_live(cascade.build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
     elif source.is_dir():
         batch = cascade.Batch(vocoder, config, request)
         table = cascade.clone_folder(source, target, batch, jobs, bar)
         failed = table[table.status != "done"]
         for row in failed.itertuples():
-            typer.echo(f"failed: {row.reason}", err=True)
-        typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {target / cascade.TABLE}")
+            say(f"failed: {row.reason}")
+        if json_:
+            typer.echo(table.to_json(orient="records", force_ascii=False))
+        else:
+            typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {target / cascade.TABLE}")
         raise typer.Exit(bool(len(failed)))
     else:
         header(source)  # a wrong path must not cost the loading of four models
         cascade.check_target(source, target)
         pipeline = cascade.build(vocoder, config)
-        made = cascade.clone_file(pipeline, source, target, request, lambda text: typer.echo(text, err=True), bar)
+        made = cascade.clone_file(pipeline, source, target, request, say, bar)
         if json_:
             typer.echo(json.dumps(asdict(made) | {"vocoder": pipeline.vocoder.name}, ensure_ascii=False))
             return
