@@ -41,6 +41,7 @@ def run(quick: bool) -> dict:
     folders = [Path(spanish)] if spanish else []
     table = clone_report(report, bar, "default", Path(pairs), folders, 0.02 if quick else MINUTES)
     seconds = report.load_table("cloning_seconds")
+    missing = report.load_table("cloning_not_measured")
     human = seconds[seconds.material != "mini"]
     sources = sorted(path for group in Path(pairs).glob("*_es_src") for path in group.iterdir())
     return {
@@ -48,7 +49,7 @@ def run(quick: bool) -> dict:
         "Whisper's window": _windows(4 if quick else 40),
         "recordings": table.id.nunique(),
         "minutes": 0.02 if quick else MINUTES,
-        "not measured": report.load_table("cloning_not_measured").to_dict("records"),
+        "not measured": missing.assign(reason=missing.reason.str.replace(r"\S*/", "", regex=True)).to_dict("records"),
         "rows": report.load_table("cloning_summary").to_dict("records"),
         "seconds of Spanish": float(human.source.sum()),
         "seconds of English": float(human.output.sum()),

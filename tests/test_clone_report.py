@@ -94,6 +94,8 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     assert clone_sample(run, 0, OURS).exists()
     seconds = run.load_table("cloning_seconds")
     assert (seconds[["translate", "speak", "render", "finish"]] >= 0).all(axis=None)
+    assert table.source_speaker.nunique() == table.id.nunique() == 4
+    assert table.speaker.between(-1, 1).all()  # the first encoder's cosine, not somebody's name
     # It stands until it is asked for something else.
     assert clone_report(run, pairs=pairs).equals(run.load_table("cloning"))
     assert set(clone_report(run).material) == {m for m in table.material if m.startswith("mini")}
@@ -125,7 +127,8 @@ def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
         prosody = {f"{side}_{name}": rng.normal() for side in ("source", "output") for name in PROSODY}
         prosody["output_f0_level"] = prosody["source_f0_level"] + 1
         found.append(
-            {"material": "mini" if number < 2 else "g", "id": str(number), "speaker": str(number), "system": system,
+            {"material": "mini" if number < 2 else "g", "id": str(number), "source_speaker": str(number),
+             "system": system,
              "transcript": "", "translation": "hello there my friend", "reference": "hello there my friend",
              "heard": "hello there my friend", "word_errors": number, "words": 10, "ecapa": 0.1 * number + shift}
             | prosody
@@ -144,6 +147,11 @@ def test_the_summary_by_hand():
     assert abs(summary.loc[("g", "a", "tilt_correlation"), "value"]) < 1
     assert summary.loc[("g", "a", "ecapa"), "low"] < 0.65 < summary.loc[("g", "a", "ecapa"), "high"]
     assert ("mini", "a", "tilt_correlation") not in summary.index  # two speakers correlate with anything
+    # Recordings of one speaker are drawn together, so that more of them make no interval narrower.
+    twice = pd.concat([table, table.assign(id=table.id + "b")])
+    wide = summarise_clones(twice, ["ecapa"]).set_index(["material", "system", "metric"])
+    key = ("g", "a", "ecapa")
+    assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
 
 
 def test_the_matrix_is_content_by_voice_by_manner(tiny_run, tmp_path):

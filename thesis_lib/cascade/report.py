@@ -41,7 +41,7 @@ SEVERAL = ", several speakers"
 HUMAN = "human, one speaker each"
 RESAMPLES, SEED = 1000, 0
 FEWEST = 8  # speakers that a correlation needs: of fewer, some draw of the bootstrap has but one
-ABOUT = ("material", "id", "speaker", "system")
+ABOUT = ("material", "id", "source_speaker", "system")  # "speaker" is the first encoder's cosine
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def clone_report(
     rate = scorers.audio.sample_rate
     rows, missing, times, sources = [], [], [], {}
     for number, item in enumerate(progress(items, len(items), "clone")):
-        about = {"material": item.material, "id": item.id, "speaker": item.speaker}
+        about = {"material": item.material, "id": item.id, "source_speaker": item.speaker}
         try:
             wav, _ = read_audio(item.source, rate)
             made = _made(pipeline, item, wav, minutes if item.material != run.config.corpus.name else 0.0)
@@ -244,7 +244,7 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str]) -> pd.DataFra
     rows = []
     for material, part in parts:
         for system, own in part.groupby("system", sort=False):
-            groups = own.speaker.to_numpy() if own.speaker.nunique() > 1 else None
+            groups = own.source_speaker.to_numpy() if own.source_speaker.nunique() > 1 else None
             for name, statistic in _statistics(own, means).items():
                 rows.append(
                     {"material": material, "system": system, "metric": name} | _interval(len(own), statistic, groups)
@@ -265,7 +265,7 @@ def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, Callable[
     if rows.reference.str.strip().ne("").all():
         for name, column in (("bleu", "heard"), ("translation_bleu", "translation")):
             found[name] = metrics.corpus_scorer("BLEU", list(rows[column]), list(rows.reference))
-    if rows.speaker.nunique() >= FEWEST:
+    if rows.source_speaker.nunique() >= FEWEST:
         for name in metrics.PROSODY:
             source, output = (rows[f"{side}_{name}"].to_numpy() for side in ("source", "output"))
             found[f"{name}_correlation"] = lambda i, s=source, o=output: metrics.correlation(s[i], o[i])
