@@ -450,8 +450,8 @@ def stage_figure(seconds: dict[str, float], audio: float) -> Figure:
 
 def matrix_players(table: pd.DataFrame, run: Run) -> str:
     """A matrix to listen to: a row a content and manner, a column a voice."""
-    rows = []
+    rows, names = [], {voice: f"voice {number}" for number, voice in enumerate(dict.fromkeys(table.voice), 1)}
     for (content, manner), part in table.groupby(["content", "manner"], sort=False):
-        voices = {f"voice of {row.voice}": run.path / row.sample for row in part.itertuples()}
+        voices = {names[row.voice]: run.path / row.sample for row in part.itertuples()}
         rows.append({"content": content, "manner": manner} | voices)
     return players(rows)

@@ -48,6 +48,11 @@ def watermark(wav: np.ndarray, sample_rate: int, source: object = "audio") -> fl
     return float(np.mean(heard))
 
 
+def load() -> None:
+    """Have the networks ready: seconds that the first recording need not wait."""
+    _perth()
+
+
 @functools.cache
 def _perth():
     from perth.perth_net.perth_net_implicit.config import default_hp

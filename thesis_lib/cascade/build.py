@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from thesis_lib import watermark
 from thesis_lib.cascade.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CascadeConfig
 from thesis_lib.encoders import emotion_encoder, speaker_encoder
@@ -16,6 +17,8 @@ def build(
     """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
     config = config or CascadeConfig()
     loaded = Vocoder.from_pretrained(vocoder)
+    if config.watermark:
+        watermark.load()
     encoders = speaker_encoder(loaded.encoders), emotion_encoder(loaded.encoders)
     return VoiceCloningPipeline(
         translator(config.translator, threads), KokoroSynthesizer(threads), *encoders, loaded, config

@@ -21,7 +21,7 @@ OWN_MANNER = "its own"
 def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """content, voice, manner and sample (a file below samples/) of test recordings by the conversion vocoder.
 
-    A voice is a speaker's first neutral recording; a manner is the second embedding, and the spread of pitch, of
+    A voice is a speaker's first recording; a manner is the second embedding, and the spread of pitch, of
     another speaker's recording in another style. RunError where the test part has fewer than two voices.
     """
     if run.has("matrix"):

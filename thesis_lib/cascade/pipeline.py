@@ -336,7 +336,7 @@ def clauses(text: str) -> list[str]:
         found[-2:] = [" ".join(found[-2:])]
     words = found[0].split()
     if len(words) >= FIRST + FEWEST:
-        places = [n for n in range(FEWEST, FIRST + 1) if words[n].lower() in AFTER_A_BREATH]
+        places = [n for n in range(FEWEST - 1, FIRST + 1) if words[n].lower() in AFTER_A_BREATH]
         cut = max(places, default=FIRST)
         found[:1] = [" ".join(words[:cut]), " ".join(words[cut:])]
     return found

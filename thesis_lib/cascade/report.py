@@ -41,7 +41,7 @@ SEVERAL = ", several speakers"
 HUMAN = "human, one speaker each"
 RESAMPLES, SEED = 1000, 0
 FEWEST = 8  # speakers that a correlation needs: of fewer, some draw of the bootstrap has but one
-ABOUT = ("material", "id", "source_speaker", "system")  # "speaker" is the first encoder's cosine
+ABOUT = ("material", "id", "speaker", "system")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def clone_report(
     rate = scorers.audio.sample_rate
     rows, missing, times, sources = [], [], [], {}
     for number, item in enumerate(progress(items, len(items), "clone")):
-        about = {"material": item.material, "id": item.id, "source_speaker": item.speaker}
+        about = {"material": item.material, "id": item.id, "speaker": item.speaker}
         try:
             wav, _ = read_audio(item.source, rate)
             made = _made(pipeline, item, wav, minutes if item.material != run.config.corpus.name else 0.0)
@@ -116,13 +116,15 @@ def clone_report(
             rows.append(about | {"system": system} | texts | measured)
             write_audio(clone_sample(run, number, system), output, rate)
     table = pd.DataFrame(rows)
-    for column, calibration in _calibrations(list(sources.values()), scorers.encoders):
-        table[f"{column}_way"] = [calibration.way(value) for value in table[column]]
-        table[f"{column}_percentile"] = [calibration.percentile(value) for value in table[column]]
+    names = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    for column, calibration in _calibrations(list(sources.values()), names):
+        cosines = table[names[column]]
+        table[f"{names[column]}_way"] = [calibration.way(value) for value in cosines]
+        table[f"{names[column]}_percentile"] = [calibration.percentile(value) for value in cosines]
     origin = run.origin_of("conversion", weights=scorers.revisions | {"ear": ear.revision})
     run.save_table("cloning_not_measured", pd.DataFrame(missing, columns=[*ABOUT, "reason"]))
     run.save_table("cloning_seconds", pd.DataFrame(times))
-    run.save_table("cloning_summary", summarise_clones(table, scorers.encoders), origin)
+    run.save_table("cloning_summary", summarise_clones(table, names.values()), origin)
     run.save_json("cloning_asked", asked)
     run.save_table("cloning", table, origin)
     return table
@@ -206,7 +208,8 @@ def _measured(output: np.ndarray, source: _Source, text: str, scorers: Scorers, 
     recording = scorers.record(output)
     vectors = _vectors(recording, scorers)
     found: dict[str, object] = {
-        column: metrics.cosine(vectors[column], source.vectors[column]) for column in scorers.encoders
+        encoder.name: metrics.cosine(vectors[column], source.vectors[column])
+        for column, encoder in scorers.encoders.items()
     }
     # What a published system says, nobody has written down.
     found |= words(ear, recording, text) if text else {"heard": ear(recording.wideband, metrics.WIDEBAND, "en").text}
@@ -244,7 +247,7 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str]) -> pd.DataFra
     rows = []
     for material, part in parts:
         for system, own in part.groupby("system", sort=False):
-            groups = own.source_speaker.to_numpy() if own.source_speaker.nunique() > 1 else None
+            groups = own.speaker.to_numpy() if own.speaker.nunique() > 1 else None
             for name, statistic in _statistics(own, means).items():
                 rows.append(
                     {"material": material, "system": system, "metric": name} | _interval(len(own), statistic, groups)
@@ -265,7 +268,7 @@ def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, Callable[
     if rows.reference.str.strip().ne("").all():
         for name, column in (("bleu", "heard"), ("translation_bleu", "translation")):
             found[name] = metrics.corpus_scorer("BLEU", list(rows[column]), list(rows.reference))
-    if rows.source_speaker.nunique() >= FEWEST:
+    if rows.speaker.nunique() >= FEWEST:
         for name in metrics.PROSODY:
             source, output = (rows[f"{side}_{name}"].to_numpy() for side in ("source", "output"))
             found[f"{name}_correlation"] = lambda i, s=source, o=output: metrics.correlation(s[i], o[i])
