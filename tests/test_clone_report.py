@@ -1,3 +1,5 @@
+import html
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -163,7 +165,9 @@ def test_the_matrix_is_content_by_voice_by_manner(tiny_run, tmp_path):
     assert len(table) == 4 * table.manner.nunique()
     assert all((run.path / sample).exists() for sample in table["sample"])
     assert table["sample"].is_unique
-    assert reporting.matrix_players(table, run).count("<audio") == len(table)
+    shown = reporting.matrix_players(table, run)
+    assert shown.count("<audio") == len(table)
+    assert all(shown.count(html.escape(content)) == 1 for content in table.content.unique())
     assert sample_matrix(run).equals(run.load_table("matrix"))
 
 

@@ -453,5 +453,6 @@ def matrix_players(table: pd.DataFrame, run: Run) -> str:
     rows, names = [], {voice: f"voice {number}" for number, voice in enumerate(dict.fromkeys(table.voice), 1)}
     for (content, manner), part in table.groupby(["content", "manner"], sort=False):
         voices = {names[row.voice]: run.path / row.sample for row in part.itertuples()}
-        rows.append({"content": content, "manner": manner} | voices)
+        said_already = any(row["content"] == content for row in rows)
+        rows.append({"content": "" if said_already else content, "manner": manner} | voices)
     return players(rows)
