@@ -14,6 +14,7 @@ import numpy as np
 
 from thesis_lib.audio import read_audio
 from thesis_lib.cascade import build, dominant
+from thesis_lib.cascade.speaker import WORTH_A_WORD
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpora import mini
 from thesis_lib.encoders import speaker_encoder
@@ -27,8 +28,7 @@ SENTENCES = 8
 def run(quick: bool) -> dict:
     """Seconds to the first English, real-time factor of what follows, and rates of the speaker check."""
     rows = mini.table(CorpusConfig(name="mini"))
-    rows = rows[rows.part == "test"] if "part" in rows else rows
-    rows = rows.groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
+    rows = rows[rows.part == "test"].groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus", RATE)[0] for id in rows.id]
     pipeline = build()
     pipeline(wavs[0], RATE)  # the models are warm
@@ -85,8 +85,8 @@ def _speakers(count: int) -> list[dict]:
             {
                 "material": name,
                 "n": len(alone),
-                "one voice called several": float(np.mean(np.array(alone) > 0.15)),
-                "two voices called one": float(np.mean(np.array(together) <= 0.15)),
+                "one voice called several": float(np.mean(np.array(alone) >= WORTH_A_WORD)),
+                "two voices called one": float(np.mean(np.array(together) < WORTH_A_WORD)),
             }
         )
     return found

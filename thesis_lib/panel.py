@@ -14,7 +14,7 @@ import numpy as np
 import traitlets
 
 from thesis_lib.audio import read_audio, resample
-from thesis_lib.cascade import Speaker, Translation, VoiceCloningPipeline, average, between
+from thesis_lib.cascade import Speaker, Translation, VoiceCloningPipeline, spoken_by
 from thesis_lib.errors import ThesisError
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.segmentation import speech_segments
@@ -79,12 +79,9 @@ class ClonePanel(widgets.VBox):
         pipeline = self._pipeline
         pipeline = pipeline.but(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
         speaker = pipeline.listen(list(speech_segments([wav], rate)), name)
-        voice = speaker.voice
-        if self.voices.value:
-            given = average([self._heard(file).voice for file in self.voices.value])
-            voice = replace(given, emotion=voice.emotion, pitch_spread=voice.pitch_spread)
-        if self.manner.value:
-            voice = between(voice, self._heard(self.manner.value[0]).voice, self.mix.value)
+        others = [self._heard(file).voice for file in self.voices.value]
+        manner = self._heard(self.manner.value[0]).voice if self.manner.value else None
+        voice = spoken_by(speaker.voice, others, manner, self.mix.value)
         return pipeline(wav, rate, self.text.value or None, name, replace(speaker, voice=voice))
 
     def _spanish(self) -> tuple[np.ndarray, int, str]:

@@ -27,7 +27,7 @@ from thesis_lib.cascade.report import (
     clone_sample,
     summarise_clones,
 )
-from thesis_lib.cascade.speaker import Listener, Speaker, average, between, dominant
+from thesis_lib.cascade.speaker import Listener, Speaker, average, between, dominant, spoken_by
 from thesis_lib.cascade.voices import NEAREST, nearest_voice
 
 __all__ = [
@@ -68,5 +68,6 @@ __all__ = [
     "laid_out",
     "nearest_voice",
     "sample_matrix",
+    "spoken_by",
     "summarise_clones",
 ]

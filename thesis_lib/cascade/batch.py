@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from thesis_lib.cascade.build import build
-from thesis_lib.cascade.files import SUFFIXES, Request, clone_file
+from thesis_lib.cascade.files import Request, clone_file, recordings_in
 from thesis_lib.cascade.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CascadeConfig, digest
 from thesis_lib.errors import ThesisError
@@ -59,9 +59,7 @@ def clone_folder(
     folder, out = Path(folder), Path(out)
     if out.resolve().is_relative_to(folder.resolve()):
         raise RunError(f"{out} lies in {folder}: its files would be taken for recordings; choose another folder")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not paths:
-        raise RunError(f"{folder} holds no recordings ({', '.join(SUFFIXES)})")
+    paths = recordings_in(folder)
     earlier, rows, work = _rows(out / TABLE), {}, []
     for path in paths:
         name = str(path.relative_to(folder))

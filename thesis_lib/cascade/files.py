@@ -16,7 +16,7 @@ from thesis_lib.cascade.pipeline import (
     laid_out,
     total_seconds,
 )
-from thesis_lib.cascade.speaker import Speaker, average, between
+from thesis_lib.cascade.speaker import Speaker, spoken_by
 from thesis_lib.config import digest
 from thesis_lib.encoders import embed
 from thesis_lib.metrics import cosine
@@ -134,6 +134,14 @@ def check_target(source: Path, target: Path) -> None:
         raise RunError(f"{target} is the input: name another file for the output")
 
 
+def recordings_in(folder: Path) -> list[Path]:
+    """Every recording below a folder, in order. RunError where there is none."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise RunError(f"{folder} holds no recordings ({', '.join(SUFFIXES)})")
+    return paths
+
+
 def metadata(consent: str) -> str:
     """What a file says about itself."""
     return f"Synthetic speech in a cloned voice, made by thesis-lib. Consent: {consent or 'not stated'}."
@@ -142,14 +150,9 @@ def metadata(consent: str) -> str:
 def _speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
     """Whose voice and manner the output gets."""
     own = _heard(pipeline, source)
-    voice = own.voice
-    if request.voice_from:
-        given = average([_heard(pipeline, path).voice for path in request.voice_from])
-        # The manner stays the source's: who speaks is one question, and how another.
-        voice = replace(given, emotion=voice.emotion, pitch_spread=voice.pitch_spread)
-    if request.emotion_from:
-        voice = between(voice, _heard(pipeline, request.emotion_from).voice, request.emotion_mix)
-    return replace(own, voice=voice)
+    others = [_heard(pipeline, path).voice for path in request.voice_from]
+    manner = _heard(pipeline, request.emotion_from).voice if request.emotion_from else None
+    return replace(own, voice=spoken_by(own.voice, others, manner, request.emotion_mix))
 
 
 def _heard(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:

@@ -20,14 +20,14 @@ from thesis_lib import metrics
 from thesis_lib.asr import Whisper
 from thesis_lib.audio import read_audio, write_audio
 from thesis_lib.cascade.build import build
-from thesis_lib.cascade.files import SUFFIXES, adapted_to
+from thesis_lib.cascade.files import adapted_to, recordings_in
 from thesis_lib.cascade.pipeline import VoiceCloningPipeline, total_seconds
 from thesis_lib.cascade.speaker import Speaker
 from thesis_lib.cascade.voices import NEAREST
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import prepared
 from thesis_lib.metrics import Calibration, Recording
-from thesis_lib.runs import Progress, Run, RunError, silent
+from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.segmentation import speech_segments
 from thesis_lib.training import train
 from thesis_lib.validation import Scorers, recordings
@@ -154,10 +154,7 @@ def _pairs(folder: Path | None) -> Iterator[Item]:
 
 
 def _folder(folder: Path) -> Iterator[Item]:
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise RunError(f"{folder} holds no recordings ({', '.join(SUFFIXES)})")
-    for path in paths:
+    for path in recordings_in(folder):
         yield Item(Path(folder).name, f"{Path(folder).name}/{path.stem}", Path(folder).name, path)
 
 

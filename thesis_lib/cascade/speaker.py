@@ -96,6 +96,13 @@ def average(voices: Sequence[Voice]) -> Voice:
     )
 
 
+def spoken_by(own: Voice, others: Sequence[Voice], manner: Voice | None, share: float) -> Voice:
+    """Whose voice: others' where there are any, in the own manner; and that share of the way to another manner."""
+    # The manner stays the source's: who speaks is one question, and how another.
+    voice = replace(average(others), emotion=own.emotion, pitch_spread=own.pitch_spread) if others else own
+    return between(voice, manner, share) if manner else voice
+
+
 def between(voice: Voice, manner: Voice, share: float) -> Voice:
     """The voice, its emotion vector and spread of pitch moved to another's: 0 keeps its own, 1 takes the other's."""
 
