@@ -23,7 +23,7 @@ from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpora import mini
 from thesis_lib.embeddings import EmbeddingStore, embed_files
 from thesis_lib.encoders import speaker_encoder
-from thesis_lib.encoders.ecapa import EcapaTdnn
+from thesis_lib.encoders.ecapa import EcapaTdnn, published_network
 from thesis_lib.encoders.select import computes_in_bfloat16
 from thesis_lib.timing import interleaved, ratio
 
@@ -88,7 +88,7 @@ def _speechbrain():
     parts = {
         "compute_features": ours.features,
         "mean_var_norm": ours.normalise,
-        "embedding_model": ours.network,
+        "embedding_model": published_network(),
         "classifier": torch.nn.Identity(),
     }
     return EncoderClassifier(parts, hparams={"label_encoder": None})

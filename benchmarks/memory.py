@@ -17,7 +17,7 @@ from thesis_lib.cascade import Request, build, clone_file
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpora import mini
 
-MINUTES = 5
+MINUTES = 60
 RATE = 22_050
 
 

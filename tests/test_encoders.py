@@ -13,7 +13,7 @@ from thesis_lib.audio import AudioError, read_audio, resample
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpora import mini
 from thesis_lib.encoders import EncoderError, embed, emotion_encoder, judge_encoders, select, speaker_encoder
-from thesis_lib.encoders.ecapa import EcapaTdnn
+from thesis_lib.encoders.ecapa import EcapaTdnn, published_network
 from thesis_lib.encoders.egemaps import Egemaps
 from thesis_lib.encoders.emotion2vec import Emotion2vec
 from thesis_lib.encoders.resemblyzer import Resemblyzer
@@ -64,7 +64,7 @@ def classifier(encoder: EcapaTdnn):
     modules = {
         "compute_features": encoder.features,
         "mean_var_norm": encoder.normalise,
-        "embedding_model": encoder.network,
+        "embedding_model": published_network(),
         "classifier": torch.nn.Identity(),
     }
     return EncoderClassifier(modules, hparams={"label_encoder": None})

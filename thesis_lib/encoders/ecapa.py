@@ -33,7 +33,6 @@ class EcapaTdnn(nn.Module):
     def __init__(self, precision: Literal["float32", "bfloat16"] = "float32") -> None:
         super().__init__()
         from speechbrain.lobes.features import Fbank
-        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
         from speechbrain.nnet.CNN import Conv1d
         from speechbrain.processing.features import InputNormalization
 
@@ -41,19 +40,12 @@ class EcapaTdnn(nn.Module):
         self.revision = models.get("ecapa").revision + ("-bfloat16" if self.in_bfloat16 else "")
         self.features = Fbank(n_mels=BANDS)
         self.normalise = InputNormalization(norm_type="sentence", std_norm=False)
-        self.network = ECAPA_TDNN(
-            BANDS,
-            channels=[1024, 1024, 1024, 1024, 3072],
-            kernel_sizes=[5, 3, 3, 3, 1],
-            dilations=[1, 2, 3, 4, 1],
-            attention_channels=128,
-            lin_neurons=self.dim,
-        )
-        path = models.fetch("ecapa") / "embedding_model.ckpt"
-        self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+        self.network = published_network()
         for layer in self.network.modules():
             if isinstance(layer, Conv1d):
                 layer.register_forward_pre_hook(_reflect_each_end)
+                if layer.kernel_size == 1:
+                    layer.padding = "valid"  # to reflect no frames copies the signal: a fifth of the whole time
         self.eval().requires_grad_(False)
 
     def forward(self, wav: Tensor) -> Tensor:
@@ -88,6 +80,26 @@ class EcapaTdnn(nn.Module):
         finally:
             _frames.reset(token)
         return vectors.squeeze(1).float().cpu().numpy()
+
+
+def published_network() -> nn.Module:
+    """speechbrain's, with the published sizes and weights and nothing of ours: (B, T, 80), (B,) -> (B, 1, 192).
+
+    Raises ``ModelError`` where the weights cannot be had, ``RuntimeError`` for a missing, extra or mis-shaped key.
+    """
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+    network = ECAPA_TDNN(
+        BANDS,
+        channels=[1024, 1024, 1024, 1024, 3072],
+        kernel_sizes=[5, 3, 3, 3, 1],
+        dilations=[1, 2, 3, 4, 1],
+        attention_channels=128,
+        lin_neurons=EcapaTdnn.dim,
+    )
+    path = models.fetch("ecapa") / "embedding_model.ckpt"
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    return network.eval()
 
 
 def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
