@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from thesis_lib.audio import LogMel, read_audio, whole_frames
+from thesis_lib.audio import read_audio, whole_frames
 from thesis_lib.conditioning import PrincipalComponents
 from thesis_lib.config import Config, ContentConfig
 from thesis_lib.content import Content, analyse
 from thesis_lib.dataset import prepared
+from thesis_lib.mel import LogMel
 from thesis_lib.reporting import bar
 from thesis_lib.runs import Run
 

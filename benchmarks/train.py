@@ -9,9 +9,9 @@ import statistics
 import torch
 
 from benchmarks.peers import speechbrain_v1
-from thesis_lib.audio import LogMel
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.dataset import Batch
+from thesis_lib.mel import LogMel
 from thesis_lib.timing import interleaved, ratio
 from thesis_lib.training import State, train_step
 

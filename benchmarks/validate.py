@@ -16,10 +16,11 @@ import numpy as np
 import soundfile
 
 from thesis_lib import metrics
-from thesis_lib.audio import LogMel, read_audio
+from thesis_lib.audio import read_audio
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.corpora import mini
 from thesis_lib.encoders import judge_encoders, speaker_encoder
+from thesis_lib.mel import LogMel
 from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim
 from thesis_lib.validation.scoring import prosody, score
 

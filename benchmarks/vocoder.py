@@ -22,12 +22,13 @@ from thesis_lib.generators import build
 from thesis_lib.timing import interleaved, ratio
 
 FRAMES = 172  # 2 s at 22.05 kHz
+SPEECHBRAIN, VOCOS = "speechbrain HiFi-GAN V1", "vocos package"
 SPEAKER, EMOTION = 192, 88  # ECAPA-TDNN and eGeMAPS
 
 
 def run(quick: bool) -> dict:
     """Times of every generator and its ratio to HiFi-GAN V1 and Vocos, with the spread over the rounds."""
-    makers = {"speechbrain HiFi-GAN V1": _speechbrain_v1, "vocos package": _vocos}
+    makers = peers()
     for name in ("v1", "v2", "v3", "istft", "istft-small", "istft-large"):
         recipe = Recipe(generator=name, training=TrainingConfig(warm_start="none"))
         makers[f"ours, {name}"] = lambda config=recipe.generator: _ours(ContentConfig(), config)
@@ -40,10 +41,15 @@ def run(quick: bool) -> dict:
     rows = []
     for name, (_, size) in models.items():
         row = {"model": name, "parameters": size, "times_real_time": audio / statistics.median(seconds[name])}
-        for peer in ("speechbrain HiFi-GAN V1", "vocos package"):
+        for peer in (SPEECHBRAIN, VOCOS):
             row[f"speed / {peer}"] = ratio(seconds[peer], seconds[name])
         rows.append(row)
     return {"frames": FRAMES, "threads": 1, "rounds": len(next(iter(seconds.values()))), "models": rows}
+
+
+def peers() -> dict[str, Callable[[], tuple[Callable, int]]]:
+    """Name -> maker of a call that renders ``FRAMES``, and the number of its parameters."""
+    return {SPEECHBRAIN: _speechbrain_v1, VOCOS: _vocos}
 
 
 def _ours(content: ContentConfig, config: GeneratorConfig) -> tuple[Callable, int]:

@@ -6,7 +6,6 @@ from conftest import voiced
 
 from thesis_lib.audio import (
     AudioError,
-    LogMel,
     check_speech,
     header,
     read_audio,
@@ -17,6 +16,7 @@ from thesis_lib.audio import (
     writing,
 )
 from thesis_lib.config import AudioConfig
+from thesis_lib.mel import LogMel
 
 
 def official_log_mel(wav: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import soundfile
 from conftest import chords, spoken, voiced
 
 from thesis_lib import audio, cascade, tts
-from thesis_lib.audio import AudioError, write_audio
+from thesis_lib.audio import AudioError, raw_blocks, write_audio
 from thesis_lib.cascade import (
     Batch,
     Line,
@@ -36,10 +36,11 @@ from thesis_lib.metrics import word_errors
 from thesis_lib.pitch import track
 from thesis_lib.runs import RunError
 from thesis_lib.segmentation import RATE, Segment, speech_segments
-from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import train
 from thesis_lib.translation import Translated
 from thesis_lib.tts import KokoroSynthesizer, SpeechError
+from thesis_lib.voice import Voice
 from thesis_lib.watermark import watermark
 
 PLAIN = CascadeConfig(voice="af_heart", watermark=False)
@@ -596,7 +597,7 @@ class Microphone:
 def test_live_speech_is_heard_before_it_has_ended(stages, talk, monkeypatch):
     microphone = Microphone(talk)
     made = pipeline(stages, english="hello my dear friend, how are you doing today?")
-    passages = made.live(cascade.live.blocks_of(microphone, HZ), HZ)
+    passages = made.live(raw_blocks(microphone, HZ, 0.25), HZ)
     first = next(passages)
     assert first.line.english == "hello my dear friend,"
     assert microphone.read_bytes < 0.8 * len(microphone.data)

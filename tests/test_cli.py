@@ -34,6 +34,8 @@ COMMANDS = [
     "validate",
     "ablate",
     "compress",
+    "export",
+    "stream",
     "clone",
     "clone-report",
     "detect",

@@ -4,9 +4,10 @@ import torch
 from conftest import voiced
 
 from thesis_lib.asr import Whisper
-from thesis_lib.audio import LogMel, whole_frames
+from thesis_lib.audio import whole_frames
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.content import PHONETIC, PHONETIC_MODEL, Content, absolute_pitch, analyse, channels
+from thesis_lib.mel import LogMel
 
 AUDIO = AudioConfig()
 MEL = LogMel(AUDIO)

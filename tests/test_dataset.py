@@ -13,6 +13,7 @@ from thesis_lib.encoders import embed, judge_encoders
 from thesis_lib.manifest import Manifest
 from thesis_lib.runs import Run, RunError
 from thesis_lib.training import train
+from thesis_lib.voice import Voice
 
 
 def test_embeddings_follow_the_manifest(tiny_run):
@@ -74,6 +75,22 @@ def test_segments_are_pieces_of_the_english_file(tiny_run):
     piece = batch.wav[0, 0].numpy()
     starts = np.flatnonzero(whole[: len(whole) - len(piece) + 1] == piece[0])
     assert any(np.array_equal(whole[s : s + len(piece)], piece) for s in starts)
+
+
+def test_a_teacher_s_rendering_is_the_target_of_training_and_the_recording_stays_the_content(tiny_run, tmp_path):
+    teacher = train(tiny_run, "resynthesis")
+    run = beside(tiny_run, tmp_path, **{"resynthesis.training.teacher": str(teacher.name)})
+    manifest, embeddings = prepared(run), embedded(run)
+    plain, taught = (Segments(r, "resynthesis", "train").batch(0) for r in (tiny_run, run))
+    assert torch.equal(plain.content, taught.content)
+    assert not torch.equal(plain.wav, taught.wav)
+    utterance = next(u for u in manifest if u.id == taught.ids[0])
+    wav, _ = read_audio(manifest.target(utterance))
+    spoken = teacher.render(wav, Voice(*embeddings.condition(utterance)))
+    piece = taught.wav[0, 0].numpy()
+    assert min(np.abs(spoken[k : k + len(piece)] - piece).max() for k in range(0, len(spoken) - len(piece), 256)) < 1e-4
+    held_out = [Segments(r, "resynthesis", "validation").batch(0).wav for r in (tiny_run, run)]
+    assert torch.equal(*held_out), "what is held out is compared with its recording"
 
 
 def test_every_speaker_is_drawn_equally_often_and_every_recording_of_each(tiny_run):

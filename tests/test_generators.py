@@ -12,9 +12,10 @@ from thesis_lib.config import (
     Recipe,
     TrainingConfig,
 )
-from thesis_lib.content import PITCH_CENTRE, PITCH_SCALE, channels
+from thesis_lib.content import channels
 from thesis_lib.generators import build
 from thesis_lib.generators.istft import HarmonicSource, Stft
+from thesis_lib.pitch import PITCH_CENTRE, PITCH_SCALE
 from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
 
 TINY = Config.from_profile("smoke").resynthesis.generator

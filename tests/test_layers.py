@@ -8,8 +8,9 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "thesis_lib"
 
 ROWS = [
-    {"errors", "files", "config", "parallel", "_torchaudio"},
-    {"runs", "audio", "pitch", "manifest", "conditioning", "discriminators", "models", "timing", "subtitles"},
+    {"errors", "files", "config", "parallel", "voice", "_torchaudio"},
+    {"runs", "audio", "mel", "pitch", "manifest", "conditioning", "discriminators", "models", "timing", "subtitles"},
+    {"streaming"},
     {
         "corpora",
         "encoders",
@@ -21,6 +22,7 @@ ROWS = [
         "content",
         "segmentation",
         "finishing",
+        "portable",
         "watermark",
     },
     {"embeddings", "checkpoints", "hub", "translation"},

@@ -9,10 +9,11 @@ import torch
 from conftest import voiced
 
 from thesis_lib import reporting
-from thesis_lib.audio import LogMel, write_audio
+from thesis_lib.audio import write_audio
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.generators import build
+from thesis_lib.mel import LogMel
 from thesis_lib.training import train
 
 

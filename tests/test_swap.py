@@ -8,7 +8,7 @@ from thesis_lib.audio import write_audio
 from thesis_lib.metrics import PROSODY
 from thesis_lib.runs import RunError
 from thesis_lib.swap import Judge, Speaker, manner_summary, manner_swap, summarise, swap_test
-from thesis_lib.synthesis import Voice
+from thesis_lib.voice import Voice
 
 
 class PitchEncoder:

@@ -7,8 +7,9 @@ from thesis_lib import checkpoints, models
 from thesis_lib.checkpoints import CheckpointError
 from thesis_lib.config import TASKS
 from thesis_lib.models import ModelError
-from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import train
+from thesis_lib.voice import Voice
 
 
 def test_saved_and_loaded_it_is_the_same(tiny_run, tmp_path):

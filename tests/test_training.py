@@ -8,10 +8,10 @@ import torch
 from conftest import beside, log_of
 
 from thesis_lib import checkpoints
-from thesis_lib.audio import LogMel
 from thesis_lib.checkpoints import CheckpointError
 from thesis_lib.config import TASKS, Config, HifiganConfig, LossConfig
 from thesis_lib.dataset import Batch, Segments, Steps
+from thesis_lib.mel import LogMel
 from thesis_lib.runs import Run
 from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import (

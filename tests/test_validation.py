@@ -5,10 +5,11 @@ from conftest import trained_beside, voiced
 from safetensors.torch import load_file, save_file
 
 from thesis_lib import metrics, validation
-from thesis_lib.audio import LogMel, write_audio
+from thesis_lib.audio import write_audio
 from thesis_lib.config import AudioConfig, Config, ConfigError, ValidationConfig
 from thesis_lib.dataset import prepared
 from thesis_lib.encoders.tiny import TinyTestEncoder
+from thesis_lib.mel import LogMel
 from thesis_lib.metrics import MetricError, Recording
 from thesis_lib.runs import RunError
 from thesis_lib.training import train

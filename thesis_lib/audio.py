@@ -1,22 +1,19 @@
-"""Audio in and out, and the project's one log-mel spectrogram.
+"""Audio in and out.
 
-Shapes: B batch, N samples, M mel bands, T frames; N = T * hop_length.
+Shapes: N samples.
 Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compressed one.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-import librosa
 import numpy as np
 import soundfile
 import soxr
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from thesis_lib.config import AudioConfig
 from thesis_lib.errors import ThesisError
 from thesis_lib.files import replacing
 
@@ -24,6 +21,7 @@ SILENCE = 1e-4  # peak below which a recording holds no speech (-80 dBFS)
 CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is called clipped
 SHORTEST, LONGEST = 0.1, 4 * 3600.0  # s
 BLOCK = 30.0  # s that are read at a time
+STDOUT = "-"
 MP3_SLACK = 0.2  # s by which an MP3 may be shorter than it is taken for
 
 
@@ -172,34 +170,26 @@ def writing(
         yield lambda wav: stream.write(np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768))
 
 
-class LogMel(nn.Module):
-    """Log-mel spectrogram of HiFi-GAN (official ``meldataset.py``): Slaney filters, natural log.
+def raw_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> Iterator[np.ndarray]:
+    """Raw 16-bit mono samples -> int16 blocks (n,) until the stream ends; half a sample at the end is dropped."""
+    size = 2 * max(1, int(seconds * sample_rate))
+    while data := stream.read(size):
+        yield np.frombuffer(data[: len(data) // 2 * 2], "<i2")
 
-    Magnitude sqrt(|X|^2 + 1e-9), floor 1e-5, Hann window, reflect padding of (n_fft - hop) / 2 on
-    each side and no centring, so that N = T * hop_length samples give exactly T frames.
-    """
 
-    FLOOR = 1e-5
+@contextmanager
+def sink(target: str | Path, sample_rate: int, comment: str = "") -> Iterator[Callable[[np.ndarray], None]]:
+    """``writing``, or raw 16-bit samples on stdout, each as soon as it is there, where the target is "-"."""
+    if str(target) != STDOUT:
+        with writing(target, sample_rate, comment=comment) as write:
+            yield write
+        return
 
-    def __init__(self, config: AudioConfig) -> None:
-        super().__init__()
-        self.config = config
-        filters = librosa.filters.mel(
-            sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax
-        )
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
-        self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
+    def write(wav: np.ndarray) -> None:
+        sys.stdout.buffer.write((np.clip(wav, -1, 1) * 32767).astype("<i2").tobytes())
+        sys.stdout.buffer.flush()
 
-    def forward(self, wav: Tensor) -> Tensor:
-        """(B, N) -> (B, M, T) with T = N // hop_length; differentiable."""
-        config = self.config
-        pad = (config.n_fft - config.hop_length) // 2
-        padded = F.pad(wav.unsqueeze(1), (pad, pad), mode="reflect").squeeze(1)
-        spectrum = torch.stft(
-            padded, config.n_fft, config.hop_length, config.win_length, self.window, center=False, return_complex=True
-        )
-        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
-        return torch.log(torch.clamp(self.filters @ magnitude, min=self.FLOOR))
+    yield write
 
 
 def whole_frames(wav: np.ndarray, hop_length: int) -> np.ndarray:

@@ -14,7 +14,6 @@ The last two come with energy, log-F0 and voicing, which say how something is sa
 """
 
 import functools
-import math
 from dataclasses import dataclass
 
 import librosa
@@ -23,15 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib.asr import Whisper
-from thesis_lib.audio import LogMel, whole_frames
+from thesis_lib.audio import whole_frames
 from thesis_lib.config import AudioConfig, ContentConfig
-from thesis_lib.pitch import NARROWEST, Pitch, track
+from thesis_lib.mel import LogMel
+from thesis_lib.pitch import NARROWEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE, Pitch, track
 
 ACTIVE = 3.0  # nepers below the loudest frame's energy, within which a frame counts as speech
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
 # Fixed scales that bring every channel near unit size; they are part of the weights' meaning.
 CEPSTRUM_SCALE, ENERGY_CENTRE, ENERGY_SCALE = 2.0, -5.0, 2.0
-PITCH_CENTRE, PITCH_SCALE = math.log(150.0), 0.35
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,8 @@ def channels(audio: AudioConfig, config: ContentConfig) -> int:
 
 
 def absolute_pitch(content: Tensor) -> Tensor:
-    """Content without a voice (B, C, T) -> its F0 in Hz (B, T)."""
-    return torch.exp(content[:, -2] * PITCH_SCALE + PITCH_CENTRE)
+    """Content without a voice (B, C, T) -> its F0 in Hz (B, T), in double precision: phases add it up."""
+    return torch.exp(content[:, PITCH_CHANNEL].double() * PITCH_SCALE + PITCH_CENTRE)
 
 
 class Content(nn.Module):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from thesis_lib.audio import LogMel, read_audio
-from thesis_lib.config import AudioConfig, ContentConfig, Task
+from thesis_lib.audio import read_audio, write_audio
+from thesis_lib.config import AudioConfig, ContentConfig, Task, digest
 from thesis_lib.content import Analysis, Content, analyse, release
 from thesis_lib.corpora import cvss_t, mini
 from thesis_lib.corpora.split import spread
@@ -23,9 +23,11 @@ from thesis_lib.embeddings import embed_files, loaded, title
 from thesis_lib.encoders import emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.mel import LogMel
 from thesis_lib.pitch import Pitch, track
 from thesis_lib.runs import Progress, Run, RunError, silent, write_text
-from thesis_lib.synthesis import Voice
+from thesis_lib.synthesis import Vocoder
+from thesis_lib.voice import Voice
 
 SIDES = ("source", "target")  # the Spanish recording of a pair, and the English one
 IN_MEMORY = 512  # analyses, some 400 kB each
@@ -159,6 +161,25 @@ def stored_analysis(
         return Analysis(pitch, stored["mel_mean"], stored["phonetic"].astype(np.float32))
 
 
+def _taught(
+    run: Run,
+    teacher: str,
+    manifest: Manifest,
+    utterances: list[Utterance],
+    embeddings: Embeddings,
+    progress: Progress,
+) -> list[Path]:
+    """The recordings as a teacher renders them in their own voices, sample by sample beside them; rendered once."""
+    vocoder = Vocoder.from_pretrained(teacher)
+    folder = run.path / "taught" / digest([teacher, vocoder.meta])
+    paths = [folder / f"{utterance.id}.wav" for utterance in utterances]
+    missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
+    for utterance, path in progress(missing, len(missing), "the teacher speaks"):
+        wav, rate = read_audio(manifest.target(utterance))
+        write_audio(path, vocoder.render(wav, Voice(*embeddings.condition(utterance))), rate)
+    return paths
+
+
 @dataclass(frozen=True)
 class Batch:
     """What one training step sees."""
@@ -202,7 +223,11 @@ class Segments:
         self._run = run
         self.recipe, self.sample_rate = run.config.recipe(task), run.config.audio.sample_rate
         self.hop_length = run.config.audio.hop_length
+        self._length = self.recipe.training.segment_frames * self.hop_length  # samples
         self._warps = split == "train"
+        # Held-out speakers are always compared with their recordings.
+        teacher = self.recipe.training.teacher if split == "train" else None
+        self._targets = list(map(self.manifest.target, self.utterances))
         self._log_mel = LogMel(run.config.audio)
         self._content = Content(run.config.audio, self.recipe.content)
         # A small corpus stays in memory; a large one is read as it comes.
@@ -213,6 +238,9 @@ class Segments:
             for index in progress(missing, len(missing), f"analyse, {split}"):
                 self._analysis(index)
             release()
+        self._taught = None
+        if teacher:
+            self._taught = _taught(run, teacher, self.manifest, self.utterances, embeddings, progress)
 
     def batch(self, number: int, part: int = 0, parts: int = 1) -> Batch:
         """A batch, or one of its equal parts."""
@@ -220,11 +248,12 @@ class Segments:
         share = size // parts
         draws = range(number * size + part * share, number * size + (part + 1) * share)
         indices = [self._index(draw) for draw in draws]
-        cuts = [self._segment(i, draw) for i, draw in zip(indices, draws, strict=True)]
-        wav = torch.stack([cut for cut, _ in cuts])
+        starts = [self._start(i, draw) for i, draw in zip(indices, draws, strict=True)]
+        wav = self._cuts(self._targets, indices, starts)
+        target = self._cuts(self._taught, indices, starts) if self._taught else wav
         return Batch(
-            wav=wav.unsqueeze(1),
-            content=self._content_of(wav, indices, [start for _, start in cuts], draws),
+            wav=target.unsqueeze(1),
+            content=self._content_of(wav, indices, starts, draws),
             speaker=self.speaker[indices],
             emotion=self.emotion[indices],
             ids=[self.utterances[i].id for i in indices],
@@ -260,15 +289,21 @@ class Segments:
         again, place = divmod(turn, len(own))
         return own[int(np.random.default_rng((seed, speaker, again, 4)).permutation(len(own))[place])]
 
-    def _segment(self, index: int, draw: int) -> tuple[Tensor, int]:
-        """(N,) and its first frame: read by seeking, not by decoding the whole file; short files are padded."""
-        length = self.recipe.training.segment_frames * self.hop_length
+    def _start(self, index: int, draw: int) -> int:
+        """The first frame of a draw."""
         rng = np.random.default_rng((self.recipe.training.seed, draw, 1))
-        with soundfile.SoundFile(self.manifest.target(self.utterances[index])) as stream:
-            start = int(rng.integers(0, max(0, stream.frames - length) // self.hop_length + 1))
-            stream.seek(start * self.hop_length)
-            wav = stream.read(length, dtype="float32")
-        return torch.from_numpy(np.pad(wav, (0, length - len(wav)))), start
+        spare = soundfile.info(self._targets[index]).frames - self._length
+        return int(rng.integers(0, max(0, spare) // self.hop_length + 1))
+
+    def _cuts(self, paths: list[Path], indices: list[int], starts: list[int]) -> Tensor:
+        """(B, N), read by seeking, not by decoding the whole file; short files are padded."""
+        cuts = []
+        for index, start in zip(indices, starts, strict=True):
+            with soundfile.SoundFile(paths[index]) as stream:
+                stream.seek(start * self.hop_length)
+                wav = stream.read(self._length, dtype="float32")
+            cuts.append(np.pad(wav, (0, self._length - len(wav))))
+        return torch.from_numpy(np.stack(cuts))
 
 
 class Steps(Dataset):

@@ -39,7 +39,8 @@ tags: [vocoder, voice-conversion, speech, safetensors]
 {table}
 
 ```python
-from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.synthesis import Vocoder
+from thesis_lib.voice import Voice
 
 vocoder = Vocoder.from_pretrained("OWNER/NAME")  # this repository, or a folder
 english = vocoder.render(wav, Voice(speaker, emotion))  # (N,) at the sample rate above

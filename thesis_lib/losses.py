@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thesis_lib.audio import LogMel
 from thesis_lib.config import AudioConfig
+from thesis_lib.mel import LogMel
 
 STFT_SIZES = (512, 1024, 2048)  # samples; the hop is a quarter of each
 MEL_SCALES = ((512, 40), (1024, 80), (2048, 160))  # FFT size in samples, bands

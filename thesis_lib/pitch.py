@@ -4,6 +4,7 @@ Shapes: N samples, T frames of the project's mel.
 """
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ RATE = 16_000  # Hz, what the tracker hears
 LOWEST, HIGHEST = 55.0, 600.0  # Hz, of speech
 VOICED = 0.5  # the tracker's own threshold of its confidence
 NARROWEST = 0.01  # spread of ln F0 (a sixth of a semitone) below which widening would only magnify noise
+# Of ln F0 as a content has it; part of the weights' meaning, in single precision, which is all an ONNX file keeps.
+PITCH_CENTRE, PITCH_SCALE = float(np.float32(math.log(150.0))), float(np.float32(0.35))
+PITCH_CHANNEL = -2  # of a content from which the voice has been taken
 FEWEST = 5  # voiced frames below which a recording has no pitch to speak of
 
 

@@ -7,7 +7,6 @@ import base64
 import html
 import json
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,22 +16,18 @@ import torch
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 from torch import Tensor
-from tqdm import tqdm
 
-from thesis_lib.audio import LogMel, read_audio, write_audio
+from thesis_lib.audio import read_audio, write_audio
 from thesis_lib.conditioning import FiLM
 from thesis_lib.generators import Generator
+from thesis_lib.mel import LogMel
 from thesis_lib.runs import Run, RunError, project_root
+from thesis_lib.runs import bar as bar  # notebooks have it beside their figures
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, JUDGE, describe, leaders
 
 # Okabe & Ito's palette: told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SIZE = (7.0, 3.2)  # inches
-
-
-def bar(items: Iterable, total: int, label: str) -> Iterable:
-    """The Progress that draws a bar, on stderr."""
-    return tqdm(items, total=total, desc=label, mininterval=0.5)
 
 
 def style() -> None:

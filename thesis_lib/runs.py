@@ -26,6 +26,13 @@ def silent(items: Iterable, total: int, label: str) -> Iterable:
     return items
 
 
+def bar(items: Iterable, total: int, label: str) -> Iterable:
+    """The Progress that draws a bar, on stderr."""
+    from tqdm.auto import tqdm
+
+    return tqdm(items, total=total, desc=label, mininterval=0.5)
+
+
 def note(shown: Iterable, text: str) -> None:
     """Put a few words beside the bar that a Progress drew; nothing where it drew none."""
     if hasattr(shown, "set_postfix_str"):

@@ -3,8 +3,10 @@
 Shapes: B batch, C content channels, T frames, N = T * hop_length samples, S and E embedding sizes.
 """
 
+import functools
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,27 +15,18 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from thesis_lib import checkpoints, hub, models
-from thesis_lib.audio import LogMel, whole_frames
+from thesis_lib.audio import whole_frames
 from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, GeneratorConfig, HifiganConfig
 from thesis_lib.content import Content, analyse
 from thesis_lib.generators import Generator, build
+from thesis_lib.mel import LogMel
+from thesis_lib.portable import OnnxVocoder, encoders_of
+from thesis_lib.streaming import Reach, Stream, streamed
+from thesis_lib.voice import NOBODY, Voice
 
 UNIVERSAL = "hifigan-universal"
 DEFAULT = "default"  # the weights in the package
 DEFAULT_FOLDER = Path(__file__).parent / "data" / DEFAULT
-
-
-@dataclass(frozen=True)
-class Voice:
-    """Whose voice and manner to speak in.
-
-    An embedding left out is the training set's mean; a pitch left out stays the content's.
-    """
-
-    speaker: np.ndarray | None = None  # (S,)
-    emotion: np.ndarray | None = None  # (E,)
-    pitch_level: float | None = None  # median of ln F0, F0 in Hz: the voice's
-    pitch_spread: float | None = None  # standard deviation of ln F0: the manner's
 
 
 class Vocoder:
@@ -60,10 +53,7 @@ class Vocoder:
     @property
     def encoders(self) -> EncoderConfig:
         """The encoders that it was trained with, which have to make its condition."""
-        return EncoderConfig(
-            speaker="ecapa" if self.meta["speaker_encoder"].startswith("ecapa") else "tiny-test",
-            emotion="egemaps" if self.meta["emotion_encoder"].startswith("egemaps") else "emotion2vec",
-        )
+        return encoders_of(self.meta)
 
     def parameters(self) -> int:
         """Number of weights, folded."""
@@ -88,9 +78,7 @@ class Vocoder:
         found = replace(found, pitch=found.pitch.moved(level, spread))
         return self._content(mel, [found], [0], None)
 
-    def render(
-        self, wav: np.ndarray, voice: Voice = Voice(), guidance: float = 1.0, stretch: float = 1.0
-    ) -> np.ndarray:
+    def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0, stretch: float = 1.0) -> np.ndarray:
         """(N,) -> (N * stretch,): what the recording says, in the voice as far as this vocoder listens to it.
 
         The content is stretched before there is a waveform: pitch and timbre stay.
@@ -102,6 +90,35 @@ class Vocoder:
             frames = -(-length // self.audio.hop_length)
             content = torch.nn.functional.interpolate(content, frames, mode="linear", align_corners=False)
         return self(content, *vectors, guidance)[0, :length].numpy()
+
+    @functools.cached_property
+    def reach(self) -> Reach:
+        """Frames that a frame of sound hears; ``after`` is the look-ahead of ``stream``."""
+        return self.generator.reach()
+
+    def stream(
+        self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """Content (C, T) in pieces of any length -> sound (n,) as early as it is certain: the same as of the whole.
+
+        What comes out lies ``reach.after`` frames behind what has gone in; the rest comes at the end. Pieces of a
+        log-mel are what ``streaming.MelStream`` makes of samples. Memory does not grow with the length.
+        """
+        yield from streamed(self._stream(voice, guidance), pieces)
+
+    @torch.inference_mode()
+    def _stream(self, voice: Voice, guidance: float) -> Stream:
+        condition = self.generator.condition
+        given = ((voice.speaker, condition.speaker_statistics), (voice.emotion, condition.emotion_statistics))
+        vectors = (statistics.mean if x is None else torch.tensor(x) for x, statistics in given)
+        c = condition(*(x.unsqueeze(0) for x in vectors), guidance)
+
+        @torch.inference_mode()
+        def synthesise(content: np.ndarray, origin: np.ndarray) -> np.ndarray:
+            reduced = self.generator.reduce(torch.from_numpy(content))
+            return self.generator.synthesise(reduced, c, torch.from_numpy(origin)).flatten().numpy()
+
+        return Stream(synthesise, self.reach, self.audio, self.generator.excited)
 
     def save_pretrained(self, folder: Path, half: bool = False) -> None:
         """config.json, model.safetensors and README.md (the model card), atomically.
@@ -120,15 +137,18 @@ class Vocoder:
             return hub.upload(Path(work) / "vocoder", repository, private)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder":
+    def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder | OnnxVocoder":
         """ "default" (the package's own weights), "hifigan-universal", a folder, or "owner/name" on the model hub.
 
-        A folder is one that ``save_pretrained`` wrote. "default" and "hifigan-universal" always mean these.
+        A folder is one that ``save_pretrained`` wrote. "default" and "hifigan-universal" always mean these. An .onnx
+        file that ``thesis export`` wrote gives an ``OnnxVocoder``, which ``thesis_lib.portable`` has without torch.
         ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
         ModelError when the published weights cannot be had.
         """
         if str(source) == UNIVERSAL:
             return cls._universal()
+        if str(source).endswith(".onnx"):
+            return OnnxVocoder.from_pretrained(source)
         folder = DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
         if hub.is_repository(str(source)):
             folder = hub.download(str(source), revision)

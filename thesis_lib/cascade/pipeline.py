@@ -24,8 +24,9 @@ from thesis_lib.finishing import as_loud_as, limited
 from thesis_lib.metrics import cosine
 from thesis_lib.runs import RunError
 from thesis_lib.segmentation import RATE, Segment, speech_segments
-from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.synthesis import Vocoder
 from thesis_lib.translation import Translator
+from thesis_lib.voice import Voice
 from thesis_lib.watermark import add_watermark
 
 USUAL_RATE = 11.0  # letters a second of Spanish; of people 9, of the bundled voices 13 (`python -m benchmarks clone`)

@@ -14,7 +14,7 @@ from thesis_lib.config import AudioConfig
 from thesis_lib.encoders import Encoder, embed
 from thesis_lib.pitch import track
 from thesis_lib.segmentation import RATE, Segment, signal_to_noise
-from thesis_lib.synthesis import Voice
+from thesis_lib.voice import Voice
 
 PIECE = 3.0  # s, about; shorter pieces say less of who speaks
 LEAST = 1.5  # s of a piece that is compared

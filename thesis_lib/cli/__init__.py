@@ -12,6 +12,7 @@ from thesis_lib.cli.evaluation import evaluation, listening
 from thesis_lib.cli.history import history
 from thesis_lib.cli.options import Profile, RunDir, Set, config_of, run_of
 from thesis_lib.cli.phases import phases
+from thesis_lib.cli.portable import portable
 from thesis_lib.cli.weights import released, weights
 from thesis_lib.errors import ThesisError
 
@@ -41,7 +42,7 @@ def config(profile: Profile = "demo", set_: Set = None) -> None:
     typer.echo(config_of(profile, set_).model_dump_json(indent=2))
 
 
-for verbs in (phases, evaluation, cloning):
+for verbs in (phases, evaluation, cloning, portable):
     app.add_typer(verbs)
 for name, verbs in {"models": weights, "weights": released, "runs": history, "listening": listening}.items():
     app.add_typer(verbs, name=name)

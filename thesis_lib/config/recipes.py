@@ -37,6 +37,13 @@ class HifiganConfig(ConditionConfig):
     kernel_sizes: tuple[int, ...] = (3, 7, 11)
     dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5),) * 3  # of each kernel size
     plain_convolutions: bool = True  # one after each dilated one (V1, V2); V3 has none
+    inner: float = Field(1.0, gt=0, le=1)  # share of the channels between these two; below 1 after pruning
+
+    @model_validator(mode="after")
+    def _has_pairs(self) -> "HifiganConfig":
+        if self.inner < 1 and not self.plain_convolutions:
+            raise ValueError("generator.inner below 1 needs plain_convolutions: it is the channels between the two")
+        return self
 
 
 class IstftConfig(ConditionConfig):
@@ -47,10 +54,18 @@ class IstftConfig(ConditionConfig):
     blocks: int = Field(6, ge=1, le=100)
     expansion: int = Field(3, ge=1)  # hidden channels of a block, per channel
     excitation: Literal["none", "harmonic"] = "none"  # harmonic: filter a pulse train of the given F0, and noise
+    lookahead: int | None = Field(None, ge=0)  # frames ahead that all convolutions together see; None: as behind
     speaker_projection: int = 64
     emotion_projection: int = 32
     fusion_dim: int = 128
     condition_dim: int = 64
+
+    @model_validator(mode="after")
+    def _sees_no_more_than_it_can(self) -> "IstftConfig":
+        most = 3 * (1 + self.blocks)
+        if self.lookahead is not None and self.lookahead > most:
+            raise ValueError(f"generator.lookahead is {self.lookahead}: {self.blocks} blocks see {most} frames at most")
+        return self
 
 
 GeneratorConfig = Annotated[HifiganConfig | IstftConfig, Field(discriminator="kind")]
@@ -70,6 +85,8 @@ GENERATORS: dict[str, dict[str, Any]] = {
     "istft": {"kind": "istft"},
     "istft-small": {"kind": "istft", "channels": 128, "condition_dim": 64},
     "istft-large": {"kind": "istft", "channels": 256, "condition_dim": 128},
+    # Within 60 ms of what is said: three frames, and two of the inverse STFT's overlap.
+    "istft-live": {"kind": "istft", "lookahead": 3},
 }
 
 
@@ -115,6 +132,7 @@ class TrainingConfig(Section):
     accumulate: int = Field(1, ge=1)  # batches a step
     ema_decay: float = Field(0.0, ge=0, lt=1)  # a step, of the generator's average, which is then kept; 0: none
     non_finite: Literal["stop", "skip"] = "stop"  # what becomes of a step whose loss or gradient is no number
+    teacher: str | None = None  # a vocoder, a name or a folder, whose sound is the target instead of the recording
     warm_start: str = "hifigan-universal"  # or none, or any vocoder of the recipe's own kind: a name or a folder
     checkpoint_every: int = Field(1000, ge=1)  # steps
     keep: int = Field(2, ge=1)  # newest checkpoints, beside the best one

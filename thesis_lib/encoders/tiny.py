@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from thesis_lib.audio import LogMel
 from thesis_lib.config import AudioConfig
+from thesis_lib.mel import LogMel
 
 
 class TinyTestEncoder:

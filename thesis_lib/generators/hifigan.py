@@ -42,8 +42,13 @@ class SameConv1d(nn.Conv1d):
         return super().forward(F.pad(x, (self.around, self.around)) if self.around else x)
 
 
-def _conv(channels: int, kernel: int, dilation: int) -> nn.Module:
-    conv = SameConv1d(channels, channels, kernel, dilation)
+def inner_channels(channels: int, config: HifiganConfig) -> int:
+    """Between the two convolutions of a pair; in eights, as vector units like them."""
+    return channels if config.inner == 1.0 else min(channels, max(8, 8 * round(config.inner * channels / 8)))
+
+
+def _conv(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Module:
+    conv = SameConv1d(inputs, outputs, kernel, dilation)
     nn.init.normal_(conv.weight, 0.0, 0.01)
     return weight_norm(conv)
 
@@ -51,13 +56,14 @@ def _conv(channels: int, kernel: int, dilation: int) -> nn.Module:
 class ResBlock(nn.Module):
     """Receptive field of one kernel size: a dilated convolution a dilation, with residuals.
 
-    With ``plain`` a convolution without dilation follows each (the paper's "ResBlock1").
+    With ``plain_convolutions`` one without dilation follows each (the paper's "ResBlock1").
     """
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], plain: bool) -> None:
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], config: HifiganConfig) -> None:
         super().__init__()
-        self.dilated = nn.ModuleList(_conv(channels, kernel, d) for d in dilations)
-        self.plain = nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations if plain)
+        plain, inner = config.plain_convolutions, inner_channels(channels, config)
+        self.dilated = nn.ModuleList(_conv(channels, inner, kernel, d) for d in dilations)
+        self.plain = nn.ModuleList(_conv(inner, channels, kernel, 1) for _ in dilations if plain)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)."""
@@ -82,7 +88,7 @@ class Stage(nn.Module):
         self.up = weight_norm(up)
         self.film = FiLM(half, config.condition_dim)
         self.fields = nn.ModuleList(
-            ResBlock(half, kernel, dilations, config.plain_convolutions)
+            ResBlock(half, kernel, dilations, config)
             for kernel, dilations in zip(config.kernel_sizes, config.dilations, strict=True)
         )
 
@@ -109,7 +115,7 @@ class HifiganGenerator(Generator):
         nn.init.normal_(post.weight, 0.0, 0.01)
         self.post = weight_norm(post)
 
-    def synthesise(self, content: Tensor, c: Tensor) -> Tensor:
+    def synthesise(self, content: Tensor, c: Tensor, origin: Tensor | None = None) -> Tensor:
         """(B, C, T), (B, D) -> (B, 1, T * hop_length) in [-1, 1]."""
         x = self.film(self.pre(content), c)
         for stage in self.stages:

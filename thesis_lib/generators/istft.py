@@ -19,6 +19,7 @@ from thesis_lib.conditioning import FiLM
 from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig
 from thesis_lib.content import absolute_pitch
 from thesis_lib.generators.base import Generator, reduced_channels
+from thesis_lib.streaming import Reach
 
 LOUDEST = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
 QUIET = -4.0  # nepers, where a filter of the excitation starts
@@ -31,13 +32,29 @@ def _small(layer: nn.Module) -> nn.Module:
     return layer
 
 
+class FrameConv1d(nn.Conv1d):
+    """A convolution of seven frames that keeps the length and sees ``ahead`` of them ahead."""
+
+    KERNEL = 7
+    HALF = KERNEL // 2
+
+    def __init__(self, inputs: int, outputs: int, ahead: int, groups: int = 1) -> None:
+        symmetric = ahead == self.HALF
+        super().__init__(inputs, outputs, self.KERNEL, padding=self.HALF if symmetric else 0, groups=groups)
+        self.around = None if symmetric else (self.KERNEL - 1 - ahead, ahead)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C', T)."""
+        return super().forward(F.pad(x, self.around) if self.around else x)
+
+
 class Block(nn.Module):
     """Depthwise convolution, norm, FiLM, and a pointwise network, with a residual."""
 
-    def __init__(self, config: IstftConfig) -> None:
+    def __init__(self, config: IstftConfig, ahead: int) -> None:
         super().__init__()
         width, hidden = config.channels, config.channels * config.expansion
-        self.depthwise = _small(nn.Conv1d(width, width, 7, padding=3, groups=width))
+        self.depthwise = _small(FrameConv1d(width, width, ahead, groups=width))
         # FiLM is the norm's affine map.
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.film = FiLM(width, config.condition_dim)
@@ -88,18 +105,31 @@ class HarmonicSource(nn.Module):
 
     def __init__(self, audio: AudioConfig) -> None:
         super().__init__()
+        if audio.hop_length % 2:
+            raise ValueError("the harmonic excitation needs an even hop_length")
         self.rate, self.hop = audio.sample_rate, audio.hop_length
         noise = torch.randn(self.NOISE, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)
 
-    def forward(self, f0: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T) Hz -> pulses (B, N), noise (B, N)."""
-        samples = f0.shape[-1] * self.hop
-        f0 = F.interpolate(f0.unsqueeze(1), samples, mode="linear").squeeze(1)
+    def forward(self, f0: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T) Hz, in double precision -> pulses (B, N), noise (B, N); ``origin`` as ``Generator`` has it."""
+        samples, half = f0.shape[-1] * self.hop, self.hop // 2
+        f0 = self._sampled(f0)
         # In double precision: an hour of phase at 600 Hz has lost all its fraction in single.
-        phase = torch.cumsum(f0.double() / self.rate, dim=1).remainder(1.0).float()
-        noise = self.noise[torch.arange(samples, device=f0.device) % self.NOISE]
-        return self._pulses(phase, f0), noise.expand_as(f0)
+        turned = torch.cumsum(f0 / self.rate, dim=1)
+        place = torch.arange(samples, device=f0.device)
+        if origin is not None:
+            turned = turned - turned[:, half - 1 : half] + origin[0]
+            place = place + origin[1].long()
+        noise = self.noise[place % self.NOISE]
+        return self._pulses(turned.remainder(1.0).float(), f0.float()), noise.expand(len(f0), -1)
+
+    def _sampled(self, f0: Tensor) -> Tensor:
+        """(B, T) -> (B, N): linear between the frames' centres, constant before the first and after the last."""
+        share = (torch.arange(self.hop, device=f0.device, dtype=f0.dtype) + 0.5) / self.hop
+        before, after = torch.cat([f0[:, :1], f0], dim=1), torch.cat([f0, f0[:, -1:]], dim=1)
+        between = before.unsqueeze(2) + (after - before).unsqueeze(2) * share  # (B, T + 1, hop), centre to centre
+        return between.flatten(1)[:, self.hop // 2 : -(self.hop // 2)]
 
     def _pulses(self, phase: Tensor, f0: Tensor) -> Tensor:
         """Dirichlet's sum of cos(k x), k = 1..K, up to the Nyquist frequency, at unit power."""
@@ -111,6 +141,16 @@ class HarmonicSource(nn.Module):
         return total * torch.sqrt(2 / count)
 
 
+def _frames_ahead(config: IstftConfig) -> list[int]:
+    """Of every convolution: the first ones take what there is, so that the others see it too."""
+    left = FrameConv1d.HALF * (1 + config.blocks) if config.lookahead is None else config.lookahead
+    found = []
+    for _ in range(1 + config.blocks):
+        found.append(min(FrameConv1d.HALF, left))
+        left -= found[-1]
+    return found
+
+
 class IstftGenerator(Generator):
     """Frame-rate backbone, spectral head."""
 
@@ -119,20 +159,30 @@ class IstftGenerator(Generator):
     ) -> None:
         super().__init__(content, config, speaker_dim, emotion_dim)
         inputs = reduced_channels(audio, content)
-        self.pre = _small(nn.Conv1d(inputs, config.channels, 7, padding=3))
+        first, *others = _frames_ahead(config)
+        self.pre = _small(FrameConv1d(inputs, config.channels, first))
         self.pre_norm = nn.LayerNorm(config.channels)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(Block(config, ahead) for ahead in others)
         self.post_norm = nn.LayerNorm(config.channels, elementwise_affine=False)
         # Beside the head, so that the condition reaches the long-term spectrum directly.
         self.post_film = FiLM(config.channels, config.condition_dim)
         self.stft = Stft(audio)
         bins = audio.n_fft // 2 + 1
-        self.source = HarmonicSource(audio) if config.excitation == "harmonic" else None
+        self.excited = config.excitation == "harmonic"
+        self.source = HarmonicSource(audio) if self.excited else None
         self.head = _small(nn.Linear(config.channels, (3 if self.source else 2) * bins))
         if self.source:
             nn.init.constant_(self.head.bias[: 2 * bins], QUIET)
 
-    def synthesise(self, content: Tensor, c: Tensor) -> Tensor:
+    def reach(self) -> Reach:
+        """As every generator's; what the excitation adds is known: its F0 goes through both STFTs."""
+        found = super().reach()
+        if not self.source:
+            return found
+        own = 1 + 2 * -(-self.stft.pad // self.stft.hop)
+        return Reach(max(found.before, own), max(found.after, own))
+
+    def synthesise(self, content: Tensor, c: Tensor, origin: Tensor | None = None) -> Tensor:
         """(B, C, T), (B, D) -> (B, 1, T * hop_length)."""
         x = self.pre_norm(self.pre(content).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
@@ -142,7 +192,7 @@ class IstftGenerator(Generator):
         # Spectra need single precision, also in a mixed-precision training.
         with torch.autocast(heads.device.type, enabled=False):
             heads = heads.float()
-            spectrum = self._filtered(content, heads) if self.source else self._drawn(heads)
+            spectrum = self._filtered(content, heads, origin) if self.source else self._drawn(heads)
             return self.stft.inverse(spectrum).unsqueeze(1)
 
     def _drawn(self, heads: Tensor) -> Tensor:
@@ -150,9 +200,9 @@ class IstftGenerator(Generator):
         log_magnitude, phase = heads.chunk(2, dim=2)
         return torch.polar(torch.exp(log_magnitude.clamp(max=LOUDEST)), phase)
 
-    def _filtered(self, content: Tensor, heads: Tensor) -> Tensor:
+    def _filtered(self, content: Tensor, heads: Tensor, origin: Tensor | None) -> Tensor:
         """(B, T, 3 F) -> (B, T, F): the pulses filtered in magnitude and phase, and the noise in magnitude."""
         pulse_gain, noise_gain, phase = heads.chunk(3, dim=2)
-        pulses, noise = (self.stft(x) for x in self.source(absolute_pitch(content)))
+        pulses, noise = (self.stft(x) for x in self.source(absolute_pitch(content), origin))
         pulse_filter = torch.polar(torch.exp(pulse_gain.clamp(max=LOUDEST)), phase)
         return pulses * pulse_filter + noise * torch.exp(noise_gain.clamp(max=LOUDEST))

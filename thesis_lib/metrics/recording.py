@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from thesis_lib.audio import SILENCE, LogMel, resample
+from thesis_lib.audio import SILENCE, resample
 from thesis_lib.config import AudioConfig
+from thesis_lib.mel import LogMel
 from thesis_lib.metrics.errors import MetricError
 from thesis_lib.pitch import Pitch, track
 

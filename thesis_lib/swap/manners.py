@@ -12,8 +12,8 @@ from thesis_lib.encoders import embed, emotion_encoder
 from thesis_lib.pitch import PitchError, track
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.swap.speakers import opening
-from thesis_lib.synthesis import Voice
 from thesis_lib.training import train
+from thesis_lib.voice import Voice
 
 
 def manner_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:

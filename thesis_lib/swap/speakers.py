@@ -24,8 +24,9 @@ from thesis_lib.encoders import Encoder, embed, emotion_encoder, judge_encoders,
 from thesis_lib.manifest import Utterance
 from thesis_lib.pitch import track
 from thesis_lib.runs import Progress, Run, RunError, silent
-from thesis_lib.synthesis import Vocoder, Voice
+from thesis_lib.synthesis import Vocoder
 from thesis_lib.training import COLD, train
+from thesis_lib.voice import Voice
 
 VOICES = 8  # content voices, and targets of each kind
 RECORDINGS = 3  # of a voice, for its centroid

@@ -17,10 +17,10 @@ from thesis_lib.config import ValidationConfig
 from thesis_lib.encoders import embed, emotion_encoder, speaker_encoder
 from thesis_lib.pitch import track
 from thesis_lib.runs import Progress, Run, RunError, silent
-from thesis_lib.synthesis import Voice
 from thesis_lib.training import train
 from thesis_lib.validation.scoring import PREDICTORS, UNMEASURABLE, Scorers
 from thesis_lib.validation.systems import OURS
+from thesis_lib.voice import Voice
 
 CANONICAL = "ref"
 OTHER_VOICE = "another Spanish speaker"

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from thesis_lib import models
-from thesis_lib.audio import LogMel, read_audio, whole_frames
+from thesis_lib.audio import read_audio, whole_frames
 from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.mel import LogMel
 from thesis_lib.metrics import MetricError
-from thesis_lib.synthesis import UNIVERSAL, Vocoder, Voice
+from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.voice import Voice
 
 GROUND_TRUTH, PUBLISHED, INVERSION = "ground truth", "HiFi-GAN universal", "Griffin-Lim"
 SAME, OTHER = "same speaker", "other speaker"

@@ -1,8 +1,4 @@
-"""Compression: the vocoder as float16 weights, as ONNX and as int8 ONNX, each measured on held-out speech.
-
-int8 is static QDQ, per channel, calibrated on training utterances: ONNX Runtime's dynamic int8 has no fast
-convolution to offer.
-"""
+"""One vocoder as float16 weights, as ONNX and as int8 ONNX, each measured on held-out speech."""
 
 import functools
 import shutil
@@ -17,18 +13,19 @@ import pandas as pd
 import torch
 
 from thesis_lib.audio import read_audio
-from thesis_lib.content import channels
+from thesis_lib.compression.export import export_onnx
+from thesis_lib.compression.quantization import CONVOLUTIONS, quantize
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import Recording, mel_l1
+from thesis_lib.portable import ORIGIN
 from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.streaming import beginning
 from thesis_lib.synthesis import Vocoder
 from thesis_lib.timing import interleaved, ratio
 from thesis_lib.training import train
 from thesis_lib.validation import select
-
-INPUTS = ("content", "speaker", "emotion")
 
 
 @dataclass(frozen=True)
@@ -38,51 +35,6 @@ class Variant:
     name: str
     megabytes: float  # 10^6 bytes on disk
     call: Callable[[dict[str, np.ndarray]], np.ndarray]  # inputs by name -> (N,)
-
-
-def export_onnx(vocoder: Vocoder, path: Path) -> None:
-    """Generator and conditioning in one file; the number of frames is free."""
-    content = torch.randn(1, channels(vocoder.audio, vocoder.content_config), 40)
-    condition = vocoder.generator.condition
-    vectors = condition.speaker_statistics.mean[None], condition.emotion_statistics.mean[None]
-    frames = torch.export.Dim("frames", min=2, max=16_384)
-    torch.onnx.export(
-        vocoder.generator,
-        (content, *vectors),
-        str(path),
-        input_names=list(INPUTS),
-        output_names=["wav"],
-        dynamic_shapes=({2: frames}, None, None),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-
-
-def quantize(source: Path, target: Path, calibration: list[dict[str, np.ndarray]]) -> None:
-    """Static int8, QDQ, per channel, calibrated on real inputs."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self._rows = iter(calibration)
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self._rows, None)
-
-    with tempfile.TemporaryDirectory() as work:
-        prepared_model = Path(work) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared_model), skip_symbolic_shape=True)
-        quantize_static(
-            str(prepared_model),
-            str(target),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
 
 
 def onnx_caller(path: Path, threads: int = 1) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
@@ -97,15 +49,21 @@ def onnx_caller(path: Path, threads: int = 1) -> Callable[[dict[str, np.ndarray]
 
 def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
     """The vocoder as a function of the inputs by name."""
-    return lambda inputs: vocoder(*(torch.from_numpy(inputs[name]) for name in INPUTS)).numpy().reshape(-1)
+
+    def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        given = (torch.from_numpy(inputs[name]) for name in ("content", "speaker", "emotion"))
+        return vocoder(*given, float(inputs["guidance"][0])).numpy().reshape(-1)
+
+    return call
 
 
 def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
     """All forms of one vocoder; files are written below ``folder``, finished ones are kept."""
-    float32, int8 = folder / "float32.onnx", folder / "int8.onnx"
+    float32, int8, partly = (folder / f"{name}.onnx" for name in ("float32", "int8", "int8-convolutions"))
     for path, make in (
         (float32, lambda partial: export_onnx(vocoder, partial)),
-        (int8, lambda partial: quantize(float32, partial, calibration)),
+        (int8, lambda partial: quantize(float32, partial, calibration, operators=())),
+        (partly, lambda partial: quantize(float32, partial, calibration, CONVOLUTIONS)),
     ):
         if not path.exists():
             with replacing(path) as partial:
@@ -116,7 +74,8 @@ def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndar
         Variant("torch float32", 4 * size / 1e6, torch_caller(vocoder)),
         Variant("float16 weights, computed in float32", 2 * size / 1e6, torch_caller(half)),
         Variant("ONNX float32", float32.stat().st_size / 1e6, onnx_caller(float32)),
-        Variant("ONNX int8 (static, per channel)", int8.stat().st_size / 1e6, onnx_caller(int8)),
+        Variant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
+        Variant("ONNX int8, convolutions", partly.stat().st_size / 1e6, onnx_caller(partly)),
     ]
 
 
@@ -134,7 +93,9 @@ def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, 
     """The vocoder's inputs for one English recording, batch of one, float32."""
     wav, _ = read_audio(manifest.target(utterance))
     speaker, emotion = embeddings.condition(utterance)
-    return {"content": vocoder.content(wav).numpy(), "speaker": speaker[None], "emotion": emotion[None]}
+    content = vocoder.content(wav).numpy()
+    given = {"content": content, "speaker": speaker[None], "emotion": emotion[None], "guidance": np.ones(1, np.float32)}
+    return given | ({ORIGIN: beginning(content, vocoder.audio)} if vocoder.generator.excited else {})
 
 
 def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:

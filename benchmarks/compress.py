@@ -1,0 +1,307 @@
+"""Compression and streaming: size, speed, latency, memory and quality of every form of the vocoder, on one machine.
+
+Students and their rivals are trained here first, each for the same minutes of one core on the bundled corpus, by
+spectral losses alone; what is in runs/compress stays and is not trained again. Quality is that of the bundled test
+voices, which nothing was trained on. ONNX Runtime's float32 has torch's quality: they agree to 1e-4.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
+from thesis_lib import metrics
+from thesis_lib.audio import read_audio
+from thesis_lib.compression import export_onnx, float16_copy, inputs_of, prune, quantize
+from thesis_lib.config import Config
+from thesis_lib.corpora.split import spread
+from thesis_lib.dataset import embedded, prepared
+from thesis_lib.files import replacing
+from thesis_lib.portable import OnnxVocoder
+from thesis_lib.runs import Run, bar
+from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.timing import interleaved, ratio
+from thesis_lib.training import train
+from thesis_lib.validation.scoring import Scorers, score
+from thesis_lib.validation.systems import System
+
+FOLDER = Path("runs/compress")
+MINUTES = 8.0  # of one core, for each training
+UTTERANCES, CALIBRATION = 12, 48
+FRAMES = 172  # 2 s, of a timed call
+CHUNK = 9  # frames, 104 ms, of a stream
+RESAMPLES = 2000
+METRICS = ("mel_l1", "stft", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
+SHOWN = ("mel_l1", "stft", "mcd", "pesq", "dnsmos_ovrl", "ecapa", "resemblyzer", "eres2net")
+SCRATCH = {
+    "resynthesis.losses.mel": 45.0,
+    "resynthesis.losses.stft": 5.0,
+    "resynthesis.losses.adversarial": 0.0,
+    "resynthesis.losses.feature_matching": 0.0,
+    "resynthesis.training.warm_start": "none",
+    "resynthesis.training.steps": 1_000_000,
+    "resynthesis.training.batch_size": 8,
+    "resynthesis.training.learning_rate": 2e-3,
+    "resynthesis.training.schedule": "constant",
+    "resynthesis.training.ema_decay": 0.995,
+    "resynthesis.training.checkpoint_every": 500,
+}
+TAUGHT = {"resynthesis.training.teacher": UNIVERSAL}
+V1, V2, PRUNED = "HiFi-GAN V1", "HiFi-GAN V2", "V1 pruned"
+TRAINED = {
+    V2: {"resynthesis.generator": "v2", "resynthesis.training.learning_rate": 1e-3},
+    "istft": {"resynthesis.generator": "istft"},
+    "istft, taught": {"resynthesis.generator": "istft"} | TAUGHT,
+    "istft-live, taught": {"resynthesis.generator": "istft-live"} | TAUGHT,
+    "istft-small, taught": {"resynthesis.generator": "istft-small"} | TAUGHT,
+}
+KEPT = 0.5  # share of V1's inner channels that pruning leaves
+
+
+@dataclass(frozen=True)
+class Form:
+    """A vocoder in one form: what it weighs and how it is called."""
+
+    parameters: int
+    file: Path
+    load: Callable[[int], Callable[[dict[str, np.ndarray]], np.ndarray]]  # threads -> inputs -> (N,)
+    quality: bool = True  # or it has another form's
+
+
+def run(quick: bool) -> dict:
+    """One row a form, the comparisons that the targets are about, and streams."""
+    corpus, vocoders = trained(0.05 if quick else MINUTES)
+    manifest, embeddings = prepared(corpus), embedded(corpus)
+
+    def inputs(split: str, count: int) -> list[tuple]:
+        every = manifest.split(split)
+        chosen = [every[i] for i in spread(len(every), count)]
+        return [(u, inputs_of(u, manifest, embeddings, vocoders[V1])) for u in chosen]
+
+    forms = _forms(vocoders, [given for _, given in inputs("train", 4 if quick else CALIBRATION)])
+    tests = inputs("test", 2 if quick else UTTERANCES)
+    values = _quality(forms, tests, manifest, corpus.config)
+    given = _cut(tests[0][1])
+    seconds = {threads: _seconds(forms, given, threads, 2 if quick else 7) for threads in (1, 2)}
+    rows = []
+    for name, form in forms.items():
+        row = {"form": name, "parameters": form.parameters, "megabytes": form.file.stat().st_size / 1e6}
+        for threads, timed in seconds.items():
+            row[f"x real time, {threads} thread{'s' * (threads > 1)}"] = _audio() / statistics.median(timed[name])
+        for peer in (SPEECHBRAIN, VOCOS):
+            row[f"speed / {peer}"] = ratio(seconds[1][peer], seconds[1][name])
+        row["speed / HiFi-GAN V1"] = ratio(seconds[1][V1], seconds[1][name])
+        row["peak MB"] = _peak(form.file)
+        row["quality"] = _intervals(values[name]) if name in values else "as in torch"
+        rows.append(row)
+    return {
+        "corpus": "bundled",
+        "utterances": len(tests),
+        "minutes of one core": 0.05 if quick else MINUTES,
+        "steps": {name: vocoder.meta["steps"] for name, vocoder in vocoders.items() if "steps" in vocoder.meta},
+        "forms": rows,
+        "against": _differences(values),
+        "streams": [_stream(name, form.file) for name, form in forms.items() if form.file.suffix == ".onnx"],
+    }
+
+
+def trained(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
+    """The corpus, and name -> vocoder: V1 as published, and others trained for as many minutes."""
+    config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"})
+    corpus = Run(FOLDER / "corpus", config)
+    prepared(corpus, bar), embedded(corpus, bar)
+    (corpus.path / "taught").mkdir(exist_ok=True)
+    found = {V1: Vocoder.from_pretrained(UNIVERSAL)}
+    small = prune(found[V1], KEPT)
+    small.save_pretrained(FOLDER / "pruned")
+    goes_on = {
+        "resynthesis.generator": small.meta["generator"],
+        "resynthesis.training.warm_start": str(FOLDER / "pruned"),
+        "resynthesis.training.learning_rate": 2e-5,
+        "resynthesis.training.checkpoint_every": 50,
+    }
+    for name, changes in (TRAINED | {f"{PRUNED}, trained on": goes_on | TAUGHT}).items():
+        found[name] = _train(corpus, name, SCRATCH | changes, minutes)
+    return corpus, found | {PRUNED: small}
+
+
+def _train(corpus: Run, name: str, changes: dict, minutes: float) -> Vocoder:
+    folder = FOLDER / f"{_slug(name)}-{minutes:g}"
+    run = Run(folder, corpus.config.override(changes | {"resynthesis.training.max_minutes": minutes}))
+    for part in ("corpus", "embeddings", "taught"):
+        if not (run.path / part).exists():
+            (run.path / part).symlink_to((corpus.path / part).resolve())
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return train(run, "resynthesis", bar)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _slug(name: str) -> str:
+    return name.replace(", ", "_").replace(" ", "-")
+
+
+def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]]) -> dict[str, Form]:
+    folder, found = FOLDER / "forms", {}
+    folder.mkdir(exist_ok=True)
+
+    def written(name: str, make: Callable[[Path], None]) -> Path:
+        path = folder / f"{_slug(name)}.onnx"
+        if not path.exists():
+            with replacing(path) as partial:
+                make(partial)
+        return path
+
+    def torch_form(name: str, vocoder: Vocoder, half: bool = False) -> Form:
+        vocoder.save_pretrained(folder / _slug(name), half=half)
+        return Form(vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: _torch(vocoder))
+
+    def onnx_form(path: Path, parameters: int, quality: bool) -> Form:
+        return Form(parameters, path, lambda threads: _onnx(path, threads), quality)
+
+    for name, vocoder in vocoders.items():
+        found[name] = torch_form(name, vocoder)
+        path = written(name, partial(export_onnx, vocoder))
+        found[f"{name}, ONNX"] = onnx_form(path, vocoder.parameters(), False)
+    found[f"{V1}, float16 storage"] = torch_form(f"{V1}, float16 storage", float16_copy(vocoders[V1]), half=True)
+    whole = found[f"{V1}, ONNX"].file
+    for name, make in INT8.items():
+        path = written(f"{V1}, int8, {name}", lambda target, make=make: make(whole, target, calibration))
+        found[f"{V1}, int8, {name}"] = onnx_form(path, vocoders[V1].parameters(), True)
+    return found
+
+
+INT8 = {
+    "all layers": partial(quantize, operators=()),
+    "convolutions": quantize,
+}
+
+
+def _torch(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    def call(given: dict[str, np.ndarray]) -> np.ndarray:
+        return vocoder(*(torch.from_numpy(given[name]) for name in ("content", "speaker", "emotion")))[0].numpy()
+
+    return call
+
+
+def _onnx(path: Path, threads: int) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    vocoder = OnnxVocoder(path, threads)
+    return lambda given: vocoder(given["content"], given["speaker"], given["emotion"])[0]
+
+
+def _quality(forms: dict[str, Form], tests: list[tuple], manifest, config: Config) -> dict[str, dict[str, list]]:
+    """form -> metric -> one value an utterance."""
+    scorers = Scorers.load(config.override({"validation.metrics": METRICS}))
+    judged = {name: form.load(2) for name, form in forms.items() if form.quality}
+    found = {name: {metric: [] for metric in (*SHOWN, "wer")} for name in judged}
+    for utterance, given in bar(tests, len(tests), "quality"):
+        wav, _ = read_audio(manifest.target(utterance))
+        reference = scorers.record(wav)
+        own, _ = scorers.vectors(reference)
+        for name, call in judged.items():
+            output = scorers.record(call(given)[: len(wav)])
+            scored = score(System(name, None), output, reference, utterance.target_text, scorers)
+            row = scored.row | {k: metrics.cosine(v, own[k]) for k, v in scored.vectors.items()}
+            row["ecapa"] = row.pop("speaker")
+            for metric in SHOWN:
+                found[name][metric].append(row[metric])
+            found[name]["wer"].append((row["word_errors"], row["words"]))
+    return found
+
+
+def _intervals(values: dict[str, list]) -> dict[str, dict[str, float]]:
+    found = {}
+    for metric, rows in values.items():
+        numbers = np.array(rows, float)
+
+        def statistic(chosen: np.ndarray, numbers=numbers, metric=metric) -> float:
+            part = numbers[chosen]
+            return float(part[:, 0].sum() / part[:, 1].sum() if metric == "wer" else part.mean())
+
+        value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, 0)
+        found[metric] = {"value": value, "low": low, "high": high}
+    return found
+
+
+def _differences(values: dict[str, dict[str, list]]) -> list[dict]:
+    """Paired: what is lost beside V1, and won beside V2, with 95 % intervals."""
+    rows = []
+    for name in values:
+        for rival in (V1, V2):
+            for metric in ("mel_l1", "stft"):
+                first, second = (np.array(values[form][metric]) for form in (name, rival))
+                share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
+                value, low, high = metrics.bootstrap(len(first), share, RESAMPLES, 0)
+                rows.append({"form": name, "rival": rival, "metric": metric, "more": value, "low": low, "high": high})
+    return [row for row in rows if row["form"] != row["rival"]]
+
+
+def _cut(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    content = given["content"]
+    return given | {"content": np.ascontiguousarray(np.resize(content, (*content.shape[:2], FRAMES)))}
+
+
+def _audio() -> float:
+    return FRAMES * 256 / 22_050
+
+
+def _seconds(forms: dict[str, Form], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
+    calls = {name: partial(form.load(threads), given) for name, form in forms.items()}
+    with torch.inference_mode():
+        return interleaved(calls | {name: make()[0] for name, make in peers().items()}, rounds, bar, threads)
+
+
+def _peak(file: Path) -> float:
+    """MB that a process of its own takes at most, to load it and render ten seconds."""
+    command = [sys.executable, "-m", "benchmarks.compress", str(file)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def _stream(name: str, file: Path) -> dict[str, object]:
+    """Ten seconds in pieces of 104 ms, on one thread."""
+    vocoder = OnnxVocoder(file, 1)
+    mel = np.random.default_rng(0).normal(-5, 1, (80, 860)).astype(np.float32)
+    pieces = [mel[:, start : start + CHUNK] for start in range(0, mel.shape[1], CHUNK)]
+    spent, first = [], None
+    for _ in range(2):  # the first warms up
+        spent, started = [], time.perf_counter()
+        for wav in vocoder.stream(pieces):
+            spent.append(time.perf_counter() - started)
+            if first is None and len(wav):
+                first = spent[-1]
+            started = time.perf_counter()
+    full = spent[6:-1]  # pieces with all of their past before them
+    hop = vocoder.audio.hop_length / vocoder.sample_rate
+    return {
+        "form": name,
+        "reach before": vocoder.reach.before,
+        "look-ahead ms": 1000 * hop * vocoder.reach.after,
+        "work for a second": sum(spent) / (hop * mel.shape[1]),
+        "ms of work for a piece": {"median": 1000 * statistics.median(full), "highest": 1000 * max(full)},
+    }
+
+
+def _render(file: Path) -> None:
+    """What ``_peak`` measures."""
+    if file.suffix == ".onnx":
+        vocoder, mel = OnnxVocoder(file, 1), np.zeros((1, 80, 860), np.float32)
+    else:
+        vocoder, mel = Vocoder.from_pretrained(file.parent), torch.zeros(1, 80, 860)
+        torch.set_num_threads(1)
+    vocoder(mel)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+
+
+if __name__ == "__main__":
+    _render(Path(sys.argv[1]))

@@ -1,0 +1,65 @@
+"""A vocoder as one ONNX file: generator, conditioning, inverse STFT, any length; what it is stands in its metadata."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from thesis_lib import hub
+from thesis_lib.content import channels
+from thesis_lib.portable import CARD, META, ORIGIN
+from thesis_lib.synthesis import Vocoder
+
+INPUTS = ("content", "speaker", "emotion", "guidance")
+
+
+class _Exported(nn.Module):
+    """The generator with the strength of its condition, and the place in a stream, as inputs."""
+
+    def __init__(self, vocoder: Vocoder) -> None:
+        super().__init__()
+        self.generator = vocoder.generator
+
+    def forward(
+        self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: Tensor, origin: Tensor | None = None
+    ) -> Tensor:
+        """(1, C, T), (1, S), (1, E), (1,), (2,) -> (1, 1, N)."""
+        condition = self.generator.condition
+        c = condition.neutral + guidance * (condition(speaker, emotion) - condition.neutral)
+        return self.generator.synthesise(self.generator.reduce(content), c, origin)
+
+
+def export_onnx(vocoder: Vocoder, path: Path) -> None:
+    """Write what ``OnnxVocoder`` reads. A generator with an excitation has one more input, the place in a stream."""
+    import onnx
+
+    condition = vocoder.generator.condition
+    means = {"speaker": condition.speaker_statistics.mean, "emotion": condition.emotion_statistics.mean}
+    content = torch.randn(1, channels(vocoder.audio, vocoder.content_config), 40)
+    given = [content, *(mean[None] for mean in means.values()), torch.ones(1)]
+    names, shapes = list(INPUTS), [{2: torch.export.Dim("frames", min=2, max=16_384)}, None, None, None]
+    if vocoder.generator.excited:
+        given.append(torch.zeros(2, dtype=torch.float64))
+        names.append(ORIGIN)
+        shapes.append(None)
+    torch.onnx.export(
+        _Exported(vocoder).eval(),
+        tuple(given),
+        str(path),
+        input_names=names,
+        output_names=["wav"],
+        dynamic_shapes=tuple(shapes),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    about = {
+        "vocoder": vocoder.meta,
+        "reach": asdict(vocoder.reach),
+        "means": {name: mean.tolist() for name, mean in means.items()},
+    }
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {META: json.dumps(about), CARD: hub.card(vocoder.meta)})
+    onnx.save(model, path)

@@ -1,0 +1,40 @@
+"""Structured pruning of HiFi-GAN: fewer channels between the two convolutions of every residual pair.
+
+The channels that a residual joins cannot go one by one; those between the two convolutions can, and most of the
+computing is theirs. What goes is what weighs least (Li et al. 2017, arXiv:1608.08710).
+"""
+
+import torch
+from torch import Tensor
+
+from thesis_lib.config import HifiganConfig
+from thesis_lib.generators.hifigan import ResBlock, inner_channels
+from thesis_lib.synthesis import Vocoder
+
+
+def prune(vocoder: Vocoder, share: float) -> Vocoder:
+    """A smaller copy that keeps this share of the inner channels; it wants some training after it.
+
+    Raises ValueError for a generator without such pairs.
+    """
+    config = vocoder.meta["generator"]
+    if config["kind"] != "hifigan" or not config["plain_convolutions"]:
+        raise ValueError("only a hifigan generator with plain convolutions has inner channels to prune")
+    smaller = HifiganConfig.model_validate(config | {"inner": share * config.get("inner", 1.0)})
+    pruned = Vocoder.untrained(vocoder.meta | {"generator": smaller.model_dump()})
+    state = vocoder.generator.state_dict()
+    for name, module in vocoder.generator.named_modules():
+        if isinstance(module, ResBlock):
+            for number, (first, second) in enumerate(zip(module.dilated, module.plain, strict=True)):
+                kept = _heaviest(first.weight, second.weight, inner_channels(second.out_channels, smaller))
+                for key in (f"{name}.dilated.{number}.weight", f"{name}.dilated.{number}.bias"):
+                    state[key] = state[key][kept]
+                state[f"{name}.plain.{number}.weight"] = second.weight[:, kept]
+    pruned.generator.load_state_dict(state, strict=True)
+    return pruned
+
+
+def _heaviest(first: Tensor, second: Tensor, count: int) -> Tensor:
+    """(H, C, K), (C, H, K) -> the (count,) inner channels with the largest product of norms, in their order."""
+    weight = first.flatten(1).norm(dim=1) * second.transpose(0, 1).flatten(1).norm(dim=1)
+    return torch.topk(weight, count).indices.sort().values

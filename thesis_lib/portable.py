@@ -1,0 +1,129 @@
+"""An exported vocoder: one ONNX file, run by ONNX Runtime alone; torch is not imported.
+
+The file holds the generator, the conditioning, the inverse STFT and, in its metadata, everything else that a vocoder
+needs to know. ``thesis_lib.compression.export_onnx`` writes it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.errors import ThesisError
+from thesis_lib.streaming import MelStream, Reach, Stream, beginning, streamed
+from thesis_lib.voice import NOBODY, Voice
+
+META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
+ORIGIN = "origin"  # the input that only a generator with an excitation has
+
+
+class OnnxError(ThesisError):
+    """A file that is no vocoder of this project, or one asked for what it cannot do."""
+
+
+def encoders_of(meta: dict) -> EncoderConfig:
+    """The encoders that a vocoder was trained with, which have to make its condition."""
+    return EncoderConfig(
+        speaker="ecapa" if meta["speaker_encoder"].startswith("ecapa") else "tiny-test",
+        emotion="egemaps" if meta["emotion_encoder"].startswith("egemaps") else "emotion2vec",
+    )
+
+
+class OnnxVocoder:
+    """What ``synthesis.Vocoder`` does with given content, on one ONNX file."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        """``threads`` of ONNX Runtime; 0 leaves their number to it. Raises OnnxError."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            meta = json.loads(self._session.get_modelmeta().custom_metadata_map[META])
+        except KeyError as error:
+            raise OnnxError(f"{path}: no vocoder of this project: `thesis export` writes one") from error
+        except Exception as error:  # its errors have no common class
+            raise OnnxError(f"{path}: not an ONNX file that can be run ({str(error).splitlines()[0]})") from error
+        self.name, self.meta = str(path), meta["vocoder"]
+        self.audio = AudioConfig.model_validate(self.meta["audio"])
+        self.reach = Reach(**meta["reach"])
+        self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
+        self._excited = any(given.name == ORIGIN for given in self._session.get_inputs())
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> "OnnxVocoder":
+        """The vocoder in a file. Raises OnnxError."""
+        return cls(Path(path))
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz"""
+        return self.audio.sample_rate
+
+    @property
+    def card(self) -> str:
+        """The model card."""
+        return self._session.get_modelmeta().custom_metadata_map[CARD]
+
+    @property
+    def converts(self) -> bool:
+        """Whether the voice has been taken out of its content, so that the condition must bring it."""
+        return self.meta["content"]["kind"] != "mel"
+
+    @property
+    def encoders(self) -> EncoderConfig:
+        """The encoders that it was trained with, which have to make its condition."""
+        return encoders_of(self.meta)
+
+    def __call__(
+        self,
+        content: np.ndarray,
+        speaker: np.ndarray | None = None,
+        emotion: np.ndarray | None = None,
+        guidance: float = 1.0,
+        origin: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """(1, C, T), (1, S), (1, E) -> (1, N). An embedding left out is the training set's mean.
+
+        ``origin`` is where a piece of a stream begins, as ``generators.Generator`` has it.
+        """
+        given = {"content": content, "guidance": [guidance]}
+        for name, vector in (("speaker", speaker), ("emotion", emotion)):
+            mean = self._means[name]
+            given[name] = mean[None] if vector is None else vector
+            if np.shape(given[name]) != (1, len(mean)):
+                shape = np.shape(given[name])
+                raise OnnxError(f"{self.name}: a {name} embedding of shape (1, {len(mean)}) is needed, not {shape}")
+        given = {name: np.asarray(value, np.float32) for name, value in given.items()}
+        if self._excited:
+            given[ORIGIN] = beginning(given["content"], self.audio) if origin is None else origin
+        return self._session.run(None, given)[0].reshape(1, -1)
+
+    def content(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) -> (1, C, T) of the recording. OnnxError for a vocoder whose content only torch can analyse."""
+        if self.converts:
+            raise OnnxError(f"{self.name}: its content comes from networks of torch: give it, or use the torch vocoder")
+        mel = MelStream(self.audio)
+        return np.concatenate([mel.feed(wav), mel.finish()], axis=1)[None]
+
+    def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0) -> np.ndarray:
+        """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
+        vectors = [None if x is None else np.asarray(x)[None] for x in (voice.speaker, voice.emotion)]
+        return self(self.content(wav), *vectors, guidance)[0, : len(wav)]
+
+    def stream(
+        self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """Content (C, T) in pieces of any length -> sound (n,), as ``synthesis.Vocoder.stream``."""
+        vectors = [None if x is None else np.asarray(x)[None] for x in (voice.speaker, voice.emotion)]
+        stream = Stream(
+            lambda content, origin: self(content, *vectors, guidance, origin)[0],
+            self.reach,
+            self.audio,
+            self._excited,
+        )
+        yield from streamed(stream, pieces)
