@@ -21,7 +21,7 @@ import torch
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
 from thesis_lib import metrics
 from thesis_lib.audio import read_audio
-from thesis_lib.compression import export_onnx, float16_copy, inputs_of, prune, quantize
+from thesis_lib.compression import export_onnx, float16_copy, inputs_of, last_stage, prune, quantize
 from thesis_lib.config import Config
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared
@@ -176,16 +176,19 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
         found[f"{name}, ONNX"] = onnx_form(path, vocoder.parameters(), False)
     found[f"{V1}, float16 storage"] = torch_form(f"{V1}, float16 storage", float16_copy(vocoders[V1]), half=True)
     whole = found[f"{V1}, ONNX"].file
-    for name, make in INT8.items():
-        path = written(f"{V1}, int8, {name}", lambda target, make=make: make(whole, target, calibration))
+    options = {
+        "all layers": {"operators": ()},
+        "convolutions": {},
+        "but the last stage": {"spared": last_stage(vocoders[V1])},
+    }
+    for name, option in options.items():
+        path = written(f"{V1}, int8, {name}", partial(_int8, whole, calibration, option))
         found[f"{V1}, int8, {name}"] = onnx_form(path, vocoders[V1].parameters(), True)
     return found
 
 
-INT8 = {
-    "all layers": partial(quantize, operators=()),
-    "convolutions": quantize,
-}
+def _int8(source: Path, calibration: list[dict[str, np.ndarray]], options: dict, target: Path) -> None:
+    quantize(source, target, calibration, **options)
 
 
 def _torch(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarray]:

@@ -401,6 +401,62 @@ def pareto(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def forms_table(forms: list[dict], quality: dict[str, str]) -> pd.DataFrame:
+    """A row a form of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes.
+
+    ``quality`` is metric -> heading, each cell with its interval; of a form that another one stands for, a word.
+    """
+    rows = []
+    for form in forms:
+        row = {
+            "form": form["form"],
+            "million parameters": form["parameters"] / 1e6,
+            "MB": form["megabytes"],
+            "× real time, 1 thread": form["x real time, 1 thread"],
+            "2 threads": form["x real time, 2 threads"],
+            "peak MB": form["peak MB"],
+        }
+        for metric, heading in quality.items():
+            found = form["quality"]
+            row[heading] = found if isinstance(found, str) else with_interval(found[metric])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
+    """Speed against quality with its 95 % interval; the marker's size is the file's."""
+    figure, axis = plt.subplots()
+    for form in forms:
+        if isinstance(form["quality"], str):
+            continue
+        speed, found = form["x real time, 1 thread"], form["quality"][metric]
+        error = [[max(0, found["value"] - found["low"])], [max(0, found["high"] - found["value"])]]
+        line = axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, alpha=0.7)
+        colour = line.lines[2][0].get_color()[0]
+        axis.scatter(
+            speed, found["value"], s=12 * form["megabytes"] ** 0.8 + 15, alpha=0.75, color=colour, label=form["form"]
+        )
+    axis.set(xscale="log", xlabel="times real time, one thread", ylabel=label)
+    for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
+        handle.set_sizes([40])
+    return figure
+
+
+def streams_table(streams: list[dict]) -> pd.DataFrame:
+    """A row a form: how far it looks ahead, and what a piece of a tenth of a second costs on one thread."""
+    return pd.DataFrame(
+        {
+            "form": stream["form"],
+            "frames behind": stream["reach before"],
+            "look-ahead, ms": stream["look-ahead ms"],
+            "work for a second, s": stream["work for a second"],
+            "work for a piece, ms": stream["ms of work for a piece"]["median"],
+            "highest": stream["ms of work for a piece"]["highest"],
+        }
+        for stream in streams
+    )
+
+
 def clone_table(summary: pd.DataFrame, material: str, metrics: dict[str, str]) -> pd.DataFrame:
     """A row a system of one material; ``metrics`` is metric -> heading, each cell with its interval."""
     part = summary[(summary.material == material) & summary.metric.isin(metrics)]

@@ -1,16 +1,24 @@
 """Smaller, faster and portable forms of a vocoder: ONNX, int8, float16, pruned; each measured on held-out speech."""
 
 from thesis_lib.compression.export import export_onnx
-from thesis_lib.compression.forms import compress, float16_copy, inputs_of, onnx_caller, torch_caller, variants
+from thesis_lib.compression.forms import (
+    compress,
+    float16_copy,
+    inputs_of,
+    last_stage,
+    onnx_caller,
+    torch_caller,
+    variants,
+)
 from thesis_lib.compression.pruning import prune
-from thesis_lib.compression.quantization import CONVOLUTIONS, quantize
+from thesis_lib.compression.quantization import quantize
 
 __all__ = [
-    "CONVOLUTIONS",
     "compress",
     "export_onnx",
     "float16_copy",
     "inputs_of",
+    "last_stage",
     "onnx_caller",
     "prune",
     "quantize",

@@ -14,9 +14,10 @@ import torch
 
 from thesis_lib.audio import read_audio
 from thesis_lib.compression.export import export_onnx
-from thesis_lib.compression.quantization import CONVOLUTIONS, quantize
+from thesis_lib.compression.quantization import quantize
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
+from thesis_lib.generators.hifigan import SameConv1d
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import Recording, mel_l1
 from thesis_lib.portable import ORIGIN
@@ -59,11 +60,11 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
 
 def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
     """All forms of one vocoder; files are written below ``folder``, finished ones are kept."""
-    float32, int8, partly = (folder / f"{name}.onnx" for name in ("float32", "int8", "int8-convolutions"))
+    float32, int8, partly = (folder / f"{name}.onnx" for name in ("float32", "int8", "int8-partly"))
     for path, make in (
         (float32, lambda partial: export_onnx(vocoder, partial)),
         (int8, lambda partial: quantize(float32, partial, calibration, operators=())),
-        (partly, lambda partial: quantize(float32, partial, calibration, CONVOLUTIONS)),
+        (partly, lambda partial: quantize(float32, partial, calibration, spared=last_stage(vocoder))),
     ):
         if not path.exists():
             with replacing(path) as partial:
@@ -75,8 +76,14 @@ def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndar
         Variant("float16 weights, computed in float32", 2 * size / 1e6, torch_caller(half)),
         Variant("ONNX float32", float32.stat().st_size / 1e6, onnx_caller(float32)),
         Variant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
-        Variant("ONNX int8, convolutions", partly.stat().st_size / 1e6, onnx_caller(partly)),
+        Variant("ONNX int8, but the last stage", partly.stat().st_size / 1e6, onnx_caller(partly)),
     ]
+
+
+def last_stage(vocoder: Vocoder) -> int:
+    """How many convolutions come after a HiFi-GAN's last upsampling; of other generators none need be spared."""
+    stages = getattr(vocoder.generator, "stages", None)
+    return 1 + sum(isinstance(module, SameConv1d) for module in stages[-1].modules()) if stages else 0
 
 
 def float16_copy(vocoder: Vocoder) -> Vocoder:
