@@ -21,7 +21,7 @@ import torch
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
 from thesis_lib import metrics
 from thesis_lib.audio import read_audio
-from thesis_lib.compression import export_onnx, float16_copy, inputs_of, last_stage, prune, quantize
+from thesis_lib.compression import export_onnx, float16_copy, inputs_of, last_stages, prune, quantize
 from thesis_lib.config import Config
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared
@@ -36,12 +36,12 @@ from thesis_lib.validation.systems import System
 
 FOLDER = Path("runs/compress")
 MINUTES = 8.0  # of one core, for each training
-UTTERANCES, CALIBRATION = 12, 48
+UTTERANCES, CALIBRATION = 12, 16
 FRAMES = 172  # 2 s, of a timed call
 CHUNK = 9  # frames, 104 ms, of a stream
 RESAMPLES = 2000
 METRICS = ("mel_l1", "stft", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
-SHOWN = ("mel_l1", "stft", "mcd", "pesq", "dnsmos_ovrl", "ecapa", "resemblyzer", "eres2net")
+SHOWN = ("mel_l1", "stft", "mcd", "pesq", "dnsmos_ovrl", "ecapa", "resemblyzer")
 SCRATCH = {
     "resynthesis.losses.mel": 45.0,
     "resynthesis.losses.stft": 5.0,
@@ -79,7 +79,8 @@ class Form:
 
 def run(quick: bool) -> dict:
     """One row a form, the comparisons that the targets are about, and streams."""
-    corpus, vocoders = trained(0.05 if quick else MINUTES)
+    minutes = 0.05 if quick else MINUTES
+    corpus, vocoders = trained(minutes)
     manifest, embeddings = prepared(corpus), embedded(corpus)
 
     def inputs(split: str, count: int) -> list[tuple]:
@@ -87,7 +88,8 @@ def run(quick: bool) -> dict:
         chosen = [every[i] for i in spread(len(every), count)]
         return [(u, inputs_of(u, manifest, embeddings, vocoders[V1])) for u in chosen]
 
-    forms = _forms(vocoders, [given for _, given in inputs("train", 4 if quick else CALIBRATION)])
+    calibration = [_cut(given) for _, given in inputs("train", 4 if quick else CALIBRATION)]
+    forms = _forms(vocoders, calibration, FOLDER / f"forms-{minutes:g}")
     tests = inputs("test", 2 if quick else UTTERANCES)
     values = _quality(forms, tests, manifest, corpus.config)
     given = _cut(tests[0][1])
@@ -106,7 +108,7 @@ def run(quick: bool) -> dict:
     return {
         "corpus": "bundled",
         "utterances": len(tests),
-        "minutes of one core": 0.05 if quick else MINUTES,
+        "minutes of one core": minutes,
         "steps": {name: vocoder.meta["steps"] for name, vocoder in vocoders.items() if "steps" in vocoder.meta},
         "forms": rows,
         "against": _differences(values),
@@ -152,8 +154,8 @@ def _slug(name: str) -> str:
     return name.replace(", ", "_").replace(" ", "-")
 
 
-def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]]) -> dict[str, Form]:
-    folder, found = FOLDER / "forms", {}
+def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]], folder: Path) -> dict[str, Form]:
+    found = {}
     folder.mkdir(exist_ok=True)
 
     def written(name: str, make: Callable[[Path], None]) -> Path:
@@ -179,7 +181,8 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
     options = {
         "all layers": {"operators": ()},
         "convolutions": {},
-        "but the last stage": {"spared": last_stage(vocoders[V1])},
+        "but the last stage": {"spared": last_stages(vocoders[V1])},
+        "but the last two stages": {"spared": last_stages(vocoders[V1], 2)},
     }
     for name, option in options.items():
         path = written(f"{V1}, int8, {name}", partial(_int8, whole, calibration, option))
@@ -205,7 +208,7 @@ def _onnx(path: Path, threads: int) -> Callable[[dict[str, np.ndarray]], np.ndar
 
 def _quality(forms: dict[str, Form], tests: list[tuple], manifest, config: Config) -> dict[str, dict[str, list]]:
     """form -> metric -> one value an utterance."""
-    scorers = Scorers.load(config.override({"validation.metrics": METRICS}))
+    scorers = Scorers.load(config.override({"validation.metrics": METRICS, "encoders.judges": ("resemblyzer",)}))
     judged = {name: form.load(2) for name, form in forms.items() if form.quality}
     found = {name: {metric: [] for metric in (*SHOWN, "wer")} for name in judged}
     for utterance, given in bar(tests, len(tests), "quality"):
@@ -251,8 +254,7 @@ def _differences(values: dict[str, dict[str, list]]) -> list[dict]:
 
 
 def _cut(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    content = given["content"]
-    return given | {"content": np.ascontiguousarray(np.resize(content, (*content.shape[:2], FRAMES)))}
+    return given | {"content": np.ascontiguousarray(given["content"][:, :, :FRAMES])}
 
 
 def _audio() -> float:

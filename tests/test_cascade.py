@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -605,6 +606,15 @@ def test_live_speech_is_heard_before_it_has_ended(stages, talk, monkeypatch):
     assert [p.line.english for p in rest][:1] == ["how are you doing today?"]
     assert len(rest) == 3
     assert all(a.end <= b.start for a, b in zip([first, *rest], rest, strict=False))
+
+
+def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cascade.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    made = pipeline(stages)
+    assert len(made(talk, HZ).passages) == len(asked) > 1
+    monkeypatch.setattr(cascade.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
+    assert len(made(talk, HZ).passages) == len(asked)
 
 
 def test_live_to_a_file_and_to_stdout(stages, talk, tmp_path, capfdbinary):

@@ -3,7 +3,7 @@ import onnx
 import pytest
 import torch
 
-from thesis_lib.compression import compress, export_onnx, float16_copy, inputs_of, last_stage, prune, quantize
+from thesis_lib.compression import compress, export_onnx, float16_copy, inputs_of, last_stages, prune, quantize
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.generators.hifigan import ResBlock
@@ -51,15 +51,15 @@ def test_int8_spares_what_it_is_told_to(tiny_run, tmp_path):
     given = [inputs_of(u, manifest, embeddings, vocoder) for u in manifest.split("train")[:2]]
     export_onnx(vocoder, tmp_path / "whole.onnx")
     floats = []
-    for spared in (0, last_stage(vocoder)):
+    for spared in (0, last_stages(vocoder)):
         quantize(tmp_path / "whole.onnx", tmp_path / "int8.onnx", given, spared=spared)
         nodes = onnx.load(tmp_path / "int8.onnx").graph.node
         made_by = {output: node.op_type for node in nodes for output in node.output}
         weights = [made_by.get(node.input[1]) for node in nodes if node.op_type in ("Conv", "ConvTranspose")]
         floats.append(weights.count(None))
         assert OnnxVocoder(tmp_path / "int8.onnx").reach == vocoder.reach, "what the file says of itself is kept"
-    assert floats == [0, last_stage(vocoder)]
-    assert last_stage(vocoder) == 2 * 2 * 2 + 1, "two fields of two dilations, a pair each, and the last convolution"
+    assert floats == [0, last_stages(vocoder)]
+    assert last_stages(vocoder) == 2 * 2 * 2 + 1, "two fields of two dilations, a pair each, and the last convolution"
 
 
 def test_pruning_takes_the_lightest_channels_between_two_convolutions(tiny_run):

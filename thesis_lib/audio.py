@@ -22,6 +22,7 @@ CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is
 SHORTEST, LONGEST = 0.1, 4 * 3600.0  # s
 BLOCK = 30.0  # s that are read at a time
 STDOUT = "-"
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")  # of files that are read and written
 MP3_SLACK = 0.2  # s by which an MP3 may be shorter than it is taken for
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.adaptation import adapt
-from thesis_lib.audio import header, read_blocks, writing
+from thesis_lib.audio import SUFFIXES, header, read_blocks, writing
 from thesis_lib.cascade.pipeline import (
     Line,
     Passage,
@@ -24,7 +24,6 @@ from thesis_lib.runs import Progress, RunError, fingerprint, silent
 from thesis_lib.segmentation import speech_segments
 from thesis_lib.subtitles import write_subtitles
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 VOICES = Path("runs") / "voices"  # where adapted vocoders stay
 PROBED = 60.0  # s of speech from which the voice is taken
 COMPARED = 15.0  # s of output whose similarity to the speaker is measured

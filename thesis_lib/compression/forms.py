@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from thesis_lib.audio import read_audio
 from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.quantization import quantize
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
-from thesis_lib.generators.hifigan import SameConv1d
+from thesis_lib.generators import HifiganGenerator
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import Recording, mel_l1
 from thesis_lib.portable import ORIGIN
@@ -64,7 +65,7 @@ def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndar
     for path, make in (
         (float32, lambda partial: export_onnx(vocoder, partial)),
         (int8, lambda partial: quantize(float32, partial, calibration, operators=())),
-        (partly, lambda partial: quantize(float32, partial, calibration, spared=last_stage(vocoder))),
+        (partly, lambda partial: quantize(float32, partial, calibration, spared=last_stages(vocoder))),
     ):
         if not path.exists():
             with replacing(path) as partial:
@@ -80,10 +81,13 @@ def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndar
     ]
 
 
-def last_stage(vocoder: Vocoder) -> int:
-    """How many convolutions come after a HiFi-GAN's last upsampling; of other generators none need be spared."""
-    stages = getattr(vocoder.generator, "stages", None)
-    return 1 + sum(isinstance(module, SameConv1d) for module in stages[-1].modules()) if stages else 0
+def last_stages(vocoder: Vocoder, count: int = 1) -> int:
+    """How many convolutions come after the upsampling that begins a HiFi-GAN's last stages; 0 for other generators."""
+    if not isinstance(vocoder.generator, HifiganGenerator):
+        return 0
+    kinds = (nn.Conv1d, nn.ConvTranspose1d)
+    stages = vocoder.generator.stages[-count:]
+    return sum(isinstance(module, kinds) for module in stages.modules())  # without the first, and with the last of all
 
 
 def float16_copy(vocoder: Vocoder) -> Vocoder:

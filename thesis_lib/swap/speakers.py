@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib import metrics
-from thesis_lib.audio import AudioError, read_audio, write_audio
+from thesis_lib.audio import SUFFIXES, AudioError, read_audio, write_audio
 from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared, voice_of
@@ -33,7 +33,6 @@ RECORDINGS = 3  # of a voice, for its centroid
 SAMPLES = 1  # trials of each kind whose audio is kept
 STRONGER = 2.0  # guidance of one of the systems; as trained is 1
 COLUMNS = ("material", "task", "stage", "target", "trial", "content_id", "content", "target_speaker", "judge")
-AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,7 @@ def human_speakers(folder: Path, config: Config) -> list[Speaker]:
     """
     if not folder.is_dir():
         raise RunError(f"swap.human: {folder} is no folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if len(paths) < 2:
         raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two or more")
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
