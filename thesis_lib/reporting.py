@@ -426,17 +426,17 @@ def forms_table(forms: list[dict], quality: dict[str, str]) -> pd.DataFrame:
 def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
     """Speed against quality with its 95 % interval; the marker's size is the file's."""
     figure, axis = plt.subplots()
-    for form in forms:
-        if isinstance(form["quality"], str):
-            continue
+    for number, form in enumerate(form for form in forms if not isinstance(form["quality"], str)):
+        round_, place = divmod(number, len(COLOURS))
+        colour, marker = COLOURS[place], "os^D"[round_]
         speed, found = form["x real time, 1 thread"], form["quality"][metric]
         error = [[max(0, found["value"] - found["low"])], [max(0, found["high"] - found["value"])]]
-        line = axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, alpha=0.7)
-        colour = line.lines[2][0].get_color()[0]
-        axis.scatter(
-            speed, found["value"], s=12 * form["megabytes"] ** 0.8 + 15, alpha=0.75, color=colour, label=form["form"]
-        )
-    axis.set(xscale="log", xlabel="times real time, one thread", ylabel=label)
+        axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, ecolor=colour)
+        size = 12 * form["megabytes"] ** 0.8 + 15
+        axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=form["form"])
+    axis.set(xscale="log", yscale="log", xlabel="times real time, one thread", ylabel=label)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
     for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
         handle.set_sizes([40])
     return figure
