@@ -237,6 +237,11 @@ assert "torch" not in sys.modules
     assert np.abs(np.load(tmp_path / "made.npy") - expected).max() <= 1e-3 * np.abs(expected).max()
 
 
+def test_an_export_is_known_by_its_suffix(tmp_path):
+    with pytest.raises(OnnxError, match="suffix must be"):
+        cli.app(["export", str(tmp_path / "vocoder.pt")], standalone_mode=False)
+
+
 def stream(capfd, *arguments: object) -> dict:
     """The figures that `thesis stream --json` prints on stderr."""
     cli.app(["stream", "--json", *map(str, arguments)], standalone_mode=False)

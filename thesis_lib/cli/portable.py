@@ -22,8 +22,11 @@ def export(
     """
     from thesis_lib.compression import export_onnx
     from thesis_lib.files import replacing
+    from thesis_lib.portable import OnnxError
     from thesis_lib.synthesis import Vocoder
 
+    if target.suffix != ".onnx":
+        raise OnnxError(f"{target}: the suffix must be .onnx, by which --vocoder knows such a file")
     made = Vocoder.from_pretrained(vocoder)
     with replacing(target) as partial:
         export_onnx(made, partial)
