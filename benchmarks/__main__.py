@@ -21,7 +21,7 @@ NAMES = {
     "released": "the released weights on human speech beside their references (THESIS_HUMAN)",
     "clone": "the pipeline on human Spanish beside its parts and published systems (THESIS_PAIRS, THESIS_SPANISH)",
     "interpret": "seconds from the end of a sentence to its first English word, and how speakers are told apart",
-    "memory": "resident memory of the pipeline over an hour of speech",
+    "memory": "resident memory of the pipeline over twenty minutes of speech",
     "watermark": "what the watermark survives, what it costs, and false alarms (THESIS_HUMAN)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "what each loss is worth: one off at a time, three seeds each, at the demo's budget (an hour)",

@@ -17,7 +17,7 @@ from thesis_lib.cascade import Request, build, clone_file
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpora import mini
 
-MINUTES = 60
+MINUTES = 20
 RATE = 22_050
 
 
