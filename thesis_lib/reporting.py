@@ -401,14 +401,10 @@ def pareto(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def forms_table(forms: list[dict], quality: dict[str, str]) -> pd.DataFrame:
-    """A row a form of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes.
-
-    ``quality`` is metric -> heading, each cell with its interval; of a form that another one stands for, a word.
-    """
-    rows = []
-    for form in forms:
-        row = {
+def forms_table(forms: list[dict]) -> pd.DataFrame:
+    """A row a form of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes."""
+    return pd.DataFrame(
+        {
             "form": form["form"],
             "million parameters": form["parameters"] / 1e6,
             "MB": form["megabytes"],
@@ -416,10 +412,17 @@ def forms_table(forms: list[dict], quality: dict[str, str]) -> pd.DataFrame:
             "2 threads": form["x real time, 2 threads"],
             "peak MB": form["peak MB"],
         }
-        for metric, heading in quality.items():
-            found = form["quality"]
-            row[heading] = found if isinstance(found, str) else with_interval(found[metric])
-        rows.append(row)
+        for form in forms
+    )
+
+
+def forms_quality(forms: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
+    """A row a form whose sound is its own; ``metrics`` is metric -> heading, each cell with its interval."""
+    rows = []
+    for form in forms:
+        if not isinstance(form["quality"], str):
+            cells = {heading: with_interval(form["quality"][metric]) for metric, heading in metrics.items()}
+            rows.append({"form": form["form"]} | cells)
     return pd.DataFrame(rows)
 
 
