@@ -20,7 +20,16 @@ import torch
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
 from thesis_lib import metrics
 from thesis_lib.audio import read_audio
-from thesis_lib.compression import export_onnx, float16_copy, inputs_of, last_stages, prune, quantize
+from thesis_lib.compression import (
+    export_onnx,
+    float16_copy,
+    inputs_of,
+    last_stages,
+    onnx_caller,
+    prune,
+    quantize,
+    torch_caller,
+)
 from thesis_lib.config import Config
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared
@@ -167,10 +176,10 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
 
     def torch_form(name: str, vocoder: Vocoder, half: bool = False) -> Form:
         vocoder.save_pretrained(folder / _slug(name), half=half)
-        return Form(vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: _torch(vocoder))
+        return Form(vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: torch_caller(vocoder))
 
     def onnx_form(path: Path, parameters: int, quality: bool) -> Form:
-        return Form(parameters, path, lambda threads: _onnx(path, threads), quality)
+        return Form(parameters, path, partial(onnx_caller, path), quality)
 
     for name, vocoder in vocoders.items():
         found[name] = torch_form(name, vocoder)
@@ -192,18 +201,6 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
 
 def _int8(source: Path, calibration: list[dict[str, np.ndarray]], options: dict, target: Path) -> None:
     quantize(source, target, calibration, **options)
-
-
-def _torch(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    def call(given: dict[str, np.ndarray]) -> np.ndarray:
-        return vocoder(*(torch.from_numpy(given[name]) for name in ("content", "speaker", "emotion")))[0].numpy()
-
-    return call
-
-
-def _onnx(path: Path, threads: int) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    vocoder = OnnxVocoder(path, threads)
-    return lambda given: vocoder(given["content"], given["speaker"], given["emotion"])[0]
 
 
 def _quality(forms: dict[str, Form], tests: list[tuple], manifest, config: Config) -> dict[str, dict[str, list]]:

@@ -31,6 +31,11 @@ def encoders_of(meta: dict) -> EncoderConfig:
     )
 
 
+def _vectors(voice: Voice) -> list[np.ndarray | None]:
+    """(1, S), (1, E), each None where the voice leaves it out."""
+    return [None if x is None else np.asarray(x)[None] for x in (voice.speaker, voice.emotion)]
+
+
 class OnnxVocoder:
     """What ``synthesis.Vocoder`` does with given content, on one ONNX file."""
 
@@ -112,16 +117,14 @@ class OnnxVocoder:
 
     def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0) -> np.ndarray:
         """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
-        vectors = [None if x is None else np.asarray(x)[None] for x in (voice.speaker, voice.emotion)]
-        return self(self.content(wav), *vectors, guidance)[0, : len(wav)]
+        return self(self.content(wav), *_vectors(voice), guidance)[0, : len(wav)]
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
         """Content (C, T) in pieces of any length -> sound (n,), as ``synthesis.Vocoder.stream``."""
-        vectors = [None if x is None else np.asarray(x)[None] for x in (voice.speaker, voice.emotion)]
         stream = Stream(
-            lambda content, origin: self(content, *vectors, guidance, origin)[0],
+            lambda content, origin: self(content, *_vectors(voice), guidance, origin)[0],
             self.reach,
             self.audio,
             self._excited,

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 from torch import Tensor
@@ -394,11 +395,21 @@ def pareto(table: pd.DataFrame) -> Figure:
     """Speed against quality of every form; the marker's size is the file's."""
     figure, axis = plt.subplots()
     for row in table.itertuples():
-        axis.scatter(row.times_real_time, row.mel_l1, s=12 * row.megabytes**0.8 + 15, alpha=0.75, label=row.form)
+        axis.scatter(row.times_real_time, row.mel_l1, s=_marker(row.megabytes), alpha=0.75, label=row.form)
     axis.set(xlabel="times real time, one thread", ylabel="mel L1 to the recording (nepers)")
+    _legend_of_markers(axis)
+    return figure
+
+
+def _marker(megabytes: float) -> float:
+    """Its size, which grows with the file's."""
+    return 12 * megabytes**0.8 + 15
+
+
+def _legend_of_markers(axis: Axes) -> None:
+    """Beside the figure, all of one size."""
     for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
         handle.set_sizes([40])
-    return figure
 
 
 def forms_table(forms: list[dict]) -> pd.DataFrame:
@@ -435,13 +446,12 @@ def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
         speed, found = form["x real time, 1 thread"], form["quality"][metric]
         error = [[max(0, found["value"] - found["low"])], [max(0, found["high"] - found["value"])]]
         axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, ecolor=colour)
-        size = 12 * form["megabytes"] ** 0.8 + 15
+        size = _marker(form["megabytes"])
         axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=form["form"])
     axis.set(xscale="log", yscale="log", xlabel="times real time, one thread", ylabel=label)
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("{x:g}")
-    for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
-        handle.set_sizes([40])
+    _legend_of_markers(axis)
     return figure
 
 

@@ -21,7 +21,7 @@ from thesis_lib.files import replacing
 from thesis_lib.generators import HifiganGenerator
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import Recording, mel_l1
-from thesis_lib.portable import ORIGIN
+from thesis_lib.portable import ORIGIN, OnnxVocoder
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.streaming import beginning
 from thesis_lib.synthesis import Vocoder
@@ -40,13 +40,14 @@ class Variant:
 
 
 def onnx_caller(path: Path, threads: int = 1) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """A session as a function of the inputs by name."""
-    import onnxruntime
+    """An exported vocoder as a function of the inputs by name."""
+    vocoder = OnnxVocoder(path, threads)
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: session.run(None, inputs)[0].reshape(-1)
+    def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        given = (inputs[name] for name in ("content", "speaker", "emotion"))
+        return vocoder(*given, float(inputs["guidance"][0]), inputs.get(ORIGIN)).reshape(-1)
+
+    return call
 
 
 def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
