@@ -10,6 +10,7 @@ from pathlib import Path
 from thesis_lib.runs import commit, machine, write_text
 
 NAMES = {
+    "data": "the join of a release of full size, and recordings a second against the plain librosa loop",
     "compress": "size, speed, latency, memory and quality of every form of the vocoder (an hour of training first)",
     "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
@@ -21,7 +22,7 @@ NAMES = {
     "released": "the released weights on human speech beside their references (THESIS_HUMAN)",
     "clone": "the pipeline on human Spanish beside its parts and published systems (THESIS_PAIRS, THESIS_SPANISH)",
     "interpret": "seconds from the end of a sentence to its first English word, and how speakers are told apart",
-    "memory": "resident memory of the pipeline over twenty minutes of speech",
+    "memory": "resident memory of the pipeline over an hour of speech",
     "watermark": "what the watermark survives, what it costs, and false alarms (THESIS_HUMAN)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "what each loss is worth: one off at a time, three seeds each, at the demo's budget (an hour)",

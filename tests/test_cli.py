@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import voiced
+from conftest import TINY, voiced
 from typer.testing import CliRunner
 
 from thesis_lib import cascade, cli
@@ -46,7 +46,12 @@ COMMANDS = [
 
 @pytest.mark.parametrize(
     "command",
-    [*([c] for c in COMMANDS), *(["models", c] for c in ("list", "fetch", "verify")), ["weights", "reproduce"]],
+    [
+        *([c] for c in COMMANDS),
+        *(["models", c] for c in ("list", "fetch", "verify")),
+        *(["manifest", c] for c in ("show", "stats", "verify", "leak")),
+        ["weights", "reproduce"],
+    ],
 )
 def test_every_help_shows_an_example(command):
     result = CliRunner().invoke(cli.app, [*command, "--help"])
@@ -67,6 +72,8 @@ def test_every_help_shows_an_example(command):
         (["models", "fetch", "ecappa"], "known: ecapa"),
         (["book", "--profile", "smoke"], "inside the project's folder"),
         (["prepare", "--profile", "thesis"], "corpus.root"),
+        (["prepare", "--profile", "smoke", "--set", "corpus.format=mp3"], "corpus.format"),
+        (["manifest", "stats", "--run-dir", "nowhere"], "manifest.json is missing"),
         (["download", "corpus"], "--common-voice"),
         (["adapt", "nowhere.wav", "--run-dir", "me"], "nowhere.wav: missing file"),
         (["clone", "a.wav", "b.wav", "--text", "hi", "--content", "c.wav"], "give one of them"),
@@ -87,6 +94,28 @@ def test_config_prints_what_it_will_do(monkeypatch, capsys):
     code, out, _ = thesis(monkeypatch, capsys, "config", "--profile", "smoke", "--set", "resynthesis.training.steps=7")
     assert code == 0
     assert json.loads(out)["resynthesis"]["training"]["steps"] == 7
+
+
+def test_what_a_manifest_holds(monkeypatch, capsys, tiny_run):
+    where = ["--run-dir", str(tiny_run.path)]
+    code, out, err = thesis(monkeypatch, capsys, "manifest", "show", *where, "--split", "test", "--limit", "2")
+    assert code == 0
+    assert out.count("test ") == 2
+    assert "and 2 more" in err
+    speaker = json.loads(thesis(monkeypatch, capsys, "manifest", "show", *where, "--json")[1].splitlines()[0])[
+        "speaker"
+    ]
+    _, out, _ = thesis(monkeypatch, capsys, "manifest", "show", *where, "--json", "--speaker", speaker[:9])
+    assert {json.loads(line)["speaker"] for line in out.splitlines()} == {speaker}
+    assert thesis(monkeypatch, capsys, "manifest", "show", *where, "--rejects")[1] == ""
+    _, out, _ = thesis(monkeypatch, capsys, "manifest", "stats", *where)
+    assert "12 pairs, 0 rows left out" in out
+    assert thesis(monkeypatch, capsys, "manifest", "verify", *where)[0] == 0
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
+    code, out, _ = thesis(monkeypatch, capsys, "manifest", "leak", "--profile", "smoke", *where, *settings)
+    assert code == 0
+    assert "validation: " in out
+    assert "test: " in out
 
 
 def test_another_configuration_leaves_a_run_untouched(monkeypatch, capsys, tiny_run):

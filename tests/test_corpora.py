@@ -1,22 +1,22 @@
-"""The bundled corpus in the real layout, and a release with planted defects: every row is accounted for."""
+"""The bundled corpus in the real layout; the join of a release's tables; who is held out, and who stands for others."""
 
 import csv
-import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import voiced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_lib.audio import write_audio
-from thesis_lib.config import AudioConfig, CorpusConfig
-from thesis_lib.corpora import cvss_t, mini
-from thesis_lib.corpora.cvss_t import CorpusError, Release
-from thesis_lib.corpora.split import client_id, is_validation, spread
+from benchmarks.synthetic import KINDS, plant
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpora import mini
+from thesis_lib.corpora.cvss_t import CorpusError, join
+from thesis_lib.corpora.reasons import explained
+from thesis_lib.corpora.split import client_id, is_validation, spread, strata
 
 MINI = CorpusConfig(name="mini")
 
@@ -70,101 +70,95 @@ def test_unpacks_into_the_layout_of_the_real_release(tmp_path):
     assert spoken.client_id.str.fullmatch("[0-9a-f]{128}").all()
 
 
-def test_prepare_is_idempotent_and_converts(tmp_path):
-    config = MINI.model_copy(update={"limit": 2})
-    release = mini.unpack(tmp_path / "release", config)
-    first = cvss_t.prepare(release, tmp_path / "corpus", AudioConfig(), config)
-    assert Counter(u.split for u in first) == {"train": 2, "validation": 2, "test": 2}
-    assert {u.style for u in first} <= {"neutral", "calm", "lively", "solemn"}
-    for utterance in first:
-        for path in (first.source(utterance), first.target(utterance)):
-            info = soundfile.info(path)
-            assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
-    manifest = (tmp_path / "corpus" / "manifest.jsonl").read_bytes()
-    (tmp_path / "corpus" / "manifest.jsonl").unlink()  # as if killed before the end
-    victim = first.source(first.utterances[0])
-    before = victim.read_bytes()
-    victim.unlink()
-    cvss_t.prepare(release, tmp_path / "corpus", AudioConfig(), config)
-    assert (tmp_path / "corpus" / "manifest.jsonl").read_bytes() == manifest
-    assert victim.read_bytes() == before
+def test_a_release_of_full_size_and_every_row_accounted_for(tmp_path):
+    planted = plant(tmp_path)
+    rows, rejects = join(planted.release)
+    assert planted.rows > 105_457
+    assert len(rows) + len(rejects) == planted.rows
+    assert Counter(reject.reason for reject in rejects) == planted.rejects
+    assert len(KINDS) >= 14  # and header lines: fifteen kinds, before any recording is opened
+    assert all(row.source_text.split()[-1] == row.target_text.split()[-1] for row in rows)  # none is mispaired
+    assert all(row.source_text.startswith('él dijo "¿qué?" \\ y') for row in rows)
+    assert {row.gender for row in rows} == {"", "male", "female", "other"}
+    assert all(len(row.speaker) == 128 for row in rows)
 
 
-@pytest.fixture
-def planted(tmp_path):
-    """A release of good pairs and one defect of each kind."""
-    release = Release.at(tmp_path / "release")
-    rows, spoken, translated, expected = {"train": [], "dev": [], "test": []}, [], [], {}
-
-    def add(number, split="train", reason=None, source=3.5, target=4.0, text="good text", **changes):
-        file = f"common_voice_es_{number}.mp3"
-        write_audio(release.common_voice / "clips" / file, voiced(source, 24_000, seed=number), 24_000)
-        write_audio(release.cvss / split / f"{file}.wav", voiced(target, 24_000, seed=number), 24_000)
-        rows[split].append([file, text])
-        if not changes.get("no_voice"):
-            spoken.append(
-                [changes.get("client", f"client{number}"), file, changes.get("sentence", 'dijo "hola" \\ ok')]
-            )
-        if not changes.get("no_covost"):
-            translated.append([file, "good text", changes.get("covost", split)])
-        if reason:
-            expected[file] = reason
-        return file
-
-    for number in range(3):
-        add(number)
-    add(10, "dev", client="tester")
-    add(11, "test", client="tester")
-    add(20, reason="no Common Voice row", no_voice=True)
-    add(21, reason="no CoVoST row", no_covost=True)
-    add(22, reason="split differs from CoVoST", covost="dev")
-    add(23, reason="empty text", text=" ")
-    add(24, reason="source: duration", source=2.0)
-    add(25, reason="target: duration", target=11.0)
-    add(26, reason="speaker is in the test part", client="tester")
-    add(27, covost="train_covost")
-    (release.common_voice / "clips" / add(30, reason="source: missing file")).unlink()
-    (release.cvss / "train" / f"{add(31, reason='target: missing file')}.wav").unlink()
-    (release.common_voice / "clips" / add(32, reason="source: zero length")).write_bytes(b"")
-    (release.common_voice / "clips" / add(33, reason="source: undecodable")).write_bytes(b"no audio" * 99)
-    wav = release.cvss / "train" / f"{add(34, reason='target: truncated')}.wav"
-    wav.write_bytes(wav.read_bytes()[:50_000])
-    write_audio(release.cvss / "train" / f"{add(35, reason='target: silence')}.wav", np.zeros(96_000), 24_000)
-    loud = np.sign(voiced(4.0, 24_000))
-    write_audio(release.cvss / "train" / f"{add(36, reason='target: clipping')}.wav", loud, 24_000)
-    rows["train"].append(["common_voice_es_0.mp3", "again"])  # a duplicate of a good row
-    rows["train"].append(["lonely cell"])
-    for split, cells in rows.items():
-        mini._write_tsv(release.cvss / f"{split}.tsv", cells)
-    mini._write_tsv(release.common_voice / "validated.tsv", [["client_id", "path", "sentence"], *spoken])
-    mini._write_tsv(release.covost, [["path", "translation", "split"], *translated])
-    return release, expected
+SMALL = {"train": 30, "dev": 5, "test": 5}
 
 
-def test_every_planted_defect_is_reported_under_its_reason(planted, tmp_path):
-    release, expected = planted
-    config = CorpusConfig()
-    manifest = cvss_t.prepare(release, tmp_path / "corpus", AudioConfig(), config)
-    found = {r.id: r.reason for r in manifest.rejects if r.reason not in ("duplicate", "malformed row")}
-    assert found == expected
-    assert Counter(r.reason for r in manifest.rejects)["duplicate"] == 1
-    assert Counter(r.reason for r in manifest.rejects)["malformed row"] == 1
-    assert {u.id for u in manifest} == {f"common_voice_es_{n}" for n in (0, 1, 2, 10, 11, 27)}
-    assert all(u.source_text == 'dijo "hola" \\ ok' for u in manifest)
+def test_each_reason_names_its_row(tmp_path):
+    planted = plant(tmp_path, SMALL, each=1)
+    _, rejects = join(planted.release)
+    assert {r.id for r in rejects if r.reason == "unsafe file name"} == {"../common_voice_es_19000035.mp3"}
+    assert all("common_voice_" in r.detail for r in rejects if r.reason != "header line")
+    assert "\\udcff" in next(r.detail for r in rejects if "udc" in r.detail)  # bytes that were no text, legibly
 
 
-def test_an_incomplete_release_names_the_missing_part(tmp_path):
-    release = mini.unpack(tmp_path, MINI.model_copy(update={"limit": 1}))
-    shutil.move(release.covost, tmp_path / "elsewhere.tsv")
+def test_an_incomplete_release_names_what_is_missing(tmp_path):
+    release = plant(tmp_path, SMALL).release
+    text = release.covost.read_text()
+    release.covost.write_text(text.replace("translation\tsplit", "translation\tpart", 1))
+    with pytest.raises(CorpusError, match=r"covost_v2\.es_en\.tsv has no column 'split'"):
+        join(release)
+    release.covost.unlink()
     with pytest.raises(CorpusError, match=r"covost_v2\.es_en\.tsv is missing"):
-        release.check()
+        join(release)
 
 
-def test_nothing_usable_is_an_error(tmp_path):
-    config = MINI.model_copy(update={"limit": 1})
-    release = mini.unpack(tmp_path / "release", config)
-    with pytest.raises(CorpusError, match="none of the"):
-        cvss_t.prepare(release, tmp_path / "corpus", AudioConfig(), config.model_copy(update={"min_duration": 9.99}))
+def test_another_version_of_common_voice_is_named_as_such(tmp_path):
+    release = plant(tmp_path, SMALL, each=0).release
+    spoken = release.common_voice / "validated.tsv"
+    spoken.write_text(spoken.read_text().replace("common_voice_es_19", "common_voice_es_29"))
+    with pytest.raises(CorpusError, match="seems to be another version"):
+        join(release)
+
+
+def test_a_table_of_something_else_is_a_clear_error(tmp_path):
+    release = plant(tmp_path, SMALL, each=0).release
+    (release.cvss / "train.tsv").write_bytes(b"x" * 200_000)
+    with pytest.raises(CorpusError, match=r"train\.tsv is no table"):
+        join(release)
+
+
+def test_every_reason_stands_in_the_data_card():
+    card = (Path(__file__).parents[1] / "book" / "data_card.md").read_text()
+    for reason, meaning in explained().items():
+        assert f"| {reason} | {meaning} |" in card
+
+
+PAIR = st.tuples(st.sampled_from("ab"), st.sampled_from("wxyz"), st.floats(3, 10), st.integers(0, 10**6))
+
+
+@given(st.lists(PAIR, min_size=1, max_size=60, unique_by=lambda pair: pair[3]), st.integers(1, 70), st.randoms())
+def test_strata_hold_everybody_once_and_forget_the_order(pairs, count, random):
+    def groups_of(pairs):
+        parts, speakers, durations, ids = zip(*pairs, strict=True)
+        ids = list(map(str, ids))
+        return [[ids[i] for i in group] for group in strata(parts, speakers, durations, ids, count, 3)]
+
+    groups = groups_of(pairs)
+    assert len(groups) == min(count, len(pairs))
+    assert sorted(id for group in groups for id in group) == sorted(str(pair[3]) for pair in pairs)
+    assert max(map(len, groups)) - min(map(len, groups)) <= 1
+    shuffled = random.sample(pairs, len(pairs))
+    assert groups_of(shuffled) == groups
+
+
+def test_a_subset_is_like_the_whole():
+    rng = np.random.default_rng(0)
+    speakers = [f"s{int(s)}" for s in rng.zipf(1.6, 4000) % 500]
+    durations = rng.gamma(9, 0.6, 4000)
+    parts = ["validation" if is_validation(s, 0.2, 7) else "train" for s in speakers]
+    ids = [str(i) for i in range(4000)]
+    chosen = [group[0] for group in strata(parts, speakers, durations, ids, 400, 0)]
+    other = [group[0] for group in strata(parts, speakers, durations, ids, 400, 1)]
+    assert chosen != other
+    whole, part = Counter(speakers), Counter(speakers[i] for i in chosen)
+    assert all(abs(part[name] - n / 10) < 2 for name, n in whole.items())
+    held = sum(parts[i] == "validation" for i in chosen) - parts.count("validation") / 10
+    assert abs(held) <= 1
+    at = np.linspace(0.05, 0.95, 10)
+    assert np.abs(np.quantile(durations[chosen], at) - np.quantile(durations, at)).max() < 0.25  # s
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=50, unique=True))

@@ -11,6 +11,7 @@ from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpora import cvss_t, mini
 from thesis_lib.corpora.cvss_t import CorpusError
 from thesis_lib.corpora.fetch import fetch
+from thesis_lib.corpora.prepare import prepare
 
 MINI = CorpusConfig(name="mini", limit=2)
 
@@ -52,8 +53,8 @@ def test_three_archives_become_a_corpus(site, tmp_path):
     said = []
     folder = tmp_path / "corpus"
     release = fetch(folder, at(site), f"{site}/es.tar.gz?key=secret", say=said.append)
-    manifest = cvss_t.prepare(release, tmp_path / "prepared", AudioConfig(), MINI)
-    whole = cvss_t.prepare(cvss_t.Release.at(tmp_path / "made"), tmp_path / "whole", AudioConfig(), MINI)
+    manifest = prepare(release, tmp_path / "prepared", AudioConfig(), MINI)
+    whole = prepare(cvss_t.Release.at(tmp_path / "made"), tmp_path / "whole", AudioConfig(), MINI)
     assert [u.id for u in manifest] == [u.id for u in whole]
     assert manifest.rejects == []
     assert not any("secret" in text for text in said)

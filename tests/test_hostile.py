@@ -20,7 +20,8 @@ from thesis_lib.audio import AudioError, read_audio, write_audio
 from thesis_lib.checkpoints import CheckpointError
 from thesis_lib.config import AudioConfig, ContentConfig, CorpusConfig, IstftConfig
 from thesis_lib.config.section import Section
-from thesis_lib.corpora import cvss_t, mini
+from thesis_lib.corpora import mini
+from thesis_lib.corpora.prepare import prepare
 from thesis_lib.embeddings import EmbeddingStore
 from thesis_lib.encoders import EncoderError, embed
 from thesis_lib.encoders.emotion2vec import Emotion2vec
@@ -388,7 +389,7 @@ def test_file_names_that_lead_elsewhere_are_rejected_by_name(canary):
     columns = translated.read_text().splitlines()[0].split("\t")
     extra = ["\t".join({"path": name, "split": "train"}.get(c, "x") for c in columns) for name in NAMES]
     translated.write_text(translated.read_text() + "\n".join(extra) + "\n")
-    manifest = cvss_t.prepare(release, case(canary) / "corpus", AudioConfig(), config)
+    manifest = prepare(release, case(canary) / "corpus", AudioConfig(), config)
     found = [reject.id for reject in manifest.rejects if reject.reason == "unsafe file name"]
     assert sorted(found) == sorted(NAMES)
 
@@ -405,8 +406,14 @@ def test_file_names_that_lead_elsewhere_are_rejected_by_name(canary):
     ],
 )
 def test_a_manifest_that_points_outside_is_refused(tiny_run, canary, field, value):
-    row = json.loads((tiny_run.path / "corpus" / "manifest.jsonl").read_text().splitlines()[0])
-    (case(canary) / "manifest.jsonl").write_text(json.dumps(row | {field: value}) + "\n")
-    (case(canary) / "rejects.jsonl").write_text("")
-    with pytest.raises(ManifestError, match="line 1.*leads out of the manifest's folder"):
+    row = Manifest.load(tiny_run.path / "corpus").utterances[0]
+    Manifest(case(canary), [row.model_copy(update={field: value})]).save()  # a copy is not validated
+    with pytest.raises(ManifestError, match="row 1.*leads out of the manifest's folder"):
+        Manifest.load(case(canary))
+
+
+def test_a_shard_that_lies_elsewhere_is_refused(canary):
+    index = {"schema_version": 2, "shards": [{"file": "../../etc/passwd", "rows": 1, "sha256": "0" * 64}]}
+    (case(canary) / "manifest.json").write_text(json.dumps(index))
+    with pytest.raises(ManifestError, match="leads out of the manifest's folder"):
         Manifest.load(case(canary))

@@ -35,7 +35,7 @@ ROWS = [
 WITHIN = {
     "manifest": {"runs"},
     "hub": {"checkpoints"},
-    "corpora": {"metrics"},
+    "corpora": {"metrics", "finishing"},
     "validation": {"training"},
     "book": {"history"},
     "panel": {"reporting"},
@@ -70,6 +70,25 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             assert not any(alias.name.startswith("thesis_lib.") for alias in node.names), path
     return found - {"__version__"}
+
+
+def described(name: str) -> str:
+    """What a module's docstring says first."""
+    path = PACKAGE / f"{name}.py"
+    text = ast.get_docstring(ast.parse((path if path.exists() else PACKAGE / name / "__init__.py").read_text()))
+    return text.split("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "\\|")
+
+
+def test_the_books_picture_of_the_layers_is_true():
+    """On failure, the table to put there."""
+    rows = [
+        f"| {len(ROWS) - i} | `{name}` | {described(name)} |"
+        for i, row in enumerate(reversed(ROWS), 1)
+        for name in sorted(row)
+    ]
+    picture = "\n".join(["| row | module | what it is |", "|---|---|---|", *rows]) + "\n"
+    page = (PACKAGE.parent / "book" / "architecture.md").read_text()
+    assert picture in page, picture
 
 
 def test_every_module_has_a_row():

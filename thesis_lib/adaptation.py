@@ -16,7 +16,7 @@ from thesis_lib.audio import AudioError, check_speech, read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.dataset import prepared
 from thesis_lib.encoders import judge_encoders, speaker_encoder
-from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.manifest import Manifest, Utterance, index_of
 from thesis_lib.runs import Progress, Run, RunError, fingerprint, silent, write_text
 from thesis_lib.swap import Judge, Speaker, corpus_speakers, summarise
 from thesis_lib.synthesis import DEFAULT, Vocoder
@@ -62,7 +62,7 @@ def adapt(
     pieces = [piece for path in recordings for piece in _pieces(path, source.sample_rate)]
     marks = "".join(f"{fingerprint(path)}  {Path(path).name}\n" for path in recordings)
     listed = run.path / "recordings.txt"
-    if not (run.path / "corpus" / "manifest.jsonl").exists():
+    if not index_of(run.path / "corpus").exists():
         write_text(listed, marks)
         _manifest(pieces, run.path / "corpus", source.sample_rate).save()
     elif listed.read_text() != marks:

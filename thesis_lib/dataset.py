@@ -18,12 +18,14 @@ from thesis_lib.audio import read_audio, write_audio
 from thesis_lib.config import AudioConfig, ContentConfig, Task, digest
 from thesis_lib.content import Analysis, Content, analyse, release
 from thesis_lib.corpora import cvss_t, mini
+from thesis_lib.corpora.prepare import prepare
 from thesis_lib.corpora.split import spread
 from thesis_lib.embeddings import embed_files, loaded, title
 from thesis_lib.encoders import emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.files import replacing
-from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.manifest import Manifest, Utterance, index_of
 from thesis_lib.mel import LogMel
+from thesis_lib.metrics import Leak, speaker_leak
 from thesis_lib.pitch import Pitch, track
 from thesis_lib.runs import Progress, Run, RunError, silent, write_text
 from thesis_lib.synthesis import Vocoder
@@ -33,11 +35,11 @@ SIDES = ("source", "target")  # the Spanish recording of a pair, and the English
 IN_MEMORY = 512  # analyses, some 400 kB each
 
 
-def prepared(run: Run, progress: Progress = silent) -> Manifest:
-    """The run's manifest; the corpus is unpacked and converted when that has not been done."""
+def prepared(run: Run, progress: Progress = silent, scheduler: str | None = None) -> Manifest:
+    """The run's manifest; the corpus is unpacked and converted when that has not been done, here or on a cluster."""
     corpus = run.config.corpus
     folder = run.path / "corpus"
-    if (folder / "manifest.jsonl").exists():
+    if index_of(folder).exists():
         return Manifest.load(folder)
     if corpus.name == "mini":
         release = mini.unpack(run.path / "release", corpus, progress)
@@ -48,7 +50,7 @@ def prepared(run: Run, progress: Progress = silent) -> Manifest:
             "the corpus cvss-t needs the folder of the unpacked archives: --set corpus.root=FOLDER "
             "(the data card says where each archive comes from)"
         )
-    return cvss_t.prepare(release, folder, run.config.audio, corpus, progress)
+    return prepare(release, folder, run.config.audio, corpus, progress, scheduler)
 
 
 def levels(manifest: Manifest) -> np.ndarray:
@@ -110,6 +112,21 @@ def embedded(
         {side: np.load(paths[kind, side], allow_pickle=False) for side in sides} for kind in ("speaker", "emotion")
     )
     return Embeddings(read["ids"], read["speaker"], read["emotion"], speaker, emotion)
+
+
+def leaks(run: Run, progress: Progress = silent, scheduler: str | None = None) -> dict[str, Leak]:
+    """{part: how near its speakers are to those of the training part}, by the condition's encoder on the Spanish side.
+
+    Raises MetricError where a part has no speakers, or too few have two recordings.
+    """
+    table = prepared(run, progress, scheduler).table()
+    embeddings = embedded(run, progress, scheduler, sides=("source",))
+    found = {}
+    for part in ("validation", "test"):
+        rows = table.split.isin(("train", part)).to_numpy()
+        speakers, held = table.speaker.to_numpy()[rows], (table.split == part).to_numpy()[rows]
+        found[part] = speaker_leak(embeddings.speaker["source"][rows], speakers, held)
+    return found
 
 
 def speaker_vectors(

@@ -24,8 +24,14 @@ def loudness(wav: np.ndarray, sample_rate: int) -> float | None:
 
 def as_loud_as(wav: np.ndarray, reference: np.ndarray, sample_rate: int, reference_rate: int) -> np.ndarray:
     """(N,) at the loudness of (N',); unchanged where either has none."""
-    own, wanted = loudness(wav, sample_rate), loudness(reference, reference_rate)
-    if own is None or wanted is None:
+    wanted = loudness(reference, reference_rate)
+    return wav if wanted is None else at_loudness(wav, wanted, sample_rate)
+
+
+def at_loudness(wav: np.ndarray, wanted: float, sample_rate: int) -> np.ndarray:
+    """(N,) at ``wanted`` LUFS; unchanged where it has no loudness."""
+    own = loudness(wav, sample_rate)
+    if own is None:
         return wav
     gain = np.clip(wanted - own, -MOST, MOST)
     return (wav * 10 ** (gain / 20)).astype(np.float32)

@@ -1,15 +1,25 @@
-"""The manifest: one validated line an utterance pair, and the table of what was left out, with reasons."""
+"""The manifest: one validated row an utterance pair, and the table of what was left out, with reasons.
 
+``manifest.json`` says what there is: the schema's version and the shards, each a Parquet file below ``manifest/``
+with the columns of ``Utterance``. ``rejects.jsonl`` has a line a rejected row.
+"""
+
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import replacing
 from thesis_lib.runs import write_text
+
+SCHEMA = 2  # 1 was a line of JSON an utterance
+SHARD = 25_000  # utterances of one file
 
 Split = Literal["train", "validation", "test"]
 
@@ -30,7 +40,7 @@ def _inside(path: str) -> str:
 
 
 class Utterance(BaseModel):
-    """One pair: Spanish (source) and English (target), the same content in the same voice."""
+    """One pair: Spanish (source) and English (target), the same content in the same voice. A row of the schema."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,6 +54,8 @@ class Utterance(BaseModel):
     source_duration: float = Field(gt=0)  # s
     target_duration: float = Field(gt=0)  # s
     style: str = ""  # of the bundled corpus; a manner of speaking, not an emotion
+    gender: str = ""  # as the speaker gave it; empty where unknown
+    age: str = ""  # likewise: "twenties", …
 
 
 class Reject(BaseModel):
@@ -55,6 +67,25 @@ class Reject(BaseModel):
     split: str
     reason: str
     detail: str = ""
+
+
+class Shard(BaseModel):
+    """One file of the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Annotated[str, AfterValidator(_inside)]
+    rows: int = Field(ge=0)
+    sha256: str
+
+
+class Index(BaseModel):
+    """What manifest.json holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[2]
+    shards: tuple[Shard, ...]
 
 
 class Manifest:
@@ -97,22 +128,83 @@ class Manifest:
         return self.folder / utterance.target_audio
 
     def save(self) -> None:
-        """Write rejects.jsonl, then manifest.jsonl: the manifest's presence says that both are whole."""
-        for name, rows in (("rejects", self.rejects), ("manifest", self.utterances)):
-            write_text(self.folder / f"{name}.jsonl", "".join(row.model_dump_json() + "\n" for row in rows))
+        """Write the rejects and the shards, then manifest.json: its presence says that all are whole."""
+        import polars
+
+        write_text(self.folder / "rejects.jsonl", "".join(row.model_dump_json() + "\n" for row in self.rejects))
+        parts = [self.utterances[i : i + SHARD] for i in range(0, len(self.utterances), SHARD)]
+        shards = []
+        for number, part in enumerate(parts):
+            path = self.folder / "manifest" / f"part-{number:05d}-of-{len(parts):05d}.parquet"
+            with replacing(path) as partial:
+                polars.DataFrame([u.model_dump() for u in part]).write_parquet(partial)
+            name = path.relative_to(self.folder).as_posix()
+            shards.append(Shard(file=name, rows=len(part), sha256=_sha256(path)))
+        index = Index(schema_version=SCHEMA, shards=tuple(shards))
+        write_text(index_of(self.folder), index.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
-        """Read what ``save`` wrote; ManifestError names the line that is wrong."""
-        rows: dict[str, list] = {}
-        for name, kind in (("rejects", Reject), ("manifest", Utterance)):
-            path = Path(folder) / f"{name}.jsonl"
-            if not path.exists():
-                raise ManifestError(f"{path} is missing: run `thesis prepare` first")
-            rows[name] = []
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-                try:
-                    rows[name].append(kind.model_validate_json(line))
-                except ValidationError as error:
-                    raise ManifestError(f"{path}, line {number}: {error.errors()[0]['msg']}") from error
-        return cls(Path(folder), rows["manifest"], rows["rejects"])
+        """Read what ``save`` wrote; ManifestError names the file and the row that is wrong."""
+        folder = Path(folder)
+        if not index_of(folder).exists():
+            raise ManifestError(f"{index_of(folder)} is missing: run `thesis prepare` first")
+        index = _index(index_of(folder))
+        utterances = [u for shard in index.shards for u in _rows(folder / shard.file, shard)]
+        return cls(folder, utterances, _rejects(folder / "rejects.jsonl"))
+
+
+def index_of(folder: Path) -> Path:
+    """The file whose presence says that a manifest is whole; it changes when anything of the manifest does."""
+    return Path(folder) / "manifest.json"
+
+
+def _index(path: Path) -> Index:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(tree, dict) and tree.get("schema_version", SCHEMA) != SCHEMA:
+            version = tree["schema_version"]
+            raise ManifestError(f"{path} has schema {version}, this version reads {SCHEMA}: run `thesis prepare` anew")
+        return Index.model_validate(tree)
+    except (ValueError, ValidationError) as error:
+        raise ManifestError(f"{path} is damaged ({_first(error)}): run `thesis prepare` anew") from error
+
+
+def _rows(path: Path, shard: Shard) -> list[Utterance]:
+    import polars
+
+    if not path.exists():
+        raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
+    if _sha256(path) != shard.sha256:
+        raise ManifestError(f"{path} has changed since manifest.json was written: run `thesis prepare` anew")
+    try:
+        rows = polars.read_parquet(path).to_dicts()
+        return TypeAdapter(list[Utterance]).validate_python(rows)
+    except polars.exceptions.PolarsError as error:
+        raise ManifestError(f"{path} is no Parquet file: run `thesis prepare` anew") from error
+    except ValidationError as error:
+        row = error.errors()[0]["loc"][0] + 1
+        raise ManifestError(f"{path}, row {row}: {_first(error)}") from error
+
+
+def _rejects(path: Path) -> list[Reject]:
+    if not path.exists():
+        raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
+    rows = []
+    # Not splitlines, which also takes a text's own U+2028 for an end.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
+        try:
+            rows.append(Reject.model_validate_json(line))
+        except ValidationError as error:
+            raise ManifestError(f"{path}, line {number}: {_first(error)}") from error
+    return rows
+
+
+def _first(error: Exception) -> str:
+    """What is wrong first, in a line."""
+    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -22,6 +22,7 @@ from thesis_lib.audio import read_audio, write_audio
 from thesis_lib.conditioning import FiLM
 from thesis_lib.generators import Generator
 from thesis_lib.mel import LogMel
+from thesis_lib.metrics import Leak
 from thesis_lib.runs import Run, RunError, project_root
 from thesis_lib.runs import bar as bar  # notebooks have it beside their figures
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, JUDGE, describe, leaders
@@ -134,6 +135,66 @@ def durations(table: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("utterances")
     axes[1].legend(frameon=False)
     return figure
+
+
+def flow(rejects: dict[str, int], kept: int) -> Figure:
+    """From the rows of a release to the pairs of the manifest: what each reason took away, on a logarithmic axis."""
+    counts = {"rows of the release": kept + sum(rejects.values())}
+    counts |= {reason: rejects[reason] for reason in sorted(rejects, key=rejects.get, reverse=True)}
+    counts["pairs"] = kept
+    colours = [COLOURS[0], *[COLOURS[1]] * len(rejects), COLOURS[2]]
+    figure, axis = plt.subplots(figsize=(SIZE[0], 1.2 + 0.26 * len(counts)))
+    bars = axis.barh(list(counts), list(counts.values()), color=colours)
+    axis.bar_label(bars, [f"{count:,}" for count in counts.values()], padding=3, fontsize=8)
+    axis.invert_yaxis()
+    axis.set(xlabel="rows", xscale="log", xlim=(0.8, 4 * max(counts.values())))
+    return figure
+
+
+def speaker_leak(leaks: dict[str, Leak]) -> Figure:
+    """Cosines of one speaker's two halves, of two training speakers, and of each held-out one with the nearest."""
+    figure, axis = plt.subplots()
+    first = next(iter(leaks.values()))
+    groups = {"two halves of one speaker": first.same, "two training speakers": first.different}
+    groups |= {f"{part}: nearest of training": leak.cosines for part, leak in leaks.items()}
+    for number, values in enumerate(groups.values()):
+        spread = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
+        axis.plot(np.sort(values), number + spread, ".", markersize=3, color=COLOURS[number])
+    axis.axvline(first.threshold, color="black", linestyle="--", linewidth=1)
+    axis.set_yticks(range(len(groups)), [f"{name} (n = {len(values)})" for name, values in groups.items()])
+    axis.invert_yaxis()
+    axis.set_xlabel("cosine of mean speaker embeddings")
+    return figure
+
+
+def leak_table(leaks: dict[str, Leak]) -> pd.DataFrame:
+    """A row a part: held-out speakers, how many may be one of training's, and how many would be by chance."""
+    return pd.DataFrame(
+        {
+            "part": part,
+            "speakers": len(leak.speakers),
+            "as like one of training as oneself": int(leak.suspects.sum()),
+            "threshold": leak.threshold,
+            "two different speakers are that like (%)": 100 * leak.false_alarms,
+            "highest cosine": leak.cosines.max(),
+        }
+        for part, leak in leaks.items()
+    )
+
+
+def data_speed(result: dict) -> pd.DataFrame:
+    """Pairs a second of ``benchmarks data``, a row a way, with how many times as long it takes as ours."""
+    thread = result["one thread"]
+    return pd.DataFrame(
+        {
+            "way": name,
+            "pairs a second": "{median:.0f} ({low:.0f}–{high:.0f})".format(**spread),
+            "takes, in ours": "1"
+            if name == "ours"
+            else "{median:.2f} ({low:.2f}–{high:.2f})".format(**thread["times"][name]),
+        }
+        for name, spread in thread["pairs a second"].items()
+    )
 
 
 def similarities(same: np.ndarray, different: np.ndarray, encoder: str, threshold: float | None = None) -> Figure:

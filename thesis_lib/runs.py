@@ -102,7 +102,7 @@ class Run:
 
     def origin_of(self, *tasks: str, weights: dict[str, str] | None = None) -> "Origin":
         """What a table made now comes from: the corpus, its embeddings, the vocoders of some tasks, other weights."""
-        corpus = [self.path / "corpus" / "manifest.jsonl", self.path / "embeddings" / "embeddings.json"]
+        corpus = [self.path / "corpus" / "manifest.json", self.path / "embeddings" / "embeddings.json"]
         vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
         return self.origin([path for path in corpus + vocoders if path.exists()], weights)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from thesis_lib.cli.cloning import cloning
+from thesis_lib.cli.corpus import corpus, manifest
 from thesis_lib.cli.evaluation import evaluation, listening
 from thesis_lib.cli.history import history
 from thesis_lib.cli.options import Profile, RunDir, Set, config_of, run_of
@@ -42,9 +43,10 @@ def config(profile: Profile = "demo", set_: Set = None) -> None:
     typer.echo(config_of(profile, set_).model_dump_json(indent=2))
 
 
-for verbs in (phases, evaluation, cloning, portable):
+for verbs in (corpus, phases, evaluation, cloning, portable):
     app.add_typer(verbs)
-for name, verbs in {"models": weights, "weights": released, "runs": history, "listening": listening}.items():
+groups = {"models": weights, "weights": released, "manifest": manifest, "runs": history, "listening": listening}
+for name, verbs in groups.items():
     app.add_typer(verbs, name=name)
 
 

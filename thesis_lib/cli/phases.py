@@ -1,51 +1,14 @@
-"""The phases that make something: corpus, embeddings, vocoders and their forms."""
+"""The phases that make something of a corpus: embeddings, vocoders and their forms."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_of
+from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, run_of
 from thesis_lib.config import TASKS
 
 phases = typer.Typer()
-
-
-@phases.command()
-def download(
-    folder: Annotated[Path, typer.Argument(help="Where the corpus shall lie; `corpus.root` of later commands.")],
-    common_voice: Annotated[
-        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the archive that it led to.")
-    ] = None,
-    keep: Annotated[bool, typer.Option(help="Keep the archives once they are unpacked.")] = False,
-    set_: Set = None,
-) -> None:
-    """CVSS-T es→en with CoVoST's table and Common Voice; interrupted, it goes on where it was.
-
-    Example: thesis download corpora/cvss --common-voice es.tar.gz
-    """
-    from thesis_lib.corpora.fetch import fetch
-    from thesis_lib.reporting import bar
-
-    fetch(folder, config_of("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
-    typer.echo(f"thesis prepare --profile thesis --set corpus.root={folder}")
-
-
-@phases.command()
-def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
-    """Corpus -> manifest, 22.05 kHz WAV and a table of rejects.
-
-    Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss
-    """
-    from thesis_lib.dataset import prepared
-    from thesis_lib.reporting import bar
-
-    manifest = prepared(run_of(profile, run_dir, set_), bar)
-    for split in ("train", "validation", "test"):
-        part = manifest.split(split)
-        typer.echo(f"{split:10} {len(part):6} pairs, {len({u.speaker for u in part})} speakers")
-    typer.echo(f"rejected   {len(manifest.rejects):6} rows, with reasons in {manifest.folder / 'rejects.jsonl'}")
 
 
 @phases.command()

@@ -88,6 +88,11 @@ class CorpusConfig(Section):
     validation_fraction: float = Field(0.2, gt=0, lt=1)  # of the training release's speakers
     split_seed: int = 7
     limit: int | None = Field(None, ge=1)  # pairs of each part; of the bundled corpus only
+    subset: int | None = Field(None, ge=1)  # pairs, of each part, speaker and duration their share; all when left out
+    subset_seed: int = 0
+    trim: float | None = Field(None, gt=0)  # dB below the loudest moment under which both ends are cut off
+    loudness: float | None = Field(None, ge=-40, le=-10)  # LUFS of every recording; as it is when left out
+    format: Literal["wav", "flac"] = "wav"  # of the converted recordings, 16-bit
 
 
 class EncoderConfig(Section):

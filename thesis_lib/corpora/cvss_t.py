@@ -1,4 +1,4 @@
-"""Reader of CVSS-T es→en, joined by file name with Common Voice v4 (Spanish) and CoVoST 2 (translations).
+"""CVSS-T es→en, joined by file name with Common Voice v4 (Spanish) and CoVoST 2 (translations).
 
 References: CVSS, Jia et al. 2022, arXiv:2201.03713; CoVoST 2, Wang et al. 2020, arXiv:2007.10310;
 Common Voice, Ardila et al. 2020, arXiv:1912.06670.
@@ -6,20 +6,22 @@ Common Voice, Ardila et al. 2020, arXiv:1912.06670.
 
 import csv
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from thesis_lib.audio import AudioError, check_speech, read_audio, write_audio
-from thesis_lib.config import AudioConfig, CorpusConfig
-from thesis_lib.corpora.split import is_validation
+from thesis_lib.corpora.reasons import ROW
 from thesis_lib.errors import ThesisError
-from thesis_lib.manifest import Manifest, Reject, Utterance, is_plain_name
-from thesis_lib.runs import Progress, silent
+from thesis_lib.manifest import Reject, is_plain_name
 
 SPLITS = ("train", "dev", "test")
 # CoVoST's "train_covost" extends its "train"; CVSS names both "train".
 COVOST_SPLITS = {"train": "train", "train_covost": "train", "dev": "dev", "test": "test"}
+
+
+RATE = 24_000  # Hz of the English side, as published
+LOWEST_RATE = 16_000  # Hz of the Spanish side: below, the mel's upper bands would be empty
+HEADERS = ("path", "file", "filename", "client_id")  # first cells of a line of column names
+NAME = "common_voice_es_"  # how every clip of the Spanish Common Voice begins
 
 
 class CorpusError(ThesisError):
@@ -53,132 +55,108 @@ class Release:
                 raise CorpusError(f"{path} is missing: see the data card for where each archive comes from")
 
 
-@dataclass(frozen=True)
-class _Row:
-    split: str
-    file: str
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of CVSS's tables with what the other two sources say of it."""
+
+    split: str  # of the release
+    file: str  # name of the Spanish clip
     source_text: str
     target_text: str
     speaker: str
     style: str
+    gender: str
+    age: str
 
 
-def _table(path: Path, escape: str | None = None) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, escapechar=escape))
+def join(release: Release) -> tuple[list[Row], list[Reject]]:
+    """Every row of the release's three tables, as a row to convert or as a reject.
 
-
-def _join(release: Release, rejects: list[Reject]) -> Iterator[_Row]:
-    spoken = {row["path"]: row for row in _table(release.common_voice / "validated.tsv")}
-    translated = {row["path"]: row for row in _table(release.covost, escape="\\")}
-    styles = {row["path"]: row["style"] for row in _table(release.styles)} if release.styles.exists() else {}
-    seen: set[str] = set()
-    for split in SPLITS:
-        with open(release.cvss / f"{split}.tsv", encoding="utf-8", newline="") as stream:
-            for cells in csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE):
-                file = cells[0] if cells else ""
-                source, translation = spoken.get(file), translated.get(file)
-                reason = (
-                    "malformed row" if len(cells) != 2 or not file
-                    else "unsafe file name" if not is_plain_name(file)
-                    else "duplicate" if file in seen
-                    else "no Common Voice row" if source is None
-                    else "no CoVoST row" if translation is None
-                    else "split differs from CoVoST" if COVOST_SPLITS.get(translation["split"]) != split
-                    else "empty text" if not cells[1].strip() or not source["sentence"].strip()
-                    else ""
-                )  # fmt: skip
-                if reason:
-                    rejects.append(
-                        Reject(id=file or "(empty)", split=split, reason=reason, detail="\t".join(cells)[:200])
-                    )
-                    continue
-                seen.add(file)
-                speaker = source["client_id"]
-                yield _Row(split, file, source["sentence"], cells[1], speaker, styles.get(file, ""))
-
-
-def prepare(
-    release: Release, folder: Path, audio: AudioConfig, corpus: CorpusConfig, progress: Progress = silent
-) -> Manifest:
-    """Join, check, convert to 16-bit mono WAV at the project's rate, and write the manifest below ``folder``.
-
-    Every row of CVSS's tables ends in the manifest or among the rejects. Finished files are kept, so an
-    interrupted call goes on where it was. Raises CorpusError when the layout is wrong or nothing is left.
+    Common Voice's table and CoVoST's are read once, line by line, and only rows that CVSS names are kept. Raises
+    CorpusError for a missing file or column, and where most rows are not in Common Voice: it is another version.
     """
-    if (folder / "manifest.jsonl").exists():
-        return Manifest.load(folder)
     release.check()
-    rejects: list[Reject] = []
-    rows = list(_join(release, rejects))
-
-    def convert(row: _Row) -> Utterance | Reject:
-        part = _part(row, corpus)
-        names, durations = {}, {}
-        sides = (
-            ("source", release.common_voice / "clips" / row.file),
-            ("target", release.cvss / row.split / f"{row.file}.wav"),
-        )
-        for side, path in sides:
-            names[side] = f"wav/{side}/{Path(row.file).stem}.wav"
-            target = folder / names[side]
-            try:
-                # The converted file is the cache: it was written atomically.
-                wav, rate = read_audio(target if target.exists() else path, audio.sample_rate)
-                durations[side] = len(wav) / rate
-                check_speech(wav, rate, path)
-            except AudioError as error:
-                return Reject(id=row.file, split=row.split, reason=f"{side}: {error.reason}", detail=str(error))
-            if not corpus.min_duration <= durations[side] <= corpus.max_duration:
-                detail = f"{durations[side]:.2f} s is outside {corpus.min_duration}–{corpus.max_duration} s"
-                return Reject(id=row.file, split=row.split, reason=f"{side}: duration", detail=detail)
-            if not target.exists():
-                write_audio(target, wav, rate)
-        return Utterance(
-            id=Path(row.file).stem,
-            split=part,
-            speaker=row.speaker,
-            source_audio=names["source"],
-            target_audio=names["target"],
-            source_text=row.source_text,
-            target_text=row.target_text,
-            source_duration=durations["source"],
-            target_duration=durations["target"],
-            style=row.style,
-        )
-
-    with ThreadPoolExecutor() as pool:
-        results = list(progress(pool.map(convert, rows), len(rows), "prepare"))
-    utterances = [r for r in results if isinstance(r, Utterance)]
-    rejects += [r for r in results if isinstance(r, Reject)]
-    utterances, shared = _without_shared_speakers(utterances)
-    manifest = Manifest(folder, utterances, rejects + shared)
-    if not utterances:
+    listed = [(split, cells) for split in SPLITS for cells in _lines(release.cvss / f"{split}.tsv")]
+    names = {cells[0] for _, cells in listed if cells}
+    columns = ("client_id", "sentence", "gender", "age")
+    spoken = _selected(release.common_voice / "validated.tsv", columns, names)
+    translated = _selected(release.covost, ("split",), names, escape="\\")
+    styles = _selected(release.styles, ("style",), names) if release.styles.exists() else {}
+    rows, rejects, seen = [], [], set()
+    for split, cells in listed:
+        file = cells[0] if cells else ""
+        voice, covost = spoken.get(file), translated.get(file)
+        if reason := _objection(split, cells, voice, covost, file in seen):
+            detail = _printable("\t".join(cells))[:200]
+            rejects.append(Reject(id=_printable(file) or "(empty)", split=split, reason=reason, detail=detail))
+            continue
+        seen.add(file)
+        speaker, sentence, gender, age = voice
+        rows.append(Row(split, file, sentence, cells[1], speaker, styles.get(file, ("",))[0], gender, age))
+    absent = sum(reject.reason == "no Common Voice row" for reject in rejects)
+    if absent > max(len(rows), 10):
         raise CorpusError(
-            f"none of the {len(rejects)} rows can be used; the first reason: {manifest.rejects[0].reason}"
+            f"{absent} of {len(listed)} rows are not in {release.common_voice / 'validated.tsv'}: CVSS belongs to "
+            "Common Voice 4 (cv-corpus-4-2019-12-10), and this seems to be another version"
         )
-    manifest.save()
-    return manifest
+    return rows, rejects
 
 
-def _part(row: _Row, corpus: CorpusConfig) -> str:
-    """Official dev and test are our test; a fifth of the training speakers is our validation."""
-    if row.split != "train":
-        return "test"
-    held = is_validation(row.speaker, corpus.validation_fraction, corpus.split_seed)
-    return "validation" if held else "train"
+def _objection(
+    split: str, cells: list[str], voice: tuple[str, ...] | None, covost: tuple[str, ...] | None, seen: bool
+) -> str:
+    """The first reason why a row cannot be used, or nothing."""
+    file = cells[0] if cells else ""
+    reason = (
+        "header line" if file in HEADERS
+        else "malformed row" if len(cells) != 2 or not file or _damaged(*cells)
+        else "unsafe file name" if not is_plain_name(file)
+        else "wrong corpus version" if not (file.startswith(NAME) and file.endswith(".mp3"))
+        else "duplicate" if seen
+        else "no Common Voice row" if voice is None
+        else "no CoVoST row" if covost is None
+        else "split differs from CoVoST" if COVOST_SPLITS.get(covost[0]) != split
+        else "malformed row" if _damaged(*voice)
+        else "no speaker" if not voice[0].strip()
+        else "empty text" if not cells[1].strip() or not voice[1].strip()
+        else ""
+    )  # fmt: skip
+    assert not reason or reason in ROW
+    return reason
 
 
-def _without_shared_speakers(utterances: list[Utterance]) -> tuple[list[Utterance], list[Reject]]:
-    """Training pairs whose speaker also stands in the test part are left out, by name."""
-    tested = {u.speaker for u in utterances if u.split == "test"}
-    kept, rejects = [], []
-    for utterance in utterances:
-        if utterance.split != "test" and utterance.speaker in tested:
-            reason = "speaker is in the test part"
-            rejects.append(
-                Reject(id=f"{utterance.id}.mp3", split=utterance.split, reason=reason, detail=utterance.speaker)
-            )
-        else:
-            kept.append(utterance)
-    return kept, rejects
+def _lines(path: Path, escape: str | None = None) -> Iterator[list[str]]:
+    """The cells of each line. Bytes that are no UTF-8 come as lone surrogates, so that one line is lost and no more."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        try:
+            yield from csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, escapechar=escape)
+        except csv.Error as error:
+            raise CorpusError(f"{path} is no table of tab-separated lines ({error}): fetch it again") from error
+
+
+def _selected(
+    path: Path, columns: tuple[str, ...], names: set[str], escape: str | None = None
+) -> dict[str, tuple[str, ...]]:
+    """{path: the columns} of a table with a header, for those names. Gender and age may be missing as columns."""
+    lines = _lines(path, escape)
+    header = next(lines, [])
+    missing = {"path", *columns} - {"gender", "age"} - set(header)
+    if missing:
+        raise CorpusError(f"{path} has no column {sorted(missing)[0]!r}; its first line is {header[:8]}")
+    key, places = header.index("path"), [header.index(c) if c in header else None for c in columns]
+    # A cell that a short line lacks is empty. Speakers recur: one string each.
+    pool: dict[str, str] = {}
+    found = {}
+    for cells in lines:
+        if len(cells) > key and cells[key] in names:
+            values = (cells[i] if i is not None and i < len(cells) else "" for i in places)
+            found[cells[key]] = tuple(pool.setdefault(value, value) for value in values)
+    return found
+
+
+def _damaged(*cells: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for cell in cells if not cell.isascii() for letter in cell)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -3,6 +3,7 @@
 from thesis_lib.metrics.calibration import Calibration, Whitening
 from thesis_lib.metrics.dnsmos import dnsmos
 from thesis_lib.metrics.errors import MetricError
+from thesis_lib.metrics.leak import Leak, speaker_leak
 from thesis_lib.metrics.nisqa import nisqa
 from thesis_lib.metrics.plcmos import plcmos
 from thesis_lib.metrics.prosody import PROSODY, prosody
@@ -34,6 +35,7 @@ __all__ = [
     "PROSODY",
     "WIDEBAND",
     "Calibration",
+    "Leak",
     "MetricError",
     "Recording",
     "Whitening",
@@ -64,6 +66,7 @@ __all__ = [
     "separation",
     "separations",
     "signature",
+    "speaker_leak",
     "stoi",
     "triplet_accuracy",
     "word_errors",

@@ -1,0 +1,141 @@
+"""The corpus: fetched, prepared, and looked at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_of
+
+corpus = typer.Typer()
+manifest = typer.Typer(no_args_is_help=True, help="What a prepared corpus holds, and whether it still does.")
+
+
+@corpus.command()
+def download(
+    folder: Annotated[Path, typer.Argument(help="Where the corpus shall lie; `corpus.root` of later commands.")],
+    common_voice: Annotated[
+        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the archive that it led to.")
+    ] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the archives once they are unpacked.")] = False,
+    set_: Set = None,
+) -> None:
+    """CVSS-T es→en with CoVoST's table and Common Voice; interrupted, it goes on where it was.
+
+    Example: thesis download corpora/cvss --common-voice es.tar.gz
+    """
+    from thesis_lib.corpora.fetch import fetch
+    from thesis_lib.reporting import bar
+
+    fetch(folder, config_of("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
+    typer.echo(f"thesis prepare --profile thesis --set corpus.root={folder}")
+
+
+@corpus.command()
+def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
+    """Corpus -> manifest, 22.05 kHz recordings, a table of rejects and a data card; it goes on where it was.
+
+    Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --set corpus.subset=2900
+    Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --scheduler tcp://head:8786
+    """
+    from thesis_lib.dataset import prepared
+    from thesis_lib.reporting import bar
+
+    found = prepared(run_of(profile, run_dir, set_), bar, scheduler)
+    _stats(found)
+
+
+@manifest.command()
+def show(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    split: Annotated[str | None, typer.Option(help="Of one part: train, validation or test.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Of the speakers whose id begins so.")] = None,
+    rejects: Annotated[bool, typer.Option(help="The rows that were left out, with their reasons, instead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
+    json_: Annotated[bool, typer.Option("--json", help="A line of JSON a row.")] = False,
+) -> None:
+    """The rows of a manifest.
+
+    Example: thesis manifest show --split test --limit 5
+    Example: thesis manifest show --profile thesis --rejects --limit 100000 --json
+    """
+    found = _of(profile, run_dir)
+    rows = found.rejects if rejects else found.utterances
+    rows = [row for row in rows if split in (None, row.split)]
+    if speaker:
+        rows = [row for row in rows if getattr(row, "speaker", "").startswith(speaker)]
+    for row in rows[:limit]:
+        if json_:
+            typer.echo(row.model_dump_json())
+        elif rejects:
+            typer.echo(f"{row.split:10} {row.id}  {row.reason}  {row.detail}")
+        else:
+            seconds = f"{row.source_duration:.1f} s, {row.target_duration:.1f} s"
+            typer.echo(f"{row.split:10} {row.speaker[:8]}  {row.id}  {seconds}  {row.source_text} | {row.target_text}")
+    if len(rows) > limit:
+        typer.echo(f"… and {len(rows) - limit} more (--limit)", err=True)
+
+
+@manifest.command()
+def stats(profile: Profile = "demo", run_dir: RunDir = None) -> None:
+    """Pairs, hours and speakers of each part; what was left out and why.
+
+    Example: thesis manifest stats --profile thesis
+    """
+    _stats(_of(profile, run_dir))
+
+
+@manifest.command()
+def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
+    """Read every recording again: is it there, whole, as long as the manifest says? Exit 1 when something is wrong.
+
+    Example: thesis manifest verify --profile thesis
+    """
+    from thesis_lib.corpora.verify import verify as problems_of
+    from thesis_lib.reporting import bar
+
+    found = _of(profile, run_dir)
+    problems = problems_of(found.folder, bar)
+    typer.echo("\n".join(problems) or f"{len(found)} pairs, and all are as the manifest says")
+    raise typer.Exit(bool(problems))
+
+
+@manifest.command()
+def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
+    """Is somebody in the training part and another one under two ids? Measured with speaker embeddings.
+
+    Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
+    """
+    from thesis_lib.dataset import leaks
+    from thesis_lib.reporting import bar
+
+    run = run_of(profile, run_dir, set_)
+    for part, found in leaks(run, bar, scheduler).items():
+        suspects = int(found.suspects.sum())
+        typer.echo(
+            f"{part}: {suspects} of {len(found.speakers)} speakers are as like one of training as a person is like "
+            f"themselves (cosine {found.threshold:.2f}); two training speakers are that like in "
+            f"{100 * found.false_alarms:.1f} % of pairs"
+        )
+        for i in sorted(found.suspects.nonzero()[0], key=lambda i: -found.cosines[i]):
+            typer.echo(f"  {found.speakers[i][:16]}  {found.nearest[i][:16]}  {found.cosines[i]:.2f}")
+
+
+def _of(profile: str, run_dir: Path | None):
+    """The manifest in a run's folder, whatever configuration made it."""
+    from thesis_lib.manifest import Manifest
+    from thesis_lib.runs import project_root
+
+    return Manifest.load(project_root() / (run_dir or Path("runs") / profile) / "corpus")
+
+
+def _stats(found) -> None:
+    from thesis_lib.corpora.card import known, parts_table, rejects_table
+
+    table = found.table()
+    shown = [parts_table(table), *(known(table, column) for column in ("gender", "age"))]
+    for rows in [*shown, rejects_table(found)]:
+        if len(rows):
+            typer.echo(rows.to_string(index=False) + "\n")
+    typer.echo(f"{len(found)} pairs, {len(found.rejects)} rows left out: {found.folder / 'rejects.jsonl'}")

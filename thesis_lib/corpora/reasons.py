@@ -1,0 +1,37 @@
+"""Why a row of a release does not become an utterance: every reason there is, and what it means."""
+
+# Of the row, by the tables alone.
+ROW = {
+    "header line": "a line of column names, which CVSS's tables do not have",
+    "malformed row": "not two tab-separated cells, or not UTF-8",
+    "unsafe file name": "a name that leads to another folder",
+    "wrong corpus version": "not the name of a clip of the Spanish Common Voice",
+    "duplicate": "the same file name a second time",
+    "no Common Voice row": "Common Voice's validated.tsv does not have it",
+    "no CoVoST row": "CoVoST's table does not have it",
+    "split differs from CoVoST": "train, dev or test here and another there",
+    "no speaker": "its client_id is empty",
+    "empty text": "no Spanish or no English words",
+    "speaker is in the test part": "a training row by somebody whom the official dev or test part also has",
+    "not in the subset": "usable for all that is known; the subset that was asked for is full without it",
+}
+# Of one of the two recordings; the table says "source: …" or "target: …".
+SIDE = {
+    "missing file": "the recording is not there",
+    "is a folder": "a folder has its name",
+    "zero length": "no bytes, or no samples",
+    "undecodable": "libsndfile cannot read it",
+    "truncated": "it ends before its header says",
+    "too long": "its header declares hours",
+    "sample rate": "English that is not at 24 kHz, as CVSS-T is; Spanish below 16 kHz",
+    "duration": "outside the limits, 3–10 s",
+    "not finite": "NaN or infinity among the samples",
+    "too short": "nothing is left of it",
+    "silence": "no sample above -80 dBFS",
+    "clipping": "over 1 % of the samples at full scale",
+}
+
+
+def explained() -> dict[str, str]:
+    """{reason: what it means}, those of recordings without their side."""
+    return ROW | SIDE
