@@ -117,6 +117,29 @@ def test_the_extension_shows_the_last_run_or_the_committed_notebook(tmp_path):
     assert prose == ["prose"]
 
 
+def test_what_the_theme_puts_on_a_page_is_mended():
+    live = type("Script", (), {"filename": None, "attributes": {"body": 'const THEBE_JS_URL = "https://x"'}})()
+    context = {
+        "script_files": ["_static/sphinx-thebe.js", live, "_static/doctools.js"],
+        "body": 'role="doc-biblioentry"',
+    }
+    book._on_page(None, "book/index", "page.html", context, None)
+    assert context == {"script_files": ["_static/doctools.js"], "body": 'role="listitem"'}
+
+
+def test_formulas_bring_what_draws_them(tmp_path, monkeypatch):
+    (tmp_path / "tex-svg.js").write_text("mathjax")
+    monkeypatch.setattr(book.models, "fetch", lambda name: tmp_path)
+    app = type("App", (), {"outdir": str(tmp_path / "html")})()
+    (tmp_path / "html" / "_static").mkdir(parents=True)
+    book._on_finished(app, ValueError("the build failed"))
+    assert not list((tmp_path / "html" / "_static").iterdir())
+    book._on_finished(app, None)
+    config = (ROOT / "_config.yml").read_text()
+    (copied,) = (tmp_path / "html" / "_static").iterdir()
+    assert f"mathjax_path: {copied.name}" in config
+
+
 def test_there_are_eight():
     assert [p.name[:2] for p in NOTEBOOKS] == [f"0{i}" for i in range(1, 9)]
 

@@ -1,8 +1,11 @@
 """Two lists of pins are one; the README's commands exist; every weight and corpus has a licence."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
+
+import yaml
 
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpora import mini
@@ -52,3 +55,35 @@ def test_repository_is_small_and_portable():
             assert not machine.search(path.read_text()), f"{path} holds an absolute path"
     corpus = sum(p.stat().st_size for p in (ROOT / "thesis_lib" / "data" / "mini").rglob("*") if p.is_file())
     assert corpus < 12_000_000
+
+
+def test_the_workflow_runs_the_readmes_two_commands():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())["jobs"]
+    assert {step.get("run") for job in jobs.values() for step in job["steps"]} - {None} == {"make test", "make book"}
+    for job in jobs.values():
+        for step in job["steps"]:
+            if "setup-python" in step.get("uses", ""):
+                assert f">={step['with']['python-version']}" in PROJECT["requires-python"]
+
+
+def test_versions_are_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert f"ruff=={hooks[0]['rev'].removeprefix('v')}" in PROJECT["optional-dependencies"]["test"]
+
+
+def test_what_the_containers_call_exists():
+    assert ".venv/installed:" in (ROOT / "Makefile").read_text()
+    assert "make .venv/installed" in (ROOT / "Dockerfile").read_text()
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["postCreateCommand"] == "make .venv/installed"
+
+
+def test_what_contributors_are_told_to_touch_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`(thesis_lib/[^`]+)`", text) + re.findall(r"\]\(([^)]+)\)", text)
+    assert len(named) > 8
+    for path in named:
+        assert (ROOT / path).exists(), path

@@ -2,22 +2,25 @@
 
 As a Sphinx extension (named in _config.yml) it lets ``jupyter-book build .`` show the executed notebooks of
 the last run, or the committed ones in a fresh clone, and moves their audio to short files beside the pages.
+Formulas are drawn by a copy of MathJax beside the pages, so that none of them needs the network.
 """
 
 import base64
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from thesis_lib import __version__
+from thesis_lib import __version__, models
 from thesis_lib.errors import ThesisError
 from thesis_lib.history import open_run
 from thesis_lib.runs import Progress, Run, fingerprint, project_root, silent, write_text
 
 AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
+MATHJAX = "mathjax.js"  # as _config.yml names it
 LATEST = Path("runs") / "latest"  # the run whose notebooks the book shows
 
 
@@ -156,6 +159,23 @@ def _on_builder_inited(app) -> None:
             logging.getLogger(__name__).warning("%s; `thesis book` makes it anew", problem)
 
 
+def _on_page(app, name: str, template: str, context: dict, doctree) -> None:
+    """What Jupyter Book's theme and docutils put on every page, and a browser or a screen reader objects to."""
+    # Live cells are switched off, and their script is still asked for twice.
+    context["script_files"] = [script for script in context["script_files"] if "thebe" not in _source(script)]
+    # A list must hold list items (ARIA 1.2); docutils' bibliography holds something else.
+    context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def _source(script: object) -> str:
+    return f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body', '')}".lower()
+
+
+def _on_finished(app, error: Exception | None) -> None:
+    if error is None:
+        shutil.copyfile(models.fetch("mathjax") / "tex-svg.js", Path(app.outdir) / "_static" / MATHJAX)
+
+
 def _on_source_read(app, docname: str, source: list[str]) -> None:
     if _is_notebook(docname):
         path = executed(Path(app.srcdir), f"{Path(docname).name}.ipynb")
@@ -173,4 +193,6 @@ def setup(app) -> dict[str, object]:
     app.connect("builder-inited", _on_builder_inited)
     app.connect("source-read", _on_source_read)
     app.connect("env-get-outdated", _on_outdated)
+    app.connect("html-page-context", _on_page, priority=900)  # after the theme
+    app.connect("build-finished", _on_finished)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

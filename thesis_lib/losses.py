@@ -43,7 +43,8 @@ def mel_loss(estimate: Tensor, reference: Tensor) -> Tensor:
 def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
     """(B, N) each: spectral convergence + L1 of log magnitudes at one FFT size.
 
-    Parallel WaveGAN, Yamamoto et al. 2020, arXiv:1910.11480, eq. 5 and 6: ||X - Y||_F / ||X||_F + mean |ln X - ln Y|.
+    Parallel WaveGAN, Yamamoto et al. 2020, arXiv:1910.11480, eq. 5 and 6:
+    ``||X - Y||_F / ||X||_F + mean |ln X - ln Y|``.
     """
     a, b = _magnitude(estimate, size), _magnitude(reference, size)
     # For each signal by itself, so that a batch's loss is the mean of its items', however they are shared out.
