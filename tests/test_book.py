@@ -140,6 +140,12 @@ def test_formulas_bring_what_draws_them(tmp_path, monkeypatch):
     assert f"mathjax_path: {copied.name}" in config
 
 
+def test_printing_needs_chromium(monkeypatch):
+    monkeypatch.setattr(book.shutil, "which", lambda name: None)
+    with pytest.raises(BookError, match="apt-get install chromium"):
+        book.print_pdf()
+
+
 def test_there_are_eight():
     assert [p.name[:2] for p in NOTEBOOKS] == [f"0{i}" for i in range(1, 9)]
 

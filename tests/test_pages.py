@@ -1,6 +1,7 @@
 """The built book in a browser, over http and from the file system, with the network blocked: `pytest -m pages`."""
 
 import functools
+import re
 import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from thesis_lib import models
+from thesis_lib.book import print_pdf
 
 HTML = Path(__file__).parents[1] / "_build" / "html"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -139,3 +141,11 @@ def test_everybody_can_use_it(opened, site, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_no_larger_than_it_must_be(name):
     assert (HTML / name).stat().st_size <= LARGEST
+
+
+def test_the_book_can_be_printed(monkeypatch):
+    monkeypatch.chdir(HTML.parents[1])
+    printed = print_pdf().read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) > len(NAMES)
+    assert b"/Outlines" in printed

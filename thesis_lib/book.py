@@ -16,10 +16,12 @@ from pathlib import Path
 
 from thesis_lib import __version__, models
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import replacing
 from thesis_lib.history import open_run
 from thesis_lib.runs import Progress, Run, fingerprint, project_root, silent, write_text
 
 AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 MATHJAX = "mathjax.js"  # as _config.yml names it
 LATEST = Path("runs") / "latest"  # the run whose notebooks the book shows
 
@@ -114,13 +116,34 @@ def check(run: Run) -> list[str]:
     return found
 
 
-def build() -> Path:
+def build(builder: str = "html") -> Path:
     """``jupyter-book build .`` with warnings as errors; the index page. BookError when it fails."""
     root = project_root()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-n", "-W", "--keep-going"]
-    if subprocess.run(command, cwd=root, check=False).returncode:
+    if subprocess.run([*command, "--builder", builder], cwd=root, check=False).returncode:
         raise BookError("the book did not build: see the warnings above")
-    return root / "_build" / "html" / "index.html"
+    return root / "_build" / builder / "index.html"
+
+
+def print_pdf() -> Path:
+    """The whole book as one PDF with an outline, printed by Chromium. BookError without one, or when it fails."""
+    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if not chromium:
+        raise BookError("a PDF is printed by Chromium, and there is none: apt-get install chromium")
+    folder = build("singlehtml").parent
+    # Sphinx writes the page into the main page's folder, and its links as if it were above that.
+    page = shutil.copyfile(folder / "book" / "index.html", folder / "print.html")
+    target = folder.parent / "pdf" / "book.pdf"
+    target.parent.mkdir(exist_ok=True)
+    options = ("--headless", "--no-sandbox", "--no-pdf-header-footer", "--generate-pdf-document-outline")
+    wait = "--virtual-time-budget=60000"  # ms, as the page's clock has them: for its formulas
+    with replacing(target) as partial:
+        done = subprocess.run(
+            [chromium, *options, wait, f"--print-to-pdf={partial}", page.as_uri()], capture_output=True, text=True
+        )
+        if done.returncode or not partial.stat().st_size:
+            raise BookError(f"{chromium} did not print the book: {done.stderr.strip()[-300:]}")
+    return target
 
 
 def executed(root: Path, name: str) -> Path | None:

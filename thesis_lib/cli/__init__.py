@@ -55,13 +55,15 @@ def book(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     html: Annotated[bool, typer.Option("--html/--no-html", help="Build the pages after the notebooks.")] = True,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print the whole book; needs Chromium.")] = False,
     check: Annotated[bool, typer.Option(help="Only say which numbers are older than what they come from.")] = False,
 ) -> None:
     """Run notebooks 01–08 and build the Jupyter Book; interrupted, it goes on where it was.
 
     Example: thesis book --profile smoke
+    Example: thesis book --pdf
     """
-    from thesis_lib.book import build, run_notebooks
+    from thesis_lib.book import build, print_pdf, run_notebooks
     from thesis_lib.book import check as problems_of
     from thesis_lib.reporting import bar
 
@@ -72,6 +74,8 @@ def book(
     run_notebooks(run_of(profile, run_dir, None), bar)
     if html:
         typer.echo(f"the book: {build()}")
+    if pdf:
+        typer.echo(f"the book, printed: {print_pdf()}")
 
 
 def main() -> None:
