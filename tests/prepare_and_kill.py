@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-import polars  # noqa: F401  # what every process would import anew
+import pyarrow.parquet  # noqa: F401  # what every process would import anew
 
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpora.cvss_t import Release

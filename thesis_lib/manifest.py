@@ -129,7 +129,7 @@ class Manifest:
 
     def save(self) -> None:
         """Write the rejects and the shards, then manifest.json: its presence says that all are whole."""
-        import polars
+        from pyarrow import Table, parquet
 
         write_text(self.folder / "rejects.jsonl", "".join(row.model_dump_json() + "\n" for row in self.rejects))
         parts = [self.utterances[i : i + SHARD] for i in range(0, len(self.utterances), SHARD)]
@@ -137,7 +137,7 @@ class Manifest:
         for number, part in enumerate(parts):
             path = self.folder / "manifest" / f"part-{number:05d}-of-{len(parts):05d}.parquet"
             with replacing(path) as partial:
-                polars.DataFrame([u.model_dump() for u in part]).write_parquet(partial)
+                parquet.write_table(Table.from_pylist([u.model_dump() for u in part]), partial, compression="zstd")
             name = path.relative_to(self.folder).as_posix()
             shards.append(Shard(file=name, rows=len(part), sha256=_sha256(path)))
         index = Index(schema_version=SCHEMA, shards=tuple(shards))
@@ -171,16 +171,17 @@ def _index(path: Path) -> Index:
 
 
 def _rows(path: Path, shard: Shard) -> list[Utterance]:
-    import polars
+    from pyarrow import ArrowException, parquet
 
     if not path.exists():
         raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
     if _sha256(path) != shard.sha256:
         raise ManifestError(f"{path} has changed since manifest.json was written: run `thesis prepare` anew")
     try:
-        rows = polars.read_parquet(path).to_dicts()
+        # One thread: a process that is forked later has no use for the others, and waits for them.
+        rows = parquet.ParquetFile(path).read(use_threads=False).to_pylist()
         return TypeAdapter(list[Utterance]).validate_python(rows)
-    except polars.exceptions.PolarsError as error:
+    except (ArrowException, OSError) as error:
         raise ManifestError(f"{path} is no Parquet file: run `thesis prepare` anew") from error
     except ValidationError as error:
         row = error.errors()[0]["loc"][0] + 1
