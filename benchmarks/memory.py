@@ -16,8 +16,9 @@ from thesis_lib.audio import read_audio, writing
 from thesis_lib.cascade import Request, build, clone_file
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpora import mini
+from thesis_lib.runs import bar
 
-MINUTES = 20
+MINUTES = 60
 RATE = 22_050
 
 
@@ -36,7 +37,7 @@ def run(quick: bool) -> dict:
         watcher = threading.Thread(target=watch)
         watcher.start()
         started = time.perf_counter()
-        made = clone_file(pipeline, source, Path(work) / "out.mp3", Request(subtitles=True))
+        made = clone_file(pipeline, source, Path(work) / "out.mp3", Request(subtitles=True), progress=bar)
         seconds = time.perf_counter() - started
         done.set()
         watcher.join()
