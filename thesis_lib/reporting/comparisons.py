@@ -1,0 +1,170 @@
+"""Figures that compare systems: values with intervals in, a matplotlib figure out."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from thesis_lib.reporting.look import COLOURS, SIZE
+from thesis_lib.validation import describe
+
+
+def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
+    """Each of some metrics in its own panel: value and 95 % interval of every system that has it."""
+    names = [name for name in dict.fromkeys(summary.metric) if name in metrics]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(SIZE[0] * 1.35, 1.9 * rows), squeeze=False)
+    order = list(dict.fromkeys(summary.system))
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = summary[summary.metric == name].set_index("system").reindex(order)
+        places = np.arange(len(order))
+        errors = np.maximum([part.value - part.low, part.high - part.value], 0)
+        axis.errorbar(part.value, places, xerr=errors, fmt="o", capsize=3)
+        axis.set_yticks(places, order)
+        axis.set_ylim(len(order) - 0.5, -0.5)
+        about = describe(name)
+        axis.set_title(f"{name}: {about.label}\n{about.better} is better, n = {int(part.n.max())}", fontsize=8)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    return figure
+
+
+def forest(rows: pd.DataFrame) -> Figure:
+    """The ablation: what each variant changes of each metric, with 95 % intervals; left of 0 is less."""
+    rows = rows[rows.difference != 0]
+    names, variants = list(dict.fromkeys(rows.metric)), list(dict.fromkeys(rows.variant))
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    size = (SIZE[0] * 1.35, (0.26 * len(variants) + 0.8) * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharey=True)
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = rows[rows.metric == name].set_index("variant").reindex(variants)
+        errors = np.maximum([part.difference - part.low, part.high - part.difference], 0)
+        axis.errorbar(part.difference, range(len(variants)), xerr=errors, fmt="o", capsize=3, markersize=4)
+        axis.axvline(0, color="black", linestyle=":", linewidth=1)
+        axis.set_yticks(range(len(variants)), variants, fontsize=8)
+        axis.set_ylim(len(variants) - 0.5, -0.5)
+        axis.tick_params(axis="x", labelsize=7)
+        about, count = describe(name), f"n = {int(part.n.max())}, {int(part.seeds.max())} seeds"
+        axis.set_title(f"{name}: {about.label}\n{about.better} is better, {count}", fontsize=8)
+    for axis in axes.flat[len(names) :]:
+        axis.remove()
+    figure.supxlabel("difference from everything", fontsize=9)
+    return figure
+
+
+def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[float, str]) -> Figure:
+    """One statistic of the swap test: a row a system and kind of target, a colour a judge, with 95 % intervals.
+
+    ``marks`` are vertical lines, value -> what it means.
+    """
+    part = summary[summary.statistic == statistic]
+    rows = list(dict.fromkeys(zip(part.task, part.stage, part.target, strict=True)))
+    judges = list(dict.fromkeys(part.judge))
+    figure, axis = plt.subplots(figsize=(SIZE[0], 0.42 * len(rows) + 1.2))
+    for number, judge in enumerate(judges):
+        own = part[part.judge == judge].set_index(["task", "stage", "target"]).reindex(rows)
+        places = np.arange(len(rows)) + (number - (len(judges) - 1) / 2) * 0.2
+        errors = np.maximum([own.value - own.low, own.high - own.value], 0)
+        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=judge)
+    for value, meaning in marks.items():
+        axis.axvline(value, color="black", linestyle=":", linewidth=1)
+        axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+    axis.set_yticks(
+        range(len(rows)), [f"{task}, {stage}\nto {target} voices" for task, stage, target in rows], fontsize=8
+    )
+    axis.invert_yaxis()
+    axis.set_xlabel(label)
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def manner_figure(summary: pd.DataFrame) -> Figure:
+    """How much of each statistic's wished change the output makes; 0 stays with the content, 1 follows the manner."""
+    figure, axis = plt.subplots()
+    names = list(dict.fromkeys(summary.statistic))
+    for number, (condition, part) in enumerate(summary.groupby("condition", sort=False)):
+        part = part.set_index("statistic").reindex(names)
+        errors = np.maximum([part.slope - part.low, part.high - part.slope], 0)
+        axis.errorbar(part.slope, np.arange(len(names)) + 0.2 * number - 0.1, xerr=errors, fmt="o", label=condition)
+    axis.axvline(0, color="black", linestyle=":", linewidth=1)
+    axis.axvline(1, color="black", linestyle=":", linewidth=1)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlabel("share of the wished change (slope)")
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def pareto(table: pd.DataFrame) -> Figure:
+    """Speed against quality of every form; the marker's size is the file's."""
+    figure, axis = plt.subplots()
+    for row in table.itertuples():
+        axis.scatter(row.times_real_time, row.mel_l1, s=_marker(row.megabytes), alpha=0.75, label=row.form)
+    axis.set(xlabel="times real time, one thread", ylabel="mel L1 to the recording (nepers)")
+    _legend_of_markers(axis)
+    return figure
+
+
+def _marker(megabytes: float) -> float:
+    """Its size, which grows with the file's."""
+    return 12 * megabytes**0.8 + 15
+
+
+def _legend_of_markers(axis: Axes) -> None:
+    """Beside the figure, all of one size."""
+    for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
+        handle.set_sizes([40])
+
+
+def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
+    """Speed against quality with its 95 % interval; the marker's size is the file's."""
+    figure, axis = plt.subplots()
+    for number, form in enumerate(form for form in forms if not isinstance(form["quality"], str)):
+        round_, place = divmod(number, len(COLOURS))
+        colour, marker = COLOURS[place], "os^D"[round_]
+        speed, found = form["x real time, 1 thread"], form["quality"][metric]
+        error = [[max(0, found["value"] - found["low"])], [max(0, found["high"] - found["value"])]]
+        axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, ecolor=colour)
+        size = _marker(form["megabytes"])
+        axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=form["form"])
+    axis.set(xscale="log", yscale="log", xlabel="times real time, one thread", ylabel=label)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    _legend_of_markers(axis)
+    return figure
+
+
+def clone_figure(summary: pd.DataFrame, material: str, encoders: list[str]) -> Figure:
+    """How far each system is on the way from other speakers to the speaker, by each encoder, with 95 % intervals."""
+    part = summary[summary.material == material]
+    systems = list(dict.fromkeys(part.system))
+    figure, axis = plt.subplots(figsize=(SIZE[0], 0.45 * len(systems) + 1.4))
+    for number, encoder in enumerate(encoders):
+        own = part[part.metric == f"{encoder}_way"].set_index("system").reindex(systems)
+        places = np.arange(len(systems)) + (number - (len(encoders) - 1) / 2) * 0.2
+        errors = np.maximum([own.value - own.low, own.high - own.value], 0)
+        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
+    for value, meaning in ((0, "other speakers"), (1, "the same recording's halves")):
+        axis.axvline(value, color="black", linestyle=":", linewidth=1)
+        axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+    axis.set_yticks(range(len(systems)), systems)
+    axis.invert_yaxis()
+    axis.set_xlabel("similarity to the Spanish speaker (share of the way)")
+    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def stage_figure(seconds: dict[str, float], audio: float) -> Figure:
+    """Where the time goes: seconds of each stage for a second of Spanish."""
+    figure, axis = plt.subplots(figsize=(SIZE[0], 1.6))
+    left = 0.0
+    for (stage, spent), colour in zip(seconds.items(), COLOURS, strict=False):
+        axis.barh(0, spent / audio, left=left, color=colour, label=f"{stage} {spent / audio:.2f}")
+        left += spent / audio
+    axis.axvline(1, color="black", linestyle=":", linewidth=1)
+    axis.set(yticks=[], xlabel="seconds of work for a second of Spanish", xlim=(0, max(1.05, left * 1.05)))
+    axis.legend(frameon=False, fontsize=8, ncols=len(seconds), loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure

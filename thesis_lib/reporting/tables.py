@@ -1,0 +1,189 @@
+"""Tables as the pages show them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+from torch import Tensor
+
+from thesis_lib.conditioning import FiLM
+from thesis_lib.generators import Generator
+from thesis_lib.metrics import Leak
+from thesis_lib.runs import Run, RunError, project_root
+from thesis_lib.validation import ALIGNED, GROUND_TRUTH, JUDGE, describe, leaders
+
+
+def stamp_table(run: Run, **more: object) -> pd.DataFrame:
+    """What made this page, as a table of two columns."""
+    return pd.DataFrame((run.stamp() | more).items(), columns=["what", "value"])
+
+
+def benchmark(name: str) -> dict:
+    """A committed result of ``python -m benchmarks NAME --save``. RunError when it has never been saved."""
+    path = project_root() / "benchmarks" / "results" / f"{name}.json"
+    if not path.exists():
+        raise RunError(f"{path} is missing: run `python -m benchmarks {name} --save`")
+    return json.loads(path.read_text())
+
+
+def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
+    """A table as the pages show it: no index, three decimals, and a word where a number is missing."""
+    return table.style.hide(axis="index").format(precision=3, na_rep=missing)
+
+
+def corpus_parts(table: pd.DataFrame) -> pd.DataFrame:
+    """Pairs, speakers, texts and hours of each part of a manifest's table."""
+    parts = table.assign(hours=(table.source_duration + table.target_duration) / 3600).groupby("split", sort=False)
+    return parts.agg(
+        pairs=("id", "size"), speakers=("speaker", "nunique"), texts=("target_text", "nunique"), hours=("hours", "sum")
+    ).reset_index()
+
+
+def parameter_table(generator: Generator) -> pd.DataFrame:
+    """Parameters and float32 megabytes of the generator's parts, weight norm folded or not."""
+    film = {id(p) for m in generator.modules() if isinstance(m, FiLM) for p in m.parameters()}
+    fusion = {id(p) for p in generator.condition.parameters()}
+    counts = {"generator": 0, "condition fusion": 0, "FiLM layers": 0}
+    for parameter in generator.parameters():
+        owner = id(parameter)
+        counts["FiLM layers" if owner in film else "condition fusion" if owner in fusion else "generator"] += (
+            parameter.numel()
+        )
+    counts["all"] = sum(counts.values())
+    return pd.DataFrame([{"part": part, "parameters": n, "float32 MB": 4 * n / 1e6} for part, n in counts.items()])
+
+
+def modulation_table(generator: Generator, speaker: Tensor, emotion: Tensor) -> pd.DataFrame:
+    """Mean |gamma| and |beta| of each FiLM layer over some conditions (B, S), (B, E)."""
+    condition = generator.condition(speaker, emotion)
+    rows = []
+    for number, layer in enumerate(m for m in generator.modules() if isinstance(m, FiLM)):
+        gamma, beta = layer.affine(condition).detach().abs().chunk(2, dim=1)
+        rows.append({"layer": number, "gamma": float(gamma.mean()), "beta": float(beta.mean())})
+    return pd.DataFrame(rows)
+
+
+def leak_table(leaks: dict[str, Leak]) -> pd.DataFrame:
+    """A row a part: held-out speakers, how many may be one of training's, and how many would be by chance."""
+    return pd.DataFrame(
+        {
+            "part": part,
+            "speakers": len(leak.speakers),
+            "as like one of training as oneself": int(leak.suspects.sum()),
+            "threshold": leak.threshold,
+            "two different speakers are that like (%)": 100 * leak.false_alarms,
+            "highest cosine": leak.cosines.max(),
+        }
+        for part, leak in leaks.items()
+    )
+
+
+def data_speed(result: dict) -> pd.DataFrame:
+    """Pairs a second of ``benchmarks data``, a row a way, with how many times as long it takes as ours."""
+    thread = result["one thread"]
+    return pd.DataFrame(
+        {
+            "way": name,
+            "pairs a second": "{median:.0f} ({low:.0f}–{high:.0f})".format(**spread),
+            "takes, in ours": "1"
+            if name == "ours"
+            else "{median:.2f} ({low:.2f}–{high:.2f})".format(**thread["times"][name]),
+        }
+        for name, spread in thread["pairs a second"].items()
+    )
+
+
+def with_interval(row: dict) -> str:
+    """A value and its 95 % interval, or that there is none."""
+    if np.isnan(row["value"]):
+        return "not measured: " + row["reason"]
+    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]) -> pd.DataFrame:
+    """Rows of ``metrics.separations``, a line for each of the columns ``by``; ``measures`` is measure -> heading."""
+    lines = []
+    for key, part in rows.groupby(by, sort=False):
+        found = {row["measure"]: with_interval(row) for row in part.to_dict("records")}
+        lines.append(dict(zip(by, key, strict=True)) | {heading: found[m] for m, heading in measures.items()})
+    return pd.DataFrame(lines)
+
+
+def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
+    """metric x system, each cell "value [low, high]"; what is missing says so.
+
+    An asterisk: better than every other vocoder of its row, significantly. A dagger: by an encoder that the vocoder
+    was trained on or is given, which never stands alone.
+    """
+    best = leaders(comparisons)
+    cells = summary.assign(
+        cell=[
+            f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" + " *" * ((r.system, r.metric) in best)
+            for r in summary.itertuples()
+        ]
+    )
+    wide = cells.pivot(index="metric", columns="system", values="cell")
+    wide = wide.reindex(index=list(dict.fromkeys(summary.metric)), columns=list(dict.fromkeys(summary.system)))
+    wide.insert(0, "unit", [describe(name).label for name in wide.index])
+    if GROUND_TRUTH in wide:
+        wide.loc[wide.index.isin(ALIGNED), GROUND_TRUTH] = "the reference"
+    partial = {r.metric for r in summary.itertuples() if isinstance(r.role, str) and r.role not in ("", JUDGE)}
+    wide.index = [f"{name} †" if name in partial else name for name in wide.index]
+    return wide.fillna("not measured").rename_axis("metric").reset_index().rename_axis(columns=None)
+
+
+def settings_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """How each metric of a summary is measured, to the version: the table's footnotes."""
+    names = list(dict.fromkeys(summary.metric))
+    rows = [(name, describe(name).better, describe(name).settings) for name in names]
+    return pd.DataFrame(rows, columns=["metric", "better", "measured by"])
+
+
+def forms_table(forms: list[dict]) -> pd.DataFrame:
+    """A row a form of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes."""
+    return pd.DataFrame(
+        {
+            "form": form["form"],
+            "million parameters": form["parameters"] / 1e6,
+            "MB": form["megabytes"],
+            "× real time, 1 thread": form["x real time, 1 thread"],
+            "2 threads": form["x real time, 2 threads"],
+            "peak MB": form["peak MB"],
+        }
+        for form in forms
+    )
+
+
+def forms_quality(forms: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
+    """A row a form whose sound is its own; ``metrics`` is metric -> heading, each cell with its interval."""
+    rows = []
+    for form in forms:
+        if not isinstance(form["quality"], str):
+            cells = {heading: with_interval(form["quality"][metric]) for metric, heading in metrics.items()}
+            rows.append({"form": form["form"]} | cells)
+    return pd.DataFrame(rows)
+
+
+def streams_table(streams: list[dict]) -> pd.DataFrame:
+    """A row a form: how far it looks ahead, and what a piece of a tenth of a second costs on one thread."""
+    return pd.DataFrame(
+        {
+            "form": stream["form"],
+            "frames behind": stream["reach before"],
+            "look-ahead, ms": stream["look-ahead ms"],
+            "work for a second, s": stream["work for a second"],
+            "work for a piece, ms": stream["ms of work for a piece"]["median"],
+            "highest": stream["ms of work for a piece"]["highest"],
+        }
+        for stream in streams
+    )
+
+
+def clone_table(summary: pd.DataFrame, material: str, metrics: dict[str, str]) -> pd.DataFrame:
+    """A row a system of one material; ``metrics`` is metric -> heading, each cell with its interval."""
+    part = summary[(summary.material == material) & summary.metric.isin(metrics)]
+    part = part.assign(cell=[with_interval(row) for row in part.to_dict("records")])
+    wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)
+    wide = wide.reindex(columns=[name for name in metrics if name in wide]).rename(columns=metrics)
+    return wide.reset_index().rename_axis(columns=None)
