@@ -1,4 +1,7 @@
 import json
+import platform
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -684,3 +687,22 @@ def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
     result = pipeline(stages)(talk, HZ)
     total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.passages, HZ))
     assert total == len(result.wav)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's")
+def test_large_memory_is_returned_when_it_is_freed():
+    code = """if True:
+        import numpy as np
+        from thesis_lib.cascade.pipeline import return_large_memory
+        resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+        return_large_memory()
+        np.ones(6_000_000, np.float32)  # freed; by itself glibc would keep what is smaller from now on
+        before, large, small = resident(), [], []
+        for _ in range(20):
+            large.append(np.ones(2_000_000, np.float32))
+            small.append(np.ones(30_000, np.float32))  # above it, so that the heap cannot shrink
+        del large
+        print(resident() - before)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 50  # MB, of 160

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from thesis_lib import watermark
-from thesis_lib.cascade.pipeline import VoiceCloningPipeline
+from thesis_lib.cascade.pipeline import VoiceCloningPipeline, return_large_memory
 from thesis_lib.config import CascadeConfig
 from thesis_lib.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.synthesis import DEFAULT, Vocoder
@@ -16,6 +16,7 @@ def build(
 ) -> VoiceCloningPipeline:
     """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
     config = config or CascadeConfig()
+    return_large_memory()
     loaded = Vocoder.from_pretrained(vocoder)
     if config.watermark:
         watermark.load()
