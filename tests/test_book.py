@@ -165,6 +165,10 @@ def test_every_notebook_keeps_the_house_habits(path):
     opening = notebook.cells[0].source
     assert all(f"**{word}.**" in opening for word in ("Question", "Inputs", "Outputs", "Run time"))
     assert "stamp_table" in code[-1].source
+    exercises = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Exercises"))
+    solution = notebook.cells[exercises + 1]
+    assert solution.cell_type == "code"
+    assert "hide-cell" in solution.metadata.tags
     assert any(cell.outputs for cell in code), "committed with the smoke profile's outputs"
     assert not any(o.output_type == "error" for cell in code for o in cell.outputs)
 

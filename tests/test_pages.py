@@ -120,6 +120,28 @@ def test_every_sound_plays(opened, site, name):
     assert silent == []
 
 
+def test_sounds_are_compared_by_keyboard(opened):
+    # From the file system: Python's web server has no ranges, without which nothing can be sought.
+    page, _ = opened(f"{HTML.as_uri()}/notebooks/07_voice_cloning.html")
+    page.evaluate("() => document.querySelectorAll('audio').forEach(audio => { audio.muted = true })")
+    row = page.locator("table.players tbody tr").filter(has=page.locator("audio")).first
+    playing = "audio => !audio.paused && audio.currentTime"
+    first, second = row.locator("audio").nth(0), row.locator("audio").nth(1)
+    row.focus()
+    page.keyboard.press("1")
+    page.wait_for_function("audio => audio.currentTime > 0.5", arg=first.element_handle())
+    page.keyboard.press("2")
+    page.wait_for_function(playing, arg=second.element_handle())
+    assert second.evaluate("audio => audio.currentTime") >= 0.5  # from where the other one was
+    assert first.evaluate("audio => audio.paused")
+    page.keyboard.press("Space")
+    assert second.evaluate("audio => audio.paused")
+    page.keyboard.press("Space")
+    page.wait_for_function(playing, arg=second.element_handle())
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("() => document.activeElement.rowIndex") == row.evaluate("row => row.rowIndex") + 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_everybody_can_use_it(opened, site, name):
     """No serious objection by axe-core; one first heading; words for every picture; nothing wider than a phone."""
