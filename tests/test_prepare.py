@@ -208,12 +208,12 @@ def test_trimmed_levelled_and_compressed(release, tmp_path):
     padded = Release.at(shutil.copytree(release.cvss.parent, tmp_path / "release"))
     for path in padded.cvss.rglob("*.wav"):
         wav, rate = read_audio(path)
-        write_audio(path, np.pad(0.3 * wav, rate), rate)
+        write_audio(path, np.pad(0.3 * wav, 5 * rate), rate)  # longer than 10 s, until it is trimmed
     plain = prepare(release, tmp_path / "plain", AUDIO, MINI)
     made = prepare(padded, tmp_path / "corpus", AUDIO, corpus)
     for utterance in made:
         before = next(u for u in plain if u.id == utterance.id)
-        assert utterance.target_duration <= before.target_duration + 0.1  # the second at each end is gone
+        assert utterance.target_duration <= before.target_duration + 0.1  # the silence at each end is gone
         assert soundfile.info(made.target(utterance)).format == "FLAC"
         wav, rate = read_audio(made.target(utterance))
         assert loudness(wav, rate) == pytest.approx(-23, abs=0.5)
@@ -251,8 +251,7 @@ def test_over_a_cluster_that_loses_a_worker_the_bytes_are_the_same(release, whol
                 yield row
 
         prepare(release, tmp_path / "corpus", AUDIO, MINI, killing, cluster.scheduler_address)
-    made = contents(tmp_path / "corpus")
-    assert {name: data for name, data in made.items() if ".partial-" not in name} == contents(whole.folder)
+    assert contents(tmp_path / "corpus") == contents(whole.folder)
 
 
 def test_verify_names_what_is_no_longer_so(release, tmp_path):

@@ -131,7 +131,9 @@ class Converter:
                 rate, found[side] = header(path)
                 if rate < LOWEST_RATE or (side == "target" and rate != RATE):
                     raise AudioError("sample rate", path, f"it has {rate} Hz: is it of the release?")
-                self._check_duration(found[side], path, MARGIN)
+                # What trimming will take off a long recording is not known yet.
+                seconds = found[side] if self.corpus.trim is None else min(found[side], self.corpus.max_duration)
+                self._check_duration(seconds, path, MARGIN)
         return found
 
     def _convert(self, row: Row) -> Utterance:
@@ -247,7 +249,7 @@ def _without_shared_speakers(rows: list[Row]) -> tuple[list[Row], list[Reject]]:
 
 @contextmanager
 def _alone(folder: Path, made: dict[str, object]) -> Iterator[None]:
-    """The folder for this call alone, and for recordings that are made in this way; what a killed one left is gone."""
+    """The folder for this call alone, and for recordings that are made in this way."""
     folder.mkdir(parents=True, exist_ok=True)
     marks = folder / "made.json"
     text = json.dumps(made, indent=2) + "\n"
@@ -257,9 +259,15 @@ def _alone(folder: Path, made: dict[str, object]) -> Iterator[None]:
                 raise CorpusError(
                     f"{folder} was begun with other settings ({marks.name}): choose another, or remove it"
                 )
-            for path in folder.rglob(".partial-*"):
-                path.unlink(missing_ok=True)
+            _sweep(folder)
             write_text(marks, text)
             yield
+            _sweep(folder)
     except Timeout as error:
         raise CorpusError(f"another `thesis prepare` is at work in {folder}: wait for it, or stop it") from error
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed calls and lost workers have left."""
+    for path in folder.rglob(".partial-*"):
+        path.unlink(missing_ok=True)
