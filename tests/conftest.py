@@ -1,9 +1,11 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
+import contextlib
 import functools
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -208,3 +210,21 @@ def emotion2vec_folder(tmp_path):
     network = Network(model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=-1)
     torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
     return tmp_path
+
+
+@contextlib.contextmanager
+def losing_a_worker(folder: Path, after: int):
+    """The address of a Dask cluster of two processes, and a Progress that kills one of them after so many results."""
+    from distributed import Client, LocalCluster
+
+    workers = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**workers, local_directory=str(folder)) as cluster, Client(cluster) as client:
+        pids = client.run(os.getpid)
+
+        def killing(rows, total, label):
+            for number, row in enumerate(rows):
+                if number == after:
+                    os.kill(next(iter(pids.values())), signal.SIGKILL)
+                yield row
+
+        yield cluster.scheduler_address, killing

@@ -1,12 +1,10 @@
-import os
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from conftest import voiced
+from conftest import losing_a_worker, voiced
 
 from thesis_lib import embeddings, parallel
 from thesis_lib.audio import AudioError, read_audio, write_audio
@@ -145,21 +143,9 @@ def test_batches_are_of_similar_length_and_change_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_over_a_cluster_that_loses_a_worker_nothing_is_lost_or_doubled(tmp_path):
-    from distributed import Client, LocalCluster
-
     paths = files(tmp_path, 60)
     here = embed_files(paths, speaker_encoder, TINY, tmp_path / "here")
-    workers = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**workers, local_directory=str(tmp_path / "dask")) as cluster, Client(cluster) as client:
-        pids = client.run(os.getpid)
-
-        def killing(rows, total, label):
-            for number, row in enumerate(rows):
-                if number == 5:
-                    os.kill(next(iter(pids.values())), signal.SIGKILL)
-                yield row
-
-        address = cluster.scheduler_address
+    with losing_a_worker(tmp_path / "dask", after=5) as (address, killing):
         there = embed_files(paths, speaker_encoder, TINY, tmp_path / "there", killing, scheduler=address)
         np.testing.assert_allclose(there, here, atol=1e-3)  # of values to 90: a worker may have other threads
         names = [sorted(path.name for path in (tmp_path / where).rglob("*.npy")) for where in ("here", "there")]

@@ -1,9 +1,7 @@
 """From a release to recordings and a manifest: every row accounted for, and the same bytes however it was disturbed."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import voiced
+from conftest import losing_a_worker, voiced
 from filelock import FileLock
 
 from thesis_lib.audio import read_audio, resample, write_audio
@@ -235,22 +233,11 @@ def test_killed_at_fifty_random_moments_it_ends_with_the_same_bytes(release, who
 
 @pytest.mark.slow
 def test_over_a_cluster_that_loses_a_worker_the_bytes_are_the_same(release, whole, tmp_path, monkeypatch):
-    from distributed import Client, LocalCluster
-
     from thesis_lib.corpora import prepare as module
 
     monkeypatch.setattr(module, "BATCH", 1)
-    workers = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**workers, local_directory=str(tmp_path / "dask")) as cluster, Client(cluster) as client:
-        pids = client.run(os.getpid)
-
-        def killing(rows, total, label):
-            for number, row in enumerate(rows):
-                if number == 3:
-                    os.kill(next(iter(pids.values())), signal.SIGKILL)
-                yield row
-
-        prepare(release, tmp_path / "corpus", AUDIO, MINI, killing, cluster.scheduler_address)
+    with losing_a_worker(tmp_path / "dask", after=3) as (address, killing):
+        prepare(release, tmp_path / "corpus", AUDIO, MINI, killing, address)
     assert contents(tmp_path / "corpus") == contents(whole.folder)
 
 
