@@ -311,7 +311,7 @@ def demand_speech(segments: Sequence[Segment], source: object) -> None:
 def return_large_memory() -> None:
     """Let glibc return every large block when it is freed: by itself it keeps ever larger ones for later.
 
-    What passages take beside the models shrinks by some third. Elsewhere there is nothing to do.
+    Elsewhere there is nothing to do.
     """
     with suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE)
