@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from benchmarks.synthetic import SIZES, plant
 from thesis_lib.audio import read_audio, write_audio
@@ -24,6 +23,8 @@ from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpora import mini
 from thesis_lib.corpora.cvss_t import Release, join
 from thesis_lib.corpora.prepare import Converter, prepare
+from thesis_lib.runs import bar
+from thesis_lib.timing import interleaved, ratio
 
 RATE = 22_050  # Hz
 CLIP_RATE = 48_000  # Hz of Common Voice's MP3
@@ -77,25 +78,20 @@ def _beside(clips: Path, root: Path, pairs: int, rounds: int) -> dict:
     """Pairs a second of ours and of the loops, in one process and thread, interleaved, and the ratios."""
     release = Release.at(clips)
     rows = join(release)[0][:pairs]
-    converter = Converter(release, root / "ours", RATE, CorpusConfig(name="mini"))
-    ways = {"ours": lambda: converter.all_of(rows), "librosa": lambda: _loop(release, rows, root, "soxr_hq")}
+
+    def ours() -> None:
+        # What is there already would not be made again.
+        Converter(release, Path(tempfile.mkdtemp(dir=root)), RATE, CorpusConfig(name="mini")).all_of(rows)
+
+    ways = {"ours": ours, "librosa": lambda: _loop(release, rows, root, "soxr_hq")}
     if importlib.util.find_spec("resampy"):
         ways["librosa, kaiser_best"] = lambda: _loop(release, rows, root, "kaiser_best")
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in tqdm(range(rounds + 1), desc="pairs"):
-        for name, way in ways.items():
-            for path in (root / "ours").rglob("*.wav"):
-                path.unlink()  # what is there already would not be made again
-            start = time.perf_counter()
-            way()
-            if number:  # the first round imports and compiles
-                seconds[name].append(time.perf_counter() - start)
-    ours = np.array(seconds["ours"])
+    seconds = interleaved(ways, rounds, bar)
     decoded = _seconds_of_decoding(release, rows)
     return {
         "pairs": len(rows),
         "pairs a second": {name: _spread(len(rows) / np.array(taken)) for name, taken in seconds.items()},
-        "times": {name: _spread(np.array(taken) / ours) for name, taken in seconds.items() if name != "ours"},
+        "times": {name: ratio(taken, seconds["ours"]) for name, taken in seconds.items() if name != "ours"},
         "decoding MP3, share of the librosa loop": round(decoded / float(np.median(seconds["librosa"])), 2),
         "not measured": "" if len(ways) > 2 else "kaiser_best: pip install 'thesis-lib[bench]'",
     }

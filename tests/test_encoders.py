@@ -18,6 +18,7 @@ from thesis_lib.encoders.egemaps import Egemaps
 from thesis_lib.encoders.emotion2vec import Emotion2vec
 from thesis_lib.encoders.resemblyzer import Resemblyzer
 from thesis_lib.encoders.tiny import TinyTestEncoder
+from thesis_lib.files import sha256
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +242,7 @@ def test_the_hub_gives_the_pinned_emotion2vec_or_none(emotion2vec_folder, monkey
         emotion_encoder(EncoderConfig(emotion="emotion2vec"))
     assert asked["repository"] == "emotion2vec/emotion2vec_base"
     assert len(asked["revision"]) == 40, "a commit, and no branch that can move"
-    digest = models.sha256(emotion2vec_folder / "emotion2vec_base.pt")
+    digest = sha256(emotion2vec_folder / "emotion2vec_base.pt")
     monkeypatch.setattr("thesis_lib.encoders.emotion2vec.SHA256", digest)
     assert emotion_encoder(EncoderConfig(emotion="auto")).name == "emotion2vec"
 

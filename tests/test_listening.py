@@ -1,19 +1,19 @@
 """The listening test: what is written, a rater who completes it by keyboard in a browser, what becomes of answers."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 from conftest import trained_beside, voiced
 
 from thesis_lib.audio import read_audio
+from thesis_lib.book import find_chromium
 from thesis_lib.listening import ANCHOR, ListeningError, analyse, build
 from thesis_lib.listening.build import LEVEL, key_path, low_pass
 from thesis_lib.runs import RunError
 from thesis_lib.validation import GROUND_TRUTH, INVERSION, OTHER, OURS, SAME, systems
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = find_chromium()
 
 
 @pytest.fixture(scope="module")

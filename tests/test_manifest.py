@@ -8,6 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from thesis_lib import manifest
+from thesis_lib.files import sha256
 from thesis_lib.manifest import Manifest, ManifestError, Reject, Utterance
 
 
@@ -72,7 +73,7 @@ def spoilt(folder, change):
     path = folder / "manifest" / "part-00000-of-00001.parquet"
     change(path)
     index = json.loads((folder / "manifest.json").read_text())
-    index["shards"][0]["sha256"] = manifest._sha256(path)
+    index["shards"][0]["sha256"] = sha256(path)
     (folder / "manifest.json").write_text(json.dumps(index))
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from thesis_lib import models
-from thesis_lib.book import print_pdf
+from thesis_lib.book import find_chromium, print_pdf
 
 HTML = Path(__file__).parents[1] / "_build" / "html"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = find_chromium()
 LARGEST = 1_500_000  # bytes of a page without its audio
 NAMES = [
     f"{folder.name}/{path.stem}.html"

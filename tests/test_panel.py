@@ -1,6 +1,5 @@
 import datetime
 import io
-import shutil
 
 import numpy as np
 import pytest
@@ -8,9 +7,10 @@ import soundfile
 from conftest import spoken
 from test_cascade import pipeline, stages  # noqa: F401 - a fixture
 
+from thesis_lib.book import find_chromium
 from thesis_lib.panel import ClonePanel, Recorder
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = find_chromium()
 
 
 def wav_bytes(wav: np.ndarray) -> bytes:

@@ -21,7 +21,6 @@ from thesis_lib.history import open_run
 from thesis_lib.runs import Progress, Run, fingerprint, project_root, silent, write_text
 
 AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 MATHJAX = "mathjax.js"  # as _config.yml names it
 LATEST = Path("runs") / "latest"  # the run whose notebooks the book shows
 
@@ -125,9 +124,14 @@ def build(builder: str = "html") -> Path:
     return root / "_build" / builder / "index.html"
 
 
+def find_chromium() -> str | None:
+    """The system's Chromium, or none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 def print_pdf() -> Path:
     """The whole book as one PDF with an outline, printed by Chromium. BookError without one, or when it fails."""
-    chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    chromium = find_chromium()
     if not chromium:
         raise BookError("a PDF is printed by Chromium, and there is none: apt-get install chromium")
     folder = build("singlehtml").parent

@@ -4,7 +4,6 @@
 with the columns of ``Utterance``. ``rejects.jsonl`` has a line a rejected row.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from thesis_lib.errors import ThesisError
-from thesis_lib.files import replacing
+from thesis_lib.files import replacing, sha256
 from thesis_lib.runs import write_text
 
 SCHEMA = 2  # 1 was a line of JSON an utterance
@@ -139,7 +138,7 @@ class Manifest:
             with replacing(path) as partial:
                 parquet.write_table(Table.from_pylist([u.model_dump() for u in part]), partial, compression="zstd")
             name = path.relative_to(self.folder).as_posix()
-            shards.append(Shard(file=name, rows=len(part), sha256=_sha256(path)))
+            shards.append(Shard(file=name, rows=len(part), sha256=sha256(path)))
         index = Index(schema_version=SCHEMA, shards=tuple(shards))
         write_text(index_of(self.folder), index.model_dump_json(indent=2) + "\n")
 
@@ -175,7 +174,7 @@ def _rows(path: Path, shard: Shard) -> list[Utterance]:
 
     if not path.exists():
         raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
-    if _sha256(path) != shard.sha256:
+    if sha256(path) != shard.sha256:
         raise ManifestError(f"{path} has changed since manifest.json was written: run `thesis prepare` anew")
     try:
         # One thread: a process that is forked later has no use for the others, and waits for them.
@@ -204,8 +203,3 @@ def _rejects(path: Path) -> list[Reject]:
 def _first(error: Exception) -> str:
     """What is wrong first, in a line."""
     return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

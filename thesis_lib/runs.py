@@ -1,6 +1,5 @@
 """A run: one folder, one configuration, and the tables, figures and samples that it made."""
 
-import hashlib
 import json
 import os
 import platform
@@ -15,7 +14,7 @@ import pandas as pd
 
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.errors import ThesisError
-from thesis_lib.files import replacing
+from thesis_lib.files import replacing, sha256
 
 # progress(items, total, label) wraps an iterable; the command line draws a bar, the library is silent.
 Progress = Callable[[Iterable, int, str], Iterable]
@@ -169,8 +168,7 @@ class Run:
 
 def fingerprint(path: Path) -> str:
     """First 16 hex digits of a file's sha256."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    return sha256(path)[:16]
 
 
 def machine() -> str:

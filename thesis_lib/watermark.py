@@ -6,7 +6,6 @@ watermark` shows what the mark survives, what it costs, and how often it is seen
 """
 
 import functools
-import hashlib
 from importlib.resources import files
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 
 from thesis_lib.audio import as_samples, check_audible, resample
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import sha256
 
 WEIGHTS = ("pretrained", "implicit", "perth_net_250000.pth.tar")
 SHA256 = "a15bce457ebc53ce5e6c9c3f11df78cf7ee2bf9cdab0a798902135b4c4027670"
@@ -60,9 +60,8 @@ def _perth():
     from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
 
     path = files("perth.perth_net").joinpath(*WEIGHTS)
-    with path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != SHA256:
-            raise WatermarkError(f"{path} is not the pinned file: install resemble-perth anew")
+    if sha256(path) != SHA256:
+        raise WatermarkError(f"{path} is not the pinned file: install resemble-perth anew")
     network = PerthNet(default_hp)
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model"], strict=True)
     return PerthImplicitWatermarker(run_name=None, perth_net=network.eval().requires_grad_(False))

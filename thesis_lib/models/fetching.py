@@ -1,7 +1,6 @@
 """Where weights are cached, how they are fetched, and the check that they are the pinned bytes."""
 
 import functools
-import hashlib
 import os
 import shutil
 import socket
@@ -18,6 +17,7 @@ from typing import IO
 
 from filelock import FileLock
 
+from thesis_lib.files import sha256
 from thesis_lib.models.registry import ModelError, Weight, get
 
 CHUNK = 1 << 20  # bytes
@@ -33,12 +33,6 @@ def models_dir() -> Path:
 def offline() -> bool:
     """True when $THESIS_OFFLINE asks for cached files only."""
     return os.environ.get("THESIS_OFFLINE", "") not in ("", "0")
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @functools.cache
