@@ -27,9 +27,10 @@ def test_readme_commands_are_makefile_targets():
     assert {"book", "test"} <= set(commands) <= targets
 
 
-def test_readme_counts_are_the_bundles():
+def test_counts_in_prose_are_the_bundles():
     rows = mini.table(CorpusConfig(name="mini"))
     assert f"{len(rows)} pairs, {rows.voice.nunique()} voices" in (ROOT / "README.md").read_text()
+    assert f"{len(rows)} pairs of" in (ROOT / "book" / "introduction.md").read_text()
 
 
 def test_every_weight_has_licence_citation_and_hashes():

@@ -114,19 +114,16 @@ def embedded(
     return Embeddings(read["ids"], read["speaker"], read["emotion"], speaker, emotion)
 
 
-def leaks(run: Run, progress: Progress = silent, scheduler: str | None = None) -> dict[str, Leak]:
-    """{part: how near its speakers are to those of the training part}, by the condition's encoder on the Spanish side.
+def leaks(run: Run, progress: Progress = silent, scheduler: str | None = None) -> dict[tuple[str, str], Leak]:
+    """{(part, other): how near its speakers are to the other's}, by the condition's encoder on the Spanish side.
 
-    Raises MetricError where a part has no speakers, or too few have two recordings.
+    Every two parts are compared. Raises MetricError where a part has no speakers, or too few have two recordings.
     """
     table = prepared(run, progress, scheduler).table()
     embeddings = embedded(run, progress, scheduler, sides=("source",))
-    found = {}
-    for part in ("validation", "test"):
-        rows = table.split.isin(("train", part)).to_numpy()
-        speakers, held = table.speaker.to_numpy()[rows], (table.split == part).to_numpy()[rows]
-        found[part] = speaker_leak(embeddings.speaker["source"][rows], speakers, held)
-    return found
+    vectors, speakers, split = embeddings.speaker["source"], table.speaker.to_numpy(), table.split.to_numpy()
+    compared = (("validation", "train"), ("test", "train"), ("test", "validation"))
+    return {(a, b): speaker_leak(vectors, speakers, split == a, split == b) for a, b in compared}
 
 
 def speaker_vectors(

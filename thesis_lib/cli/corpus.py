@@ -103,7 +103,7 @@ def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
 
 @manifest.command()
 def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Is somebody in the training part and another one under two ids? Measured with speaker embeddings.
+    """Is somebody in two parts under two ids? Measured with speaker embeddings.
 
     Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
     """
@@ -111,11 +111,11 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
     from thesis_lib.reporting import bar
 
     run = run_of(profile, run_dir, set_)
-    for part, found in leaks(run, bar, scheduler).items():
+    for (part, other), found in leaks(run, bar, scheduler).items():
         suspects = int(found.suspects.sum())
         typer.echo(
-            f"{part}: {suspects} of {len(found.speakers)} speakers are as like one of training as a person is like "
-            f"themselves (cosine {found.threshold:.2f}); two training speakers are that like in "
+            f"{part} against {other}: {suspects} of {len(found.speakers)} speakers are as like one of them as a person "
+            f"is like themselves (cosine {found.threshold:.2f}); two different speakers are that like in "
             f"{100 * found.false_alarms:.1f} % of pairs"
         )
         for i in sorted(found.suspects.nonzero()[0], key=lambda i: -found.cosines[i]):

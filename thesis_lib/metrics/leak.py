@@ -13,10 +13,10 @@ SEEN = 0.95  # of people under two ids, whom the threshold has to recognise
 class Leak:
     """For every speaker of the one part, the nearest of the other."""
 
-    speakers: list[str]  # (n,) held out
-    nearest: list[str]  # (n,) of the others
+    speakers: list[str]  # (n,) of the part held out
+    nearest: list[str]  # (n,) of the other part
     cosines: np.ndarray  # (n,) between their mean embeddings
-    same: np.ndarray  # cosines of two halves of one speaker's recordings
+    same: np.ndarray  # cosines of two halves of one speaker's recordings, in all parts
     different: np.ndarray  # cosines of two speakers of the other part
     threshold: float  # of ``SEEN``: what two halves of one person reach
 
@@ -31,29 +31,28 @@ class Leak:
         return float(np.mean(self.different >= self.threshold))
 
 
-def speaker_leak(vectors: np.ndarray, speakers: np.ndarray, held: np.ndarray) -> Leak:
-    """Embeddings (N, D), speakers (N,) and who is held out (N,) -> how near each held-out speaker is to the others.
+def speaker_leak(vectors: np.ndarray, speakers: np.ndarray, held: np.ndarray, others: np.ndarray) -> Leak:
+    """Embeddings (N, D) and speakers (N,) -> how near each speaker that is ``held`` (N,) out is to the ``others`` (N,).
 
     Client ids of Common Voice are not people (Zhang et al. 2025, arXiv:2506.00733, finds several under one id); a split
     by id may put somebody with two ids into two parts.
     A speaker is the mean of their recordings' unit vectors. What one person under two ids looks like is measured on
-    the speakers themselves, each split into two halves; where they have too few recordings (fewer than 3 speakers with
-    two), MetricError.
+    the speakers themselves (of all parts), each split into two halves; where they have too few recordings (fewer than 3
+    speakers with two), MetricError.
     """
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = {name: np.flatnonzero(speakers == name) for name in np.unique(speakers)}
     halves = [(_direction(units[r[::2]]), _direction(units[r[1::2]])) for r in rows.values() if len(r) > 1]
-    out = [name for name, r in rows.items() if held[r[0]]]
-    others = [name for name, r in rows.items() if not held[r[0]]]
-    if len(halves) < 3 or not out or len(others) < 2:
+    ours, theirs = ([name for name, r in rows.items() if part[r[0]]] for part in (held, others))
+    if len(halves) < 3 or not ours or len(theirs) < 2:
         raise MetricError("a leak between parts needs speakers on both sides, and three with two recordings")
     same = np.array([a @ b for a, b in halves])
-    ours, theirs = (np.stack([_direction(units[rows[name]]) for name in names]) for names in (out, others))
-    cosines = ours @ theirs.T
-    different = (theirs @ theirs.T)[np.triu_indices(len(others), 1)]
+    a, b = (np.stack([_direction(units[rows[name]]) for name in names]) for names in (ours, theirs))
+    cosines = a @ b.T
+    different = (b @ b.T)[np.triu_indices(len(theirs), 1)]
     threshold = float(np.quantile(same, 1 - SEEN))
-    nearest = [others[i] for i in cosines.argmax(axis=1)]
-    return Leak(out, nearest, cosines.max(axis=1), same, different, threshold)
+    nearest = [theirs[i] for i in cosines.argmax(axis=1)]
+    return Leak(ours, nearest, cosines.max(axis=1), same, different, threshold)
 
 
 def _direction(units: np.ndarray) -> np.ndarray:

@@ -37,12 +37,12 @@ def flow(rejects: dict[str, int], kept: int) -> Figure:
     return figure
 
 
-def speaker_leak(leaks: dict[str, Leak]) -> Figure:
-    """Cosines of one speaker's two halves, of two training speakers, and of each held-out one with the nearest."""
+def speaker_leak(leaks: dict[tuple[str, str], Leak]) -> Figure:
+    """Cosines of one speaker's two halves, of two training speakers, and of each with the nearest of another part."""
     figure, axis = plt.subplots()
     first = next(iter(leaks.values()))
     groups = {"two halves of one speaker": first.same, "two training speakers": first.different}
-    groups |= {f"{part}: nearest of training": leak.cosines for part, leak in leaks.items()}
+    groups |= {f"{part}: nearest of {other}": leak.cosines for (part, other), leak in leaks.items()}
     for number, values in enumerate(groups.values()):
         spread = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
         axis.plot(np.sort(values), number + spread, ".", markersize=3, color=COLOURS[number])
@@ -50,6 +50,25 @@ def speaker_leak(leaks: dict[str, Leak]) -> Figure:
     axis.set_yticks(range(len(groups)), [f"{name} (n = {len(values)})" for name, values in groups.items()])
     axis.invert_yaxis()
     axis.set_xlabel("cosine of mean speaker embeddings")
+    return figure
+
+
+def budget_figure(study: dict, metrics: dict[str, str]) -> Figure:
+    """Metrics over minutes of training, a line a system with its intervals; a dotted line is the untrained start."""
+    rows = pd.DataFrame(study["rows"])
+    figure, axes = plt.subplots(1, len(metrics), figsize=(SIZE[0] * 1.25, SIZE[1]))
+    for axis, (metric, label) in zip(axes, metrics.items(), strict=True):
+        part = rows[rows.metric == metric]
+        trained = part[part.minutes > 0].groupby("system", sort=False)
+        for colour, (system, line) in zip(COLOURS, trained, strict=False):
+            error = [line.value - line.low, line.high - line.value]
+            axis.errorbar(line.minutes, line.value, error, label=system, color=colour, marker="o", capsize=2)
+        for row in part[part.minutes == 0].itertuples():
+            axis.axhline(row.value, color="black", linestyle=":", linewidth=1, label=row.system)
+        axis.set(xlabel="minutes", ylabel=label, xscale="log")
+        axis.set_xticks(study["minutes of one core"], [f"{m:g}" for m in study["minutes of one core"]])
+        axis.minorticks_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 

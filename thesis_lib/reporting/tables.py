@@ -64,18 +64,19 @@ def modulation_table(generator: Generator, speaker: Tensor, emotion: Tensor) -> 
     return pd.DataFrame(rows)
 
 
-def leak_table(leaks: dict[str, Leak]) -> pd.DataFrame:
-    """A row a part: held-out speakers, how many may be one of training's, and how many would be by chance."""
+def leak_table(leaks: dict[tuple[str, str], Leak]) -> pd.DataFrame:
+    """A row for every two parts: speakers, how many may be one of the other's, and how many would be by chance."""
     return pd.DataFrame(
         {
             "part": part,
             "speakers": len(leak.speakers),
-            "as like one of training as oneself": int(leak.suspects.sum()),
+            "against": other,
+            "as like one of them as oneself": int(leak.suspects.sum()),
             "threshold": leak.threshold,
             "two different speakers are that like (%)": 100 * leak.false_alarms,
             "highest cosine": leak.cosines.max(),
         }
-        for part, leak in leaks.items()
+        for (part, other), leak in leaks.items()
     )
 
 
