@@ -21,6 +21,7 @@ NAMES = {
     "coverage": "how much of human speakers' variety the released weights' training voices have (THESIS_HUMAN)",
     "released": "the released weights on human speech beside their references (THESIS_HUMAN)",
     "clone": "the pipeline on human Spanish beside its parts and published systems (THESIS_PAIRS, THESIS_SPANISH)",
+    "context": "whether the translator should be told what was said before (ten minutes)",
     "interpret": "seconds from the end of a sentence to its first English word, and how speakers are told apart",
     "memory": "resident memory of the pipeline over an hour of speech",
     "watermark": "what the watermark survives, what it costs, and false alarms (THESIS_HUMAN)",

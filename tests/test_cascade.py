@@ -119,8 +119,11 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
     assert -1 <= result.similarity_after <= 1
     assert set(result.seconds) == {"translate", "speak", "render", "finish"}
     assert result.notes == ()
-    # The second passage is translated in the light of the first.
-    assert made.translator.contexts == ["", " hello my friend"]
+    # The second passage goes on with the first's sentence.
+    assert made.translator.contexts == ["", "hello my friend"]
+    made.translator = Translator(english="Hello, my friend.")
+    made(talk, HZ)
+    assert made.translator.contexts == ["", ""], "a finished sentence is not said again"
 
 
 def test_a_long_passage_moves_the_next_one_and_no_two_overlap(stages, talk):
@@ -679,8 +682,18 @@ def test_kokoro_speaks_both_languages_and_mixtures_and_refuses_the_rest():
 
 def test_a_long_text_is_spoken_sentence_by_sentence_and_a_short_one_at_once():
     sentence = "When the storm had passed, the two fishermen went down to the harbour."
-    assert tts._sentences(f"Yes. {sentence}") == [f"Yes. {sentence}"]
-    assert tts._sentences(" ".join([sentence] * 3)) == [sentence] * 3
+    assert tts.portions(f"Yes. {sentence}") == [f"Yes. {sentence}"]
+    assert tts.portions(" ".join([sentence] * 3)) == [sentence] * 3
+
+
+@pytest.mark.parametrize("mark", [", ", " ", ""])
+def test_no_text_takes_more_memory_than_the_longest_portion(mark):
+    endless = mark.join(["and then another one"] * 40)
+    found = tts.portions(f"It began. {endless}")
+    assert max(map(len, found)) <= tts.AT_ONCE
+    assert "".join(found).replace(" ", "") == f"It began. {endless}".replace(" ", "")
+    if mark == ", ":
+        assert all(portion.endswith(",") for portion in found[1:-1])
 
 
 def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):

@@ -11,7 +11,13 @@ from thesis_lib.checkpoints import CheckpointError
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpora import mini
 from thesis_lib.metrics import word_errors
-from thesis_lib.translation import TransformersTranslator, TranslationError, WhisperTranslator, translator
+from thesis_lib.translation import (
+    TransformersTranslator,
+    TranslationError,
+    WhisperTranslator,
+    translator,
+    unfinished,
+)
 
 
 class Ear:
@@ -37,6 +43,21 @@ def test_language_transcript_and_translation_in_two_calls():
     found = WhisperTranslator(ear)(voiced(1.0), 22_050, "Good evening.")
     assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "es", False)
     assert ear.asked == [(None, "transcribe", ""), ("es", "translate", "Good evening.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("The train was late.", ""),
+        ("Is it? Yes! The train, which", "The train, which"),
+        ("It cost 3.5 million, and", "It cost 3.5 million, and"),
+        ("He waited. And then...", "And then..."),
+        ("And then… it came", "And then… it came"),
+        ("", ""),
+    ],
+)
+def test_only_a_sentence_that_goes_on_is_context(text, left):
+    assert unfinished(text) == left
 
 
 def test_a_transcript_that_nobody_needs_is_spared():

@@ -1,8 +1,9 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from thesis_lib.audio import resample
 from thesis_lib.errors import ThesisError
 
 SPANISH = "es"
-QUICK = {"brief": True, "no_repeat": 6}  # how Whisper is asked for a translation
+QUICK: dict[str, Any] = {"brief": True, "no_repeat": 6}  # how Whisper is asked for a translation
 SURE = 0.5  # language probability from which speech counts as another language's
 FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # of a repository; nothing that is code
 
@@ -45,10 +46,19 @@ class Translator(Protocol):
     name: str
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
-        """(N,) speech of at most 30 s -> Translated; ``context`` is the English so far.
+        """(N,) speech of at most 30 s -> Translated; ``context`` is the English so far of a sentence that goes on.
 
         Where nobody needs the transcript, a model may spare it.
         """
+
+
+def unfinished(text: str) -> str:
+    """What has been said since the last full stop, which the next segment goes on with; an ellipsis is none.
+
+    More context does harm: told of a finished sentence, Whisper says it again, or goes on with it, whatever it hears
+    (`python -m benchmarks context`).
+    """
+    return re.split(r"(?<![.…])[.!?](?:\s+|$)", text)[-1].strip()
 
 
 class WhisperTranslator:

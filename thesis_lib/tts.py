@@ -111,8 +111,8 @@ class KokoroSynthesizer:
         return np.concatenate(
             [
                 part
-                for number, sentence in enumerate(_sentences(text))
-                for part in (self._pause(number), self._say(sentence, voice, language, speed))
+                for number, portion in enumerate(portions(text))
+                for part in (self._pause(number), self._say(portion, voice, language, speed))
             ]
         )
 
@@ -126,8 +126,16 @@ class KokoroSynthesizer:
         return np.asarray(wav, np.float32)
 
 
-def _sentences(text: str) -> list[str]:
-    """A long text in sentences, since memory grows with the longest that is spoken at once."""
+def portions(text: str) -> list[str]:
+    """What is spoken at once, at most ``AT_ONCE`` characters of it, since memory grows with the longest.
+
+    A long text is cut into sentences, a long sentence after commas, and what has none between words.
+    """
+    text = text.strip()
     if len(text) <= AT_ONCE:
         return [text]
-    return [sentence for sentence in re.split(r"(?<=[.!?])\s+", text.strip()) if sentence]
+    sentences = re.split(r"(?<=[.!?])\s+", text)
+    if len(sentences) > 1:
+        return [portion for sentence in sentences for portion in portions(sentence)]
+    place = text.rfind(", ", AT_ONCE // 3, AT_ONCE) + 1 or text.rfind(" ", 0, AT_ONCE) + 1 or AT_ONCE
+    return [text[:place].strip(), *portions(text[place:])]

@@ -26,14 +26,14 @@ from thesis_lib.metrics import cosine
 from thesis_lib.runs import RunError
 from thesis_lib.segmentation import RATE, Segment, speech_segments
 from thesis_lib.synthesis import Vocoder
-from thesis_lib.translation import Translator
-from thesis_lib.voice import Voice
+from thesis_lib.translation import Translator, unfinished
+from thesis_lib.voice import NOBODY, Voice
 from thesis_lib.watermark import add_watermark
 
 USUAL_RATE = 11.0  # letters a second of Spanish; of people 9, of the bundled voices 13 (`python -m benchmarks clone`)
 SLOWEST, FASTEST = 0.8, 1.25  # how far a manner may change the rate of speech
 GAP = 0.15  # s, the shortest pause between two passages
-REMEMBERED = 200  # characters of English that the translation of the next segment is given
+REMEMBERED = 200  # characters, at most, of an unfinished sentence that the next segment's translation is given
 LISTENS = 10.0  # s of speech after which a live voice is settled
 DECISIVE = 2.0  # s of speech from which its language and its rate can be told
 FEWEST, FIRST = 4, 5  # words of a clause that is spoken by itself: at least, and of a line's first one at most
@@ -230,7 +230,7 @@ class VoiceCloningPipeline:
                 continue
             if found.is_foreign:
                 note(f"{place}: sounds like language '{found.language}', translated as Spanish")
-            said, before = True, f"{before} {found.english}"[-REMEMBERED:]
+            said, before = True, unfinished(f"{before} {found.english}")[-REMEMBERED:]
             yield Line(segment, found.transcript, found.english, self._speed(found.transcript, segment), None, seconds)
         if not said:
             raise AudioError("no words were heard", source, "is there speech in it?")

@@ -1,0 +1,48 @@
+"""What the translator makes of being told nothing, all that was said before, or an unfinished sentence.
+
+The bundled Spanish recordings one after the other, as one talk. They are unrelated sentences, so that context can
+hardly help here and is free to harm: the worst case, and what happens to a talk that changes its subject.
+"""
+
+import re
+import time
+from collections.abc import Callable
+
+from thesis_lib.audio import read_audio
+from thesis_lib.cascade.pipeline import REMEMBERED
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpora import mini
+from thesis_lib.metrics import corpus_bleu, corpus_chrf
+from thesis_lib.runs import bar
+from thesis_lib.translation import WhisperTranslator, unfinished
+
+WAYS: dict[str, Callable[[str], str]] = {  # all English so far -> what the translator is told of it
+    "nothing": lambda said: "",
+    "what was said before": lambda said: said,
+    "an unfinished sentence": unfinished,
+}
+RUN = 4  # words in a row that a sentence is not expected to share with what came before it
+
+
+def run(quick: bool) -> dict:
+    """BLEU, chrF, percent of the sentences that repeat and seconds a sentence, for each way."""
+    rows = mini.table(CorpusConfig(name="mini")).iloc[: 4 if quick else None]
+    wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
+    translate, references, found = WhisperTranslator(), list(rows.en), []
+    for name, told in WAYS.items():
+        heard: list[str] = []
+        again, started = 0, time.perf_counter()
+        for wav, rate in bar(wavs, len(wavs), name):
+            said = " ".join(heard)[-REMEMBERED:]
+            english = translate(wav, rate, told(said), transcribe=False).english
+            again += not _runs(said).isdisjoint(_runs(english))
+            heard.append(english)
+        seconds = (time.perf_counter() - started) / len(wavs)
+        scores = {"BLEU": corpus_bleu(heard, references), "chrF": corpus_chrf(heard, references)}
+        found.append({"way": name} | scores | {"repeat (%)": 100 * again / len(wavs), "seconds": seconds})
+    return {"sentences": len(wavs), "ways": found}
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
