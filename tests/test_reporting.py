@@ -11,6 +11,7 @@ from conftest import voiced
 from thesis_lib import reporting
 from thesis_lib.audio import write_audio
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
+from thesis_lib.corpora.card import parts_table
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.generators import build
 from thesis_lib.mel import LogMel
@@ -152,24 +153,19 @@ def test_a_shown_table_says_what_is_missing():
     assert "not measured" in page
 
 
-def test_corpus_parts_count():
+def test_parts_count_pairs_speakers_and_hours():
     table = pd.DataFrame(
         {
-            "id": ["1", "2"],
-            "split": ["train", "train"],
-            "speaker": ["a", "a"],
-            "target_text": ["x", "y"],
-            "source_duration": [1800.0, 0.0],
-            "target_duration": [1800.0, 0.0],
+            "split": ["train", "train", "test"],
+            "speaker": ["a", "a", "b"],
+            "source_duration": [1800.0, 0.0, 3600.0],
+            "target_duration": [3600.0, 3600.0, 0.0],
         }
     )
-    assert reporting.corpus_parts(table).iloc[0].to_dict() == {
-        "split": "train",
-        "pairs": 2,
-        "speakers": 1,
-        "texts": 2,
-        "hours": 1.0,
-    }
+    found = parts_table(table).set_index("part")
+    assert found.loc["train"].to_list() == [2, 1, 0.5, 2.0]
+    assert found.loc["validation", "pairs"] == 0
+    assert found.loc["all"].to_list() == [3, 2, 1.5, 2.0]
 
 
 def test_the_bar_passes_everything_through(capsys):

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -10,7 +10,7 @@ from thesis_lib.runs import Progress, silent
 
 
 def interleaved(
-    calls: dict[str, Callable[[], object]], rounds: int, progress: Progress = silent, threads: int = 1
+    calls: Mapping[str, Callable[[], object]], rounds: int, progress: Progress = silent, threads: int = 1
 ) -> dict[str, list[float]]:
     """Name -> seconds of each round. A round calls each once, so that a disturbance meets all alike.
 

@@ -14,6 +14,7 @@ from thesis_lib.reporting.comparisons import (
     swap_figure,
 )
 from thesis_lib.reporting.figures import (
+    budget_figure,
     by_style,
     durations,
     flow,
@@ -31,8 +32,8 @@ from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
 from thesis_lib.reporting.tables import (
     benchmark,
+    budget_table,
     clone_table,
-    corpus_parts,
     data_speed,
     forms_quality,
     forms_table,
@@ -54,10 +55,11 @@ __all__ = [
     "SIZE",
     "bar",
     "benchmark",
+    "budget_figure",
+    "budget_table",
     "by_style",
     "clone_figure",
     "clone_table",
-    "corpus_parts",
     "data_speed",
     "durations",
     "flow",

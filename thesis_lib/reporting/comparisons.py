@@ -1,9 +1,12 @@
 """Figures that compare systems: values with intervals in, a matplotlib figure out."""
 
+from typing import cast
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from thesis_lib.reporting.look import COLOURS, SIZE
@@ -116,7 +119,7 @@ def _marker(megabytes: float) -> float:
 def _legend_of_markers(axis: Axes) -> None:
     """Beside the figure, all of one size."""
     for handle in axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5)).legend_handles:
-        handle.set_sizes([40])
+        cast(PathCollection, handle).set_sizes([40])
 
 
 def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:

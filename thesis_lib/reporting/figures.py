@@ -26,7 +26,7 @@ def durations(table: pd.DataFrame) -> Figure:
 def flow(rejects: dict[str, int], kept: int) -> Figure:
     """From the rows of a release to the pairs of the manifest: what each reason took away, on a logarithmic axis."""
     counts = {"rows of the release": kept + sum(rejects.values())}
-    counts |= {reason: rejects[reason] for reason in sorted(rejects, key=rejects.get, reverse=True)}
+    counts |= {reason: rejects[reason] for reason in sorted(rejects, key=lambda r: -rejects[r])}
     counts["pairs"] = kept
     colours = [COLOURS[0], *[COLOURS[1]] * len(rejects), COLOURS[2]]
     figure, axis = plt.subplots(figsize=(SIZE[0], 1.2 + 0.26 * len(counts)))
@@ -77,7 +77,7 @@ def similarities(same: np.ndarray, different: np.ndarray, encoder: str, threshol
     figure, axis = plt.subplots()
     bins = np.linspace(-0.3, 1, 53)
     for values, label in ((same, "same voice"), (different, "different voices")):
-        axis.hist(values, bins=bins, density=True, alpha=0.7, label=f"{label} (n = {len(values)})")
+        axis.hist(values, bins=list(bins), density=True, alpha=0.7, label=f"{label} (n = {len(values)})")
     if threshold is not None:
         axis.axvline(threshold, color="black", linestyle="--", linewidth=1, label=f"published threshold {threshold}")
     axis.set(xlabel=f"cosine between Spanish and English, {encoder}", ylabel="density")

@@ -12,7 +12,7 @@ from thesis_lib.audio import read_audio, write_audio
 from thesis_lib.runs import Run
 
 
-def player(wav: np.ndarray | Path, sample_rate: int | None = None) -> str:
+def player(wav: np.ndarray | Path, sample_rate: int = 0) -> str:
     """An HTML audio element with a short MP3 inside; the book moves it to a file beside the page."""
     if isinstance(wav, Path):
         wav, sample_rate = read_audio(wav)
@@ -40,7 +40,8 @@ def players(rows: list[dict[str, object]]) -> str:
 
 def matrix_players(table: pd.DataFrame, run: Run) -> str:
     """A matrix to listen to: a row a content and manner, a column a voice."""
-    rows, names = [], {voice: f"voice {number}" for number, voice in enumerate(dict.fromkeys(table.voice), 1)}
+    rows: list[dict] = []
+    names = {voice: f"voice {number}" for number, voice in enumerate(dict.fromkeys(table.voice), 1)}
     for (content, manner), part in table.groupby(["content", "manner"], sort=False):
         voices = {names[row.voice]: run.path / row.sample for row in part.itertuples()}
         said_already = any(row["content"] == content for row in rows)

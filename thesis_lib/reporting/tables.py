@@ -32,14 +32,6 @@ def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
     return table.style.hide(axis="index").format(precision=3, na_rep=missing)
 
 
-def corpus_parts(table: pd.DataFrame) -> pd.DataFrame:
-    """Pairs, speakers, texts and hours of each part of a manifest's table."""
-    parts = table.assign(hours=(table.source_duration + table.target_duration) / 3600).groupby("split", sort=False)
-    return parts.agg(
-        pairs=("id", "size"), speakers=("speaker", "nunique"), texts=("target_text", "nunique"), hours=("hours", "sum")
-    ).reset_index()
-
-
 def parameter_table(generator: Generator) -> pd.DataFrame:
     """Parameters and float32 megabytes of the generator's parts, weight norm folded or not."""
     film = {id(p) for m in generator.modules() if isinstance(m, FiLM) for p in m.parameters()}
@@ -139,6 +131,17 @@ def settings_table(summary: pd.DataFrame) -> pd.DataFrame:
     names = list(dict.fromkeys(summary.metric))
     rows = [(name, describe(name).better, describe(name).settings) for name in names]
     return pd.DataFrame(rows, columns=["metric", "better", "measured by"])
+
+
+def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
+    """Of ``benchmarks budget`` a row a system and time, with the steps of its first seed and each metric's interval."""
+    rows = []
+    for (system, minutes), part in pd.DataFrame(study["rows"]).groupby(["system", "minutes"], sort=False):
+        steps = dict(zip(study["minutes of one core"], study["steps"].get(system, ()), strict=False))
+        found = {row["metric"]: with_interval(row) for row in part.to_dict("records")}
+        cells = {heading: found[metric] for metric, heading in metrics.items()}
+        rows.append({"system": system, "minutes": f"{minutes:g}", "steps": steps.get(minutes, 0)} | cells)
+    return pd.DataFrame(rows)
 
 
 def forms_table(forms: list[dict]) -> pd.DataFrame:

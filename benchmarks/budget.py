@@ -1,0 +1,161 @@
+"""Quality against time: three ways to a vocoder, on the same recordings, for the same minutes of one core.
+
+HiFi-GAN V1 from HiFi-GAN universal's weights, the same from random ones, and the inverse-STFT generator from random
+ones, each by spectral losses alone: a step with V1's discriminators takes a core ten times as long, and no short budget
+has use for it. A training goes on from mark to mark; what is in runs/budget is not trained again. Scores are of
+bundled test voices, which nothing was trained on.
+"""
+
+import multiprocessing
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.compress import SCRATCH
+from thesis_lib import checkpoints, metrics
+from thesis_lib.audio import read_audio
+from thesis_lib.config import Config
+from thesis_lib.corpora.split import spread
+from thesis_lib.dataset import embedded, prepared, voice_of
+from thesis_lib.runs import Run, bar
+from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.training import train
+from thesis_lib.validation.scoring import Scorers, score
+from thesis_lib.validation.systems import System
+
+FOLDER = Path("runs/budget")
+MINUTES = (1, 2, 5, 10)  # of one core
+SEEDS = 3
+UTTERANCES = 8
+RESAMPLES = 2000
+METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "judges")
+SHOWN = ("mel_l1", "mcd", "pesq", "dnsmos_ovrl", "resemblyzer")
+WARM, COLD, ISTFT = "HiFi-GAN V1, published start", "HiFi-GAN V1, random start", "istft, random start"
+START = "published weights, untrained"
+SYSTEMS = {
+    # Faster, the published weights are lost before they are improved (the demo's profile has the numbers). Few steps
+    # have no use for an average over hundreds.
+    WARM: {
+        "training.warm_start": UNIVERSAL,
+        "training.learning_rate": 1e-5,
+        "training.batch_size": 4,
+        "training.ema_decay": 0.0,
+        "training.checkpoint_every": 20,
+    },
+    COLD: {
+        "training.learning_rate": 1e-3,
+        "training.batch_size": 4,
+        "training.ema_decay": 0.95,
+        "training.checkpoint_every": 50,
+    },
+    ISTFT: {"generator": "istft"},
+}
+
+
+def run(quick: bool) -> dict:
+    """A row a system, mark and metric, with the interval that draws seeds and utterances."""
+    marks, seeds, count = ((0.05, 0.1), 1, 2) if quick else (MINUTES, SEEDS, UTTERANCES)
+    corpus = Run(FOLDER / "corpus", Config.from_profile("demo").override({"encoders.emotion": "egemaps"}))
+    prepared(corpus, bar), embedded(corpus, bar)
+    wanted = [(system, seed, marks) for seed in range(seeds) for system in SYSTEMS]
+    found = _on_every_core(_trained, wanted, "train")
+    values = {(system, seed): paths for (system, seed, _), paths in zip(wanted, found, strict=True)}
+    scored = _on_every_core(_scored, [(path, count) for paths in values.values() for path in paths], "score")
+    scored += [_scored(UNIVERSAL, count)]
+    rows = _rows({key: [scored.pop(0) for _ in marks] for key in values}, marks, seeds)
+    start = scored.pop()
+    rows += [
+        {"system": START, "minutes": 0.0, "metric": metric, **_interval(np.array([start[metric]]))} for metric in SHOWN
+    ]
+    steps = {system: [Vocoder.from_pretrained(path).meta["steps"] for path in values[system, 0]] for system in SYSTEMS}
+    return {"seeds": seeds, "utterances": count, "minutes of one core": marks, "steps": steps, "rows": rows}
+
+
+def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
+    """The folders of one training's vocoders, a mark each."""
+    before, found = None, []
+    for mark in marks:
+        changes = {f"resynthesis.{key}": value for key, value in SYSTEMS[system].items()}
+        budget = {"resynthesis.training.max_minutes": mark, "resynthesis.training.seed": seed}
+        config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"} | SCRATCH | changes | budget)
+        run = Run(FOLDER / f"{system.replace(', ', '_').replace(' ', '-')}-{seed}" / f"{mark:g}", config)
+        for part in ("corpus", "embeddings"):
+            if not (run.path / part).exists():
+                (run.path / part).symlink_to((FOLDER / "corpus" / part).resolve())
+        home = run.path / "resynthesis"
+        if before and not (home / "checkpoints").exists():
+            # The same training, allowed to go on.
+            last = checkpoints.latest(before / "checkpoints")
+            shutil.copytree(last, home / ".copy")
+            (home / "checkpoints").mkdir()
+            (home / ".copy").rename(home / "checkpoints" / last.name)
+            shutil.copy(before / "metrics.jsonl", home)
+        train(run, "resynthesis")
+        found.append(str(home / "vocoder"))
+        before = home
+    return found
+
+
+def _scored(vocoder: str, count: int) -> dict[str, list[float]]:
+    """metric -> a value an utterance, of test voices."""
+    corpus = Run(FOLDER / "corpus", Config.from_profile("demo").override({"encoders.emotion": "egemaps"}))
+    manifest, embeddings = prepared(corpus), embedded(corpus)
+    settings = {"validation.metrics": METRICS, "encoders.judges": ("resemblyzer",)}
+    scorers, made = Scorers.load(corpus.config.override(settings)), Vocoder.from_pretrained(vocoder)
+    every, values = manifest.split("test"), {metric: [] for metric in SHOWN}
+    for utterance in (every[i] for i in spread(len(every), count)):
+        reference = scorers.record(read_audio(manifest.target(utterance))[0])
+        voice = voice_of(utterance, manifest, embeddings, corpus.config.audio)
+        output = scorers.record(made.render(reference.wav, voice))
+        scores = score(System(vocoder, None), output, reference, utterance.target_text, scorers)
+        own = scorers.vectors(reference)[0]
+        row = scores.row | {name: metrics.cosine(vector, own[name]) for name, vector in scores.vectors.items()}
+        for metric in SHOWN:
+            values[metric].append(float(row[metric]))
+    return values
+
+
+def _rows(scored: dict[tuple[str, int], list[dict]], marks: tuple[float, ...], seeds: int) -> list[dict]:
+    return [
+        {
+            "system": system,
+            "minutes": mark,
+            "metric": metric,
+            **_interval(np.array([scored[system, seed][i][metric] for seed in range(seeds)])),
+        }
+        for system in SYSTEMS
+        for i, mark in enumerate(marks)
+        for metric in SHOWN
+    ]
+
+
+def _interval(values: np.ndarray) -> dict[str, float]:
+    """(seeds, utterances) -> mean and the 95 % interval that draws both."""
+    rng = np.random.default_rng(0)
+    draws = [
+        values[rng.integers(0, len(values), len(values))][:, rng.integers(0, values.shape[1], values.shape[1])].mean()
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"value": float(values.mean()), "low": float(low), "high": float(high)}
+
+
+def _on_every_core(function, arguments: list[tuple], label: str) -> list:
+    """The results in the arguments' order, each computed by a process that has one core."""
+    context = multiprocessing.get_context("spawn")
+    cores = context.Queue()
+    for core in os.sched_getaffinity(0):
+        cores.put(core)
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, _pin, (cores,)) as pool:
+        waiting = {pool.submit(function, *given): i for i, given in enumerate(arguments)}
+        done = {waiting[future]: future.result() for future in bar(as_completed(waiting), len(waiting), label)}
+    return [done[i] for i in range(len(arguments))]
+
+
+def _pin(cores) -> None:
+    os.sched_setaffinity(0, {cores.get()})
+    torch.set_num_threads(1)
