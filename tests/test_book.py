@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
@@ -115,6 +116,20 @@ def test_the_extension_shows_the_last_run_or_the_committed_notebook(tmp_path):
     assert source == ["executed"]
     book._on_source_read(app, "book/index", prose := ["prose"])
     assert prose == ["prose"]
+
+
+def test_a_published_book_opens_its_chapters_in_binder_and_colab(monkeypatch):
+    config = SimpleNamespace(html_theme_options={"navigation_with_keys": True})
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    book._on_config_inited(None, config)
+    assert config.html_theme_options == {"navigation_with_keys": True}, "at home there is no address to point at"
+    monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/thesis")
+    monkeypatch.setenv("GITHUB_REF_NAME", "main")
+    book._on_config_inited(None, config)
+    options = config.html_theme_options
+    assert options["repository_url"] == "https://github.com/somebody/thesis"
+    assert {"binderhub_url", "colab_url"} <= options["launch_buttons"].keys()
+    assert options["navigation_with_keys"]
 
 
 def test_what_the_theme_puts_on_a_page_is_mended():

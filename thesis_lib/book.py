@@ -8,6 +8,7 @@ Formulas are drawn by a copy of MathJax beside the pages, so that none of them n
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -176,6 +177,22 @@ def _is_notebook(docname: str) -> bool:
     return docname.startswith("notebooks/")
 
 
+def _on_config_inited(app, config) -> None:
+    """Buttons to Binder, Colab and the source, where the book is published from a repository on GitHub."""
+    if repository := os.environ.get("GITHUB_REPOSITORY"):
+        config.html_theme_options |= {
+            "repository_url": f"https://github.com/{repository}",
+            "repository_branch": os.environ.get("GITHUB_REF_NAME", "main"),
+            "path_to_docs": "",
+            "use_repository_button": True,
+            "launch_buttons": {
+                "binderhub_url": "https://mybinder.org",
+                "colab_url": "https://colab.research.google.com",
+                "notebook_interface": "jupyterlab",
+            },
+        }
+
+
 def _on_builder_inited(app) -> None:
     """The build fails (its warnings are errors) on a page that is older than its numbers."""
     from sphinx.util import logging
@@ -217,6 +234,7 @@ def _on_outdated(app, env, added, changed, removed) -> list[str]:
 
 def setup(app) -> dict[str, object]:
     """Sphinx extension entry point."""
+    app.connect("config-inited", _on_config_inited)
     app.connect("builder-inited", _on_builder_inited)
     app.connect("source-read", _on_source_read)
     app.connect("env-get-outdated", _on_outdated)
