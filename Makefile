@@ -14,6 +14,15 @@ test: .venv/installed
 	$(BIN)/pytest tests
 	$(BIN)/pytest --nbval notebooks
 
+# The package's annotations, its public API's among them.
+types: .venv/installed
+	$(BIN)/mypy
+
+# Which lines of the package the tests run; below nine of ten it fails.
+coverage: .venv/installed
+	$(BIN)/thesis models fetch $(WEIGHTS)
+	$(BIN)/pytest tests --cov=thesis_lib --cov-report=term-missing:skip-covered --cov-fail-under=90
+
 # Fill the committed notebooks with the outputs of the smoke profile, without those of cells that only work.
 outputs: .venv/installed
 	rm -rf runs/smoke
@@ -28,4 +37,4 @@ outputs: .venv/installed
 	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --python $(BIN)/python --editable '.[book,test]'
 	touch $@
 
-.PHONY: book test outputs
+.PHONY: book test types coverage outputs

@@ -89,7 +89,9 @@ def test_resumed_after_any_step_it_equals_the_uninterrupted_bit_for_bit(tiny_run
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [{"precision": "bf16-mixed"}, {"accumulate": 2}], ids=["bf16-mixed", "accumulate"])
+@pytest.mark.parametrize(
+    "more", [{"precision": "bf16-mixed"}, {"accumulate": 2}, {"workers": 2}], ids=lambda more: [*more][0]
+)
 def test_so_do_other_ways_to_train(tiny_run, tmp_path, more):
     run = whole(tiny_run, tmp_path / "whole", **more)
     for step in (7, 15):

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from thesis_lib import cli
 from thesis_lib.audio import read_audio, resample, write_audio
+from thesis_lib.cascade import build
+from thesis_lib.checkpoints import CheckpointError
 from thesis_lib.compression import export_onnx
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig, Recipe, TrainingConfig
 from thesis_lib.generators.istft import Block
@@ -190,6 +192,14 @@ def test_what_is_no_exported_vocoder_is_refused(tmp_path, vocoders):
     if exported.converts:
         with pytest.raises(OnnxError, match="networks of torch"):
             exported.render(np.ones(9000, np.float32))
+
+
+def test_an_exported_vocoder_is_no_start_for_training_cloning_or_another_export(vocoders):
+    file = vocoders[1].name
+    with pytest.raises(CheckpointError, match="which an ONNX file has not"):
+        Vocoder.from_torch(file)
+    with pytest.raises(CheckpointError, match="name the vocoder it came from"):
+        build(file)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 7, 40, 137, 400])

@@ -6,6 +6,7 @@ and can be looked at, like any other.
 
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,13 +62,14 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     seeds = range(run.config.ablation.seeds)
     work = [(variant, seed) for seed in seeds for variant in variants]
     cells: dict[tuple[str, int], Evidence] = {}
-    trained, known = [], {}
+    trained: list[Path] = []
+    known: dict[str, str] = {}
     for variant, seed in progress(work, len(work), "ablation"):
         cell = _cell(run, variant, seed)
         vocoder = train(cell, run.config.ablation.task)
         shutil.rmtree(cell.path / run.config.ablation.task / "checkpoints", ignore_errors=True)
         scorers = Scorers.load(cell.config)
-        system = System(OURS[run.config.ablation.task], lambda item, v=vocoder: v.render(item.wav, item.voice))
+        system = System.of(OURS[run.config.ablation.task], vocoder)
         chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, cell.path / "validation")
         known |= roles(cell.config, {run.config.ablation.task: vocoder}, scorers.encoders)

@@ -55,7 +55,7 @@ def adapt(
     be used, RunError for fewer than two seconds in all, a vocoder that takes its voice from the content, or a folder
     that was made of other recordings, and ConfigError for one that holds another run.
     """
-    source = Vocoder.from_pretrained(vocoder)
+    source = Vocoder.from_torch(vocoder)
     if not source.converts:
         raise RunError(f"{vocoder} takes the voice from its content and cannot learn another: name one that converts")
     run = Run(folder, _config(source, vocoder, minutes))

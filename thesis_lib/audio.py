@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -149,7 +149,7 @@ def resample(wav: np.ndarray, source: int, target: int, quality: str = "VHQ") ->
     return soxr.resample(wav, source, target, quality=quality).astype(np.float32, copy=False)
 
 
-def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: object) -> None:
+def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: Any) -> None:
     """Write atomically; the format follows the suffix (.wav is 16-bit). Clips at full scale."""
     with writing(path, sample_rate, np.shape(wav)[1:], **options) as write:
         write(wav)
@@ -157,7 +157,7 @@ def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: 
 
 @contextmanager
 def writing(
-    path: str | Path, sample_rate: int, channels: tuple[int, ...] = (), comment: str = "", **options: object
+    path: str | Path, sample_rate: int, channels: tuple[int, ...] = (), comment: str = "", **options: Any
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """A function that appends samples (n,) to a file that takes its place when the block ends well.
 
@@ -191,8 +191,8 @@ def raw_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> Iterator[n
 def sink(target: str | Path, sample_rate: int, comment: str = "") -> Iterator[Callable[[np.ndarray], None]]:
     """``writing``, or raw 16-bit samples on stdout, each as soon as it is there, where the target is "-"."""
     if str(target) != STDOUT:
-        with writing(target, sample_rate, comment=comment) as write:
-            yield write
+        with writing(target, sample_rate, comment=comment) as append:
+            yield append
         return
 
     def write(wav: np.ndarray) -> None:

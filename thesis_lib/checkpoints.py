@@ -81,8 +81,8 @@ def latest(folder: Path) -> Path | None:
 
 def best(folder: Path, by: str) -> Path | None:
     """The checkpoint whose meta data has the lowest ``by``, or None when none has it."""
-    values = {path: json.loads((path / META).read_text()).get(by) for path in Path(folder).glob("step-*")}
-    return min((path for path, value in values.items() if value is not None), key=values.get, default=None)
+    values = ((json.loads((path / META).read_text()).get(by), path) for path in Path(folder).glob("step-*"))
+    return min((found for found in values if found[0] is not None), default=(None, None))[1]
 
 
 def prune(folder: Path, count: int, by: str) -> None:

@@ -20,6 +20,9 @@ class Standardise(nn.Module):
     different emotions): without this the condition is mostly a constant.
     """
 
+    mean: Tensor  # (D,)
+    std: Tensor  # (D,)
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
@@ -40,6 +43,9 @@ class PrincipalComponents(nn.Module):
 
     Fitted on training content, and part of the weights. Besides being smaller, what is left tells less of the voice.
     """
+
+    mean: Tensor  # (channels,)
+    basis: Tensor  # (components, channels)
 
     def __init__(self, channels: int, components: int) -> None:
         super().__init__()

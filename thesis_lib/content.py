@@ -15,6 +15,7 @@ The last two come with energy, log-F0 and voicing, which say how something is sa
 
 import functools
 from dataclasses import dataclass
+from typing import Literal
 
 import librosa
 import numpy as np
@@ -93,6 +94,8 @@ def absolute_pitch(content: Tensor) -> Tensor:
 class Content(nn.Module):
     """(log-mel, analysis) -> content (B, C, T)."""
 
+    basis: Tensor  # (cepstra, M)
+
     def __init__(self, audio: AudioConfig, config: ContentConfig) -> None:
         super().__init__()
         self.config = config
@@ -135,7 +138,9 @@ class Content(nn.Module):
             return np.zeros_like(pitch.log_f0)
         return (pitch.log_f0 - pitch.range.level) / max(pitch.range.spread, NARROWEST)
 
-    def _cut(self, rows: list[np.ndarray], start: list[int], frames: int, past: str = "edge") -> Tensor:
+    def _cut(
+        self, rows: list[np.ndarray], start: list[int], frames: int, past: Literal["edge", "constant"] = "edge"
+    ) -> Tensor:
         """Frames ``start`` to ``start + frames`` of each (n, T), padded at the end."""
         cuts = [row[:, s : s + frames] for row, s in zip(rows, start, strict=True)]
         return torch.from_numpy(

@@ -5,7 +5,7 @@ Shapes: B batch, N samples, M mel bands, T frames, S and E embedding sizes; N = 
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from thesis_lib.audio import read_audio, write_audio
-from thesis_lib.config import AudioConfig, ContentConfig, Task, digest
+from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, Task, digest
 from thesis_lib.content import Analysis, Content, analyse, release
 from thesis_lib.corpora import cvss_t, mini
 from thesis_lib.corpora.prepare import prepare
 from thesis_lib.corpora.split import spread
 from thesis_lib.embeddings import embed_files, loaded, title
-from thesis_lib.encoders import emotion_encoder, judge_encoders, speaker_encoder
+from thesis_lib.encoders import Encoder, emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.files import replacing
-from thesis_lib.manifest import Manifest, Utterance, index_of
+from thesis_lib.manifest import Manifest, Split, Utterance, index_of
 from thesis_lib.mel import LogMel
 from thesis_lib.metrics import Leak, speaker_leak
 from thesis_lib.pitch import Pitch, track
@@ -137,7 +137,7 @@ def speaker_vectors(
         found[judge.name] = {
             side: embed_files(
                 map(path, utterances),
-                lambda _, judge=judge: judge,
+                partial(_given, judge),
                 config,
                 run.path / "embeddings" / "store",
                 progress,
@@ -146,6 +146,10 @@ def speaker_vectors(
             for side, path in (("source", manifest.source), ("target", manifest.target))
         }
     return found
+
+
+def _given(encoder: Encoder, config: EncoderConfig) -> Encoder:
+    return encoder
 
 
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:
@@ -168,8 +172,8 @@ def stored_analysis(
         found = analyse(read_audio(manifest.target(utterance))[0], log_mel, config)
         with replacing(path) as partial, open(partial, "wb") as stream:
             half = found.phonetic.astype(np.float16)
-            pitch = {"log_f0": found.pitch.log_f0, "voicing": found.pitch.voicing}
-            np.savez(stream, mel_mean=found.mel_mean, phonetic=half, **pitch)
+            own = found.pitch
+            np.savez(stream, mel_mean=found.mel_mean, phonetic=half, log_f0=own.log_f0, voicing=own.voicing)
     with np.load(path, allow_pickle=False) as stored:
         pitch = Pitch(stored["log_f0"], stored["voicing"])
         return Analysis(pitch, stored["mel_mean"], stored["phonetic"].astype(np.float32))
@@ -184,7 +188,7 @@ def _taught(
     progress: Progress,
 ) -> list[Path]:
     """The recordings as a teacher renders them in their own voices, sample by sample beside them; rendered once."""
-    vocoder = Vocoder.from_pretrained(teacher)
+    vocoder = Vocoder.from_torch(teacher)
     folder = run.path / "taught" / digest([teacher, vocoder.meta])
     paths = [folder / f"{utterance.id}.wav" for utterance in utterances]
     missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
@@ -206,8 +210,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
-        tensors = (x.to(device) for x in (self.wav, self.content, self.speaker, self.emotion))
-        return Batch(*tensors, self.ids)
+        wav, content, speaker, emotion = (x.to(device) for x in (self.wav, self.content, self.speaker, self.emotion))
+        return Batch(wav, content, speaker, emotion, self.ids)
 
 
 class Segments:
@@ -218,7 +222,7 @@ class Segments:
     training split's frequency axis is warped.
     """
 
-    def __init__(self, run: Run, task: Task, split: str, progress: Progress = silent) -> None:
+    def __init__(self, run: Run, task: Task, split: Split, progress: Progress = silent) -> None:
         self.manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
         self.utterances = self.manifest.split(split)
         if not self.utterances:

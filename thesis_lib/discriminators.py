@@ -61,6 +61,8 @@ class Scale(nn.Module):
 class Resolution(nn.Module):
     """Looks at the magnitude spectrogram of one FFT size."""
 
+    window: Tensor  # (size,)
+
     def __init__(self, size: int, width: float) -> None:
         super().__init__()
         self.size = size

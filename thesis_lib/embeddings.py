@@ -82,7 +82,7 @@ def embed_files(
     expected = title(loaded(load, config))
     work = functools.partial(_embed, load=load, config=config, folder=Path(folder), expected=expected)
     results = spread_over(work, [[paths[i] for i in batch] for batch in batches], scheduler)
-    vectors = {}
+    vectors: dict[int, np.ndarray] = {}
     for batch, rows in zip(batches, progress(results, len(batches), label), strict=True):
         vectors.update(zip(batch, rows, strict=True))
     return np.stack([vectors[i] for i in range(len(paths))])

@@ -7,6 +7,9 @@ signals.
 References: HiFi-GAN, Kong et al. 2020, arXiv:2010.05646 (sec. 2.4); the others where they stand.
 """
 
+import functools
+from collections.abc import Iterable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,20 +22,20 @@ MEL_SCALES = ((512, 40), (1024, 80), (2048, 160))  # FFT size in samples, bands
 SMALLEST = 1e-5  # magnitude below which a spectrum counts as empty: the mel's own floor
 
 
-def discriminator_loss(fake: list[Tensor], real: list[Tensor]) -> Tensor:
+def discriminator_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Least squares, eq. 1: sum over parts of mean (D(x) - 1)^2 + mean D(G(s))^2."""
-    return sum(((r - 1) ** 2).mean() + (f**2).mean() for f, r in zip(fake, real, strict=True))
+    return _total(((r - 1) ** 2).mean() + (f**2).mean() for f, r in zip(fake, real, strict=True))
 
 
-def adversarial_loss(fake: list[Tensor]) -> Tensor:
+def adversarial_loss(fake: Sequence[Tensor]) -> Tensor:
     """Least squares, eq. 2: sum over parts of mean (D(G(s)) - 1)^2."""
-    return sum(((f - 1) ** 2).mean() for f in fake)
+    return _total(((f - 1) ** 2).mean() for f in fake)
 
 
-def feature_matching_loss(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Tensor:
+def feature_matching_loss(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
     """Eq. 4: L1 between the features of every layer of every part. Real features are constants here."""
     pairs = [(f, r.detach()) for fs, rs in zip(fake, real, strict=True) for f, r in zip(fs, rs, strict=True)]
-    return sum((f - r).abs().mean() for f, r in pairs)
+    return _total((f - r).abs().mean() for f, r in pairs)
 
 
 def mel_loss(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -55,7 +58,7 @@ def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
 
 def multi_resolution_stft_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     """(B, N) each: the mean of ``stft_loss`` over ``STFT_SIZES`` (arXiv:1910.11480, eq. 7)."""
-    return sum(stft_loss(estimate, reference, size) for size in STFT_SIZES) / len(STFT_SIZES)
+    return _total(stft_loss(estimate, reference, size) for size in STFT_SIZES) / len(STFT_SIZES)
 
 
 def cosine_loss(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -84,7 +87,7 @@ class MultiScaleMel(nn.Module):
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """(B, N), (B, N) -> scalar, in nepers."""
-        return sum(mel_loss(mel(estimate), mel(reference)) for mel in self.mels) / len(self.mels)
+        return _total(mel_loss(mel(estimate), mel(reference)) for mel in self.mels) / len(self.mels)
 
 
 class MelLoss(nn.Module):
@@ -109,6 +112,10 @@ class TemporalConsistency(nn.Module):
     normalised autocorrelation (Boersma 1993), weighted by the reference's own strength of voicing.
     """
 
+    window: Tensor  # (n_fft,)
+    lags: Tensor  # samples, integers
+    window_correlation: Tensor  # of the window with itself, at the lags
+
     LOWEST, HIGHEST = 60.0, 500.0  # Hz, of the lags searched
     SHARPNESS = 100.0  # of the softmax over lags: at 1 the expectation is the middle of the range whatever the signal
 
@@ -124,7 +131,7 @@ class TemporalConsistency(nn.Module):
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """(B, N), (B, N) -> scalar: the sum of the three parts, each in nepers a frame."""
-        return sum(self.parts(estimate, reference).values())
+        return _total(self.parts(estimate, reference).values())
 
     def parts(self, estimate: Tensor, reference: Tensor) -> dict[str, Tensor]:
         """The three parts by name."""
@@ -147,7 +154,7 @@ class TemporalConsistency(nn.Module):
         # The floor keeps silence at zero. The window's taper makes one period stand out from two, which are as alike.
         tapered = correlation[..., self.lags] / (correlation[..., :1] + SMALLEST)
         shares = torch.softmax(self.SHARPNESS * tapered, dim=-1)
-        log_f0 = (shares * torch.log(self.audio.sample_rate / self.lags)).sum(-1)
+        log_f0 = (shares * (self.audio.sample_rate / self.lags).log()).sum(-1)
         # Divided by the window's own correlation, a periodic frame reaches one.
         return log_f0, (tapered / self.window_correlation).amax(-1).clamp(0, 1)
 
@@ -177,6 +184,10 @@ class EmbeddingConsistency(nn.Module):
         with torch.no_grad():
             target = self.encoder(self.resample(reference))
         return self.distance(self.encoder(self.resample(estimate)), target)
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, terms)
 
 
 def _full_band(audio: AudioConfig, **changes: int) -> AudioConfig:

@@ -183,7 +183,7 @@ def _rows(path: Path, shard: Shard) -> list[Utterance]:
     except (ArrowException, OSError) as error:
         raise ManifestError(f"{path} is no Parquet file: run `thesis prepare` anew") from error
     except ValidationError as error:
-        row = error.errors()[0]["loc"][0] + 1
+        row = int(error.errors()[0]["loc"][0]) + 1
         raise ManifestError(f"{path}, row {row}: {_first(error)}") from error
 
 

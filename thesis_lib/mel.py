@@ -18,7 +18,8 @@ class LogMel(nn.Module):
     each side and no centring, so that N = T * hop_length samples give exactly T frames.
     """
 
-    FLOOR = 1e-5
+    filters: Tensor  # (M, n_fft // 2 + 1)
+    window: Tensor  # (win_length,)
 
     def __init__(self, config: AudioConfig) -> None:
         super().__init__()
@@ -38,4 +39,4 @@ class LogMel(nn.Module):
             padded, config.n_fft, config.hop_length, config.win_length, self.window, center=False, return_complex=True
         )
         magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
-        return torch.log(torch.clamp(self.filters @ magnitude, min=self.FLOOR))
+        return torch.log(torch.clamp(self.filters @ magnitude, min=config.FLOOR))

@@ -33,7 +33,8 @@ class ClonePanel(widgets.VBox):
     """The pipeline behind sliders; what it made last is in ``result``."""
 
     def __init__(self, pipeline: VoiceCloningPipeline) -> None:
-        self._pipeline, self.result = pipeline, None
+        self._pipeline = pipeline
+        self.result: Translation | None = None
         wide = widgets.Layout(width="28rem")
         self.spanish = widgets.FileUpload(description="Spanish", accept=FORMATS)
         self.recorder = Recorder()
@@ -65,14 +66,14 @@ class ClonePanel(widgets.VBox):
         self.go.disabled = True
         self.words.value = "…"
         try:
-            self.result = self._translate()
+            result = self.result = self._translate()
         except ThesisError as error:
             self.words.value = f"<b>{html.escape(str(error))}</b>"
             return None
         finally:
             self.go.disabled = False
-        self._show(self.result)
-        return self.result
+        self._show(result)
+        return result
 
     def _translate(self) -> Translation:
         wav, rate, name = self._spanish()

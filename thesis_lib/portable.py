@@ -31,9 +31,9 @@ def encoders_of(meta: dict) -> EncoderConfig:
     )
 
 
-def _vectors(voice: Voice) -> list[np.ndarray | None]:
-    """(1, S), (1, E), each None where the voice leaves it out."""
-    return [None if x is None else np.asarray(x)[None] for x in (voice.speaker, voice.emotion)]
+def _row(vector: np.ndarray | None) -> np.ndarray | None:
+    """(D,) -> (1, D), or None where the voice leaves it out."""
+    return None if vector is None else np.asarray(vector)[None]
 
 
 class OnnxVocoder:
@@ -96,14 +96,12 @@ class OnnxVocoder:
 
         ``origin`` is where a piece of a stream begins, as ``generators.Generator`` has it.
         """
-        given = {"content": content, "guidance": [guidance]}
+        given = {"content": np.asarray(content, np.float32), "guidance": np.array([guidance], np.float32)}
         for name, vector in (("speaker", speaker), ("emotion", emotion)):
             mean = self._means[name]
-            given[name] = mean[None] if vector is None else vector
-            if np.shape(given[name]) != (1, len(mean)):
-                shape = np.shape(given[name])
+            given[name] = mean[None] if vector is None else np.asarray(vector, np.float32)
+            if (shape := given[name].shape) != (1, len(mean)):
                 raise OnnxError(f"{self.name}: a {name} embedding of shape (1, {len(mean)}) is needed, not {shape}")
-        given = {name: np.asarray(value, np.float32) for name, value in given.items()}
         if self._excited:
             given[ORIGIN] = beginning(given["content"], self.audio) if origin is None else origin
         return self._session.run(None, given)[0].reshape(1, -1)
@@ -117,14 +115,14 @@ class OnnxVocoder:
 
     def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0) -> np.ndarray:
         """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
-        return self(self.content(wav), *_vectors(voice), guidance)[0, : len(wav)]
+        return self(self.content(wav), _row(voice.speaker), _row(voice.emotion), guidance)[0, : len(wav)]
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
         """Content (C, T) in pieces of any length -> sound (n,), as ``synthesis.Vocoder.stream``."""
         stream = Stream(
-            lambda content, origin: self(content, *_vectors(voice), guidance, origin)[0],
+            lambda content, origin: self(content, _row(voice.speaker), _row(voice.emotion), guidance, origin)[0],
             self.reach,
             self.audio,
             self._excited,

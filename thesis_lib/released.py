@@ -21,10 +21,10 @@ def reproduce(
 
     Interrupted, it goes on where it was. Raises RunError when the corpus cannot be spoken.
     """
-    corpus = Path(run.config.corpus.root).parent
+    root = Path(str(run.config.corpus.root))
     say("the corpus: some three hours on two cores, where it has not been spoken")
-    if not Release.at(Path(run.config.corpus.root)).covost.exists():
-        _speak(corpus)
+    if not Release.at(root).covost.exists():
+        _speak(root.parent)
     say("embeddings, analyses and training: some two hours on two cores; interrupted, the same command goes on")
     vocoder = train(run, "conversion", progress)
     vocoder.save_pretrained(folder, half=True)
@@ -32,7 +32,7 @@ def reproduce(
     log = (run.path / "conversion" / "metrics.jsonl").read_text().splitlines(keepends=True)
     write_text(folder / "metrics.jsonl", "".join(log[:: max(1, len(log) // LINES)]))
     say(f"the weights: {folder}")
-    return Vocoder.from_pretrained(folder)
+    return Vocoder.from_torch(folder)
 
 
 def _speak(corpus: Path) -> None:

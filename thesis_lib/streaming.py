@@ -18,7 +18,7 @@ import numpy as np
 import soxr
 
 from thesis_lib.audio import header, raw_blocks, read_blocks, sink
-from thesis_lib.config import AudioConfig
+from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.errors import ThesisError
 from thesis_lib.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.runs import Progress, silent
@@ -46,9 +46,22 @@ class Streaming(Protocol):
 
     name: str
     audio: AudioConfig
-    reach: Reach
-    sample_rate: int
-    converts: bool
+
+    @property
+    def reach(self) -> Reach:
+        """Its look-behind and look-ahead."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz"""
+
+    @property
+    def converts(self) -> bool:
+        """Whether its content is more than a mel."""
+
+    @property
+    def encoders(self) -> EncoderConfig:
+        """Those that make its condition."""
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
@@ -63,41 +76,42 @@ class Stream:
         """``excited``: a generator with a harmonic excitation, whose phase goes on from piece to piece."""
         self._synthesise, self._reach, self._excited = synthesise, reach, excited
         self._audio, self._hop = audio, audio.hop_length
-        self._frames: np.ndarray | None = None  # (1, C, T) from frame ``_first`` on
+        self._frames = np.zeros((1, 0, 0), np.float32)  # (1, C, T) from frame ``_first`` on; C is the first piece's
         self._first = self._made = 0  # frames: before the kept ones, and sound that has been given out
         self._phase: float | None = None  # cycles, at the first kept frame's centre
 
     def feed(self, frames: np.ndarray) -> np.ndarray:
         """(C, T) -> (N,): what these frames have made certain, ``reach.after`` frames behind them."""
         frames = np.asarray(frames, np.float32)
-        if frames.ndim != 2 or (self._frames is not None and len(frames) != self._frames.shape[1]):
+        begun = self._frames.shape[1] > 0
+        if frames.ndim != 2 or (begun and len(frames) != self._frames.shape[1]):
             raise StreamError(f"frames of shape {frames.shape} do not go on with this stream: (C, T) is needed")
-        kept = [] if self._frames is None else [self._frames]
-        self._frames = np.concatenate([*kept, frames[None]], axis=2)
+        self._frames = np.concatenate([self._frames, frames[None]], axis=2) if begun else frames[None].copy()
         return self._make(self._first + self._frames.shape[2] - self._reach.after)
 
     def finish(self) -> np.ndarray:
         """(N,): what is left, with nothing after it."""
-        return self._make(self._first + (0 if self._frames is None else self._frames.shape[2]))
+        return self._make(self._first + self._frames.shape[2])
 
     def _make(self, until: int) -> np.ndarray:
         if until <= self._made:
             return np.zeros(0, np.float32)
         if self._phase is None:
             self._phase = float(beginning(self._frames, self._audio)[0]) if self._excited else 0.0
-        self._forget(self._made - self._reach.before)
+        self._phase = self._forget(self._made - self._reach.before, self._phase)
         origin = np.array([self._phase % 1.0, self._first * self._hop])
         start, end = (self._hop * (place - self._first) for place in (self._made, until))
         self._made = until
         return self._synthesise(self._frames, origin)[start:end]
 
-    def _forget(self, until: int) -> None:
-        """Frames before ``until``; the phase moves on from centre to centre."""
+    def _forget(self, until: int, phase: float) -> float:
+        """Frames before ``until`` -> the phase, moved on from centre to centre."""
         gone = max(0, until - self._first)
         if self._excited:
             rates = [cycles(self._frames, frame, self._audio) for frame in range(gone + 1)]
-            self._phase += self._hop * (sum(rates) - (rates[0] + rates[-1]) / 2)
+            phase += self._hop * (sum(rates) - (rates[0] + rates[-1]) / 2)
         self._frames, self._first = self._frames[:, :, gone:], self._first + gone
+        return phase
 
 
 def beginning(content: np.ndarray, audio: AudioConfig) -> np.ndarray:
@@ -120,8 +134,6 @@ def streamed(stream: Stream, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarra
 class MelStream:
     """Samples in, in pieces of any length; the frames of ``LogMel`` out, as early as they are certain."""
 
-    FLOOR = 1e-5
-
     def __init__(self, audio: AudioConfig) -> None:
         import librosa
 
@@ -132,7 +144,7 @@ class MelStream:
         self._filters = librosa.filters.mel(
             sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
         )
-        self._begun = False
+        self._floor, self._begun = audio.FLOOR, False
         self._samples = np.zeros(0)
 
     def feed(self, wav: np.ndarray) -> np.ndarray:
@@ -160,7 +172,7 @@ class MelStream:
         windows = np.lib.stride_tricks.sliding_window_view(self._samples, self._size)[:: self._hop][:count]
         magnitude = np.sqrt(np.abs(np.fft.rfft(windows * self._window)) ** 2 + 1e-9)
         self._samples = self._samples[count * self._hop :]
-        return np.log(np.maximum(self._filters @ magnitude.T, self.FLOOR)).astype(np.float32)
+        return np.log(np.maximum(self._filters @ magnitude.T, self._floor)).astype(np.float32)
 
 
 def stream_file(
@@ -208,14 +220,14 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
     """(M, T) each."""
     rate = audio.sample_rate
     if Path(source).suffix == ".npy":
-        mel, size = _read_mel(Path(source), audio), max(1, round(seconds * rate / audio.hop_length))
-        places = range(0, mel.shape[1], size)
+        whole, size = _read_mel(Path(source), audio), max(1, round(seconds * rate / audio.hop_length))
+        places = range(0, whole.shape[1], size)
         for start in progress(places, len(places), "stream"):
-            yield mel[:, start : start + size]
+            yield whole[:, start : start + size]
         return
     mel = MelStream(audio)
     if str(source) == STDIN:
-        blocks = (block / 32768 for block in raw_blocks(sys.stdin.buffer, rate, seconds))
+        blocks: Iterator[np.ndarray] = (block / 32768 for block in raw_blocks(sys.stdin.buffer, rate, seconds))
     else:
         own_rate, duration = header(source)
         read = progress(read_blocks(source, seconds), math.ceil(duration / seconds), "stream")

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from thesis_lib import checkpoints, hub, models
 from thesis_lib.audio import whole_frames
 from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, GeneratorConfig, HifiganConfig
 from thesis_lib.content import Content, analyse
-from thesis_lib.generators import Generator, build
+from thesis_lib.generators import Generator, HifiganGenerator, build
 from thesis_lib.mel import LogMel
 from thesis_lib.portable import OnnxVocoder, encoders_of
 from thesis_lib.streaming import Reach, Stream, streamed
@@ -83,13 +84,13 @@ class Vocoder:
 
         The content is stretched before there is a waveform: pitch and timbre stay.
         """
-        vectors = [None if x is None else torch.tensor(x).unsqueeze(0) for x in (voice.speaker, voice.emotion)]
+        speaker, emotion = (None if x is None else torch.tensor(x)[None] for x in (voice.speaker, voice.emotion))
         content = self.content(wav, voice.pitch_level, voice.pitch_spread)
         length = round(len(wav) * stretch)
         if stretch != 1.0:
             frames = -(-length // self.audio.hop_length)
             content = torch.nn.functional.interpolate(content, frames, mode="linear", align_corners=False)
-        return self(content, *vectors, guidance)[0, :length].numpy()
+        return self(content, speaker, emotion, guidance)[0, :length].numpy()
 
     @functools.cached_property
     def reach(self) -> Reach:
@@ -145,10 +146,21 @@ class Vocoder:
         ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
         ModelError when the published weights cannot be had.
         """
+        onnx = str(source).endswith(".onnx")
+        return OnnxVocoder.from_pretrained(source) if onnx else cls.from_torch(source, revision)
+
+    @classmethod
+    def from_torch(cls, source: str | Path, revision: str | None = None) -> "Vocoder":
+        """As ``from_pretrained``, for who needs the weights: to train, change, export or render content of torch's.
+
+        An .onnx file has none that torch could use: CheckpointError.
+        """
         if str(source) == UNIVERSAL:
             return cls._universal()
         if str(source).endswith(".onnx"):
-            return OnnxVocoder.from_pretrained(source)
+            raise checkpoints.CheckpointError(
+                f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
+            )
         folder = DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
         if hub.is_repository(str(source)):
             folder = hub.download(str(source), revision)
@@ -182,7 +194,7 @@ class Vocoder:
             "speaker_encoder": "ecapa",
             "emotion_encoder": "egemaps",
         }
-        generator = _generator(meta)
+        generator = cast(HifiganGenerator, _generator(meta))
         generator.load_hifigan(universal_state())
         return cls(generator.fold_weight_norm(), meta, UNIVERSAL)
 

@@ -17,5 +17,11 @@ class Voice:
     pitch_level: float | None = None  # median of ln F0, F0 in Hz: the voice's
     pitch_spread: float | None = None  # standard deviation of ln F0: the manner's
 
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both embeddings, of a voice that has been heard. ValueError where one was left out."""
+        if self.speaker is None or self.emotion is None:
+            raise ValueError("a voice without embeddings is nobody's")
+        return self.speaker, self.emotion
+
 
 NOBODY = Voice()  # in particular: the training set's means, and the content's own pitch

@@ -75,7 +75,9 @@ def clone_folder(
 
 
 def _here(work: list[tuple[str, Path, Path]], batch: Batch, make: Callable) -> Iterator[tuple[str, dict]]:
-    pipeline = make(batch.vocoder, batch.config) if work else None
+    if not work:
+        return
+    pipeline = make(batch.vocoder, batch.config)
     for name, source, target in work:
         yield name, _row(pipeline, source, target, batch.request)
 
@@ -92,7 +94,7 @@ def _spread(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tup
             raise RunError("a process ended early, for want of memory perhaps: try fewer --jobs to go on") from error
 
 
-_worker: tuple[VoiceCloningPipeline, Request] | None = None  # of a process of the pool
+_worker: tuple[VoiceCloningPipeline, Request]  # of a process of the pool
 
 
 def _begin(batch: Batch, make: Callable, threads: int) -> None:

@@ -17,7 +17,7 @@ def build(
     """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
     config = config or CascadeConfig()
     return_large_memory()
-    loaded = Vocoder.from_pretrained(vocoder)
+    loaded = Vocoder.from_torch(vocoder)
     if config.watermark:
         watermark.load()
     encoders = speaker_encoder(loaded.encoders), emotion_encoder(loaded.encoders)

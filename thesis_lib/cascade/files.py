@@ -106,7 +106,7 @@ def clone_file(
             kept.append(_texts_and_times(passage))
     encoder = pipeline.listener.speaker_encoder
     before, after = (
-        cosine(embed(encoder, np.concatenate(parts), pipeline.sample_rate), speaker.voice.speaker)
+        cosine(embed(encoder, np.concatenate(parts), pipeline.sample_rate), speaker.voice.vectors()[0])
         for parts in sides.values()
     )
     return Clone(

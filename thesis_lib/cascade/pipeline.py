@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -187,7 +187,7 @@ class VoiceCloningPipeline:
         passages = list(self.passages(lines, speaker, source))
         sides = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
         encoder, rate = self.listener.speaker_encoder, self.sample_rate
-        before, after = (cosine(embed(encoder, x, rate), speaker.voice.speaker) for x in sides)
+        before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
         return Translation(passages, speaker, rate, encoder.name, before, after, tuple(notes))
 
     def listen(self, segments: Sequence[Segment], source: object = "audio") -> Speaker:
@@ -253,13 +253,14 @@ class VoiceCloningPipeline:
 
         Without a ``speaker`` the voice is taken from the lines' own segments, as far as they have been heard.
         """
-        cursor, given, heard = 0.0, speaker is not None, []
+        cursor, voice = 0.0, speaker.voice if speaker else NOBODY
+        heard: list[Segment] = []
         for line in ahead(lines):
             is_new = not heard or line.segment is not heard[-1]
-            if not given and is_new and sum(segment.duration for segment in heard) < LISTENS:
+            if speaker is None and is_new and sum(segment.duration for segment in heard) < LISTENS:
                 heard.append(line.segment)
-                speaker = self.listener(heard, source, alone=True)
-            passage = self.speak(line, speaker.voice)
+                voice = self.listener(heard, source, alone=True).voice
+            passage = self.speak(line, voice)
             start = max(line.segment.start, cursor + GAP if cursor else 0.0)
             cursor = start + len(passage.wav) / self.sample_rate
             yield replace(passage, start=start, end=cursor)
@@ -282,7 +283,7 @@ class VoiceCloningPipeline:
     def _spoken(self, line: Line, voice: Voice) -> np.ndarray:
         if line.spoken is not None:
             return resample(line.spoken, RATE, self.sample_rate)
-        name = nearest_voice(voice.speaker) if self.config.voice == NEAREST else self.config.voice
+        name = nearest_voice(voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
         spoken = self.synthesizer(line.english, name, speed=line.speed)
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
@@ -336,7 +337,8 @@ def in_clauses(lines: Iterable[Line]) -> Iterator[Line]:
     for line in lines:
         for number, clause in enumerate(clauses(line.english)):
             # What was heard, and what hearing it took, belongs to the first.
-            yield replace(line, english=clause, **({"transcript": "", "seconds": {}} if number else {}))
+            part = replace(line, english=clause)
+            yield replace(part, transcript="", seconds={}) if number else part
 
 
 def clauses(text: str) -> list[str]:
@@ -363,7 +365,7 @@ def clauses(text: str) -> list[str]:
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
     """The same items, each made, by another thread, while the one before is in use."""
-    iterator, end = iter(items), object()
+    iterator, end = iter(items), cast(T, object())
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, iterator, end)
         while (item := coming.result()) is not end:

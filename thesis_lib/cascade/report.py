@@ -7,7 +7,7 @@ it goes round in circles now and then, whoever has spoken.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -176,8 +176,8 @@ def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: 
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
     if minutes and not speaker.others:  # training on two voices would make one of both
         outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [item.source], minutes))[1]
-    texts = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
-    return Made(speaker, *texts, outputs, seconds)
+    heard, english = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
+    return Made(speaker, heard, english, outputs, seconds)
 
 
 def _published(item: Item, rate: int) -> dict[str, np.ndarray]:
@@ -252,13 +252,12 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, Callable[[np.ndarray], float]]:
+def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, metrics.Statistic]:
     """metric -> a function of indices into the rows; what is missing in one of them is left out."""
 
-    def mean(values: np.ndarray) -> Callable[[np.ndarray], float]:
-        return lambda i: float(values[i].mean())
-
-    found = {name: mean(rows[name].to_numpy()) for name in means if name in rows and rows[name].notna().all()}
+    found = {
+        name: metrics.mean_of(rows[name].to_numpy()) for name in means if name in rows and rows[name].notna().all()
+    }
     if "words" in rows and rows.words.notna().all():
         errors, words = rows.word_errors.to_numpy(), rows.words.to_numpy()
         found["wer"] = lambda i: 100 * float(errors[i].sum() / words[i].sum())
@@ -268,11 +267,11 @@ def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, Callable[
     if rows.speaker.nunique() >= FEWEST:
         for name in metrics.PROSODY:
             source, output = (rows[f"{side}_{name}"].to_numpy() for side in ("source", "output"))
-            found[f"{name}_correlation"] = lambda i, s=source, o=output: metrics.correlation(s[i], o[i])
+            found[f"{name}_correlation"] = metrics.correlation_of(source, output)
     return found
 
 
-def _interval(count: int, statistic: Callable[[np.ndarray], float], groups: np.ndarray | None) -> dict[str, object]:
+def _interval(count: int, statistic: metrics.Statistic, groups: np.ndarray | None) -> dict[str, object]:
     found: dict[str, object] = {"n": count, "reason": ""}
     try:
         value, low, high = metrics.bootstrap(count, statistic, RESAMPLES, SEED, groups)

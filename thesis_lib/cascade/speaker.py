@@ -81,8 +81,9 @@ def dominant(segments: Sequence[Segment], encoder: Encoder) -> tuple[list[np.nda
 
 def average(voices: Sequence[Voice]) -> Voice:
     """One voice out of several recordings of it: means, of the speaker vector's direction and of its length."""
-    lengths = [np.linalg.norm(voice.speaker) for voice in voices]
-    direction = np.mean([v.speaker / n for v, n in zip(voices, lengths, strict=True)], axis=0)
+    speakers, emotions = zip(*(voice.vectors() for voice in voices), strict=True)
+    lengths = [np.linalg.norm(speaker) for speaker in speakers]
+    direction = np.mean([x / n for x, n in zip(speakers, lengths, strict=True)], axis=0)
 
     def mean(values: list) -> float | None:
         known = [value for value in values if value is not None]
@@ -90,7 +91,7 @@ def average(voices: Sequence[Voice]) -> Voice:
 
     return Voice(
         (direction / np.linalg.norm(direction) * np.mean(lengths)).astype(np.float32),
-        np.mean([voice.emotion for voice in voices], axis=0).astype(np.float32),
+        np.mean(emotions, axis=0).astype(np.float32),
         mean([voice.pitch_level for voice in voices]),
         mean([voice.pitch_spread for voice in voices]),
     )

@@ -1,12 +1,12 @@
 """The phases that make something of a corpus: embeddings, vocoders and their forms."""
 
 import json
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, run_of
-from thesis_lib.config import TASKS
+from thesis_lib.config import TASKS, Task
 
 phases = typer.Typer()
 
@@ -48,7 +48,7 @@ def train(
     # A wrong task is refused before the corpus is unpacked.
     fabric = fabric_of(run.config.recipe(task).training, devices, nodes, accelerator)
     fabric.launch()
-    vocoder = run_training(run, task, bar, fabric)
+    vocoder = run_training(run, cast(Task, task), bar, fabric)
     if not fabric.is_global_zero:
         return
     typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / task / 'vocoder'}")

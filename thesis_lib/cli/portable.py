@@ -27,7 +27,7 @@ def export(
 
     if target.suffix != ".onnx":
         raise OnnxError(f"{target}: the suffix must be .onnx, by which --vocoder knows such a file")
-    made = Vocoder.from_pretrained(vocoder)
+    made = Vocoder.from_torch(vocoder)
     with replacing(target) as partial:
         export_onnx(made, partial)
     typer.echo(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {made.parameters():,} parameters")
@@ -51,22 +51,23 @@ def stream(
     """
     from thesis_lib.portable import OnnxVocoder
     from thesis_lib.runs import bar
-    from thesis_lib.streaming import stream_file
+    from thesis_lib.streaming import Streaming, stream_file
     from thesis_lib.voice import NOBODY, Voice
 
+    made: Streaming
     if vocoder.endswith(".onnx"):
         made = OnnxVocoder.from_pretrained(vocoder)
     else:
         from thesis_lib.synthesis import Vocoder
 
-        made = Vocoder.from_pretrained(vocoder)
+        made = Vocoder.from_torch(vocoder)
     voice = NOBODY
     if voice_from:
         from thesis_lib.audio import read_audio
         from thesis_lib.encoders import embed, emotion_encoder, speaker_encoder
 
         heard = (*read_audio(voice_from), voice_from)
-        voice = Voice(*(embed(load(made.encoders), *heard) for load in (speaker_encoder, emotion_encoder)))
+        voice = Voice(embed(speaker_encoder(made.encoders), *heard), embed(emotion_encoder(made.encoders), *heard))
     figures = stream_file(made, source, target, chunk / 1000, voice, bar)
     if json_:
         typer.echo(json.dumps(figures), err=True)

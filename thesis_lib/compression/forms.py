@@ -19,7 +19,7 @@ from thesis_lib.compression.quantization import quantize
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
 from thesis_lib.generators import HifiganGenerator
-from thesis_lib.manifest import Manifest, Utterance
+from thesis_lib.manifest import Manifest, Split, Utterance
 from thesis_lib.metrics import Recording, mel_l1
 from thesis_lib.portable import ORIGIN, OnnxVocoder
 from thesis_lib.runs import Progress, Run, silent
@@ -44,8 +44,8 @@ def onnx_caller(path: Path, threads: int = 1) -> Callable[[dict[str, np.ndarray]
     vocoder = OnnxVocoder(path, threads)
 
     def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
-        given = (inputs[name] for name in ("content", "speaker", "emotion"))
-        return vocoder(*given, float(inputs["guidance"][0]), inputs.get(ORIGIN)).reshape(-1)
+        content, speaker, emotion = (inputs[name] for name in ("content", "speaker", "emotion"))
+        return vocoder(content, speaker, emotion, float(inputs["guidance"][0]), inputs.get(ORIGIN)).reshape(-1)
 
     return call
 
@@ -54,8 +54,8 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
     """The vocoder as a function of the inputs by name."""
 
     def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
-        given = (torch.from_numpy(inputs[name]) for name in ("content", "speaker", "emotion"))
-        return vocoder(*given, float(inputs["guidance"][0])).numpy().reshape(-1)
+        content, speaker, emotion = (torch.from_numpy(inputs[name]) for name in ("content", "speaker", "emotion"))
+        return vocoder(content, speaker, emotion, float(inputs["guidance"][0])).numpy().reshape(-1)
 
     return call
 
@@ -95,7 +95,7 @@ def float16_copy(vocoder: Vocoder) -> Vocoder:
     """The vocoder after a trip through float16 storage: half the bytes, computed in float32."""
     with tempfile.TemporaryDirectory() as work:
         vocoder.save_pretrained(Path(work) / "copy")
-        copy = Vocoder.from_pretrained(Path(work) / "copy")
+        copy = Vocoder.from_torch(Path(work) / "copy")
     for tensor in (*copy.generator.parameters(), *copy.generator.buffers()):
         tensor.data = tensor.data.half().float()
     return copy
@@ -123,7 +123,7 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     vocoder = train(run, "resynthesis", progress)
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
 
-    def inputs(split: str, count: int) -> list[dict]:
+    def inputs(split: Split, count: int) -> list[dict]:
         chosen = select(manifest.split(split), count)
         return [inputs_of(u, manifest, embeddings, vocoder) for u in chosen]
 

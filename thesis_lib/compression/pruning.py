@@ -4,8 +4,11 @@ The channels that a residual joins cannot go one by one; those between the two c
 computing is theirs. What goes is what weighs least (Li et al. 2017, arXiv:1608.08710).
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from thesis_lib.config import HifiganConfig
 from thesis_lib.generators.hifigan import ResBlock, inner_channels
@@ -25,7 +28,8 @@ def prune(vocoder: Vocoder, share: float) -> Vocoder:
     state = vocoder.generator.state_dict()
     for name, module in vocoder.generator.named_modules():
         if isinstance(module, ResBlock):
-            for number, (first, second) in enumerate(zip(module.dilated, module.plain, strict=True)):
+            pairs = cast(Iterable[tuple[nn.Conv1d, nn.Conv1d]], zip(module.dilated, module.plain, strict=True))
+            for number, (first, second) in enumerate(pairs):
                 kept = _heaviest(first.weight, second.weight, inner_channels(second.out_channels, smaller))
                 for key in (f"{name}.dilated.{number}.weight", f"{name}.dilated.{number}.bias"):
                     state[key] = state[key][kept]

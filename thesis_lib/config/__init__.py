@@ -7,7 +7,7 @@ applies the same kind of difference from the command line (``--set conversion.tr
 import hashlib
 import json
 import math
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -65,6 +65,8 @@ class ConfigError(ThesisError):
 
 class AudioConfig(Section):
     """One analysis for the whole project: HiFi-GAN's (config_v1.json)."""
+
+    FLOOR: ClassVar[float] = 1e-5  # magnitude below which a mel band counts as empty
 
     sample_rate: int = Field(22_050, ge=8000, le=192_000)  # Hz
     n_fft: int = Field(1024, ge=2, le=65_536)  # samples
@@ -222,7 +224,7 @@ class Config(Section):
             raise ValueError("corpus.min_duration must be below corpus.max_duration")
         return self
 
-    def recipe(self, task: Task) -> Recipe:
+    def recipe(self, task: str) -> Recipe:
         """The recipe of a task; ConfigError for an unknown one."""
         if task not in TASKS:
             raise ConfigError(f"no task named {task!r}; known: {', '.join(TASKS)}")
@@ -237,7 +239,7 @@ class Config(Section):
         tree = self.model_dump()
         for key, value in changes.items():
             *path, last = key.split(".")
-            node = tree
+            node: Any = tree
             for part in path:
                 node = node.get(part) if isinstance(node, dict) else None
             if not isinstance(node, dict) or last not in node:

@@ -1,6 +1,7 @@
 """The data card of a prepared corpus: what is in it, what is not and why, and whose it is."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ LICENCES = {
 }
 
 
-def data_card(manifest: Manifest, made: dict[str, object]) -> str:
+def data_card(manifest: Manifest, made: dict[str, Any]) -> str:
     """Markdown: counts, hours, speakers, gender and age where known, durations, rejects, settings and licences."""
     table = manifest.table()
     parts = [f"# Data card: {made['name']}", LICENCES[made["name"]], "## Parts", _markdown(parts_table(table))]

@@ -91,7 +91,7 @@ def join(release: Release) -> tuple[list[Row], list[Reject]]:
             rejects.append(Reject(id=_printable(file) or "(empty)", split=split, reason=reason, detail=detail))
             continue
         seen.add(file)
-        speaker, sentence, gender, age = voice
+        speaker, sentence, gender, age = spoken[file]
         rows.append(Row(split, file, sentence, cells[1], speaker, styles.get(file, ("",))[0], gender, age))
     absent = sum(reject.reason == "no Common Voice row" for reject in rejects)
     if absent > max(len(rows), 10):

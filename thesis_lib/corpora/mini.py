@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -60,8 +61,8 @@ def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Rel
     rows = table(config)
     rows["file"] = [f"common_voice_es_{id}.mp3" for id in rows.id]
 
-    def write(row: object) -> None:
-        sides = (
+    def write(row: Any) -> None:
+        sides: tuple[tuple[str, Path, dict[str, Any]], ...] = (
             ("es", release.common_voice / "clips" / row.file, {"bitrate_mode": "VARIABLE", "compression_level": 0.2}),
             ("en", release.cvss / row.split / f"{row.file}.wav", {}),
         )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -22,6 +23,7 @@ from thesis_lib.runs import Progress, silent, write_text
 
 BATCH = 32  # rows of one task
 ADDRESSES = ("cvss_url", "covost_url", "common_voice_page")
+T = TypeVar("T")
 MARGIN = 0.5  # s by which a header may be wrong about its recording's length: an MP3's is an estimate
 
 
@@ -52,7 +54,7 @@ def prepare(
         if corpus.subset is None:
             results = _over(converter.all_of, _batches(rows), len(rows), "convert", progress, scheduler)
         else:
-            results = _subset(converter, rows, corpus, progress, scheduler)
+            results = _subset(converter, rows, corpus.subset, progress, scheduler)
         utterances = [r for r in results if isinstance(r, Utterance)]
         rejects += shared + [r for r in results if isinstance(r, Reject)]
         if not utterances:
@@ -102,7 +104,7 @@ class Converter:
         """One row; its two recordings are written when both are good, each whole or not at all."""
         return self._caught(row, self._convert)
 
-    def _caught(self, row: Row, function: Callable) -> object:
+    def _caught(self, row: Row, function: Callable[[Row], T]) -> T | Reject:
         try:
             return function(row)
         except _SideError as error:
@@ -198,20 +200,21 @@ def _of(side: str) -> Iterator[None]:
 
 
 def _subset(
-    converter: Converter, rows: list[Row], corpus: CorpusConfig, progress: Progress, scheduler: str | None
+    converter: Converter, rows: list[Row], size: int, progress: Progress, scheduler: str | None
 ) -> list[Utterance | Reject]:
     """As many utterances as are wanted, or as there are; the other rows with a reason."""
+    corpus = converter.corpus
     probed = _over(converter.probed, _batches(rows), len(rows), "look at", progress, scheduler)
-    results = [found for found in probed if isinstance(found, Reject)]
+    results: list[Utterance | Reject] = [found for found in probed if isinstance(found, Reject)]
     seconds = {row.file: found for row, found in zip(rows, probed, strict=True) if not isinstance(found, Reject)}
     left, kept = [row for row in rows if row.file in seconds], 0
-    while left and kept < corpus.subset:
+    while left and kept < size:
         groups = strata(
             [part_of(row, corpus) for row in left],
             [row.speaker for row in left],
             [seconds[row.file] for row in left],
             [row.file for row in left],
-            corpus.subset - kept,
+            size - kept,
             corpus.subset_seed,
         )
         chosen = [[left[i] for i in group] for group in groups]
@@ -219,7 +222,7 @@ def _subset(
         results += [r for r in found if not isinstance(r, Row)]
         kept += sum(isinstance(r, Utterance) for r in found)
         left = [r for r in found if isinstance(r, Row)]
-    return results + [Reject(id=row.file, split=row.split, reason="not in the subset") for row in left]
+    return [*results, *(Reject(id=row.file, split=row.split, reason="not in the subset") for row in left)]
 
 
 def _batches(rows: list[Row]) -> list[list[Row]]:

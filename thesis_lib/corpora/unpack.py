@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from thesis_lib.errors import ThesisError
 from thesis_lib.files import replacing
@@ -49,7 +49,7 @@ def members(archive: Path, place: Place = same) -> Iterator[tuple[PurePosixPath,
             if reason:
                 raise UnpackError(f"{archive}: {member.name!r} {reason}; nothing further is read")
             if member.isreg() and (placed := place(path)):
-                yield placed, member.size, tar.extractfile(member)
+                yield placed, member.size, cast(IO[bytes], tar.extractfile(member))
         while raw.read(CHUNK):  # to the end: only there does a compressed file that was cut show
             pass
 

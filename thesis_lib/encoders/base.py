@@ -47,8 +47,8 @@ def embed_batch(encoder: Encoder, recordings: Sequence[Heard]) -> list[np.ndarra
         wav = as_samples(wav, source)
         check_speech(wav, sample_rate, source)
         wavs.append(resample(wav, sample_rate, encoder.sample_rate))
-    together = len(wavs) > 1 and hasattr(encoder, "encode_batch")
-    vectors = encoder.encode_batch(wavs) if together else [encoder.encode(wav) for wav in wavs]
+    together = getattr(encoder, "encode_batch", None) if len(wavs) > 1 else None
+    vectors = together(wavs) if together else [encoder.encode(wav) for wav in wavs]
     return [_checked(encoder, vector, source) for vector, (*_, source) in zip(vectors, recordings, strict=True)]
 
 

@@ -6,6 +6,7 @@ count and logging, and only prints about a missing key. The size of the embeddin
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ class Emotion2vec(nn.Module):
         """
         super().__init__()
         named = folder is not None
-        folder = Path(folder) if named else download()
+        folder = download() if folder is None else Path(folder)
         config = folder / CONFIG
         weights = next((folder / name for name in (PLUS, BASE) if (folder / name).is_file()), None)
         if not config.is_file() or weights is None:
@@ -53,7 +54,7 @@ class Emotion2vec(nn.Module):
             raise
         except Exception as error:  # a damaged or hostile file fails in as many ways as there are files
             raise EncoderError(f"{folder}: not a folder of emotion2vec ({type(error).__name__}: {error})") from error
-        self.network = network
+        self.network: Any = network  # funasr's
         self.eval().requires_grad_(False)
         self._normalise = bool(settings.get("normalize", False))
         self.dim = int(settings["embed_dim"])
@@ -78,7 +79,7 @@ def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
     from omegaconf import OmegaConf
 
     # A safe loader, and no interpolation: it constructs no objects and reads no environment.
-    published = OmegaConf.to_container(OmegaConf.load(config), resolve=False)
+    published: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=False)
     settings, prefixes = published["model_conf"], published.get("scope_map") or []
     state = tensors(weights)
     state = state.get("model", state)

@@ -1,5 +1,7 @@
 """Which encoder a configuration means. What "auto" became is in the encoder's name, and so in every table."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -21,7 +23,9 @@ def speaker_encoder(config: EncoderConfig) -> Encoder:
     precision = config.precision
     if precision == "auto":
         precision = "bfloat16" if computes_in_bfloat16() else "float32"
-    return _on(config.device, EcapaTdnn(precision))
+    encoder = EcapaTdnn(precision)
+    _move(encoder, config.device)
+    return encoder
 
 
 def emotion_encoder(config: EncoderConfig) -> Encoder:
@@ -35,12 +39,13 @@ def emotion_encoder(config: EncoderConfig) -> Encoder:
         if config.emotion == "emotion2vec" or config.emotion_folder:
             raise
         return Egemaps()
-    return _on(config.device, encoder)
+    _move(encoder, config.device)
+    return encoder
 
 
 def judge_encoders(config: EncoderConfig) -> list[Encoder]:
     """Speaker encoders that no loss and no condition uses."""
-    kinds = {"resemblyzer": Resemblyzer, "eres2net": Eres2net}
+    kinds: dict[str, Callable[[], Encoder]] = {"resemblyzer": Resemblyzer, "eres2net": Eres2net}
     return [kinds[name]() for name in config.judges]
 
 
@@ -50,8 +55,8 @@ def computes_in_bfloat16() -> bool:
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
-def _on(device: str, encoder: nn.Module) -> nn.Module:
+def _move(encoder: nn.Module, device: str) -> None:
     try:
-        return encoder.to(device)
+        encoder.to(device)
     except (RuntimeError, AssertionError) as error:
         raise EncoderError(f"encoders.device={device}: {str(error).splitlines()[0]}") from error

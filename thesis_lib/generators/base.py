@@ -3,6 +3,8 @@
 Shapes: B batch, C content channels, T frames, S and E embedding sizes, D condition size.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
@@ -45,7 +47,7 @@ class Generator(nn.Module):
 
         Measured on the network itself: one frame that is no number, and all sound that it turns into none.
         """
-        width, frames = self.pre.in_channels, 32
+        width, frames = cast(nn.Conv1d, self.pre).in_channels, 32
         while True:
             content = torch.zeros(1, width, frames)
             content[:, :, frames // 2] = torch.nan

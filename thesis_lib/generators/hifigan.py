@@ -7,6 +7,7 @@ FiLM, Perez et al. 2018, arXiv:1709.07871 (eq. 2).
 """
 
 import re
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -82,8 +83,7 @@ class Stage(nn.Module):
         super().__init__()
         half = channels // 2
         # A kernel of 2 * rate padded this way yields exactly rate * T samples, odd rates included.
-        padding = {"padding": (rate + 1) // 2, "output_padding": rate % 2}
-        up = nn.ConvTranspose1d(channels, half, 2 * rate, rate, **padding)
+        up = nn.ConvTranspose1d(channels, half, 2 * rate, rate, padding=(rate + 1) // 2, output_padding=rate % 2)
         nn.init.normal_(up.weight, 0.0, 0.01)
         self.up = weight_norm(up)
         self.film = FiLM(half, config.condition_dim)
@@ -127,7 +127,7 @@ class HifiganGenerator(Generator):
 
         Raises RuntimeError when a key is missing, left over or mis-shaped.
         """
-        fields = len(self.stages[0].fields)
+        fields = len(cast(Stage, self.stages[0]).fields)
         renamed = {_our_name(key, fields): value for key, value in state.items()}
         own = {k: v for k, v in self.state_dict().items() if not k.startswith("condition.") and ".affine." not in k}
         wrong = sorted(own.keys() ^ renamed.keys()) + [

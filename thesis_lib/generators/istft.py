@@ -10,6 +10,7 @@ models, Wang et al. 2019, arXiv:1904.12088.
 """
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +24,14 @@ from thesis_lib.streaming import Reach
 
 LOUDEST = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
 QUIET = -4.0  # nepers, where a filter of the excitation starts
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def _small(layer: nn.Module) -> nn.Module:
+def _small(layer: Layer) -> Layer:
     """Vocos's initialisation."""
-    nn.init.trunc_normal_(layer.weight, std=0.02)
-    nn.init.zeros_(layer.bias)
+    weight, bias = layer.parameters()
+    nn.init.trunc_normal_(weight, std=0.02)
+    nn.init.zeros_(bias)
     return layer
 
 
@@ -79,6 +82,8 @@ class Block(nn.Module):
 class Stft(nn.Module):
     """STFT and its inverse on the mel's own frames: Hann window, N = T * hop_length, no centring."""
 
+    window: Tensor  # (n_fft,)
+
     def __init__(self, audio: AudioConfig) -> None:
         super().__init__()
         if audio.n_fft % audio.hop_length:
@@ -99,9 +104,9 @@ class Stft(nn.Module):
         hops = frames.unflatten(2, (parts, self.hop))
         added = sum(F.pad(hops[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts))
         # Which part of the window of which frame falls on a hop: all parts, but at the edges.
-        hop, part = (torch.arange(n, device=added.device) for n in (count + parts - 1, parts))
+        hop, part = (torch.arange(n, device=hops.device) for n in (count + parts - 1, parts))
         frame = hop.unsqueeze(1) - part
-        weight = ((frame >= 0) & (frame < count)).to(added) @ (self.window**2).view(parts, self.hop)
+        weight = ((frame >= 0) & (frame < count)).to(hops) @ (self.window**2).view(parts, self.hop)
         wav = (added / weight.clamp(min=1e-8)).flatten(1)
         return wav[:, self.pad : self.pad + count * self.hop]
 
@@ -109,6 +114,7 @@ class Stft(nn.Module):
 class HarmonicSource(nn.Module):
     """F0 -> a band-limited pulse train, and noise, both of unit power."""
 
+    noise: Tensor  # (NOISE,)
     NOISE = 2**16  # samples, after which the noise repeats; unheard, and it makes the output reproducible
 
     def __init__(self, audio: AudioConfig) -> None:
@@ -200,7 +206,9 @@ class IstftGenerator(Generator):
         # Spectra need single precision, also in a mixed-precision training.
         with torch.autocast(heads.device.type, enabled=False):
             heads = heads.float()
-            spectrum = self._filtered(content, heads, origin) if self.source else self._drawn(heads)
+            spectrum = (
+                self._drawn(heads) if self.source is None else self._filtered(self.source, content, heads, origin)
+            )
             return self.stft.inverse(spectrum).unsqueeze(1)
 
     def _drawn(self, heads: Tensor) -> Tensor:
@@ -208,9 +216,9 @@ class IstftGenerator(Generator):
         log_magnitude, phase = heads.chunk(2, dim=2)
         return torch.polar(torch.exp(log_magnitude.clamp(max=LOUDEST)), phase)
 
-    def _filtered(self, content: Tensor, heads: Tensor, origin: Tensor | None) -> Tensor:
+    def _filtered(self, source: HarmonicSource, content: Tensor, heads: Tensor, origin: Tensor | None) -> Tensor:
         """(B, T, 3 F) -> (B, T, F): the pulses filtered in magnitude and phase, and the noise in magnitude."""
         pulse_gain, noise_gain, phase = heads.chunk(3, dim=2)
-        pulses, noise = (self.stft(x) for x in self.source(absolute_pitch(content), origin))
+        pulses, noise = (self.stft(x) for x in source(absolute_pitch(content), origin))
         pulse_filter = torch.polar(torch.exp(pulse_gain.clamp(max=LOUDEST)), phase)
         return pulses * pulse_filter + noise * torch.exp(noise_gain.clamp(max=LOUDEST))

@@ -52,7 +52,8 @@ def analyse(run: Run, files: Iterable[Path]) -> pd.DataFrame:
     on another speaker's. The intervals draw raters and items. Every answer, and who was left out and why, stand in
     tables beside it. Raises ListeningError naming the file that does not fit.
     """
-    rows, raters, seen = [], [], {}
+    rows, raters = [], []
+    seen: dict[str, Path] = {}
     for path in map(Path, files):
         given = _read(path)
         if given.rater in seen:

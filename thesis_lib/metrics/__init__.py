@@ -11,14 +11,17 @@ from thesis_lib.metrics.recording import WIDEBAND, Recording
 from thesis_lib.metrics.separation import separation, separations, triplet_accuracy
 from thesis_lib.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
 from thesis_lib.metrics.statistics import (
+    Statistic,
     agreement,
     auc,
     bootstrap,
     correlation,
+    correlation_of,
     cosine,
     equal_error_rate,
     holm,
     labelled_cosines,
+    mean_of,
     paired_test,
 )
 from thesis_lib.metrics.words import (
@@ -38,6 +41,7 @@ __all__ = [
     "Leak",
     "MetricError",
     "Recording",
+    "Statistic",
     "Whitening",
     "agreement",
     "auc",
@@ -47,6 +51,7 @@ __all__ = [
     "corpus_chrf",
     "corpus_scorer",
     "correlation",
+    "correlation_of",
     "cosine",
     "dnsmos",
     "equal_error_rate",
@@ -54,6 +59,7 @@ __all__ = [
     "labelled_cosines",
     "mcd",
     "mcd_dtw",
+    "mean_of",
     "mel_l1",
     "multi_resolution_stft",
     "nisqa",

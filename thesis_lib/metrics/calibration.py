@@ -1,11 +1,14 @@
 """What a cosine means: where it lies between different speakers and one speaker, and the space it is taken in."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from thesis_lib.metrics.errors import MetricError
 from thesis_lib.metrics.statistics import equal_error_rate, labelled_cosines
+
+Cosines = TypeVar("Cosines", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Calibration:
         """How often the encoder itself is wrong."""
         return equal_error_rate(self.same, self.different)
 
-    def way(self, cosine: float) -> float:
+    def way(self, cosine: Cosines) -> Cosines:
         """Share of the way from floor (0) to ceiling (1); beyond both it goes on."""
         return (cosine - self.floor) / (self.ceiling - self.floor)
 

@@ -10,6 +10,7 @@ import functools
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,11 @@ OVERALL = 2  # of P.835's three: signal, background, overall
 
 @dataclass(frozen=True)
 class _Models:
-    published: object  # the package's predictor: its mel spectrogram and the scale of its opinions
-    spectrum: object  # (1, WINDOW) -> (1, 1, FRAMES, 161) log power
-    trunk: object  # (B, 1, any T, 161) -> (B, 32, T, 161): the four convolutions
-    head: object  # (1, 32, FRAMES, 161) -> (1, 3)
-    p808: object  # (1, FRAMES, 120) -> (1, 1)
+    published: Any  # the package's predictor: its mel spectrogram and the scale of its opinions
+    spectrum: Any  # (1, WINDOW) -> (1, 1, FRAMES, 161) log power
+    trunk: Any  # (B, 1, any T, 161) -> (B, 32, T, 161): the four convolutions
+    head: Any  # (1, 32, FRAMES, 161) -> (1, 3)
+    p808: Any  # (1, FRAMES, 120) -> (1, 1)
 
 
 @functools.cache
@@ -42,8 +43,8 @@ def _models() -> _Models:
     folder = Path(package.__file__).parent / "dnsmos_models"
     paths = [str(folder / name) for name in ("sig_bak_ovr.onnx", "model_v8.onnx")]
     whole = onnx.load(paths[0])
-    parts = [_part(whole, *ends) for ends in itertools.pairwise(CUTS)]
-    return _Models(package.DNSMOS(*paths), *parts, session(paths[1]))
+    spectrum, trunk, head = (_part(whole, *ends) for ends in itertools.pairwise(CUTS))
+    return _Models(package.DNSMOS(*paths), spectrum, trunk, head, session(paths[1]))
 
 
 def _part(whole, start: str, end: str):
@@ -55,8 +56,8 @@ def _part(whole, start: str, end: str):
     nodes = whole.graph.node[first : last + 1]
     used = {name for node in nodes for name in node.input}
     weights = [tensor for tensor in whole.graph.initializer if tensor.name in used]
-    ends = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, None)] for name in (start, end))
-    graph = helper.make_graph(nodes, end, *ends, weights)
+    first_in, last_out = ([helper.make_tensor_value_info(x, TensorProto.FLOAT, None)] for x in (start, end))
+    graph = helper.make_graph(nodes, end, first_in, last_out, weights)
     return session(helper.make_model(graph, opset_imports=whole.opset_import).SerializeToString())
 
 
@@ -91,8 +92,8 @@ def _opinions(windows: list[np.ndarray]) -> list[np.ndarray]:
     spectra = [_run(models.spectrum, window[None])[0] for window in windows]
     whole = np.concatenate([spectra[0], *(spectrum[:, FRAMES - STEP :] for spectrum in spectra[1:])], axis=1)
     shared = _run(models.trunk, whole[None])[0]
-    ends = [end for spectrum in spectra for end in (spectrum[:, : 2 * REACH], spectrum[:, -2 * REACH :])]
-    ends = _run(models.trunk, np.stack(ends))
+    edges = [edge for spectrum in spectra for edge in (spectrum[:, : 2 * REACH], spectrum[:, -2 * REACH :])]
+    ends = _run(models.trunk, np.stack(edges))
     opinions = []
     for number, (head, tail) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
         middle = shared[:, number * STEP + REACH : number * STEP + FRAMES - REACH]

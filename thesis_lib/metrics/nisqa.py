@@ -21,7 +21,7 @@ from thesis_lib.metrics.recording import Recording
 WEIGHT = "nisqa-tts"
 BANDS, WIDTH = 48, 15  # of a patch: mel bands, frames of 10 ms
 CHANNELS = (1, 16, 32, 64, 64, 64, 64)
-POOLED = {0: (0, 1), 1: 0, 3: 0}  # convolution -> padding of the pooling after it
+POOLED = {0: (0, 1), 1: (0, 0), 3: (0, 0)}  # convolution -> padding of the pooling after it
 # Our names <- the published ones.
 NAMES = {"cnn.model.fc_out": "squeeze", "time_dependency.model.lstm": "lstm", "pool.model.linear": "opinion"}
 NAMES |= {

@@ -37,7 +37,7 @@ def multi_resolution_stft(estimate: Recording, reference: Recording) -> float:
     if len(reference.wav) < reference.audio.n_fft * 2:
         raise MetricError(f"{len(reference.wav)} samples are less than one window")
     pair = (torch.from_numpy(x.wav)[None] for x in (estimate, reference))
-    return measured(multi_resolution_stft_loss(*pair), "multi-resolution STFT")
+    return measured(float(multi_resolution_stft_loss(*pair)), "multi-resolution STFT")
 
 
 def mcd(estimate: Recording, reference: Recording) -> float:

@@ -6,6 +6,8 @@ import numpy as np
 
 from thesis_lib.metrics.errors import MetricError, measured
 
+Statistic = Callable[[np.ndarray], float]  # indices (n,) of utterances -> a number
+
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     """Cosine of two embeddings. MetricError for a zero vector."""
@@ -19,7 +21,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def bootstrap(
     count: int,
-    statistic: Callable[[np.ndarray], float],
+    statistic: Statistic,
     resamples: int,
     seed: int,
     groups: np.ndarray | None = None,
@@ -45,6 +47,16 @@ def bootstrap(
     ]
     low, high = np.percentile(draws, [2.5, 97.5])
     return once(np.arange(count)), float(low), float(high)
+
+
+def mean_of(values: np.ndarray) -> Statistic:
+    """The mean of some of the values (n,)."""
+    return lambda indices: float(values[indices].mean())
+
+
+def correlation_of(a: np.ndarray, b: np.ndarray) -> Statistic:
+    """``correlation`` of some of the pairs (n,), (n,)."""
+    return lambda indices: correlation(a[indices], b[indices])
 
 
 def paired_cosines(

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from filelock import FileLock
 
@@ -224,4 +224,4 @@ def _opened(archive: Path) -> Iterator[tuple[set[str], Callable[[str], IO[bytes]
     else:
         with tarfile.open(archive) as tar:
             files = {member.name: member for member in tar if member.isreg()}
-            yield set(files), lambda name: tar.extractfile(files[name])
+            yield set(files), lambda name: cast(IO[bytes], tar.extractfile(files[name]))

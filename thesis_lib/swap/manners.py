@@ -1,5 +1,7 @@
 """The manner swap: test content in its own voice, with the second embedding of another recording in another style."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import torch
@@ -78,10 +80,14 @@ def manner_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.
             made = (part[f"{name}_output"] - part[f"{name}_content"]).to_numpy()
             slope, low, high = metrics.bootstrap(
                 len(part),
-                lambda i, w=wished, m=made: float((w[i] * m[i]).sum() / max((w[i] ** 2).sum(), 1e-9)),
+                partial(_slope, wished, made),
                 resamples,
                 seed,
             )
             row = {"condition": condition, "statistic": label, "slope": slope, "low": low, "high": high}
             rows.append(row | {"n": len(part)})
     return pd.DataFrame(rows)
+
+
+def _slope(wished: np.ndarray, made: np.ndarray, i: np.ndarray) -> float:
+    return float((wished[i] * made[i]).sum() / max((wished[i] ** 2).sum(), 1e-9))

@@ -21,7 +21,7 @@ from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared, voice_of
 from thesis_lib.encoders import Encoder, embed, emotion_encoder, judge_encoders, speaker_encoder
-from thesis_lib.manifest import Utterance
+from thesis_lib.manifest import Split, Utterance
 from thesis_lib.pitch import track
 from thesis_lib.runs import Progress, Run, RunError, silent
 from thesis_lib.synthesis import Vocoder
@@ -70,7 +70,8 @@ class Judge:
     def __init__(self, encoder: Encoder, speakers: list[Speaker], rate: int) -> None:
         self.encoder, self.rate = encoder, rate
         self.centroids: dict[str, np.ndarray] = {}
-        own, other = [], []
+        own: list[float] = []
+        other: list[float] = []
         contents = {}
         for speaker in speakers:
             units = [self._unit(wav) for wav in speaker.references]
@@ -105,7 +106,7 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
         return run.load_table("swap")
     systems = [system for task in tasks for system in systems_of(run, task, progress)]
     corpus = run.config.corpus.name
-    speakers = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
+    speakers: dict[str, list[Speaker]] = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
     if run.config.swap.human:
         speakers["human"] = human_speakers(Path(run.config.swap.human), run.config)
     rows, missing = [], []
@@ -162,7 +163,7 @@ def systems_of(run: Run, task: Task, progress: Progress) -> list[System]:
     """The task's vocoder before and after training, trained if it has not been."""
     trained = train(run, task, progress)
     warm = run.config.recipe(task).training.warm_start
-    before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_pretrained(warm)
+    before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_torch(warm)
     start = [System(task, "before training", before, 0.25)]
     if not trained.converts:
         return [*start, System(task, "after training", trained, 0.25)]
@@ -189,7 +190,8 @@ def corpus_speakers(run: Run) -> list[Speaker]:
     """Some voices of the training split ("seen") and of the test split ("unseen") with two recordings or more."""
     manifest, embeddings = prepared(run), embedded(run, sides=("source",))
     found = []
-    for kind, split in (("unseen", "test"), ("seen", "train")):
+    kinds: tuple[tuple[str, Split], ...] = (("unseen", "test"), ("seen", "train"))
+    for kind, split in kinds:
         by_speaker: dict[str, list[Utterance]] = {}
         for utterance in manifest.split(split):
             by_speaker.setdefault(utterance.speaker, []).append(utterance)
@@ -219,8 +221,8 @@ def human_speakers(folder: Path, config: Config) -> list[Speaker]:
     for path in [paths[i] for i in spread(len(paths), 2 * VOICES)]:
         wav, rate = read_audio(path, config.audio.sample_rate)
         first, second = np.array_split(wav, 2)
-        vectors = [embed(encoder, first, rate, path) for encoder in encoders]
-        voice = Voice(*vectors, track(first, config.audio).level)
+        speaker, emotion = (embed(encoder, first, rate, path) for encoder in encoders)
+        voice = Voice(speaker, emotion, track(first, config.audio).level)
         found.append(Speaker(path.stem, "human", path.stem, opening(first, config), voice, [second]))
     return found
 
@@ -242,7 +244,7 @@ def summarise(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataF
         statistics |= {"to_content": part.to_content, "way": gone}
         for name, values in statistics.items():
             numbers = values.to_numpy(float)
-            value, low, high = metrics.bootstrap(len(numbers), lambda i, v=numbers: float(v[i].mean()), resamples, seed)
+            value, low, high = metrics.bootstrap(len(numbers), metrics.mean_of(numbers), resamples, seed)
             about = dict(zip(("material", "task", "stage", "target", "judge"), group, strict=True))
             rows.append(about | {"statistic": name, "value": value, "low": low, "high": high, "n": len(numbers)})
     return pd.DataFrame(rows)

@@ -1,12 +1,14 @@
 """Devices, precision and processes, through lightning-fabric."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 from thesis_lib.config import TrainingConfig
 from thesis_lib.training.errors import TrainingError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+Mixed = Literal["16-mixed", "bf16-mixed"]
 
 
 def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accelerator: str = "auto") -> "Fabric":
@@ -35,7 +37,7 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
     mixed = training.precision != "32-true"
     if training.precision == "16-mixed" and accelerator == "cpu":
         raise TrainingError("training.precision = 16-mixed needs a GPU; on a CPU take bf16-mixed or 32-true")
-    strategy = "auto"
+    strategy: str | DDPStrategy = "auto"
     if devices * nodes > 1:
         # A recipe may leave the neutral condition, or everything but the condition, out of a step.
         backend = "gloo" if accelerator == "cpu" else "nccl"
@@ -45,5 +47,5 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
         devices=devices,
         num_nodes=nodes,
         strategy=strategy,
-        plugins=[Autocast(training.precision, accelerator)] if mixed else None,
+        plugins=[Autocast(cast(Mixed, training.precision), accelerator)] if mixed else None,
     )

@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from thesis_lib import checkpoints
@@ -49,7 +50,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     config, home = run.config, run.path / task
     recipe, folder = config.recipe(task), home / "vocoder"
     if (folder / checkpoints.WEIGHTS).exists():
-        return Vocoder.from_pretrained(folder)
+        return Vocoder.from_torch(folder)
     fabric = fabric or fabric_of(recipe.training)
     if not fabric.is_global_zero:
         progress = silent
@@ -81,12 +82,13 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
         }
         Vocoder(state.result.cpu().fold_weight_norm(), meta).save_pretrained(folder)
     fabric.barrier()
-    return Vocoder.from_pretrained(folder)
+    return Vocoder.from_torch(folder)
 
 
 def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments, progress: Progress) -> list[str]:
     training, fabric, home = state.recipe.training, state.fabric, run.path / task
-    mel, guards, warned = fabric.to_device(MelLoss(run.config.audio)), Guards(), []
+    mel, guards, warned = MelLoss(run.config.audio), Guards(), []
+    fabric.to_device(mel)
     steps = Steps(data, fabric.global_rank, fabric.world_size)
     left = range(state.step, state.step if state.is_out_of_patience else training.steps)
     loader = DataLoader(steps, batch_size=None, sampler=left, num_workers=training.workers)
@@ -180,7 +182,7 @@ def _seed(seed: int, step: int, rank: int) -> int:
 def _mean_of_all(fabric: "Fabric", row: dict[str, float]) -> dict[str, float]:
     if fabric.world_size == 1:
         return row
-    means = fabric.all_reduce(torch.tensor(list(row.values()), dtype=torch.float64), reduce_op="mean")
+    means = cast(Tensor, fabric.all_reduce(torch.tensor(list(row.values()), dtype=torch.float64), reduce_op="mean"))
     return dict(zip(row, means.tolist(), strict=True))
 
 
@@ -188,7 +190,8 @@ def _any_of_all(fabric: "Fabric", *flags: bool) -> list[bool]:
     """What one process wants, all do."""
     if fabric.world_size == 1:
         return list(flags)
-    return [flag > 0 for flag in fabric.all_reduce(torch.tensor(flags, dtype=torch.float32), reduce_op="sum").tolist()]
+    counts = cast(Tensor, fabric.all_reduce(torch.tensor(flags, dtype=torch.float32), reduce_op="sum"))
+    return [count > 0 for count in counts.tolist()]
 
 
 def _summary(row: dict[str, float], state: State) -> str:
@@ -209,7 +212,7 @@ def stop_requests() -> Iterator[threading.Event]:
         asked.set()
         signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:

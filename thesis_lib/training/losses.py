@@ -30,7 +30,7 @@ def signal_losses(config: Config, weights: LossConfig) -> dict[str, SignalLoss]:
             )
         return EmbeddingConsistency(encoder, audio.sample_rate, weights.embedding_distance)
 
-    makers = {
+    makers: dict[str, Callable[[], SignalLoss]] = {
         "mel": lambda: MelLoss(audio),
         "multi_scale_mel": lambda: MultiScaleMel(audio),
         "stft": lambda: multi_resolution_stft_loss,

@@ -3,19 +3,20 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from thesis_lib import checkpoints, models
+from thesis_lib.conditioning import PrincipalComponents
 from thesis_lib.config import Config, Recipe, Task
 from thesis_lib.content import PHONETIC_MODEL
 from thesis_lib.dataset import Batch, Segments
 from thesis_lib.discriminators import Discriminator
-from thesis_lib.generators import Generator, build
+from thesis_lib.generators import Generator, HifiganGenerator, build
 from thesis_lib.runs import commit
 from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
 from thesis_lib.training.devices import fabric_of
@@ -24,6 +25,7 @@ from thesis_lib.training.schedule import rate_factor
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricModule
 
 COLD = "none"  # the warm start that there is none
 COMPONENT_UTTERANCES = 50  # of the training split, whose frames give the phonetic content's principal components
@@ -42,7 +44,7 @@ class State:
     generator: Generator
     discriminator: Discriminator
     average: AveragedModel | None  # of the generator's weights, exponential
-    wrapped: dict[str, nn.Module]  # the networks as the fabric runs them: precision, gradients of all devices
+    wrapped: "dict[str, _FabricModule]"  # the networks as the fabric runs them: precision, gradients of all devices
     optimizers: dict[str, AdamW]
     losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
     step: int = 0
@@ -65,17 +67,19 @@ class State:
         generator = build(config.audio, recipe.content, recipe.generator, *dims)
         generator.condition.speaker_statistics.fit(data.speaker)
         generator.condition.emotion_statistics.fit(data.emotion)
-        if recipe.content.kind == "phonetic":
+        if isinstance(generator.reduce, PrincipalComponents):
             generator.reduce.fit(data.phonetic_rows(COMPONENT_UTTERANCES))
         if training.warm_start == UNIVERSAL:
-            generator.load_hifigan(universal_state())
+            cast(HifiganGenerator, generator).load_hifigan(universal_state())
         elif training.warm_start != COLD:
             _go_on_from(generator, training.warm_start, data.encoders)
         average = None
         if training.ema_decay:
             average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
-            average = fabric.to_device(average.requires_grad_(False))
-        networks = {"generator": generator, "discriminator": Discriminator(recipe.discriminator)}
+            average.requires_grad_(False)
+            fabric.to_device(average)
+        discriminator = Discriminator(recipe.discriminator)
+        networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         wrapped, optimizers = {}, {}
         for name, network in networks.items():
             # The fused update cannot be told of a loss scale before the clipping.
@@ -83,12 +87,12 @@ class State:
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
-        return cls(fabric, recipe, **networks, average=average, wrapped=wrapped, optimizers=optimizers, losses=losses)
+        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses)
 
     @property
     def result(self) -> Generator:
         """The generator that is kept: the average where there is one."""
-        return self.average.module if self.average else self.generator
+        return cast(Generator, self.average.module) if self.average else self.generator
 
     def estimate(self, batch: Batch) -> torch.Tensor:
         """The generator's (B, 1, N) for a batch."""
@@ -115,7 +119,8 @@ class State:
 
     def save(self, folder: Path, config: Config, **more: object) -> Path:
         """One self-describing checkpoint, whole or not at all."""
-        tensors, groups = {}, {}
+        tensors: dict[str, Tensor] = {}
+        groups = {}
         for name, network in self._networks().items():
             tensors |= checkpoints.with_prefix(name, network.state_dict())
         for name, optimizer in self.optimizers.items():
@@ -165,7 +170,7 @@ def _go_on_from(generator: Generator, source: str, encoders: dict[str, str]) -> 
 
     What reads an embedding of another encoder than the vocoder's stays as it is: seeded, with statistics of its own.
     """
-    vocoder = Vocoder.from_pretrained(source)
+    vocoder = Vocoder.from_torch(source)
     state, own = vocoder.generator.state_dict(), generator.state_dict()
     for kind in ("speaker", "emotion"):
         if vocoder.meta[f"{kind}_encoder"].split()[0] != encoders[f"{kind}_encoder"].split()[0]:

@@ -1,6 +1,7 @@
 """One training step, on one page."""
 
 from collections import defaultdict
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -82,7 +83,8 @@ def _backward(state: State, name: str, loss: Tensor, batch: Batch) -> None:
 def _update(state: State, name: str, batches: list[Batch]) -> dict[str, float]:
     """Clip and step; the gradient norm before and after, and the learning rate."""
     optimizer, limit = state.optimizers[name], state.recipe.training.clip_norm
-    norm = state.fabric.clip_gradients(state.wrapped[name], optimizer, max_norm=limit, error_if_nonfinite=False)
+    wrapped = state.wrapped[name]
+    norm = cast(Tensor, state.fabric.clip_gradients(wrapped, optimizer, max_norm=limit, error_if_nonfinite=False))
     # Under a loss scale an overflow is no accident: the scaler leaves the step out and lowers the scale.
     if not state.fabric.strategy.precision.state_dict():
         _demand_finite(state, f"the {name} gradient", norm, batches)
@@ -90,15 +92,15 @@ def _update(state: State, name: str, batches: list[Batch]) -> dict[str, float]:
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    norm = float(norm)
-    return {f"{name}_norm": norm, f"{name}_norm_clipped": min(norm, limit), f"{name}_rate": rate}
+    before = float(norm)
+    return {f"{name}_norm": before, f"{name}_norm_clipped": min(before, limit), f"{name}_rate": rate}
 
 
 def _demand_finite(state: State, what: str, value: Tensor, batches: list[Batch]) -> None:
     """NonFinite on every device as soon as one of them has met it: none goes on alone."""
     finite = torch.isfinite(value)
     if state.fabric.world_size > 1:
-        finite = state.fabric.all_reduce(finite.float(), reduce_op="mean") == 1
+        finite = cast(Tensor, state.fabric.all_reduce(finite.float(), reduce_op="mean")) == 1
     if not finite:
         names = ", ".join(name for batch in batches for name in batch.ids)
         raise NonFinite(f"step {state.step}: {what} is {float(value)}; the batch was {names}")

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ class Measured:
     def save(self, path: Path) -> None:
         """One .npz, whole or not at all."""
         text = json.dumps({"rows": self.rows, "missing": self.missing}, default=float)
-        arrays = {f"{system}|{column}": vector for (system, column), vector in self.vectors.items()}
+        arrays: dict[str, Any] = {f"{system}|{column}": vector for (system, column), vector in self.vectors.items()}
         with replacing(path) as partial, open(partial, "wb") as stream:
             np.savez(stream, text=np.array(text), **arrays)
 

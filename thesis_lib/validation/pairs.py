@@ -118,9 +118,7 @@ def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFra
             values = part[metric].dropna().to_numpy()
             if len(values) < 2:
                 continue
-            value, low, high = metrics.bootstrap(
-                len(values), lambda i, v=values: float(v[i].mean()), config.resamples, config.seed
-            )
+            value, low, high = metrics.bootstrap(len(values), metrics.mean_of(values), config.resamples, config.seed)
             row = {"group": group, "system": system, "metric": metric, "value": value, "low": low, "high": high}
             rows.append(row | {"n": len(values)})
     return pd.DataFrame(rows)

@@ -63,8 +63,9 @@ class Scorers:
     @cached_property
     def revisions(self) -> dict[str, str]:
         """Model -> revision, for a table's origin."""
-        every = [*self.encoders.values(), *([self.style] if self.style else [])]
-        return {model.name: model.revision for model in [*every, *([self.whisper] if self.whisper else [])]}
+        every: list[Encoder | Whisper] = [*self.encoders.values()]
+        every += [model for model in (self.style, self.whisper) if model]
+        return {model.name: model.revision for model in every}
 
     def record(self, wav: np.ndarray) -> Recording:
         """(N,) at the project's rate."""
@@ -109,7 +110,8 @@ def score(system: System, output: Recording, reference: Recording, text: str, sc
 
     if system.says_it:
         measure(PREDICTORS, lambda name: PREDICTORS[name](output))
-        measure(["asr"], lambda name: words(scorers.whisper, output, text))
+        if whisper := scorers.whisper:
+            measure(["asr"], lambda name: words(whisper, output, text))
     if system.says_it and system.name != GROUND_TRUTH:
         measure(SCALARS, lambda name: {name: SCALARS[name](output, reference)})
         measure(["pitch"], lambda name: metrics.pitch_errors(output, reference))

@@ -4,17 +4,18 @@ Utterances of one speaker are not independent: every interval draws whole speake
 means.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from thesis_lib import metrics
-from thesis_lib.config import Config, ValidationConfig
+from thesis_lib.config import Config, Task, ValidationConfig
 from thesis_lib.encoders import Encoder
 from thesis_lib.errors import ThesisError
-from thesis_lib.metrics import PROSODY, Calibration, MetricError
+from thesis_lib.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.synthesis import Vocoder
 from thesis_lib.validation.columns import ALIGNED, describe
 from thesis_lib.validation.evidence import Evidence
@@ -26,14 +27,12 @@ LEVEL = 0.05  # of significance, after Holm's correction
 FEWEST = 5  # utterances below which a correlation says nothing
 JUDGE, CONDITIONS, TRAINS = "judge", "conditions", "trains"
 
-Statistic = Callable[[np.ndarray], float]  # indices of utterances -> a number
-
 
 class CircularScoring(ThesisError):
     """A number that would be judged by an encoder which the system was trained on or is given."""
 
 
-def roles(config: Config, vocoders: dict[str, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
+def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
     """Encoder's column -> "judge", or what makes it partial: "conditions", "trains" or both.
 
     A system trained on an encoder wins under that encoder (arXiv:2506.20190).
@@ -87,7 +86,7 @@ def summarise(
             try:
                 value, low, high = metrics.bootstrap(
                     len(members),
-                    lambda i, m=members, f=statistic: f(m[i]),
+                    partial(_of_these, statistic, members),
                     config.resamples,
                     config.seed,
                     groups=evidence.speakers[members],
@@ -112,7 +111,7 @@ def _statistics(
     def mean(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray, Statistic]]:
         members = np.flatnonzero(np.isfinite(values))
         if len(members):
-            yield name, members, lambda i: float(values[i].mean())
+            yield name, members, metrics.mean_of(values)
 
     for name in (*ALIGNED, *PREDICTED):
         yield from mean(name, evidence.values(system, name).astype(float))
@@ -124,7 +123,7 @@ def _statistics(
         if column == "style":
             members = np.flatnonzero(np.isfinite(own))
             if len(members):
-                yield "style_auc", members, lambda i, c=cosines: _style_auc(c, i, evidence)
+                yield "style_auc", members, partial(_style_auc, cosines, evidence=evidence)
             continue
         if column in known:
             yield from mean(f"way_{column}", 100 * known[column].way(own))
@@ -132,12 +131,12 @@ def _statistics(
             yield from mean(f"percentile_{column}", np.array(percentiles))
         members = np.flatnonzero(np.isfinite(own))
         if len(members):
-            yield f"eer_{column}", members, lambda i, c=cosines: _verification_error(c, i, evidence)
+            yield f"eer_{column}", members, partial(_verification_error, cosines, evidence=evidence)
     for name in PROSODY:
         made, wished = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
         members = np.flatnonzero(np.isfinite(made) & np.isfinite(wished))
         if len(members) >= FEWEST:
-            yield f"follows_{name}", members, lambda i, m=made, w=wished: metrics.correlation(m[i], w[i])
+            yield f"follows_{name}", members, metrics.correlation_of(made, wished)
 
 
 def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
@@ -147,11 +146,23 @@ def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, S
         return
     for name, errors, units in (("wer", "word_errors", "words"), ("cer", "character_errors", "characters")):
         wrong, count = (evidence.values(system, x) for x in (errors, units))
-        yield name, members, lambda i, w=wrong, c=count: float(100 * w[i].sum() / c[i].sum())
-    place = {member: number for number, member in enumerate(members)}
+        yield name, members, partial(_percentage, wrong, count)
+    place = {int(member): number for number, member in enumerate(members)}
     for name in ("bleu", "chrf"):
         scorer = metrics.corpus_scorer(name.upper(), list(heard[members]), list(said[members]))
-        yield name, members, lambda i, f=scorer: f(place[member] for member in i)
+        yield name, members, partial(_at_places, scorer, place)
+
+
+def _of_these(statistic: Statistic, members: np.ndarray, i: np.ndarray) -> float:
+    return statistic(members[i])
+
+
+def _percentage(wrong: np.ndarray, count: np.ndarray, i: np.ndarray) -> float:
+    return float(100 * wrong[i].sum() / count[i].sum())
+
+
+def _at_places(scorer: Callable[[Iterable[int]], float], place: dict[int, int], i: np.ndarray) -> float:
+    return scorer(place[int(member)] for member in i)
 
 
 def _verification_error(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:

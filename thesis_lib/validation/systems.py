@@ -10,6 +10,7 @@ import torch
 
 from thesis_lib import models
 from thesis_lib.audio import read_audio, whole_frames
+from thesis_lib.config import Task
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.mel import LogMel
 from thesis_lib.metrics import MetricError
@@ -38,8 +39,13 @@ class System:
     render: Callable[[Item], np.ndarray]
     says_it: bool = True  # the utterance's words, in time with its recording
 
+    @classmethod
+    def of(cls, name: str, vocoder: Vocoder) -> "System":
+        """What a vocoder makes of the utterance's English in the voice of its Spanish."""
+        return cls(name, lambda item: vocoder.render(item.wav, item.voice))
 
-def systems_of(vocoders: dict[str, Vocoder], manifest: Manifest, tests: list[Utterance]) -> dict[str, System]:
+
+def systems_of(vocoders: dict[Task, Vocoder], manifest: Manifest, tests: list[Utterance]) -> dict[str, System]:
     """All systems by name; the published vocoder only where its weights are cached.
 
     ``same speaker`` and ``other speaker`` are further recordings of the test part, untouched: the ceiling and the
@@ -53,10 +59,10 @@ def systems_of(vocoders: dict[str, Vocoder], manifest: Manifest, tests: list[Utt
         System(INVERSION, lambda item: griffin_lim(item.wav, log_mel)),
     ]
     if models.is_cached(UNIVERSAL):
-        published = Vocoder.from_pretrained(UNIVERSAL)
+        published = Vocoder.from_torch(UNIVERSAL)
         found.append(System(PUBLISHED, lambda item: published.render(item.wav)))
     for task, vocoder in vocoders.items():
-        found.append(System(OURS[task], lambda item, v=vocoder: v.render(item.wav, item.voice)))
+        found.append(System.of(OURS[task], vocoder))
     return {system.name: system for system in found}
 
 
