@@ -59,7 +59,7 @@ SYSTEMS = {
 def run(quick: bool) -> dict:
     """A row a system, mark and metric, with the interval that draws seeds and utterances."""
     marks, seeds, count = ((0.05, 0.1), 1, 2) if quick else (MINUTES, SEEDS, UTTERANCES)
-    corpus = Run(FOLDER / "corpus", Config.from_profile("demo").override({"encoders.emotion": "egemaps"}))
+    corpus = _corpus()
     prepared(corpus, bar), embedded(corpus, bar)
     wanted = [(system, seed, marks) for seed in range(seeds) for system in SYSTEMS]
     found = _on_every_core(_trained, wanted, "train")
@@ -75,13 +75,18 @@ def run(quick: bool) -> dict:
     return {"seeds": seeds, "utterances": count, "minutes of one core": marks, "steps": steps, "rows": rows}
 
 
+def _corpus() -> Run:
+    """What every training and scoring shares."""
+    return Run(FOLDER / "corpus", Config.from_profile("demo").override({"encoders.emotion": "egemaps"}))
+
+
 def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
     """The folders of one training's vocoders, a mark each."""
     before, found = None, []
     for mark in marks:
         changes = {f"resynthesis.{key}": value for key, value in SYSTEMS[system].items()}
         budget = {"resynthesis.training.max_minutes": mark, "resynthesis.training.seed": seed}
-        config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"} | SCRATCH | changes | budget)
+        config = _corpus().config.override(SCRATCH | changes | budget)
         run = Run(FOLDER / f"{system.replace(', ', '_').replace(' ', '-')}-{seed}" / f"{mark:g}", config)
         for part in ("corpus", "embeddings"):
             if not (run.path / part).exists():
@@ -102,7 +107,7 @@ def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
 
 def _scored(vocoder: str, count: int) -> dict[str, list[float]]:
     """metric -> a value an utterance, of test voices."""
-    corpus = Run(FOLDER / "corpus", Config.from_profile("demo").override({"encoders.emotion": "egemaps"}))
+    corpus = _corpus()
     manifest, embeddings = prepared(corpus), embedded(corpus)
     settings = {"validation.metrics": METRICS, "encoders.judges": ("resemblyzer",)}
     scorers, made = Scorers.load(corpus.config.override(settings)), Vocoder.from_pretrained(vocoder)
