@@ -6,6 +6,7 @@ has use for it. A training goes on from mark to mark; what is in runs/budget is 
 bundled test voices, which nothing was trained on.
 """
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -16,19 +17,17 @@ import numpy as np
 import torch
 
 from benchmarks.compress import SCRATCH
-from thesis_lib import checkpoints, metrics
-from thesis_lib.audio import read_audio
+from benchmarks.nearness import nearness
+from thesis_lib import checkpoints
 from thesis_lib.config import Config
-from thesis_lib.corpora.split import spread
-from thesis_lib.dataset import embedded, prepared, voice_of
+from thesis_lib.dataset import embedded, prepared
 from thesis_lib.runs import Run, bar
 from thesis_lib.synthesis import UNIVERSAL, Vocoder
 from thesis_lib.training import train
-from thesis_lib.validation.scoring import Scorers, score
-from thesis_lib.validation.systems import System
+from thesis_lib.validation import System
 
 FOLDER = Path("runs/budget")
-MINUTES = (1, 2, 5, 10)  # of one core
+MINUTES = (1, 2, 5, 10, 20)  # of one core
 SEEDS = 3
 UTTERANCES = 8
 RESAMPLES = 2000
@@ -62,16 +61,18 @@ def run(quick: bool) -> dict:
     corpus = _corpus()
     prepared(corpus, bar), embedded(corpus, bar)
     wanted = [(system, seed, marks) for seed in range(seeds) for system in SYSTEMS]
-    found = _on_every_core(_trained, wanted, "train")
-    values = {(system, seed): paths for (system, seed, _), paths in zip(wanted, found, strict=True)}
-    scored = _on_every_core(_scored, [(path, count) for paths in values.values() for path in paths], "score")
-    scored += [_scored(UNIVERSAL, count)]
-    rows = _rows({key: [scored.pop(0) for _ in marks] for key in values}, marks, seeds)
-    start = scored.pop()
-    rows += [
-        {"system": START, "minutes": 0.0, "metric": metric, **_interval(np.array([start[metric]]))} for metric in SHOWN
+    found = _trained_all(wanted)
+    paths = {(system, seed): made for (system, seed, _), made in zip(wanted, found, strict=True)}
+    vocoders = {path: Vocoder.from_pretrained(path) for path in (UNIVERSAL, *(p for made in found for p in made))}
+    scored = nearness(corpus, count, {path: System.of(path, it) for path, it in vocoders.items()}, METRICS)
+    rows = [
+        {"system": START, "minutes": 0.0, "metric": metric, **_interval(scored[UNIVERSAL][metric][None])}
+        for metric in SHOWN
     ]
-    steps = {system: [Vocoder.from_pretrained(path).meta["steps"] for path in values[system, 0]] for system in SYSTEMS}
+    for system, metric, (i, mark) in itertools.product(SYSTEMS, SHOWN, enumerate(marks)):
+        values = np.stack([scored[paths[system, seed][i]][metric] for seed in range(seeds)])
+        rows.append({"system": system, "minutes": mark, "metric": metric, **_interval(values)})
+    steps = {system: [vocoders[path].meta["steps"] for path in paths[system, 0]] for system in SYSTEMS}
     return {"seeds": seeds, "utterances": count, "minutes of one core": marks, "steps": steps, "rows": rows}
 
 
@@ -105,39 +106,6 @@ def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
     return found
 
 
-def _scored(vocoder: str, count: int) -> dict[str, list[float]]:
-    """metric -> a value an utterance, of test voices."""
-    corpus = _corpus()
-    manifest, embeddings = prepared(corpus), embedded(corpus)
-    settings = {"validation.metrics": METRICS, "encoders.judges": ("resemblyzer",)}
-    scorers, made = Scorers.load(corpus.config.override(settings)), Vocoder.from_pretrained(vocoder)
-    every, values = manifest.split("test"), {metric: [] for metric in SHOWN}
-    for utterance in (every[i] for i in spread(len(every), count)):
-        reference = scorers.record(read_audio(manifest.target(utterance))[0])
-        voice = voice_of(utterance, manifest, embeddings, corpus.config.audio)
-        output = scorers.record(made.render(reference.wav, voice))
-        scores = score(System(vocoder, None), output, reference, utterance.target_text, scorers)
-        own = scorers.vectors(reference)[0]
-        row = scores.row | {name: metrics.cosine(vector, own[name]) for name, vector in scores.vectors.items()}
-        for metric in SHOWN:
-            values[metric].append(float(row[metric]))
-    return values
-
-
-def _rows(scored: dict[tuple[str, int], list[dict]], marks: tuple[float, ...], seeds: int) -> list[dict]:
-    return [
-        {
-            "system": system,
-            "minutes": mark,
-            "metric": metric,
-            **_interval(np.array([scored[system, seed][i][metric] for seed in range(seeds)])),
-        }
-        for system in SYSTEMS
-        for i, mark in enumerate(marks)
-        for metric in SHOWN
-    ]
-
-
 def _interval(values: np.ndarray) -> dict[str, float]:
     """(seeds, utterances) -> mean and the 95 % interval that draws both."""
     rng = np.random.default_rng(0)
@@ -149,16 +117,16 @@ def _interval(values: np.ndarray) -> dict[str, float]:
     return {"value": float(values.mean()), "low": float(low), "high": float(high)}
 
 
-def _on_every_core(function, arguments: list[tuple], label: str) -> list:
-    """The results in the arguments' order, each computed by a process that has one core."""
+def _trained_all(wanted: list[tuple]) -> list[list[str]]:
+    """What ``_trained`` gives, in the order asked for, each trained by a process that has one core."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
     for core in os.sched_getaffinity(0):
         cores.put(core)
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, _pin, (cores,)) as pool:
-        waiting = {pool.submit(function, *given): i for i, given in enumerate(arguments)}
-        done = {waiting[future]: future.result() for future in bar(as_completed(waiting), len(waiting), label)}
-    return [done[i] for i in range(len(arguments))]
+        waiting = {pool.submit(_trained, *given): i for i, given in enumerate(wanted)}
+        done = {waiting[future]: future.result() for future in bar(as_completed(waiting), len(waiting), "train")}
+    return [done[i] for i in range(len(wanted))]
 
 
 def _pin(cores) -> None:

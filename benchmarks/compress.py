@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.nearness import nearness
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
 from thesis_lib import metrics
-from thesis_lib.audio import read_audio
 from thesis_lib.compression import (
     export_onnx,
     float16_copy,
@@ -31,7 +31,6 @@ from thesis_lib.compression import (
     torch_caller,
 )
 from thesis_lib.config import Config
-from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.files import replacing
 from thesis_lib.portable import OnnxVocoder
@@ -39,8 +38,7 @@ from thesis_lib.runs import Run, bar
 from thesis_lib.synthesis import UNIVERSAL, Vocoder
 from thesis_lib.timing import interleaved, ratio
 from thesis_lib.training import train
-from thesis_lib.validation.scoring import Scorers, score
-from thesis_lib.validation.systems import System
+from thesis_lib.validation import System, select
 
 FOLDER = Path("runs/compress")
 MINUTES = 8.0  # of one core, for each training
@@ -93,8 +91,7 @@ def run(quick: bool) -> dict:
     manifest, embeddings = prepared(corpus), embedded(corpus)
 
     def inputs(split: str, count: int) -> list[tuple]:
-        every = manifest.split(split)
-        chosen = [every[i] for i in spread(len(every), count)]
+        chosen = select(manifest.split(split), count)
         return [(u, inputs_of(u, manifest, embeddings, vocoders[V1])) for u in chosen]
 
     calibration = [_cut(given) for _, given in inputs("train", 4 if quick else CALIBRATION)]
@@ -102,7 +99,7 @@ def run(quick: bool) -> dict:
     tests = inputs("test", 2 if quick else UTTERANCES)
     given = _cut(tests[0][1])
     seconds = {threads: _seconds(forms, given, threads, 2 if quick else 5) for threads in (1, 2)}
-    values = _quality(forms, tests, manifest, corpus.config)
+    values = _quality(forms, tests, corpus)
     rows = []
     for name, form in forms.items():
         row = {"form": name, "parameters": form.parameters, "megabytes": form.file.stat().st_size / 1e6}
@@ -203,30 +200,25 @@ def _int8(source: Path, calibration: list[dict[str, np.ndarray]], options: dict,
     quantize(source, target, calibration, **options)
 
 
-def _quality(forms: dict[str, Form], tests: list[tuple], manifest, config: Config) -> dict[str, dict[str, list]]:
-    """form -> metric -> one value an utterance."""
-    scorers = Scorers.load(config.override({"validation.metrics": METRICS, "encoders.judges": ("resemblyzer",)}))
-    judged = {name: form.load(2) for name, form in forms.items() if form.quality}
-    found = {name: {metric: [] for metric in (*SHOWN, "wer")} for name in judged}
-    for utterance, given in bar(tests, len(tests), "quality"):
-        wav, _ = read_audio(manifest.target(utterance))
-        reference = scorers.record(wav)
-        own, _ = scorers.vectors(reference)
-        for name, call in judged.items():
-            output = scorers.record(call(given)[: len(wav)])
-            scored = score(System(name, None), output, reference, utterance.target_text, scorers)
-            row = scored.row | {k: metrics.cosine(v, own[k]) for k, v in scored.vectors.items()}
-            row["ecapa"] = row.pop("speaker")
-            for metric in SHOWN:
-                found[name][metric].append(row[metric])
-            found[name]["wer"].append((row["word_errors"], row["words"]))
-    return found
+def _quality(forms: dict[str, Form], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
+    """form -> metric -> one value an utterance; words wrong and words said as "wer"."""
+    given = {utterance.id: inputs for utterance, inputs in tests}
+
+    def system(name: str, call: Callable) -> System:
+        return System(name, lambda item: call(given[item.utterance.id])[: len(item.wav)])
+
+    systems = {name: system(name, form.load(2)) for name, form in forms.items() if form.quality}
+    found = nearness(corpus, len(tests), systems, METRICS)
+    return {
+        name: {metric: values[metric] for metric in SHOWN}
+        | {"wer": np.stack([values["word_errors"], values["words"]], axis=1)}
+        for name, values in found.items()
+    }
 
 
-def _intervals(values: dict[str, list]) -> dict[str, dict[str, float]]:
+def _intervals(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
     found = {}
-    for metric, rows in values.items():
-        numbers = np.array(rows, float)
+    for metric, numbers in values.items():
 
         def statistic(chosen: np.ndarray, numbers=numbers, metric=metric) -> float:
             part = numbers[chosen]
@@ -237,13 +229,13 @@ def _intervals(values: dict[str, list]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _differences(values: dict[str, dict[str, list]]) -> list[dict]:
+def _differences(values: dict[str, dict[str, np.ndarray]]) -> list[dict]:
     """Paired: what is lost beside V1, and won beside V2, with 95 % intervals."""
     rows = []
     for name in values:
         for rival in (V1, V2):
             for metric in ("mel_l1", "stft"):
-                first, second = (np.array(values[form][metric]) for form in (name, rival))
+                first, second = (values[form][metric] for form in (name, rival))
                 share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
                 value, low, high = metrics.bootstrap(len(first), share, RESAMPLES, 0)
                 rows.append({"form": name, "rival": rival, "metric": metric, "more": value, "low": low, "high": high})

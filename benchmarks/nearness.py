@@ -1,0 +1,31 @@
+"""How near vocoders come to recordings of bundled test voices, which nothing was trained on: what two studies share."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.dataset import prepared
+from thesis_lib.metrics import cosine
+from thesis_lib.runs import Run, bar
+from thesis_lib.validation import GROUND_TRUTH, Scorers, System, select
+from thesis_lib.validation.validate import measure
+
+
+def nearness(
+    corpus: Run, count: int, systems: dict[str, System], metrics: tuple[str, ...]
+) -> dict[str, dict[str, np.ndarray]]:
+    """system -> metric -> (count,), a value an utterance; under an encoder's name, the cosine with the recording."""
+    scorers = Scorers.load(corpus.config.override({"validation.metrics": metrics, "encoders.judges": ("resemblyzer",)}))
+    chosen = select(prepared(corpus).split("test"), count)
+    everything = {GROUND_TRUTH: System(GROUND_TRUTH, lambda item: item.wav)} | systems
+    with tempfile.TemporaryDirectory() as home:
+        evidence = measure(corpus, chosen, everything, scorers, Path(home), bar)
+    found = {}
+    for name in systems:
+        columns = evidence.table.select_dtypes("number").columns
+        found[name] = {column: evidence.values(name, column) for column in columns}
+        for column, encoder in scorers.encoders.items():
+            both = zip(evidence.vectors(name, column), evidence.vectors(GROUND_TRUTH, column), strict=True)
+            found[name][encoder.name] = np.array([cosine(output, own) for output, own in both])
+    return found
