@@ -24,6 +24,7 @@ from thesis_lib.compression import (
     export_onnx,
     float16_copy,
     inputs_of,
+    int8_for_openvino,
     last_stages,
     onnx_caller,
     prune,
@@ -33,7 +34,7 @@ from thesis_lib.compression import (
 from thesis_lib.config import Config
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.files import replacing
-from thesis_lib.portable import OnnxVocoder
+from thesis_lib.portable import OnnxVocoder, Runtime
 from thesis_lib.runs import Run, bar
 from thesis_lib.synthesis import UNIVERSAL, Vocoder
 from thesis_lib.timing import interleaved, ratio
@@ -82,6 +83,7 @@ class Form:
     file: Path
     load: Callable[[int], Callable[[dict[str, np.ndarray]], np.ndarray]]  # threads -> inputs -> (N,)
     quality: bool = True  # or it has another form's
+    runtime: Runtime | None = None  # of an .onnx file
 
 
 def run(quick: bool) -> dict:
@@ -108,7 +110,7 @@ def run(quick: bool) -> dict:
         for peer in (SPEECHBRAIN, VOCOS):
             row[f"speed / {peer}"] = ratio(seconds[1][peer], seconds[1][name])
         row["speed / HiFi-GAN V1"] = ratio(seconds[1][V1], seconds[1][name])
-        row["peak MB"] = _peak(form.file)
+        row["peak MB"] = _peak(form)
         row["quality"] = _intervals(values[name]) if name in values else "as in torch"
         rows.append(row)
     return {
@@ -118,7 +120,7 @@ def run(quick: bool) -> dict:
         "steps": {name: vocoder.meta["steps"] for name, vocoder in vocoders.items() if "steps" in vocoder.meta},
         "forms": rows,
         "against": _differences(values),
-        "streams": [_stream(name, form.file) for name, form in forms.items() if form.file.suffix == ".onnx"],
+        "streams": [_stream(name, form.file) for name, form in forms.items() if form.runtime == "onnxruntime"],
     }
 
 
@@ -175,8 +177,8 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
         vocoder.save_pretrained(folder / _slug(name), half=half)
         return Form(vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: torch_caller(vocoder))
 
-    def onnx_form(path: Path, parameters: int, quality: bool) -> Form:
-        return Form(parameters, path, partial(onnx_caller, path), quality)
+    def onnx_form(path: Path, parameters: int, quality: bool, runtime: Runtime = "onnxruntime") -> Form:
+        return Form(parameters, path, partial(onnx_caller, path, runtime=runtime), quality, runtime)
 
     for name, vocoder in vocoders.items():
         found[name] = torch_form(name, vocoder)
@@ -193,6 +195,11 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
     for name, option in options.items():
         path = written(f"{V1}, int8, {name}", partial(_int8, whole, calibration, option))
         found[f"{V1}, int8, {name}"] = onnx_form(path, vocoders[V1].parameters(), True)
+    large = vocoders[V1]
+    path = written(f"{V1}, int8, OpenVINO", lambda partial: int8_for_openvino(large, partial, calibration))
+    found[f"{V1}, bfloat16, OpenVINO"] = onnx_form(whole, large.parameters(), True, "openvino-bf16")
+    found[f"{V1}, int8 and float32, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino")
+    found[f"{V1}, int8 and bfloat16, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino-bf16")
     return found
 
 
@@ -256,9 +263,9 @@ def _seconds(forms: dict[str, Form], given: dict, threads: int, rounds: int) -> 
         return interleaved(calls | {name: make()[0] for name, make in peers().items()}, rounds, bar, threads)
 
 
-def _peak(file: Path) -> float:
+def _peak(form: Form) -> float:
     """MB that a process of its own takes at most, to load it and render some seconds."""
-    command = [sys.executable, "-m", "benchmarks.compress", str(file)]
+    command = [sys.executable, "-m", "benchmarks.compress", str(form.file), *([form.runtime] if form.runtime else [])]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
@@ -283,10 +290,10 @@ def _stream(name: str, file: Path) -> dict[str, object]:
     }
 
 
-def _render(file: Path) -> None:
+def _render(file: Path, *runtime: Runtime) -> None:
     """What ``_peak`` measures."""
-    if file.suffix == ".onnx":
-        vocoder, mel = OnnxVocoder(file, 1), np.zeros((1, 80, SPOKEN), np.float32)
+    if runtime:
+        vocoder, mel = OnnxVocoder(file, 1, *runtime), np.zeros((1, 80, SPOKEN), np.float32)
     else:
         vocoder, mel = Vocoder.from_pretrained(file.parent), torch.zeros(1, 80, SPOKEN)
         torch.set_num_threads(1)
@@ -296,4 +303,4 @@ def _render(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    _render(Path(sys.argv[1]))
+    _render(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,9 +1,23 @@
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
-from thesis_lib.compression import compress, export_onnx, float16_copy, inputs_of, last_stages, prune, quantize
+from thesis_lib.compression import (
+    compress,
+    export_onnx,
+    float16_copy,
+    inputs_of,
+    int8_for_openvino,
+    last_stages,
+    onnx_caller,
+    prune,
+    quantize,
+    torch_caller,
+    variants,
+)
+from thesis_lib.compression.export import Polyphase
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.generators.hifigan import ResBlock
@@ -29,6 +43,7 @@ def test_the_table_has_every_form(tiny_run):
         "ONNX float32",
         "ONNX int8, all layers",
         "ONNX int8, but the last stage",
+        "OpenVINO int8, but the last stage",
     ]
     assert table.speed_ratio.iloc[0] == 1
     assert (table.speed_ratio_low <= table.speed_ratio).all()
@@ -59,7 +74,89 @@ def test_int8_spares_what_it_is_told_to(tiny_run, tmp_path):
         floats.append(weights.count(None))
         assert OnnxVocoder(tmp_path / "int8.onnx").reach == vocoder.reach, "what the file says of itself is kept"
     assert floats == [0, last_stages(vocoder)]
-    assert last_stages(vocoder) == 2 * 2 * 2 + 1, "two fields of two dilations, a pair each, and the last convolution"
+    assert last_stages(vocoder) == 1 + 2 * 2 * 2 + 1, "upsampling, two fields of two dilations in pairs, the last"
+
+
+@pytest.mark.parametrize("rate", [2, 3, 5, 8])
+def test_a_transposed_convolution_is_a_plain_one_and_an_interleaving(rate):
+    up = torch.nn.ConvTranspose1d(6, 4, 2 * rate, rate, padding=(rate + 1) // 2, output_padding=rate % 2)
+    x = torch.randn(2, 6, 9)
+    with torch.inference_mode():
+        assert torch.allclose(Polyphase(up)(x), up(x), atol=1e-6)
+
+
+LOUD = HifiganConfig(channels=64, kernel_sizes=(3, 7), dilations=((1, 3), (1, 3)))
+
+
+def _loud_vocoder(generator: HifiganConfig | IstftConfig = LOUD) -> Vocoder:
+    """One whose random weights are large enough for its layers to matter."""
+    torch.manual_seed(0)
+    meta = {"task": "resynthesis", "audio": AudioConfig().model_dump(), "content": ContentConfig().model_dump()}
+    meta |= {"generator": generator.model_dump(), "speaker_dim": 5, "emotion_dim": 6}
+    vocoder = Vocoder.untrained(meta | {"speaker_encoder": "ecapa", "emotion_encoder": "egemaps"})
+    for module in vocoder.generator.modules():
+        if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d):
+            module.weight.data *= 8
+    return vocoder
+
+
+def _random_inputs(count: int) -> list[dict[str, np.ndarray]]:
+    rng, shapes = np.random.default_rng(0), {"content": (1, 80, 60), "speaker": (1, 5), "emotion": (1, 6)}
+    rows = [{name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()} for _ in range(count)]
+    return [row | {"content": 2 * row["content"] - 5, "guidance": np.ones(1, np.float32)} for row in rows]
+
+
+def test_a_generator_that_openvino_cannot_run_has_the_other_forms(tmp_path):
+    forms = variants(_loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path, _random_inputs(2))
+    assert [form.name.split()[0] for form in forms] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
+
+
+def test_int8_for_openvino_hands_on_float_and_sounds_nearer_to_the_original(tmp_path):
+    vocoder, given = _loud_vocoder(), _random_inputs(3)
+    export_onnx(vocoder, tmp_path / "whole.onnx")
+    quantize(tmp_path / "whole.onnx", tmp_path / "int8.onnx", given, spared=last_stages(vocoder))
+    int8_for_openvino(vocoder, tmp_path / "openvino.onnx", given)
+    nodes = onnx.load(tmp_path / "openvino.onnx").graph.node
+    assert not [node for node in nodes if node.op_type == "ConvTranspose"]
+    made_by = {output: node.op_type for node in nodes for output in node.output}
+    rounded = [node for node in nodes if node.op_type == "Conv" and made_by.get(node.input[1]) == "DequantizeLinear"]
+    results = {node.output[0] for node in rounded}
+    assert rounded
+    assert not [node for node in nodes if node.op_type == "QuantizeLinear" and node.input[0] in results]
+    wanted = torch_caller(vocoder)(given[0])
+    error, *errors = (
+        np.abs(onnx_caller(tmp_path / f"{name}.onnx", 1, runtime)(given[0]) - wanted).mean()
+        for name, runtime in (("int8", "onnxruntime"), ("openvino", "openvino"), ("openvino", "openvino-bf16"))
+    )
+    assert max(errors) < 0.7 * error
+
+
+def test_openvino_computes_what_onnx_runtime_does(tiny_run, tmp_path):
+    export_onnx(train(tiny_run, "resynthesis"), tmp_path / "whole.onnx")
+    mel = np.random.default_rng(0).normal(-5, 1, (1, 80, 33)).astype(np.float32)
+    wanted, found = (OnnxVocoder(tmp_path / "whole.onnx", 1, x)(mel) for x in ("onnxruntime", "openvino"))
+    assert np.abs(found - wanted).max() < 1e-4
+    assert OnnxVocoder(tmp_path / "whole.onnx", 1, "openvino").card
+
+
+def test_biases_take_back_what_rounded_weights_add_on_average(tmp_path):
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(5, 6, 3)).astype(np.float32), np.zeros(5, np.float32)
+    weight[:, :, 0] *= 30  # most of a channel's weights are small beside its largest: rounding is coarse for them
+    shapes = {"x": [1, 6, "frames"], "y": [1, 5, "more"]}
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes.items())
+    weights = [onnx.numpy_helper.from_array(array, name) for array, name in ((weight, "w"), (bias, "b"))]
+    conv = onnx.helper.make_node("Conv", ["x", "w", "b"], ["y"], name="conv")
+    graph = onnx.helper.make_graph([conv], "one", [x], [y], weights)
+    opset = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "float.onnx")
+    given = [{"x": (2 + rng.random((1, 6, 400))).astype(np.float32)} for _ in range(3)]
+    quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", given, float_results=True)
+    sessions = [onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("float", "int8")]
+    wanted, found = (session.run(None, given[0])[0] for session in sessions)
+    scale = np.abs(weight).max((1, 2), keepdims=True) / 127
+    added = (np.round(weight / scale) * scale - weight).sum((1, 2)) * 2.5
+    assert np.abs((found - wanted).mean((0, 2))).max() < 0.2 * np.abs(added).max()
 
 
 def test_pruning_takes_the_lightest_channels_between_two_convolutions(tiny_run):

@@ -275,6 +275,24 @@ def test_a_streamed_recording_is_the_rendered_one(live, tmp_path, capfd, name, c
     assert figures["look_ahead_ms"] == pytest.approx(58.05, abs=0.01)
 
 
+def test_openvino_streams_what_onnx_runtime_does(tmp_path, capfd):
+    export_onnx(made("hifigan"), tmp_path / "vocoder.onnx")
+    write_audio(tmp_path / "in.wav", voiced(1.0, 22_050), 22_050)
+    for runtime in ("onnxruntime", "openvino"):
+        how = ("--vocoder", tmp_path / "vocoder.onnx", "--runtime", runtime)
+        stream(capfd, tmp_path / "in.wav", tmp_path / f"{runtime}.wav", *how)
+    wanted, found = (read_audio(tmp_path / f"{runtime}.wav")[0] for runtime in ("onnxruntime", "openvino"))
+    assert np.abs(wanted).max() > 0.01
+    assert np.abs(found - wanted).max() < 1e-3 * np.abs(wanted).max() + 2 / 32768
+
+
+def test_openvino_is_for_onnx_files_and_for_hifigan(live):
+    with pytest.raises(OnnxError, match="thesis export"):
+        cli.app(["stream", "a.wav", "b.wav", "--runtime", "openvino"], standalone_mode=False)
+    with pytest.raises(OnnxError, match="leave the runtime to ONNX Runtime"):
+        OnnxVocoder(live / "vocoder.onnx", runtime="openvino")
+
+
 def test_other_rates_and_a_spectrum_and_raw_samples_can_be_streamed(live, tmp_path, capfd, monkeypatch):
     wav = voiced(1.0, 22_050)
     vocoder = Vocoder.from_pretrained(live / "vocoder")

@@ -1,12 +1,13 @@
-"""An exported vocoder: one ONNX file, run by ONNX Runtime alone; torch is not imported.
+"""An exported vocoder: one ONNX file, run by ONNX Runtime alone, or by OpenVINO; torch is not imported.
 
 The file holds the generator, the conditioning, the inverse STFT and, in its metadata, everything else that a vocoder
 needs to know. ``thesis_lib.compression.export_onnx`` writes it.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from thesis_lib.voice import NOBODY, Voice
 
 META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
 ORIGIN = "origin"  # the input that only a generator with an excitation has
+Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # the last one halves what float32 takes, and is coarser
 
 
 class OnnxError(ThesisError):
@@ -36,28 +38,48 @@ def _row(vector: np.ndarray | None) -> np.ndarray | None:
     return None if vector is None else np.asarray(vector)[None]
 
 
+def _openvino(path: Path, threads: int, runtime: Runtime) -> Callable[[dict], np.ndarray]:
+    import openvino
+
+    settings = {"INFERENCE_PRECISION_HINT": "bf16" if runtime == "openvino-bf16" else "f32", "NUM_STREAMS": 1}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
+    return lambda given: np.array(request.infer(given)[0])
+
+
 class OnnxVocoder:
     """What ``synthesis.Vocoder`` does with given content, on one ONNX file."""
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        """``threads`` of ONNX Runtime; 0 leaves their number to it. Raises OnnxError."""
+    def __init__(self, path: Path, threads: int = 0, runtime: Runtime = "onnxruntime") -> None:
+        """``threads`` of the runtime; 0 leaves their number to it. Raises OnnxError."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            meta = json.loads(self._session.get_modelmeta().custom_metadata_map[META])
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            about = session.get_modelmeta().custom_metadata_map
+            meta = json.loads(about[META])
         except KeyError as error:
             raise OnnxError(f"{path}: no vocoder of this project: `thesis export` writes one") from error
         except Exception as error:  # its errors have no common class
             raise OnnxError(f"{path}: not an ONNX file that can be run ({str(error).splitlines()[0]})") from error
+        self.card = about[CARD]  # the model card
+        self._run: Callable[[dict], np.ndarray]
+        if runtime == "onnxruntime":
+            self._run = lambda given: session.run(None, given)[0]
+        elif meta["vocoder"]["generator"]["kind"] == "hifigan":
+            self._run = _openvino(path, threads, runtime)
+        else:
+            # It gives nothing, without a word, where an inverse Fourier transform is asked for.
+            raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: leave the runtime to ONNX Runtime")
         self.name, self.meta = str(path), meta["vocoder"]
         self.audio = AudioConfig.model_validate(self.meta["audio"])
         self.reach = Reach(**meta["reach"])
         self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
-        self._excited = any(given.name == ORIGIN for given in self._session.get_inputs())
+        self._excited = any(given.name == ORIGIN for given in session.get_inputs())
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> "OnnxVocoder":
@@ -68,11 +90,6 @@ class OnnxVocoder:
     def sample_rate(self) -> int:
         """Hz"""
         return self.audio.sample_rate
-
-    @property
-    def card(self) -> str:
-        """The model card."""
-        return self._session.get_modelmeta().custom_metadata_map[CARD]
 
     @property
     def converts(self) -> bool:
@@ -104,7 +121,7 @@ class OnnxVocoder:
                 raise OnnxError(f"{self.name}: a {name} embedding of shape (1, {len(mean)}) is needed, not {shape}")
         if self._excited:
             given[ORIGIN] = beginning(given["content"], self.audio) if origin is None else origin
-        return self._session.run(None, given)[0].reshape(1, -1)
+        return self._run(given).reshape(1, -1)
 
     def content(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (1, C, T) of the recording. OnnxError for a vocoder whose content only torch can analyse."""

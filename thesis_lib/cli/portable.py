@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from thesis_lib.cli.options import DEFAULT, VocoderName
+from thesis_lib.portable import Runtime
 
 portable = typer.Typer()
 
@@ -40,6 +41,7 @@ def stream(
     vocoder: VocoderName = "hifigan-universal",
     voice_from: Annotated[Path | None, typer.Option(help="Recording of the voice to speak in.")] = None,
     chunk: Annotated[float, typer.Option(min=1, help="Of what is read at a time, milliseconds.")] = 100.0,
+    runtime: Annotated[Runtime, typer.Option(help="What an .onnx file is run by.")] = "onnxruntime",
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, on stderr.")] = False,
 ) -> None:
     """Sound from a mel vocoder as its input comes: the same as of the whole, in memory that does not grow.
@@ -47,16 +49,19 @@ def stream(
     Raw samples are 16-bit, mono, at the vocoder's rate. A vocoder in an .onnx file needs no torch.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
+    Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-openvino.onnx --runtime openvino-bf16
     Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
     """
-    from thesis_lib.portable import OnnxVocoder
+    from thesis_lib.portable import OnnxError, OnnxVocoder
     from thesis_lib.runs import bar
     from thesis_lib.streaming import Streaming, stream_file
     from thesis_lib.voice import NOBODY, Voice
 
     made: Streaming
     if vocoder.endswith(".onnx"):
-        made = OnnxVocoder.from_pretrained(vocoder)
+        made = OnnxVocoder(Path(vocoder), runtime=runtime)
+    elif runtime != "onnxruntime":
+        raise OnnxError(f"{vocoder}: --runtime {runtime} runs .onnx files, which `thesis export` writes")
     else:
         from thesis_lib.synthesis import Vocoder
 

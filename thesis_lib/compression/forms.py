@@ -21,7 +21,7 @@ from thesis_lib.files import replacing
 from thesis_lib.generators import HifiganGenerator
 from thesis_lib.manifest import Manifest, Split, Utterance
 from thesis_lib.metrics import Recording, mel_l1
-from thesis_lib.portable import ORIGIN, OnnxVocoder
+from thesis_lib.portable import ORIGIN, OnnxVocoder, Runtime
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.streaming import beginning
 from thesis_lib.synthesis import Vocoder
@@ -39,9 +39,11 @@ class Variant:
     call: Callable[[dict[str, np.ndarray]], np.ndarray]  # inputs by name -> (N,)
 
 
-def onnx_caller(path: Path, threads: int = 1) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+def onnx_caller(
+    path: Path, threads: int = 1, runtime: Runtime = "onnxruntime"
+) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
     """An exported vocoder as a function of the inputs by name."""
-    vocoder = OnnxVocoder(path, threads)
+    vocoder = OnnxVocoder(path, threads, runtime)
 
     def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
         content, speaker, emotion = (inputs[name] for name in ("content", "speaker", "emotion"))
@@ -61,34 +63,50 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
 
 
 def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
-    """All forms of one vocoder; files are written below ``folder``, finished ones are kept."""
-    float32, int8, partly = (folder / f"{name}.onnx" for name in ("float32", "int8", "int8-partly"))
-    for path, make in (
-        (float32, lambda partial: export_onnx(vocoder, partial)),
-        (int8, lambda partial: quantize(float32, partial, calibration, operators=())),
-        (partly, lambda partial: quantize(float32, partial, calibration, spared=last_stages(vocoder))),
-    ):
+    """All forms of one vocoder, OpenVINO's for HiFi-GAN only; files in ``folder``, finished ones are kept."""
+    names = ("float32", "int8", "int8-partly", "int8-openvino")
+    float32, int8, partly, openvino = (folder / f"{name}.onnx" for name in names)
+    ways: dict[Path, Callable[[Path], None]] = {
+        float32: lambda partial: export_onnx(vocoder, partial),
+        int8: lambda partial: quantize(float32, partial, calibration, operators=()),
+        partly: lambda partial: quantize(float32, partial, calibration, spared=last_stages(vocoder)),
+    }
+    if isinstance(vocoder.generator, HifiganGenerator):
+        ways[openvino] = lambda partial: int8_for_openvino(vocoder, partial, calibration)
+    for path, make in ways.items():
         if not path.exists():
             with replacing(path) as partial:
                 make(partial)
     half = float16_copy(vocoder)
     size = vocoder.parameters()
-    return [
+    found = [
         Variant("torch float32", 4 * size / 1e6, torch_caller(vocoder)),
         Variant("float16 weights, computed in float32", 2 * size / 1e6, torch_caller(half)),
         Variant("ONNX float32", float32.stat().st_size / 1e6, onnx_caller(float32)),
         Variant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
         Variant("ONNX int8, but the last stage", partly.stat().st_size / 1e6, onnx_caller(partly)),
     ]
+    if openvino in ways:
+        call = onnx_caller(openvino, runtime="openvino-bf16")
+        found.append(Variant("OpenVINO int8, but the last stage", openvino.stat().st_size / 1e6, call))
+    return found
+
+
+def int8_for_openvino(vocoder: Vocoder, path: Path, calibration: list[dict[str, np.ndarray]]) -> None:
+    """An int8 file of a HiFi-GAN whose last stage, and all that flows past the convolutions, is float."""
+    with tempfile.TemporaryDirectory() as work:
+        whole = Path(work) / "whole.onnx"
+        export_onnx(vocoder, whole, polyphase=True)
+        quantize(whole, path, calibration, ("Conv", "Gemm"), last_stages(vocoder), float_results=True)
 
 
 def last_stages(vocoder: Vocoder, count: int = 1) -> int:
-    """How many convolutions come after the upsampling that begins a HiFi-GAN's last stages; 0 for other generators."""
+    """How many convolutions a HiFi-GAN's last stages have, the last of all included; 0 for other generators."""
     if not isinstance(vocoder.generator, HifiganGenerator):
         return 0
     kinds = (nn.Conv1d, nn.ConvTranspose1d)
     stages = vocoder.generator.stages[-count:]
-    return sum(isinstance(module, kinds) for module in stages.modules())  # without the first, and with the last of all
+    return 1 + sum(isinstance(module, kinds) for module in stages.modules())
 
 
 def float16_copy(vocoder: Vocoder) -> Vocoder:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from thesis_lib.reporting.look import COLOURS, SIZE
 from thesis_lib.validation import describe
@@ -134,8 +135,10 @@ def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
         size = _marker(form["megabytes"])
         axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=form["form"])
     axis.set(xscale="log", yscale="log", xlabel="times real time, one thread", ylabel=label)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.margins(0.08, 0.12)  # a large marker must not be cut
     _legend_of_markers(axis)
     return figure
 
