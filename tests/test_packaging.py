@@ -28,6 +28,13 @@ def test_readme_commands_are_makefile_targets():
     assert {"book", "test"} <= set(commands) <= targets
 
 
+def test_what_the_readme_and_its_neighbours_link_to_is_there():
+    for page in ("README.md", "CONTRIBUTING.md"):
+        links = re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text())
+        assert links
+        assert not [link for link in links if "://" not in link and not (ROOT / link).exists()]
+
+
 def test_counts_in_prose_are_the_bundles():
     rows = mini.table(CorpusConfig(name="mini"))
     assert f"{len(rows)} pairs, {rows.voice.nunique()} voices" in (ROOT / "README.md").read_text()
