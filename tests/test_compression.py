@@ -143,6 +143,7 @@ def test_biases_take_back_what_rounded_weights_add_on_average(tmp_path):
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(size=(5, 6, 3)).astype(np.float32), np.zeros(5, np.float32)
     weight[:, :, 0] *= 30  # most of a channel's weights are small beside its largest: rounding is coarse for them
+    weight[4] = 0  # a channel that says nothing has a scale all the same
     shapes = {"x": [1, 6, "frames"], "y": [1, 5, "more"]}
     x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in shapes.items())
     weights = [onnx.numpy_helper.from_array(array, name) for array, name in ((weight, "w"), (bias, "b"))]
@@ -154,8 +155,9 @@ def test_biases_take_back_what_rounded_weights_add_on_average(tmp_path):
     quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", given, float_results=True)
     sessions = [onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("float", "int8")]
     wanted, found = (session.run(None, given[0])[0] for session in sessions)
-    scale = np.abs(weight).max((1, 2), keepdims=True) / 127
-    added = (np.round(weight / scale) * scale - weight).sum((1, 2)) * 2.5
+    said = weight[:4]
+    scale = np.abs(said).max((1, 2), keepdims=True) / 127
+    added = (np.round(said / scale) * scale - said).sum((1, 2)) * 2.5
     assert np.abs((found - wanted).mean((0, 2))).max() < 0.2 * np.abs(added).max()
 
 

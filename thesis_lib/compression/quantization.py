@@ -6,13 +6,14 @@ multiplies eight bits and hands on float.
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 LARGEST = 127  # of a weight in int8, symmetric
+SMALLEST = 1e-12  # of a channel's weights: a channel of zeros has a scale too
 
 
 def quantize(
@@ -62,7 +63,7 @@ def quantize(
         )
 
 
-def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names: Iterable[str]) -> None:
+def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names: set[str]) -> None:
     """Take from the biases of convolutions what the rounding of their weights adds on average.
 
     What goes into them is no noise around zero but the output of a rectifier. Nagel et al. 2019, arXiv:1906.04721
@@ -72,7 +73,7 @@ def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names:
     import onnxruntime
 
     model, probed = onnx.load(path), onnx.load(path)
-    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.name in set(names)]
+    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.name in names]
     inputs = sorted({node.input[0] for node in nodes})
     probed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in inputs)
     session = onnxruntime.InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -82,7 +83,7 @@ def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names:
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in nodes:
         weight, bias = (onnx.numpy_helper.to_array(tensors[name]) for name in node.input[1:3])
-        scale = np.abs(weight).max((1, 2), keepdims=True) / LARGEST
+        scale = np.maximum(np.abs(weight).max((1, 2), keepdims=True), SMALLEST) / LARGEST
         added = (np.round(weight / scale) * scale - weight).sum(2) @ means[node.input[0]]
         tensors[node.input[2]].CopyFrom(onnx.numpy_helper.from_array(bias - added, node.input[2]))
     onnx.save(model, path)
