@@ -18,10 +18,12 @@ test: .venv/installed
 types: .venv/installed
 	$(BIN)/mypy
 
-# Which lines of the package the tests run; below nine of ten it fails.
+# Which lines of the package the tests and the notebooks run; below nine of ten it fails.
 coverage: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
-	$(BIN)/pytest tests --cov=thesis_lib --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/pytest tests --cov=thesis_lib --cov-report=
+	$(BIN)/pytest --nbval notebooks --cov=thesis_lib --cov-append \
+		--cov-report=term-missing:skip-covered --cov-fail-under=90
 
 # Fill the committed notebooks with the outputs of the smoke profile, without those of cells that only work.
 outputs: .venv/installed
