@@ -12,7 +12,7 @@ from thesis_lib.runs import commit, machine, write_text
 NAMES = {
     "data": "the join of a release of full size, and recordings a second against the plain librosa loop",
     "compress": "size, speed, latency, memory and quality of every form of the vocoder (an hour of training first)",
-    "budget": "quality against minutes of training, three ways to a vocoder, three seeds each (40 minutes)",
+    "budget": "quality against minutes of training, three ways to a vocoder, three seeds each (90 minutes)",
     "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
     "calibration": "what the speaker encoders' cosines mean on human speech (THESIS_HUMAN names a folder of it)",

@@ -10,7 +10,7 @@ import itertools
 import multiprocessing
 import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +124,7 @@ def _trained_all(wanted: list[tuple]) -> list[list[str]]:
     for core in os.sched_getaffinity(0):
         cores.put(core)
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), context, _pin, (cores,)) as pool:
-        waiting = {pool.submit(_trained, *given): i for i, given in enumerate(wanted)}
-        done = {waiting[future]: future.result() for future in bar(as_completed(waiting), len(waiting), "train")}
-    return [done[i] for i in range(len(wanted))]
+        return list(bar(pool.map(_trained, *zip(*wanted, strict=True)), len(wanted), "train"))
 
 
 def _pin(cores) -> None:

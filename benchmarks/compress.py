@@ -185,7 +185,7 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
         path = written(name, partial(export_onnx, vocoder))
         found[f"{name}, ONNX"] = onnx_form(path, vocoder.parameters(), False)
     found[f"{V1}, float16 storage"] = torch_form(f"{V1}, float16 storage", float16_copy(vocoders[V1]), half=True)
-    whole = found[f"{V1}, ONNX"].file
+    large, whole = vocoders[V1], found[f"{V1}, ONNX"].file
     options = {
         "all layers": {"operators": ()},
         "convolutions": {},
@@ -194,8 +194,7 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
     }
     for name, option in options.items():
         path = written(f"{V1}, int8, {name}", partial(_int8, whole, calibration, option))
-        found[f"{V1}, int8, {name}"] = onnx_form(path, vocoders[V1].parameters(), True)
-    large = vocoders[V1]
+        found[f"{V1}, int8, {name}"] = onnx_form(path, large.parameters(), True)
     path = written(f"{V1}, int8, OpenVINO", lambda partial: int8_for_openvino(large, partial, calibration))
     found[f"{V1}, bfloat16, OpenVINO"] = onnx_form(whole, large.parameters(), True, "openvino-bf16")
     found[f"{V1}, int8 and float32, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino")

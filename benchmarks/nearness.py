@@ -21,9 +21,8 @@ def nearness(
     everything = {GROUND_TRUTH: System(GROUND_TRUTH, lambda item: item.wav)} | systems
     with tempfile.TemporaryDirectory() as home:
         evidence = measure(corpus, chosen, everything, scorers, Path(home), bar)
-    found = {}
+    columns, found = evidence.table.select_dtypes("number").columns, {}
     for name in systems:
-        columns = evidence.table.select_dtypes("number").columns
         found[name] = {column: evidence.values(name, column) for column in columns}
         for column, encoder in scorers.encoders.items():
             both = zip(evidence.vectors(name, column), evidence.vectors(GROUND_TRUTH, column), strict=True)

@@ -50,7 +50,7 @@ class Polyphase(nn.Module):
             for tap, shift in enumerate((self.rate, 0, -self.rate)):
                 place = phase + int(up.padding[0]) + shift
                 if 0 <= place < up.kernel_size[0]:
-                    weight[:, phase, :, tap] = up.weight[:, :, place].T
+                    weight[:, phase, :, tap] = up.weight.detach()[:, :, place].T
         self.conv = nn.Conv1d(up.in_channels, up.out_channels * self.rate, 3, padding=1)
         self.conv.weight.data = weight.flatten(0, 1)
         self.conv.bias = None if up.bias is None else nn.Parameter(up.bias.detach().repeat_interleave(self.rate))
@@ -73,8 +73,7 @@ def export_onnx(vocoder: Vocoder, path: Path, polyphase: bool = False) -> None:
         exported = copy.deepcopy(exported)
         for module in list(exported.modules()):
             if isinstance(module, Stage):
-                with torch.no_grad():
-                    module.up = Polyphase(cast(nn.ConvTranspose1d, module.up))
+                module.up = Polyphase(cast(nn.ConvTranspose1d, module.up))
     condition = vocoder.generator.condition
     means = {"speaker": condition.speaker_statistics.mean, "emotion": condition.emotion_statistics.mean}
     content = torch.randn(1, channels(vocoder.audio, vocoder.content_config), 40)

@@ -8,8 +8,12 @@ multiplies eight bits and hands on float.
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 LARGEST = 127  # of a weight in int8, symmetric
@@ -44,11 +48,12 @@ def quantize(
     with tempfile.TemporaryDirectory() as work:
         prepared_model = Path(work) / "prepared.onnx"
         quant_pre_process(str(source), str(prepared_model), skip_symbolic_shape=True)
-        nodes = onnx.load(prepared_model).graph.node
-        convolutions = [node.name for node in nodes if node.op_type in CONVOLUTIONS]
+        model = onnx.load(prepared_model)
+        convolutions = [node.name for node in model.graph.node if node.op_type in CONVOLUTIONS]
         excluded = convolutions[len(convolutions) - spared :]
         if float_results:
-            _correct_biases(prepared_model, calibration, set(convolutions) - set(excluded))
+            _correct_biases(model, calibration, set(convolutions) - set(excluded))
+            onnx.save(model, prepared_model)
         quantize_static(
             str(prepared_model),
             str(target),
@@ -63,7 +68,7 @@ def quantize(
         )
 
 
-def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names: set[str]) -> None:
+def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.ndarray]], names: set[str]) -> None:
     """Take from the biases of convolutions what the rounding of their weights adds on average.
 
     What goes into them is no noise around zero but the output of a rectifier. Nagel et al. 2019, arXiv:1906.04721
@@ -72,9 +77,10 @@ def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names:
     import onnx
     import onnxruntime
 
-    model, probed = onnx.load(path), onnx.load(path)
     nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.name in names]
     inputs = sorted({node.input[0] for node in nodes})
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
     probed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in inputs)
     session = onnxruntime.InferenceSession(probed.SerializeToString(), providers=["CPUExecutionProvider"])
     # Every calibration input counts alike, however long it is.
@@ -86,4 +92,3 @@ def _correct_biases(path: Path, calibration: list[dict[str, np.ndarray]], names:
         scale = np.maximum(np.abs(weight).max((1, 2), keepdims=True), SMALLEST) / LARGEST
         added = (np.round(weight / scale) * scale - weight).sum(2) @ means[node.input[0]]
         tensors[node.input[2]].CopyFrom(onnx.numpy_helper.from_array(bias - added, node.input[2]))
-    onnx.save(model, path)
