@@ -14,6 +14,7 @@ from thesis_lib.compression import (
     onnx_caller,
     prune,
     quantize,
+    quantize_weights,
     torch_caller,
     variants,
 )
@@ -44,6 +45,7 @@ def test_the_table_has_every_form(tiny_run):
         "ONNX int8, all layers",
         "ONNX int8, but the last stage",
         "OpenVINO int8, but the last stage",
+        "OpenVINO int8 weights",
     ]
     assert table.speed_ratio.iloc[0] == 1
     assert (table.speed_ratio_low <= table.speed_ratio).all()
@@ -115,7 +117,7 @@ def test_int8_for_openvino_hands_on_float_and_sounds_nearer_to_the_original(tmp_
     vocoder, given = _loud_vocoder(), _random_inputs(3)
     export_onnx(vocoder, tmp_path / "whole.onnx")
     quantize(tmp_path / "whole.onnx", tmp_path / "int8.onnx", given, spared=last_stages(vocoder))
-    int8_for_openvino(vocoder, tmp_path / "openvino.onnx", given)
+    int8_for_openvino(vocoder, tmp_path / "whole.onnx", tmp_path / "openvino.onnx", given)
     nodes = onnx.load(tmp_path / "openvino.onnx").graph.node
     assert not [node for node in nodes if node.op_type == "ConvTranspose"]
     made_by = {output: node.op_type for node in nodes for output in node.output}
@@ -129,6 +131,34 @@ def test_int8_for_openvino_hands_on_float_and_sounds_nearer_to_the_original(tmp_
         for name, runtime in (("int8", "onnxruntime"), ("openvino", "openvino"), ("openvino", "openvino-bf16"))
     )
     assert max(errors) < 0.7 * error
+
+
+def test_int8_weights_make_a_small_file_that_sounds_as_the_original(tmp_path):
+    vocoder, given = _loud_vocoder(), _random_inputs(3)
+    export_onnx(vocoder, tmp_path / "whole.onnx")
+    quantize(tmp_path / "whole.onnx", tmp_path / "int8.onnx", given, spared=last_stages(vocoder))
+    quantize_weights(tmp_path / "whole.onnx", tmp_path / "weights.onnx", given)
+    large = [x for x in onnx.load(tmp_path / "weights.onnx").graph.initializer if np.prod(x.dims) > 5000]
+    assert large
+    assert {x.data_type for x in large} == {onnx.TensorProto.INT8}
+    assert OnnxVocoder(tmp_path / "weights.onnx").reach == vocoder.reach, "what the file says of itself is kept"
+    wanted = torch_caller(vocoder)(given[0])
+    error, *errors = (
+        np.abs(onnx_caller(tmp_path / f"{name}.onnx", 1, runtime)(given[0]) - wanted).mean()
+        for name, runtime in (("int8", "onnxruntime"), ("weights", "onnxruntime"), ("weights", "openvino"))
+    )
+    assert max(errors) < 0.5 * error
+
+
+def test_with_bfloat16_samples_are_float32(tmp_path):
+    """A bfloat16 between 0.5 and 1 is a multiple of 2 ** -8: none of the loud samples would be anything else."""
+    export_onnx(_loud_vocoder(), tmp_path / "whole.onnx")
+    wav = onnx_caller(tmp_path / "whole.onnx", 1, "openvino-bf16")(_random_inputs(1)[0])
+    wanted = onnx_caller(tmp_path / "whole.onnx")(_random_inputs(1)[0])
+    assert np.abs(wav - wanted).mean() < 0.05 * np.abs(wanted).mean()
+    steps = wav[np.abs(wav) > 0.5] * 2**8
+    assert len(steps)
+    assert np.mean(steps == np.round(steps)) < 0.1
 
 
 def test_openvino_computes_what_onnx_runtime_does(tiny_run, tmp_path):

@@ -3,6 +3,7 @@ import os
 import pandas as pd
 import pytest
 
+from thesis_lib import runs
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.runs import Run, RunError, project_root, write_text
 
@@ -56,6 +57,13 @@ def test_stamp_says_what_made_it(tmp_path):
     stamp = Run(tmp_path / "run", Config()).stamp()
     assert stamp["config"] == Config().digest()
     assert {"profile", "commit", "torch", "machine"} <= set(stamp)
+
+
+def test_a_machine_is_named_by_the_widest_of_its_instructions(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "CPU_FLAGS", tmp_path / "cpuinfo")
+    assert "with" not in runs.machine()
+    (tmp_path / "cpuinfo").write_text("flags : sse2 avx2 avx512f\n")
+    assert " with avx512f, " in runs.machine()
 
 
 def test_writing_is_all_or_nothing(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ needs to know. ``thesis_lib.compression.export_onnx`` writes it.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from thesis_lib.errors import ThesisError
 from thesis_lib.streaming import MelStream, Reach, Stream, beginning, streamed
 from thesis_lib.voice import NOBODY, Voice
 
+if TYPE_CHECKING:
+    import openvino
+
 META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
 ORIGIN = "origin"  # the input that only a generator with an excitation has
-Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # the last one halves what float32 takes, and is coarser
+Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # the last one is faster, and coarser
 
 
 class OnnxError(ThesisError):
@@ -41,11 +44,37 @@ def _row(vector: np.ndarray | None) -> np.ndarray | None:
 def _openvino(path: Path, threads: int, runtime: Runtime) -> Callable[[dict], np.ndarray]:
     import openvino
 
-    settings = {"INFERENCE_PRECISION_HINT": "bf16" if runtime == "openvino-bf16" else "f32", "NUM_STREAMS": 1}
+    core = openvino.Core()
+    settings: dict[str, object] = {"NUM_STREAMS": 1}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
-    request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
-    return lambda given: np.array(request.infer(given)[0])
+
+    def request(model: openvino.Model, precision: str) -> openvino.InferRequest:
+        compiled = core.compile_model(model, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision})
+        return compiled.create_infer_request()
+
+    model = core.read_model(path)
+    if runtime == "openvino":
+        whole = request(model, "f32")
+        return lambda given: np.array(whole.infer(given)[0])
+    before, last = (request(part, precision) for part, precision in zip(_parted(model), ("bf16", "f32"), strict=True))
+    return lambda given: np.array(last.infer([before.infer(given)[0]])[0])
+
+
+def _parted(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
+    """All before the last convolution, and the last convolution, which makes samples.
+
+    It stays in float32: a sample of bfloat16 would have eight bits.
+    """
+    import openvino
+    from openvino import opset8
+
+    last = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"][-1]
+    given = last.input(0).get_source_output()
+    before = openvino.Model([given], model.get_parameters())
+    handed = opset8.parameter(given.get_partial_shape(), given.get_element_type())
+    last.input(0).replace_source_output(handed.output(0))
+    return before, openvino.Model(model.get_results(), [handed])
 
 
 class OnnxVocoder:

@@ -16,6 +16,9 @@ from thesis_lib.config import Config, ConfigError
 from thesis_lib.errors import ThesisError
 from thesis_lib.files import replacing, sha256
 
+CPU_FLAGS = Path("/proc/cpuinfo")  # Linux's; elsewhere none are known
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "asimd")  # the widest first
+
 # progress(items, total, label) wraps an iterable; the command line draws a bar, the library is silent.
 Progress = Callable[[Iterable, int, str], Iterable]
 
@@ -172,8 +175,10 @@ def fingerprint(path: Path) -> str:
 
 
 def machine() -> str:
-    """Architecture and cores."""
-    return f"{platform.machine()}, {os.cpu_count()} cores"
+    """Architecture, the widest of its instructions that short numbers are fast by, and cores."""
+    flags = set(CPU_FLAGS.read_text().split()) if CPU_FLAGS.exists() else set()
+    widest = next((f" with {name}" for name in INSTRUCTIONS if name in flags), "")
+    return f"{platform.machine()}{widest}, {os.cpu_count()} cores"
 
 
 def commit() -> str:

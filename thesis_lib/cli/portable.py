@@ -49,7 +49,7 @@ def stream(
     Raw samples are 16-bit, mono, at the vocoder's rate. A vocoder in an .onnx file needs no torch.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
-    Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-openvino.onnx --runtime openvino-bf16
+    Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
     Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
     """
     from thesis_lib.portable import OnnxError, OnnxVocoder

@@ -12,7 +12,7 @@ from thesis_lib.compression.forms import (
     variants,
 )
 from thesis_lib.compression.pruning import prune
-from thesis_lib.compression.quantization import quantize
+from thesis_lib.compression.quantization import quantize, quantize_weights
 
 __all__ = [
     "compress",
@@ -24,6 +24,7 @@ __all__ = [
     "onnx_caller",
     "prune",
     "quantize",
+    "quantize_weights",
     "torch_caller",
     "variants",
 ]

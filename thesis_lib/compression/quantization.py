@@ -1,8 +1,9 @@
-"""Static int8 in ONNX: QDQ, per channel, calibrated on real inputs.
+"""int8 in ONNX, per channel, calibrated on real inputs: static in QDQ form, or of the weights alone.
 
 ONNX Runtime's dynamic int8 has no fast convolution to offer, and a vocoder is convolutions. Its static int8 has, with
 results of eight bits as well: too few for what flows past the convolutions, sample by sample, to the end. OpenVINO
-multiplies eight bits and hands on float.
+multiplies eight bits and hands on float. Weights alone in eight bits make a small file, and the sound hardly differs;
+they are fast where the processor has matrix units for bfloat16.
 """
 
 import tempfile
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import onnx
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
+WEIGHTED = ("Conv", "Gemm")  # operators whose output channels are the first axis of their weights
 LARGEST = 127  # of a weight in int8, symmetric
 SMALLEST = 1e-12  # of a channel's weights: a channel of zeros has a scale too
 
@@ -34,9 +36,7 @@ def quantize(
     With ``float_results`` only what goes into an operator is rounded, and biases are corrected: for OpenVINO, which
     computes that in int8, as ONNX Runtime does not.
     """
-    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
@@ -45,27 +45,68 @@ def quantize(
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._rows, None)
 
+    model = _prepared(source)
+    convolutions = [node.name for node in model.graph.node if node.op_type in CONVOLUTIONS]
+    excluded = convolutions[len(convolutions) - spared :]
+    if float_results:
+        _correct_biases(model, calibration, set(convolutions) - set(excluded))
+    quantize_static(
+        model,
+        str(target),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=list(operators) or None,
+        nodes_to_exclude=excluded,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        extra_options={"OpTypesToExcludeOutputQuantization": list(operators)} if float_results else None,
+    )
+
+
+def quantize_weights(source: Path, target: Path, calibration: list[dict[str, np.ndarray]]) -> None:
+    """A copy of an ONNX file with weights in int8, which is computed in float, and with biases corrected."""
+    import onnx
+
+    model = _prepared(source)
+    _correct_biases(model, calibration, {node.name for node in model.graph.node if node.op_type == "Conv"})
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED} & tensors.keys()
+    widened = []
+    for name in sorted(weights):
+        weight = onnx.numpy_helper.to_array(tensors[name])
+        scale = _scale(weight)
+        tensors[name].CopyFrom(onnx.numpy_helper.from_array(_rounded(weight, scale).astype(np.int8), name))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(scale.reshape(-1), f"{name}.scale"))
+        names = [name, f"{name}.scale"], [f"{name}.float"]
+        widened.append(onnx.helper.make_node("DequantizeLinear", *names, name=f"{name}.widen", axis=0))
+    for node in model.graph.node:
+        node.input[:] = [f"{name}.float" if name in weights else name for name in node.input]
+    nodes = [*widened, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, target)
+
+
+def _prepared(source: Path) -> "onnx.ModelProto":
+    """What ONNX Runtime makes of a file before it quantises: constants folded, shapes known."""
+    import onnx
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
     with tempfile.TemporaryDirectory() as work:
-        prepared_model = Path(work) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared_model), skip_symbolic_shape=True)
-        model = onnx.load(prepared_model)
-        convolutions = [node.name for node in model.graph.node if node.op_type in CONVOLUTIONS]
-        excluded = convolutions[len(convolutions) - spared :]
-        if float_results:
-            _correct_biases(model, calibration, set(convolutions) - set(excluded))
-            onnx.save(model, prepared_model)
-        quantize_static(
-            str(prepared_model),
-            str(target),
-            Reader(),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(operators) or None,
-            nodes_to_exclude=excluded,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            extra_options={"OpTypesToExcludeOutputQuantization": list(operators)} if float_results else None,
-        )
+        path = Path(work) / "prepared.onnx"
+        quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+        return onnx.load(path)
+
+
+def _scale(weight: np.ndarray) -> np.ndarray:
+    """(C', ...) -> (C', 1, ...): what one step of int8 is worth in each output channel."""
+    within = tuple(range(1, weight.ndim))
+    return np.maximum(np.abs(weight).max(within, keepdims=True), SMALLEST) / LARGEST
+
+
+def _rounded(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(weight / scale), -LARGEST, LARGEST)
 
 
 def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.ndarray]], names: set[str]) -> None:
@@ -89,6 +130,6 @@ def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.nda
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in nodes:
         weight, bias = (onnx.numpy_helper.to_array(tensors[name]) for name in node.input[1:3])
-        scale = np.maximum(np.abs(weight).max((1, 2), keepdims=True), SMALLEST) / LARGEST
-        added = (np.round(weight / scale) * scale - weight).sum(2) @ means[node.input[0]]
+        scale = _scale(weight)
+        added = (_rounded(weight, scale) * scale - weight).sum(2) @ means[node.input[0]]
         tensors[node.input[2]].CopyFrom(onnx.numpy_helper.from_array(bias - added, node.input[2]))
