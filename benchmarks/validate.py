@@ -1,8 +1,8 @@
 """CPU seconds of scoring one utterance in several systems: ours in one pass, against each package by itself.
 
 The packages are called as their own documentation does, on files, warm and in this process: every call reads and
-resamples what it needs. Ours computes what the metrics share once, and its networks use one thread. The values agree
-(tests/test_metrics.py). Processor time, of all threads.
+resamples what it needs. Ours is what `thesis validate` does: what the metrics share is computed once, and every
+output has one thread. The values agree (tests/test_metrics.py). Processor time, of all threads.
 """
 
 import statistics
@@ -22,7 +22,7 @@ from thesis_lib.corpora import mini
 from thesis_lib.encoders import judge_encoders, speaker_encoder
 from thesis_lib.mel import LogMel
 from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim
-from thesis_lib.validation.scoring import prosody, score
+from thesis_lib.validation.scoring import score_all
 
 SYSTEMS = 3  # estimates of each utterance
 RATE = AudioConfig().sample_rate
@@ -86,13 +86,11 @@ def _files(name: str, folder: Path) -> dict[str, Path]:
 
 
 def _ours(files: dict[str, Path], text: str, scorers: Scorers) -> None:
-    source, reference = (scorers.record(read_audio(files[name])[0]) for name in ("source", "reference"))
-    scorers.vectors(source)
-    prosody(source, scorers, "source")
-    score(System(GROUND_TRUTH, None), reference, reference, text, scorers)
-    for number in range(SYSTEMS):
-        estimate = scorers.record(read_audio(files[f"estimate {number}"])[0])
-        score(System(f"system {number}", None), estimate, reference, text, scorers)
+    recordings = {name: scorers.record(read_audio(path)[0]) for name, path in files.items()}
+    source, reference = recordings.pop("source"), recordings.pop("reference")
+    outputs = {GROUND_TRUTH: reference, **recordings}
+    systems = {name: System(name, None) for name in outputs}
+    score_all(systems, outputs, reference, source, text, scorers)
 
 
 def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:

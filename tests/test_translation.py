@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import huggingface_hub
 import numpy as np
@@ -196,3 +197,14 @@ def test_one_pass_of_the_encoder_serves_all_three_and_a_brief_one_hears_as_well(
     assert passes[-1] == 3000
     assert len(set(found.english.lower().split()) & set(full.english.lower().split())) >= 3
     assert np.isfinite(found.language_probability)
+
+
+@pytest.mark.weights("whisper-base")
+def test_side_by_side_it_hears_what_it_hears_alone():
+    whisper = Whisper(threads=1, workers=2)
+    wavs = [spoken(number) for number in range(4)]
+    alone = [whisper(wav, 22_050, language="es", beams=1).text for wav in wavs]
+    with ThreadPoolExecutor(4) as pool:
+        heard = list(pool.map(lambda wav: whisper(wav, 22_050, language="es", beams=1).text, wavs))
+    assert heard == alone
+    assert len(set(alone)) == 4

@@ -33,6 +33,7 @@ class Whisper:
     ``brief`` gives the encoder the recording and two seconds of silence instead of half a minute of it, in a third of
     the time. Its words differ now and then, not for the worse (`python -m benchmarks clone`); metrics keep the
     published window. ``no_repeat`` tokens in a row come once only: on unclear speech it goes round in circles.
+    Calls of ``workers`` threads are computed side by side, each by ``threads`` of its own.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Whisper:
         folder: Path | None = None,
         brief: bool = False,
         no_repeat: int = 0,
+        workers: int = 1,
     ) -> None:
         self.name, self._no_repeat = name, no_repeat
         self.revision = models.get(name).revision if folder is None else "a folder"
@@ -50,6 +52,7 @@ class Whisper:
             device="cpu",
             compute_type="int8",
             cpu_threads=threads or os.cpu_count() or 1,
+            num_workers=workers,
             local_files_only=True,
         )
         self._model.brief = brief
@@ -125,10 +128,11 @@ def _model_class() -> type:
             if self.brief:
                 spoken = int(np.flatnonzero(features.any(axis=0)).max(initial=0)) + 1
                 features = np.ascontiguousarray(features[:, : -(-(spoken + SPARE) // STEP) * STEP])
-            key = features.tobytes()
-            if self._last[0] != key:
-                self._last = key, super().encode(features)
-            return self._last[1]
+            key, last = features.tobytes(), self._last
+            if last[0] != key:
+                # Not read again: another thread may have put its own there.
+                last = self._last = key, super().encode(features)
+            return last[1]
 
     return Model
 

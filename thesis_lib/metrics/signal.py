@@ -3,6 +3,8 @@
 All but ``mcd_dtw`` need two signals of one length, sample by sample the same speech.
 """
 
+import math
+
 import numpy as np
 import torch
 
@@ -50,11 +52,16 @@ def mcd(estimate: Recording, reference: Recording) -> float:
 def mcd_dtw(estimate: Recording, reference: Recording) -> float:
     """Mel-cepstral distortion in dB along pymcd's dtw path: for the same words at another pace."""
     from fastdtw import fastdtw
-    from scipy.spatial.distance import euclidean
 
     _demand_audible(reference)
-    _, path = fastdtw(reference.cepstra[:, 1:], estimate.cepstra[:, 1:], dist=euclidean)
+    _, path = fastdtw(reference.cepstra[:, 1:], estimate.cepstra[:, 1:], dist=_euclidean)
     return _distortion(estimate, reference, np.array(path))
+
+
+def _euclidean(a: np.ndarray, b: np.ndarray) -> float:
+    """SciPy's takes twice as long, a hundred thousand times."""
+    difference = a - b
+    return math.sqrt(difference.dot(difference))
 
 
 def _distortion(estimate: Recording, reference: Recording, path: np.ndarray) -> float:

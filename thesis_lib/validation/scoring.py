@@ -1,5 +1,6 @@
 """Every metric of one utterance and system, over features that are computed once."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,9 @@ from thesis_lib.config import AudioConfig, Config
 from thesis_lib.encoders import Encoder, EncoderError, embed, emotion_encoder, judge_encoders, speaker_encoder
 from thesis_lib.metrics import Recording
 from thesis_lib.metrics.nisqa import WEIGHT as NISQA
+from thesis_lib.parallel import a_core_each
 from thesis_lib.pitch import PitchError
+from thesis_lib.validation.evidence import SOURCE
 from thesis_lib.validation.systems import GROUND_TRUTH, System
 
 UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)
@@ -54,7 +57,8 @@ class Scorers:
         return cls(
             config.audio,
             wanted,
-            Whisper("whisper-tiny.en") if "asr" in wanted else None,
+            # One thread a call: two of them take half as much work again, and hardly less time.
+            Whisper("whisper-tiny.en", threads=1, workers=os.cpu_count() or 1) if "asr" in wanted else None,
             encoders,
             emotion_encoder(config.encoders) if "style" in wanted else None,
             absent,
@@ -91,12 +95,37 @@ class Scores:
     reasons: dict[str, str]
 
 
+def score_all(
+    systems: dict[str, System],
+    outputs: dict[str, Recording],
+    reference: Recording,
+    source: Recording,
+    text: str,
+    scorers: Scorers,
+) -> dict[str, Scores]:
+    """Scores of the source and of all outputs of one utterance by name, a core each; features that they share, once."""
+
+    def one(name: str) -> Scores:
+        if name == SOURCE:
+            return score_source(source, scorers)
+        return score(systems[name], outputs[name], reference, text, scorers)
+
+    names = [SOURCE, *outputs]
+    return dict(zip(names, a_core_each(one, names), strict=True))
+
+
+def score_source(source: Recording, scorers: Scorers) -> Scores:
+    """What outputs are compared with: its embeddings and its prosody."""
+    vectors, reasons = scorers.vectors(source)
+    measured, unmeasured = prosody(source, scorers, "source")
+    return Scores({**measured}, vectors, reasons | unmeasured)
+
+
 def score(system: System, output: Recording, reference: Recording, text: str, scorers: Scorers) -> Scores:
     """What can be measured of one output. Nothing is compared with itself, nor words with another text."""
-    row: dict[str, object] = {}
     vectors, reasons = scorers.vectors(output)
     measured, unmeasured = prosody(output, scorers, "output")
-    row.update(measured)
+    row: dict[str, object] = {**measured}
     reasons.update(unmeasured)
 
     def measure(names: Iterable[str], compute: Callable[[str], dict]) -> None:

@@ -15,13 +15,12 @@ from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import Embeddings, embedded, prepared, voice_of
 from thesis_lib.manifest import Manifest, Utterance
 from thesis_lib.metrics import Whitening
-from thesis_lib.parallel import a_core_each
 from thesis_lib.runs import Progress, Run, silent
 from thesis_lib.synthesis import UNIVERSAL
 from thesis_lib.training import train
 from thesis_lib.validation.columns import encoder_of
 from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
-from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, prosody, score
+from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, score_all
 from thesis_lib.validation.summary import agreements, calibrations, comparisons, roles, summarise
 from thesis_lib.validation.systems import PUBLISHED, Item, System, systems_of
 
@@ -128,17 +127,13 @@ def _score(
     reference, spanish = scorers.record(item.wav), scorers.record(source)
     about = {"id": utterance.id, "speaker_id": utterance.speaker, "style": utterance.style}
     about |= {"target_text": utterance.target_text}
-    vectors, reasons = scorers.vectors(spanish)
-    found = Measured(missing=missing, vectors={(SOURCE, column): vector for column, vector in vectors.items()})
-    asked, unasked = prosody(spanish, scorers, "source")
-    found.missing.extend(_gaps(utterance, SOURCE, reasons | unasked))
     recordings = {name: reference if wav is item.wav else scorers.record(wav) for name, wav in outputs.items()}
-
-    def one(name: str):
-        return name, score(systems[name], recordings[name], reference, utterance.target_text, scorers)
-
-    for name, scores in a_core_each(one, outputs):
-        found.rows.append(about | {"system": name} | asked | scores.row)
+    found, asked = Measured(missing=missing), {}
+    for name, scores in score_all(systems, recordings, reference, spanish, utterance.target_text, scorers).items():
+        if name == SOURCE:
+            asked = scores.row
+        else:
+            found.rows.append(about | {"system": name} | asked | scores.row)
         found.vectors.update({(name, column): vector for column, vector in scores.vectors.items()})
         found.missing.extend(_gaps(utterance, name, scores.reasons))
     return found
