@@ -24,7 +24,6 @@ from thesis_lib.compression import (
     export_onnx,
     float16_copy,
     inputs_of,
-    int8_for_openvino,
     last_stages,
     onnx_caller,
     prune,
@@ -196,10 +195,7 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
     for name, option in options.items():
         path = written(f"{V1}, int8, {name}", partial(_int8, whole, calibration, option))
         found[f"{V1}, int8, {name}"] = onnx_form(path, large.parameters(), True)
-    path = written(f"{V1}, int8, OpenVINO", lambda partial: int8_for_openvino(large, whole, partial, calibration))
     found[f"{V1}, bfloat16, OpenVINO"] = onnx_form(whole, large.parameters(), True, "openvino-bf16")
-    found[f"{V1}, int8 and float32, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino")
-    found[f"{V1}, int8 and bfloat16, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino-bf16")
     path = written(f"{V1}, int8 weights", lambda partial: quantize_weights(whole, partial, calibration))
     found[f"{V1}, int8 weights and bfloat16, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino-bf16")
     return found

@@ -9,7 +9,6 @@ from thesis_lib.compression import (
     export_onnx,
     float16_copy,
     inputs_of,
-    int8_for_openvino,
     last_stages,
     onnx_caller,
     prune,
@@ -44,7 +43,6 @@ def test_the_table_has_every_form(tiny_run):
         "ONNX float32",
         "ONNX int8, all layers",
         "ONNX int8, but the last stage",
-        "OpenVINO int8, but the last stage",
         "OpenVINO int8 weights",
     ]
     assert table.speed_ratio.iloc[0] == 1
@@ -113,26 +111,6 @@ def test_a_generator_that_openvino_cannot_run_has_the_other_forms(tmp_path):
     assert [form.name.split()[0] for form in forms] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
 
 
-def test_int8_for_openvino_hands_on_float_and_sounds_nearer_to_the_original(tmp_path):
-    vocoder, given = _loud_vocoder(), _random_inputs(3)
-    export_onnx(vocoder, tmp_path / "whole.onnx")
-    quantize(tmp_path / "whole.onnx", tmp_path / "int8.onnx", given, spared=last_stages(vocoder))
-    int8_for_openvino(vocoder, tmp_path / "whole.onnx", tmp_path / "openvino.onnx", given)
-    nodes = onnx.load(tmp_path / "openvino.onnx").graph.node
-    assert not [node for node in nodes if node.op_type == "ConvTranspose"]
-    made_by = {output: node.op_type for node in nodes for output in node.output}
-    rounded = [node for node in nodes if node.op_type == "Conv" and made_by.get(node.input[1]) == "DequantizeLinear"]
-    results = {node.output[0] for node in rounded}
-    assert rounded
-    assert not [node for node in nodes if node.op_type == "QuantizeLinear" and node.input[0] in results]
-    wanted = torch_caller(vocoder)(given[0])
-    error, *errors = (
-        np.abs(onnx_caller(tmp_path / f"{name}.onnx", 1, runtime)(given[0]) - wanted).mean()
-        for name, runtime in (("int8", "onnxruntime"), ("openvino", "openvino"), ("openvino", "openvino-bf16"))
-    )
-    assert max(errors) < 0.7 * error
-
-
 def test_int8_weights_make_a_small_file_that_sounds_as_the_original(tmp_path):
     vocoder, given = _loud_vocoder(), _random_inputs(3)
     export_onnx(vocoder, tmp_path / "whole.onnx")
@@ -182,7 +160,7 @@ def test_biases_take_back_what_rounded_weights_add_on_average(tmp_path):
     opset = [onnx.helper.make_opsetid("", 18)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=10), tmp_path / "float.onnx")
     given = [{"x": (2 + rng.random((1, 6, 400))).astype(np.float32)} for _ in range(3)]
-    quantize(tmp_path / "float.onnx", tmp_path / "int8.onnx", given, float_results=True)
+    quantize_weights(tmp_path / "float.onnx", tmp_path / "int8.onnx", given)
     sessions = [onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("float", "int8")]
     wanted, found = (session.run(None, given[0])[0] for session in sessions)
     said = weight[:4]

@@ -15,7 +15,7 @@ from torch import nn
 
 from thesis_lib.audio import read_audio
 from thesis_lib.compression.export import export_onnx
-from thesis_lib.compression.quantization import WEIGHTED, quantize, quantize_weights
+from thesis_lib.compression.quantization import quantize, quantize_weights
 from thesis_lib.dataset import Embeddings, embedded, prepared
 from thesis_lib.files import replacing
 from thesis_lib.generators import HifiganGenerator
@@ -64,15 +64,14 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
 
 def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
     """All forms of one vocoder, OpenVINO's for HiFi-GAN only; files in ``folder``, finished ones are kept."""
-    names = ("float32", "int8", "int8-partly", "int8-openvino", "int8-weights")
-    float32, int8, partly, openvino, weights = (folder / f"{name}.onnx" for name in names)
+    names = ("float32", "int8", "int8-partly", "int8-weights")
+    float32, int8, partly, weights = (folder / f"{name}.onnx" for name in names)
     ways: dict[Path, Callable[[Path], None]] = {
         float32: lambda partial: export_onnx(vocoder, partial),
         int8: lambda partial: quantize(float32, partial, calibration, operators=()),
         partly: lambda partial: quantize(float32, partial, calibration, spared=last_stages(vocoder)),
     }
     if isinstance(vocoder.generator, HifiganGenerator):
-        ways[openvino] = lambda partial: int8_for_openvino(vocoder, float32, partial, calibration)
         ways[weights] = lambda partial: quantize_weights(float32, partial, calibration)
     for path, make in ways.items():
         if not path.exists():
@@ -87,15 +86,10 @@ def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndar
         Variant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
         Variant("ONNX int8, but the last stage", partly.stat().st_size / 1e6, onnx_caller(partly)),
     ]
-    for name, path in {"OpenVINO int8, but the last stage": openvino, "OpenVINO int8 weights": weights}.items():
-        if path in ways:
-            found.append(Variant(name, path.stat().st_size / 1e6, onnx_caller(path, runtime="openvino-bf16")))
+    if weights in ways:
+        call = onnx_caller(weights, runtime="openvino-bf16")
+        found.append(Variant("OpenVINO int8 weights", weights.stat().st_size / 1e6, call))
     return found
-
-
-def int8_for_openvino(vocoder: Vocoder, source: Path, path: Path, calibration: list[dict[str, np.ndarray]]) -> None:
-    """An int8 copy of an exported HiFi-GAN whose last stage, and all that flows past the convolutions, is float."""
-    quantize(source, path, calibration, WEIGHTED, last_stages(vocoder), float_results=True)
 
 
 def last_stages(vocoder: Vocoder, count: int = 1) -> int:

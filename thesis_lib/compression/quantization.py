@@ -1,9 +1,9 @@
 """int8 in ONNX, per channel, calibrated on real inputs: static in QDQ form, or of the weights alone.
 
 ONNX Runtime's dynamic int8 has no fast convolution to offer, and a vocoder is convolutions. Its static int8 has, with
-results of eight bits as well: too few for what flows past the convolutions, sample by sample, to the end. OpenVINO
-multiplies eight bits and hands on float. Weights alone in eight bits make a small file, and the sound hardly differs;
-they are fast where the processor has matrix units for bfloat16.
+results of eight bits as well: too few for what flows past the convolutions, sample by sample, to the end. Weights
+alone in eight bits make a small file, and the sound hardly differs; they are fast where the processor has matrix units
+for bfloat16.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx
 
-CONVOLUTIONS = ("Conv", "ConvTranspose")
+CONVOLUTIONS = ("Conv",)  # transposed ones are exported as these
 WEIGHTED = ("Conv", "Gemm")  # operators whose output channels are the first axis of their weights
 LARGEST = 127  # of a weight in int8, symmetric
 SMALLEST = 1e-12  # of a channel's weights: a channel of zeros has a scale too
@@ -28,13 +28,10 @@ def quantize(
     calibration: list[dict[str, np.ndarray]],
     operators: Sequence[str] = CONVOLUTIONS,
     spared: int = 0,
-    float_results: bool = False,
 ) -> None:
     """An int8 copy of an ONNX file, of these operators alone or, with none named, of all that ONNX Runtime can.
 
     The last ``spared`` convolutions stay as they are: what they add to the sound, no later one takes away.
-    With ``float_results`` only what goes into an operator is rounded, and biases are corrected: for OpenVINO, which
-    computes that in int8, as ONNX Runtime does not.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -47,20 +44,16 @@ def quantize(
 
     model = _prepared(source)
     convolutions = [node.name for node in model.graph.node if node.op_type in CONVOLUTIONS]
-    excluded = convolutions[len(convolutions) - spared :]
-    if float_results:
-        _correct_biases(model, calibration, set(convolutions) - set(excluded))
     quantize_static(
         model,
         str(target),
         Reader(),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(operators) or None,
-        nodes_to_exclude=excluded,
+        nodes_to_exclude=convolutions[len(convolutions) - spared :],
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        extra_options={"OpTypesToExcludeOutputQuantization": list(operators)} if float_results else None,
     )
 
 
@@ -69,7 +62,7 @@ def quantize_weights(source: Path, target: Path, calibration: list[dict[str, np.
     import onnx
 
     model = _prepared(source)
-    _correct_biases(model, calibration, {node.name for node in model.graph.node if node.op_type == "Conv"})
+    _correct_biases(model, calibration)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     weights = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED} & tensors.keys()
     widened = []
@@ -109,7 +102,7 @@ def _rounded(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.clip(np.round(weight / scale), -LARGEST, LARGEST)
 
 
-def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.ndarray]], names: set[str]) -> None:
+def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.ndarray]]) -> None:
     """Take from the biases of convolutions what the rounding of their weights adds on average.
 
     What goes into them is no noise around zero but the output of a rectifier. Nagel et al. 2019, arXiv:1906.04721
@@ -118,7 +111,7 @@ def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.nda
     import onnx
     import onnxruntime
 
-    nodes = [node for node in model.graph.node if node.op_type == "Conv" and node.name in names]
+    nodes = [node for node in model.graph.node if node.op_type == "Conv"]
     inputs = sorted({node.input[0] for node in nodes})
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
