@@ -17,7 +17,7 @@ from thesis_lib.compression import (
     torch_caller,
     variants,
 )
-from thesis_lib.compression.export import Polyphase
+from thesis_lib.compression.export import InverseDft, Polyphase
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
 from thesis_lib.dataset import embedded, prepared
 from thesis_lib.generators.hifigan import ResBlock
@@ -83,6 +83,18 @@ def test_a_transposed_convolution_is_a_plain_one_and_an_interleaving(rate):
     x = torch.randn(2, 6, 9)
     with torch.inference_mode():
         assert torch.allclose(Polyphase(up)(x), up(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [2, 30, 31, 1024])
+def test_an_inverse_transform_is_two_products(size):
+    spectrum = torch.randn(2, 5, size // 2 + 1, dtype=torch.complex64)
+    wanted = torch.fft.irfft(spectrum, n=size)
+    assert torch.allclose(InverseDft(size)(spectrum), wanted, atol=1e-6 * float(wanted.abs().max()))
+
+
+def test_no_file_asks_a_runtime_for_an_inverse_transform(tmp_path):
+    export_onnx(_loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path / "student.onnx")
+    assert not [node for node in onnx.load(tmp_path / "student.onnx").graph.node if node.op_type == "DFT"]
 
 
 LOUD = HifiganConfig(channels=64, kernel_sizes=(3, 7), dilations=((1, 3), (1, 3)))

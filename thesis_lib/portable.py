@@ -102,7 +102,7 @@ class OnnxVocoder:
         elif meta["vocoder"]["generator"]["kind"] == "hifigan":
             self._run = _openvino(path, threads, runtime)
         else:
-            # It gives nothing, without a word, where an inverse Fourier transform is asked for.
+            # A student is faster in ONNX Runtime; a generator with an excitation OpenVINO cannot read.
             raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: leave the runtime to ONNX Runtime")
         self.name, self.meta = str(path), meta["vocoder"]
         self.audio = AudioConfig.model_validate(self.meta["audio"])

@@ -9,7 +9,9 @@ References: Vocos, Siuzdak 2023, arXiv:2306.00814; ConvNeXt, Liu et al. 2022, ar
 models, Wang et al. 2019, arXiv:1904.12088.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -91,6 +93,7 @@ class Stft(nn.Module):
         self.size, self.hop = audio.n_fft, audio.hop_length
         self.pad = (self.size - self.hop) // 2
         self.register_buffer("window", torch.hann_window(self.size), persistent=False)
+        self.signals: Callable[[Tensor], Tensor] = functools.partial(torch.fft.irfft, n=self.size)  # of spectra
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) -> complex (B, T, F)."""
@@ -100,7 +103,7 @@ class Stft(nn.Module):
     def inverse(self, spectrum: Tensor) -> Tensor:
         """Complex (B, T, F) -> (B, N), weighted overlap-add (Griffin & Lim 1984, eq. 6)."""
         count, parts = spectrum.shape[1], self.size // self.hop
-        frames = torch.fft.irfft(spectrum, n=self.size) * self.window
+        frames = self.signals(spectrum) * self.window
         hops = frames.unflatten(2, (parts, self.hop))
         added = sum(F.pad(hops[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts))
         # Which part of the window of which frame falls on a hop: all parts, but at the edges.
