@@ -5,6 +5,7 @@ spectral losses alone; what is in runs/compress stays and is not trained again. 
 voices, which nothing was trained on. ONNX Runtime's float32 has torch's quality: they agree to 1e-4.
 """
 
+import copy
 import statistics
 import subprocess
 import sys
@@ -120,6 +121,7 @@ def run(quick: bool) -> dict:
         "steps": {name: vocoder.meta["steps"] for name, vocoder in vocoders.items() if "steps" in vocoder.meta},
         "forms": rows,
         "against": _differences(values),
+        "traps": _traps(vocoders[V1], forms[f"{V1}, ONNX"].file, given, 2 if quick else 5),
         "streams": [_stream(name, form.file) for name, form in forms.items() if form.runtime == "onnxruntime"],
     }
 
@@ -203,6 +205,31 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
 
 def _int8(source: Path, calibration: list[dict[str, np.ndarray]], options: dict, target: Path) -> None:
     quantize(source, target, calibration, **options)
+
+
+def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict]:
+    """Ways to int8 that are often named: how many convolutions they change, and the speed that this gives."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    kinds = (torch.nn.Conv1d, torch.nn.ConvTranspose1d)
+    other, path = copy.deepcopy(vocoder), whole.with_name("dynamic.onnx")
+    quantize_(other.generator, Int8DynamicActivationInt8WeightConfig())
+    layers = [module for module in other.generator.modules() if isinstance(module, kinds)]
+    quantize_dynamic(whole, path, op_types_to_quantize=["Conv"], weight_type=QuantType.QUInt8)
+    changed = {
+        "ONNX Runtime, dynamic": sum(node.op_type == "ConvInteger" for node in onnx.load(path).graph.node),
+        "torchao, dynamic": sum(type(layer.weight.data) is not torch.Tensor for layer in layers),
+    }
+    callers = dict(zip((V1, *changed), (torch_caller(vocoder), onnx_caller(path), torch_caller(other)), strict=True))
+    with torch.inference_mode():
+        seconds = interleaved({name: partial(call, given) for name, call in callers.items()}, rounds, bar)
+    about = {"convolutions": len(layers)}
+    return [
+        {"way": name, **about, "changed": count, "speed / HiFi-GAN V1": ratio(seconds[V1], seconds[name])}
+        for name, count in changed.items()
+    ]
 
 
 def _quality(forms: dict[str, Form], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
