@@ -164,6 +164,22 @@ def test_it_is_no_larger_than_it_must_be(name):
     assert (HTML / name).stat().st_size <= LARGEST
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_table_is_cut_on_paper(opened, name):
+    page, _ = opened((HTML / name).as_uri(), width=640)  # what is left of an A4 page between its margins
+    page.emulate_media(media="print")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("table")].filter((table) => {
+            let around = table.parentElement;
+            while (around && !["auto", "scroll"].includes(getComputedStyle(around).overflowX)) {
+                around = around.parentElement;
+            }
+            return around && around.scrollWidth > around.clientWidth + 2;
+        }).map((table) => table.innerText.slice(0, 40))"""
+    )
+    assert not cut
+
+
 def test_the_book_can_be_printed(monkeypatch):
     monkeypatch.chdir(HTML.parents[1])
     printed = print_pdf().read_bytes()
