@@ -28,7 +28,8 @@ coverage: .venv/installed
 # Fill the committed notebooks with the outputs of the smoke profile, without those of cells that only work.
 outputs: .venv/installed
 	rm -rf runs/smoke
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --inplace --TagRemovePreprocessor.enabled=True \
 		--TagRemovePreprocessor.remove_all_outputs_tags=remove-output notebooks/*.ipynb
 

@@ -186,6 +186,7 @@ def test_every_notebook_keeps_the_house_habits(path):
     assert "hide-cell" in solution.metadata.tags
     assert any(cell.outputs for cell in code), "committed with the smoke profile's outputs"
     assert not any(o.output_type == "error" for cell in code for o in cell.outputs)
+    assert "widgets" not in notebook.metadata, "the state of bars that no page shows: `make outputs`"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
