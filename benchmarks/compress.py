@@ -222,12 +222,20 @@ def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict
         "ONNX Runtime, dynamic": sum(node.op_type == "ConvInteger" for node in onnx.load(path).graph.node),
         "torchao, dynamic": sum(type(layer.weight.data) is not torch.Tensor for layer in layers),
     }
-    callers = dict(zip((V1, *changed), (torch_caller(vocoder), onnx_caller(path), torch_caller(other)), strict=True))
+    calls = {
+        V1: partial(torch_caller(vocoder), given),
+        "ONNX Runtime, dynamic": partial(onnx_caller(path), given),
+        "torchao, dynamic": partial(torch_caller(other), given),
+    }
     with torch.inference_mode():
-        seconds = interleaved({name: partial(call, given) for name, call in callers.items()}, rounds, bar)
-    about = {"convolutions": len(layers)}
+        seconds = interleaved(calls, rounds, bar)
     return [
-        {"way": name, **about, "changed": count, "speed / HiFi-GAN V1": ratio(seconds[V1], seconds[name])}
+        {
+            "way": name,
+            "convolutions": len(layers),
+            "changed": count,
+            "speed / HiFi-GAN V1": ratio(seconds[V1], seconds[name]),
+        }
         for name, count in changed.items()
     ]
 

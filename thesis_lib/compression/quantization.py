@@ -67,9 +67,8 @@ def quantize_weights(source: Path, target: Path, calibration: list[dict[str, np.
     weights = {node.input[1] for node in model.graph.node if node.op_type in WEIGHTED} & tensors.keys()
     widened = []
     for name in sorted(weights):
-        weight = onnx.numpy_helper.to_array(tensors[name])
-        scale = _scale(weight)
-        tensors[name].CopyFrom(onnx.numpy_helper.from_array(_rounded(weight, scale).astype(np.int8), name))
+        rounded, scale = _rounded(onnx.numpy_helper.to_array(tensors[name]))
+        tensors[name].CopyFrom(onnx.numpy_helper.from_array(rounded.astype(np.int8), name))
         model.graph.initializer.append(onnx.numpy_helper.from_array(scale.reshape(-1), f"{name}.scale"))
         names = [name, f"{name}.scale"], [f"{name}.float"]
         widened.append(onnx.helper.make_node("DequantizeLinear", *names, name=f"{name}.widen", axis=0))
@@ -92,14 +91,11 @@ def _prepared(source: Path) -> "onnx.ModelProto":
         return onnx.load(path)
 
 
-def _scale(weight: np.ndarray) -> np.ndarray:
-    """(C', ...) -> (C', 1, ...): what one step of int8 is worth in each output channel."""
+def _rounded(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(C', ...) -> the same in whole steps of int8, and what a step is worth in each output channel, (C', 1, ...)."""
     within = tuple(range(1, weight.ndim))
-    return np.maximum(np.abs(weight).max(within, keepdims=True), SMALLEST) / LARGEST
-
-
-def _rounded(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return np.clip(np.round(weight / scale), -LARGEST, LARGEST)
+    scale = np.maximum(np.abs(weight).max(within, keepdims=True), SMALLEST) / LARGEST
+    return np.round(weight / scale), scale
 
 
 def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.ndarray]]) -> None:
@@ -111,7 +107,7 @@ def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.nda
     import onnx
     import onnxruntime
 
-    nodes = [node for node in model.graph.node if node.op_type == "Conv"]
+    nodes = [node for node in model.graph.node if node.op_type in CONVOLUTIONS]
     inputs = sorted({node.input[0] for node in nodes})
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
@@ -123,6 +119,6 @@ def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.nda
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in nodes:
         weight, bias = (onnx.numpy_helper.to_array(tensors[name]) for name in node.input[1:3])
-        scale = _scale(weight)
-        added = (_rounded(weight, scale) * scale - weight).sum(2) @ means[node.input[0]]
+        rounded, scale = _rounded(weight)
+        added = (rounded * scale - weight).sum(2) @ means[node.input[0]]
         tensors[node.input[2]].CopyFrom(onnx.numpy_helper.from_array(bias - added, node.input[2]))

@@ -117,15 +117,14 @@ def score_all(
 def score_source(source: Recording, scorers: Scorers) -> Scores:
     """What outputs are compared with: its embeddings and its prosody."""
     vectors, reasons = scorers.vectors(source)
-    measured, unmeasured = prosody(source, scorers, "source")
-    return Scores({**measured}, vectors, reasons | unmeasured)
+    row, unmeasured = prosody(source, scorers, "source")
+    return Scores(row, vectors, reasons | unmeasured)
 
 
 def score(system: System, output: Recording, reference: Recording, text: str, scorers: Scorers) -> Scores:
     """What can be measured of one output. Nothing is compared with itself, nor words with another text."""
     vectors, reasons = scorers.vectors(output)
-    measured, unmeasured = prosody(output, scorers, "output")
-    row: dict[str, object] = {**measured}
+    row, unmeasured = prosody(output, scorers, "output")
     reasons.update(unmeasured)
 
     def measure(names: Iterable[str], compute: Callable[[str], dict]) -> None:
@@ -147,7 +146,7 @@ def score(system: System, output: Recording, reference: Recording, text: str, sc
     return Scores(row, vectors, reasons)
 
 
-def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str, float], dict[str, str]]:
+def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str, object], dict[str, str]]:
     """Its statistics as ``WHO_NAME``, where they are asked for; or why there are none."""
     if "prosody" not in scorers.chosen:
         return {}, {}

@@ -128,12 +128,10 @@ def _score(
     about = {"id": utterance.id, "speaker_id": utterance.speaker, "style": utterance.style}
     about |= {"target_text": utterance.target_text}
     recordings = {name: reference if wav is item.wav else scorers.record(wav) for name, wav in outputs.items()}
-    found, asked = Measured(missing=missing), {}
-    for name, scores in score_all(systems, recordings, reference, spanish, utterance.target_text, scorers).items():
-        if name == SOURCE:
-            asked = scores.row
-        else:
-            found.rows.append(about | {"system": name} | asked | scores.row)
+    scored = score_all(systems, recordings, reference, spanish, utterance.target_text, scorers)
+    asked = scored[SOURCE].row
+    found = Measured([about | {"system": name} | asked | scored[name].row for name in outputs], missing)
+    for name, scores in scored.items():
         found.vectors.update({(name, column): vector for column, vector in scores.vectors.items()})
         found.missing.extend(_gaps(utterance, name, scores.reasons))
     return found
