@@ -150,20 +150,20 @@ MUTANTS = [
     Mutant(
         "the step's estimate detached",
         "training/step.py",
-        "name: loss(estimate.squeeze(1), batch.wav.squeeze(1))",
-        "name: loss(estimate.detach().squeeze(1), batch.wav.squeeze(1))",
+        "name: loss(own, recording) if",
+        "name: loss(own.detach(), recording) if",
     ),
     Mutant(
         "the step compares the estimate with itself",
         "training/step.py",
-        "name: loss(estimate.squeeze(1), batch.wav.squeeze(1))",
-        "name: loss(estimate.squeeze(1), estimate.squeeze(1))",
+        "name: loss(own, recording) if",
+        "name: loss(own, own) if",
     ),
     Mutant(
         "the step's arguments swapped",
         "training/step.py",
-        "name: loss(estimate.squeeze(1), batch.wav.squeeze(1))",
-        "name: loss(batch.wav.squeeze(1), estimate.squeeze(1))",
+        "name: loss(own, recording) if",
+        "name: loss(recording, own) if",
     ),
     Mutant(
         "encoder losses of zero weight",
@@ -180,20 +180,20 @@ MUTANTS = [
     Mutant(
         "encoder losses begin a step late",
         "training/step.py",
-        "state.step >= training.auxiliary_from",
-        "state.step > training.auxiliary_from",
+        "AUXILIARY or state.step >= state.recipe.training.auxiliary_from",
+        "AUXILIARY or state.step > state.recipe.training.auxiliary_from",
     ),
     Mutant(
         "encoder losses begin at once",
         "training/step.py",
-        "if name not in AUXILIARY or state.step >= training.auxiliary_from",
+        "if name not in AUXILIARY or state.step >= state.recipe.training.auxiliary_from",
         "if True",
     ),
     Mutant(
         "adversary hears a detached estimate",
         "training/step.py",
-        "fake, fake_features = state.discriminator(estimate)",
-        "fake, fake_features = state.discriminator(estimate.detach())",
+        "fake, features = state.discriminator(spoken)",
+        "fake, features = state.discriminator(spoken.detach())",
     ),
     Mutant(
         "features matched to nothing",

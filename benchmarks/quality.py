@@ -1,7 +1,8 @@
 """How good a vocoder is on human speech that nobody trained on: what several benchmarks share.
 
 Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The first half of a recording speaks
-and lends its voice, the second says what that voice is like. What was said is what Whisper hears in the recording.
+and lends its voice, the second says what that voice is like. What was said is what Whisper hears in the recording:
+tiny.en, whose encoder makes the content and trains, and base, which does neither.
 """
 
 import os
@@ -13,14 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib import metrics
+from thesis_lib.asr import Whisper
 from thesis_lib.config import Config
 from thesis_lib.swap import Judge, Speaker, System, human_speakers, trials
 from thesis_lib.validation.scoring import Scorers, score
 from thesis_lib.validation.systems import GROUND_TRUTH
 from thesis_lib.validation.systems import System as Renderer
 
-METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
+METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "speaker", "judges")
+RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
+SPEAKERS, SHORTEST = 48, 3.0  # how many, and seconds of a half below which a recording is passed over
 COPIES = ("mel_l1", "mcd", "pesq", "dnsmos_ovrl", "dnsmos_p808")
 
 
@@ -32,16 +36,27 @@ class Material:
         if not folder:
             raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
         config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": METRICS})
-        speakers = human_speakers(Path(folder), config)
-        self.speakers = speakers[:4] if quick else speakers
+        speakers = human_speakers(Path(folder), config, 4 if quick else SPEAKERS)
+        least = SHORTEST * config.audio.sample_rate
+        self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
+        self.short = [s.name for s in speakers if s not in self.speakers]
         self.scorers = Scorers.load(config)
         self.judges = [Judge(e, self.speakers, config.audio.sample_rate) for e in self.scorers.encoders.values()]
         self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
-        heard = self.scorers.whisper
-        self._texts = {
-            name: heard(recording.wideband, metrics.WIDEBAND, language="en").text
-            for name, recording in self._recordings.items()
+        self._recognisers = {name: Whisper(weights) for name, weights in RECOGNISERS.items()}
+        self._texts = {name: self._heard(recording) for name, recording in self._recordings.items()}
+
+    def _heard(self, recording: metrics.Recording) -> dict[str, str]:
+        """What each recogniser hears, by the name of its word error rate."""
+        return {
+            name: whisper(recording.wideband, metrics.WIDEBAND, language="en").text
+            for name, whisper in self._recognisers.items()
         }
+
+    def _errors(self, output: metrics.Recording, speaker: Speaker) -> dict[str, tuple[int, int]]:
+        """Errors and words, by each recogniser against what it heard in the speaker's own words."""
+        said = self._texts[speaker.name]
+        return {name: metrics.word_errors(heard, said[name], "en") for name, heard in self._heard(output).items()}
 
     def resynthesis(self, name: str, render: Callable[[Speaker], np.ndarray]) -> list[dict]:
         """One row a metric: the speakers' own words in their own voices, with 95 % intervals over speakers."""
@@ -49,10 +64,11 @@ class Material:
         for speaker in self.speakers:
             system = Renderer(name, lambda item: item)  # a name is all that the scoring asks of it
             output = self.scorers.record(render(speaker))
-            row = score(system, output, self._recordings[speaker.name], self._texts[speaker.name], self.scorers).row
+            row = score(system, output, self._recordings[speaker.name], "", self.scorers).row
             for metric in COPIES if name != GROUND_TRUTH else COPIES[3:]:
                 values[metric].append(row[metric])
-            values["wer"].append((row["word_errors"], row["words"]))
+            for name, errors in self._errors(output, speaker).items():
+                values[name].append(errors)
         return _rows({"system": name}, values)
 
     def conversion(self, system: System, count: int) -> list[dict]:
@@ -67,8 +83,8 @@ class Material:
                 values[f"way, {judge.encoder.name}"].append(way)
             output = self.scorers.record(wav)
             values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
-            heard = self.scorers.whisper(output.wideband, metrics.WIDEBAND, language="en").text
-            values["wer"].append(metrics.word_errors(heard, self._texts[content.name]))
+            for name, errors in self._errors(output, content).items():
+                values[name].append(errors)
         return _rows({"system": system.stage}, values)
 
 
@@ -76,7 +92,7 @@ def _rows(about: dict, values: dict[str, list]) -> list[dict]:
     rows = []
     for metric, found in values.items():
         numbers = np.array(found, float)
-        statistic = partial(_rate if metric == "wer" else _mean, numbers)
+        statistic = partial(_rate if metric.startswith("wer") else _mean, numbers)
         value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, seed=0)
         rows.append(about | {"metric": metric, "value": value, "low": low, "high": high, "n": len(numbers)})
     return rows

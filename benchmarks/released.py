@@ -39,6 +39,7 @@ def run(quick: bool) -> dict:
     }
     return {
         "speakers": len(material.speakers),
+        "too short": material.short,
         "made": made,
         "resynthesis": copies,
         "conversion": swaps,

@@ -36,6 +36,12 @@ def test_standardise_by_hand_and_a_constant_feature():
     assert "mean" in statistics.state_dict()
 
 
+def test_what_lies_further_out_than_training_ever_did_counts_as_its_edge():
+    statistics = Standardise(1)
+    statistics.fit(torch.tensor([[-1.0], [1.0]]))
+    assert statistics(torch.tensor([[-3000.0], [2.5], [3.5]])).flatten().tolist() == [-3.0, 2.5, 3.0]
+
+
 def test_both_embeddings_reach_the_condition():
     fusion = ConditionFusion(7, 9, SMALL)
     speaker, emotion = torch.randn(2, 7), torch.randn(2, 9)

@@ -9,15 +9,17 @@ import torch
 from conftest import voiced
 
 from thesis_lib import models
+from thesis_lib.asr import Whisper
 from thesis_lib.audio import AudioError, read_audio, resample
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpora import mini
 from thesis_lib.encoders import EncoderError, embed, emotion_encoder, judge_encoders, select, speaker_encoder
-from thesis_lib.encoders.ecapa import EcapaTdnn, published_network
+from thesis_lib.encoders.ecapa import EcapaTdnn, known_speakers, published_network
 from thesis_lib.encoders.egemaps import Egemaps
 from thesis_lib.encoders.emotion2vec import Emotion2vec
 from thesis_lib.encoders.resemblyzer import Resemblyzer
 from thesis_lib.encoders.tiny import TinyTestEncoder
+from thesis_lib.encoders.whisper import WhisperEncoder
 from thesis_lib.files import sha256
 
 
@@ -280,3 +282,29 @@ def test_a_wrong_vector_is_an_error(vector, monkeypatch):
 def test_any_rate_is_resampled_inside():
     encoder, wav = TinyTestEncoder(), voiced(1.0, 48_000)
     assert np.allclose(embed(encoder, wav, 48_000), embed(encoder, resample(wav, 48_000, 16_000), 16_000))
+
+
+@pytest.mark.weights("whisper-tiny.en")
+def test_whispers_encoder_is_the_recognisers_and_has_a_gradient(two_voices):
+    """CTranslate2 computes with 8-bit weights, this with the file's own."""
+    wav = next(iter(two_voices.values()))[1]
+    encoded = Whisper("whisper-tiny.en").encode(wav, 16_000)
+    padded = torch.from_numpy(np.pad(wav, (0, 160_000 - len(wav))))[None].requires_grad_(True)
+    found = WhisperEncoder()(padded)
+    assert found.mean(2).abs().max() < 1e-4
+    ours, theirs = (x - x.mean(0) for x in (found[0].T.detach().numpy()[: len(encoded)], encoded))
+    assert (ours * theirs).sum() / np.linalg.norm(ours) / np.linalg.norm(theirs) > 0.998
+    found.pow(2).sum().backward()
+    assert padded.grad.isfinite().all()
+    assert padded.grad[:, : len(wav)].abs().mean() > 0
+
+
+@pytest.mark.weights("ecapa-speakers")
+def test_the_known_speakers_are_thousands_of_different_people():
+    people = known_speakers()
+    assert people.shape == (7205, EcapaTdnn.dim)
+    assert torch.allclose(people.norm(dim=1), torch.ones(len(people)), atol=1e-5)
+    alike = people[:500] @ people.T
+    alike[torch.arange(500), torch.arange(500)] = 0
+    assert alike.mean().abs() < 0.02
+    assert alike.max() < 0.8

@@ -57,6 +57,14 @@ def test_figures_have_units(tiny_run):
     assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))
 
 
+def test_lent_voices_are_shown_from_where_they_begin():
+    log = pd.DataFrame({"step": [1, 2, 3], "swap": [np.nan, 0.9, 0.7], "content": [np.nan, 0.2, 0.1]})
+    for axis, rise in zip(reporting.lent_voices_figure(log).axes, ([0.1, 0.3], [0.8, 0.9]), strict=True):
+        assert "cosine" in axis.get_ylabel()
+        assert axis.lines[0].get_xdata().tolist() == [2, 3]
+        assert axis.lines[0].get_ydata() == pytest.approx(rise)
+
+
 def test_a_separation_is_shown_with_its_interval_or_its_reason():
     row = {"measure": "AUC", "value": 0.75, "low": 0.5, "high": 0.875, "reason": ""}
     assert reporting.with_interval(row) == "0.750 [0.500, 0.875]"

@@ -279,8 +279,9 @@ def test_who_may_judge(tiny_run):
 
     given = {"speaker": TinyTestEncoder(), "resemblyzer": Ecapa()}
     assert roles(tiny_run.config, vocoders, given) == {"speaker": "conditions", "resemblyzer": JUDGE}
-    trained = tiny_run.config.override({"conversion.losses.speaker": 1.0})
-    assert roles(trained, vocoders, given)["resemblyzer"] == "trains", "by what it is, not by its column"
+    for loss in ("speaker", "swap"):
+        trained = tiny_run.config.override({f"conversion.losses.{loss}": 1.0})
+        assert roles(trained, vocoders, given)["resemblyzer"] == "trains", "by what it is, not by its column"
 
 
 def test_no_circular_headline():

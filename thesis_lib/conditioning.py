@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from thesis_lib.config import ConditionConfig
 
+MOST_SPREADS = 3.0  # from the mean, which nearly all training embeddings lie within
 SMALLEST_SPREAD = 1e-4  # a feature that hardly varies in training must not explode in use
 
 
@@ -17,7 +18,9 @@ class Standardise(nn.Module):
     """(x - mean) / std with the training set's statistics, which travel with the weights.
 
     eGeMAPS mixes Hz, dB and ratios, and emotion2vec's raw vectors share a large mean (cosine >= 0.93 between
-    different emotions): without this the condition is mostly a constant.
+    different emotions): without this the condition is mostly a constant. A value further out than any that training
+    saw counts as ``MOST_SPREADS``: some of eGeMAPS are divided by a mean that may be near zero, and one recording in
+    some twenty had one hundreds of spreads away, which made noise of the voice.
     """
 
     mean: Tensor  # (D,)
@@ -35,7 +38,7 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D) -> (B, D)."""
-        return (x - self.mean) / self.std
+        return ((x - self.mean) / self.std).clamp(-MOST_SPREADS, MOST_SPREADS)
 
 
 class PrincipalComponents(nn.Module):

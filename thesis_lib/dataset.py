@@ -293,6 +293,16 @@ class Segments:
     def _read_analysis(self, index: int) -> Analysis:
         return stored_analysis(self._run, self.manifest, self.utterances[index], self._log_mel, self.recipe.content)
 
+    def pitch_levels(self) -> Tensor:
+        """(n,) median ln F0 of every recording; of one that is hardly voiced, that of all."""
+        levels = torch.full((len(self.utterances),), torch.nan)
+        for index, utterance in enumerate(self.utterances):
+            with np.load(analysis_path(self._run, utterance, self.recipe.content), allow_pickle=False) as stored:
+                level = Pitch(stored["log_f0"], stored["voicing"]).level
+            if level is not None:
+                levels[index] = level
+        return torch.where(levels.isnan(), levels.nanmedian(), levels)
+
     def phonetic_rows(self, utterances: int) -> Tensor:
         """(n, P) phonetic frames of some utterances spread over the split."""
         chosen = spread(len(self.utterances), utterances)

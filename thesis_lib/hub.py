@@ -23,6 +23,7 @@ def card(meta: dict[str, Any]) -> str:
         "speaker embedding": f"{meta['speaker_encoder']}, {meta['speaker_dim']}-d",
         "emotion embedding": f"{meta['emotion_encoder']}, {meta['emotion_dim']}-d",
         "trained": f"{meta.get('steps', 'unknown')} steps, {meta.get('minutes', 'unknown')} minutes",
+        "device": meta.get("device", "unknown"),
         "made by": f"profile {stamp.get('profile')}, configuration {stamp.get('config')}, commit {stamp.get('commit')}",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

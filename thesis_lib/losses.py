@@ -62,7 +62,7 @@ def multi_resolution_stft_loss(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def cosine_loss(estimate: Tensor, reference: Tensor) -> Tensor:
-    """(B, D) each: 1 - mean cosine, in 0..2."""
+    """(B, D) or (B, D, T) each: 1 - mean cosine, in 0..2."""
     return 1 - F.cosine_similarity(estimate, reference, dim=1).mean()
 
 
@@ -163,7 +163,8 @@ class EmbeddingConsistency(nn.Module):
     """Distance of a frozen encoder's embeddings of two waveforms; the gradient reaches the estimate.
 
     With a speaker encoder this is YourTTS's speaker consistency loss (Casanova et al. 2022, arXiv:2112.02418,
-    eq. 1), with an emotion encoder VECL-TTS's emotion consistency loss (arXiv:2406.08076).
+    eq. 1), with an emotion encoder VECL-TTS's emotion consistency loss (arXiv:2406.08076). An encoder may also give
+    one vector a frame, (B, D, T), as a speech recogniser's does: then it is the mean over the frames.
     """
 
     def __init__(self, encoder: nn.Module, sample_rate: int, distance: str = "cosine") -> None:
@@ -183,6 +184,10 @@ class EmbeddingConsistency(nn.Module):
         """(B, N), (B, N) at ``sample_rate`` -> scalar."""
         with torch.no_grad():
             target = self.encoder(self.resample(reference))
+        return self.towards(estimate, target)
+
+    def towards(self, estimate: Tensor, target: Tensor) -> Tensor:
+        """(B, N), and embeddings (B, D) that nobody needs to have said anything for -> scalar."""
         return self.distance(self.encoder(self.resample(estimate)), target)
 
 

@@ -25,7 +25,8 @@ def reproduce(
     say("the corpus: some three hours on two cores, where it has not been spoken")
     if not Release.at(root).covost.exists():
         _speak(root.parent)
-    say("embeddings, analyses and training: some two hours on two cores; interrupted, the same command goes on")
+    say("embeddings and analyses: an hour on two cores; training: minutes on a GPU, days on two cores")
+    say("interrupted, the same command goes on")
     vocoder = train(run, "conversion", progress)
     vocoder.save_pretrained(folder, half=True)
     write_text(folder / "run.json", run.config.model_dump_json(indent=2) + "\n")

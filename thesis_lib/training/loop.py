@@ -23,7 +23,7 @@ from thesis_lib.dataset import Segments, Steps
 from thesis_lib.losses import MelLoss, mel_loss
 from thesis_lib.runs import Progress, Run, note, silent
 from thesis_lib.synthesis import Vocoder
-from thesis_lib.training.devices import fabric_of
+from thesis_lib.training.devices import device_name, fabric_of
 from thesis_lib.training.errors import Interrupted, NonFinite
 from thesis_lib.training.guards import Guards
 from thesis_lib.training.log import Log
@@ -75,6 +75,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
             **data.encoders,
             "steps": state.step,
             "minutes": round(state.seconds / 60, 2),
+            "device": device_name(fabric),
             "stopped_by": _stopped_by(state),
             "skipped_steps": state.skipped,
             "warnings": warned,

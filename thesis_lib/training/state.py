@@ -17,11 +17,13 @@ from thesis_lib.content import PHONETIC_MODEL
 from thesis_lib.dataset import Batch, Segments
 from thesis_lib.discriminators import Discriminator
 from thesis_lib.generators import Generator, HifiganGenerator, build
+from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.runs import commit
 from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
 from thesis_lib.training.devices import fabric_of
-from thesis_lib.training.losses import SignalLoss, signal_losses
+from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
 from thesis_lib.training.schedule import rate_factor
+from thesis_lib.training.swapping import People
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -47,6 +49,8 @@ class State:
     wrapped: "dict[str, _FabricModule]"  # the networks as the fabric runs them: precision, gradients of all devices
     optimizers: dict[str, AdamW]
     losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
+    people: People | None = None  # whose voices are lent
+    swap: EmbeddingConsistency | None = None  # how near the speech in their voices comes to them
     step: int = 0
     seconds: float = 0.0  # of training so far, all sessions together
     skipped: int = 0  # steps without an update, because something was not finite
@@ -87,7 +91,10 @@ class State:
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
-        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses)
+        people, swap = None, None
+        if recipe.losses.swap:
+            people, swap = People(data), fabric.to_device(consistency(config, recipe.losses, "swap"))
+        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, people, swap)
 
     @property
     def result(self) -> Generator:

@@ -1,6 +1,8 @@
 """One training step, on one page."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -11,7 +13,8 @@ from thesis_lib.losses import adversarial_loss, discriminator_loss, feature_matc
 from thesis_lib.training.errors import NonFinite
 from thesis_lib.training.state import State
 
-AUXILIARY = ("speaker", "emotion")  # losses that begin at ``auxiliary_from``; the other signal losses at once
+# Losses that begin at ``auxiliary_from``; the other signal losses begin at once.
+AUXILIARY = ("speaker", "emotion", "content")
 
 
 def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
@@ -31,31 +34,29 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
         for batch in batches:
             # One batch alone: the generator's step below uses this estimate and its graph again.
             with torch.set_grad_enabled(alone):
-                estimate = state.estimate(batch)
+                spoken, people = _speak(state, batch)
             # Real and fake in one pass; what it says of the real ones serves feature matching too.
-            scores, features = state.wrapped["discriminator"](torch.cat([batch.wav, estimate.detach()]))
-            real, fake = zip(*(score.chunk(2) for score in scores), strict=True)
-            real_features.append([[layer.chunk(2)[0].detach() for layer in part] for part in features])
+            scores, features = state.wrapped["discriminator"](torch.cat([batch.wav, spoken.detach()]))
+            count = len(batch.wav)
+            real, fake = [score[:count] for score in scores], [score[count:] for score in scores]
+            real_features.append([[layer[:count].detach() for layer in part] for part in features])
             loss = discriminator_loss(fake, real)
             _backward(state, "discriminator", loss * share, batch)
             _add(log, share, discriminator=loss, score_real=_mean(real), score_fake=_mean(fake))
         log |= _update(state, "discriminator", batches)
     for number, batch in enumerate(batches):
         if not (adversarial and alone):
-            estimate = state.estimate(batch)
-        losses = {
-            name: loss(estimate.squeeze(1), batch.wav.squeeze(1))
-            for name, loss in state.losses.items()
-            if name not in AUXILIARY or state.step >= training.auxiliary_from
-        }
+            spoken, people = _speak(state, batch)
+        losses = _signal_losses(state, spoken, people, batch)
         if adversarial:
             # Read-only here: the generator's step must not leave gradients in the discriminator.
             state.discriminator.requires_grad_(False)
             with state.fabric.autocast():
-                fake, fake_features = state.discriminator(estimate)
+                fake, features = state.discriminator(spoken)
             state.discriminator.requires_grad_(True)
             losses["adversarial"] = adversarial_loss(fake)
-            losses["feature_matching"] = feature_matching_loss(fake_features, real_features[number])
+            own = [[layer[: len(batch.wav)] for layer in part] for part in features]
+            losses["feature_matching"] = feature_matching_loss(own, real_features[number])
         total = sum(getattr(weights, name) * loss for name, loss in losses.items())
         _backward(state, "generator", total * share, batch)
         _add(log, share, **losses)
@@ -66,7 +67,34 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
     return dict(log)
 
 
-def _mean(scores: tuple[Tensor, ...]) -> Tensor:
+def _speak(state: State, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """What the recordings say in their own voices, (B, 1, N); and then, where voices are lent, in those of people.
+
+    With them it is (2 B, 1, N), and the people are (B, S).
+    """
+    if state.people is None or state.step < state.recipe.training.auxiliary_from:
+        return state.estimate(batch), None
+    lent, people = state.people.lend(batch)
+    both = (torch.cat([getattr(batch, name), getattr(lent, name)]) for name in ("content", "speaker", "emotion"))
+    content, speaker, emotion = both
+    return state.estimate(replace(batch, content=content, speaker=speaker, emotion=emotion)), people
+
+
+def _signal_losses(state: State, spoken: Tensor, people: Tensor | None, batch: Batch) -> dict[str, Tensor]:
+    """The losses of this step that need no discriminator. What is said has to be the same in every voice."""
+    recording, spoken = batch.wav.squeeze(1), spoken.squeeze(1)
+    own = spoken[: len(recording)]
+    losses = {
+        name: loss(own, recording) if name != "content" else loss(spoken, recording.repeat(len(spoken) // len(own), 1))
+        for name, loss in state.losses.items()
+        if name not in AUXILIARY or state.step >= state.recipe.training.auxiliary_from
+    }
+    if people is not None and state.swap is not None:
+        losses["swap"] = state.swap.towards(spoken[len(own) :], people)
+    return losses
+
+
+def _mean(scores: Sequence[Tensor]) -> Tensor:
     return torch.stack([score.mean() for score in scores]).mean()
 
 

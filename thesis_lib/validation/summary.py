@@ -39,7 +39,7 @@ def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Enc
     """
     given = " ".join(f"{v.meta['speaker_encoder']} {v.meta['emotion_encoder']}" for v in vocoders.values())
     losses = [config.recipe(task).losses for task in vocoders]
-    trained = {"ecapa"} if any(loss.speaker for loss in losses) else set()
+    trained = {"ecapa"} if any(loss.speaker or loss.swap for loss in losses) else set()
     trained |= {"emotion2vec"} if any(loss.emotion for loss in losses) else set()
     found = {}
     for column, encoder in encoders.items():
