@@ -1,8 +1,9 @@
 """How good a vocoder is on human speech that nobody trained on: what several benchmarks share.
 
 Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The first half of a recording speaks
-and lends its voice, the second says what that voice is like. What was said is what Whisper hears in the recording:
-tiny.en, whose encoder makes the content and trains, and base, which does neither.
+and lends its voice, the second says what that voice is like. What was said nobody has written down. So each of two
+recognisers is held to what the other one hears in the recording, and the recording has a word error rate too, to
+compare with: Whisper tiny.en, whose encoder makes the content and trains, and base, which does neither.
 """
 
 import os
@@ -45,6 +46,7 @@ class Material:
         self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
         self._recognisers = {name: Whisper(weights) for name, weights in RECOGNISERS.items()}
         self._texts = {name: self._heard(recording) for name, recording in self._recordings.items()}
+        self._own = {s.name: self._errors(self._recordings[s.name], s) for s in self.speakers}
 
     def _heard(self, recording: metrics.Recording) -> dict[str, str]:
         """What each recogniser hears, by the name of its word error rate."""
@@ -54,9 +56,10 @@ class Material:
         }
 
     def _errors(self, output: metrics.Recording, speaker: Speaker) -> dict[str, tuple[int, int]]:
-        """Errors and words, by each recogniser against what it heard in the speaker's own words."""
-        said = self._texts[speaker.name]
-        return {name: metrics.word_errors(heard, said[name], "en") for name, heard in self._heard(output).items()}
+        """Errors and words, of each recogniser against what the other heard in the recording."""
+        texts = self._texts[speaker.name]
+        others = dict(zip(texts, reversed(texts.values()), strict=True))
+        return {name: metrics.word_errors(heard, others[name], "en") for name, heard in self._heard(output).items()}
 
     def resynthesis(self, name: str, render: Callable[[Speaker], np.ndarray]) -> list[dict]:
         """One row a metric: the speakers' own words in their own voices, with 95 % intervals over speakers."""
@@ -67,8 +70,12 @@ class Material:
             row = score(system, output, self._recordings[speaker.name], "", self.scorers).row
             for metric in COPIES if name != GROUND_TRUTH else COPIES[3:]:
                 values[metric].append(row[metric])
-            for name, errors in self._errors(output, speaker).items():
-                values[name].append(errors)
+            for words, (errors, count) in self._errors(output, speaker).items():
+                values[words].append((errors, count))
+                if name != GROUND_TRUTH:
+                    values[f"{words}, above the recording's"].append(
+                        (errors - self._own[speaker.name][words][0], count)
+                    )
         return _rows({"system": name}, values)
 
     def conversion(self, system: System, count: int) -> list[dict]:
@@ -83,8 +90,8 @@ class Material:
                 values[f"way, {judge.encoder.name}"].append(way)
             output = self.scorers.record(wav)
             values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
-            for name, errors in self._errors(output, content).items():
-                values[name].append(errors)
+            for words, errors in self._errors(output, content).items():
+                values[words].append(errors)
         return _rows({"system": system.stage}, values)
 
 

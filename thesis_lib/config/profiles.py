@@ -66,7 +66,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "conversion.losses.speaker": 0.0,
         "conversion.losses.content": 20.0,
         "conversion.losses.swap": 10.0,
-        "conversion.training.steps": 7_000,
+        "conversion.training.steps": 7_250,
         "conversion.training.adversarial_from": 1_500,
         "conversion.training.auxiliary_from": 1_500,
         "conversion.training.batch_size": 32,
