@@ -46,7 +46,7 @@ class Material:
         self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
         self._recognisers = {name: Whisper(weights) for name, weights in RECOGNISERS.items()}
         self._texts = {name: self._heard(recording) for name, recording in self._recordings.items()}
-        self._own = {s.name: self._errors(self._recordings[s.name], s) for s in self.speakers}
+        self._own = {s.name: self._errors(self._texts[s.name], s) for s in self.speakers}
 
     def _heard(self, recording: metrics.Recording) -> dict[str, str]:
         """What each recogniser hears, by the name of its word error rate."""
@@ -55,11 +55,11 @@ class Material:
             for name, whisper in self._recognisers.items()
         }
 
-    def _errors(self, output: metrics.Recording, speaker: Speaker) -> dict[str, tuple[int, int]]:
+    def _errors(self, heard: dict[str, str], speaker: Speaker) -> dict[str, tuple[int, int]]:
         """Errors and words, of each recogniser against what the other heard in the recording."""
         texts = self._texts[speaker.name]
         others = dict(zip(texts, reversed(texts.values()), strict=True))
-        return {name: metrics.word_errors(heard, others[name], "en") for name, heard in self._heard(output).items()}
+        return {name: metrics.word_errors(text, others[name], "en") for name, text in heard.items()}
 
     def resynthesis(self, name: str, render: Callable[[Speaker], np.ndarray]) -> list[dict]:
         """One row a metric: the speakers' own words in their own voices, with 95 % intervals over speakers."""
@@ -70,7 +70,7 @@ class Material:
             row = score(system, output, self._recordings[speaker.name], "", self.scorers).row
             for metric in COPIES if name != GROUND_TRUTH else COPIES[3:]:
                 values[metric].append(row[metric])
-            for words, (errors, count) in self._errors(output, speaker).items():
+            for words, (errors, count) in self._errors(self._heard(output), speaker).items():
                 values[words].append((errors, count))
                 if name != GROUND_TRUTH:
                     values[f"{words}, above the recording's"].append(
@@ -90,7 +90,7 @@ class Material:
                 values[f"way, {judge.encoder.name}"].append(way)
             output = self.scorers.record(wav)
             values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
-            for words, errors in self._errors(output, content).items():
+            for words, errors in self._errors(self._heard(output), content).items():
                 values[words].append(errors)
         return _rows({"system": system.stage}, values)
 

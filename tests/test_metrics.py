@@ -193,6 +193,7 @@ def test_cosine_by_hand():
         ("It's 32 floors.", "en", "it's thirty two floors"),
         ("1,200 people", "en", "one thousand two hundred people"),
         ("¿Tiene 7 gatos?", "es", "tiene siete gatos"),
+        ("26" + "0" * 400, "en", "two six" + " zero" * 400),
     ],
 )
 def test_normalise_text(text, language, expected):

@@ -72,7 +72,7 @@ def push_model(
 
 @released.command("reproduce")
 def reproduce_weights(profile: Profile = "released", run_dir: RunDir = None, set_: Set = None) -> None:
-    """Speak the corpus, train, and replace the package's weights: some five hours on two CPU cores, resumable.
+    """Speak the corpus, train, and replace the package's weights: hours for the corpus, minutes of a GPU; resumable.
 
     Example: thesis weights reproduce
     """
