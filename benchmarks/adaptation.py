@@ -14,7 +14,7 @@ from benchmarks.quality import Material
 from thesis_lib.adaptation import AFTER, BEFORE, adapt
 from thesis_lib.audio import write_audio
 from thesis_lib.reporting import bar
-from thesis_lib.swap import summarise
+from thesis_lib.swap import System, summarise
 from thesis_lib.synthesis import DEFAULT, Vocoder
 
 VOICES, CONTENTS, MINUTES = 4, 6, 1.0
@@ -37,8 +37,9 @@ def run(quick: bool) -> dict:
         steps.append(adapted.meta["steps"])
         contents = [speaker for speaker in material.speakers if speaker.name != target.name]
         for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
+            system = System("conversion", stage, vocoder, 1.0)
             for content in contents[number :: max(1, len(contents) // CONTENTS)][:CONTENTS]:
-                wav = vocoder.render(content.content, target.voice)
+                wav = system.render(content.content, target.voice)
                 about = {"material": "human", "task": "conversion", "stage": stage, "target": "human"}
                 rows += [
                     about | {"judge": judge.encoder.name} | judge.score(wav, target, content)

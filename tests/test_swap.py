@@ -5,6 +5,7 @@ from conftest import trained_beside, voiced
 
 from thesis_lib import swap
 from thesis_lib.audio import write_audio
+from thesis_lib.finishing import CEILING, loudness
 from thesis_lib.metrics import PROSODY
 from thesis_lib.runs import RunError
 from thesis_lib.swap import Judge, Speaker, manner_summary, manner_swap, summarise, swap_test
@@ -120,3 +121,16 @@ def test_manner_summary_by_hand():
     summary = manner_summary(table, 0, resamples=100).set_index("statistic")
     assert summary.slope["F0 spread (semitones)"] == pytest.approx(0.5)
     assert summary.slope["voiced stretches (per s)"] == 0
+
+
+def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
+    class Loud:
+        sample_rate = 22_050
+
+        def render(self, content, voice, guidance):
+            return 20 * content
+
+    content = voiced(2.0)
+    found = swap.System("conversion", "loud", Loud(), 1.0).render(content, Voice())
+    assert np.abs(found).max() <= CEILING
+    assert loudness(found, 22_050) == pytest.approx(loudness(content, 22_050), abs=0.5)

@@ -18,7 +18,7 @@ from thesis_lib.dataset import prepared
 from thesis_lib.encoders import judge_encoders, speaker_encoder
 from thesis_lib.manifest import Manifest, Utterance, index_of
 from thesis_lib.runs import Progress, Run, RunError, fingerprint, silent, write_text
-from thesis_lib.swap import Judge, Speaker, corpus_speakers, summarise
+from thesis_lib.swap import Judge, Speaker, System, corpus_speakers, summarise
 from thesis_lib.synthesis import DEFAULT, Vocoder
 from thesis_lib.training import train
 
@@ -92,8 +92,9 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
         adapted = adapt(own, run.path / "adapted" / str(number), before.name, config.adaptation.minutes)
         contents = [speaker for speaker in speakers if speaker.name != target.name]
         for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
+            system = System("conversion", stage, vocoder, 1.0)
             for content in contents:
-                wav = vocoder.render(content.content, target.voice)
+                wav = system.render(content.content, target.voice)
                 rows += [_row(stage, wav, target, content, judge) for judge in judges]
                 if content is contents[0]:
                     write_audio(adaptation_sample(run, number, stage), wav, vocoder.sample_rate)

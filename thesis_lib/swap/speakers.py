@@ -21,6 +21,7 @@ from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.corpora.split import spread
 from thesis_lib.dataset import embedded, prepared, voice_of
 from thesis_lib.encoders import Encoder, embed, emotion_encoder, judge_encoders, speaker_encoder
+from thesis_lib.finishing import as_loud_as, limited
 from thesis_lib.manifest import Split, Utterance
 from thesis_lib.pitch import track
 from thesis_lib.runs import Progress, Run, RunError, silent
@@ -59,9 +60,11 @@ class System:
     guidance: float = 1.0
 
     def render(self, content: np.ndarray, voice: Voice) -> np.ndarray:
-        """(N,) -> (N,)."""
+        """(N,) -> (N,), as loud as the content: some voices come out at twice that, and past full scale."""
         level = voice.pitch_level if self.moves_pitch else None
-        return self.vocoder.render(content, Voice(voice.speaker, voice.emotion, level), self.guidance)
+        wav = self.vocoder.render(content, Voice(voice.speaker, voice.emotion, level), self.guidance)
+        rate = self.vocoder.sample_rate
+        return limited(as_loud_as(wav, content, rate, rate), rate)
 
 
 class Judge:
