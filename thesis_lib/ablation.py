@@ -38,6 +38,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no speaker consistency": {"losses.speaker": 0.0},
     "no emotion preservation": {"losses.emotion": 0.0},
     "no temporal consistency": {"losses.temporal": 0.0},
+    "no content consistency": {"losses.content": 0.0},
+    "no lent voices": {"losses.swap": 0.0},
     "no feature matching": {"losses.feature_matching": 0.0},
     "no adversarial loss": {"losses.adversarial": 0.0, "losses.feature_matching": 0.0},
     "no mel loss": {"losses.mel": 0.0, "losses.multi_scale_mel": 0.0},
@@ -146,7 +148,8 @@ def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
 
 def _idle(changes: dict[str, Any], losses: LossConfig) -> bool:
     """Whether only the distance of encoder losses changes, where there is no encoder loss."""
-    return set(changes) == {"losses.embedding_distance"} and not losses.speaker and not losses.emotion
+    by_encoders = losses.speaker + losses.emotion + losses.swap
+    return set(changes) == {"losses.embedding_distance"} and not by_encoders
 
 
 def _base(config: Config) -> Config:

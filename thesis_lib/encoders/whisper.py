@@ -57,6 +57,7 @@ class WhisperEncoder(nn.Module):
     sample_rate = 16_000  # Hz
 
     mel: Tensor  # (BANDS, F)
+    window: Tensor  # (SIZE,)
     positions: Tensor  # (1500, D)
 
     def __init__(self) -> None:

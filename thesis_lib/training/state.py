@@ -91,9 +91,10 @@ class State:
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
-        people, swap = None, None
-        if recipe.losses.swap:
-            people, swap = People(data), fabric.to_device(consistency(config, recipe.losses, "swap"))
+        people = People(data) if recipe.losses.swap else None
+        swap = consistency(config, recipe.losses, "swap") if people else None
+        if swap:
+            fabric.to_device(swap)
         return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, people, swap)
 
     @property
@@ -158,7 +159,8 @@ class State:
         """The revisions of the published weights that this training rests on."""
         warm = [UNIVERSAL] if self.recipe.training.warm_start == UNIVERSAL else []
         heard = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
-        return {name: models.get(name).revision for name in (*warm, *heard)}
+        lent = ["ecapa-speakers"] if self.recipe.losses.swap else []
+        return {name: models.get(name).revision for name in (*warm, *heard, *lent)}
 
     def restore(self, folder: Path) -> None:
         """Continue from one checkpoint. CheckpointError when it is damaged."""
