@@ -44,7 +44,8 @@ class Material:
         self.scorers = Scorers.load(config)
         self.judges = [Judge(e, self.speakers, config.audio.sample_rate) for e in self.scorers.encoders.values()]
         self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
-        self._recognisers = {name: Whisper(weights) for name, weights in RECOGNISERS.items()}
+        # Going round in circles once, base says more words than all speakers together.
+        self._recognisers = {name: Whisper(weights, no_repeat=4) for name, weights in RECOGNISERS.items()}
         self._texts = {name: self._heard(recording) for name, recording in self._recordings.items()}
         self._own = {s.name: self._errors(self._texts[s.name], s) for s in self.speakers}
 
