@@ -50,7 +50,7 @@ def lender(tiny_run, monkeypatch) -> tuple[People, Segments]:
     data = Segments(tiny_run, "conversion", "train")
     directions = F.normalize(data.speaker[:4], dim=1)
     monkeypatch.setattr(swapping, "known_speakers", lambda: directions)
-    return People(data), data
+    return People(data, None), data
 
 
 def test_a_person_has_the_pitch_of_who_sounds_alike(lender):
@@ -89,7 +89,7 @@ def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path)
     (run.path / "embeddings").rename(run.path / "of-another-encoder")
     data = Segments(run, "conversion", "train")
     state = State.create(run.config, "conversion", data)
-    encoder = {name: value.clone() for name, value in state.swap.encoder.state_dict().items()}
+    encoder = {name: value.clone() for name, value in state.people.loss.encoder.state_dict().items()}
     seen = []
     state.discriminator.register_forward_hook(lambda module, given, found: seen.append(len(given[0])))
     rows = [train_step(state, [data.batch(number)]) for number in range(2)]
@@ -98,7 +98,7 @@ def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path)
     assert 0 < rows[1]["content"] < 2
     size = len(data.batch(0).ids)
     assert seen == [3 * size, 2 * size], "it judges real speech, own voices and lent ones"
-    assert all(torch.equal(encoder[name], value) for name, value in state.swap.encoder.state_dict().items())
+    assert all(torch.equal(encoder[name], value) for name, value in state.people.loss.encoder.state_dict().items())
 
     def swapped(weight: float) -> dict[str, torch.Tensor]:
         config = run.config.override({"conversion.losses.swap": weight, "conversion.losses.content": 0.0})

@@ -17,7 +17,6 @@ from thesis_lib.content import PHONETIC_MODEL
 from thesis_lib.dataset import Batch, Segments
 from thesis_lib.discriminators import Discriminator
 from thesis_lib.generators import Generator, HifiganGenerator, build
-from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.runs import commit
 from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
 from thesis_lib.training.devices import fabric_of
@@ -50,7 +49,6 @@ class State:
     optimizers: dict[str, AdamW]
     losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
     people: People | None = None  # whose voices are lent
-    swap: EmbeddingConsistency | None = None  # how near the speech in their voices comes to them
     step: int = 0
     seconds: float = 0.0  # of training so far, all sessions together
     skipped: int = 0  # steps without an update, because something was not finite
@@ -91,11 +89,12 @@ class State:
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
-        people = People(data) if recipe.losses.swap else None
-        swap = consistency(config, recipe.losses, "swap") if people else None
-        if swap:
-            fabric.to_device(swap)
-        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, people, swap)
+        people = None
+        if recipe.losses.swap:
+            heard = consistency(config, recipe.losses, "swap")
+            fabric.to_device(heard)
+            people = People(data, heard)
+        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, people)
 
     @property
     def result(self) -> Generator:

@@ -89,8 +89,8 @@ def _signal_losses(state: State, spoken: Tensor, people: Tensor | None, batch: B
         for name, loss in state.losses.items()
         if name not in AUXILIARY or state.step >= state.recipe.training.auxiliary_from
     }
-    if people is not None and state.swap is not None:
-        losses["swap"] = state.swap.towards(spoken[len(own) :], people)
+    if state.people is not None and people is not None:
+        losses["swap"] = state.people.loss.towards(spoken[len(own) :], people)
     return losses
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from thesis_lib.dataset import Batch, Segments
 from thesis_lib.encoders.ecapa import known_speakers
+from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.pitch import HIGHEST, LOWEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 
 # A recording's embedding lies about so far from its speaker's direction, per unit of that: a cosine of 0.8.
@@ -31,7 +32,8 @@ class People:
     Raises ModelError where the speakers cannot be had.
     """
 
-    def __init__(self, data: Segments) -> None:
+    def __init__(self, data: Segments, loss: EmbeddingConsistency) -> None:
+        self.loss = loss  # how near speech in their voices comes to them
         self.directions = known_speakers()  # (P, S)
         alike = (self.directions @ F.normalize(data.speaker, dim=1).T).argmax(1)
         self.levels = data.pitch_levels()[alike]  # (P,) median of ln F0
