@@ -4,6 +4,7 @@
 file, whose layout is CTranslate2's own (version 6): name, shape, type and bytes of one tensor after the other.
 """
 
+import os
 import struct
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from thesis_lib import models
 
 WIDTH, HEADS, LAYERS = 384, 6, 4  # of tiny.en
 BANDS, SIZE, HOP = 80, 400, 160  # log-mel: bands, samples at 16 kHz
-TYPES = {0: torch.float32, 1: torch.int8, 2: torch.int16, 3: torch.int32, 4: torch.float16}
+TYPES = {0: torch.float32, 4: torch.float16}
 # Their names of a layer's parts, and of the others.
 PARTS = {
     "self_attention/layer_norm": "attention_norm",
@@ -103,14 +104,13 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         for _ in range(number("<I")):
             name = text()
             shape = [number("<I") for _ in range(number("<B"))]
-            kind, data = TYPES[number("<B")], stream.read(number("<I"))
+            kind, size = number("<B"), number("<I")
             if name.startswith("encoder/") and shape:
-                found[name.removeprefix("encoder/")] = _tensor(data, kind, shape)
+                data = torch.frombuffer(bytearray(stream.read(size)), dtype=TYPES[kind])
+                found[name.removeprefix("encoder/")] = data.reshape(shape).float()
+            else:
+                stream.seek(size, os.SEEK_CUR)  # the decoder's, most of the file
         return found
-
-
-def _tensor(data: bytes, kind: torch.dtype, shape: list[int]) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=kind).reshape(shape).float()
 
 
 def _renamed(found: dict[str, Tensor]) -> dict[str, Tensor]:
