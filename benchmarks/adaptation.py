@@ -23,7 +23,7 @@ FOLDER = Path("runs/adaptation")
 
 
 def run(quick: bool) -> dict:
-    """Shares closer and ways with intervals over trials, before and after."""
+    """Shares closer and ways with intervals over voices, before and after."""
     before = Vocoder.from_pretrained(DEFAULT)
     material = Material(before.encoders.emotion, quick)
     minutes = 0.02 if quick else MINUTES
@@ -41,6 +41,7 @@ def run(quick: bool) -> dict:
             for content in contents[number :: max(1, len(contents) // CONTENTS)][:CONTENTS]:
                 wav = system.render(content.content, target.voice)
                 about = {"material": "human", "task": "conversion", "stage": stage, "target": "human"}
+                about["target_speaker"] = target.name
                 rows += [
                     about | {"judge": judge.encoder.name} | judge.score(wav, target, content)
                     for judge in material.judges

@@ -25,6 +25,7 @@ from thesis_lib.validation.systems import System as Renderer
 METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "speaker", "judges")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
+ROUNDS = 2  # of swaps: in each, every voice is lent once
 SPEAKERS, SHORTEST = 48, 3.0  # how many, and seconds of a half below which a recording is passed over
 COPIES = ("mel_l1", "mcd", "pesq", "dnsmos_ovrl", "dnsmos_p808")
 
@@ -36,6 +37,7 @@ class Material:
         folder = os.environ.get("THESIS_HUMAN")
         if not folder:
             raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
+        self.rounds = 1 if quick else ROUNDS
         config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": METRICS})
         speakers = human_speakers(Path(folder), config, 4 if quick else SPEAKERS)
         least = SHORTEST * config.audio.sample_rate
@@ -79,10 +81,11 @@ class Material:
                     )
         return _rows({"system": name}, values)
 
-    def conversion(self, system: System, count: int) -> list[dict]:
-        """One row a metric and judge: other speakers' words in a voice, with 95 % intervals over trials."""
+    def conversion(self, system: System) -> list[dict]:
+        """One row a metric and judge: other speakers' words in every voice, with 95 % intervals over the voices."""
         values = defaultdict(list)
-        for content, target, _ in trials(self.speakers, count):
+        swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
+        for content, target, _ in swaps:
             wav = system.render(content.content, target.voice)
             for judge in self.judges:
                 found = judge.score(wav, target, content)
@@ -93,15 +96,15 @@ class Material:
             values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
             for words, errors in self._errors(self._heard(output), content).items():
                 values[words].append(errors)
-        return _rows({"system": system.stage}, values)
+        return _rows({"system": system.stage}, values, np.array([target.name for _, target, _ in swaps]))
 
 
-def _rows(about: dict, values: dict[str, list]) -> list[dict]:
+def _rows(about: dict, values: dict[str, list], groups: np.ndarray | None = None) -> list[dict]:
     rows = []
     for metric, found in values.items():
         numbers = np.array(found, float)
         statistic = partial(_rate if metric.startswith("wer") else _mean, numbers)
-        value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, seed=0)
+        value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, 0, groups)
         rows.append(about | {"metric": metric, "value": value, "low": low, "high": high, "n": len(numbers)})
     return rows
 

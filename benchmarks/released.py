@@ -13,7 +13,6 @@ from thesis_lib.training import train
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, PUBLISHED, griffin_lim
 
 GUIDANCE = (1.0, 2.0)
-TRIALS = 40
 
 
 def run(quick: bool) -> dict:
@@ -32,7 +31,7 @@ def run(quick: bool) -> dict:
     swaps = []
     for guidance in GUIDANCE:
         system = System("conversion", f"released, guidance {guidance:g}", ours, 1.0, guidance=guidance)
-        swaps += material.conversion(system, 4 if quick else TRIALS)
+        swaps += material.conversion(system)
     made = {
         name: {key: vocoder.meta[key] for key in ("steps", "minutes")} | {"parameters": vocoder.parameters()}
         for name, vocoder in (("released", ours), ("V1 + FiLM", large))

@@ -50,11 +50,13 @@ def test_trials_visit_every_pair_once_with_unseen_content_of_another_voice():
     assert all(c.kind == "unseen" and c.name != t.name for c, t, _ in trials)
     few = list(swap.trials(speakers, 4))
     assert [n for *_, n in few] == [0, 1, 2, 3] * 2
-    assert len({t.name for _, t, _ in few if t.kind == "seen"}) > 1, "a few trials are spread over the voices"
+    for kind, names in (("seen", {f"s{i}" for i in range(4)}), ("unseen", {f"u{i}" for i in range(3)})):
+        assert {t.name for _, t, _ in few if t.kind == kind} == names, "no voice twice before all had their turn"
 
 
 def test_summary_by_hand():
     about = {"material": "m", "task": "conversion", "stage": "after", "target": "seen", "judge": "j"}
+    about["target_speaker"] = "s"
     rows = [(0.5, 0.2), (0.3, 0.4), (0.7, 0.1), (0.5, 0.3)]
     table = pd.DataFrame([about | {"to_target": a, "to_content": b, "floor": 0.1, "ceiling": 0.9} for a, b in rows])
     summary = summarise(table, 0, resamples=100).set_index("statistic")

@@ -10,6 +10,7 @@ voice's centroid, and to its own voice's centroid without that recording.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from thesis_lib.voice import Voice
 VOICES = 8  # content voices, and targets of each kind
 RECORDINGS = 3  # of a voice, for its centroid
 SAMPLES = 1  # trials of each kind whose audio is kept
+GOLDEN = (5**0.5 - 1) / 2
 STRONGER = 2.0  # guidance of one of the systems; as trained is 1
 COLUMNS = ("material", "task", "stage", "target", "trial", "content_id", "content", "target_speaker", "judge")
 
@@ -179,14 +181,27 @@ def systems_of(run: Run, task: Task, progress: Progress) -> list[System]:
 
 
 def trials(speakers: list[Speaker], count: int) -> Iterator[tuple[Speaker, Speaker, int]]:
-    """(content, target, number within the kind): every content voice is unseen and differs from the target."""
+    """(content, target, number within the kind): every content voice is unseen and differs from the target.
+
+    In rounds: each target lends its voice once, and to another content voice in every round, until all pairs were
+    visited. So any count of trials is spread over as many voices as it can be.
+    """
     contents = [s for s in speakers if s.kind != "seen"]
     for kind in dict.fromkeys(s.kind for s in speakers):
-        pairs = [(c, t) for t in speakers for c in contents if t.kind == kind and t.name != c.name]
-        # A stride coprime to the length visits all pairs once, voices well mixed.
-        stride = next(k for k in range(len(pairs) * 5 // 8 + 1, 2 * len(pairs) + 2) if np.gcd(k, len(pairs)) == 1)
-        for number in range(min(count, len(pairs))):
-            yield *pairs[number * stride % len(pairs)], number
+        targets = [s for s in speakers if s.kind == kind]
+        number = 0
+        for shift, i in product(range(len(contents)), _mixed(len(targets))):
+            # From half a list away: neighbours are alike (one language, one sex).
+            content, target = contents[(i + shift + len(contents) // 2) % len(contents)], targets[i]
+            if content.name != target.name and number < count:
+                yield content, target, number
+                number += 1
+
+
+def _mixed(count: int) -> list[int]:
+    """All positions of a list, in an order whose every beginning is spread over it (a golden stride)."""
+    stride = next(k for k in range(round(GOLDEN * count), 2 * count) if np.gcd(k, count) == 1)
+    return [i * stride % count for i in range(count)]
 
 
 def corpus_speakers(run: Run) -> list[Speaker]:
@@ -240,16 +255,18 @@ def opening(wav: np.ndarray, config: Config) -> np.ndarray:
 def summarise(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
     """For each system, target and judge: share closer, both cosines and the way gone from floor to ceiling.
 
-    Columns: the group, statistic, value, low, high (95 % bootstrap over trials), n.
+    Columns: the group, statistic, value, low, high (95 % bootstrap over swapped-in voices), n (trials).
     """
     rows = []
     for group, part in table.groupby(["material", "task", "stage", "target", "judge"], sort=False):
+        # Trials with one voice are not independent. Of a single voice all that can be said is about its trials.
+        voices = part.target_speaker.to_numpy() if part.target_speaker.nunique() > 1 else None
         gone = (part.to_target - part.floor) / (part.ceiling - part.floor)
         statistics = {"closer": part.to_target > part.to_content, "to_target": part.to_target}
         statistics |= {"to_content": part.to_content, "way": gone}
         for name, values in statistics.items():
             numbers = values.to_numpy(float)
-            value, low, high = metrics.bootstrap(len(numbers), metrics.mean_of(numbers), resamples, seed)
+            value, low, high = metrics.bootstrap(len(numbers), metrics.mean_of(numbers), resamples, seed, voices)
             about = dict(zip(("material", "task", "stage", "target", "judge"), group, strict=True))
             rows.append(about | {"statistic": name, "value": value, "low": low, "high": high, "n": len(numbers)})
     return pd.DataFrame(rows)
