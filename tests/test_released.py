@@ -3,13 +3,17 @@ import shutil
 import pytest
 import torch
 
+from thesis_lib.adaptation import adapt
+from thesis_lib.audio import read_audio, write_audio
 from thesis_lib.checkpoints import WEIGHTS
 from thesis_lib.config import Config
+from thesis_lib.corpora import mini
 from thesis_lib.encoders import judge_encoders
 from thesis_lib.released import reproduce
 from thesis_lib.runs import Run, RunError
 from thesis_lib.swap import Judge, corpus_speakers, trials
 from thesis_lib.synthesis import DEFAULT, DEFAULT_FOLDER, Vocoder
+from thesis_lib.training import TrainingError, train
 
 
 def test_weights_are_trained_and_halved(tiny_run, tmp_path):
@@ -68,3 +72,18 @@ def test_the_package_s_weights_speak_in_the_voice_that_is_lent(tmp_path):
         own = judge.score(vocoder.render(content.content, content.voice, 2.0), target, content)
         nearer.append(found["to_target"] > own["to_target"])
     assert sum(nearer) >= len(nearer) - 1
+
+
+@pytest.mark.weights("ecapa", "whisper-tiny.en")
+def test_four_seconds_adapt_the_package_s_weights_and_start_none(tmp_path):
+    """They bring their content's components: so little speech has fewer frames than those."""
+    wav, rate = read_audio(mini.bundle() / "audio" / "000124.es.opus")
+    write_audio(tmp_path / "voice.wav", wav[: 4 * rate], rate)
+    adapted = adapt([tmp_path / "voice.wav"], tmp_path / "me", DEFAULT, 0.01)
+    before = Vocoder.from_pretrained(DEFAULT)
+    assert torch.equal(adapted.generator.reduce.basis, before.generator.reduce.basis)
+    config = Config.from_json((tmp_path / "me" / "config.json").read_text())
+    cold = Run(tmp_path / "cold", config.override({"conversion.training.warm_start": "none"}))
+    shutil.copytree(tmp_path / "me" / "corpus", cold.path / "corpus")
+    with pytest.raises(TrainingError, match="frames of content do not give 192 components"):
+        train(cold, "conversion")

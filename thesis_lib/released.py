@@ -25,7 +25,7 @@ def reproduce(
     say("the corpus: some three hours on two cores, where it has not been spoken")
     if not Release.at(root).covost.exists():
         _speak(root.parent)
-    say("embeddings and analyses: an hour on two cores; training: minutes on a GPU, days on two cores (not timed)")
+    say("embeddings and analyses: an hour on two cores; training: eight minutes on an H200, thirty hours on two cores")
     say("interrupted, the same command goes on")
     vocoder = train(run, "conversion", progress)
     vocoder.save_pretrained(folder, half=True)

@@ -54,7 +54,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "cascade.voice": "af_heart",  # some voices of the bundled test part are Kokoro's own: the nearest would be they
         "cascade.examples": 4,
     },
-    # The weights that the package ships: many synthetic voices, minutes of a GPU, or days of a CPU (not timed).
+    # The weights that the package ships: many synthetic voices, minutes of a GPU, or thirty hours of two CPU cores.
     "released": {
         "corpus.root": "build/wide/release",
         "corpus.validation_fraction": 0.03,

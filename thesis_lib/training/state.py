@@ -20,6 +20,7 @@ from thesis_lib.generators import Generator, HifiganGenerator, build
 from thesis_lib.runs import commit
 from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
 from thesis_lib.training.devices import fabric_of
+from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
 from thesis_lib.training.schedule import rate_factor
 from thesis_lib.training.swapping import People
@@ -59,7 +60,8 @@ class State:
     def create(cls, config: Config, task: Task, data: Segments, fabric: "Fabric | None" = None) -> "State":
         """Seeded weights, the published ones under an identity condition, or another vocoder's.
 
-        Raises CheckpointError when the warm start's vocoder is not one of the recipe's.
+        Raises CheckpointError when the warm start's vocoder is not one of the recipe's, and TrainingError where there
+        is too little speech for the content's components: going on from a vocoder, some seconds do, for it has its own.
         """
         recipe = config.recipe(task)
         training = recipe.training
@@ -69,12 +71,12 @@ class State:
         generator = build(config.audio, recipe.content, recipe.generator, *dims)
         generator.condition.speaker_statistics.fit(data.speaker)
         generator.condition.emotion_statistics.fit(data.emotion)
-        if isinstance(generator.reduce, PrincipalComponents):
-            generator.reduce.fit(data.phonetic_rows(COMPONENT_UTTERANCES))
+        if training.warm_start not in (COLD, UNIVERSAL):
+            _go_on_from(generator, training.warm_start, data.encoders)
+        elif isinstance(generator.reduce, PrincipalComponents):
+            _fit_components(generator.reduce, data.phonetic_rows(COMPONENT_UTTERANCES))
         if training.warm_start == UNIVERSAL:
             cast(HifiganGenerator, generator).load_hifigan(universal_state())
-        elif training.warm_start != COLD:
-            _go_on_from(generator, training.warm_start, data.encoders)
         average = None
         if training.ema_decay:
             average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
@@ -171,6 +173,15 @@ class State:
         self.fabric.strategy.precision.load_state_dict(meta["scaler"])
         for counter in ("step", "seconds", "skipped", "best", "waited"):
             setattr(self, counter, meta[counter])
+
+
+def _fit_components(reduce: PrincipalComponents, rows: Tensor) -> None:
+    if len(rows) < len(reduce.basis):
+        raise TrainingError(
+            f"{len(rows)} frames of content do not give {len(reduce.basis)} components: train on more speech, go on "
+            "from a vocoder (training.warm_start), or set a smaller content.components"
+        )
+    reduce.fit(rows)
 
 
 def _go_on_from(generator: Generator, source: str, encoders: dict[str, str]) -> None:
