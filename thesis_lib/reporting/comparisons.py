@@ -153,7 +153,7 @@ def clone_figure(summary: pd.DataFrame, material: str, encoders: list[str]) -> F
         places = np.arange(len(systems)) + (number - (len(encoders) - 1) / 2) * 0.2
         errors = np.maximum([own.value - own.low, own.high - own.value], 0)
         axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
-    for value, meaning in ((0, "other speakers"), (1, "the same recording's halves")):
+    for value, meaning in ((0, "other\nspeakers"), (1, "the recording's\nhalves")):
         axis.axvline(value, color="black", linestyle=":", linewidth=1)
         axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
     axis.set_yticks(range(len(systems)), systems)
