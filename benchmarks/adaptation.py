@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.quality import Material
-from thesis_lib.adaptation import AFTER, BEFORE, adapt
+from thesis_lib.adaptation import AFTER, BEFORE, adapt, judged
 from thesis_lib.audio import write_audio
 from thesis_lib.reporting import bar
 from thesis_lib.swap import System, summarise
@@ -37,15 +37,10 @@ def run(quick: bool) -> dict:
         steps.append(adapted.meta["steps"])
         contents = [speaker for speaker in material.speakers if speaker.name != target.name]
         for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
-            system = System("conversion", stage, vocoder, 1.0)
+            system = System("conversion", stage, vocoder)
             for content in contents[number :: max(1, len(contents) // CONTENTS)][:CONTENTS]:
                 wav = system.render(content.content, target.voice)
-                about = {"material": "human", "task": "conversion", "stage": stage, "target": "human"}
-                about["target_speaker"] = target.name
-                rows += [
-                    about | {"judge": judge.encoder.name} | judge.score(wav, target, content)
-                    for judge in material.judges
-                ]
+                rows += [judged("human", stage, wav, target, content, judge) for judge in material.judges]
     return {
         "voices": len(steps),
         "seconds": SECONDS,

@@ -49,7 +49,7 @@ def run(quick: bool) -> dict:
         rows += material.resynthesis(name, lambda s, v=vocoder: v.render(s.content, s.voice))
         rows += [
             row | {"metric": f"conversion, {row['metric']}"}
-            for row in material.conversion(System("conversion", name, vocoder, 1.0))
+            for row in material.conversion(System("conversion", name, vocoder))
         ]
     return {"minutes": minutes, "trained": trained, "table": table(rows), "rows": rows}
 

@@ -30,7 +30,7 @@ def run(quick: bool) -> dict:
     copies = [row for name, render in systems.items() for row in material.resynthesis(name, render)]
     swaps = []
     for guidance in GUIDANCE:
-        system = System("conversion", f"released, guidance {guidance:g}", ours, 1.0, guidance=guidance)
+        system = System("conversion", f"released, guidance {guidance:g}", ours, guidance=guidance)
         swaps += material.conversion(system)
     made = {
         name: {key: vocoder.meta[key] for key in ("steps", "minutes")} | {"parameters": vocoder.parameters()}

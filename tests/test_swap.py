@@ -66,6 +66,15 @@ def test_summary_by_hand():
     assert (summary.n == 4).all()
 
 
+def test_intervals_draw_voices_and_not_trials():
+    """One voice of two is always followed: of another voice that says nothing, however many the trials."""
+    about = {"material": "m", "task": "conversion", "stage": "after", "target": "seen", "judge": "j"}
+    cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
+    rows = [about | cosines | {"target_speaker": n, "to_target": v} for n, v in (("a", 0.5), ("b", 0.3))] * 50
+    closer = summarise(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["closer"]
+    assert (closer.value, closer.low, closer.high, closer.n) == (0.5, 0, 1, 100)
+
+
 def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
     table = swap_test(run)
@@ -133,6 +142,6 @@ def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
             return 20 * content
 
     content = voiced(2.0)
-    found = swap.System("conversion", "loud", Loud(), 1.0).render(content, Voice())
+    found = swap.System("conversion", "loud", Loud()).render(content, Voice())
     assert np.abs(found).max() <= CEILING
     assert loudness(found, 22_050) == pytest.approx(loudness(content, 22_050), abs=0.5)

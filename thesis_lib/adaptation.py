@@ -92,10 +92,10 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
         adapted = adapt(own, run.path / "adapted" / str(number), before.name, config.adaptation.minutes)
         contents = [speaker for speaker in speakers if speaker.name != target.name]
         for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
-            system = System("conversion", stage, vocoder, 1.0)
+            system = System("conversion", stage, vocoder)
             for content in contents:
                 wav = system.render(content.content, target.voice)
-                rows += [_row(stage, wav, target, content, judge) for judge in judges]
+                rows += [judged("corpus", stage, wav, target, content, judge) for judge in judges]
                 if content is contents[0]:
                     write_audio(adaptation_sample(run, number, stage), wav, vocoder.sample_rate)
         write_audio(adaptation_sample(run, number, "voice"), target.references[0], config.audio.sample_rate)
@@ -111,8 +111,9 @@ def adaptation_sample(run: Run, number: int, what: str) -> Path:
     return run.path / "samples" / f"adaptation_{number}_{what.split()[0]}.mp3"
 
 
-def _row(stage: str, wav: np.ndarray, target: Speaker, content: Speaker, judge: Judge) -> dict:
-    about = {"material": "corpus", "task": "conversion", "stage": stage, "target": target.kind}
+def judged(material: str, stage: str, wav: np.ndarray, target: Speaker, content: Speaker, judge: Judge) -> dict:
+    """A row of what ``summarise`` takes: one output before or after adaptation, by one judge."""
+    about = {"material": material, "task": "conversion", "stage": stage, "target": target.kind}
     names = {"content": content.name, "target_speaker": target.name, "judge": judge.encoder.name}
     return about | names | judge.score(wav, target, content)
 

@@ -57,7 +57,7 @@ class System:
     task: str
     stage: str
     vocoder: Vocoder
-    share: float  # of the trials, 0..1: slow and hopeless systems take fewer
+    share: float = 1.0  # of the trials, 0..1: slow and hopeless systems take fewer
     moves_pitch: bool = True
     guidance: float = 1.0
 
@@ -174,9 +174,9 @@ def systems_of(run: Run, task: Task, progress: Progress) -> list[System]:
         return [*start, System(task, "after training", trained, 0.25)]
     return [
         *start,
-        System(task, "after training", trained, 1.0),
+        System(task, "after training", trained),
         System(task, "after training, pitch kept", trained, 0.5, moves_pitch=False),
-        System(task, f"after training, guidance {STRONGER:g}", trained, 1.0, guidance=STRONGER),
+        System(task, f"after training, guidance {STRONGER:g}", trained, guidance=STRONGER),
     ]
 
 
