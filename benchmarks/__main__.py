@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from thesis_lib.runs import commit, machine, write_text
+from thesis_lib.runs.provenance import commit, machine
+from thesis_lib.utils.files import write_text
 
 NAMES = {
     "data": "the join of a release of full size, and recordings a second against the plain librosa loop",

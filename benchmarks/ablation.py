@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from thesis_lib.ablation import ablate
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
+from thesis_lib.runs.folder import Run
+from thesis_lib.validation.ablation import ablate
 
 
 def run(quick: bool) -> dict:

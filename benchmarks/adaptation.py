@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.quality import Material
-from thesis_lib.adaptation import AFTER, BEFORE, adapt, judged
-from thesis_lib.audio import write_audio
+from thesis_lib.audio.files import write_audio
 from thesis_lib.reporting import bar
-from thesis_lib.swap import System, summarise
-from thesis_lib.synthesis import DEFAULT, Vocoder
+from thesis_lib.training.adaptation import adapt
+from thesis_lib.validation.adaptation import AFTER, BEFORE, judged
+from thesis_lib.validation.swap import System, summarise
+from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
 VOICES, CONTENTS, MINUTES = 4, 6, 1.0
 SECONDS = 4.0  # of the first half of a recording; shorter ones are passed over

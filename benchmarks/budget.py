@@ -18,13 +18,15 @@ import torch
 
 from benchmarks.compress import SCRATCH
 from benchmarks.nearness import nearness
-from thesis_lib import checkpoints
 from thesis_lib.config import Config
-from thesis_lib.dataset import embedded, prepared
-from thesis_lib.runs import Run, bar
-from thesis_lib.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
+from thesis_lib.utils.progress import bar
 from thesis_lib.validation import System
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 FOLDER = Path("runs/budget")
 MINUTES = (1, 2, 5, 10, 20)  # of one core

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio import read_audio
+from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
-from thesis_lib.encoders import embed, judge_encoders, speaker_encoder
-from thesis_lib.metrics import separations
-from thesis_lib.parallel import a_core_each
+from thesis_lib.embeddings.encoders import embed, judge_encoders, speaker_encoder
+from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.validation.metrics import separations
 
 RATE = 16_000
 

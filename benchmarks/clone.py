@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from thesis_lib.asr import Whisper
-from thesis_lib.audio import read_audio
-from thesis_lib.cascade import clone_report
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning.translation import WhisperTranslator
 from thesis_lib.config import Config, CorpusConfig
-from thesis_lib.corpora import mini
-from thesis_lib.metrics import corpus_bleu, word_errors
+from thesis_lib.corpus import mini
+from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
-from thesis_lib.segmentation import speech_segments
-from thesis_lib.translation import WhisperTranslator
+from thesis_lib.runs.folder import Run
+from thesis_lib.validation.cloning_report import clone_report
+from thesis_lib.validation.metrics import corpus_bleu, word_errors
 
 MINUTES = 1.0
 STAGES = ("translate", "speak", "render", "finish")

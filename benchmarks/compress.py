@@ -20,7 +20,6 @@ import torch
 
 from benchmarks.nearness import nearness
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
-from thesis_lib import metrics
 from thesis_lib.compression import (
     export_onnx,
     float16_copy,
@@ -33,14 +32,16 @@ from thesis_lib.compression import (
     torch_caller,
 )
 from thesis_lib.config import Config
-from thesis_lib.dataset import embedded, prepared
-from thesis_lib.files import replacing
-from thesis_lib.portable import OnnxVocoder, Runtime
-from thesis_lib.runs import Run, bar
-from thesis_lib.synthesis import UNIVERSAL, Vocoder
-from thesis_lib.timing import interleaved, ratio
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
-from thesis_lib.validation import System, select
+from thesis_lib.utils.files import replacing
+from thesis_lib.utils.progress import bar
+from thesis_lib.utils.timing import interleaved, ratio
+from thesis_lib.validation import System, metrics, select
+from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder, Runtime
+from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 FOLDER = Path("runs/compress")
 MINUTES = 8.0  # of one core, for each training

@@ -17,16 +17,16 @@ import torch
 from ctranslate2 import StorageView
 from torch.nn import functional as F
 
-from thesis_lib.asr import FRAME, RATE, WINDOW, Whisper
-from thesis_lib.audio import read_audio, resample, whole_frames
-from thesis_lib.conditioning import PrincipalComponents
+from thesis_lib.audio.files import read_audio, resample, whole_frames
+from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config, ContentConfig
-from thesis_lib.content import PHONETIC_MODEL, Content, analyse
-from thesis_lib.dataset import prepared
-from thesis_lib.mel import LogMel
-from thesis_lib.metrics import word_errors
+from thesis_lib.pretrained.whisper import FRAME, RATE, WINDOW, Whisper
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.validation.metrics import word_errors
+from thesis_lib.vocoder.conditioning import PrincipalComponents
+from thesis_lib.vocoder.content import PHONETIC_MODEL, Content, analyse
 
 PIECE, STRIDE = 64, 32  # frames
 

@@ -8,13 +8,13 @@ import re
 import time
 from collections.abc import Callable
 
-from thesis_lib.audio import read_audio
-from thesis_lib.cascade.pipeline import REMEMBERED
+from thesis_lib.audio.files import read_audio
+from thesis_lib.cloning.pipeline import REMEMBERED
+from thesis_lib.cloning.translation import WhisperTranslator, unfinished
 from thesis_lib.config import CorpusConfig
-from thesis_lib.corpora import mini
-from thesis_lib.metrics import corpus_bleu, corpus_chrf
-from thesis_lib.runs import bar
-from thesis_lib.translation import WhisperTranslator, unfinished
+from thesis_lib.corpus import mini
+from thesis_lib.utils.progress import bar
+from thesis_lib.validation.metrics import corpus_bleu, corpus_chrf
 
 WAYS: dict[str, Callable[[str], str]] = {  # all English so far -> what the translator is told of it
     "nothing": lambda said: "",

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio import read_audio
+from thesis_lib.audio.files import read_audio
 from thesis_lib.config import Config
-from thesis_lib.dataset import embedded, prepared
-from thesis_lib.encoders import embed, speaker_encoder
-from thesis_lib.parallel import a_core_each
+from thesis_lib.embeddings.encoders import embed, speaker_encoder
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.utils.parallel import a_core_each
 
 COMPONENTS = (8, 16, 32, 64)
 

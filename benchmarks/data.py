@@ -18,13 +18,13 @@ import numpy as np
 import soundfile
 
 from benchmarks.synthetic import SIZES, plant
-from thesis_lib.audio import read_audio, write_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import AudioConfig, CorpusConfig
-from thesis_lib.corpora import mini
-from thesis_lib.corpora.cvss_t import Release, join
-from thesis_lib.corpora.prepare import Converter, prepare
-from thesis_lib.runs import bar
-from thesis_lib.timing import interleaved, ratio
+from thesis_lib.corpus import mini
+from thesis_lib.corpus.cvss_t import Release, join
+from thesis_lib.corpus.prepare import Converter, prepare
+from thesis_lib.utils.progress import bar
+from thesis_lib.utils.timing import interleaved, ratio
 
 RATE = 22_050  # Hz
 CLIP_RATE = 48_000  # Hz of Common Voice's MP3

@@ -18,14 +18,14 @@ import numpy as np
 import soundfile
 import torch
 
-from thesis_lib.audio import read_audio
+from thesis_lib.audio.files import read_audio
 from thesis_lib.config import CorpusConfig, EncoderConfig
-from thesis_lib.corpora import mini
-from thesis_lib.embeddings import EmbeddingStore, embed_files
-from thesis_lib.encoders import speaker_encoder
-from thesis_lib.encoders.ecapa import EcapaTdnn, published_network
-from thesis_lib.encoders.select import computes_in_bfloat16
-from thesis_lib.timing import interleaved, ratio
+from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import speaker_encoder
+from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn, published_network
+from thesis_lib.embeddings.encoders.select import computes_in_bfloat16
+from thesis_lib.embeddings.store import EmbeddingStore, embed_files
+from thesis_lib.utils.timing import interleaved, ratio
 
 RATE = 22_050
 FILES = 32

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio import read_audio
-from thesis_lib.cascade import build, dominant
-from thesis_lib.cascade.speaker import WORTH_A_WORD
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.voice_activity import RATE, speech_segments
+from thesis_lib.cloning import build, dominant
+from thesis_lib.cloning.speaker import WORTH_A_WORD
 from thesis_lib.config import CorpusConfig, EncoderConfig
-from thesis_lib.corpora import mini
-from thesis_lib.encoders import speaker_encoder
-from thesis_lib.segmentation import RATE, speech_segments
+from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import speaker_encoder
 
 BLOCK = RATE // 4
 SILENCE = 4.0  # s between two sentences

@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from thesis_lib import checkpoints
 from thesis_lib.config import Config
-from thesis_lib.dataset import Segments
-from thesis_lib.runs import Run
+from thesis_lib.runs.folder import Run
 from thesis_lib.training import fabric_of, train
+from thesis_lib.training.segments import Segments
+from thesis_lib.vocoder import checkpoints
 
 LONGEST = 5.0  # steps, that a process trains: a time would be none at all on a machine that is slow enough
 TASK = "conversion"

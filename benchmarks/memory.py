@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio import read_audio, writing
-from thesis_lib.cascade import Request, build, clone_file
+from thesis_lib.audio.files import read_audio, writing
+from thesis_lib.cloning import Request, build, clone_file
 from thesis_lib.config import CorpusConfig
-from thesis_lib.corpora import mini
-from thesis_lib.runs import bar
+from thesis_lib.corpus import mini
+from thesis_lib.utils.progress import bar
 
 MINUTES = 60
 RATE = 22_050

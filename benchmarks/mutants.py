@@ -1,6 +1,6 @@
 """Are the losses' tests worth anything? Break the losses and the training step in many ways and count what is caught.
 
-Each mutant is one textual change of a copy of the package; ``tests/test_alive.py`` and ``tests/test_losses.py`` run
+Each mutant is one textual change of a copy of the package; ``tests/losses`` runs
 against that copy and must fail. A mutant that survives is a hole in the tests.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("tests/test_alive.py", "tests/test_losses.py")
+TESTS = ("tests/losses",)
 
 
 @dataclass(frozen=True)
@@ -34,116 +34,116 @@ TARGET = "target = self.encoder(self.resample(reference))"
 DISTANCE = '{"cosine": cosine_loss, "mse": embedding_mse_loss}[distance]'
 
 MUTANTS = [
-    Mutant("no_grad round the encoder", "losses.py", EMBED, f"with torch.no_grad():\n            {EMBED}"),
+    Mutant("no_grad round the encoder", "losses/embedding.py", EMBED, f"with torch.no_grad():\n            {EMBED}"),
     Mutant(
         "detached embedding",
-        "losses.py",
+        "losses/embedding.py",
         "self.encoder(self.resample(estimate))",
         "self.encoder(self.resample(estimate)).detach()",
     ),
     Mutant(
         "numpy round trip",
-        "losses.py",
+        "losses/embedding.py",
         "self.encoder(self.resample(estimate))",
         "self.encoder(torch.from_numpy(self.resample(estimate).detach().numpy()))",
     ),
-    Mutant("no resampling", "losses.py", "Resample(sample_rate, encoder.sample_rate)", "nn.Identity()"),
+    Mutant("no resampling", "losses/embedding.py", "Resample(sample_rate, encoder.sample_rate)", "nn.Identity()"),
     Mutant(
         "rates swapped",
-        "losses.py",
+        "losses/embedding.py",
         "Resample(sample_rate, encoder.sample_rate)",
         "Resample(encoder.sample_rate, sample_rate)",
     ),
-    Mutant("reference not resampled", "losses.py", TARGET, "target = self.encoder(reference)"),
+    Mutant("reference not resampled", "losses/embedding.py", TARGET, "target = self.encoder(reference)"),
     Mutant(
         "encoder in train mode",
-        "losses.py",
+        "losses/embedding.py",
         "encoder.eval().requires_grad_(False)",
         "encoder.train().requires_grad_(False)",
     ),
     Mutant(
         "train() reaches the encoder",
-        "losses.py",
+        "losses/embedding.py",
         'def train(self, mode: bool = True) -> "EmbeddingConsistency":',
         "def frozen(self, mode: bool = True):",
     ),
-    Mutant("encoder not frozen", "losses.py", "encoder.eval().requires_grad_(False)", "encoder.eval()"),
+    Mutant("encoder not frozen", "losses/embedding.py", "encoder.eval().requires_grad_(False)", "encoder.eval()"),
     Mutant(
-        "MSE for cosine", "losses.py", DISTANCE, '{"cosine": embedding_mse_loss, "mse": embedding_mse_loss}[distance]'
+        "MSE for cosine", "losses/embedding.py", DISTANCE, '{"cosine": embedding_mse_loss, "mse": embedding_mse_loss}[distance]'
     ),
-    Mutant("cosine for MSE", "losses.py", DISTANCE, '{"cosine": cosine_loss, "mse": cosine_loss}[distance]'),
+    Mutant("cosine for MSE", "losses/embedding.py", DISTANCE, '{"cosine": cosine_loss, "mse": cosine_loss}[distance]'),
     Mutant(
         "estimate and reference swapped",
-        "losses.py",
+        "losses/embedding.py",
         'def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
         'def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
     ),
-    Mutant("gradient through the target", "losses.py", f"with torch.no_grad():\n            {TARGET}", TARGET),
-    Mutant("cosine's sign", "losses.py", "1 - F.cosine_similarity", "1 + F.cosine_similarity"),
+    Mutant("gradient through the target", "losses/embedding.py", f"with torch.no_grad():\n            {TARGET}", TARGET),
+    Mutant("cosine's sign", "losses/embedding.py", "1 - F.cosine_similarity", "1 + F.cosine_similarity"),
     Mutant(
         "cosine across the batch",
-        "losses.py",
+        "losses/embedding.py",
         "F.cosine_similarity(estimate, reference, dim=1)",
         "F.cosine_similarity(estimate, reference, dim=0)",
     ),
     Mutant(
         "MSE of vectors that are not unit",
-        "losses.py",
+        "losses/embedding.py",
         "F.mse_loss(F.normalize(estimate, dim=1), F.normalize(reference, dim=1))",
         "F.mse_loss(estimate, reference)",
     ),
     Mutant(
         "convergence relative to the estimate",
-        "losses.py",
+        "losses/spectral.py",
         "for x in (b - a, b))",
         "for x in (b - a, a))",
     ),
-    Mutant("convergence alone", "losses.py", "return convergence + (", "return convergence + 0 * ("),
+    Mutant("convergence alone", "losses/spectral.py", "return convergence + (", "return convergence + 0 * ("),
     Mutant(
-        "log magnitudes detached", "losses.py", "(a.clamp(min=SMALLEST).log()", "(a.detach().clamp(min=SMALLEST).log()"
+        "log magnitudes detached", "losses/spectral.py", "(a.clamp(min=SMALLEST).log()", "(a.detach().clamp(min=SMALLEST).log()"
     ),
     Mutant(
         "one STFT size for all",
-        "losses.py",
+        "losses/spectral.py",
         "stft_loss(estimate, reference, size) for size",
         "stft_loss(estimate, reference, 512) for size",
     ),
     Mutant(
         "mel of the estimate detached",
-        "losses.py",
+        "losses/spectral.py",
         "return mel_loss(self.mel(estimate), self.mel(reference))",
         "return mel_loss(self.mel(estimate).detach(), self.mel(reference))",
     ),
     Mutant(
         "squares for absolutes in the mel loss",
-        "losses.py",
+        "losses/spectral.py",
         "torch.mean(torch.abs(estimate - reference))",
         "torch.mean((estimate - reference) ** 2)",
     ),
-    Mutant("one mel scale of three", "losses.py", "for mel in self.mels)", "for mel in self.mels[:1])"),
+    Mutant("one mel scale of three", "losses/spectral.py", "for mel in self.mels)", "for mel in self.mels[:1])"),
     Mutant(
         "no difference of mel frames",
-        "losses.py",
+        "losses/temporal.py",
         "mel_loss(mels[0].diff(dim=-1), mels[1].diff(dim=-1))",
         "mel_loss(mels[0], mels[1])",
     ),
     Mutant(
         "difference across bands",
-        "losses.py",
+        "losses/temporal.py",
         "mel_loss(mels[0].diff(dim=-1), mels[1].diff(dim=-1))",
         "mel_loss(mels[0].diff(dim=1), mels[1].diff(dim=1))",
     ),
     Mutant(
         "energy of the reference twice",
-        "losses.py",
+        "losses/temporal.py",
         "mel_loss(energies[0].diff(dim=-1), energies[1].diff(dim=-1))",
         "mel_loss(energies[1].diff(dim=-1), energies[1].diff(dim=-1))",
     ),
-    Mutant("F0 part of zero weight", "losses.py", "(voiced * (f0.diff(dim=-1)", "(0 * voiced * (f0.diff(dim=-1)"),
-    Mutant("F0 that cannot move", "losses.py", "SHARPNESS = 100.0", "SHARPNESS = 0.0"),
+    Mutant("F0 part of zero weight", "losses/temporal.py", "(voiced * (f0.diff(dim=-1)", "(0 * voiced * (f0.diff(dim=-1)"),
+    Mutant("F0 that cannot move", "losses/temporal.py", "SHARPNESS = 100.0", "SHARPNESS = 0.0"),
     Mutant(
         "F0 by argmax",
-        "losses.py",
+        "losses/temporal.py",
         "shares = torch.softmax(self.SHARPNESS * tapered, dim=-1)",
         "shares = F.one_hot(tapered.argmax(-1), len(self.lags)).to(tapered)",
     ),
@@ -197,7 +197,7 @@ MUTANTS = [
     ),
     Mutant(
         "features matched to nothing",
-        "losses.py",
+        "losses/adversarial.py",
         "(f - r).abs().mean() for f, r in pairs",
         "(f - f).abs().mean() for f, r in pairs",
     ),

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.dataset import prepared
-from thesis_lib.metrics import cosine
-from thesis_lib.runs import Run, bar
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.utils.progress import bar
 from thesis_lib.validation import GROUND_TRUTH, Scorers, System, select
+from thesis_lib.validation.metrics import cosine
 from thesis_lib.validation.validate import measure
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
+from thesis_lib.runs.folder import Run
 from thesis_lib.validation import validate_pairs
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib import metrics
-from thesis_lib.asr import Whisper
 from thesis_lib.config import Config
-from thesis_lib.swap import Judge, Speaker, System, human_speakers, trials
+from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.validation import metrics
 from thesis_lib.validation.scoring import Scorers, score
+from thesis_lib.validation.swap import Judge, Speaker, System, human_speakers, trials
 from thesis_lib.validation.systems import GROUND_TRUTH
 from thesis_lib.validation.systems import System as Renderer
 

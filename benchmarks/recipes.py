@@ -9,12 +9,13 @@ from pathlib import Path
 
 from benchmarks.quality import Material, table
 from thesis_lib.config import Config
-from thesis_lib.dataset import embedded, prepared
-from thesis_lib.manifest import Manifest
+from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
-from thesis_lib.swap import System
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
+from thesis_lib.validation.swap import System
 
 MINUTES = 3.0
 FOLDER = Path("runs/recipes")

@@ -6,11 +6,11 @@ V1 + FiLM is the demo's resynthesis vocoder: warm-started from HiFi-GAN universa
 from benchmarks.quality import Material, table
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
-from thesis_lib.runs import Run
-from thesis_lib.swap import System
-from thesis_lib.synthesis import DEFAULT, UNIVERSAL, Vocoder
+from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
+from thesis_lib.validation.swap import System
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, PUBLISHED, griffin_lim
+from thesis_lib.vocoder.synthesis import DEFAULT, UNIVERSAL, Vocoder
 
 GUIDANCE = (1.0, 2.0)
 

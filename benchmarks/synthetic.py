@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from thesis_lib.corpora.cvss_t import Release
-from thesis_lib.corpora.split import client_id
+from thesis_lib.corpus.cvss_t import Release
+from thesis_lib.corpus.split import client_id
 
 SIZES = {"train": 79_015, "dev": 13_221, "test": 13_221}  # CoVoST 2, es→en
 OTHERS = 90_000  # rows of Common Voice that CoVoST does not have

@@ -9,11 +9,11 @@ import statistics
 import torch
 
 from benchmarks.peers import speechbrain_v1
+from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config
-from thesis_lib.dataset import Batch
-from thesis_lib.mel import LogMel
-from thesis_lib.timing import interleaved, ratio
 from thesis_lib.training import State, train_step
+from thesis_lib.training.segments import Batch
+from thesis_lib.utils.timing import interleaved, ratio
 
 BATCH, FRAMES = 4, 32
 SPEAKER, EMOTION = 192, 88  # ECAPA-TDNN and eGeMAPS

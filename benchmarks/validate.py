@@ -2,7 +2,7 @@
 
 The packages are called as their own documentation does, on files, warm and in this process: every call reads and
 resamples what it needs. Ours is what `thesis validate` does: what the metrics share is computed once, and every
-output has one thread. The values agree (tests/test_metrics.py). Processor time, of all threads.
+output has one thread. The values agree (tests/validation/test_metrics.py). Processor time, of all threads.
 """
 
 import statistics
@@ -15,13 +15,12 @@ import librosa
 import numpy as np
 import soundfile
 
-from thesis_lib import metrics
-from thesis_lib.audio import read_audio
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config
-from thesis_lib.corpora import mini
-from thesis_lib.encoders import judge_encoders, speaker_encoder
-from thesis_lib.mel import LogMel
-from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim
+from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import judge_encoders, speaker_encoder
+from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim, metrics
 from thesis_lib.validation.scoring import score_all
 
 SYSTEMS = 3  # estimates of each utterance
@@ -106,10 +105,10 @@ def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
     from pystoi import stoi
     from swift_f0 import SwiftF0
 
-    from thesis_lib import models
+    from thesis_lib import pretrained
 
     mcds = [Calculate_MCD(MCD_mode=mode) for mode in ("plain", "dtw")]
-    whisper = WhisperModel(str(models.fetch("whisper-tiny.en")), device="cpu", compute_type="int8")
+    whisper = WhisperModel(str(pretrained.fetch("whisper-tiny.en")), device="cpu", compute_type="int8")
     tracker = SwiftF0()
     encoders = [speaker_encoder(config.encoders), *judge_encoders(config.encoders)]
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)

@@ -9,17 +9,10 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.peers import speechbrain_v1
-from thesis_lib.config import (
-    AudioConfig,
-    Config,
-    ContentConfig,
-    GeneratorConfig,
-    Recipe,
-    TrainingConfig,
-)
-from thesis_lib.content import channels
-from thesis_lib.generators import build
-from thesis_lib.timing import interleaved, ratio
+from thesis_lib.config import AudioConfig, Config, ContentConfig, GeneratorConfig, Recipe, TrainingConfig
+from thesis_lib.utils.timing import interleaved, ratio
+from thesis_lib.vocoder.content import channels
+from thesis_lib.vocoder.generators import build
 
 FRAMES = 172  # 2 s at 22.05 kHz
 SPEECHBRAIN, VOCOS = "speechbrain HiFi-GAN V1", "vocos package"

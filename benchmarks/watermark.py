@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib import metrics
-from thesis_lib.audio import read_audio, resample, write_audio
-from thesis_lib.watermark import MARKED, add_watermark, watermark
+from thesis_lib.audio.files import read_audio, resample, write_audio
+from thesis_lib.cloning.watermark import MARKED, add_watermark, watermark
+from thesis_lib.validation import metrics
 
 RATE = 22_050
 FILES = 50

@@ -13,8 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from thesis_lib.audio import write_audio
-from thesis_lib.corpora.split import spread
+from thesis_lib.audio.files import write_audio
+from thesis_lib.corpus.split import spread
 
 RATE = 16_000  # Hz, of G.722
 SHORTEST, LONGEST = 4.0, 10.0  # s, of prompts that are taken

@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from thesis_lib.asr import Whisper
-from thesis_lib.audio import write_audio
+from thesis_lib.audio.files import write_audio
+from thesis_lib.cloning.tts import KokoroSynthesizer, SpeechError
 from thesis_lib.config import CorpusConfig
-from thesis_lib.corpora.split import client_id, is_validation
-from thesis_lib.encoders.base import embed
-from thesis_lib.encoders.ecapa import EcapaTdnn
-from thesis_lib.metrics import word_errors
-from thesis_lib.tts import KokoroSynthesizer, SpeechError
+from thesis_lib.corpus.split import client_id, is_validation
+from thesis_lib.embeddings.encoders.base import embed
+from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
+from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.validation.metrics import word_errors
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "thesis_lib" / "data" / "mini"

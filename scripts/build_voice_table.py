@@ -6,11 +6,11 @@ shortest way. Two minutes on two cores.
 
 import numpy as np
 
-from thesis_lib.cascade.voices import TABLE
+from thesis_lib.cloning.tts import KokoroSynthesizer
+from thesis_lib.cloning.voices import TABLE
 from thesis_lib.config import EncoderConfig
-from thesis_lib.encoders import embed, speaker_encoder
-from thesis_lib.files import replacing
-from thesis_lib.tts import KokoroSynthesizer
+from thesis_lib.embeddings.encoders import embed, speaker_encoder
+from thesis_lib.utils.files import replacing
 
 SENTENCES = (
     "The harbour was quiet when the last boat came in, and nobody spoke until the ropes were tied.",

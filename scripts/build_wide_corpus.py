@@ -24,14 +24,14 @@ from build_mini_corpus import DEV, HERE, MAX_WER, SAME_VOICE, STYLES, TEST, _too
 from tqdm import tqdm
 from wide_sentences import sentence
 
-from thesis_lib.audio import read_audio, write_audio
+from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.cloning.tts import KokoroSynthesizer, SpeechError
 from thesis_lib.config import CorpusConfig
-from thesis_lib.corpora.cvss_t import SPLITS, Release
-from thesis_lib.corpora.mini import _write_tsv
-from thesis_lib.corpora.split import client_id, is_validation
-from thesis_lib.encoders.base import embed
-from thesis_lib.metrics import word_errors
-from thesis_lib.tts import KokoroSynthesizer, SpeechError
+from thesis_lib.corpus.cvss_t import SPLITS, Release
+from thesis_lib.corpus.mini import _write_tsv
+from thesis_lib.corpus.split import client_id, is_validation
+from thesis_lib.embeddings.encoders.base import embed
+from thesis_lib.validation.metrics import word_errors
 
 VOICES = 200  # are drawn
 SPOKEN = 153  # of them: what some three hours of two cores give

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from thesis_lib.config import CorpusConfig
-from thesis_lib.corpora import mini
-from thesis_lib.models import REGISTRY
+from thesis_lib.corpus import mini
+from thesis_lib.pretrained import REGISTRY
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -4,7 +4,7 @@
 (``from thesis_lib.training import train``), and pretrained models only when they are built.
 """
 
-from thesis_lib._torchaudio import install_finder
+from thesis_lib.utils.torchaudio_cpu import install_finder
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,7 @@ from thesis_lib.cli.options import Profile, RunDir, Set, config_of, run_of
 from thesis_lib.cli.phases import phases
 from thesis_lib.cli.portable import portable
 from thesis_lib.cli.weights import released, weights
-from thesis_lib.errors import ThesisError
+from thesis_lib.utils.errors import ThesisError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -63,9 +63,9 @@ def book(
     Example: thesis book --profile smoke
     Example: thesis book --pdf
     """
-    from thesis_lib.book import build, print_pdf, run_notebooks
-    from thesis_lib.book import check as problems_of
     from thesis_lib.reporting import bar
+    from thesis_lib.reporting.book import build, print_pdf, run_notebooks
+    from thesis_lib.reporting.book import check as problems_of
 
     if check:
         found = problems_of(run_of(profile, run_dir, None))

@@ -47,14 +47,15 @@ def clone(
     Example: thesis clone recordings/ english/ --jobs 2
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
-    from thesis_lib import cascade
-    from thesis_lib.audio import header
+    from thesis_lib import cloning
+    from thesis_lib.audio.files import header
     from thesis_lib.reporting import bar
+    from thesis_lib.training.adaptation import adapt as adapter
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
     changes = {f"cascade.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cascade
-    request = cascade.Request(
+    request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )
 
@@ -64,24 +65,24 @@ def clone(
     if not consent:
         say("no --consent given: speak in somebody's voice only if they have agreed")
     if str(source) == "-":
-        cascade.check_live(request)
-        cascade.clone_live(cascade.build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
+        cloning.check_live(request)
+        cloning.clone_live(cloning.build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
     elif source.is_dir():
-        batch = cascade.Batch(vocoder, config, request)
-        table = cascade.clone_folder(source, target, batch, jobs, bar)
+        batch = cloning.Batch(vocoder, config, request, adapter=adapter)
+        table = cloning.clone_folder(source, target, batch, jobs, bar)
         failed = table[table.status != "done"]
         for row in failed.itertuples():
             say(f"failed: {row.reason}")
         if json_:
             typer.echo(table.to_json(orient="records", force_ascii=False))
         else:
-            typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {target / cascade.TABLE}")
+            typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {target / cloning.TABLE}")
         raise typer.Exit(bool(len(failed)))
     else:
         header(source)  # a wrong path must not cost the loading of four models
-        cascade.check_target(source, target)
-        pipeline = cascade.build(vocoder, config)
-        made = cascade.clone_file(pipeline, source, target, request, say, bar)
+        cloning.check_target(source, target)
+        pipeline = cloning.build(vocoder, config)
+        made = cloning.clone_file(pipeline, source, target, request, say, bar, adapter)
         if json_:
             typer.echo(json.dumps(asdict(made) | {"vocoder": pipeline.vocoder.name}, ensure_ascii=False))
             return
@@ -108,8 +109,8 @@ def clone_report(
 
     Example: thesis clone-report --profile demo --pairs es_en_pairs --adapt 1
     """
-    from thesis_lib.cascade import clone_report as run_report
     from thesis_lib.reporting import bar
+    from thesis_lib.validation.cloning_report import clone_report as run_report
 
     run = run_of(profile, run_dir, set_)
     run_report(run, bar, vocoder, pairs, spanish or (), adapt)
@@ -129,8 +130,8 @@ def detect(
 
     Example: thesis detect hello.wav
     """
-    from thesis_lib.audio import read_audio
-    from thesis_lib.watermark import MARKED, watermark
+    from thesis_lib.audio.files import read_audio
+    from thesis_lib.cloning.watermark import MARKED, watermark
 
     marked = 0
     for path in recordings:
@@ -155,8 +156,8 @@ def adapt(
     Example: thesis adapt me1.wav me2.wav --run-dir runs/me
     Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
     """
-    from thesis_lib.adaptation import adapt as run_adaptation
     from thesis_lib.reporting import bar
+    from thesis_lib.training.adaptation import adapt as run_adaptation
 
     adapted = run_adaptation(recordings, run_dir, vocoder, minutes, bar)
     typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")

@@ -24,7 +24,7 @@ def download(
 
     Example: thesis download corpora/cvss --common-voice es.tar.gz
     """
-    from thesis_lib.corpora.fetch import fetch
+    from thesis_lib.corpus.fetch import fetch
     from thesis_lib.reporting import bar
 
     fetch(folder, config_of("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
@@ -38,8 +38,8 @@ def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None,
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --set corpus.subset=2900
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --scheduler tcp://head:8786
     """
-    from thesis_lib.dataset import prepared
     from thesis_lib.reporting import bar
+    from thesis_lib.runs.prepare import prepared
 
     found = prepared(run_of(profile, run_dir, set_), bar, scheduler)
     _stats(found)
@@ -92,7 +92,7 @@ def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
 
     Example: thesis manifest verify --profile thesis
     """
-    from thesis_lib.corpora.verify import verify as problems_of
+    from thesis_lib.corpus.verify import verify as problems_of
     from thesis_lib.reporting import bar
 
     found = _of(profile, run_dir)
@@ -107,8 +107,8 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
 
     Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
     """
-    from thesis_lib.dataset import leaks
     from thesis_lib.reporting import bar
+    from thesis_lib.validation.speaker_leak import leaks
 
     run = run_of(profile, run_dir, set_)
     for (part, other), found in leaks(run, bar, scheduler).items():
@@ -124,14 +124,14 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
 
 def _of(profile: str, run_dir: Path | None):
     """The manifest in a run's folder, whatever configuration made it."""
-    from thesis_lib.manifest import Manifest
-    from thesis_lib.runs import project_root
+    from thesis_lib.corpus.manifest import Manifest
+    from thesis_lib.runs.folder import project_root
 
     return Manifest.load(project_root() / (run_dir or Path("runs") / profile) / "corpus")
 
 
 def _stats(found) -> None:
-    from thesis_lib.corpora.card import known, parts_table, rejects_table
+    from thesis_lib.corpus.card import known, parts_table, rejects_table
 
     table = found.table()
     shown = [parts_table(table), *(known(table, column) for column in ("gender", "age"))]

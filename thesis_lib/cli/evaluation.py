@@ -47,8 +47,8 @@ def ablate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) 
 
     Example: thesis ablate --profile demo --set ablation.seeds=5
     """
-    from thesis_lib.ablation import ablate as run_ablation
     from thesis_lib.reporting import bar
+    from thesis_lib.validation.ablation import ablate as run_ablation
 
     run = run_of(profile, run_dir, set_)
     typer.echo(run_ablation(run, bar).to_string(index=False, float_format="{:.3f}".format))
@@ -67,8 +67,8 @@ def build_listening(
 
     Example: thesis listening build my-test --profile demo
     """
-    from thesis_lib.listening import build
     from thesis_lib.reporting import bar
+    from thesis_lib.validation.listening import build
 
     run = run_of(profile, run_dir, set_)
     typer.echo(f"open {build(run, folder, bar)}; the key stays in {run.path / 'listening'}")
@@ -85,7 +85,7 @@ def analyse_listening(
 
     Example: thesis listening analyse answers/*.json --profile demo
     """
-    from thesis_lib.listening import analyse
+    from thesis_lib.validation.listening import analyse
 
     run = run_of(profile, run_dir, set_)
     typer.echo(analyse(run, answers).to_string(index=False, float_format="{:.2f}".format))

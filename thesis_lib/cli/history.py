@@ -17,7 +17,7 @@ def list_runs(root: Annotated[Path, typer.Option(help="The folder that holds the
 
     Example: thesis runs list
     """
-    from thesis_lib.history import runs
+    from thesis_lib.runs.history import runs
 
     found = runs(root)
     typer.echo(found.to_string(index=False) if len(found) else f"no runs in {root}")
@@ -29,7 +29,7 @@ def show_run(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None
 
     Example: thesis runs show runs/demo
     """
-    from thesis_lib.history import differences, open_run, results
+    from thesis_lib.runs.history import differences, open_run, results
 
     opened = open_run(run)
     profile = opened.config.profile
@@ -50,7 +50,7 @@ def compare_runs(
 
     Example: thesis runs compare runs/demo runs/longer
     """
-    from thesis_lib.history import compare, differences, open_run
+    from thesis_lib.runs.history import compare, differences, open_run
 
     one, other = open_run(first), open_run(second)
     for table in (differences(one.config, other.config), compare(one, other)):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from thesis_lib.config import PROFILES, Config, parse_assignment
-from thesis_lib.runs import Run
+from thesis_lib.runs.folder import Run
 
 Profile = Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")]
 RunDir = Annotated[Path | None, typer.Option(help="Run folder; runs/PROFILE when left out.")]

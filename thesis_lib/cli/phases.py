@@ -18,8 +18,8 @@ def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, s
     Example: thesis embed --profile demo
     Example: thesis embed --profile thesis --scheduler tcp://head:8786 --set encoders.device=cuda
     """
-    from thesis_lib.dataset import embedded
     from thesis_lib.reporting import bar
+    from thesis_lib.runs.embed import embedded
 
     found = embedded(run_of(profile, run_dir, set_), bar, scheduler)
     typer.echo(f"speaker: {found.speaker_encoder}, {found.speaker['source'].shape[1]}-d, {len(found.ids)} pairs")
@@ -65,8 +65,8 @@ def swap_test(
 
     Example: thesis swap-test --profile demo --set swap.human=my_recordings
     """
-    from thesis_lib import swap
     from thesis_lib.reporting import bar
+    from thesis_lib.validation import swap
 
     run = run_of(profile, run_dir, set_)
     swap.swap_test(run, bar)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from thesis_lib.cli.options import DEFAULT, VocoderName
-from thesis_lib.portable import Runtime
+from thesis_lib.vocoder.onnx_vocoder import Runtime
 
 portable = typer.Typer()
 
@@ -22,9 +22,9 @@ def export(
     Example: thesis export v1.onnx --vocoder hifigan-universal
     """
     from thesis_lib.compression import export_onnx
-    from thesis_lib.files import replacing
-    from thesis_lib.portable import OnnxError
-    from thesis_lib.synthesis import Vocoder
+    from thesis_lib.utils.files import replacing
+    from thesis_lib.vocoder.onnx_vocoder import OnnxError
+    from thesis_lib.vocoder.synthesis import Vocoder
 
     if target.suffix != ".onnx":
         raise OnnxError(f"{target}: the suffix must be .onnx, by which --vocoder knows such a file")
@@ -52,10 +52,10 @@ def stream(
     Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
     Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
     """
-    from thesis_lib.portable import OnnxError, OnnxVocoder
-    from thesis_lib.runs import bar
-    from thesis_lib.streaming import Streaming, stream_file
-    from thesis_lib.voice import NOBODY, Voice
+    from thesis_lib.utils.progress import bar
+    from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
+    from thesis_lib.vocoder.streaming import Streaming, stream_file
+    from thesis_lib.vocoder.voice import NOBODY, Voice
 
     made: Streaming
     if vocoder.endswith(".onnx"):
@@ -63,13 +63,13 @@ def stream(
     elif runtime != "onnxruntime":
         raise OnnxError(f"{vocoder}: --runtime {runtime} runs .onnx files, which `thesis export` writes")
     else:
-        from thesis_lib.synthesis import Vocoder
+        from thesis_lib.vocoder.synthesis import Vocoder
 
         made = Vocoder.from_torch(vocoder)
     voice = NOBODY
     if voice_from:
-        from thesis_lib.audio import read_audio
-        from thesis_lib.encoders import embed, emotion_encoder, speaker_encoder
+        from thesis_lib.audio.files import read_audio
+        from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
 
         heard = (*read_audio(voice_from), voice_from)
         voice = Voice(embed(speaker_encoder(made.encoders), *heard), embed(emotion_encoder(made.encoders), *heard))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib import models
+from thesis_lib import pretrained
 from thesis_lib.cli.options import Profile, RunDir, Set, run_of
 
 weights = typer.Typer(no_args_is_help=True, help="Pretrained weights: list, fetch, verify.")
@@ -18,12 +18,12 @@ def list_models() -> None:
 
     Example: thesis models list
     """
-    for name, weight in models.REGISTRY.items():
-        cached = "cached" if models.is_cached(name) else "-"
+    for name, weight in pretrained.REGISTRY.items():
+        cached = "cached" if pretrained.is_cached(name) else "-"
         typer.echo(f"{name:18} {weight.size / 1e6:7.1f} MB  {cached:7} {weight.licence:11} {weight.title}")
         typer.echo(f"{'':18} {weight.citation}; {weight.homepage}")
     typer.echo(f"{'emotion2vec':18} from its hub on first use, at a pinned commit: no mirror is known")
-    typer.echo(f"cache: {models.models_dir()}")
+    typer.echo(f"cache: {pretrained.models_dir()}")
 
 
 @weights.command("fetch")
@@ -32,8 +32,8 @@ def fetch_models(names: Annotated[list[str], typer.Argument(help="Names from the
 
     Example: thesis models fetch ecapa hifigan-universal
     """
-    for name in models.REGISTRY if names == ["all"] else names:
-        typer.echo(f"{name}: {models.fetch(name)}")
+    for name in pretrained.REGISTRY if names == ["all"] else names:
+        typer.echo(f"{name}: {pretrained.fetch(name)}")
 
 
 @weights.command("verify")
@@ -43,9 +43,9 @@ def verify_models() -> None:
     Example: thesis models verify
     """
     wrong = 0
-    for name, weight in models.REGISTRY.items():
-        folder = models.models_dir() / name
-        found = models.problems(weight, folder)
+    for name, weight in pretrained.REGISTRY.items():
+        folder = pretrained.models_dir() / name
+        found = pretrained.problems(weight, folder)
         bad = [file for file, why in found.items() if why != "missing"]
         state = "not cached" if found and not bad else "wrong: " + ", ".join(bad) if bad else "ok"
         wrong += bool(bad)
@@ -65,7 +65,7 @@ def push_model(
 
     Example: thesis models push runs/demo/conversion/vocoder me/spanish-to-english
     """
-    from thesis_lib.hub import upload
+    from thesis_lib.vocoder.hub import upload
 
     typer.echo(upload(vocoder, repository, private))
 
@@ -76,7 +76,7 @@ def reproduce_weights(profile: Profile = "released", run_dir: RunDir = None, set
 
     Example: thesis weights reproduce
     """
-    from thesis_lib.released import reproduce
     from thesis_lib.reporting import bar
+    from thesis_lib.training.released import reproduce
 
     reproduce(run_of(profile, run_dir, set_), progress=bar, say=typer.echo)

@@ -1,7 +1,9 @@
 """Smaller, faster and portable forms of a vocoder: ONNX, int8, float16, pruned; each measured on held-out speech."""
 
 from thesis_lib.compression.export import export_onnx
-from thesis_lib.compression.forms import (
+from thesis_lib.compression.pruning import prune
+from thesis_lib.compression.quantization import quantize, quantize_weights
+from thesis_lib.compression.variants import (
     compress,
     float16_copy,
     inputs_of,
@@ -10,8 +12,6 @@ from thesis_lib.compression.forms import (
     torch_caller,
     variants,
 )
-from thesis_lib.compression.pruning import prune
-from thesis_lib.compression.quantization import quantize, quantize_weights
 
 __all__ = [
     "compress",

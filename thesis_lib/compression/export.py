@@ -10,12 +10,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from thesis_lib import hub
-from thesis_lib.content import channels
-from thesis_lib.generators.hifigan import Stage
-from thesis_lib.generators.istft import Stft
-from thesis_lib.portable import CARD, META, ORIGIN
-from thesis_lib.synthesis import Vocoder
+from thesis_lib.vocoder import hub
+from thesis_lib.vocoder.content import channels
+from thesis_lib.vocoder.generators.hifigan import Stage
+from thesis_lib.vocoder.generators.istft import Stft
+from thesis_lib.vocoder.onnx_vocoder import CARD, META, ORIGIN
+from thesis_lib.vocoder.synthesis import Vocoder
 
 INPUTS = ("content", "speaker", "emotion", "guidance")
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib.config import HifiganConfig
-from thesis_lib.generators.hifigan import ResBlock, inner_channels
-from thesis_lib.synthesis import Vocoder
+from thesis_lib.vocoder.generators.hifigan import ResBlock, inner_channels
+from thesis_lib.vocoder.synthesis import Vocoder
 
 
 def prune(vocoder: Vocoder, share: float) -> Vocoder:

@@ -26,7 +26,7 @@ from thesis_lib.config.recipes import (
     TrainingConfig,
 )
 from thesis_lib.config.section import Section
-from thesis_lib.errors import ThesisError
+from thesis_lib.utils.errors import ThesisError
 
 __all__ = [
     "GENERATORS",

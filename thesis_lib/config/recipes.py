@@ -8,7 +8,7 @@ from thesis_lib.config.section import Section
 
 
 class ContentConfig(Section):
-    """What the generator is given of the signal; ``thesis_lib.content`` says what each kind is."""
+    """What the generator is given of the signal; ``thesis_lib.vocoder.content`` says what each kind is."""
 
     kind: Literal["mel", "envelope", "phonetic"] = "mel"
     cepstra: int = Field(24, ge=1)  # envelope: of 80 mel bands

@@ -49,7 +49,7 @@ from thesis_lib.reporting.tables import (
     summary_table,
     with_interval,
 )
-from thesis_lib.runs import bar
+from thesis_lib.utils.progress import bar
 
 __all__ = [
     "COLOURS",

@@ -6,9 +6,9 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from thesis_lib.mel import LogMel
-from thesis_lib.metrics import Leak
+from thesis_lib.audio.mel import LogMel
 from thesis_lib.reporting.look import COLOURS, SIZE
+from thesis_lib.validation.metrics import Leak
 
 
 def durations(table: pd.DataFrame) -> Figure:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thesis_lib.audio import read_audio, write_audio
-from thesis_lib.runs import Run
+from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.runs.folder import Run
 
 
 def player(wav: np.ndarray | Path, sample_rate: int = 0) -> str:

@@ -7,11 +7,11 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from torch import Tensor
 
-from thesis_lib.conditioning import FiLM
-from thesis_lib.generators import Generator
-from thesis_lib.metrics import Leak
-from thesis_lib.runs import Run, RunError, project_root
+from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, JUDGE, describe, leaders
+from thesis_lib.validation.metrics import Leak
+from thesis_lib.vocoder.conditioning import FiLM
+from thesis_lib.vocoder.generators import Generator
 
 
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What can end a training."""
 
-from thesis_lib.errors import ThesisError
+from thesis_lib.utils.errors import ThesisError
 
 
 class TrainingError(ThesisError):

@@ -4,12 +4,13 @@ import torch
 from torch import nn
 
 from thesis_lib.config import LossConfig, Task
-from thesis_lib.dataset import Segments
-from thesis_lib.encoders import speaker_encoder
+from thesis_lib.embeddings.encoders import speaker_encoder
 from thesis_lib.losses import EmbeddingConsistency
-from thesis_lib.runs import Progress, Run, silent
+from thesis_lib.runs.folder import Run
 from thesis_lib.training.loop import train
 from thesis_lib.training.losses import signal_losses
+from thesis_lib.training.segments import Segments
+from thesis_lib.utils.progress import Progress, silent
 
 
 def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[str, float]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thesis_lib.runs import write_text
+from thesis_lib.utils.files import write_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,18 +17,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from thesis_lib import checkpoints
 from thesis_lib.config import Task
-from thesis_lib.dataset import Segments, Steps
 from thesis_lib.losses import MelLoss, mel_loss
-from thesis_lib.runs import Progress, Run, note, silent
-from thesis_lib.synthesis import Vocoder
+from thesis_lib.runs.folder import Run
 from thesis_lib.training.devices import device_name, fabric_of
 from thesis_lib.training.errors import Interrupted, NonFinite
-from thesis_lib.training.guards import Guards
 from thesis_lib.training.log import Log
+from thesis_lib.training.monitor import Guards
+from thesis_lib.training.segments import Segments, Steps
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
+from thesis_lib.utils.progress import Progress, note, silent
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.synthesis import Vocoder
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

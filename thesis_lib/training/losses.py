@@ -5,8 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from thesis_lib.config import Config, LossConfig
-from thesis_lib.encoders import emotion_encoder, speaker_encoder
-from thesis_lib.encoders.whisper import WhisperEncoder
+from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
 from thesis_lib.losses import (
     EmbeddingConsistency,
     MelLoss,

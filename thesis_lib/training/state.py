@@ -10,20 +10,21 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from thesis_lib import checkpoints, models
-from thesis_lib.conditioning import PrincipalComponents
+from thesis_lib import pretrained
 from thesis_lib.config import Config, Recipe, Task
-from thesis_lib.content import PHONETIC_MODEL
-from thesis_lib.dataset import Batch, Segments
-from thesis_lib.discriminators import Discriminator
-from thesis_lib.generators import Generator, HifiganGenerator, build
-from thesis_lib.runs import commit
-from thesis_lib.synthesis import UNIVERSAL, Vocoder, universal_state
+from thesis_lib.runs.provenance import commit
 from thesis_lib.training.devices import fabric_of
+from thesis_lib.training.discriminators import Discriminator
 from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
 from thesis_lib.training.schedule import rate_factor
-from thesis_lib.training.swapping import People
+from thesis_lib.training.segments import Batch, Segments
+from thesis_lib.training.speaker_sampling import People
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.conditioning import PrincipalComponents
+from thesis_lib.vocoder.content import PHONETIC_MODEL
+from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
+from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder, universal_state
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -161,7 +162,7 @@ class State:
         warm = [UNIVERSAL] if self.recipe.training.warm_start == UNIVERSAL else []
         heard = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
         lent = ["ecapa-speakers"] if self.recipe.losses.swap else []
-        return {name: models.get(name).revision for name in (*warm, *heard, *lent)}
+        return {name: pretrained.get(name).revision for name in (*warm, *heard, *lent)}
 
     def restore(self, folder: Path) -> None:
         """Continue from one checkpoint. CheckpointError when it is damaged."""

@@ -8,9 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from thesis_lib.dataset import Batch
 from thesis_lib.losses import adversarial_loss, discriminator_loss, feature_matching_loss
 from thesis_lib.training.errors import NonFinite
+from thesis_lib.training.segments import Batch
 from thesis_lib.training.state import State
 
 # Losses that begin at ``auxiliary_from``; the other signal losses begin at once.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
-from thesis_lib.metrics import PROSODY, signature
+from thesis_lib.validation.metrics import PROSODY, signature
 
 
 @dataclass(frozen=True)

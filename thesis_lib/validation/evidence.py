@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thesis_lib.files import replacing
+from thesis_lib.utils.files import replacing
 
 SOURCE = "source"  # the Spanish recording, among the systems
 

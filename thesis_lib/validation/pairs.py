@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thesis_lib import metrics
-from thesis_lib.audio import read_audio
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.pitch import track
 from thesis_lib.config import ValidationConfig
-from thesis_lib.encoders import embed, emotion_encoder, speaker_encoder
-from thesis_lib.pitch import track
-from thesis_lib.runs import Progress, Run, RunError, silent
+from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
+from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import train
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.validation import metrics
 from thesis_lib.validation.scoring import PREDICTORS, UNMEASURABLE, Scorers
 from thesis_lib.validation.systems import OURS
-from thesis_lib.voice import Voice
+from thesis_lib.vocoder.voice import Voice
 
 CANONICAL = "ref"
 OTHER_VOICE = "another Spanish speaker"

@@ -7,16 +7,24 @@ from functools import cached_property
 
 import numpy as np
 
-from thesis_lib import metrics, models
-from thesis_lib.asr import Whisper
-from thesis_lib.audio import AudioError
+from thesis_lib import pretrained
+from thesis_lib.audio.files import AudioError
+from thesis_lib.audio.pitch import PitchError
 from thesis_lib.config import AudioConfig, Config
-from thesis_lib.encoders import Encoder, EncoderError, embed, emotion_encoder, judge_encoders, speaker_encoder
-from thesis_lib.metrics import Recording
-from thesis_lib.metrics.nisqa import WEIGHT as NISQA
-from thesis_lib.parallel import a_core_each
-from thesis_lib.pitch import PitchError
+from thesis_lib.embeddings.encoders import (
+    Encoder,
+    EncoderError,
+    embed,
+    emotion_encoder,
+    judge_encoders,
+    speaker_encoder,
+)
+from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.validation import metrics
 from thesis_lib.validation.evidence import SOURCE
+from thesis_lib.validation.metrics import Recording
+from thesis_lib.validation.metrics.nisqa import WEIGHT as NISQA
 from thesis_lib.validation.systems import GROUND_TRUTH, System
 
 UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)
@@ -46,9 +54,9 @@ class Scorers:
     def load(cls, config: Config) -> "Scorers":
         """Raises ModelError or EncoderError where a weight cannot be had."""
         wanted, absent = config.validation.metrics, {}
-        if "nisqa" in wanted and not models.is_cached(NISQA):
+        if "nisqa" in wanted and not pretrained.is_cached(NISQA):
             # Never by itself: its licence is the user's to accept.
-            weight = models.get(NISQA)
+            weight = pretrained.get(NISQA)
             absent["nisqa"] = f"its weights ({weight.licence}) are not cached: run `thesis models fetch {NISQA}`"
             wanted = tuple(metric for metric in wanted if metric != "nisqa")
         encoders = {"speaker": speaker_encoder(config.encoders)} if "speaker" in wanted else {}

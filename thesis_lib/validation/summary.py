@@ -11,15 +11,15 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from thesis_lib import metrics
 from thesis_lib.config import Config, Task, ValidationConfig
-from thesis_lib.encoders import Encoder
-from thesis_lib.errors import ThesisError
-from thesis_lib.metrics import PROSODY, Calibration, MetricError, Statistic
-from thesis_lib.synthesis import Vocoder
+from thesis_lib.embeddings.encoders import Encoder
+from thesis_lib.utils.errors import ThesisError
+from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, describe
 from thesis_lib.validation.evidence import Evidence
+from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
+from thesis_lib.vocoder.synthesis import Vocoder
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
 PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa")

@@ -8,14 +8,14 @@ import librosa
 import numpy as np
 import torch
 
-from thesis_lib import models
-from thesis_lib.audio import read_audio, whole_frames
+from thesis_lib import pretrained
+from thesis_lib.audio.files import read_audio, whole_frames
+from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import Task
-from thesis_lib.manifest import Manifest, Utterance
-from thesis_lib.mel import LogMel
-from thesis_lib.metrics import MetricError
-from thesis_lib.synthesis import UNIVERSAL, Vocoder
-from thesis_lib.voice import Voice
+from thesis_lib.corpus.manifest import Manifest, Utterance
+from thesis_lib.validation.metrics import MetricError
+from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.vocoder.voice import Voice
 
 GROUND_TRUTH, PUBLISHED, INVERSION = "ground truth", "HiFi-GAN universal", "Griffin-Lim"
 SAME, OTHER = "same speaker", "other speaker"
@@ -58,7 +58,7 @@ def systems_of(vocoders: dict[Task, Vocoder], manifest: Manifest, tests: list[Ut
         System(OTHER, lambda item: _another(item.utterance, manifest, tests, same=False), says_it=False),
         System(INVERSION, lambda item: griffin_lim(item.wav, log_mel)),
     ]
-    if models.is_cached(UNIVERSAL):
+    if pretrained.is_cached(UNIVERSAL):
         published = Vocoder.from_torch(UNIVERSAL)
         found.append(System(PUBLISHED, lambda item: published.render(item.wav)))
     for task, vocoder in vocoders.items():

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thesis_lib.audio import read_audio, write_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import TASKS, digest
-from thesis_lib.corpora.split import spread
-from thesis_lib.dataset import Embeddings, embedded, prepared, voice_of
-from thesis_lib.manifest import Manifest, Utterance
-from thesis_lib.metrics import Whitening
-from thesis_lib.runs import Progress, Run, silent
-from thesis_lib.synthesis import UNIVERSAL
+from thesis_lib.corpus.manifest import Manifest, Utterance
+from thesis_lib.corpus.split import spread
+from thesis_lib.runs.embed import Embeddings, embedded, voice_of
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
+from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.columns import encoder_of
 from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
+from thesis_lib.validation.metrics import Whitening
 from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, score_all
 from thesis_lib.validation.summary import agreements, calibrations, comparisons, roles, summarise
 from thesis_lib.validation.systems import PUBLISHED, Item, System, systems_of
+from thesis_lib.vocoder.synthesis import UNIVERSAL
 
 SAMPLES = 3  # utterances whose audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]

@@ -1,0 +1,192 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+from helpers import voiced
+
+from thesis_lib.audio.files import (
+    AudioError,
+    check_speech,
+    header,
+    read_audio,
+    read_blocks,
+    resample,
+    whole_frames,
+    write_audio,
+    writing,
+)
+from thesis_lib.audio.mel import LogMel
+from thesis_lib.config import AudioConfig
+
+
+def official_log_mel(wav: np.ndarray) -> np.ndarray:
+    """HiFi-GAN's mel formulated anew in numpy: frames, FFT, filters from their definition."""
+    pad = (1024 - 256) // 2
+    padded = np.pad(wav.astype(np.float64), pad, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, 1024)[::256]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
+    magnitude = np.sqrt(np.abs(np.fft.rfft(frames * window)) ** 2 + 1e-9)
+
+    def to_mel(hz):  # Slaney: linear to 1 kHz, logarithmic above
+        return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1e-9) / 1000) / (np.log(6.4) / 27))
+
+    def to_hz(mel):
+        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+
+    edges = to_hz(np.linspace(to_mel(np.array(0.0)), to_mel(np.array(8000.0)), 82))
+    bins = np.arange(513) * 22_050 / 1024
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    filters = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]
+    return np.log(np.maximum(filters @ magnitude.T, 1e-5))
+
+
+def test_log_mel_equals_the_official_definition():
+    wav = voiced(1.0)[: 80 * 256]
+    ours = LogMel(AudioConfig())(torch.from_numpy(wav)[None])[0].numpy()
+    assert ours.shape == (80, 80)
+    assert np.abs(ours - official_log_mel(wav)).max() < 1e-4
+
+
+@pytest.mark.parametrize("frames", [4, 5, 33])
+def test_whole_hops_give_whole_frames(frames):
+    assert LogMel(AudioConfig())(torch.zeros(2, frames * 256)).shape == (2, 80, frames)
+    assert len(whole_frames(np.zeros(frames * 256 - 7), 256)) == frames * 256
+
+
+def test_log_mel_has_a_gradient():
+    wav = torch.from_numpy(voiced(0.2)[:4096])[None].requires_grad_()
+    LogMel(AudioConfig())(wav).sum().backward()
+    assert wav.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".opus"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_reads_formats_rates_and_channels(tmp_path, suffix, channels):
+    rate = 48_000
+    wav = voiced(0.5, rate)
+    path = tmp_path / f"a{suffix}"
+    write_audio(path, np.stack([wav] * channels, axis=1) if channels == 2 else wav, rate)
+    read, got = read_audio(path, 22_050)
+    assert got == 22_050
+    assert read.dtype == np.float32
+    assert read.ndim == 1
+    assert abs(len(read) / got - 0.5) < 0.1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("rate", [8_000, 96_000])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_reads_depths_and_rates(tmp_path, rate, subtype):
+    soundfile.write(tmp_path / "a.wav", voiced(0.5, rate), rate, subtype=subtype)
+    wav, _ = read_audio(tmp_path / "a.wav", 22_050)
+    assert np.abs(len(wav) - 11_025) <= 1
+
+
+def test_resampling_keeps_a_tone():
+    t = np.arange(44_100) / 44_100
+    tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)
+    down = resample(tone, 44_100, 22_050)
+    expected = np.sin(2 * np.pi * 440 * np.arange(22_050) / 22_050)
+    assert np.abs(down - expected)[500:-500].max() < 1e-3
+
+
+def bad_files(folder):
+    good = folder / "good.wav"
+    write_audio(good, voiced(1.0), 22_050)
+    data = good.read_bytes()
+    (folder / "truncated.wav").write_bytes(data[: len(data) // 2])
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "text.wav").write_text("not audio at all")
+    (folder / "folder.wav").mkdir()
+    return {
+        "truncated.wav": "truncated",
+        "empty.wav": "zero length",
+        "text.wav": "undecodable",
+        "folder.wav": "is a folder",
+        "missing.wav": "missing file",
+    }
+
+
+def test_bad_files_are_named_with_reason(tmp_path):
+    for name, reason in bad_files(tmp_path).items():
+        with pytest.raises(AudioError) as caught:
+            read_audio(tmp_path / name)
+        assert caught.value.reason == reason
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wav", "reason"),
+    [
+        (np.zeros(22_050, np.float32), "silence"),
+        (np.full(22_050, np.nan, np.float32), "not finite"),
+        (np.ones(1, np.float32), "too short"),
+        (np.zeros(0, np.float32), "too short"),
+        (np.sign(voiced(1.0)), "clipping"),
+    ],
+)
+def test_unusable_speech_is_refused(wav, reason):
+    with pytest.raises(AudioError) as caught:
+        check_speech(wav, 22_050, "x.wav")
+    assert caught.value.reason == reason
+
+
+def test_written_files_do_not_wrap_at_full_scale(tmp_path):
+    write_audio(tmp_path / "a.wav", np.array([1.0, -1.0, 2.0, -2.0] * 100), 22_050)
+    wav, _ = read_audio(tmp_path / "a.wav")
+    assert np.array_equal(np.sign(wav), [1, -1, 1, -1] * 100)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    write_audio(tmp_path / "a.wav", voiced(0.2), 22_050)
+    before = (tmp_path / "a.wav").read_bytes()
+    with pytest.raises(ValueError):
+        write_audio(tmp_path / "a.wav", voiced(0.2), 22_050, subtype="nonsense")
+    assert (tmp_path / "a.wav").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])
+def test_mp3_of_any_bit_rate_mode_is_whole_and_a_cut_one_is_not(tmp_path, mode):
+    path = tmp_path / "x.mp3"
+    write_audio(path, voiced(8.0), 22_050, bitrate_mode=mode, compression_level=0.85)
+    wav, rate = read_audio(path)
+    assert len(wav) / rate == pytest.approx(8.0, abs=0.15)
+    if mode == "VARIABLE":  # only its header says how long it is
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(AudioError, match="truncated"):
+            read_audio(path)
+
+
+def test_blocks_are_the_whole(tmp_path):
+    path = tmp_path / "x.flac"
+    write_audio(path, voiced(3.0), 22_050)
+    blocks = list(read_blocks(path, 0.7))
+    assert [len(block) for block in blocks[:-1]] == [int(0.7 * 22_050)] * (len(blocks) - 1)
+    assert np.array_equal(np.concatenate(blocks), read_audio(path)[0])
+    assert header(path) == (22_050, pytest.approx(3.0))
+
+
+def test_a_file_written_in_parts_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "x.wav"
+    with writing(path, 22_050, comment="who made it") as write:
+        for part in np.array_split(voiced(2.0), 7):
+            write(part)
+        assert not path.exists()
+    assert np.array_equal(read_audio(path)[0], read_after_writing(tmp_path, voiced(2.0)))
+    assert soundfile.SoundFile(path).comment == "who made it"
+
+    def fail():
+        with writing(tmp_path / "y.wav", 22_050) as write:
+            write(voiced(1.0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["whole.wav", "x.wav"]
+
+
+def read_after_writing(folder, wav):
+    write_audio(folder / "whole.wav", wav, 22_050)
+    return read_audio(folder / "whole.wav")[0]

@@ -1,0 +1,260 @@
+"""Bad input: one clear line with the name and the remedy, exit 2, earlier results untouched."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from helpers import TINY, voiced
+from typer.testing import CliRunner
+
+from thesis_lib import cli, cloning
+from thesis_lib.audio.files import check_speech, read_audio, write_audio
+
+
+def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """Run the command as the shell would; (exit code, stdout, stderr)."""
+    monkeypatch.setattr(sys, "argv", ["thesis", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out = capsys.readouterr()
+    return ended.value.code or 0, out.out, out.err
+
+
+COMMANDS = [
+    "config",
+    "download",
+    "prepare",
+    "embed",
+    "train",
+    "validate",
+    "ablate",
+    "compress",
+    "export",
+    "stream",
+    "clone",
+    "clone-report",
+    "detect",
+    "adapt",
+    "book",
+]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([c] for c in COMMANDS),
+        *(["models", c] for c in ("list", "fetch", "verify")),
+        *(["manifest", c] for c in ("show", "stats", "verify", "leak")),
+        ["weights", "reproduce"],
+    ],
+)
+def test_every_help_shows_an_example(command):
+    result = CliRunner().invoke(cli.app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: thesis {' '.join(command)}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--profile", "dmo"], "known: thesis, demo, released, smoke"),
+        (["train", "--profile", "smoke", "--set", "resynthesis.training.stepz=3"], "resynthesis.training.stepz"),
+        (["train", "--profile", "smoke", "--set", "resynthesis.training.steps"], "section.key=value"),
+        (["train", "--profile", "smoke", "--set", "resynthesis.training.steps=-2"], "resynthesis.training.steps"),
+        (["config", "--set", "resynthesis.generator.upsample_rates=[2,2]"], "hop_length"),
+        (["train", "--task", "cloning", "--profile", "smoke"], "resynthesis, conversion"),
+        (["swap-test", "--profile", "smoke", "--set", "swap.trials=1"], "swap.trials"),
+        (["models", "fetch", "ecappa"], "known: ecapa"),
+        (["book", "--profile", "smoke"], "inside the project's folder"),
+        (["prepare", "--profile", "thesis"], "corpus.root"),
+        (["prepare", "--profile", "smoke", "--set", "corpus.format=mp3"], "corpus.format"),
+        (["manifest", "stats", "--run-dir", "nowhere"], "manifest.json is missing"),
+        (["download", "corpus"], "--common-voice"),
+        (["adapt", "nowhere.wav", "--run-dir", "me"], "nowhere.wav: missing file"),
+        (["clone", "a.wav", "b.wav", "--text", "hi", "--content", "c.wav"], "give one of them"),
+        (["clone", "a.wav", "b.wav", "--emotion-mix", "0.5"], "--emotion-from"),
+        (["weights", "reproduce"], "clone it"),
+        (["prepare", "--profile", "thesis", "--set", "corpus.root=nowhere"], "train.tsv is missing"),
+    ],
+)
+def test_wrong_words_are_one_line(arguments, says, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = thesis(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1, err
+
+
+def test_config_prints_what_it_will_do(monkeypatch, capsys):
+    code, out, _ = thesis(monkeypatch, capsys, "config", "--profile", "smoke", "--set", "resynthesis.training.steps=7")
+    assert code == 0
+    assert json.loads(out)["resynthesis"]["training"]["steps"] == 7
+
+
+def test_what_a_manifest_holds(monkeypatch, capsys, tiny_run):
+    where = ["--run-dir", str(tiny_run.path)]
+    code, out, err = thesis(monkeypatch, capsys, "manifest", "show", *where, "--split", "test", "--limit", "2")
+    assert code == 0
+    assert out.count("test ") == 2
+    assert "and 2 more" in err
+    speaker = json.loads(thesis(monkeypatch, capsys, "manifest", "show", *where, "--json")[1].splitlines()[0])[
+        "speaker"
+    ]
+    _, out, _ = thesis(monkeypatch, capsys, "manifest", "show", *where, "--json", "--speaker", speaker[:9])
+    assert {json.loads(line)["speaker"] for line in out.splitlines()} == {speaker}
+    assert thesis(monkeypatch, capsys, "manifest", "show", *where, "--rejects")[1] == ""
+    _, out, _ = thesis(monkeypatch, capsys, "manifest", "stats", *where)
+    assert "12 pairs, 0 rows left out" in out
+    assert thesis(monkeypatch, capsys, "manifest", "verify", *where)[0] == 0
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
+    code, out, _ = thesis(monkeypatch, capsys, "manifest", "leak", "--profile", "smoke", *where, *settings)
+    assert code == 0
+    for compared in ("validation against train: ", "test against train: ", "test against validation: "):
+        assert compared in out
+
+
+def test_another_configuration_leaves_a_run_untouched(monkeypatch, capsys, tiny_run):
+    before = {p: p.stat().st_mtime_ns for p in tiny_run.path.rglob("*") if p.is_file()}
+    code, _, err = thesis(monkeypatch, capsys, "train", "--profile", "smoke", "--run-dir", str(tiny_run.path))
+    assert code == 2
+    assert "another configuration" in err
+    assert before == {p: p.stat().st_mtime_ns for p in tiny_run.path.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def recordings(tmp_path) -> Path:
+    soundfile.write(tmp_path / "good.wav", voiced(1.0), 22_050, subtype="PCM_24")
+    data = (tmp_path / "good.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(data[: len(data) // 2])
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "text.wav").write_text("hola")
+    (tmp_path / "folder.wav").mkdir()
+    soundfile.write(tmp_path / "silent.wav", np.zeros(22_050), 22_050)
+    soundfile.write(tmp_path / "nan.wav", np.full(22_050, np.nan), 22_050, subtype="FLOAT")
+    soundfile.write(tmp_path / "one.wav", np.ones(1) * 0.5, 22_050)
+    soundfile.write(tmp_path / "loud.wav", np.sign(voiced(1.0)), 22_050)
+    (tmp_path / "out.wav").write_bytes(b"an earlier result")
+    return tmp_path
+
+
+@pytest.fixture
+def fake_pipeline(monkeypatch):
+    """The pipeline's own checks without its models; what it was asked for."""
+    asked = {}
+
+    def call(pipeline, source, target, request, say, progress, adapter):
+        wav, rate = read_audio(source)
+        check_speech(wav, rate, source)
+        write_audio(target, wav, rate)
+        asked.update(request=request)
+        say("a note")
+        translation = request.text or "hello"
+        return cloning.Clone(
+            str(source), str(target), 1.0, 1.0, "hola", translation, "ecapa", 0.1, 0.2, ("a note",), {"speak": 2.0}
+        )
+
+    def build(vocoder, config):
+        asked.update(vocoder=vocoder, config=config)
+        return type("P", (), {"vocoder": type("V", (), {"name": "toy"})()})()
+
+    monkeypatch.setattr(cloning, "build", build)
+    monkeypatch.setattr(cloning, "clone_file", call)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("missing.wav", "missing file"),
+        ("folder.wav", "holds no recordings"),
+        ("empty.wav", "zero length"),
+        ("text.wav", "undecodable"),
+        ("cut.wav", "truncated"),
+        ("silent.wav", "silence"),
+        ("nan.wav", "not finite"),
+        ("one.wav", "too short"),
+        ("loud.wav", "clipping"),
+    ],
+)
+def test_clone_refuses_bad_recordings(name, says, recordings, fake_pipeline, monkeypatch, capsys):
+    out = recordings / "out.wav"
+    code, _, err = thesis(monkeypatch, capsys, "clone", str(recordings / name), str(out))
+    assert code == 2
+    assert says in err
+    assert name in err
+    assert out.read_bytes() == b"an earlier result"
+
+
+def test_clone_prints_json_alone_on_stdout(recordings, fake_pipeline, monkeypatch, capsys):
+    source, out = recordings / "good.wav", recordings / "new.flac"
+    code, printed, err = thesis(monkeypatch, capsys, "clone", str(source), str(out), "--json", "--text", "hi")
+    report = json.loads(printed)
+    assert code == 0
+    assert (report["translation"], report["similarity_before"], report["vocoder"]) == ("hi", 0.1, "toy")
+    assert soundfile.info(out).format == "FLAC"
+    assert "a note" in err
+    assert "no --consent given" in err
+
+
+def test_clone_s_words_reach_the_pipeline(recordings, fake_pipeline, monkeypatch, capsys):
+    good = str(recordings / "good.wav")
+    options = ["--guidance", "2", "--voice", "am_adam", "--translator", "folder", "--fit", "--adapt", "1.5"]
+    options += ["--voice-from", good, "--voice-from", "b.wav", "--emotion-from", "c.wav", "--emotion-mix", "0.5"]
+    options += ["--content", "d.wav", "--subtitles", "--consent", "me", "--set", "cascade.watermark=false"]
+    code, printed, err = thesis(monkeypatch, capsys, "clone", good, str(recordings / "new.wav"), *options)
+    assert code == 0
+    config, request = fake_pipeline["config"], fake_pipeline["request"]
+    assert (config.guidance, config.voice, config.translator) == (2.0, "am_adam", "folder")
+    assert (config.fit, config.watermark) == (True, False)
+    assert request == cloning.Request(
+        None, Path("d.wav"), (Path(good), Path("b.wav")), Path("c.wav"), 0.5, 1.5, True, "me"
+    )
+    assert "consent given" not in err
+    assert "speak 2.0, for 1.0 s of Spanish" in printed
+
+
+def test_clone_of_a_folder_and_of_stdin(recordings, monkeypatch, capsys, tmp_path):
+    table = pd.DataFrame(
+        {"file": ["a.wav", "b.wav"], "status": ["done", "failed"], "reason": ["", "b.wav: silence; x"]}
+    )
+    monkeypatch.setattr(cloning, "clone_folder", lambda *given: table)
+    code, out, err = thesis(monkeypatch, capsys, "clone", str(recordings), str(tmp_path / "out"))
+    assert code == 1
+    assert "1 of 2 recordings" in out
+    assert "failed: b.wav: silence" in err
+    _, out, _ = thesis(monkeypatch, capsys, "clone", str(recordings), str(tmp_path / "out"), "--json")
+    assert [row["status"] for row in json.loads(out)] == ["done", "failed"]
+    code, _, err = thesis(monkeypatch, capsys, "clone", "-", "-", "--text", "hello")
+    assert code == 2
+    assert "need a file" in err
+
+
+def test_clone_refuses_to_overwrite_its_input_or_an_unknown_format(recordings, fake_pipeline, monkeypatch, capsys):
+    good = str(recordings / "good.wav")
+    assert "is the input" in thesis(monkeypatch, capsys, "clone", good, good)[2]
+    assert "suffix" in thesis(monkeypatch, capsys, "clone", good, str(recordings / "out.xyz"))[2]
+
+
+def test_offline_and_models_dir(tmp_path):
+    command = [str(Path(sys.executable).with_name("thesis")), "--offline", "--models-dir", str(tmp_path)]
+    listed = subprocess.run([*command, "models", "list"], capture_output=True, text=True, check=True)
+    assert str(tmp_path) in listed.stdout
+    assert "cached  " not in listed.stdout
+    fetched = subprocess.run([*command, "models", "fetch", "ecapa"], capture_output=True, text=True, check=False)
+    assert fetched.returncode == 2
+    assert "downloads are off" in fetched.stderr
+
+
+def test_verify_finds_a_wrong_byte(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("THESIS_MODELS_DIR", str(tmp_path))
+    (tmp_path / "resemblyzer").mkdir()
+    (tmp_path / "resemblyzer" / "pretrained.pt").write_bytes(b"x")
+    code, out, err = thesis(monkeypatch, capsys, "models", "verify")
+    assert code == 1
+    assert "wrong: pretrained.pt" in out
+    assert "fetch" in err

@@ -1,0 +1,150 @@
+
+import numpy as np
+import pytest
+import soundfile
+from cloning_stages import HZ, pipeline
+from helpers import chords, spoken
+
+from thesis_lib import cloning
+from thesis_lib.audio import files
+from thesis_lib.audio.files import AudioError, write_audio
+from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning import (
+    Request,
+    clone_file,
+)
+from thesis_lib.cloning.translation import Translated
+from thesis_lib.training.adaptation import adapt
+from thesis_lib.vocoder.synthesis import Vocoder
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg"])
+def test_a_file_with_its_note_of_consent(stages, recording, tmp_path, suffix):
+    target = tmp_path / f"out{suffix}"
+    made = clone_file(pipeline(stages), recording, target, Request(consent="Ana, by letter"))
+    with soundfile.SoundFile(target) as stream:
+        assert "Consent: Ana, by letter" in stream.comment
+        assert "Synthetic speech" in stream.comment
+        assert stream.frames / stream.samplerate == pytest.approx(made.duration, abs=0.1)
+    assert made.source_duration == pytest.approx(soundfile.info(recording).duration)
+
+
+def test_a_file_and_the_same_samples_give_the_same(stages, recording, talk, tmp_path):
+    clone_file(pipeline(stages), recording, tmp_path / "out.wav")
+    written, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    result = pipeline(stages)(talk, HZ)
+    assert len(written) == pytest.approx(len(result.wav), abs=2 * 320)
+    assert np.sqrt(np.mean(written**2)) == pytest.approx(np.sqrt(np.mean(result.wav**2)), rel=0.05)
+
+
+def test_subtitles_of_both_languages_at_their_times(stages, recording, tmp_path):
+    made = clone_file(pipeline(stages), recording, tmp_path / "out.wav", Request(subtitles=True))
+    assert {path.rsplit("/", 1)[1] for path in made.subtitles} == {
+        "out.es.srt", "out.es.vtt", "out.en.srt", "out.en.vtt"
+    }  # fmt: skip
+    spanish, english = ((tmp_path / f"out.{language}.srt").read_text() for language in ("es", "en"))
+    assert spanish.count("hola amigo") == english.count("hello my friend") == 2
+    assert spanish.split(" --> ")[0] == english.split(" --> ")[0]  # both begin where the speech begins
+
+
+def test_an_english_recording_as_content(stages, recording, tmp_path):
+    write_audio(tmp_path / "content.wav", np.concatenate([np.zeros(HZ), spoken(2, side="en")]), HZ)
+    made = pipeline(stages)
+    found = clone_file(made, recording, tmp_path / "out.wav", Request(content=tmp_path / "content.wav"))
+    assert made.synthesizer.said == []
+    assert found.duration == pytest.approx(1 + len(spoken(2, side="en")) / HZ, abs=0.5)
+    write_audio(tmp_path / "music.wav", chords(), HZ)
+    with pytest.raises(AudioError, match=r"music\.wav: no speech"):
+        clone_file(made, recording, tmp_path / "out.wav", Request(content=tmp_path / "music.wav"))
+
+
+def test_voice_and_manner_of_other_recordings(stages, recording, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{number}.wav" for number in (4, 5, 6)]
+    for number, path in zip((4, 5, 6), paths, strict=True):
+        write_audio(path, spoken(number), HZ)
+    seen = []
+    render = Vocoder.render
+    monkeypatch.setattr(
+        Vocoder, "render", lambda self, wav, voice, *more: seen.append(voice) or render(self, wav, voice, *more)
+    )
+    made = pipeline(stages)
+    heard = [made.listen(list(speech_segments([soundfile.read(p, dtype="float32")[0]], HZ))).voice for p in paths]
+    request = Request(voice_from=tuple(paths[:2]), emotion_from=paths[2], emotion_mix=1.0)
+    clone_file(made, recording, tmp_path / "out.wav", request)
+    directions = [voice.speaker / np.linalg.norm(voice.speaker) for voice in heard[:2]]
+    assert embed_cosine(seen[0].speaker, np.mean(directions, axis=0)) > 0.999
+    assert seen[0].emotion == pytest.approx(heard[2].emotion, rel=1e-3)
+    assert seen[0].pitch_spread == pytest.approx(heard[2].pitch_spread, rel=1e-3)
+    assert seen[0].pitch_level == pytest.approx(np.mean([v.pitch_level for v in heard[:2]]), abs=1e-3)
+
+
+def embed_cosine(a, b):
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def test_adapted_to_the_speaker_first(stages, recording, tmp_path, monkeypatch, tiny_run):
+    monkeypatch.setattr(cloning.files, "VOICES", tmp_path / "voices")
+    made = pipeline(stages)
+    made.vocoder.name = str(tiny_run.path / "conversion" / "vocoder")
+    used = []
+    render = Vocoder.render
+    monkeypatch.setattr(Vocoder, "render", lambda self, *given: used.append(self) or render(self, *given))
+    for _ in range(2):  # the second time it is there already
+        clone_file(made, recording, tmp_path / "out.wav", Request(adapt=0.02), adapter=adapt)
+    assert all(vocoder is not made.vocoder for vocoder in used)
+    assert len(list((tmp_path / "voices").iterdir())) == 1
+    assert used[0].meta["minutes"] == used[-1].meta["minutes"]
+
+
+def test_an_earlier_output_stays_until_the_new_one_is_whole(stages, recording, tmp_path):
+    target = tmp_path / "out.wav"
+    target.write_bytes(b"earlier")
+    made = pipeline(stages)
+    calls = []
+
+    def translate(wav, rate, context, transcribe):
+        calls.append(1)
+        if len(calls) == 2:
+            raise AudioError("broken", "the second segment", "y")
+        return Translated("hola", "hello")
+
+    made.translator = translate
+    with pytest.raises(AudioError, match="broken"):
+        clone_file(made, recording, target)
+    assert target.read_bytes() == b"earlier"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
+def test_a_recording_that_is_too_long_is_refused_before_it_is_read(stages, recording, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST", 3.0)
+    with pytest.raises(AudioError, match=r"voz\.wav: too long"):
+        clone_file(pipeline(stages), recording, tmp_path / "out.wav")
+
+
+def test_progress_counts_the_source_s_seconds(stages, recording, tmp_path):
+    seen = {}
+
+    def progress(items, total, label):
+        seen["total"] = total
+        items = list(items)
+        seen["count"] = len(items)
+        return items
+
+    clone_file(pipeline(stages), recording, tmp_path / "out.wav", progress=progress)
+    assert 0 < seen["count"] <= seen["total"] == round(soundfile.info(recording).duration)
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute(stages, tmp_path):
+    """The samples that are alive at once, of a recording ten times as long."""
+    import tracemalloc
+
+    peaks = []
+    for times in (2, 20):
+        path = tmp_path / f"{times}.wav"
+        write_audio(path, np.concatenate([spoken(0), np.zeros(HZ, np.float32)] * times), HZ)
+        tracemalloc.start()
+        clone_file(pipeline(stages), path, tmp_path / "out.wav")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert soundfile.info(tmp_path / "out.wav").duration > 0.5 * soundfile.info(path).duration
+    assert peaks[1] < 1.5 * peaks[0] + 2e7

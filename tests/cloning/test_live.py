@@ -1,0 +1,52 @@
+
+import numpy as np
+import pytest
+import soundfile
+from cloning_stages import HZ, pipeline
+
+from thesis_lib.audio.files import AudioError, raw_blocks
+from thesis_lib.cloning import (
+    Request,
+    clone_live,
+)
+from thesis_lib.cloning.errors import CloningError
+
+
+class Microphone:
+    """Raw samples, and how many have been asked for."""
+
+    def __init__(self, wav):
+        self.data, self.read_bytes = (wav * 32767).astype("<i2").tobytes() + b"x", 0
+
+    def read(self, size):
+        part = self.data[self.read_bytes : self.read_bytes + size]
+        self.read_bytes += len(part)
+        return part
+
+
+def test_live_speech_is_heard_before_it_has_ended(stages, talk, monkeypatch):
+    microphone = Microphone(talk)
+    made = pipeline(stages, english="hello my dear friend, how are you doing today?")
+    passages = made.live(raw_blocks(microphone, HZ, 0.25), HZ)
+    first = next(passages)
+    assert first.line.english == "hello my dear friend,"
+    assert microphone.read_bytes < 0.8 * len(microphone.data)
+    rest = list(passages)
+    assert [p.line.english for p in rest][:1] == ["how are you doing today?"]
+    assert len(rest) == 3
+    assert all(a.end <= b.start for a, b in zip([first, *rest], rest, strict=False))
+
+
+def test_live_to_a_file_and_to_stdout(stages, talk, tmp_path, capfdbinary):
+    said = []
+    seconds = clone_live(
+        pipeline(stages), Microphone(talk), HZ, tmp_path / "out.wav", Request(consent="me"), said.append
+    )
+    assert soundfile.info(tmp_path / "out.wav").duration == pytest.approx(seconds)
+    assert said == ["hello my friend"] * 2
+    assert clone_live(pipeline(stages), Microphone(talk), HZ, "-") == pytest.approx(seconds)
+    assert len(capfdbinary.readouterr().out) == pytest.approx(2 * seconds * HZ, abs=4)
+    with pytest.raises(CloningError, match="need a file"):
+        clone_live(pipeline(stages), Microphone(talk), HZ, "-", Request(text="hello"))
+    with pytest.raises(AudioError, match="no words were heard"):
+        clone_live(pipeline(stages), Microphone(np.zeros(HZ)), HZ, "-")

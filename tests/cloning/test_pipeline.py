@@ -1,0 +1,276 @@
+import platform
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from cloning_stages import HZ, PLAIN, Synthesizer, Translator, pipeline
+from helpers import chords, spoken, voiced
+
+from thesis_lib import cloning
+from thesis_lib.audio.files import AudioError, write_audio
+from thesis_lib.audio.loudness import loudness
+from thesis_lib.audio.pitch import track
+from thesis_lib.audio.voice_activity import Segment, speech_segments
+from thesis_lib.cloning import (
+    Line,
+    VoiceCloningPipeline,
+    build,
+    clauses,
+    clone_file,
+    in_clauses,
+    laid_out,
+)
+from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.pipeline import GAP, ahead
+from thesis_lib.cloning.translation import Translated
+from thesis_lib.cloning.watermark import watermark
+from thesis_lib.config import CascadeConfig, CorpusConfig
+from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import embed
+from thesis_lib.validation.metrics import word_errors
+from thesis_lib.vocoder.voice import Voice
+
+
+def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
+    made = pipeline(stages)
+    result = made(talk, HZ)
+    assert result.transcript == "hola amigo hola amigo"
+    assert result.translation == "hello my friend hello my friend"
+    first, second = result.passages
+    segments = list(speech_segments([talk], HZ))
+    assert [p.start for p in result.passages] == pytest.approx([s.start for s in segments])
+    assert first.end == pytest.approx(first.start + len(first.wav) / result.sample_rate)
+    quiet = result.wav[round((first.end + 0.05) * HZ) : round((second.start - 0.05) * HZ)]
+    assert not quiet.any()
+    assert len(result.wav) == pytest.approx(second.end * HZ, abs=2)
+    assert -1 <= result.similarity_before <= 1
+    assert -1 <= result.similarity_after <= 1
+    assert set(result.seconds) == {"translate", "speak", "render", "finish"}
+    assert result.notes == ()
+    # The second passage goes on with the first's sentence.
+    assert made.translator.contexts == ["", "hello my friend"]
+    made.translator = Translator(english="Hello, my friend.")
+    made(talk, HZ)
+    assert made.translator.contexts == ["", ""], "a finished sentence is not said again"
+
+
+def test_a_long_passage_moves_the_next_one_and_no_two_overlap(stages, talk):
+    result = pipeline(stages, english="a sentence that takes a good deal longer than what it translates " * 2)(talk, HZ)
+    first, second = result.passages
+    assert second.start == pytest.approx(first.end + GAP)
+
+
+def test_it_is_as_loud_as_the_source(stages):
+    loud, quiet = (pipeline(stages)(gain * spoken(0), HZ) for gain in (0.8, 0.08))
+    assert loudness(loud.wav, HZ) - loudness(quiet.wav, HZ) == pytest.approx(20, abs=1)
+
+
+def test_speech_is_as_fast_as_the_speaker_s(stages):
+    slow, fast = pipeline(stages, text="hola"), pipeline(stages, text="hola amigo mío que tal estás " * 8)
+    for made in (slow, fast):
+        made(spoken(0), HZ)
+    assert (slow.synthesizer.said[0][2], fast.synthesizer.said[0][2]) == (0.8, 1.25)
+    steady = pipeline(stages, PLAIN.model_copy(update={"follow_rate": False}), text="hola")
+    steady(spoken(0), HZ)
+    assert steady.synthesizer.said[0][2] == 1.0
+
+
+def test_fitted_passages_are_as_long_as_what_they_translate(stages, talk):
+    english = "x" * 45  # 4.5 s
+    segments = list(speech_segments([talk], HZ))
+    free = pipeline(stages, english=english)(talk, HZ)
+    fitted = pipeline(stages, PLAIN.model_copy(update={"fit": True}), english=english)(talk, HZ)
+    for passage, plain, segment in zip(fitted.passages, free.passages, segments, strict=True):
+        wanted = np.clip(segment.duration / (len(plain.content) / HZ), 0.8, 1.25) * len(plain.content)
+        assert len(passage.wav) == pytest.approx(wanted, abs=2)
+        assert len(passage.wav) != len(plain.wav)
+
+
+def test_a_stretched_rendering_keeps_its_pitch(stages):
+    vocoder, wav = stages[2], spoken(0, side="en")
+    plain, longer = (vocoder.render(wav, Voice(), 1.0, stretch) for stretch in (1.0, 1.2))
+    assert len(longer) == round(1.2 * len(wav))
+    levels = [vocoder.content(wav)[0, -2].mean(), track(wav, vocoder.audio).level]
+    assert np.isfinite(levels).all()
+    assert len(plain) == len(wav)
+
+
+def test_given_words_and_a_given_voice(stages, talk):
+    made = pipeline(stages)
+    other = made.listen(list(speech_segments([spoken(5)], HZ)))
+    result = made(talk, HZ, text="good evening", speaker=other)
+    assert [said for said, *_ in made.synthesizer.said] == ["good evening"]
+    assert result.speaker is other
+    assert result.translation == "good evening"
+    assert len(result.passages) == 1
+
+
+@pytest.mark.parametrize(
+    ("hears", "wav", "says"),
+    [
+        ({"language": "fr"}, "speech", "language 'fr' \\(90% sure\\)"),
+        ({"text": " ", "english": " "}, "speech", "no words were heard"),
+        ({}, np.zeros(HZ, np.float32), "silence"),
+        ({}, voiced(0.05), "too short"),
+        ({}, 0.1 * np.random.default_rng(0).normal(size=3 * HZ).astype(np.float32), "no speech"),
+        ({}, np.full(HZ, np.nan, np.float32), "not finite"),
+        ({}, "music", "no speech"),
+        ({}, "clipped", "clipping"),
+    ],
+)
+def test_unusable_input_is_one_clear_error(stages, hears, wav, says):
+    named = {
+        "speech": lambda: spoken(0),
+        "music": lambda: chords(rate=HZ),
+        "clipped": lambda: np.clip(30 * spoken(0), -1, 1),
+    }
+    wav = named[wav]() if isinstance(wav, str) else wav
+    with pytest.raises(AudioError, match=says) as caught:
+        pipeline(stages, **hears)(wav, HZ, source="voz.wav")
+    assert "voz.wav" in str(caught.value)
+
+
+def test_an_unsure_guess_of_the_language_is_taken_as_spanish(stages):
+    result = pipeline(stages, language="gl", probability=0.3)(spoken(0), HZ)
+    assert result.transcript == "hola amigo"
+    assert result.notes == ()
+
+
+def test_a_foreign_word_later_on_is_noted_and_translated(stages, talk):
+    made = pipeline(stages)
+    found = [Translated("hola", "hello"), Translated("ciao", "bye", "it", 0.8)]
+    made.translator = lambda wav, rate, context, transcribe: found.pop(0)
+    result = made(talk, HZ)
+    assert result.translation == "hello bye"
+    assert len(result.notes) == 1
+    assert "sounds like language 'it'" in result.notes[0]
+
+
+def test_a_segment_without_words_is_noted(stages, talk):
+    made = pipeline(stages)
+    found = [Translated("hola", "hello"), Translated("", "")]
+    made.translator = lambda wav, rate, context, transcribe: found.pop(0)
+    result = made(talk, HZ)
+    assert len(result.passages) == 1
+    assert "no words heard, left out" in result.notes[0]
+
+
+def test_noise_is_said(stages):
+    wav = spoken(0)
+    noise = np.random.default_rng(0).normal(size=len(wav)).astype(np.float32) * np.sqrt(np.mean(wav**2))
+    result = pipeline(stages)(0.3 * (wav + noise), HZ)
+    assert "very noisy" in result.notes[0]
+
+
+def test_encoders_must_fit_the_vocoder(stages):
+    speaker, _, vocoder = stages
+    with pytest.raises(CloningError, match="sizes"):
+        VoiceCloningPipeline(Translator(), Synthesizer(), speaker, speaker, vocoder, PLAIN)
+    with pytest.raises(CloningError, match="needs ECAPA"):
+        pipeline(stages, CascadeConfig(voice="nearest"))
+
+
+def test_clauses_keep_every_word_and_end_at_a_mark():
+    text = "Well, when the storm had passed, we went down to the harbour. Nobody was there; not one boat."
+    found = clauses(text)
+    assert " ".join(found) == text
+    assert len(found) == 3
+    assert all(clause[-1] in ".,;:!?" and len(clause.split()) >= 4 for clause in found)
+    assert clauses("Yes.") == ["Yes."]
+    # What is heard first is short, and ends where one may breathe.
+    long = "The old men of the village who had seen it all before said nothing about it."
+    assert clauses(long)[0] == "The old men"
+    assert " ".join(clauses(long)) == long
+    line = Line(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
+    lines = list(in_clauses([line]))
+    assert [one.transcript for one in lines] == ["hola", "", ""]
+    assert sum(one.seconds.get("translate", 0) for one in lines) == 2.0
+
+
+def test_the_next_line_is_made_while_this_one_is_in_use():
+    made, in_use = [], threading.Event()
+
+    def lines():
+        for number in range(3):
+            if number == 1:
+                assert in_use.wait(5), "the second item waits until somebody asks for it"
+            made.append(number)
+            yield number
+
+    items = ahead(lines())
+    assert next(items) == 0
+    in_use.set()
+    for _ in range(500):
+        if made == [0, 1]:
+            break
+        time.sleep(0.01)
+    assert made == [0, 1]
+    assert list(items) == [1, 2]
+
+
+def test_an_error_of_the_other_thread_is_raised_here(stages):
+    def broken():
+        yield from ()
+        raise AudioError("broken", "x", "y")
+
+    with pytest.raises(AudioError, match="broken"):
+        list(ahead(broken()))
+
+
+def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    made = pipeline(stages)
+    assert len(made(talk, HZ).passages) == len(asked) > 1
+    monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
+    assert len(made(talk, HZ).passages) == len(asked)
+
+
+@pytest.mark.slow
+@pytest.mark.weights("ecapa", "whisper-base", "whisper-tiny.en", "kokoro", "kokoro-voices")
+def test_the_real_pipeline_says_what_was_said(tmp_path):
+    """Before anyone trains, the package's weights serve; Whisper understands the English."""
+    made = build(config=CascadeConfig(voice="af_heart"))
+    assert made.vocoder.name == "default"
+    row = mini.table(CorpusConfig(name="mini")).iloc[0]
+    write_audio(tmp_path / "hola.wav", spoken(0), HZ)
+    found = clone_file(made, tmp_path / "hola.wav", tmp_path / "hello.wav")
+    errors, words = word_errors(found.transcript, row.es, "es")
+    assert errors / words < 0.4
+    from thesis_lib.pretrained.whisper import Whisper
+
+    wav, rate = soundfile.read(tmp_path / "hello.wav", dtype="float32")
+    errors, words = word_errors(Whisper()(wav, rate, language="en").text, found.translation)
+    assert errors / words < 0.4
+    assert watermark(wav, rate) > 0.9
+    assert embed(made.listener.speaker_encoder, wav, rate).shape == (192,)
+
+
+def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
+    result = pipeline(stages)(talk, HZ)
+    total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.passages, HZ))
+    assert total == len(result.wav)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's")
+def test_large_memory_is_returned_when_it_is_freed():
+    code = """if True:
+        import numpy as np
+        from thesis_lib.cloning.pipeline import return_large_memory
+        resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+        return_large_memory()
+        np.ones(6_000_000, np.float32)  # freed; by itself glibc would keep what is smaller from now on
+        before, large, small = resident(), [], []
+        for _ in range(20):
+            large.append(np.ones(2_000_000, np.float32))
+            small.append(np.ones(30_000, np.float32))  # above it, so that the heap cannot shrink
+        del large
+        print(resident() - before)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 50  # MB, of 160

@@ -1,0 +1,98 @@
+
+import numpy as np
+import pytest
+from cloning_stages import HZ, PLAIN, pipeline
+from helpers import spoken, voiced
+
+from thesis_lib.audio.pitch import track
+from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
+from thesis_lib.cloning import (
+    average,
+    between,
+    dominant,
+    nearest_voice,
+)
+from thesis_lib.config import CorpusConfig, EncoderConfig
+from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import speaker_encoder
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
+
+
+def test_what_it_takes_from_the_speaker(stages, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        Vocoder, "render", lambda self, wav, voice, guidance, stretch: seen.append((voice, guidance)) or wav
+    )
+    for number in (0, 3):
+        pipeline(stages, PLAIN.model_copy(update={"guidance": 1.5}))(spoken(number), HZ)
+    (one, guidance), (other, _) = seen
+    assert guidance == 1.5
+    assert not np.allclose(one.speaker, other.speaker)
+    assert not np.allclose(one.emotion, other.emotion)
+    wav = np.concatenate([segment.wav for segment in speech_segments([spoken(0)], HZ)])
+    pitch = track(wav, stages[2].audio.model_copy(update={"sample_rate": RATE})).range
+    assert one.pitch_level == pytest.approx(pitch.level, abs=0.05)
+    assert one.pitch_spread == pytest.approx(pitch.spread, abs=0.05)
+    assert one.pitch_level != other.pitch_level
+    seen.clear()
+    pipeline(stages, PLAIN.model_copy(update={"follow_pitch": False}))(spoken(0), HZ)
+    assert seen[0][0].pitch_spread is None
+
+
+class Two:
+    """An encoder that tells voices by their level."""
+
+    name, revision, dim, sample_rate = "two", "1", 2, RATE
+
+    def encode(self, wav):
+        return np.array([1.0, 0.0] if np.abs(wav).max() > 0.1 else [0.0, 1.0], np.float32)
+
+
+def test_the_dominant_speaker_is_the_one_who_speaks_most():
+    segments = [Segment(0.0, 4.0, voiced(4.0, RATE)), Segment(5.0, 14.0, 0.1 * voiced(9.0, RATE))]
+    pieces, others = dominant(segments, Two())
+    assert others == pytest.approx(4 / 13, abs=0.02)
+    assert max(np.abs(piece).max() for piece in pieces) < 0.1
+    alone, none = dominant(segments[:1], Two())
+    assert none == 0
+    assert sum(map(len, alone)) == len(segments[0].wav)
+
+
+@pytest.mark.weights("ecapa")
+def test_two_real_voices_are_told_apart_and_one_is_not_split(stages):
+    encoder = speaker_encoder(EncoderConfig(speaker="ecapa", precision="float32"))
+    rows = mini.table(CorpusConfig(name="mini"))
+    voices = list(dict.fromkeys(rows.voice))[:2]
+    own, other = (spoken(int(np.flatnonzero(rows.voice == voice)[0]), RATE) for voice in voices)
+
+    def segments(*wavs):
+        return [s for number, wav in enumerate(wavs) for s in speech_segments([wav], RATE)]
+
+    assert dominant(segments(own, own), encoder)[1] == 0
+    assert dominant(segments(own, own, other), encoder)[1] == pytest.approx(
+        len(other) / (2 * len(own) + len(other)), abs=0.1
+    )
+
+
+def test_several_recordings_of_a_voice_are_averaged():
+    one = Voice(np.array([1.0, 0.0]), np.array([1.0]), 5.0, 0.2)
+    voice = average([one, Voice(np.array([0.0, 3.0]), np.array([3.0]), None, 0.4)])
+    assert voice.speaker == pytest.approx(np.array([1, 1]) / np.sqrt(2) * 2)
+    assert (voice.emotion[0], voice.pitch_level, voice.pitch_spread) == (2.0, 5.0, pytest.approx(0.3))
+
+
+@pytest.mark.parametrize(("share", "emotion", "spread"), [(0.0, 1.0, 0.2), (0.5, 2.0, 0.3), (1.0, 3.0, 0.4)])
+def test_a_manner_can_be_taken_in_part(share, emotion, spread):
+    own = Voice(np.ones(2), np.array([1.0]), 5.0, 0.2)
+    mixed = between(own, Voice(np.zeros(2), np.array([3.0]), 6.0, 0.4), share)
+    assert (mixed.emotion[0], mixed.pitch_spread) == (emotion, pytest.approx(spread))
+    assert (mixed.speaker is own.speaker, mixed.pitch_level) == (True, 5.0)
+
+
+def test_the_nearest_voice_is_a_voice_and_its_own_is_nearest():
+    from thesis_lib.cloning.voices import _table
+
+    names, units = _table()
+    assert len(names) == len(set(names)) == 28
+    assert [nearest_voice(3 * unit) for unit in units] == names

@@ -1,0 +1,210 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import huggingface_hub
+import numpy as np
+import pytest
+from helpers import spoken, voiced
+
+from thesis_lib import pretrained
+from thesis_lib.cloning.translation import (
+    TransformersTranslator,
+    TranslationError,
+    WhisperTranslator,
+    translator,
+    unfinished,
+)
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpus import mini
+from thesis_lib.pretrained.whisper import Heard, Whisper
+from thesis_lib.validation.metrics import word_errors
+from thesis_lib.vocoder.checkpoints import CheckpointError
+
+
+class Ear:
+    """Stands for Whisper: hears what it is told to hear, and remembers what it was asked."""
+
+    name = "ear"
+
+    def __init__(self, sounds="es", probability=0.9):
+        self.sounds, self.probability, self.asked = sounds, probability, []
+
+    def __call__(self, wav, sample_rate, language=None, task="transcribe", beams=5, context=""):
+        self.asked.append((language, task, context))
+        if task == "translate":
+            return Heard("hello", "en", 1.0)
+        return Heard("hola" if language or self.sounds == "es" else "bonjour", self.sounds, self.probability)
+
+    def language(self, wav, sample_rate):
+        return self.sounds, self.probability
+
+
+def test_language_transcript_and_translation_in_two_calls():
+    ear = Ear()
+    found = WhisperTranslator(ear)(voiced(1.0), 22_050, "Good evening.")
+    assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "es", False)
+    assert ear.asked == [(None, "transcribe", ""), ("es", "translate", "Good evening.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("The train was late.", ""),
+        ("Is it? Yes! The train, which", "The train, which"),
+        ("It cost 3.5 million, and", "It cost 3.5 million, and"),
+        ("He waited. And then...", "And then..."),
+        ("And then… it came", "And then… it came"),
+        ("", ""),
+    ],
+)
+def test_only_a_sentence_that_goes_on_is_context(text, left):
+    assert unfinished(text) == left
+
+
+def test_a_transcript_that_nobody_needs_is_spared():
+    ear = Ear()
+    found = WhisperTranslator(ear)(voiced(1.0), 22_050, transcribe=False)
+    assert (found.transcript, found.english, found.language_probability) == ("", "hello", 0.9)
+    assert ear.asked == [("es", "translate", "")]
+
+
+@pytest.mark.parametrize(("probability", "foreign"), [(0.9, True), (0.3, False)])
+def test_another_language_is_heard_as_spanish_and_said_to_be_another(probability, foreign):
+    found = WhisperTranslator(Ear("fr", probability))(voiced(1.0), 22_050)
+    assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "fr", foreign)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("whisper-tiny.en", "does not translate"),
+        ("ecapa", "does not translate"),
+        ("no such thing", "no translator named"),
+    ],
+)
+def test_what_does_not_translate_is_refused(name, says):
+    with pytest.raises(TranslationError, match=says):
+        translator(name)
+
+
+def test_a_repository_needs_the_hub(monkeypatch):
+    monkeypatch.setattr(pretrained, "hub_reachable", lambda: False)
+    with pytest.raises(CheckpointError, match="out of reach"):
+        translator("owner/model")
+
+
+@pytest.fixture(scope="module")
+def tiny_whisper(tmp_path_factory):
+    """A published layout with random weights: what transformers' own save_pretrained writes."""
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
+
+    import thesis_lib  # noqa: F401 - its torchaudio finder, before transformers looks for it
+
+    folder = tmp_path_factory.mktemp("whisper")
+    letters = [chr(c) for c in [*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324)]]
+    special = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|es|>", "<|translate|>", "<|transcribe|>",
+               "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
+    vocabulary = {token: number for number, token in enumerate(letters + special)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = WhisperTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})
+    tokenizer.save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=8).save_pretrained(folder)
+    ids = {name: vocabulary[name] for name in special}
+    model = WhisperForConditionalGeneration(
+        WhisperConfig(
+            vocab_size=len(vocabulary), num_mel_bins=8, d_model=16, encoder_layers=1, decoder_layers=1,
+            encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
+            max_target_positions=32, bos_token_id=ids["<|endoftext|>"], eos_token_id=ids["<|endoftext|>"],
+            pad_token_id=ids["<|endoftext|>"], decoder_start_token_id=ids["<|startoftranscript|>"],
+            suppress_tokens=[], begin_suppress_tokens=[],
+        )
+    )  # fmt: skip
+    generation = model.generation_config
+    generation.lang_to_id = {"<|es|>": ids["<|es|>"], "<|en|>": ids["<|en|>"]}
+    generation.task_to_id = {"translate": ids["<|translate|>"], "transcribe": ids["<|transcribe|>"]}
+    generation.is_multilingual, generation.no_timestamps_token_id = True, ids["<|notimestamps|>"]
+    generation.max_length, generation._from_model_config = 16, False  # a published one stands by itself
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_a_transformers_model_by_its_folder(tiny_whisper, monkeypatch):
+    made = translator(str(tiny_whisper))
+    assert isinstance(made, TransformersTranslator)
+    asked = {}
+    generate = made._model.generate
+    monkeypatch.setattr(made._model, "generate", lambda **options: asked.update(options) or generate(**options))
+    found = made(spoken(0), 22_050)
+    assert isinstance(found.english, str)
+    assert (found.transcript, found.is_foreign) == ("", False)
+    assert (asked["language"], asked["task"]) == ("es", "translate")
+
+
+def test_the_hub_s_folder_is_used_the_same_way(tiny_whisper, monkeypatch):
+    asked = {}
+
+    def snapshot_download(repo_id, revision, allow_patterns):
+        asked.update(repository=repo_id, revision=revision, patterns=allow_patterns)
+        return str(tiny_whisper)
+
+    monkeypatch.setattr(pretrained, "hub_reachable", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert translator("owner/model@abc123").name == "owner/model@abc123"
+    assert (asked["repository"], asked["revision"]) == ("owner/model", "abc123")
+    assert not [
+        pattern for pattern in asked["patterns"] if pattern.endswith((".py", ".bin")) and pattern != "model.bin"
+    ]
+
+
+def test_pickled_weights_are_refused(tiny_whisper, tmp_path):
+    for path in tiny_whisper.iterdir():
+        if path.suffix != ".safetensors":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
+    with pytest.raises(TranslationError, match="safetensors"):
+        translator(str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TranslationError, match="speech-to-text model"):
+        translator(str(tmp_path / "empty"))
+
+
+@pytest.mark.weights("whisper-base")
+def test_a_folder_of_ctranslate2_s_is_whisper():
+    made = translator(str(pretrained.fetch("whisper-base")))
+    assert isinstance(made, WhisperTranslator)
+    assert made(spoken(0), 22_050).language == "es"
+
+
+@pytest.mark.weights("whisper-base")
+def test_one_pass_of_the_encoder_serves_all_three_and_a_brief_one_hears_as_well(monkeypatch):
+    whisper = Whisper(brief=True)
+    passes = []
+    encode = type(whisper._model).__mro__[1].encode
+    monkeypatch.setattr(
+        type(whisper._model).__mro__[1], "encode", lambda self, x: passes.append(x.shape[-1]) or encode(self, x)
+    )
+    row = mini.table(CorpusConfig(name="mini")).iloc[0]
+    wav = spoken(0)
+    found = WhisperTranslator(whisper)(wav, 22_050)
+    assert whisper.language(wav, 22_050) == (found.language, pytest.approx(found.language_probability, abs=1e-4))
+    assert len(passes) == 1
+    assert passes[0] < 100 * (len(wav) / 22_050 + 4.1)
+    errors, words = word_errors(found.transcript, row.es, "es")
+    assert errors / words < 0.3
+    full = WhisperTranslator(Whisper())(wav, 22_050)
+    assert passes[-1] == 3000
+    assert len(set(found.english.lower().split()) & set(full.english.lower().split())) >= 3
+    assert np.isfinite(found.language_probability)
+
+
+@pytest.mark.weights("whisper-base")
+def test_side_by_side_it_hears_what_it_hears_alone():
+    whisper = Whisper(threads=1, workers=2)
+    wavs = [spoken(number) for number in range(4)]
+    alone = [whisper(wav, 22_050, language="es", beams=1).text for wav in wavs]
+    with ThreadPoolExecutor(4) as pool:
+        heard = list(pool.map(lambda wav: whisper(wav, 22_050, language="es", beams=1).text, wavs))
+    assert heard == alone
+    assert len(set(alone)) == 4

@@ -1,0 +1,47 @@
+"""A cloning pipeline with substitutes for the networks that need weights."""
+
+
+from helpers import voiced
+
+from thesis_lib.cloning import (
+    VoiceCloningPipeline,
+)
+from thesis_lib.cloning.translation import Translated
+from thesis_lib.config import CascadeConfig
+
+PLAIN = CascadeConfig(voice="af_heart", watermark=False)
+
+
+HZ = 22_050
+
+
+class Translator:
+    """Stands for Whisper: hears what it is told to hear."""
+
+    name = "told"
+
+    def __init__(self, language="es", probability=0.9, text="hola amigo", english="hello my friend"):
+        self.found = Translated(text, english, language, probability)
+        self.contexts = []
+
+    def __call__(self, wav, sample_rate, context="", transcribe=True):
+        self.contexts.append(context)
+        return self.found
+
+
+class Synthesizer:
+    """Stands for Kokoro: a buzz as long as the text."""
+
+    sample_rate = 24_000
+
+    def __init__(self):
+        self.said = []
+
+    def __call__(self, text, voice, language="en", speed=1.0):
+        self.said.append((text, voice, speed))
+        return voiced(0.1 * len(text) / speed, 24_000)
+
+
+def pipeline(stages, config: CascadeConfig = PLAIN, **hears) -> VoiceCloningPipeline:
+    speaker, emotion, vocoder = stages
+    return VoiceCloningPipeline(Translator(**hears), Synthesizer(), speaker, emotion, vocoder, config)

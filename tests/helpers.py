@@ -1,0 +1,102 @@
+"""What several test files use: synthetic signals, bundled recordings, tiny runs beside one another."""
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio.files import read_audio
+from thesis_lib.config import TASKS, CorpusConfig
+from thesis_lib.corpus import mini
+from thesis_lib.runs.folder import Run
+
+TINY = {
+    "corpus.limit": 4,
+    "encoders.speaker": "tiny-test",
+    **{
+        f"{task}.training.{key}": value
+        for task in TASKS
+        for key, value in {"steps": 4, "adversarial_from": 2, "checkpoint_every": 2}.items()
+    },
+    "validation.metrics": ("mel_l1", "pesq", "speaker", "prosody", "style"),
+}
+
+
+def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: int = 0) -> np.ndarray:
+    """A buzzy, syllable-shaped signal: enough like speech for what is tested with it."""
+    t = np.arange(int(seconds * rate)) / rate
+    rng = np.random.default_rng(seed)
+    harmonics = sum(np.sin(2 * np.pi * f0 * k * t + rng.uniform(0, 6)) / k for k in range(1, 12))
+    envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * t)
+    return (0.1 * harmonics * envelope + 0.002 * rng.normal(size=len(t))).astype(np.float32)
+
+
+@functools.cache
+def spoken(number: int = 0, rate: int = 22_050, side: str = "es") -> np.ndarray:
+    """A bundled recording: where a voice activity detector has a say, a buzz will not do."""
+    row = mini.table(CorpusConfig(name="mini")).iloc[number]
+    return read_audio(mini.bundle() / "audio" / f"{row.id}.{side}.opus", rate)[0]
+
+
+def chords(seconds: float = 8.0, rate: int = 22_050) -> np.ndarray:
+    """Plucked chords: music in which nobody sings."""
+    t = np.arange(int(seconds * rate)) / rate
+    wav = np.zeros_like(t)
+    for number in range(int(2 * seconds)):
+        here = (t >= number / 2) & (t < (number + 1) / 2)
+        for f0 in ((262, 330, 392), (294, 370, 440), (220, 277, 330), (196, 247, 294))[number % 4]:
+            note = sum(np.sin(2 * np.pi * f0 * k * t) / k**1.5 for k in range(1, 9))
+            wav += here * note * np.exp(-3 * (t - number / 2) * here)
+    return (0.05 * wav).astype(np.float32)
+
+
+def beside(tiny_run, path, **changes) -> Run:
+    """Another run on the same prepared corpus and embeddings; ``a__b=1`` changes the setting a.b."""
+    run = Run(path, tiny_run.config.override({key.replace("__", "."): value for key, value in changes.items()}))
+    for name in ("corpus", "embeddings"):
+        shutil.copytree(tiny_run.path / name, run.path / name)
+    return run
+
+
+def trained_beside(tiny_run, path, **changes) -> Run:
+    """The same, with the tiny run's vocoders."""
+    run = beside(tiny_run, path, **changes)
+    for task in TASKS:
+        shutil.copytree(tiny_run.path / task, run.path / task)
+    return run
+
+
+def log_of(run, task) -> list[dict]:
+    """The rows of a training's metrics.jsonl."""
+    return [json.loads(line) for line in (run.path / task / "metrics.jsonl").read_text().splitlines()]
+
+
+def train_command(folder: Path, changes: dict) -> list[str]:
+    """`thesis train` of the conversion in a run folder of the tiny configuration with some changes."""
+    command = [str(Path(sys.executable).with_name("thesis")), "train", "--task", "conversion", "--profile", "smoke"]
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in (TINY | changes).items()]
+    return [*command, "--run-dir", str(folder), *settings]
+
+
+@contextlib.contextmanager
+def losing_a_worker(folder: Path, after: int):
+    """The address of a Dask cluster of two processes, and a Progress that kills one of them after so many results."""
+    from distributed import Client, LocalCluster
+
+    workers = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**workers, local_directory=str(folder)) as cluster, Client(cluster) as client:
+        pids = client.run(os.getpid)
+
+        def killing(rows, total, label):
+            for number, row in enumerate(rows):
+                if number == after:
+                    os.kill(next(iter(pids.values())), signal.SIGKILL)
+                yield row
+
+        yield cluster.scheduler_address, killing

@@ -1,0 +1,200 @@
+"""The runner, the audio on its way to files, and the habits that every notebook keeps."""
+
+import ast
+import base64
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import pandas as pd
+import pytest
+
+from thesis_lib.reporting import book
+from thesis_lib.reporting.book import BookError, audio_to_files, executed, run_notebook, run_notebooks
+from thesis_lib.runs.folder import Run
+from thesis_lib.utils.files import write_text
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def make(path: Path, *cells: str) -> Path:
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_an_unknown_parameter_is_refused(tmp_path):
+    source = make(tmp_path / "a.ipynb", "profile = 'smoke'")
+    with pytest.raises(BookError, match=r"a\.ipynb has no parameter named 'run_dirr'"):
+        run_notebook(source, tmp_path / "out.ipynb", {"profile": "demo", "run_dirr": "x"})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.slow
+def test_runs_resumes_and_keeps_earlier_results(tmp_path, monkeypatch, tiny_run):
+    write_text(tmp_path / "_toc.yml", "")
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''", "print(profile)")
+    make(tmp_path / "notebooks" / "02_b.ipynb", "profile = ''\nrun_dir = ''", "1 / 0")
+    run = Run(tmp_path / "runs" / "x", tiny_run.config)
+    with pytest.raises(BookError, match=r"02_b\.ipynb: ZeroDivisionError"):
+        run_notebooks(run)
+    done = run.path / "notebooks" / "01_a.ipynb"
+    stamp = done.stat().st_mtime_ns
+    assert "smoke" in done.read_text()
+    assert (run.path / "notebooks" / "failed-02_b.ipynb").exists()
+    assert executed(tmp_path, "01_a.ipynb") is None, "an unfinished run is not shown"
+    make(tmp_path / "notebooks" / "02_b.ipynb", "profile = ''\nrun_dir = ''", "2 / 1")
+    run_notebooks(run)
+    assert done.stat().st_mtime_ns == stamp, "what was finished is kept"
+    assert executed(tmp_path, "01_a.ipynb") == done
+    assert executed(tmp_path, "03_c.ipynb") is None
+
+
+def test_a_page_older_than_its_numbers_is_named(tmp_path, monkeypatch, tiny_run):
+    write_text(tmp_path / "_toc.yml", "")
+    monkeypatch.chdir(tmp_path)
+    source = make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''", "print(profile)")
+    run = Run(tmp_path / "runs" / "x", tiny_run.config)
+    assert book.check(run) == ["01_a.ipynb has not been executed"]
+    write_text(run.path / "input.txt", "one")
+    run.save_table("found", pd.DataFrame({"a": [1]}), run.origin([run.path / "input.txt"], {"ecapa": "1"}))
+    run_notebooks(run)
+    assert book.check(run) == []
+    write_text(run.path / "input.txt", "two")
+    assert book.check(run) == ["tables/found.csv: input.txt has changed since"]
+    assert not run.has("found")
+    run.save_table("found", pd.DataFrame({"a": [2]}), run.origin([run.path / "input.txt"]))
+    assert book.check(run) == ["01_a.ipynb shows an older tables/found.csv"]
+    make(source, "profile = ''\nrun_dir = ''", "print(1)")
+    assert "01_a.ipynb was executed from other cells" in book.check(run)
+    run_notebooks(run)
+    assert book.check(run) == []
+    (run.path / "input.txt").unlink()
+    assert book.check(run) == ["tables/found.csv: input.txt is gone"]
+
+
+def test_the_build_is_warned_of_an_old_number(tmp_path, monkeypatch, tiny_run, caplog):
+    write_text(tmp_path / "_toc.yml", "")
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''")
+    app = type("App", (), {"srcdir": str(tmp_path), "outdir": str(tmp_path / "html")})()
+    book._on_builder_inited(app)
+    assert not caplog.records, "a fresh clone shows the committed notebooks"
+    Run(tmp_path / "runs" / "x", tiny_run.config)
+    write_text(tmp_path / "runs" / "latest", "runs/x\n")
+    logged = []
+    monkeypatch.setattr("sphinx.util.logging.SphinxLoggerAdapter.warning", lambda self, *text: logged.append(text))
+    book._on_builder_inited(app)
+    assert "01_a.ipynb has not been executed" in logged[0][1]
+
+
+def test_audio_moves_to_files_beside_the_page(tmp_path):
+    data = b"\xff\xfb" * 40
+    text = json.dumps({"html": f'<audio src="data:audio/mpeg;base64,{base64.b64encode(data).decode()}"></audio>'})
+    moved = audio_to_files(text, tmp_path / "_audio", "../_audio")
+    (path,) = (tmp_path / "_audio").iterdir()
+    assert path.read_bytes() == data
+    assert json.loads(moved)["html"] == f'<audio src="../_audio/{path.name}"></audio>'
+    assert audio_to_files(moved, tmp_path / "_audio", "../_audio") == moved
+
+
+def test_the_extension_shows_the_last_run_or_the_committed_notebook(tmp_path):
+    app = type("App", (), {"srcdir": str(tmp_path), "outdir": str(tmp_path / "html")})()
+    source = ["committed"]
+    book._on_source_read(app, "notebooks/01_a", source)
+    assert source == ["committed"]
+    write_text(tmp_path / "runs" / "x" / "notebooks" / "01_a.ipynb", "executed")
+    write_text(tmp_path / "runs" / "latest", "runs/x\n")
+    book._on_source_read(app, "notebooks/01_a", source)
+    assert source == ["executed"]
+    book._on_source_read(app, "book/index", prose := ["prose"])
+    assert prose == ["prose"]
+
+
+def test_a_published_book_opens_its_chapters_in_binder_and_colab(monkeypatch):
+    config = SimpleNamespace(html_theme_options={"navigation_with_keys": True})
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    book._on_config_inited(None, config)
+    assert config.html_theme_options == {"navigation_with_keys": True}, "at home there is no address to point at"
+    monkeypatch.setenv("GITHUB_REPOSITORY", "somebody/thesis")
+    monkeypatch.setenv("GITHUB_REF_NAME", "main")
+    book._on_config_inited(None, config)
+    options = config.html_theme_options
+    assert options["repository_url"] == "https://github.com/somebody/thesis"
+    assert {"binderhub_url", "colab_url"} <= options["launch_buttons"].keys()
+    assert options["navigation_with_keys"]
+
+
+def test_what_the_theme_puts_on_a_page_is_mended():
+    live = type("Script", (), {"filename": None, "attributes": {"body": 'const THEBE_JS_URL = "https://x"'}})()
+    context = {
+        "script_files": ["_static/sphinx-thebe.js", live, "_static/doctools.js"],
+        "body": 'role="doc-biblioentry"',
+    }
+    book._on_page(None, "book/index", "page.html", context, None)
+    assert context == {"script_files": ["_static/doctools.js"], "body": 'role="listitem"'}
+
+
+def test_formulas_bring_what_draws_them(tmp_path, monkeypatch):
+    (tmp_path / "tex-svg.js").write_text("mathjax")
+    monkeypatch.setattr(book.pretrained, "fetch", lambda name: tmp_path)
+    app = type("App", (), {"outdir": str(tmp_path / "html")})()
+    (tmp_path / "html" / "_static").mkdir(parents=True)
+    book._on_finished(app, ValueError("the build failed"))
+    assert not list((tmp_path / "html" / "_static").iterdir())
+    book._on_finished(app, None)
+    config = (ROOT / "_config.yml").read_text()
+    (copied,) = (tmp_path / "html" / "_static").iterdir()
+    assert f"mathjax_path: {copied.name}" in config
+
+
+def test_printing_needs_chromium(monkeypatch):
+    monkeypatch.setattr(book.shutil, "which", lambda name: None)
+    with pytest.raises(BookError, match="apt-get install chromium"):
+        book.print_pdf()
+
+
+def test_there_are_eight():
+    assert [p.name[:2] for p in NOTEBOOKS] == [f"0{i}" for i in range(1, 9)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_notebook_keeps_the_house_habits(path):
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    parameters = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(parameters) == 1
+    names = {t.id for node in ast.parse(parameters[0].source).body for t in node.targets}
+    assert names == {"profile", "run_dir"}
+    assert all(len(cell.source.splitlines()) <= 15 for cell in code)
+    assert not any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) for cell in code for node in ast.walk(ast.parse(cell.source))
+    )
+    opening = notebook.cells[0].source
+    assert all(f"**{word}.**" in opening for word in ("Question", "Inputs", "Outputs", "Run time"))
+    assert "stamp_table" in code[-1].source
+    exercises = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Exercises"))
+    solution = notebook.cells[exercises + 1]
+    assert solution.cell_type == "code"
+    assert "hide-cell" in solution.metadata.tags
+    assert any(cell.outputs for cell in code), "committed with the smoke profile's outputs"
+    assert not any(o.output_type == "error" for cell in code for o in cell.outputs)
+    assert "widgets" not in notebook.metadata, "the state of bars that no page shows: `make outputs`"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_prose_holds_no_measured_number(path):
+    """A number with a decimal point in the prose comes by name; constants of the definition have none."""
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"\{[^}]+\}`[^`]*`|\$[^$]*\$|`[^`]*`|\[[^]]*\]\([^)]*\)", "", cell.source)
+            typed = set(re.findall(r"\d+\.\d+", prose)) - {"22.05", "0.5", "0.9"}
+            assert not typed, typed

@@ -1,0 +1,188 @@
+"""The built book in a browser, over http and from the file system, with the network blocked: `pytest -m pages`."""
+
+import functools
+import re
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from thesis_lib import pretrained
+from thesis_lib.reporting.book import find_chromium, print_pdf
+
+HTML = Path(__file__).parents[2] / "_build" / "html"
+CHROMIUM = find_chromium()
+LARGEST = 1_500_000  # bytes of a page without its audio
+NAMES = [
+    f"{folder.name}/{path.stem}.html"
+    for folder in (HTML / "book", HTML / "notebooks")
+    for path in sorted(folder.glob("*.html"))
+]
+
+pytestmark = [
+    pytest.mark.pages,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium"),
+    pytest.mark.skipif(not NAMES, reason=f"no book in {HTML}: `make book` first"),
+    pytest.mark.weights("axe-core"),
+]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HTML)) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+    with sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """A function that opens an address; what went wrong on the page, and what it asked the network for."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    found = {"errors": [], "outside": []}
+
+    def guard(route):
+        address = route.request.url
+        if address.startswith(("http://127.0.0.1", "file://", "data:", "blob:")):
+            route.continue_()
+        else:
+            found["outside"].append(address)
+            route.abort()
+
+    def open_(address, width=1280):
+        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.route("**/*", guard)
+        page.on("console", lambda m: found["errors"].append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: found["errors"].append(str(e)))
+        page.goto(address, wait_until="load")
+        page.wait_for_function("() => !window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
+        return page, found
+
+    yield open_
+    context.close()
+
+
+def test_every_page_of_the_contents_is_there():
+    assert len([name for name in NAMES if name.startswith("notebooks")]) == 8
+    assert {"book/index.html", "book/introduction.html", "book/limitations.html", "book/api.html"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_opens_without_a_network(opened, site, name):
+    for root in (site, HTML.as_uri()):
+        page, found = opened(f"{root}/{name}")
+        assert found == {"errors": [], "outside": []}, root
+        formulas = page.locator(".math").count()
+        assert page.locator(".math mjx-container svg").count() >= formulas
+        page.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sound_plays(opened, site, name):
+    page, _ = opened(f"{site}/{name}")
+    silent = page.evaluate(
+        """async () => {
+            const failed = [];
+            for (const audio of document.querySelectorAll("audio")) {
+                audio.muted = true;
+                try {
+                    await audio.play();
+                    await new Promise(done => { audio.ontimeupdate = () => audio.currentTime > 0 && done();
+                                                setTimeout(done, 5000); });
+                } catch (error) { failed.push(audio.currentSrc + ": " + error); continue; }
+                if (!(audio.currentTime > 0)) failed.push(audio.currentSrc + ": does not advance");
+                audio.pause();
+            }
+            return failed;
+        }"""
+    )
+    assert silent == []
+
+
+def test_sounds_are_compared_by_keyboard(opened):
+    # From the file system: Python's web server has no ranges, without which nothing can be sought.
+    page, _ = opened(f"{HTML.as_uri()}/notebooks/07_voice_cloning.html")
+    page.evaluate("() => document.querySelectorAll('audio').forEach(audio => { audio.muted = true })")
+    row = page.locator("table.players tbody tr").filter(has=page.locator("audio")).first
+    playing = "audio => !audio.paused && audio.currentTime"
+    first, second = row.locator("audio").nth(0), row.locator("audio").nth(1)
+    row.focus()
+    page.keyboard.press("1")
+    page.wait_for_function("audio => audio.currentTime > 0.5", arg=first.element_handle())
+    page.keyboard.press("2")
+    page.wait_for_function(playing, arg=second.element_handle())
+    assert second.evaluate("audio => audio.currentTime") >= 0.5  # from where the other one was
+    assert first.evaluate("audio => audio.paused")
+    page.keyboard.press("Space")
+    assert second.evaluate("audio => audio.paused")
+    page.keyboard.press("Space")
+    page.wait_for_function(playing, arg=second.element_handle())
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("() => document.activeElement.rowIndex") == row.evaluate("row => row.rowIndex") + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everybody_can_use_it(opened, site, name):
+    """No serious objection by axe-core; one first heading; words for every picture; nothing wider than a phone."""
+    page, _ = opened(f"{site}/{name}")
+    page.add_script_tag(path=pretrained.fetch("axe-core") / "axe.min.js")
+    found = page.evaluate("() => axe.run('main', {resultTypes: ['violations']}).then(result => result.violations)")
+    serious = [
+        f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    assert page.locator("main h1:visible").count() == 1
+    assert page.locator("main img:not([alt]), main img[alt='']").count() == 0
+    phone, _ = opened(f"{site}/{name}", width=390)
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_no_larger_than_it_must_be(name):
+    assert (HTML / name).stat().st_size <= LARGEST
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_table_is_cut_on_paper(opened, name):
+    page, _ = opened((HTML / name).as_uri(), width=640)  # what is left of an A4 page between its margins
+    page.emulate_media(media="print")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("table")].filter((table) => {
+            let around = table.parentElement;
+            while (around && !["auto", "scroll"].includes(getComputedStyle(around).overflowX)) {
+                around = around.parentElement;
+            }
+            return around && around.scrollWidth > around.clientWidth + 2;
+        }).map((table) => table.innerText.slice(0, 40))"""
+    )
+    assert not cut
+
+
+def test_the_book_can_be_printed(monkeypatch):
+    monkeypatch.chdir(HTML.parents[1])
+    printed = print_pdf().read_bytes()
+    assert printed.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) > len(NAMES)
+    assert b"/Outlines" in printed

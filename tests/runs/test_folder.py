@@ -1,0 +1,80 @@
+import os
+
+import pandas as pd
+import pytest
+
+from thesis_lib.config import Config, ConfigError
+from thesis_lib.runs import provenance
+from thesis_lib.runs.folder import Run, RunError, project_root
+from thesis_lib.utils.files import write_text
+
+
+def test_a_run_folder_belongs_to_one_configuration(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    run.save_table("x", pd.DataFrame({"a": [1]}))
+    Run(tmp_path / "run", Config())
+    with pytest.raises(ConfigError, match="another configuration"):
+        Run(tmp_path / "run", Config().override({"resynthesis.training.seed": 9}))
+    assert run.load_table("x").a[0] == 1
+
+
+def test_a_folder_without_results_takes_another_configuration(tmp_path):
+    Run(tmp_path / "run", Config())
+    changed = Config().override({"corpus.root": "x"})
+    Run(tmp_path / "run", changed)
+    assert Config.from_json((tmp_path / "run" / "config.json").read_text()) == changed
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(ConfigError, match="other files"):
+        Run(tmp_path, Config())
+    assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_file_is_no_run_folder(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunError, match="--run-dir"):
+        Run(tmp_path / "run", Config())
+
+
+def test_a_missing_result_says_so(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    with pytest.raises(RunError, match="run the phase"):
+        run.load_table("validation")
+    with pytest.raises(RunError, match="run the phase"):
+        run.load_json("validation")
+
+
+def test_relative_folders_are_taken_from_the_project(tmp_path, monkeypatch):
+    (tmp_path / "_toc.yml").write_text("")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert project_root() == tmp_path
+    assert Run("runs/x", Config()).path == tmp_path / "runs" / "x"
+
+
+def test_stamp_says_what_made_it(tmp_path):
+    stamp = Run(tmp_path / "run", Config()).stamp()
+    assert stamp["config"] == Config().digest()
+    assert {"profile", "commit", "torch", "machine"} <= set(stamp)
+
+
+def test_a_machine_is_named_by_the_widest_of_its_instructions(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "CPU_FLAGS", tmp_path / "cpuinfo")
+    assert "with" not in provenance.machine()
+    (tmp_path / "cpuinfo").write_text("flags : sse2 avx2 avx512f\n")
+    assert " with avx512f, " in provenance.machine()
+
+
+def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
+    write_text(tmp_path / "a", "old")
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="No space"):
+        write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]

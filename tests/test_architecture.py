@@ -1,0 +1,109 @@
+"""Imports run one way, and `import thesis_lib` is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "thesis_lib"
+
+# From the bottom to the top: a package imports from packages before it, and from itself.
+ORDER = [
+    "utils",
+    "config",
+    "audio",
+    "pretrained",
+    "embeddings",
+    "losses",
+    "vocoder",
+    "cloning",
+    "corpus",
+    "runs",
+    "training",
+    "validation",
+    "compression",
+    "reporting",
+    "cli",
+]
+# Somebody who clones needs nothing of these.
+NOT_FOR_CLONING = {"losses", "corpus", "runs", "training", "validation", "compression", "reporting"}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "thesis_lib":
+                found |= {alias.name for alias in node.names}
+            elif node.module.startswith("thesis_lib."):
+                found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("thesis_lib.") for alias in node.names), path
+    return found - {"__version__"}
+
+
+def described(path: Path) -> str:
+    """What a module's docstring says first."""
+    text = ast.get_docstring(ast.parse(path.read_text()))
+    return text.split("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "\\|")
+
+
+def picture() -> str:
+    """The tree two levels deep, as the book shows it."""
+    rows = ["| package | what it is | modules |", "|---|---|---|"]
+    for name in reversed(ORDER):
+        folder = PACKAGE / name
+        modules = sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
+        packages = sorted(f"{p.parent.name}/" for p in folder.glob("*/__init__.py"))
+        rows.append(f"| `{name}` | {described(folder / '__init__.py')} | {', '.join(packages + modules)} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_the_books_picture_of_the_packages_is_true():
+    """On failure, the table to put there."""
+    assert picture() in (PACKAGE.parent / "book" / "architecture.md").read_text(), picture()
+
+
+def test_every_module_lives_in_a_package():
+    assert {p.stem for p in PACKAGE.glob("*.py")} == {"__init__"}
+    assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} == set(ORDER)
+
+
+def test_imports_run_one_way():
+    for path in PACKAGE.rglob("*.py"):
+        package = path.relative_to(PACKAGE).parts[0]
+        if package == "__init__.py":
+            continue
+        for other in imports(path) - {package}:
+            assert ORDER.index(other) < ORDER.index(package), f"{path.relative_to(PACKAGE)} imports {other}"
+
+
+def test_cloning_needs_no_training():
+    for path in (PACKAGE / "cloning").rglob("*.py"):
+        assert not imports(path) & NOT_FOR_CLONING, path
+
+
+def test_no_file_is_longer_than_300_lines():
+    too_long = {p.name for p in PACKAGE.rglob("*.py") if len(p.read_text().splitlines()) > 300}
+    assert too_long == {"pipeline.py"}
+def test_import_is_light():
+    code = "import sys, thesis_lib; print([m for m in ('torch', 'numpy', 'speechbrain') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_torchaudio_imports_beside_a_cpu_torch():
+    code = "import thesis_lib, torchaudio.compliance.kaldi; print('ok')"
+    assert "ok" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+
+
+def test_nothing_unsafe_is_loaded():
+    """No pickle but through torch.load(weights_only=True); no archive is extracted by its own names."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = ast.unparse(node.func)
+            assert name not in {"eval", "exec", "yaml.load", "pickle.load", "pickle.loads"}, path
+            assert not name.endswith((".extractall", ".extract")), path
+            if name == "torch.load":
+                assert any(k.arg == "weights_only" and k.value.value is True for k in node.keywords), path

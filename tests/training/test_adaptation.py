@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+from helpers import log_of, trained_beside, voiced
+from safetensors.torch import load_file, save_file
+
+from thesis_lib.audio.files import AudioError, write_audio
+from thesis_lib.config import Config, ConfigError
+from thesis_lib.corpus.manifest import Manifest
+from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.training.adaptation import adapt
+from thesis_lib.validation.adaptation import AFTER, BEFORE, adaptation_sample, adaptation_test
+from thesis_lib.vocoder.synthesis import Vocoder
+
+BRIEF = 0.02  # minutes
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """22 s of one "voice", in two files of other rates, six of them silence."""
+    silence = np.zeros(6 * 22_050, np.float32)
+    write_audio(tmp_path / "one.wav", np.concatenate([voiced(10.0), silence]), 22_050)
+    write_audio(tmp_path / "two.flac", voiced(6.0, 16_000, seed=1), 16_000)
+    return [tmp_path / "one.wav", tmp_path / "two.flac"]
+
+
+def test_a_vocoder_goes_on_with_the_voice_of_some_recordings(tiny_run, recordings, tmp_path):
+    folder = str(tiny_run.path / "conversion" / "vocoder")
+    before = Vocoder.from_pretrained(folder)
+    adapted = adapt(recordings, tmp_path / "me", folder, BRIEF)
+    assert adapted.meta["stopped_by"] == "max_minutes"
+    assert (adapted.content_config, adapted.meta["generator"]) == (before.content_config, before.meta["generator"])
+    statistics = [v.generator.condition.speaker_statistics.mean for v in (before, adapted)]
+    assert torch.equal(*statistics)
+    both = zip(before.generator.parameters(), adapted.generator.parameters(), strict=True)
+    moved = [(a - b).abs().max() for a, b in both]
+    assert 0 < max(moved) < 0.1
+    log = log_of(Run(tmp_path / "me", Config.from_json((tmp_path / "me" / "config.json").read_text())), "conversion")
+    assert log[-1]["validation_mel"] > 0
+    # The same command again trains no more, and another one does not touch what is there.
+    assert adapt(recordings, tmp_path / "me", folder, BRIEF).meta == adapted.meta
+    with pytest.raises(RunError, match="other recordings"):
+        adapt(recordings[:1], tmp_path / "me", folder, BRIEF)
+    with pytest.raises(ConfigError, match="another configuration"):
+        adapt(recordings, tmp_path / "me", folder, 2 * BRIEF)
+
+
+def test_pieces_have_speech_in_them_and_some_are_held_out(tiny_run, recordings, tmp_path):
+    adapt(recordings, tmp_path / "me", str(tiny_run.path / "conversion" / "vocoder"), BRIEF)
+    manifest = Manifest.load(tmp_path / "me" / "corpus")
+    assert [round(u.target_duration) for u in manifest] == [4, 4, 4, 3, 3]  # one of four is all silence
+    assert [u.split for u in manifest] == ["train"] * 4 + ["validation"]
+
+
+def test_too_little_is_refused(tiny_run, tmp_path):
+    folder = str(tiny_run.path / "conversion" / "vocoder")
+    write_audio(tmp_path / "short.wav", voiced(1.0), 22_050)
+    with pytest.raises(RunError, match=r"1\.0 s of speech"):
+        adapt([tmp_path / "short.wav"], tmp_path / "me", folder, BRIEF)
+    write_audio(tmp_path / "silent.wav", np.zeros(44_100, np.float32), 22_050)
+    with pytest.raises(AudioError, match=r"silent\.wav"):
+        adapt([tmp_path / "silent.wav"], tmp_path / "me", folder, BRIEF)
+    clipped = np.concatenate([voiced(8.0), np.sign(voiced(4.0))]) * 0.9999
+    clipped[: 8 * 22_050] *= 0.5
+    write_audio(tmp_path / "clipped.wav", clipped, 22_050)
+    with pytest.raises(AudioError, match=r"clipped\.wav: clipping"):
+        adapt([tmp_path / "clipped.wav"], tmp_path / "me", folder, BRIEF)
+    with pytest.raises(RunError, match="takes the voice from its content"):
+        adapt([tmp_path / "short.wav"], tmp_path / "me", str(tiny_run.path / "resynthesis" / "vocoder"), BRIEF)
+    # Nothing of it stands in the way of a better try.
+    write_audio(tmp_path / "enough.wav", voiced(3.0), 22_050)
+    adapt([tmp_path / "enough.wav"], tmp_path / "me", folder, BRIEF)
+    assert [u.split for u in Manifest.load(tmp_path / "me" / "corpus")] == ["train", "validation"]
+
+
+def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    table = adaptation_test(run)
+    assert list(dict.fromkeys(table.stage)) == [BEFORE, AFTER]
+    assert table.target_speaker.nunique() == 2
+    assert (table.content != table.target_speaker).all()
+    before, after = (table[table.stage == stage].to_target.to_numpy() for stage in (BEFORE, AFTER))
+    assert not np.allclose(before, after)
+    # The first Spanish recording of a voice lends the condition; only the others are trained on.
+    pieces = Manifest.load(run.path / "adapted" / "0" / "corpus")
+    spoken = Manifest.load(run.path / "corpus")
+    own = [u for u in spoken.split("test") if u.speaker == table.target_speaker.iloc[0]]
+    assert sum(u.target_duration for u in pieces) == pytest.approx(sum(u.source_duration for u in own[1:]), abs=0.1)
+    assert set(run.load_table("adaptation_summary").statistic) == {"closer", "to_target", "to_content", "way"}
+    assert all(adaptation_sample(run, 1, what).exists() for what in ("voice", BEFORE, AFTER))
+    assert adaptation_test(run).equals(run.load_table("adaptation"))
+
+
+def test_another_vocoder_is_adapted_anew(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    first = adaptation_test(run)
+    weights = run.path / "conversion" / "vocoder" / "model.safetensors"
+    tensors = {name: 1.1 * x if x.dim() > 1 else x for name, x in load_file(weights).items()}
+    save_file(tensors, weights)
+    second = adaptation_test(run)
+    assert not np.allclose(first.to_target, second.to_target)
+    folders = run.path / "adapted" / "0" / "conversion" / "vocoder", weights.parent
+    adapted, changed = (Vocoder.from_pretrained(folder).generator for folder in folders)
+    moved = [(a - b).abs().max() for a, b in zip(adapted.parameters(), changed.parameters(), strict=True)]
+    assert max(moved) < 0.1

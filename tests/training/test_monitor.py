@@ -1,0 +1,47 @@
+import warnings
+
+import pytest
+
+from thesis_lib.training.monitor import WINDOW, Guards, TrainingWarning
+
+HEALTHY = {"mel": 1.0, "discriminator": 2.0, "score_real": 0.8, "score_fake": 0.3}
+LOSSES = {"mel", "discriminator"}
+
+
+def see(rows):
+    guards = Guards()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        said = [text for row in rows for text in guards.see(row, LOSSES)]
+    assert [str(w.message) for w in caught] == said
+    assert all(w.category is TrainingWarning for w in caught)
+    return said
+
+
+def moving(step):
+    return HEALTHY | {"mel": 1 / (step + 1), "discriminator": 2 + 0.1 / (step + 1)}
+
+
+def test_a_healthy_training_is_left_in_peace():
+    assert see(moving(step) for step in range(3 * WINDOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("symptom", "says"),
+    [
+        ({"mel": 0.5}, "the mel loss has been exactly 0.5"),
+        ({"discriminator": 0.001}, "it teaches nothing"),
+        ({"score_real": 0.5, "score_fake": 0.5}, "it sees nothing"),
+    ],
+)
+def test_each_symptom_is_said_once_and_only_when_it_lasts(symptom, says):
+    def row(step):
+        changed = dict(symptom)
+        if "discriminator" in changed:
+            changed["discriminator"] *= 1 + 0.1 / (step + 1)
+        return moving(step) | changed
+
+    assert see(row(step) for step in range(WINDOW - 1)) == []
+    (text,) = see(row(step) for step in range(3 * WINDOW))
+    assert says in text
+    assert see((moving if step == WINDOW // 2 else row)(step) for step in range(WINDOW + 10)) == []

@@ -1,0 +1,116 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import beside
+from planted import evidence
+
+from thesis_lib.config import Config, ConfigError
+from thesis_lib.validation import INVERSION, Evidence, Measured, ablation
+from thesis_lib.validation.ablation import FULL, VARIANTS, ablate, differences, significant
+from thesis_lib.vocoder import checkpoints
+
+SMALL = {"ablation__seeds": 2, "ablation__steps": 3, "ablation__late": 1}
+# A recipe that could not start: every cell has to begin where the ablation says.
+SMALL |= {"conversion__training__warm_start": "nowhere", "ablation__warm_start": "none"}
+
+
+@pytest.fixture(scope="module")
+def grid(tiny_run, tmp_path_factory):
+    run = beside(tiny_run, tmp_path_factory.mktemp("grid") / "run", **SMALL)
+    return run, ablate(run)
+
+
+def test_the_grid_is_trained_and_compared(grid):
+    run, table = grid
+    variants = set(table.variant)
+    assert FULL in variants
+    assert "no adversarial loss" in variants
+    assert set(table.metric) == {"mel_l1", "speaker"}
+    assert (table.difference[table.variant == FULL] == 0).all()
+    assert (table.difference[table.variant == "no mel loss"] != 0).all()
+    assert set(table.role[table.metric == "speaker"]) == {"conditions"}
+    left = run.load_table("ablation_not_measured").set_index("variant").reason
+    assert "conversion.losses.emotion = 0.0 changes nothing" in left["no emotion preservation"]
+    assert "MSE for cosine" in left, "there is no encoder loss here whose distance could change"
+    assert variants | set(left.index) == set(VARIANTS)
+
+
+def test_every_cell_is_a_run_of_its_own_seed_and_variant(grid):
+    run, table = grid
+    for variant in set(table.variant):
+        for seed in range(2):
+            cell = run.path / "ablation" / f"{variant.replace(' ', '-').lower()}-{seed}"
+            config = Config.from_json((cell / "config.json").read_text())
+            assert config.conversion.training.seed == seed
+            assert config.conversion.training.steps == 3
+            assert (cell / "corpus").resolve() == (run.path / "corpus").resolve()
+            assert not (cell / "conversion" / "checkpoints").exists(), "only the vocoder is kept"
+    weights = [
+        checkpoints.load(run.path / "ablation" / f"everything-{seed}" / "conversion" / "vocoder")[0]
+        for seed in range(2)
+    ]
+    assert any(not weights[0][name].equal(weights[1][name]) for name in weights[0])
+
+
+def test_what_is_done_is_kept(grid, monkeypatch):
+    run, table = grid
+    monkeypatch.setattr(ablation, "train", None)
+    assert ablate(run).shape == table.shape
+
+
+def test_an_interrupted_grid_goes_on(grid, monkeypatch):
+    run, table = grid
+    run.table_path("ablation").unlink()
+    started = []
+    measure = ablation.measure
+    monkeypatch.setattr(ablation, "measure", lambda *given: started.append(1) or measure(*given))
+    again = ablate(run)
+    assert np.allclose(again.value, table.value), "from the cells' own results"
+
+
+def test_a_loss_that_does_not_exist_is_refused(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run", ablation__losses={"speker": 1.0})
+    with pytest.raises(ConfigError, match="losses.speker"):
+        ablate(run)
+
+
+def shifted(planted: Evidence, by: float) -> Evidence:
+    """One system alone, its mel worse by that much."""
+    rows = [
+        [{**row, "mel_l1": row["mel_l1"] + by} for row in m.rows if row["system"] == INVERSION]
+        for m in planted.measured
+    ]
+    return Evidence([Measured(row, [], {}) for row in rows])
+
+
+def test_differences_are_paired_by_seed_and_utterance():
+    planted = evidence("abcdefgh")
+    cells = {(FULL, seed): shifted(planted, seed) for seed in range(3)}
+    cells |= {("no mel loss", seed): shifted(planted, seed + 0.2) for seed in range(3)}
+    config = Config().override({"validation.resamples": 100})
+    table, missing = differences(cells, [FULL, "no mel loss"], 3, config)
+    assert not missing
+    table = table.set_index("variant")
+    row = table.loc["no mel loss"]
+    assert row.difference == pytest.approx(0.2), "seeds differ by far more, and cancel"
+    assert (row.low, row.high) == pytest.approx((0.2, 0.2))
+    assert row.p_holm < 0.001
+    assert np.isnan(table.loc[FULL].p_holm)
+    assert (row.seeds, row.n, row.speakers) == (3, 8, 8)
+
+
+def test_a_metric_that_one_variant_hardly_has_is_named():
+    planted = evidence("abcd")
+    cells = {(v, s): shifted(planted, 0.0) for v in (FULL, "no mel loss", "MSE for cosine") for s in range(2)}
+    for one in cells["no mel loss", 1].measured[1:]:
+        del one.rows[0]["mel_l1"]
+    config = Config().override({"validation.resamples": 100})
+    table, missing = differences(cells, [FULL, "no mel loss", "MSE for cosine"], 2, config)
+    assert set(table.variant) == {FULL, "MSE for cosine"}
+    assert missing == [{"variant": "no mel loss", "reason": "mel_l1 was measured for fewer than two speakers"}]
+
+
+def test_a_difference_must_survive_the_seeds_too():
+    rows = [(0.001, 0.1, 0.3), (0.001, -0.1, 0.3), (0.2, 0.1, 0.3), (0.001, -0.3, -0.1), (np.nan, 0.0, 0.0)]
+    table = pd.DataFrame(rows, columns=["p_holm", "low", "high"])
+    assert significant(table).tolist() == [True, False, False, True, False]

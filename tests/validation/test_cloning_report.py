@@ -1,0 +1,190 @@
+import html
+
+import numpy as np
+import pandas as pd
+import pytest
+from cloning_stages import Synthesizer
+from helpers import spoken, trained_beside
+
+from thesis_lib import cloning, reporting
+from thesis_lib.audio.files import write_audio
+from thesis_lib.cloning import CloningError, VoiceCloningPipeline
+from thesis_lib.cloning.translation import Translated
+from thesis_lib.config import CascadeConfig, Config
+from thesis_lib.embeddings.encoders.egemaps import Egemaps
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
+from thesis_lib.pretrained.whisper import Heard
+from thesis_lib.reporting.sample_matrix import OWN_MANNER, sample_matrix
+from thesis_lib.validation import cloning_report
+from thesis_lib.validation.cloning_report import (
+    HUMAN,
+    KOKORO,
+    KOKORO_NEAREST,
+    OURS,
+    OURS_ADAPTED,
+    OURS_FIXED,
+    OWN,
+    SEVERAL,
+    clone_report,
+    clone_sample,
+    summarise_clones,
+)
+from thesis_lib.validation.metrics import PROSODY
+from thesis_lib.vocoder.synthesis import Vocoder
+
+
+class Ear:
+    """Stands for Whisper base: hears the same words in everything."""
+
+    name, revision = "ear", "1"
+
+    def __call__(self, wav, sample_rate, language=None):
+        return Heard("hello my friend", "en", 1.0)
+
+
+class Ecapa(TinyTestEncoder):
+    """Stands for ECAPA, which the nearest voice is chosen by."""
+
+    name = "ecapa"
+
+
+@pytest.fixture
+def faked(monkeypatch):
+    """The report's own code, with stages that need no weights."""
+
+    def translate(wav, rate, context="", transcribe=True):
+        return Translated("hola amigo", "hello my dear friend")
+
+    def build(vocoder, config):
+        loaded = Vocoder.from_pretrained(vocoder)
+        return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
+
+    monkeypatch.setattr(cloning_report, "build", build)
+    monkeypatch.setattr(cloning_report, "Whisper", lambda no_repeat: Ear())
+    monkeypatch.setattr(cloning.pipeline, "nearest_voice", lambda vector: "am_adam")
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two human pairs with a published system, one of them without speech."""
+    root = tmp_path / "pairs"
+    for number, name in enumerate(("a", "b")):
+        write_audio(root / "g_es_src" / f"{name}.wav", spoken(number + 6), 22_050)
+        write_audio(root / "g_en_ref" / f"{name}.wav", spoken(number + 6, side="en"), 22_050)
+    write_audio(root / "g_es_src" / "c.wav", 0.1 * np.random.default_rng(0).normal(size=44_100), 22_050)
+    return root
+
+
+def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pairs):
+    run = trained_beside(tiny_run, tmp_path / "run", cascade__voice="nearest", cascade__examples=2)
+    table = clone_report(run, pairs=pairs)
+    assert set(table.system) == {KOKORO, KOKORO_NEAREST, OURS_FIXED, OURS, OWN, "ref"}
+    assert set(table.material) <= {"mini", "g", "mini" + SEVERAL, "g" + SEVERAL}
+    missing = run.load_table("cloning_not_measured")
+    assert list(missing.id) == ["g/c"]
+    assert "no speech" in missing.reason[0]
+    own = table[table.system == OWN].iloc[0]
+    assert own.words > 4  # of its own text, not of the translation
+    ours = table[table.system == OURS].iloc[0]
+    # "hello my dear friend" said, "hello my friend" heard.
+    assert (ours.word_errors, ours.words) == (1, 4)
+    assert table[table.system == "ref"].words.isna().all()  # nobody has written down what it says
+    cosine = next(name.removesuffix("_way") for name in table if name.endswith("_way"))
+    assert np.isfinite(table[f"{cosine}_way"]).all()
+    summary = run.load_table("cloning_summary")
+    assert summary[(summary.system == OURS) & (summary.metric == "wer")].value.iloc[0] == pytest.approx(25)
+    assert clone_sample(run, 0, OURS).exists()
+    seconds = run.load_table("cloning_seconds")
+    assert (seconds[["translate", "speak", "render", "finish"]] >= 0).all(axis=None)
+    assert table.speaker.nunique() == table.id.nunique() == 4
+    assert table[cosine].between(-1, 1).all()
+    # It stands until it is asked for something else.
+    assert clone_report(run, pairs=pairs).equals(run.load_table("cloning"))
+    assert set(clone_report(run).material) == {m for m in table.material if m.startswith("mini")}
+
+
+def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs, monkeypatch):
+    adapted = []
+    monkeypatch.setattr(
+        cloning_report,
+        "adapted_to",
+        lambda pipeline, paths, minutes, adapter: adapted.append((paths, minutes)) or pipeline,
+    )
+    run = trained_beside(tiny_run, tmp_path / "run", cascade__voice="af_heart", cascade__examples=2)
+    table = clone_report(run, pairs=pairs, minutes=1.5)
+    assert set(table[table.system == OURS_ADAPTED].material.str.removesuffix(SEVERAL)) == {"g"}
+    assert [(paths[0].name, minutes) for paths, minutes in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
+    assert set(table.system) == {KOKORO, OURS, OWN, OURS_ADAPTED, "ref"}
+
+
+def test_a_folder_without_recordings_is_refused(tiny_run, tmp_path, faked):
+    run = trained_beside(tiny_run, tmp_path / "run", cascade__voice="af_heart")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CloningError, match="empty holds no recordings"):
+        clone_report(run, spanish=[tmp_path / "empty"])
+
+
+def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(count):
+        prosody = {f"{side}_{name}": rng.normal() for side in ("source", "output") for name in PROSODY}
+        prosody["output_f0_level"] = prosody["source_f0_level"] + 1
+        found.append(
+            {"material": "mini" if number < 2 else "g", "id": str(number), "speaker": str(number),
+             "system": system,
+             "transcript": "", "translation": "hello there my friend", "reference": "hello there my friend",
+             "heard": "hello there my friend", "word_errors": number, "words": 10, "ecapa": 0.1 * number + shift}
+            | prosody
+        )  # fmt: skip
+    return found
+
+
+def test_the_summary_by_hand():
+    table = pd.DataFrame(rows("a") + rows("b", shift=1.0))
+    summary = summarise_clones(table, ["ecapa"]).set_index(["material", "system", "metric"])
+    assert summary.loc[("g", "a", "ecapa"), "value"] == pytest.approx(0.65)
+    assert summary.loc[(HUMAN, "b", "ecapa"), "value"] == pytest.approx(1.65)
+    assert summary.loc[("g", "a", "wer"), "value"] == pytest.approx(100 * 65 / 100)
+    assert summary.loc[("mini", "a", "bleu"), "value"] == pytest.approx(100)
+    assert summary.loc[("g", "a", "f0_level_correlation"), "value"] == pytest.approx(1)
+    assert abs(summary.loc[("g", "a", "tilt_correlation"), "value"]) < 1
+    assert summary.loc[("g", "a", "ecapa"), "low"] < 0.65 < summary.loc[("g", "a", "ecapa"), "high"]
+    assert ("mini", "a", "tilt_correlation") not in summary.index  # two speakers correlate with anything
+    # Recordings of one speaker are drawn together, so that more of them make no interval narrower.
+    twice = pd.concat([table, table.assign(id=table.id + "b")])
+    wide = summarise_clones(twice, ["ecapa"]).set_index(["material", "system", "metric"])
+    key = ("g", "a", "ecapa")
+    assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
+
+
+def test_the_matrix_is_content_by_voice_by_manner(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run")
+    table = sample_matrix(run)
+    assert table.content.nunique() == table.voice.nunique() == 2
+    assert OWN_MANNER in set(table.manner)
+    assert len(table) == 4 * table.manner.nunique()
+    assert all((run.path / sample).exists() for sample in table["sample"])
+    assert table["sample"].is_unique
+    shown = reporting.matrix_players(table, run)
+    assert shown.count("<audio") == len(table)
+    assert all(shown.count(html.escape(content)) == 1 for content in table.content.unique())
+    assert sample_matrix(run).equals(run.load_table("matrix"))
+
+
+def test_figures_and_tables_of_the_chapter():
+    summary = summarise_clones(
+        pd.DataFrame(rows("a") + rows("b")).assign(ecapa_way=lambda t: t.ecapa, ecapa_percentile=50.0), ["ecapa"]
+    )
+    shown = reporting.clone_table(summary, "g", {"ecapa_way": "way", "wer": "WER (%)", "dnsmos_ovrl": "DNSMOS"})
+    assert list(shown.columns) == ["system", "n", "way", "WER (%)"]
+    assert list(shown.system) == ["a", "b"]
+    figure = reporting.clone_figure(summary, "g", ["ecapa"])
+    assert "share of the way" in figure.axes[0].get_xlabel()
+    bars = reporting.stage_figure({"translate": 1.0, "speak": 3.0}, 8.0).axes[0].patches
+    assert [bar.get_width() for bar in bars] == [0.125, 0.375]
+
+
+def test_nearest_is_what_people_get_and_a_fixed_voice_what_bundled_tests_get():
+    assert CascadeConfig().voice == "nearest"
+    assert Config.from_profile("demo").cascade.voice == Config.from_profile("smoke").cascade.voice == "af_heart"

@@ -1,0 +1,147 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import trained_beside, voiced
+
+from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.loudness import CEILING, loudness
+from thesis_lib.runs.folder import RunError
+from thesis_lib.validation import swap
+from thesis_lib.validation.metrics import PROSODY
+from thesis_lib.validation.swap import Judge, Speaker, manner_summary, manner_swap, summarise, swap_test
+from thesis_lib.vocoder.voice import Voice
+
+
+class PitchEncoder:
+    """Two-dimensional: the angle is the pitch. A judge whose answers can be worked by hand."""
+
+    name, revision, dim, sample_rate = "pitch", "1", 2, 16_000
+
+    def encode(self, wav):
+        peak = np.abs(np.fft.rfft(wav * np.hanning(len(wav)))).argmax() * self.sample_rate / len(wav)
+        angle = np.pi * (peak - 100) / 400
+        return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+def tone(f0):
+    return (0.3 * np.sin(2 * np.pi * f0 * np.arange(22_050) / 22_050)).astype(np.float32)
+
+
+def speaker(name, f0, kind="seen"):
+    return Speaker(name, kind, f"{name}-1", tone(f0), Voice(), [tone(f0 + 1), tone(f0 - 1)])
+
+
+def test_a_judge_by_hand():
+    """At 100, 200 and 300 Hz the angles are 0, 45 and 90 degrees."""
+    speakers = [speaker("a", 100), speaker("b", 200), speaker("c", 300)]
+    judge = Judge(PitchEncoder(), speakers, 22_050)
+    assert judge.ceiling == pytest.approx(1, abs=1e-3)
+    assert judge.floor == pytest.approx((2 * 2 * np.cos(np.pi / 4) + 2 * 0) / 6, abs=0.01)
+    score = judge.score(tone(200), target=speakers[2], content=speakers[0])
+    assert score["to_target"] == pytest.approx(score["to_content"], abs=0.02)
+    assert judge.score(tone(290), speakers[2], speakers[0])["to_target"] > 0.99
+
+
+def test_trials_visit_every_pair_once_with_unseen_content_of_another_voice():
+    speakers = [speaker(f"s{i}", 100, "seen") for i in range(4)] + [speaker(f"u{i}", 100, "unseen") for i in range(3)]
+    trials = list(swap.trials(speakers, 100))
+    pairs = [(c.name, t.name) for c, t, _ in trials]
+    assert len(pairs) == len(set(pairs)) == 3 * 4 + 3 * 2
+    assert all(c.kind == "unseen" and c.name != t.name for c, t, _ in trials)
+    few = list(swap.trials(speakers, 4))
+    assert [n for *_, n in few] == [0, 1, 2, 3] * 2
+    for kind, names in (("seen", {f"s{i}" for i in range(4)}), ("unseen", {f"u{i}" for i in range(3)})):
+        assert {t.name for _, t, _ in few if t.kind == kind} == names, "no voice twice before all had their turn"
+
+
+def test_summary_by_hand():
+    about = {"material": "m", "task": "conversion", "stage": "after", "target": "seen", "judge": "j"}
+    about["target_speaker"] = "s"
+    rows = [(0.5, 0.2), (0.3, 0.4), (0.7, 0.1), (0.5, 0.3)]
+    table = pd.DataFrame([about | {"to_target": a, "to_content": b, "floor": 0.1, "ceiling": 0.9} for a, b in rows])
+    summary = summarise(table, 0, resamples=100).set_index("statistic")
+    assert summary.value["closer"] == 0.75
+    assert summary.value["to_target"] == 0.5
+    assert summary.value["way"] == pytest.approx(0.5)
+    assert (summary.n == 4).all()
+
+
+def test_intervals_draw_voices_and_not_trials():
+    """One voice of two is always followed: of another voice that says nothing, however many the trials."""
+    about = {"material": "m", "task": "conversion", "stage": "after", "target": "seen", "judge": "j"}
+    cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
+    rows = [about | cosines | {"target_speaker": n, "to_target": v} for n, v in (("a", 0.5), ("b", 0.3))] * 50
+    closer = summarise(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["closer"]
+    assert (closer.value, closer.low, closer.high, closer.n) == (0.5, 0, 1, 100)
+
+
+def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
+    table = swap_test(run)
+    assert set(table.judge) == {"tiny-test-encoder"}
+    stages = {(r.task, r.stage) for r in table.itertuples()}
+    assert stages == {
+        ("resynthesis", "before training"),
+        ("resynthesis", "after training"),
+        ("conversion", "before training"),
+        ("conversion", "after training"),
+        ("conversion", "after training, pitch kept"),
+        ("conversion", "after training, guidance 2"),
+    }
+    assert table[["to_target", "to_content"]].abs().le(1.0001).all(axis=None)
+    assert len(run.load_table("swap_summary")) == 4 * table.groupby(["task", "stage", "target", "judge"]).ngroups
+    for row in table[table.trial < swap.SAMPLES].itertuples():
+        paths = swap.sample_paths(run, row.material, row.task, row.stage, row.target, row.trial)
+        assert all(path.exists() for path in paths.values())
+    assert swap_test(run).equals(run.load_table("swap")), "a finished test is not done again"
+
+
+def test_human_recordings_are_halved(tiny_run, tmp_path):
+    for name, f0 in (("a", 110.0), ("b", 180.0)):
+        write_audio(tmp_path / f"{name}.flac", voiced(4.0, 16_000, f0=f0), 16_000)
+    found = swap.human_speakers(tmp_path, tiny_run.config)
+    assert [s.name for s in found] == ["a", "b"]
+    assert len(found[0].references[0]) == 2 * 22_050
+    assert np.exp(found[1].voice.pitch_level) == pytest.approx(180, rel=0.03)
+
+
+@pytest.mark.parametrize(("make", "says"), [(False, "no folder"), (True, "holds 0 recordings")])
+def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, says):
+    folder = tmp_path / "voices"
+    if make:
+        folder.mkdir()
+    with pytest.raises(RunError, match=says):
+        swap.human_speakers(folder, tiny_run.config)
+
+
+def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
+    table = manner_swap(tiny_run)
+    missing = tiny_run.load_table("manner_swap_not_measured")
+    assert len(table) + len(missing) > 0
+    assert set(table.get("condition", [])) <= {"embedding", "embedding and pitch range"}
+
+
+def test_manner_summary_by_hand():
+    """An output that goes half the way has slope 0.5, one that stays 0."""
+    columns = {}
+    for name in PROSODY:
+        columns[f"{name}_content"] = [0.0, 1.0, 2.0]
+        columns[f"{name}_manner"] = [2.0, 5.0, 0.0]
+        columns[f"{name}_output"] = [1.0, 3.0, 1.0] if name != "rate" else [0.0, 1.0, 2.0]
+    table = pd.DataFrame(columns).assign(condition="embedding")
+    summary = manner_summary(table, 0, resamples=100).set_index("statistic")
+    assert summary.slope["F0 spread (semitones)"] == pytest.approx(0.5)
+    assert summary.slope["voiced stretches (per s)"] == 0
+
+
+def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
+    class Loud:
+        sample_rate = 22_050
+
+        def render(self, content, voice, guidance):
+            return 20 * content
+
+    content = voiced(2.0)
+    found = swap.System("conversion", "loud", Loud()).render(content, Voice())
+    assert np.abs(found).max() <= CEILING
+    assert loudness(found, 22_050) == pytest.approx(loudness(content, 22_050), abs=0.5)

@@ -1,0 +1,315 @@
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import trained_beside, voiced
+from planted import evidence
+from safetensors.torch import load_file, save_file
+
+from thesis_lib import validation
+from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.mel import LogMel
+from thesis_lib.config import AudioConfig, Config, ConfigError, ValidationConfig
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
+from thesis_lib.runs.folder import RunError
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training import train
+from thesis_lib.validation import (
+    ALIGNED,
+    GROUND_TRUTH,
+    INVERSION,
+    JUDGE,
+    OTHER,
+    OURS,
+    PUBLISHED,
+    SAME,
+    CircularScoring,
+    Evidence,
+    Measured,
+    Scorers,
+    System,
+    agreements,
+    calibrations,
+    comparisons,
+    describe,
+    griffin_lim,
+    headline,
+    leaders,
+    metrics,
+    roles,
+    scoring,
+    summarise,
+    systems,
+    validate,
+    validate_pairs,
+)
+from thesis_lib.validation.metrics import MetricError, Recording
+
+SETTINGS = ValidationConfig(resamples=100)
+
+
+@pytest.fixture
+def unpublished(monkeypatch):
+    monkeypatch.setattr(systems.pretrained, "is_cached", lambda name: False)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Evidence:
+    return evidence()
+
+
+def cell(summary, system, metric):
+    return summary.set_index(["system", "metric"]).loc[(system, metric)]
+
+
+def test_every_system_and_metric_of_the_tiny_run(tiny_run, unpublished):
+    table = validate(tiny_run)
+    assert set(table.system) == {GROUND_TRUTH, SAME, OTHER, INVERSION, *OURS.values()}
+    assert table.groupby("system").size().eq(3).all()
+    rendered = table.system.isin([INVERSION, *OURS.values()])
+    assert table.loc[rendered, "mel_l1"].notna().all()
+    assert table.loc[~rendered, "mel_l1"].isna().all(), "nothing is scored against itself or another text"
+    summary = tiny_run.load_table("validation_summary")
+    assert cell(summary, OURS["conversion"], "speaker").role == "conditions"
+    assert cell(summary, OURS["conversion"], "style").role == "conditions", "so does the second embedding's encoder"
+    assert cell(summary, SAME, "speaker").n == 3
+    assert tiny_run.load_json("validation_encoders")["speaker"] == "tiny-test-encoder"
+    assert len(list((tiny_run.path / "samples").glob("validation_*.mp3"))) == 18
+    assert validate(tiny_run).equals(tiny_run.load_table("validation")), "a finished validation is not done again"
+
+
+def test_an_interrupted_validation_goes_on(tiny_run, tmp_path, unpublished, monkeypatch):
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=3)
+    scored = []
+    real = validation.validate.__globals__["_score"]
+
+    def once(*given):
+        scored.append(given[0].utterance.id)
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setitem(validation.validate.__globals__, "_score", once)
+    with pytest.raises(KeyboardInterrupt):
+        validate(run)
+    assert not run.table_path("validation").exists()
+    validate(run)
+    assert len(scored) == 4, "the first is kept, the second is done again"
+    assert len(set(scored)) == 3
+
+
+def test_a_table_older_than_its_vocoder_is_made_again(tiny_run, tmp_path, unpublished):
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=2)
+    first = validate(run)
+    assert run.stale() == {}
+    weights = run.path / "conversion" / "vocoder" / "model.safetensors"
+    save_file({name: 2 * tensor for name, tensor in load_file(weights).items()}, weights)
+    assert "conversion/vocoder/model.safetensors has changed since" in run.stale()["validation"]
+    again = validate(run)
+    assert run.stale() == {}
+    ours = again.system == OURS["conversion"]
+    assert not np.allclose(again.mel_l1[ours], first.mel_l1[ours])
+    assert np.allclose(again.mel_l1[again.system == INVERSION], first.mel_l1[again.system == INVERSION])
+
+
+def test_what_cannot_be_measured_is_listed_with_its_reason(tiny_run, tmp_path, monkeypatch, unpublished):
+    def fails(*_):
+        raise MetricError("no speech found")
+
+    monkeypatch.setitem(scoring.SCALARS, "pesq", fails)
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=2)
+    table = validate(run)
+    missing = run.load_table("validation_not_measured")
+    assert set(missing.reason[missing.metric == "pesq"]) == {"no speech found"}
+    assert "thesis models fetch" in missing.reason[missing.system == PUBLISHED].item()
+    assert "pesq" not in table
+    assert "pesq" not in set(run.load_table("validation_summary").metric)
+
+
+def test_a_silent_output_is_scored_as_not_measured(tiny_run):
+    scorers = Scorers.load(tiny_run.config)
+    reference = scorers.record(voiced(2.0))
+    silent = scorers.record(np.zeros_like(reference.wav))
+    found = scoring.score(System(OURS["conversion"], None), silent, reference, "hello", scorers)
+    assert "silence" in found.reasons["speaker"]
+    assert "speaker" not in found.vectors
+    assert found.row["mel_l1"] > 1
+
+
+def test_a_speaker_with_one_recording_has_no_ceiling(tiny_run):
+    manifest = prepared(tiny_run)
+    one = manifest.split("test")[:1]
+    found = systems.systems_of({"conversion": train(tiny_run, "conversion")}, manifest, one)
+    item = systems.Item(one[0], voiced(1.0), None)
+    for name in (SAME, OTHER):
+        with pytest.raises(MetricError, match="no other recording"):
+            found[name].render(item)
+
+
+def test_a_metric_whose_licence_nobody_accepted_is_named_and_not_fetched(tiny_run, unpublished):
+    config = tiny_run.config.override({"validation.metrics": ("mel_l1", "nisqa")})
+    scorers = Scorers.load(config)
+    assert scorers.chosen == ("mel_l1",)
+    assert "CC BY-NC-SA" in scorers.absent["nisqa"]
+    assert "thesis models fetch nisqa-tts" in scorers.absent["nisqa"]
+
+
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(ConfigError, match="metrics"):
+        Config().override({"validation.metrics": ("mel_l1", "peqs")})
+
+
+def test_griffin_lim_comes_back_in_time_with_the_recording():
+    log_mel = LogMel(AudioConfig())
+    burst = np.zeros(100 * 256, np.float32)
+    burst[12_000:14_000] = 0.1 * np.random.default_rng(0).normal(size=2000)
+    centre = [np.average(np.arange(len(x)), weights=x**2) for x in (burst, griffin_lim(burst, log_mel))]
+    assert abs(centre[1] - centre[0]) < 30, "half a hop is 128"
+    wav = voiced(2.0)[: 170 * 256]
+    back = griffin_lim(wav, log_mel)
+    assert len(back) == len(wav)
+    distance = metrics.mel_l1(Recording(back, 22_050), Recording(wav, 22_050))
+    assert distance < 0.25
+    late = np.roll(back, 128)
+    assert distance < metrics.mel_l1(Recording(late, 22_050), Recording(wav, 22_050)), "half a hop late is worse"
+    assert np.array_equal(back, griffin_lim(wav, log_mel)), "the phases it starts from are always the same"
+
+
+def test_evidence_survives_its_file(planted, tmp_path):
+    one = planted.measured[3]
+    one.save(tmp_path / "x.npz")
+    again = Measured.load(tmp_path / "x.npz")
+    assert again.rows == one.rows
+    assert again.vectors.keys() == one.vectors.keys()
+    assert all(np.array_equal(again.vectors[key], one.vectors[key]) for key in one.vectors)
+
+
+def test_a_missing_vector_is_a_gap_and_no_shift(planted):
+    holes = [Measured(m.rows, m.missing, dict(m.vectors)) for m in planted.measured]
+    del holes[2].vectors[OURS["conversion"], "judge"]
+    found = Evidence(holes).cosines(OURS["conversion"], "judge")
+    assert np.isnan(found[2]).all()
+    rest = np.arange(10) != 2
+    assert np.allclose(found[rest], planted.cosines(OURS["conversion"], "judge")[rest])
+
+
+def test_summary_of_planted_evidence(planted):
+    known, missing = calibrations(planted)
+    assert not missing
+    summary, unsummed = summarise(planted, known, SETTINGS)
+    assert not unsummed
+    ours = OURS["conversion"]
+    assert cell(summary, ours, "mel_l1").value == pytest.approx(0.345)
+    assert cell(summary, ours, "mel_l1").speakers == 5
+    assert cell(summary, ours, "wer").value == 0
+    assert cell(summary, ours, "bleu").value == pytest.approx(100)
+    assert cell(summary, ours, "way_judge").value == pytest.approx(100, abs=5)
+    assert cell(summary, ours, "eer_judge").value == 0
+    assert cell(summary, ours, "follows_rate").value == pytest.approx(1)
+    assert list(summary.metric[summary.system == ours])[:2] == ["mel_l1", "wer"], "signal first"
+    assert "mel_l1" not in set(summary.metric[summary.system == GROUND_TRUTH])
+
+
+def test_words_are_counted_over_the_corpus_and_not_averaged():
+    found = evidence("ab")
+    for one, heard, errors, count in zip(found.measured, ("one two three four five", "x"), (0, 1), (5, 1), strict=True):
+        said = {"heard": heard, "target_text": "one two three four five" if count == 5 else "six"}
+        one.rows[2].update(said | {"word_errors": errors, "words": count})
+    summary, _ = summarise(found, {}, SETTINGS)
+    assert cell(summary, OURS["conversion"], "wer").value == pytest.approx(100 / 6)
+
+
+def test_one_speaker_has_no_interval_and_says_so():
+    summary, missing = summarise(evidence("aaa"), {}, SETTINGS)
+    assert not len(summary)
+    assert {row["reason"] for row in missing} == {"1 groups give no interval"}
+    known, unknown = calibrations(evidence("aaa"))
+    assert not known
+    assert "pairs of one speaker and of two" in unknown[0]["reason"]
+
+
+def test_comparisons_find_a_planted_difference_and_no_other(planted):
+    table = comparisons(planted, SETTINGS)
+    mel = table[(table.metric == "mel_l1")].iloc[0]
+    assert (mel["first"], mel["second"]) == (OURS["conversion"], INVERSION)
+    assert mel.difference == pytest.approx(-0.1)
+    assert (mel.effect, mel.speakers) == (-1, 5)
+    assert mel.p == pytest.approx(2 / 2**5)
+    assert mel.p_holm > mel.p
+    assert not mel.significant, "five speakers cannot show it at 5 %"
+    assert leaders(table) == set()
+    many = comparisons(evidence("abcdefghijkl"), SETTINGS)
+    assert leaders(many) == {(OURS["conversion"], "mel_l1")}
+    assert not many[many.metric != "mel_l1"].significant.any()
+
+
+def test_judges_agree_as_far_as_they_do(planted):
+    table = agreements(planted, SETTINGS)
+    assert list(table[["first", "second"]].iloc[0]) == ["judge", "other"]
+    assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
+    assert table.n[0] == 30
+    twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "judge"] for k in m.vectors}) for m in planted.measured]
+    assert agreements(Evidence(twins), SETTINGS).tau[0] == pytest.approx(1)
+
+
+def test_who_may_judge(tiny_run):
+    vocoders = {"conversion": train(tiny_run, "conversion")}
+
+    class Ecapa(TinyTestEncoder):
+        name = "ecapa"
+
+    given = {"speaker": TinyTestEncoder(), "resemblyzer": Ecapa()}
+    assert roles(tiny_run.config, vocoders, given) == {"speaker": "conditions", "resemblyzer": JUDGE}
+    for loss in ("speaker", "swap"):
+        trained = tiny_run.config.override({f"conversion.losses.{loss}": 1.0})
+        assert roles(trained, vocoders, given)["resemblyzer"] == "trains", "by what it is, not by its column"
+
+
+def test_no_circular_headline():
+    rows = [("speaker", "conditions"), ("resemblyzer", JUDGE), ("mel_l1", "")]
+    summary = pd.DataFrame([{"system": "ours", "metric": m, "role": r, "value": 1.0} for m, r in rows])
+    assert headline(summary, "ours", "resemblyzer").value == 1
+    assert headline(summary, "ours", "mel_l1").value == 1
+    with pytest.raises(CircularScoring, match="conditions the vocoder"):
+        headline(summary, "ours", "speaker")
+    with pytest.raises(MetricError, match="not measured"):
+        headline(summary, "ours", "pesq")
+    read = pd.read_csv(pd.io.common.StringIO(summary.to_csv(index=False)))
+    assert headline(read, "ours", "mel_l1").value == 1, "an empty role is a missing one in a file"
+
+
+def test_every_column_is_described(tiny_run, planted):
+    summary, _ = summarise(planted, calibrations(planted)[0], SETTINGS)
+    for name in {*summary.metric, *ALIGNED, "cer", "chrf", "dnsmos_p808", "plcmos", "style", "style_auc"}:
+        about = describe(name)
+        assert about.label
+        assert about.settings
+        assert about.better in ("higher", "lower")
+    assert "tok:13a" in describe("bleu").settings
+
+
+def pairs_folder(folder):
+    for group, system, count in (("a", "es_src", 3), ("a", "en_ref", 2), ("a", "en_other", 3)):
+        for number in range(count):
+            write_audio(folder / f"{group}_{system}" / f"{number}.wav", voiced(1.0, f0=110 + 30 * number), 22_050)
+    return folder
+
+
+def test_human_pairs_stand_beside_ours(tiny_run, tmp_path):
+    folder = pairs_folder(tmp_path / "pairs")
+    write_audio(folder / "a_en_other" / "2.wav", np.zeros(22_050), 22_050)
+    run = trained_beside(tiny_run, tmp_path / "run")
+    table = validate_pairs(run, folder)
+    counts = table.groupby("system").size().to_dict()
+    assert counts["ref"] == 2
+    assert counts["other"] == 2
+    assert counts["another Spanish speaker"] == 3
+    assert counts["ours, conversion, guidance 1"] == counts["ours, conversion, guidance 2"] == 2
+    assert table.set_index(["system", "id"]).loc[("ref", "0"), "speaker"] == pytest.approx(1), "the same samples"
+    assert run.load_table("pairs_not_measured").system.tolist() == ["other"]
+    summary = run.load_table("pairs_summary")
+    assert set(summary.metric) == {"speaker"}
+
+
+def test_a_wrong_folder_of_pairs_is_named(tiny_run, tmp_path):
+    with pytest.raises(RunError, match="GROUP_es_src"):
+        validate_pairs(tiny_run, tmp_path)

@@ -1,0 +1,1 @@
+"""Audio: reading and writing files, log-mel spectrogram, pitch, voice activity, loudness."""

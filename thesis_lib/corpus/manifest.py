@@ -1,0 +1,204 @@
+"""The manifest: one validated row an utterance pair, and the table of what was left out, with reasons.
+
+``manifest.json`` says what there is: the schema's version and the shards, each a Parquet file below ``manifest/``
+with the columns of ``Utterance``. ``rejects.jsonl`` has a line a rejected row.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.files import replacing, sha256, write_text
+
+SCHEMA = 2  # 1 was a line of JSON an utterance
+SHARD = 25_000  # utterances of one file
+
+Split = Literal["train", "validation", "test"]
+
+
+class ManifestError(ThesisError):
+    """A manifest that is damaged or empty."""
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name is one file's, in no other folder: nothing that a path could be led astray by."""
+    return bool(name) and name == Path(name).name and name.isprintable() and not name.startswith(".")
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or not all(map(is_plain_name, Path(path).parts)):
+        raise ValueError(f"{path!r} leads out of the manifest's folder")
+    return path
+
+
+class Utterance(BaseModel):
+    """One pair: Spanish (source) and English (target), the same content in the same voice. A row of the schema."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, AfterValidator(_inside)] = Field(min_length=1)  # names files of what is derived from it
+    split: Split
+    speaker: str = Field(min_length=1)
+    source_audio: Annotated[str, AfterValidator(_inside)]  # relative to the manifest's folder
+    target_audio: Annotated[str, AfterValidator(_inside)]
+    source_text: str = Field(min_length=1)
+    target_text: str = Field(min_length=1)
+    source_duration: float = Field(gt=0)  # s
+    target_duration: float = Field(gt=0)  # s
+    style: str = ""  # of the bundled corpus; a manner of speaking, not an emotion
+    gender: str = ""  # as the speaker gave it; empty where unknown
+    age: str = ""  # likewise: "twenties", …
+
+
+class Reject(BaseModel):
+    """One row that did not become an utterance, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    split: str
+    reason: str
+    detail: str = ""
+
+
+class Shard(BaseModel):
+    """One file of the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Annotated[str, AfterValidator(_inside)]
+    rows: int = Field(ge=0)
+    sha256: str
+
+
+class Index(BaseModel):
+    """What manifest.json holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[2]
+    shards: tuple[Shard, ...]
+
+
+class Manifest:
+    """Utterances with their folder and the rejects; unique ids, no speaker in two splits."""
+
+    def __init__(self, folder: Path, utterances: Iterable[Utterance], rejects: Iterable[Reject] = ()) -> None:
+        self.folder = Path(folder)
+        self.utterances = sorted(utterances, key=lambda u: u.id)
+        self.rejects = sorted(rejects, key=lambda r: (r.split, r.id))
+        repeated = [id for id, n in Counter(u.id for u in self.utterances).items() if n > 1]
+        if repeated:
+            raise ManifestError(f"{self.folder}: utterance {repeated[0]} stands there twice")
+        places: dict[str, set[str]] = {}
+        for utterance in self.utterances:
+            places.setdefault(utterance.speaker, set()).add(utterance.split)
+        shared = [speaker for speaker, splits in places.items() if len(splits) > 1]
+        if shared:
+            raise ManifestError(f"{self.folder}: speaker {shared[0][:16]} is in {sorted(places[shared[0]])}")
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def table(self) -> pd.DataFrame:
+        """One row an utterance, its fields as columns."""
+        return pd.DataFrame([u.model_dump() for u in self.utterances])
+
+    def split(self, name: Split) -> list[Utterance]:
+        """The utterances of one split, in the order of their ids."""
+        return [u for u in self.utterances if u.split == name]
+
+    def source(self, utterance: Utterance) -> Path:
+        """The Spanish recording."""
+        return self.folder / utterance.source_audio
+
+    def target(self, utterance: Utterance) -> Path:
+        """The English recording."""
+        return self.folder / utterance.target_audio
+
+    def save(self) -> None:
+        """Write the rejects and the shards, then manifest.json: its presence says that all are whole."""
+        from pyarrow import Table, parquet
+
+        write_text(self.folder / "rejects.jsonl", "".join(row.model_dump_json() + "\n" for row in self.rejects))
+        parts = [self.utterances[i : i + SHARD] for i in range(0, len(self.utterances), SHARD)]
+        shards = []
+        for number, part in enumerate(parts):
+            path = self.folder / "manifest" / f"part-{number:05d}-of-{len(parts):05d}.parquet"
+            with replacing(path) as partial:
+                parquet.write_table(Table.from_pylist([u.model_dump() for u in part]), partial, compression="zstd")
+            name = path.relative_to(self.folder).as_posix()
+            shards.append(Shard(file=name, rows=len(part), sha256=sha256(path)))
+        index = Index(schema_version=SCHEMA, shards=tuple(shards))
+        write_text(index_of(self.folder), index.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read what ``save`` wrote; ManifestError names the file and the row that is wrong."""
+        folder = Path(folder)
+        if not index_of(folder).exists():
+            raise ManifestError(f"{index_of(folder)} is missing: run `thesis prepare` first")
+        index = _index(index_of(folder))
+        utterances = [u for shard in index.shards for u in _rows(folder / shard.file, shard)]
+        return cls(folder, utterances, _rejects(folder / "rejects.jsonl"))
+
+
+def index_of(folder: Path) -> Path:
+    """The file whose presence says that a manifest is whole; it changes when anything of the manifest does."""
+    return Path(folder) / "manifest.json"
+
+
+def _index(path: Path) -> Index:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(tree, dict) and tree.get("schema_version", SCHEMA) != SCHEMA:
+            version = tree["schema_version"]
+            raise ManifestError(f"{path} has schema {version}, this version reads {SCHEMA}: run `thesis prepare` anew")
+        return Index.model_validate(tree)
+    except (ValueError, ValidationError) as error:
+        raise ManifestError(f"{path} is damaged ({_first(error)}): run `thesis prepare` anew") from error
+
+
+def _rows(path: Path, shard: Shard) -> list[Utterance]:
+    from pyarrow import ArrowException, parquet
+
+    if not path.exists():
+        raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
+    if sha256(path) != shard.sha256:
+        raise ManifestError(f"{path} has changed since manifest.json was written: run `thesis prepare` anew")
+    try:
+        # One thread: a process that is forked later has no use for the others, and waits for them.
+        rows = parquet.ParquetFile(path).read(use_threads=False).to_pylist()
+        return TypeAdapter(list[Utterance]).validate_python(rows)
+    except (ArrowException, OSError) as error:
+        raise ManifestError(f"{path} is no Parquet file: run `thesis prepare` anew") from error
+    except ValidationError as error:
+        row = int(error.errors()[0]["loc"][0]) + 1
+        raise ManifestError(f"{path}, row {row}: {_first(error)}") from error
+
+
+def _rejects(path: Path) -> list[Reject]:
+    if not path.exists():
+        raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
+    rows = []
+    # Not splitlines, which also takes a text's own U+2028 for an end.
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
+        try:
+            rows.append(Reject.model_validate_json(line))
+        except ValidationError as error:
+            raise ManifestError(f"{path}, line {number}: {_first(error)}") from error
+    return rows
+
+
+def _first(error: Exception) -> str:
+    """What is wrong first, in a line."""
+    return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)

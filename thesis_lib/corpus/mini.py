@@ -1,0 +1,94 @@
+"""The bundled corpus, unpacked into exactly the layout of CVSS-T + Common Voice v4 + CoVoST 2.
+
+The bundle is Opus audio and a table in the package's data; the speech is Kokoro's
+(scripts/build_mini_corpus.py), so the same reader serves it and the real release.
+"""
+
+import csv
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpus.cvss_t import SPLITS, Release
+from thesis_lib.corpus.split import client_id, is_validation, spread
+from thesis_lib.utils.files import write_text
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.utils.text import normalise_text
+
+RATE = 24_000  # Hz, CVSS-T's own
+
+
+def bundle() -> Path:
+    """The folder of the bundled corpus."""
+    return Path(str(resources.files("thesis_lib"))) / "data" / "mini"
+
+
+def table(config: CorpusConfig) -> pd.DataFrame:
+    """One row a bundled pair: id, release split, voice, style, both texts and what the checks measured.
+
+    ``part`` is where a pair ends up: train, validation or test. With ``config.limit``, that many pairs of each part.
+    """
+    rows = pd.read_csv(bundle() / "pairs.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
+    held = [is_validation(client_id(v), config.validation_fraction, config.split_seed) for v in rows.voice]
+    rows["part"] = [
+        "test" if s != "train" else "validation" if h else "train" for s, h in zip(rows.split, held, strict=True)
+    ]
+    if config.limit is not None:
+        rows = pd.concat(_some(part, config.limit) for _, part in rows.groupby("part")).sort_index()
+    return rows.reset_index(drop=True)
+
+
+def _some(part: pd.DataFrame, count: int) -> pd.DataFrame:
+    """``count`` pairs, two a voice, of voices spread over the table: few pairs are then still several voices."""
+    voices = part.voice.unique()
+    chosen = voices[spread(len(voices), -(-count // 2))]
+    return part[part.voice.isin(chosen)].groupby("voice", sort=False).head(2).head(count)
+
+
+def rejected() -> pd.DataFrame:
+    """The attempts that did not enter the bundle, each with its reason."""
+    return pd.read_csv(bundle() / "rejects.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
+
+
+def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Release:
+    """Write the release below ``root``, MP3 for Spanish and 24 kHz WAV for English; finished files are kept."""
+    release = Release.at(root)
+    rows = table(config)
+    rows["file"] = [f"common_voice_es_{id}.mp3" for id in rows.id]
+
+    def write(row: Any) -> None:
+        sides: tuple[tuple[str, Path, dict[str, Any]], ...] = (
+            ("es", release.common_voice / "clips" / row.file, {"bitrate_mode": "VARIABLE", "compression_level": 0.2}),
+            ("en", release.cvss / row.split / f"{row.file}.wav", {}),
+        )
+        for language, path, options in sides:
+            if not path.exists():
+                wav, rate = read_audio(bundle() / "audio" / f"{row.id}.{language}.opus")
+                write_audio(path, wav, rate, **options)
+
+    # The codecs release the interpreter's lock: two threads use two cores.
+    with ThreadPoolExecutor() as pool:
+        for _ in progress(pool.map(write, rows.itertuples()), len(rows), "unpack"):
+            pass
+
+    for split in SPLITS:
+        part = rows[rows.split == split]
+        _write_tsv(release.cvss / f"{split}.tsv", zip(part.file, map(normalise_text, part.en), strict=True))
+    speakers = [client_id(voice) for voice in rows.voice]
+    columns = ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender", "accent"]
+    spoken = ([s, f, t, "2", "0", "", "", ""] for s, f, t in zip(speakers, rows.file, rows.es, strict=True))
+    _write_tsv(release.common_voice / "validated.tsv", [columns, *spoken])
+    translated = ([f, t.replace("\\", "\\\\"), s] for f, t, s in zip(rows.file, rows.en, rows.split, strict=True))
+    _write_tsv(release.covost, [["path", "translation", "split"], *translated])
+    _write_tsv(release.styles, [["path", "style"], *zip(rows.file, rows["style"], strict=True)])
+    return release
+
+
+def _write_tsv(path: Path, rows: Iterable[Iterable[str]]) -> None:
+    write_text(path, "".join("\t".join(row) + "\n" for row in rows))

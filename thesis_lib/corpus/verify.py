@@ -1,0 +1,46 @@
+"""Is a prepared corpus still what its manifest says?"""
+
+from pathlib import Path
+
+from thesis_lib.audio.files import AudioError, read_audio
+from thesis_lib.corpus.manifest import Manifest, Utterance
+from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.progress import Progress, silent
+
+TOLERANCE = 0.001  # s
+
+
+def verify(folder: Path, progress: Progress = silent) -> list[str]:
+    """What is wrong, a line each, naming the file: none, or damaged, of another rate or length, or in no row.
+
+    The shards' hashes, the schema, and that no speaker is in two parts are checked by loading: ManifestError.
+    """
+    manifest = Manifest.load(folder)
+    rates: dict[int, str] = {}
+
+    def problems_of(utterance: Utterance) -> list[str]:
+        found = []
+        sides = (
+            (manifest.source(utterance), utterance.source_duration),
+            (manifest.target(utterance), utterance.target_duration),
+        )
+        for path, seconds in sides:
+            try:
+                wav, rate = read_audio(path)
+            except AudioError as error:
+                found.append(str(error))
+                continue
+            rates.setdefault(rate, str(path))
+            if abs(len(wav) / rate - seconds) > TOLERANCE:
+                found.append(f"{path}: {len(wav) / rate:.3f} s long, the manifest says {seconds:.3f}")
+        return found
+
+    results = progress(a_core_each(problems_of, manifest), len(manifest), "verify")
+    problems = [problem for found in results for problem in found]
+    if len(rates) > 1:
+        problems.append("several sample rates: " + ", ".join(f"{rate} Hz ({path})" for rate, path in rates.items()))
+    named = {path for u in manifest for path in (u.source_audio, u.target_audio)}
+    folders = {folder / Path(name).parent for name in named}
+    files = sorted(path for place in folders if place.is_dir() for path in place.iterdir())
+    extra = [path for path in files if path.relative_to(folder).as_posix() not in named]
+    return problems + [f"{path}: no row of the manifest has it" for path in extra]

@@ -1,0 +1,61 @@
+"""What every encoder has in common: one protocol, one check on the way in, one on the way out."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from thesis_lib.audio.files import as_samples, check_speech, resample
+from thesis_lib.utils.errors import ThesisError
+
+
+class EncoderError(ThesisError):
+    """An encoder's weights or output are not what they must be."""
+
+
+class Encoder(Protocol):
+    """``name`` and ``revision`` go into every table and cache key.
+
+    One that has ``encode_batch(wavs) -> (B, D)`` too is given several signals at once.
+    """
+
+    name: str
+    revision: str
+    dim: int
+    sample_rate: int  # Hz, what ``encode`` is given
+
+    def encode(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) float32 at ``sample_rate`` -> (D,) float32."""
+
+
+# Samples (N,), their rate, and what to call them when something is wrong.
+Heard = tuple[np.ndarray, int, object]
+
+
+def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = "audio") -> np.ndarray:
+    """(N,) at any rate -> (D,). AudioError for unusable audio, EncoderError for a wrong vector."""
+    return embed_batch(encoder, [(wav, sample_rate, source)])[0]
+
+
+def embed_batch(encoder: Encoder, recordings: Sequence[Heard]) -> list[np.ndarray]:
+    """Recordings of any lengths and rates -> (D,) each, the same as alone; together where the encoder can.
+
+    Raises what ``embed`` raises.
+    """
+    wavs = []
+    for wav, sample_rate, source in recordings:
+        wav = as_samples(wav, source)
+        check_speech(wav, sample_rate, source)
+        wavs.append(resample(wav, sample_rate, encoder.sample_rate))
+    together = getattr(encoder, "encode_batch", None) if len(wavs) > 1 else None
+    vectors = together(wavs) if together else [encoder.encode(wav) for wav in wavs]
+    return [_checked(encoder, vector, source) for vector, (*_, source) in zip(vectors, recordings, strict=True)]
+
+
+def _checked(encoder: Encoder, vector: np.ndarray, source: object) -> np.ndarray:
+    vector = np.asarray(vector, np.float32)
+    if vector.shape != (encoder.dim,):
+        raise EncoderError(f"{encoder.name} gave shape {vector.shape} for {source}, not ({encoder.dim},)")
+    if not np.isfinite(vector).all() or not vector.any():
+        raise EncoderError(f"{encoder.name} gave a vector for {source} that is zero or not finite")
+    return vector

@@ -1,0 +1,124 @@
+"""ECAPA-TDNN speaker encoder (Desplanques et al. 2020, arXiv:2005.07143), speechbrain's network.
+
+The network is built here with the published sizes and the weights are loaded strictly: no YAML is
+executed, and a missing, extra or mis-shaped key is an error.
+"""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thesis_lib import pretrained
+
+BANDS = 80
+REACH = 4  # frames to each side that the widest convolution sees
+_frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batch", default=None)
+
+
+class EcapaTdnn(nn.Module):
+    """192-d, 16 kHz; equals ``EncoderClassifier.encode_batch`` of the published model.
+
+    With ``precision="bfloat16"`` the network computes in it, which some CPUs do twice as fast, and ``revision`` says
+    so; ``forward``, which a loss differentiates, stays in float32.
+    """
+
+    name = "ecapa"
+    dim = 192
+    sample_rate = 16_000  # Hz
+
+    def __init__(self, precision: Literal["float32", "bfloat16"] = "float32") -> None:
+        super().__init__()
+        from speechbrain.lobes.features import Fbank
+        from speechbrain.nnet.CNN import Conv1d
+        from speechbrain.processing.features import InputNormalization
+
+        self.in_bfloat16 = precision == "bfloat16"
+        self.revision = pretrained.get("ecapa").revision + ("-bfloat16" if self.in_bfloat16 else "")
+        self.features = Fbank(n_mels=BANDS)
+        self.normalise = InputNormalization(norm_type="sentence", std_norm=False)
+        self.network = published_network()
+        for layer in self.network.modules():
+            if isinstance(layer, Conv1d):
+                layer.register_forward_pre_hook(_reflect_each_end)
+                if layer.kernel_size == 1:
+                    layer.padding = "valid"  # to reflect no frames copies the signal: a fifth of the whole time
+        self.eval().requires_grad_(False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """(B, N) at 16 kHz, all of one length -> (B, 192); differentiable."""
+        lengths = torch.ones(len(wav), device=wav.device)  # relative: every sample counts
+        return self.network(self.normalise(self.features(wav), lengths), lengths).squeeze(1)
+
+    def encode(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) -> (192,)."""
+        return self.encode_batch([wav])[0]
+
+    @torch.inference_mode()
+    def encode_batch(self, wavs: Sequence[np.ndarray]) -> np.ndarray:
+        """Signals (N,) of any lengths -> (B, 192), each as if it were alone.
+
+        speechbrain's own batches are not that: its convolutions reflect what lies at a signal's end, and in a batch
+        this is the padding of the others.
+        """
+        device = next(self.parameters()).device
+        one = torch.ones(1, device=device)
+        bands = [self.features(torch.from_numpy(wav).to(device)[None]) for wav in wavs]
+        features = [self.normalise(x, one)[0] for x in bands]
+        frames = torch.tensor([len(x) for x in features], device=device)
+        # Behind the longest of several there must be room for its reflection too.
+        total = int(frames.max()) + (REACH if len(wavs) > 1 else 0)
+        padded = torch.stack([nn.functional.pad(x, (0, 0, 0, total - len(x))) for x in features])
+        token = _frames.set(frames if len(wavs) > 1 else None)
+        try:
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.in_bfloat16):
+                # Relative lengths become frames again inside; half a frame less, and rounding cannot add one.
+                vectors = self.network(padded, (frames - 0.5) / total)
+        finally:
+            _frames.reset(token)
+        return vectors.squeeze(1).float().cpu().numpy()
+
+
+def published_network() -> nn.Module:
+    """speechbrain's, with the published sizes and weights and nothing of ours: (B, T, 80), (B,) -> (B, 1, 192).
+
+    Raises ``ModelError`` where the weights cannot be had, ``RuntimeError`` for a missing, extra or mis-shaped key.
+    """
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+    network = ECAPA_TDNN(
+        BANDS,
+        channels=[1024, 1024, 1024, 1024, 3072],
+        kernel_sizes=[5, 3, 3, 3, 1],
+        dilations=[1, 2, 3, 4, 1],
+        attention_channels=128,
+        lin_neurons=EcapaTdnn.dim,
+    )
+    path = pretrained.fetch("ecapa") / "embedding_model.ckpt"
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    return network.eval()
+
+
+def known_speakers() -> Tensor:
+    """(7205, 192), unit length: the people of VoxCeleb, each as the direction that training drew their embeddings to.
+
+    They are the rows of the classifier that the encoder was trained with (additive angular margin, arXiv:1801.07698),
+    and all that is had of these people: no recording. Raises ``ModelError`` where they cannot be had.
+    """
+    path = pretrained.fetch("ecapa-speakers") / "classifier.ckpt"
+    rows = torch.load(path, map_location="cpu", weights_only=True)["weight"]
+    return nn.functional.normalize(rows, dim=1)
+
+
+def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    """Before a convolution, (B, C, T): continue every signal beyond its own end as it would be if it were alone."""
+    frames = _frames.get()
+    if frames is None or layer.kernel_size == 1:
+        return None
+    x = inputs[0].clone()
+    row, step = torch.arange(len(x), device=x.device)[:, None], torch.arange(REACH, device=x.device)
+    x[row, :, frames[:, None] + step] = x[row, :, frames[:, None] - 2 - step]
+    return (x,)

@@ -1,0 +1,126 @@
+"""Whisper's encoder as a network that a loss can differentiate (Radford et al. 2022, arXiv:2212.04356).
+
+``thesis_lib.pretrained.whisper`` runs the same weights through CTranslate2, faster and without a gradient.
+They are read out of its file, whose layout is CTranslate2's own (version 6): name, shape, type and bytes of one
+tensor after the other.
+"""
+
+import os
+import struct
+from pathlib import Path
+
+import librosa
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thesis_lib import pretrained
+
+WIDTH, HEADS, LAYERS = 384, 6, 4  # of tiny.en
+BANDS, SIZE, HOP = 80, 400, 160  # log-mel: bands, samples at 16 kHz
+TYPES = {0: torch.float32, 4: torch.float16}
+# Their names of a layer's parts, and of the others.
+PARTS = {
+    "self_attention/layer_norm": "attention_norm",
+    "self_attention/linear_0": "projection",
+    "self_attention/linear_1": "out",
+    "ffn/layer_norm": "norm",
+    "ffn/linear_0": "up",
+    "ffn/linear_1": "down",
+}
+OTHERS = {"conv1": "first", "conv2": "second", "layer_norm": "norm"}
+
+
+class Layer(nn.Module):
+    """Self-attention and a network of two layers, each after a norm and with a residual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention_norm, self.norm = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.projection, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        projected = self.projection(self.attention_norm(x)).unflatten(2, (3, HEADS, WIDTH // HEADS))
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
+        x = x + self.out(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        return x + self.down(F.gelu(self.up(self.norm(x))))
+
+
+class WhisperEncoder(nn.Module):
+    """What is said, frame by frame: 384-d, 50 frames a second, 16 kHz.
+
+    The mean over the frames is taken off, as ``thesis_lib.vocoder.content`` does: most of what it tells is the voice.
+    """
+
+    name = "whisper-tiny.en"
+    dim = WIDTH
+    sample_rate = 16_000  # Hz
+
+    mel: Tensor  # (BANDS, F)
+    window: Tensor  # (SIZE,)
+    positions: Tensor  # (1500, D)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revision = pretrained.get(self.name).revision
+        filters = librosa.filters.mel(sr=self.sample_rate, n_fft=SIZE, n_mels=BANDS)
+        self.register_buffer("mel", torch.from_numpy(filters), persistent=False)
+        self.register_buffer("window", torch.hann_window(SIZE), persistent=False)
+        self.first = nn.Conv1d(BANDS, WIDTH, 3, padding=1)
+        self.second = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
+        self.register_buffer("positions", torch.zeros(1500, WIDTH))
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.norm = nn.LayerNorm(WIDTH)
+        self.load_state_dict(_renamed(_tensors(pretrained.fetch(self.name) / "model.bin")), strict=True)
+        self.eval().requires_grad_(False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """(B, N) at 16 kHz, at most 30 s -> (B, D, N / 320), without its mean; differentiable."""
+        spectrum = torch.stft(wav, SIZE, HOP, window=self.window, return_complex=True)[..., :-1]
+        # |x|^2 has no kink where a bin is empty.
+        log = (self.mel @ (spectrum.real**2 + spectrum.imag**2)).clamp(min=1e-10).log10()
+        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8)
+        x = F.gelu(self.second(F.gelu(self.first((log + 4) / 4)))).transpose(1, 2)
+        x = x + self.positions[: x.shape[1]]
+        for layer in self.layers:
+            x = layer(x)
+        x = self.norm(x).transpose(1, 2)
+        return x - x.mean(2, keepdim=True)
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The encoder's tensors in a CTranslate2 file, by its names."""
+    with open(path, "rb") as stream:
+
+        def number(form: str) -> int:
+            return struct.unpack(form, stream.read(struct.calcsize(form)))[0]
+
+        def text() -> str:
+            return stream.read(number("<H"))[:-1].decode()
+
+        number("<I"), text(), number("<I")  # version, kind of model, its revision
+        found = {}
+        for _ in range(number("<I")):
+            name = text()
+            shape = [number("<I") for _ in range(number("<B"))]
+            kind, size = number("<B"), number("<I")
+            if name.startswith("encoder/") and shape:
+                data = torch.frombuffer(bytearray(stream.read(size)), dtype=TYPES[kind])
+                found[name.removeprefix("encoder/")] = data.reshape(shape).float()
+            else:
+                stream.seek(size, os.SEEK_CUR)  # the decoder's, most of the file
+        return found
+
+
+def _renamed(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """By this module's names."""
+    names = OTHERS | {
+        f"layer_{i}/{theirs}": f"layers.{i}.{ours}" for i in range(LAYERS) for theirs, ours in PARTS.items()
+    }
+    state = {"positions": found.pop("position_encodings/encodings")}
+    for name, tensor in found.items():
+        part, _, kind = name.rpartition("/")
+        state[f"{names[part]}.{ {'gamma': 'weight', 'beta': 'bias'}.get(kind, kind) }"] = tensor
+    return state

@@ -1,0 +1,37 @@
+"""The losses, estimate first and reference second. Weights live in ``LossConfig``.
+
+Each is a pure function of tensors, or a small module that holds constants (filters, windows, a frozen encoder). All
+but the adversarial ones vanish for identical signals.
+"""
+
+from thesis_lib.losses.adversarial import adversarial_loss, discriminator_loss, feature_matching_loss
+from thesis_lib.losses.embedding import EmbeddingConsistency, cosine_loss, embedding_mse_loss
+from thesis_lib.losses.spectral import (
+    MEL_SCALES,
+    SMALLEST,
+    STFT_SIZES,
+    MelLoss,
+    MultiScaleMel,
+    mel_loss,
+    multi_resolution_stft_loss,
+    stft_loss,
+)
+from thesis_lib.losses.temporal import TemporalConsistency
+
+__all__ = [
+    "MEL_SCALES",
+    "SMALLEST",
+    "STFT_SIZES",
+    "EmbeddingConsistency",
+    "MelLoss",
+    "MultiScaleMel",
+    "TemporalConsistency",
+    "adversarial_loss",
+    "cosine_loss",
+    "discriminator_loss",
+    "embedding_mse_loss",
+    "feature_matching_loss",
+    "mel_loss",
+    "multi_resolution_stft_loss",
+    "stft_loss",
+]

@@ -1,0 +1,77 @@
+"""Spectral losses: log-mel L1, several mel scales, multi-resolution STFT.
+
+Shapes: B batch, N samples, M mel bands, T frames.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from thesis_lib.audio.mel import LogMel
+from thesis_lib.config import AudioConfig
+from thesis_lib.losses.sums import total
+
+STFT_SIZES = (512, 1024, 2048)  # samples; the hop is a quarter of each
+MEL_SCALES = ((512, 40), (1024, 80), (2048, 160))  # FFT size in samples, bands
+SMALLEST = 1e-5  # magnitude below which a spectrum counts as empty: the mel's own floor
+
+
+def mel_loss(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Eq. 3: mean L1 of two log-mels (B, M, T), in nepers (natural log of magnitude)."""
+    return torch.mean(torch.abs(estimate - reference))
+
+
+def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
+    """(B, N) each: spectral convergence + L1 of log magnitudes at one FFT size.
+
+    Parallel WaveGAN, Yamamoto et al. 2020, arXiv:1910.11480, eq. 5 and 6:
+    ``||X - Y||_F / ||X||_F + mean |ln X - ln Y|``.
+    """
+    a, b = _magnitude(estimate, size), _magnitude(reference, size)
+    # For each signal by itself, so that a batch's loss is the mean of its items', however they are shared out.
+    error, norm = (torch.linalg.vector_norm(x, dim=(1, 2)) for x in (b - a, b))
+    convergence = (error / norm.clamp(min=SMALLEST)).mean()
+    return convergence + (a.clamp(min=SMALLEST).log() - b.clamp(min=SMALLEST).log()).abs().mean()
+
+
+def multi_resolution_stft_loss(estimate: Tensor, reference: Tensor) -> Tensor:
+    """(B, N) each: the mean of ``stft_loss`` over ``STFT_SIZES`` (arXiv:1910.11480, eq. 7)."""
+    return total(stft_loss(estimate, reference, size) for size in STFT_SIZES) / len(STFT_SIZES)
+
+
+class MultiScaleMel(nn.Module):
+    """Mean over FFT sizes of the L1 between full-band log-mels (Descript codec, arXiv:2306.06546, sec. 3.4)."""
+
+    def __init__(self, audio: AudioConfig, scales: tuple[tuple[int, int], ...] = MEL_SCALES) -> None:
+        super().__init__()
+        self.mels = nn.ModuleList(
+            LogMel(full_band(audio, n_fft=size, win_length=size, hop_length=size // 4, n_mels=bands))
+            for size, bands in scales
+        )
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """(B, N), (B, N) -> scalar, in nepers."""
+        return total(mel_loss(mel(estimate), mel(reference)) for mel in self.mels) / len(self.mels)
+
+
+class MelLoss(nn.Module):
+    """``mel_loss`` of two waveforms, to the Nyquist frequency as the official loss; the input mel ends at fmax."""
+
+    def __init__(self, audio: AudioConfig) -> None:
+        super().__init__()
+        self.mel = LogMel(full_band(audio))
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """(B, N), (B, N) -> scalar, in nepers."""
+        return mel_loss(self.mel(estimate), self.mel(reference))
+
+
+def full_band(audio: AudioConfig, **changes: int) -> AudioConfig:
+    """The same analysis up to the Nyquist frequency, with further changes."""
+    return audio.model_copy(update=changes | {"fmax": audio.sample_rate / 2})
+
+
+def _magnitude(wav: Tensor, size: int) -> Tensor:
+    window = torch.hann_window(size, device=wav.device, dtype=wav.dtype)
+    spectrum = torch.stft(wav, size, size // 4, window=window, return_complex=True)
+    # The offset keeps the gradient finite where a bin is empty.
+    return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + SMALLEST**2)

@@ -1,0 +1,130 @@
+"""A panel for JupyterLab: upload or record Spanish, choose whose voice and manner, listen side by side."""
+
+import html
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import anywidget
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+import traitlets
+
+from thesis_lib.audio.files import read_audio, resample
+from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, spoken_by
+from thesis_lib.reporting import player, spectrograms
+from thesis_lib.utils.errors import ThesisError
+
+FORMATS = ".wav,.flac,.mp3,.ogg,.opus"
+
+
+class Recorder(anywidget.AnyWidget):
+    """A button that records the browser's microphone into ``wav``, the bytes of a 16-bit WAV file."""
+
+    _esm = Path(__file__).parents[1] / "data" / "recorder.js"
+    wav = traitlets.Bytes(b"").tag(sync=True)
+
+
+class ClonePanel(widgets.VBox):
+    """The pipeline behind sliders; what it made last is in ``result``."""
+
+    def __init__(self, pipeline: VoiceCloningPipeline) -> None:
+        self._pipeline = pipeline
+        self.result: Translation | None = None
+        wide = widgets.Layout(width="28rem")
+        self.spanish = widgets.FileUpload(description="Spanish", accept=FORMATS)
+        self.recorder = Recorder()
+        self.voices = widgets.FileUpload(description="voice of …", accept=FORMATS, multiple=True)
+        self.manner = widgets.FileUpload(description="manner of …", accept=FORMATS)
+        self.text = widgets.Text(description="English", placeholder="left empty: the translation", layout=wide)
+        self.guidance = widgets.FloatSlider(1.0, min=0, max=3, step=0.25, description="guidance", layout=wide)
+        self.mix = widgets.FloatSlider(1.0, min=0, max=1, step=0.1, description="manner mix", layout=wide)
+        self.go = widgets.Button(description="Translate", button_style="primary")
+        self.gauge = widgets.FloatProgress(0, min=0, max=1, description="similarity", layout=wide)
+        self.words, self.sounds, self.picture = widgets.HTML(), widgets.HTML(), widgets.Image(format="png")
+        self.go.on_click(lambda button: self.translate())
+        super().__init__(
+            [
+                widgets.HBox([self.spanish, self.recorder, self.voices, self.manner]),
+                self.text,
+                self.guidance,
+                self.mix,
+                self.go,
+                self.words,
+                self.sounds,
+                self.gauge,
+                self.picture,
+            ]
+        )
+
+    def translate(self) -> Translation | None:
+        """What the button does; an error is shown in words, and None comes back."""
+        self.go.disabled = True
+        self.words.value = "…"
+        try:
+            result = self.result = self._translate()
+        except ThesisError as error:
+            self.words.value = f"<b>{html.escape(str(error))}</b>"
+            return None
+        finally:
+            self.go.disabled = False
+        self._show(result)
+        return result
+
+    def _translate(self) -> Translation:
+        wav, rate, name = self._spanish()
+        pipeline = self._pipeline
+        pipeline = pipeline.but(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
+        speaker = pipeline.listen(list(speech_segments([wav], rate)), name)
+        others = [self._heard(file).voice for file in self.voices.value]
+        manner = self._heard(self.manner.value[0]).voice if self.manner.value else None
+        voice = spoken_by(speaker.voice, others, manner, self.mix.value)
+        return pipeline(wav, rate, self.text.value or None, name, replace(speaker, voice=voice))
+
+    def _spanish(self) -> tuple[np.ndarray, int, str]:
+        if self.spanish.value:
+            file = self.spanish.value[0]
+            return *_samples(file["name"], bytes(file["content"])), file["name"]
+        if self.recorder.wav:
+            return *_samples("recording.wav", self.recorder.wav), "the recording"
+        raise ThesisError("upload a Spanish recording first, or record one")
+
+    def _heard(self, file: dict) -> Speaker:
+        wav, rate = _samples(file["name"], bytes(file["content"]))
+        return self._pipeline.listen(list(speech_segments([wav], rate)), file["name"])
+
+    def _show(self, result: Translation) -> None:
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in result.notes)
+        said = f"<i>{html.escape(result.transcript)}</i><br>{html.escape(result.translation)}"
+        self.words.value = f"{said}<ul>{notes}</ul>"
+        rate = result.sample_rate
+        source, source_rate, _ = self._spanish()
+        three = {
+            "source": resample(source, source_rate, rate),
+            "in the synthesizer's voice": result.content,
+            "in the speaker's voice": result.wav,
+        }
+        cells = "".join(f"<td>{name}<br>{player(wav, rate)}</td>" for name, wav in three.items())
+        self.sounds.value = f"<table><tr>{cells}</tr></table>"
+        self.gauge.value = max(0.0, result.similarity_after)
+        self.gauge.description = f"{result.encoder} {result.similarity_after:.2f}"
+        self.picture.value = _png(lambda: spectrograms(three, self._pipeline.vocoder.log_mel))
+
+
+def _samples(name: str, data: bytes) -> tuple[np.ndarray, int]:
+    """An uploaded file's samples, by the same reader as any other's."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(data)
+        return read_audio(path)
+
+
+def _png(draw: Callable[[], plt.Figure]) -> bytes:
+    figure, buffer = draw(), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    plt.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""A matrix to listen to: the same words in several voices, each in several manners."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.audio.pitch import track
+from thesis_lib.cloning.speaker import between
+from thesis_lib.corpus.manifest import Utterance
+from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training import train
+from thesis_lib.utils.progress import Progress, silent
+
+SIDE = 2  # contents, voices, and manners beside the voice's own
+OWN_MANNER = "its own"
+
+
+def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """content, voice, manner and sample (a file below samples/) of test recordings by the conversion vocoder.
+
+    A voice is a speaker's first recording; a manner is the second embedding, and the spread of pitch, of
+    another speaker's recording in another style. RunError where the test part has fewer than two voices.
+    """
+    if run.has("matrix"):
+        return run.load_table("matrix")
+    vocoder = train(run, "conversion", progress)
+    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+    first: dict[str, Utterance] = {}
+    for utterance in manifest.split("test"):
+        first.setdefault(utterance.speaker, utterance)
+    if len(first) < SIDE:
+        raise RunError(f"{len(first)} test voices are too few for a matrix of {SIDE}: prepare more pairs")
+    voices = list(first.values())[:SIDE]
+    contents = list(first.values())[-SIDE:]
+    styled = {u.style: u for u in manifest.split("test") if u.style and u.style != voices[0].style}
+    manners = [None, *list(styled.values())[:SIDE]]
+    rows = []
+    work = list(itertools.product(contents, voices, manners))
+    for number, (content, owner, manner) in enumerate(progress(work, len(work), "matrix")):
+        voice = voice_of(owner, manifest, embeddings, run.config.audio)
+        if manner:
+            lent = voice_of(manner, manifest, embeddings, run.config.audio)
+            spread = track(read_audio(manifest.source(manner))[0], run.config.audio).range.spread
+            voice = between(voice, replace(lent, pitch_spread=spread), 1.0)
+        wav = vocoder.render(read_audio(manifest.target(content))[0], voice)
+        sample = Path("samples") / f"matrix_{number}.mp3"
+        write_audio(run.path / sample, wav, vocoder.sample_rate)
+        said = manner.style if manner else OWN_MANNER
+        rows.append({"content": content.target_text, "voice": owner.speaker, "manner": said, "sample": str(sample)})
+    table = pd.DataFrame(rows)
+    run.save_table("matrix", table, run.origin_of("conversion"))
+    return table

@@ -1,0 +1,127 @@
+"""A run: one folder, one configuration, and the tables, figures and samples that it made."""
+
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thesis_lib.config import Config, ConfigError
+from thesis_lib.runs.provenance import Origin, commit, machine
+from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.files import fingerprint, write_text
+
+
+class RunError(ThesisError):
+    """A run folder that cannot be used, or a result that is not there."""
+
+
+def project_root() -> Path:
+    """The nearest folder upwards that holds _toc.yml, else the working folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").exists()), here)
+
+
+class Run:
+    """``Run(path, config)`` opens or makes a run folder; a relative path is taken from the project root.
+
+    Layout: config.json, release/, corpus/, embeddings/, checkpoints/, vocoder/, tables/, samples/, notebooks/.
+    """
+
+    def __init__(self, path: str | Path, config: Config) -> None:
+        self.path = project_root() / path
+        self.config = config
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
+        stored = self.path / "config.json"
+        if not self._has_results():
+            write_text(stored, config.model_dump_json(indent=2) + "\n")
+        elif not stored.exists() or Config.from_json(stored.read_text()).digest() != config.digest():
+            raise ConfigError(
+                f"{self.path} holds other files, or a run with another configuration; they stay as they are. "
+                "Choose another --run-dir, or remove that folder."
+            )
+
+    def _has_results(self) -> bool:
+        """A folder with a configuration alone (its first phase was refused, say) may still change its mind."""
+        return self.path.is_dir() and any(path.name != "config.json" for path in self.path.iterdir())
+
+    def table_path(self, name: str) -> Path:
+        """tables/NAME.csv"""
+        return self.path / "tables" / f"{name}.csv"
+
+    def save_table(self, name: str, frame: pd.DataFrame, origin: Origin | None = None) -> None:
+        """Write tables/NAME.csv and, beside it, where its numbers come from."""
+        write_text(self.table_path(name), frame.to_csv(index=False))
+        if origin:
+            write_text(self._origin_path(name), json.dumps(asdict(origin), indent=2) + "\n")
+
+    def origin_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Origin:
+        """What a table made now comes from: the corpus, its embeddings, the vocoders of some tasks, other weights."""
+        corpus = [self.path / "corpus" / "manifest.json", self.path / "embeddings" / "embeddings.json"]
+        vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
+        return self.origin([path for path in corpus + vocoders if path.exists()], weights)
+
+    def origin(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Origin:
+        """The same of any files of the run."""
+        hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
+        return Origin(self.path.name, self.config.digest(), commit(), hashes, weights or {})
+
+    def staleness(self, name: str) -> list[str]:
+        """Why tables/NAME.csv is no longer what its inputs would give; empty when it is, or has no origin."""
+        if not self._origin_path(name).exists():
+            return []
+        origin = Origin(**json.loads(self._origin_path(name).read_text()))
+        found = [] if origin.config == self.config.digest() else ["another configuration made it"]
+        for path, digest in origin.inputs.items():
+            if not (self.path / path).exists():
+                found.append(f"{path} is gone")
+            elif fingerprint(self.path / path) != digest:
+                found.append(f"{path} has changed since")
+        return found
+
+    def has(self, name: str) -> bool:
+        """Whether tables/NAME.csv is there, and what its inputs give today."""
+        return self.table_path(name).exists() and not self.staleness(name)
+
+    def stale(self) -> dict[str, list[str]]:
+        """Every table that is older than its inputs, with the reasons."""
+        names = sorted(path.name.removesuffix(".origin.json") for path in (self.path / "tables").glob("*.origin.json"))
+        return {name: why for name in names if (why := self.staleness(name))}
+
+    def _origin_path(self, name: str) -> Path:
+        return self.path / "tables" / f"{name}.origin.json"
+
+    def load_table(self, name: str) -> pd.DataFrame:
+        """Read tables/NAME.csv; RunError when its phase has not run."""
+        path = self.table_path(name)
+        if not path.exists():
+            raise RunError(f"{path} is not there yet: run the phase that makes it")
+        return pd.read_csv(path)
+
+    def save_json(self, name: str, tree: Any) -> None:
+        """Write tables/NAME.json."""
+        write_text(self.path / "tables" / f"{name}.json", json.dumps(tree, indent=2) + "\n")
+
+    def load_json(self, name: str) -> Any:
+        """Read tables/NAME.json; RunError when its phase has not run."""
+        path = self.path / "tables" / f"{name}.json"
+        if not path.exists():
+            raise RunError(f"{path} is not there yet: run the phase that makes it")
+        return json.loads(path.read_text())
+
+    def stamp(self) -> dict[str, str]:
+        """What made a result: profile, configuration, commit, versions, machine."""
+        return {
+            "profile": self.config.profile,
+            "config": self.config.digest(),
+            "commit": commit(),
+            "thesis-lib": version("thesis-lib"),
+            "torch": version("torch"),
+            "python": platform.python_version(),
+            "machine": machine(),
+        }

@@ -1,0 +1,97 @@
+"""Runs side by side: what is there, how one differs from its profile, how two differ from each other."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thesis_lib.config import TASKS, Config
+from thesis_lib.runs.folder import Run, RunError
+
+# Summaries that hold (what, value) rows: table -> the columns that name a value.
+SUMMARIES = {
+    "validation_summary": ("system", "metric"),
+    "swap_summary": ("material", "task", "stage", "target", "judge", "statistic"),
+    "cloning_summary": ("material", "system", "metric"),
+}
+
+
+def open_run(path: str | Path) -> Run:
+    """A run that is there. RunError when the folder holds none."""
+    stored = Path(path) / "config.json"
+    if not stored.is_file():
+        raise RunError(f"{path} holds no run (config.json is missing); `thesis runs list` names those that are there")
+    return Run(Path(path).resolve(), Config.from_json(stored.read_text()))
+
+
+def runs(root: str | Path = "runs") -> pd.DataFrame:
+    """One row a run below ``root``: profile, configuration, steps and minutes of each task, tables."""
+    rows = []
+    for stored in sorted(Path(root).glob("*/config.json")):
+        if stored.parent.is_symlink():
+            continue
+        run = open_run(stored.parent)
+        row: dict[str, Any] = {"run": stored.parent.name, "profile": run.config.profile, "config": run.config.digest()}
+        for task in TASKS:
+            found = training(run, task)
+            row[task] = f"{found['steps']} steps, {found['minutes']} min" if found else "-"
+        rows.append(row | {"tables": len(list((run.path / "tables").glob("*.csv")))})
+    return pd.DataFrame(rows, columns=["run", "profile", "config", *TASKS, "tables"])
+
+
+def training(run: Run, task: str) -> dict[str, Any]:
+    """Steps, minutes and the held-out losses of a task's training so far; empty when it has not begun."""
+    path = run.path / task / "metrics.jsonl"
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    log = pd.DataFrame(json.loads(line) for line in lines if line.endswith("\n"))  # the last may be half written
+    held_out = log.dropna(subset=["validation_mel"])
+    minutes = 0.0 if "seconds" not in log else round(float(log.seconds.max()) / 60, 2)
+    found = {"steps": int(log.step.iloc[-1]), "minutes": minutes}
+    if len(held_out):
+        best = held_out.loc[held_out.validation_mel.idxmin()]
+        found |= {"validation mel, last": float(held_out.validation_mel.iloc[-1])}
+        found |= {"validation mel, best": float(best.validation_mel), "best at step": int(best.step)}
+        found |= {"listening, last": float(held_out.listening.iloc[-1])}
+    return found
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """Dotted key -> value, as ``--set`` has them."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, node: Any) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                walk(f"{prefix}.{key}" if prefix else key, value)
+        else:
+            flat[prefix] = node
+
+    walk("", config.model_dump(mode="json"))
+    return flat
+
+
+def differences(one: Config, other: Config) -> pd.DataFrame:
+    """The settings in which two configurations differ: setting, first, second."""
+    first, second = settings(one), settings(other)
+    keys = [key for key in first | second if first.get(key) != second.get(key)]
+    return pd.DataFrame([(k, first.get(k), second.get(k)) for k in keys], columns=["setting", "first", "second"])
+
+
+def results(run: Run) -> dict[str, float]:
+    """Every number of the run's trainings and summaries, by name."""
+    found = {f"{task}: {name}": value for task in TASKS for name, value in training(run, task).items()}
+    for table, names in SUMMARIES.items():
+        if run.table_path(table).exists():
+            for _, row in run.load_table(table).iterrows():
+                found[", ".join(str(row[name]) for name in names)] = row.value
+    return found
+
+
+def compare(one: Run, other: Run) -> pd.DataFrame:
+    """What both runs have measured: result, first, second, second - first."""
+    first, second = results(one), results(other)
+    rows = [(name, first[name], second[name], second[name] - first[name]) for name in first if name in second]
+    return pd.DataFrame(rows, columns=["result", "first", "second", "difference"])

@@ -1,0 +1,45 @@
+"""Provenance: which commit, configuration, inputs and weights made a result, and on which machine."""
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+CPU_FLAGS = Path("/proc/cpuinfo")  # Linux's; elsewhere none are known
+
+
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "asimd")  # the widest first
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a table's numbers come from."""
+
+    run: str
+    config: str  # digest
+    commit: str
+    inputs: dict[str, str]  # file of the run -> fingerprint
+    weights: dict[str, str]  # pretrained model -> revision
+
+
+def machine() -> str:
+    """Architecture, the widest of its instructions that short numbers are fast by, and cores."""
+    flags = set(CPU_FLAGS.read_text().split()) if CPU_FLAGS.exists() else set()
+    widest = next((f" with {name}" for name in INSTRUCTIONS if name in flags), "")
+    return f"{platform.machine()}{widest}, {os.cpu_count()} cores"
+
+
+def commit() -> str:
+    """Short commit of the project, with "+" when tracked files differ; "not a checkout" outside git."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "not a checkout"
+    return found.stdout.strip()

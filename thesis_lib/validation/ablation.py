@@ -1,0 +1,185 @@
+"""What each part of the recipe is worth: one thing off at a time, several seeds each, everything else equal.
+
+Every cell of the grid is a run folder of its own below RUN/ablation, on the same corpus and embeddings: it resumes,
+and can be looked at, like any other.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib.config import Config, LossConfig
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training import train
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.validation import (
+    ALIGNED,
+    LEVEL,
+    OURS,
+    PREDICTED,
+    Evidence,
+    Scorers,
+    System,
+    measure,
+    metrics,
+    roles,
+    select,
+    single,
+)
+
+FULL = "everything"
+# Row of the table -> what is different, below the recipe.
+VARIANTS: dict[str, dict[str, Any]] = {
+    FULL: {},
+    "no speaker consistency": {"losses.speaker": 0.0},
+    "no emotion preservation": {"losses.emotion": 0.0},
+    "no temporal consistency": {"losses.temporal": 0.0},
+    "no content consistency": {"losses.content": 0.0},
+    "no lent voices": {"losses.swap": 0.0},
+    "no feature matching": {"losses.feature_matching": 0.0},
+    "no adversarial loss": {"losses.adversarial": 0.0, "losses.feature_matching": 0.0},
+    "no mel loss": {"losses.mel": 0.0, "losses.multi_scale_mel": 0.0},
+    "MSE for cosine": {"losses.embedding_distance": "mse"},
+    "no condition dropout": {"generator.condition_dropout": 0.0},
+}
+NEEDED = ("corpus", "embeddings", "analyses")  # what the cells share with the run
+
+
+def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """Train and score the grid; the table of differences from everything, a row a variant and metric.
+
+    Columns: variant, metric, value (the variant's mean), difference from "everything" with the 95 % interval that
+    draws seeds and speakers, p (Wilcoxon over speakers and seeds) corrected by Holm, role of the metric's encoder,
+    seeds, n. What could not be varied is in ``ablation_not_measured``. Interrupted, it goes on where it was.
+    """
+    if run.has("ablation"):
+        return run.load_table("ablation")
+    variants, missing = _possible(run.config)
+    embedded(run, progress)
+    (run.path / "analyses").mkdir(exist_ok=True)
+    seeds = range(run.config.ablation.seeds)
+    work = [(variant, seed) for seed in seeds for variant in variants]
+    cells: dict[tuple[str, int], Evidence] = {}
+    trained: list[Path] = []
+    known: dict[str, str] = {}
+    for variant, seed in progress(work, len(work), "ablation"):
+        cell = _cell(run, variant, seed)
+        vocoder = train(cell, run.config.ablation.task)
+        shutil.rmtree(cell.path / run.config.ablation.task / "checkpoints", ignore_errors=True)
+        scorers = Scorers.load(cell.config)
+        system = System.of(OURS[run.config.ablation.task], vocoder)
+        chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
+        cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, cell.path / "validation")
+        known |= roles(cell.config, {run.config.ablation.task: vocoder}, scorers.encoders)
+        trained.append(cell.path / run.config.ablation.task / "vocoder" / "model.safetensors")
+    table, unmeasured = differences(cells, list(variants), len(seeds), run.config)
+    missing += unmeasured
+    table["role"] = [known.get(metric, "") for metric in table.metric]
+    run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]))
+    run.save_table("ablation", table, run.origin(trained, scorers.revisions))
+    return table
+
+
+def significant(table: pd.DataFrame) -> pd.Series:
+    """Which rows show a difference: the corrected p is below 5 %, and the interval leaves out 0.
+
+    The test takes every speaker of every seed for itself, but one training's speakers have its luck in common; the
+    interval, which draws seeds as well, knows that.
+    """
+    return (table.p_holm < LEVEL) & (table.low * table.high > 0)
+
+
+def differences(
+    cells: dict[tuple[str, int], Evidence], variants: list[str], seeds: int, config: Config
+) -> tuple[pd.DataFrame, list[dict]]:
+    """Each variant against everything, paired by seed and utterance; and which metric of which has too little."""
+    evidence = next(iter(cells.values()))
+    names = [*(name for name in (*ALIGNED, *PREDICTED) if name in evidence.table), *evidence.encoders]
+    (system,) = evidence.systems
+    rows, missing = [], []
+    for metric in names:
+        values = {v: np.stack([single(cells[v, s], system, metric) for s in range(seeds)]) for v in variants}
+        for variant in variants:
+            difference = values[variant] - values[FULL]
+            both = np.isfinite(difference).all(0)
+            if len(set(evidence.speakers[both])) < 2:
+                missing.append({"variant": variant, "reason": f"{metric} was measured for fewer than two speakers"})
+                continue
+            row = {"variant": variant, "metric": metric, "value": float(np.nanmean(values[variant]))}
+            rows.append(row | _difference(difference[:, both], evidence.speakers[both], config))
+    table = pd.DataFrame(rows)
+    tested = table.variant != FULL
+    table.loc[tested, "p_holm"] = metrics.holm(table.p[tested].to_numpy())
+    return table, missing
+
+
+def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) -> dict[str, float]:
+    """(seeds, n), (n,) -> mean, interval over seeds and speakers, p."""
+    rng = np.random.default_rng(config.validation.seed)
+    members = [np.flatnonzero(speakers == name) for name in dict.fromkeys(speakers.tolist())]
+    draws = []
+    for _ in range(config.validation.resamples):
+        seeds = rng.integers(0, len(difference), len(difference))
+        drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        draws.append(difference[np.ix_(seeds, drawn)].mean())
+    low, high = np.percentile(draws, [2.5, 97.5])
+    means = np.array([[row[m].mean() for m in members] for row in difference]).ravel()
+    p, _ = metrics.paired_test(means, np.zeros_like(means))
+    counts = {"seeds": len(difference), "n": difference.shape[1], "speakers": len(members)}
+    return {"difference": float(difference.mean()), "low": float(low), "high": float(high), "p": p} | counts
+
+
+def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
+    """The variants that differ from everything at this configuration, and why the others do not."""
+    base, possible, missing = _base(config), {}, []
+    for variant, changes in VARIANTS.items():
+        changed = base.override({f"{config.ablation.task}.{key}": value for key, value in changes.items()})
+        if variant == FULL or (changed != base and not _idle(changes, base.recipe(config.ablation.task).losses)):
+            possible[variant] = changes
+        else:
+            settings = ", ".join(f"{config.ablation.task}.{key} = {value}" for key, value in changes.items())
+            missing.append({"variant": variant, "reason": f"{settings} changes nothing in this recipe"})
+    return possible, missing
+
+
+def _idle(changes: dict[str, Any], losses: LossConfig) -> bool:
+    """Whether only the distance of encoder losses changes, where there is no encoder loss."""
+    by_encoders = losses.speaker + losses.emotion + losses.swap
+    return set(changes) == {"losses.embedding_distance"} and not by_encoders
+
+
+def _base(config: Config) -> Config:
+    """The recipe at the ablation's budget; nothing of it depends on the clock, or on what other cells do."""
+    task, settings = config.ablation.task, config.ablation
+    changes: dict[str, Any] = {f"{task}.training.max_minutes": None, f"{task}.training.keep": 1}
+    changes["validation.metrics"] = settings.metrics
+    if settings.warm_start is not None:
+        changes[f"{task}.training.warm_start"] = settings.warm_start
+    if settings.steps is not None:
+        changes[f"{task}.training.steps"] = settings.steps
+    if settings.late is not None:
+        steps = config.recipe(task).training.steps if settings.steps is None else settings.steps
+        changes |= {
+            f"{task}.training.{phase}": steps - settings.late for phase in ("adversarial_from", "auxiliary_from")
+        }
+    changes |= {f"{task}.losses.{name}": weight for name, weight in settings.losses.items()}
+    return config.override(changes)
+
+
+def _cell(run: Run, variant: str, seed: int) -> Run:
+    """The run folder of one variant and seed, sharing the run's corpus and embeddings."""
+    task = run.config.ablation.task
+    changes = {f"{task}.{key}": value for key, value in VARIANTS[variant].items()} | {f"{task}.training.seed": seed}
+    path = run.path / "ablation" / f"{variant.replace(' ', '-').lower()}-{seed}"
+    cell = Run(path, _base(run.config).override(changes))
+    for name in NEEDED:
+        link = cell.path / name
+        if not link.exists():
+            link.symlink_to(os.path.relpath(run.path / name, cell.path), target_is_directory=True)
+    return cell

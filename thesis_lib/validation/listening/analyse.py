@@ -1,0 +1,150 @@
+"""From answers to MOS, MUSHRA scores and voice choices, with intervals, after screening the raters."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from thesis_lib.runs.folder import Run
+from thesis_lib.utils.errors import ThesisError
+from thesis_lib.validation import GROUND_TRUTH
+from thesis_lib.validation.listening.build import key_path
+
+# ITU-R BS.1534-3, 4.1.2: a rater who puts the hidden reference below 90 in more than 15 % of the items is left out.
+HIDDEN_REFERENCE, MISSED_SHARE = 90, 0.15
+
+
+class ListeningError(ThesisError):
+    """Answers that cannot be used, or do not belong to the test."""
+
+
+class Answer(BaseModel):
+    """One page. Browsers write the file; it is not believed before it is checked."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: Literal["begin", "mushra", "mos", "abx", "attention"]
+    item: str | None = None
+    order: list[str] | None = None
+    expected: str | None = None
+    response: dict[str, Annotated[str, Field(max_length=100)]]
+    rt: float | None = None
+
+
+class Answers(BaseModel):
+    """One rater's file."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    test: str
+    rater: str = Field(min_length=1, max_length=40)
+    answers: list[Answer]
+
+
+def analyse(run: Run, files: Iterable[Path]) -> pd.DataFrame:
+    """Read the answers, screen the raters, and sum up: kind, system, value, low, high, raters, n.
+
+    mushra: mean score 0..100; mos: mean 1..5; abx: share of the choices that fall on the system's recording and not
+    on another speaker's. The intervals draw raters and items. Every answer, and who was left out and why, stand in
+    tables beside it. Raises ListeningError naming the file that does not fit.
+    """
+    rows, raters = [], []
+    seen: dict[str, Path] = {}
+    for path in map(Path, files):
+        given = _read(path)
+        if given.rater in seen:
+            raise ListeningError(f"{path}: rater {given.rater} is also in {seen[given.rater]}: give each file once")
+        seen[given.rater] = path
+        own = _rows(given, _key(run, given.test, path), path)
+        reason = _screen(own, given)
+        raters.append({"rater": given.rater, "file": path.name, "kept": not reason, "reason": reason})
+        rows += [row | {"kept": not reason} for row in own]
+    if not raters:
+        raise ListeningError("no file of answers was given")
+    answers = pd.DataFrame(rows, columns=["rater", "kind", "item", "system", "value", "kept"])
+    run.save_table("listening_answers", answers)
+    run.save_table("listening_raters", pd.DataFrame(raters))
+    kept = answers[answers.kept & answers.kind.isin(["mushra", "mos", "abx"])]
+    summary = pd.DataFrame(
+        [_summary(part, kind, system, run) for (kind, system), part in kept.groupby(["kind", "system"], sort=True)],
+        columns=["kind", "system", "value", "low", "high", "raters", "n"],
+    )
+    run.save_table("listening_summary", summary)
+    return summary
+
+
+def _read(path: Path) -> Answers:
+    try:
+        return Answers.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ListeningError(f"{path}: there is no such file") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not text"
+        raise ListeningError(f"{path}: not a file of answers ({first})") from error
+
+
+def _key(run: Run, test: str, path: Path) -> dict:
+    known = key_path(run, test) if test.isalnum() else None
+    if known is None or not known.exists():
+        raise ListeningError(f"{path}: belongs to test {test[:20]!r}, whose key is not in {run.path / 'listening'}")
+    return json.loads(known.read_text())
+
+
+def _rows(given: Answers, key: dict, path: Path) -> list[dict]:
+    """rater, kind, item, system, value: one row a judgement."""
+    stimuli, rows = key["stimuli"], []
+    chosen_of = {tuple(sorted(t["pair"])): t for t in key["trials"] if t["kind"] == "abx"}
+
+    def about(name: str) -> dict:
+        if name not in stimuli:
+            raise ListeningError(f"{path}: rates {name[:40]!r}, which is not in the test")
+        return stimuli[name]
+
+    for answer in given.answers:
+        row = {"rater": given.rater, "kind": answer.kind, "item": answer.item}
+        if answer.kind in ("mushra", "mos"):
+            low, high = (0, 100) if answer.kind == "mushra" else (1, 5)
+            for name, value in answer.response.items():
+                if not value.isdigit() or not low <= int(value) <= high:
+                    raise ListeningError(f"{path}: {value!r} is no rating from {low} to {high}")
+                rows.append(row | {"system": about(name)["system"], "value": float(value)})
+        elif answer.kind == "abx":
+            choice, pair = answer.response.get("voice", ""), tuple(sorted(answer.order or []))
+            if pair not in chosen_of or choice not in pair:
+                raise ListeningError(f"{path}: a choice between voices that is not in the test")
+            target = chosen_of[pair]
+            rows.append(row | {"system": target["system"], "value": float(choice == target["pair"][0])})
+        elif answer.kind == "attention":
+            passed = answer.response.get("attention") == answer.expected
+            rows.append(row | {"system": "", "value": float(passed)})
+    return rows
+
+
+def _screen(rows: list[dict], given: Answers) -> str:
+    """Why a rater is left out; empty for one who stays."""
+    failed = [row for row in rows if row["kind"] == "attention" and not row["value"]]
+    if failed:
+        return f"{len(failed)} attention questions answered wrongly"
+    hidden = [row["value"] for row in rows if row["kind"] == "mushra" and row["system"] == GROUND_TRUTH]
+    if hidden and np.mean(np.array(hidden) < HIDDEN_REFERENCE) > MISSED_SHARE:
+        return f"the hidden reference below {HIDDEN_REFERENCE} in more than {MISSED_SHARE:.0%} of the items"
+    return "" if hidden else "no item was rated"
+
+
+def _summary(part: pd.DataFrame, kind: str, system: str, run: Run) -> dict:
+    """Mean and 95 % interval; raters are drawn, and items within the draw."""
+    table = part.pivot_table(index="rater", columns="item", values="value").to_numpy()
+    rng = np.random.default_rng(run.config.validation.seed)
+    draws = []
+    for _ in range(run.config.validation.resamples):
+        drawn = table[rng.integers(0, len(table), len(table))][:, rng.integers(0, table.shape[1], table.shape[1])]
+        if np.isfinite(drawn).any():
+            draws.append(np.nanmean(drawn))
+    low, high = np.percentile(draws, [2.5, 97.5])
+    value = float(np.nanmean(table))
+    counts = {"raters": len(table), "n": int(np.isfinite(table).sum())}
+    return {"kind": kind, "system": system, "value": value, "low": float(low), "high": float(high)} | counts

@@ -1,0 +1,79 @@
+"""Metrics, each by the field's standard code. One that cannot be computed raises MetricError with the reason."""
+
+from thesis_lib.embeddings.similarity import cosine
+from thesis_lib.validation.metrics.calibration import Calibration, Whitening
+from thesis_lib.validation.metrics.dnsmos import dnsmos
+from thesis_lib.validation.metrics.errors import MetricError
+from thesis_lib.validation.metrics.leak import Leak, speaker_leak
+from thesis_lib.validation.metrics.nisqa import nisqa
+from thesis_lib.validation.metrics.plcmos import plcmos
+from thesis_lib.validation.metrics.prosody import PROSODY, prosody
+from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
+from thesis_lib.validation.metrics.separation import separation, separations, triplet_accuracy
+from thesis_lib.validation.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
+from thesis_lib.validation.metrics.statistics import (
+    Statistic,
+    agreement,
+    auc,
+    bootstrap,
+    correlation,
+    correlation_of,
+    equal_error_rate,
+    holm,
+    labelled_cosines,
+    mean_of,
+    paired_test,
+)
+from thesis_lib.validation.metrics.words import (
+    character_errors,
+    corpus_bleu,
+    corpus_chrf,
+    corpus_scorer,
+    normalise_text,
+    signature,
+    word_errors,
+)
+
+__all__ = [
+    "PROSODY",
+    "WIDEBAND",
+    "Calibration",
+    "Leak",
+    "MetricError",
+    "Recording",
+    "Statistic",
+    "Whitening",
+    "agreement",
+    "auc",
+    "bootstrap",
+    "character_errors",
+    "corpus_bleu",
+    "corpus_chrf",
+    "corpus_scorer",
+    "correlation",
+    "correlation_of",
+    "cosine",
+    "dnsmos",
+    "equal_error_rate",
+    "holm",
+    "labelled_cosines",
+    "mcd",
+    "mcd_dtw",
+    "mean_of",
+    "mel_l1",
+    "multi_resolution_stft",
+    "nisqa",
+    "normalise_text",
+    "paired_test",
+    "pesq",
+    "pitch_errors",
+    "plcmos",
+    "prosody",
+    "separation",
+    "separations",
+    "signature",
+    "speaker_leak",
+    "stoi",
+    "triplet_accuracy",
+    "word_errors",
+]

@@ -1,0 +1,14 @@
+"""What every metric does when it cannot measure: it says so. None returns a default."""
+
+import numpy as np
+
+from thesis_lib.utils.errors import MetricError
+
+__all__ = ["MetricError", "measured"]
+
+
+def measured(value: float, what: str) -> float:
+    """A finite number. MetricError for anything else."""
+    if not np.isfinite(value):
+        raise MetricError(f"{what} gave {value}")
+    return float(value)

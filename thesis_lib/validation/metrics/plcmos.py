@@ -1,0 +1,37 @@
+"""PLCMOS v2: predicted opinion, trained on gaps and artefacts (Diener et al. 2023, arXiv:2305.15127)."""
+
+import functools
+import threading
+
+import numpy as np
+
+from thesis_lib.validation.metrics.errors import measured
+from thesis_lib.validation.metrics.onnx_session import session
+from thesis_lib.validation.metrics.recording import Recording
+
+_DRAWS = threading.Lock()  # NumPy's global generator is one for all threads
+
+
+@functools.cache
+def _predictor():
+    from speechmos import plcmos as package
+
+    predictor = package.PLCMOS()
+    predictor.session = session(predictor.model_path)
+    return predictor
+
+
+def plcmos(recording: Recording) -> dict[str, float]:
+    """Predicted MOS. MetricError for silence.
+
+    It averages 15 imagined raters, drawn by NumPy's global generator; here they are the same for every recording,
+    and the caller's generator stays as it was.
+    """
+    samples = recording.audible("PLCMOS")
+    with _DRAWS:
+        kept = np.random.get_state()
+        try:
+            np.random.seed(0)
+            return {"plcmos": measured(_predictor()(samples)["plcmos"], "PLCMOS")}
+        finally:
+            np.random.set_state(kept)

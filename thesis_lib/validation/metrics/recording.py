@@ -1,0 +1,112 @@
+"""A recording, and the features that several metrics share: each is computed once, when it is first asked for."""
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from thesis_lib.audio.files import SILENCE, resample
+from thesis_lib.audio.mel import LogMel
+from thesis_lib.audio.pitch import Pitch, track
+from thesis_lib.config import AudioConfig
+from thesis_lib.validation.metrics.errors import MetricError
+
+WIDEBAND = 16_000  # Hz, what PESQ-wb, DNSMOS and most encoders are defined for
+AUDIO = AudioConfig()  # the project's one analysis
+
+
+class _once:
+    """A property that is computed once; other threads wait for it instead of computing it side by side.
+
+    functools.cached_property has a lock for all instances together in Python 3.11, and none from 3.12 on.
+    """
+
+    def __init__(self, compute: Callable[["Recording"], Any]) -> None:
+        self._compute, self.__doc__ = compute, compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, recording: "Recording | None", owner: type | None = None) -> Any:
+        if recording is None:
+            return self
+        with recording._lock:
+            if self._name not in recording.__dict__:
+                recording.__dict__[self._name] = self._compute(recording)
+        return recording.__dict__[self._name]
+
+
+class Recording:
+    """(N,) samples at the project's rate. MetricError for what is empty, not mono, not finite or of no rate."""
+
+    def __init__(self, wav: np.ndarray, sample_rate: int, audio: AudioConfig = AUDIO) -> None:
+        if np.ndim(wav) != 1 or not len(wav):
+            raise MetricError(f"a signal is empty or not mono: its shape is {np.shape(wav)}, (N,) is needed")
+        if not np.isfinite(wav).all():
+            raise MetricError("a signal is not finite")
+        if not sample_rate > 0:
+            raise MetricError(f"{sample_rate} Hz is no sample rate")
+        self.audio = audio
+        self._lock = threading.RLock()  # one feature may need another
+        self.wav = np.ascontiguousarray(resample(wav, sample_rate, audio.sample_rate), np.float32)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether its peak lies below -80 dBFS."""
+        return not np.abs(self.wav).max() >= SILENCE
+
+    def audible(self, predictor: str) -> np.ndarray:
+        """``wideband`` within -1..1, as predictors of opinion demand it. MetricError for silence."""
+        if self.is_silent:
+            raise MetricError(f"the signal is silent: {predictor} rates speech")
+        return np.clip(self.wideband, -1, 1)
+
+    @_once
+    def wideband(self) -> np.ndarray:
+        """(N',) at 16 kHz."""
+        return resample(self.wav, self.audio.sample_rate, WIDEBAND)
+
+    @_once
+    def mel(self) -> np.ndarray:
+        """(M, T) log-mel, in nepers. MetricError for less than one window."""
+        if len(self.wav) < self.audio.n_fft:
+            raise MetricError(f"{len(self.wav)} samples are less than one window of {self.audio.n_fft}")
+        with torch.inference_mode():
+            return _log_mel(self.audio)(torch.from_numpy(self.wav)[None])[0].numpy()
+
+    @_once
+    def pitch(self) -> Pitch:
+        """F0 and voicing on the mel's frames."""
+        return track(self.wav, self.audio)
+
+    @_once
+    def cepstra(self) -> np.ndarray:
+        """(T', 14) mel cepstra of WORLD's envelope, every 5 ms, as pymcd has them.
+
+        Step by step: most of the package's time goes to WORLD's aperiodicity, which it then drops.
+        """
+        import pysptk
+        import pyworld
+
+        rate = pymcd().SAMPLING_RATE
+        wav = resample(self.wav, self.audio.sample_rate, rate).astype(np.float64)
+        f0, times = pyworld.dio(wav, rate, frame_period=pymcd().FRAME_PERIOD)
+        envelope = pyworld.cheaptrick(wav, pyworld.stonemask(wav, f0, times, rate), times, rate, fft_size=512)
+        settings = {"maxiter": 0, "etype": 1, "eps": 1e-8, "min_det": 0.0, "itype": 3}
+        return pysptk.sptk.mcep(envelope, order=13, alpha=0.65, **settings)
+
+
+@functools.cache
+def _log_mel(audio: AudioConfig) -> LogMel:
+    return LogMel(audio)
+
+
+@functools.cache
+def pymcd():
+    """The package's calculator, with one of its modes; its parts are called one by one."""
+    from pymcd.mcd import Calculate_MCD
+
+    return Calculate_MCD(MCD_mode="plain")

@@ -1,0 +1,120 @@
+"""How far an estimate is from the recording it was made from: estimate first, reference second.
+
+All but ``mcd_dtw`` need two signals of one length, sample by sample the same speech.
+"""
+
+import math
+
+import numpy as np
+import torch
+
+from thesis_lib.audio.pitch import VOICED
+from thesis_lib.losses import multi_resolution_stft_loss
+from thesis_lib.validation.metrics.errors import MetricError, measured
+from thesis_lib.validation.metrics.recording import WIDEBAND, Recording, pymcd
+
+
+def _demand_aligned(estimate: Recording, reference: Recording) -> None:
+    if len(estimate.wav) != len(reference.wav):
+        raise MetricError(f"{len(estimate.wav)} samples against {len(reference.wav)}: the signals are not aligned")
+    _demand_audible(reference)
+
+
+def _demand_audible(reference: Recording) -> None:
+    # A silent estimate is a bad one, and counts as such; a silent reference tells nothing.
+    if reference.is_silent:
+        raise MetricError("the reference is silent")
+
+
+def mel_l1(estimate: Recording, reference: Recording) -> float:
+    """Mean absolute difference of the project's log-mels, in nepers."""
+    _demand_aligned(estimate, reference)
+    return measured(np.abs(estimate.mel - reference.mel).mean(), "mel L1")
+
+
+@torch.inference_mode()
+def multi_resolution_stft(estimate: Recording, reference: Recording) -> float:
+    """Spectral convergence + L1 of log magnitudes, mean of FFT sizes 512, 1024, 2048 (arXiv:1910.11480, eq. 7)."""
+    _demand_aligned(estimate, reference)
+    if len(reference.wav) < reference.audio.n_fft * 2:
+        raise MetricError(f"{len(reference.wav)} samples are less than one window")
+    pair = (torch.from_numpy(x.wav)[None] for x in (estimate, reference))
+    return measured(float(multi_resolution_stft_loss(*pair)), "multi-resolution STFT")
+
+
+def mcd(estimate: Recording, reference: Recording) -> float:
+    """Mel-cepstral distortion in dB, pymcd's plain mode (WORLD envelope, order 13, no time warping)."""
+    _demand_aligned(estimate, reference)
+    frames = np.arange(len(reference.cepstra))
+    return _distortion(estimate, reference, np.stack([frames, frames], axis=1))
+
+
+def mcd_dtw(estimate: Recording, reference: Recording) -> float:
+    """Mel-cepstral distortion in dB along pymcd's dtw path: for the same words at another pace."""
+    from fastdtw import fastdtw
+
+    _demand_audible(reference)
+    _, path = fastdtw(reference.cepstra[:, 1:], estimate.cepstra[:, 1:], dist=_euclidean)
+    return _distortion(estimate, reference, np.array(path))
+
+
+def _euclidean(a: np.ndarray, b: np.ndarray) -> float:
+    """SciPy's takes twice as long, a hundred thousand times."""
+    difference = a - b
+    return math.sqrt(difference.dot(difference))
+
+
+def _distortion(estimate: Recording, reference: Recording, path: np.ndarray) -> float:
+    frames, cost = pymcd().calculate_mcd_distance(reference.cepstra, estimate.cepstra, path.tolist())
+    return measured(pymcd().log_spec_dB_const * cost / frames, "MCD")
+
+
+def pesq(estimate: Recording, reference: Recording) -> float:
+    """PESQ wideband (ITU-T P.862.2) at 16 kHz, MOS-LQO. MetricError where PESQ finds no speech."""
+    from pesq import PesqError
+    from pesq import pesq as score
+
+    _demand_aligned(estimate, reference)
+    try:
+        return measured(score(WIDEBAND, reference.wideband, estimate.wideband, "wb"), "PESQ")
+    except (PesqError, ValueError) as error:
+        raise MetricError(f"PESQ: {error}") from error
+
+
+def stoi(estimate: Recording, reference: Recording) -> float:
+    """Short-time objective intelligibility, 0..1 (Taal et al. 2011, doi:10.1109/TASL.2011.2114881), from 16 kHz.
+
+    MetricError for less than the 30 frames that it compares at a time: there pystoi would return 1e-5.
+    """
+    import warnings
+
+    from pystoi import stoi as score
+
+    _demand_aligned(estimate, reference)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return measured(score(reference.wideband, estimate.wideband, WIDEBAND), "STOI")
+        except (RuntimeWarning, ValueError) as error:
+            raise MetricError(f"STOI: {str(error).strip().splitlines()[0]}") from error
+
+
+def pitch_errors(estimate: Recording, reference: Recording) -> dict[str, float]:
+    """How the voicing and the F0 of two signals agree, by SwiftF0 on the mel's frames.
+
+    ``voicing_f1``: F1 of the voiced/unvoiced decision. ``f0_cents``: RMSE of F0 in cents over the frames that are
+    voiced in both. ``periodicity``: RMSE of the tracker's confidence, 0..1 (as CARGAN, arXiv:2110.10139, with its
+    tracker). MetricError where one of them has no voiced frame in common with the other.
+    """
+    _demand_aligned(estimate, reference)
+    voiced, expected = estimate.pitch.voicing >= VOICED, reference.pitch.voicing >= VOICED
+    both = voiced & expected
+    if not both.any():
+        raise MetricError("no frame is voiced in both signals")
+    cents = (estimate.pitch.log_f0 - reference.pitch.log_f0)[both] * 1200 / np.log(2)
+    confidence = estimate.pitch.voicing - reference.pitch.voicing
+    return {
+        "voicing_f1": measured(2 * both.sum() / (voiced.sum() + expected.sum()), "V/UV F1"),
+        "f0_cents": measured(np.sqrt(np.mean(cents**2)), "F0 RMSE"),
+        "periodicity": measured(np.sqrt(np.mean(confidence**2)), "periodicity error"),
+    }

@@ -1,0 +1,69 @@
+"""What an English recogniser hears, against what should have been said. Both sides are always normalised."""
+
+from collections.abc import Callable, Iterable
+
+from thesis_lib.utils.text import normalise_text
+from thesis_lib.validation.metrics.errors import MetricError
+
+
+def _demand_words(reference: str, language: str) -> str:
+    normal = normalise_text(reference, language)
+    if not normal:
+        raise MetricError("the reference text holds no words")
+    return normal
+
+
+def word_errors(heard: str, reference: str, language: str = "en") -> tuple[int, int]:
+    """Substitutions + deletions + insertions, and words of the reference (jiwer), after normalisation."""
+    import jiwer
+
+    reference = _demand_words(reference, language)
+    counts = jiwer.process_words(reference, normalise_text(heard, language))
+    return counts.substitutions + counts.deletions + counts.insertions, len(reference.split())
+
+
+def character_errors(heard: str, reference: str, language: str = "en") -> tuple[int, int]:
+    """The same of characters, spaces included."""
+    import jiwer
+
+    reference = _demand_words(reference, language)
+    counts = jiwer.process_characters(reference, normalise_text(heard, language))
+    return counts.substitutions + counts.deletions + counts.insertions, len(reference)
+
+
+def corpus_bleu(heard: list[str], references: list[str]) -> float:
+    """BLEU of a corpus (sacrebleu, 13a, both sides normalised), 0..100."""
+    return corpus_scorer("BLEU", heard, references)(range(len(heard)))
+
+
+def corpus_chrf(heard: list[str], references: list[str]) -> float:
+    """chrF2 of a corpus (sacrebleu, both sides normalised), 0..100."""
+    return corpus_scorer("CHRF", heard, references)(range(len(heard)))
+
+
+def corpus_scorer(metric: str, heard: list[str], references: list[str]) -> Callable[[Iterable[int]], float]:
+    """A function that scores the corpus of some of the sentences: "BLEU" or "CHRF", 0..100.
+
+    Each sentence is counted once; a bootstrap adds up the counts of thousands of corpora.
+    """
+    sides = [[normalise_text(text) for text in texts] for texts in (heard, references)]
+    if not sides[1] or len(heard) != len(references) or not all(sides[1]):
+        raise MetricError(
+            f"{metric} of {len(heard)} texts against {len(references)}: one each is needed, and none empty"
+        )
+    scorer = _scorer(metric)
+    counts = scorer._extract_corpus_statistics(sides[0], [sides[1]])
+    return lambda indices: scorer._aggregate_and_compute([counts[i] for i in indices]).score
+
+
+def _scorer(metric: str):
+    from sacrebleu.metrics import BLEU, CHRF
+
+    return {"BLEU": BLEU, "CHRF": CHRF}[metric]()
+
+
+def signature(metric: str) -> str:
+    """sacrebleu's own words for the exact settings of "BLEU" or "CHRF"."""
+    scorer = _scorer(metric)
+    scorer.corpus_score(["a"], [["a"]])
+    return str(scorer.get_signature())

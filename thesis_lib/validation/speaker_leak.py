@@ -1,0 +1,19 @@
+"""Is somebody in two splits of the corpus under two names? Measured with the run's speaker embeddings."""
+
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.validation.metrics import Leak, speaker_leak
+
+
+def leaks(run: Run, progress: Progress = silent, scheduler: str | None = None) -> dict[tuple[str, str], Leak]:
+    """{(part, other): how near its speakers are to the other's}, by the condition's encoder on the Spanish side.
+
+    Every two parts are compared. Raises MetricError where a part has no speakers, or too few have two recordings.
+    """
+    table = prepared(run, progress, scheduler).table()
+    embeddings = embedded(run, progress, scheduler, sides=("source",))
+    vectors, speakers, split = embeddings.speaker["source"], table.speaker.to_numpy(), table.split.to_numpy()
+    compared = (("validation", "train"), ("test", "train"), ("test", "validation"))
+    return {(a, b): speaker_leak(vectors, speakers, split == a, split == b) for a, b in compared}

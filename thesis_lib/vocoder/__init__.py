@@ -1,0 +1,1 @@
+"""The vocoder: content features, conditioning, generators, streaming, checkpoints, the ONNX vocoder."""

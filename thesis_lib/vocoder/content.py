@@ -1,0 +1,155 @@
+"""What the generator is given of the signal: the log-mel itself, or content from which the voice has been taken.
+
+Shapes: B batch, M mel bands, T mel frames, K cepstra, P phonetic channels, C content channels.
+
+``mel``       the log-mel as it is. It carries the voice, so a vocoder may ignore its condition.
+``envelope``  the first K cepstra of the log-mel, without the utterance's mean (Atal 1974, doi:10.1121/1.1914702),
+              the frequency axis stretched at random in training (vocal tract length perturbation, Jaitly & Hinton
+              2013). `python -m benchmarks content` shows how much of the voice this leaves.
+``phonetic``  the last layer of Whisper's encoder (arXiv:2212.04356), without the utterance's mean: trained to
+              recognise words whoever says them, it has hardly any voice left. The generator reduces it to its
+              first principal components.
+
+The last two come with energy, log-F0 and voicing, which say how something is said.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thesis_lib.audio.files import whole_frames
+from thesis_lib.audio.mel import LogMel
+from thesis_lib.audio.pitch import NARROWEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE, Pitch, track
+from thesis_lib.config import AudioConfig, ContentConfig
+from thesis_lib.pretrained.whisper import Whisper
+
+ACTIVE = 3.0  # nepers below the loudest frame's energy, within which a frame counts as speech
+PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
+# Fixed scales that bring every channel near unit size; they are part of the weights' meaning.
+CEPSTRUM_SCALE, ENERGY_CENTRE, ENERGY_SCALE = 2.0, -5.0, 2.0
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is measured of a whole recording, once, on its mel's frames."""
+
+    pitch: Pitch
+    mel_mean: np.ndarray  # (M,) mean log-mel of the frames that hold speech
+    phonetic: np.ndarray  # (P, T), without its mean; (0, T) where the content does not need it
+
+
+def analyse(wav: np.ndarray, log_mel: LogMel, config: ContentConfig) -> Analysis:
+    """(N,) -> Analysis of its whole frames, zero-padded at the end. ModelError when Whisper cannot be had."""
+    audio = log_mel.config
+    wav = whole_frames(wav, audio.hop_length)
+    mel = log_mel(torch.from_numpy(wav).unsqueeze(0))[0]
+    mel_mean = spoken(mel).mean(1).numpy()
+    phonetic = np.zeros((0, mel.shape[1]), np.float32)
+    if config.kind == "phonetic":
+        encoded = _recogniser().encode(wav, audio.sample_rate)
+        centres = (np.arange(mel.shape[1]) + 0.5) * audio.hop_length / audio.sample_rate
+        places = np.clip(centres * 50 - 0.5, 0, len(encoded) - 1)  # 50 vectors a second, each at its own centre
+        low = np.minimum(places.astype(int), len(encoded) - 2) if len(encoded) > 1 else np.zeros(len(places), int)
+        share = (places - low)[:, None]
+        following = encoded[np.minimum(low + 1, len(encoded) - 1)]
+        phonetic = ((1 - share) * encoded[low] + share * following - encoded.mean(0)).T.astype(np.float32)
+    return Analysis(track(wav, audio), mel_mean, phonetic)
+
+
+def spoken(mel: Tensor) -> Tensor:
+    """(M, T) -> (M, T'): the frames that hold speech."""
+    energy = mel.mean(0)
+    return mel[:, energy >= energy.max() - ACTIVE]
+
+
+@functools.cache
+def _recogniser() -> Whisper:
+    return Whisper(PHONETIC_MODEL)
+
+
+def release() -> None:
+    """Let the recogniser go after a pass over a corpus.
+
+    Its OpenMP threads beside torch's are more than the cores, and torch's then sleep between operations: on two
+    cores a training step took 0.26 s in its presence and 0.13 s without.
+    """
+    _recogniser.cache_clear()
+
+
+def channels(audio: AudioConfig, config: ContentConfig) -> int:
+    """C: the mel's bands; or what the content keeps of the signal, and energy, log-F0 and voicing."""
+    return {"mel": audio.n_mels, "envelope": config.cepstra + 3, "phonetic": PHONETIC + 3}[config.kind]
+
+
+def absolute_pitch(content: Tensor) -> Tensor:
+    """Content without a voice (B, C, T) -> its F0 in Hz (B, T), in double precision: phases add it up."""
+    return torch.exp(content[:, PITCH_CHANNEL].double() * PITCH_SCALE + PITCH_CENTRE)
+
+
+class Content(nn.Module):
+    """(log-mel, analysis) -> content (B, C, T)."""
+
+    basis: Tensor  # (cepstra, M)
+
+    def __init__(self, audio: AudioConfig, config: ContentConfig) -> None:
+        super().__init__()
+        self.config = config
+        bands = np.arange(audio.n_mels)
+        orders = np.arange(1, config.cepstra + 1)[:, None]
+        basis = np.sqrt(2 / audio.n_mels) * np.cos(np.pi * orders * (bands + 0.5) / audio.n_mels)  # DCT-II
+        self.register_buffer("basis", torch.tensor(basis, dtype=torch.float32), persistent=False)
+        edges = librosa.mel_frequencies(audio.n_mels + 2, fmin=audio.fmin, fmax=audio.fmax)
+        self._centres = edges[1:-1]
+
+    def forward(self, mel: Tensor, analyses: list[Analysis], start: list[int], warp: np.ndarray | None) -> Tensor:
+        """(B, M, T) cut at frame ``start`` of each recording -> (B, C, T).
+
+        ``warp`` (B,) stretches each item's frequency axis by that factor; None leaves it as it is. Past a
+        recording's end the cut is unvoiced.
+        """
+        if self.config.kind == "mel":
+            return mel
+        energy = ((mel.mean(1) - ENERGY_CENTRE) / ENERGY_SCALE).unsqueeze(1)
+        if self.config.kind == "envelope":
+            said = self._cepstra(mel, analyses, warp)
+        else:
+            said = self._cut([analysis.phonetic for analysis in analyses], start, mel.shape[-1])
+        log_f0 = self._cut([self._log_f0(analysis.pitch)[None] for analysis in analyses], start, mel.shape[-1])
+        voicing = self._cut([analysis.pitch.voicing[None] for analysis in analyses], start, mel.shape[-1], "constant")
+        return torch.cat([said, energy, log_f0, voicing], dim=1)
+
+    def _cepstra(self, mel: Tensor, analyses: list[Analysis], warp: np.ndarray | None) -> Tensor:
+        if self.config.remove_mean:
+            mel = mel - torch.from_numpy(np.stack([a.mel_mean for a in analyses])).unsqueeze(-1)
+        if warp is not None:
+            mel = torch.stack([self._stretch(x, float(w)) for x, w in zip(mel, warp, strict=True)])
+        return (self.basis @ mel) / CEPSTRUM_SCALE
+
+    def _log_f0(self, pitch: Pitch) -> np.ndarray:
+        """(T,)"""
+        if self.config.pitch == "level":
+            return (pitch.log_f0 - PITCH_CENTRE) / PITCH_SCALE
+        if not pitch.is_voiced:
+            return np.zeros_like(pitch.log_f0)
+        return (pitch.log_f0 - pitch.range.level) / max(pitch.range.spread, NARROWEST)
+
+    def _cut(
+        self, rows: list[np.ndarray], start: list[int], frames: int, past: Literal["edge", "constant"] = "edge"
+    ) -> Tensor:
+        """Frames ``start`` to ``start + frames`` of each (n, T), padded at the end."""
+        cuts = [row[:, s : s + frames] for row, s in zip(rows, start, strict=True)]
+        return torch.from_numpy(
+            np.stack([np.pad(cut, ((0, 0), (0, frames - cut.shape[1])), mode=past) for cut in cuts]).astype(np.float32)
+        )
+
+    def _stretch(self, mel: Tensor, factor: float) -> Tensor:
+        """(M, T): the value at f Hz is taken from f / factor, linearly between bands."""
+        places = np.interp(self._centres / factor, self._centres, np.arange(len(self._centres)))
+        low = torch.from_numpy(np.floor(places).astype(np.int64)).clamp(max=len(places) - 2)
+        share = torch.from_numpy(places.astype(np.float32)).unsqueeze(1) - low.unsqueeze(1)
+        return mel[low] * (1 - share) + mel[low + 1] * share

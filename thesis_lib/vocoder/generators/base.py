@@ -1,0 +1,88 @@
+"""What every generator has in common: the condition, and plain weights after training.
+
+Shapes: B batch, C content channels, T frames, S and E embedding sizes, D condition size.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+from thesis_lib.audio.pitch import PITCH_CHANNEL
+from thesis_lib.config import AudioConfig, ConditionConfig, ContentConfig
+from thesis_lib.vocoder.conditioning import ConditionFusion, PrincipalComponents
+from thesis_lib.vocoder.content import PHONETIC, channels
+from thesis_lib.vocoder.streaming import Reach
+
+PARTS = ("original0", "original1")  # of a weight under weight norm: norm and direction
+
+
+class Generator(nn.Module):
+    """Content and two embeddings -> waveform of exactly T * hop_length samples."""
+
+    excited = False  # whether a harmonic excitation makes the content's F0 add up to a phase
+
+    def __init__(self, content: ContentConfig, config: ConditionConfig, speaker_dim: int, emotion_dim: int) -> None:
+        super().__init__()
+        self.condition = ConditionFusion(speaker_dim, emotion_dim, config)
+        phonetic = content.kind == "phonetic"
+        self.reduce = PrincipalComponents(PHONETIC, content.components) if phonetic else nn.Identity()
+
+    def forward(self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: float = 1.0) -> Tensor:
+        """(B, C, T), (B, S), (B, E) -> (B, 1, T * hop_length); ``guidance`` as ``ConditionFusion`` has it."""
+        return self.synthesise(self.reduce(content), self.condition(speaker, emotion, guidance))
+
+    def synthesise(self, content: Tensor, c: Tensor, origin: Tensor | None = None) -> Tensor:
+        """(B, C, T), (B, D) -> (B, 1, T * hop_length).
+
+        Where the content is a piece of a stream, ``origin`` (2,), in double precision, is the excitation's phase at
+        the first frame's centre, in cycles, and the number of samples before the piece.
+        """
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def reach(self) -> Reach:
+        """How many frames behind and ahead a frame of sound hears.
+
+        Measured on the network itself: one frame that is no number, and all sound that it turns into none.
+        """
+        width, frames = cast(nn.Conv1d, self.pre).in_channels, 32
+        while True:
+            content = torch.zeros(1, width, frames)
+            content[:, :, frames // 2] = torch.nan
+            content[:, PITCH_CHANNEL] = 0.0  # an excitation adds it up: all sound after it would be none
+            wav = self.synthesise(content, self.condition.neutral.detach()[None])
+            spoiled = wav.view(frames, -1).isnan().any(1).nonzero().flatten().tolist()
+            if spoiled[0] > 0 and spoiled[-1] < frames - 1:
+                return Reach(before=spoiled[-1] - frames // 2, after=frames // 2 - spoiled[0])
+            frames *= 2
+
+    def fold_weight_norm(self) -> "Generator":
+        """Replace each weight's norm and direction by the weight itself, for use after training."""
+        for module in self.modules():
+            if is_parametrized(module, "weight"):
+                remove_parametrizations(module, "weight")
+        return self
+
+    def load_folded(self, state: dict[str, Tensor]) -> None:
+        """The state of the same generator after ``fold_weight_norm``, into one that is to train.
+
+        Raises RuntimeError when a key is missing, left over or mis-shaped.
+        """
+        plain = dict(state)
+        for name, module in self.named_modules():
+            if is_parametrized(module, "weight"):
+                prefix = f"{name}.parametrizations.weight"
+                weight = plain.pop(f"{name}.weight", None)
+                if weight is None or weight.shape != module.weight.shape:
+                    raise RuntimeError(f"{name}.weight is missing or of another shape")
+                module.weight = weight  # the parametrization's inverse: norm and direction
+                plain |= {f"{prefix}.{part}": getattr(module.parametrizations.weight, part) for part in PARTS}
+        self.load_state_dict(plain, strict=True)
+
+
+def reduced_channels(audio: AudioConfig, content: ContentConfig) -> int:
+    """What ``synthesise`` is given."""
+    reduction = PHONETIC - content.components if content.kind == "phonetic" else 0
+    return channels(audio, content) - reduction

@@ -1,0 +1,227 @@
+"""ConvNeXt blocks and an inverse-STFT head, modulated by speaker and emotion embeddings.
+
+The whole network works at the frame rate; the inverse STFT makes the samples. With a harmonic excitation the head
+filters a pulse train of the given F0, and noise, frame by frame, instead of drawing the spectrum itself.
+
+Shapes: B batch, C channels, T frames, F = n_fft / 2 + 1 frequency bins, N = T * hop_length samples, D condition size.
+
+References: Vocos, Siuzdak 2023, arXiv:2306.00814; ConvNeXt, Liu et al. 2022, arXiv:2201.03545; neural source-filter
+models, Wang et al. 2019, arXiv:1904.12088.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig
+from thesis_lib.vocoder.conditioning import FiLM
+from thesis_lib.vocoder.content import absolute_pitch
+from thesis_lib.vocoder.generators.base import Generator, reduced_channels
+from thesis_lib.vocoder.streaming import Reach
+
+LOUDEST = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
+QUIET = -4.0  # nepers, where a filter of the excitation starts
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def _small(layer: Layer) -> Layer:
+    """Vocos's initialisation."""
+    weight, bias = layer.parameters()
+    nn.init.trunc_normal_(weight, std=0.02)
+    nn.init.zeros_(bias)
+    return layer
+
+
+class FrameConv1d(nn.Conv1d):
+    """A convolution of seven frames that keeps the length and sees ``ahead`` of them ahead.
+
+    A dense one is computed as one matrix product: ONNX Runtime's own adds up in another order for another length, and
+    a stream would be the whole to 1e-5 only.
+    """
+
+    KERNEL = 7
+    HALF = KERNEL // 2
+
+    def __init__(self, inputs: int, outputs: int, ahead: int, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, self.KERNEL, groups=groups)
+        self.around = (self.KERNEL - 1 - ahead, ahead)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C', T)."""
+        frames, x = x.shape[-1], F.pad(x, self.around)
+        if self.groups > 1:
+            return super().forward(x)
+        seen = torch.cat([x[:, :, k : k + frames] for k in range(self.KERNEL)], dim=1)
+        weight = self.weight.transpose(1, 2).flatten(1)
+        return F.linear(seen.transpose(1, 2), weight, self.bias).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Depthwise convolution, norm, FiLM, and a pointwise network, with a residual."""
+
+    def __init__(self, config: IstftConfig, ahead: int) -> None:
+        super().__init__()
+        width, hidden = config.channels, config.channels * config.expansion
+        self.depthwise = _small(FrameConv1d(width, width, ahead, groups=width))
+        # FiLM is the norm's affine map.
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.film = FiLM(width, config.condition_dim)
+        self.up = _small(nn.Linear(width, hidden))
+        self.down = _small(nn.Linear(hidden, width))
+        self.scale = nn.Parameter(torch.full((width,), 1 / config.blocks))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """(B, C, T), (B, D) -> (B, C, T)."""
+        y = self.film(self.norm(self.depthwise(x).transpose(1, 2)), c, dim=2)
+        return x + (self.scale * self.down(F.gelu(self.up(y)))).transpose(1, 2)
+
+
+class Stft(nn.Module):
+    """STFT and its inverse on the mel's own frames: Hann window, N = T * hop_length, no centring."""
+
+    window: Tensor  # (n_fft,)
+
+    def __init__(self, audio: AudioConfig) -> None:
+        super().__init__()
+        if audio.n_fft % audio.hop_length:
+            raise ValueError("the inverse STFT needs an n_fft that is a multiple of the hop_length")
+        self.size, self.hop = audio.n_fft, audio.hop_length
+        self.pad = (self.size - self.hop) // 2
+        self.register_buffer("window", torch.hann_window(self.size), persistent=False)
+        self.signals: Callable[[Tensor], Tensor] = functools.partial(torch.fft.irfft, n=self.size)  # of spectra
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """(B, N) -> complex (B, T, F)."""
+        frames = F.pad(wav, (self.pad, self.pad)).unfold(1, self.size, self.hop)
+        return torch.fft.rfft(frames * self.window)
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """Complex (B, T, F) -> (B, N), weighted overlap-add (Griffin & Lim 1984, eq. 6)."""
+        count, parts = spectrum.shape[1], self.size // self.hop
+        frames = self.signals(spectrum) * self.window
+        hops = frames.unflatten(2, (parts, self.hop))
+        added = sum(F.pad(hops[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts))
+        # Which part of the window of which frame falls on a hop: all parts, but at the edges.
+        hop, part = (torch.arange(n, device=hops.device) for n in (count + parts - 1, parts))
+        frame = hop.unsqueeze(1) - part
+        weight = ((frame >= 0) & (frame < count)).to(hops) @ (self.window**2).view(parts, self.hop)
+        wav = (added / weight.clamp(min=1e-8)).flatten(1)
+        return wav[:, self.pad : self.pad + count * self.hop]
+
+
+class HarmonicSource(nn.Module):
+    """F0 -> a band-limited pulse train, and noise, both of unit power."""
+
+    noise: Tensor  # (NOISE,)
+    NOISE = 2**16  # samples, after which the noise repeats; unheard, and it makes the output reproducible
+
+    def __init__(self, audio: AudioConfig) -> None:
+        super().__init__()
+        if audio.hop_length % 2:
+            raise ValueError("the harmonic excitation needs an even hop_length")
+        self.rate, self.hop = audio.sample_rate, audio.hop_length
+        noise = torch.randn(self.NOISE, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("noise", noise, persistent=False)
+
+    def forward(self, f0: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T) Hz, in double precision -> pulses (B, N), noise (B, N); ``origin`` as ``Generator`` has it."""
+        samples, half = f0.shape[-1] * self.hop, self.hop // 2
+        f0 = self._sampled(f0)
+        # In double precision: an hour of phase at 600 Hz has lost all its fraction in single.
+        turned = torch.cumsum(f0 / self.rate, dim=1)
+        place = torch.arange(samples, device=f0.device)
+        if origin is not None:
+            turned = turned - turned[:, half - 1 : half] + origin[0]
+            place = place + origin[1].long()
+        noise = self.noise[place % self.NOISE]
+        return self._pulses(turned.remainder(1.0).float(), f0.float()), noise.expand(len(f0), -1)
+
+    def _sampled(self, f0: Tensor) -> Tensor:
+        """(B, T) -> (B, N): linear between the frames' centres, constant before the first and after the last."""
+        share = (torch.arange(self.hop, device=f0.device, dtype=f0.dtype) + 0.5) / self.hop
+        before, after = torch.cat([f0[:, :1], f0], dim=1), torch.cat([f0, f0[:, -1:]], dim=1)
+        between = before.unsqueeze(2) + (after - before).unsqueeze(2) * share  # (B, T + 1, hop), centre to centre
+        return between.flatten(1)[:, self.hop // 2 : -(self.hop // 2)]
+
+    def _pulses(self, phase: Tensor, f0: Tensor) -> Tensor:
+        """Dirichlet's sum of cos(k x), k = 1..K, up to the Nyquist frequency, at unit power."""
+        count = torch.floor(0.5 * self.rate / f0)
+        half = math.pi * (phase - torch.round(phase))  # x / 2; the ratio below has period pi in it
+        near = half.abs() < 1e-4
+        sine = torch.sin(torch.where(near, torch.ones_like(half), half))
+        total = torch.where(near, count, 0.5 * torch.sin((2 * count + 1) * half) / sine - 0.5)
+        return total * torch.sqrt(2 / count)
+
+
+def _frames_ahead(config: IstftConfig) -> list[int]:
+    """Of every convolution: the first ones take what there is, so that the others see it too."""
+    left = FrameConv1d.HALF * (1 + config.blocks) if config.lookahead is None else config.lookahead
+    found = []
+    for _ in range(1 + config.blocks):
+        found.append(min(FrameConv1d.HALF, left))
+        left -= found[-1]
+    return found
+
+
+class IstftGenerator(Generator):
+    """Frame-rate backbone, spectral head."""
+
+    def __init__(
+        self, audio: AudioConfig, content: ContentConfig, config: IstftConfig, speaker_dim: int, emotion_dim: int
+    ) -> None:
+        super().__init__(content, config, speaker_dim, emotion_dim)
+        inputs = reduced_channels(audio, content)
+        first, *others = _frames_ahead(config)
+        self.pre = _small(FrameConv1d(inputs, config.channels, first))
+        self.pre_norm = nn.LayerNorm(config.channels)
+        self.blocks = nn.ModuleList(Block(config, ahead) for ahead in others)
+        self.post_norm = nn.LayerNorm(config.channels, elementwise_affine=False)
+        # Beside the head, so that the condition reaches the long-term spectrum directly.
+        self.post_film = FiLM(config.channels, config.condition_dim)
+        self.stft = Stft(audio)
+        bins = audio.n_fft // 2 + 1
+        self.excited = config.excitation == "harmonic"
+        self.source = HarmonicSource(audio) if self.excited else None
+        self.head = _small(nn.Linear(config.channels, (3 if self.source else 2) * bins))
+        if self.source:
+            nn.init.constant_(self.head.bias[: 2 * bins], QUIET)
+
+    def reach(self) -> Reach:
+        """As every generator's; what the excitation adds is known: its F0 goes through both STFTs."""
+        found = super().reach()
+        if not self.source:
+            return found
+        own = 1 + 2 * -(-self.stft.pad // self.stft.hop)
+        return Reach(max(found.before, own), max(found.after, own))
+
+    def synthesise(self, content: Tensor, c: Tensor, origin: Tensor | None = None) -> Tensor:
+        """(B, C, T), (B, D) -> (B, 1, T * hop_length)."""
+        x = self.pre_norm(self.pre(content).transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x, c)
+        x = self.post_film(self.post_norm(x.transpose(1, 2)), c, dim=2)
+        heads = self.head(x)
+        # Spectra need single precision, also in a mixed-precision training.
+        with torch.autocast(heads.device.type, enabled=False):
+            heads = heads.float()
+            spectrum = (
+                self._drawn(heads) if self.source is None else self._filtered(self.source, content, heads, origin)
+            )
+            return self.stft.inverse(spectrum).unsqueeze(1)
+
+    def _drawn(self, heads: Tensor) -> Tensor:
+        """(B, T, 2 F) -> (B, T, F): magnitude and phase of every bin, predicted."""
+        log_magnitude, phase = heads.chunk(2, dim=2)
+        return torch.polar(torch.exp(log_magnitude.clamp(max=LOUDEST)), phase)
+
+    def _filtered(self, source: HarmonicSource, content: Tensor, heads: Tensor, origin: Tensor | None) -> Tensor:
+        """(B, T, 3 F) -> (B, T, F): the pulses filtered in magnitude and phase, and the noise in magnitude."""
+        pulse_gain, noise_gain, phase = heads.chunk(3, dim=2)
+        pulses, noise = (self.stft(x) for x in source(absolute_pitch(content), origin))
+        pulse_filter = torch.polar(torch.exp(pulse_gain.clamp(max=LOUDEST)), phase)
+        return pulses * pulse_filter + noise * torch.exp(noise_gain.clamp(max=LOUDEST))

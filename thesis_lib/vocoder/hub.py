@@ -1,0 +1,91 @@
+"""A vocoder on the model hub, in the hub's own layout: config.json, model.safetensors and README.md, its card."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from thesis_lib import pretrained
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.checkpoints import CheckpointError
+
+REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # owner/name
+FILES = (checkpoints.WEIGHTS, checkpoints.META, "README.md")
+
+
+def card(meta: dict[str, Any]) -> str:
+    """The model card of a vocoder with these meta data: what it is, what made it, how it is used."""
+    stamp = meta.get("stamp", {})
+    rows = {
+        "task": meta["task"],
+        "content": meta["content"]["kind"],
+        "generator": meta["generator"]["kind"],
+        "sample rate": f"{meta['audio']['sample_rate']} Hz",
+        "speaker embedding": f"{meta['speaker_encoder']}, {meta['speaker_dim']}-d",
+        "emotion embedding": f"{meta['emotion_encoder']}, {meta['emotion_dim']}-d",
+        "trained": f"{meta.get('steps', 'unknown')} steps, {meta.get('minutes', 'unknown')} minutes",
+        "device": meta.get("device", "unknown"),
+        "made by": f"profile {stamp.get('profile')}, configuration {stamp.get('config')}, commit {stamp.get('commit')}",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"""---
+library_name: thesis-lib
+pipeline_tag: audio-to-audio
+tags: [vocoder, voice-conversion, speech, safetensors]
+---
+
+# A vocoder conditioned on speaker and emotion embeddings
+
+| | |
+|---|---|
+{table}
+
+```python
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
+
+vocoder = Vocoder.from_pretrained("OWNER/NAME")  # this repository, or a folder
+english = vocoder.render(wav, Voice(speaker, emotion))  # (N,) at the sample rate above
+```
+
+Weights are safetensors and the rest is JSON: nothing in here is executed. Speak in somebody's voice with their consent
+only, and say that the speech is synthetic.
+"""
+
+
+def is_repository(source: str) -> bool:
+    """Whether a source that is no folder could name one on the hub."""
+    return bool(REPOSITORY.fullmatch(source)) and not Path(source).exists()
+
+
+def download(repository: str, revision: str | None = None) -> Path:
+    """A vocoder's files in the hub's cache. CheckpointError when they cannot be had."""
+    return snapshot(repository, revision, FILES)
+
+
+def snapshot(repository: str, revision: str | None, files: Sequence[str]) -> Path:
+    """The files of a repository that match some patterns, likewise."""
+    if pretrained.offline() or not pretrained.hub_reachable():
+        raise CheckpointError(f"{repository} is no folder here, and the model hub is out of reach: name a folder")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+    except Exception as error:  # its client has a dozen, of three libraries
+        raise CheckpointError(f"{repository} is no folder here, and not to be had from the hub ({error})") from error
+
+
+def upload(folder: Path, repository: str, private: bool = False) -> str:
+    """Publish a vocoder's folder; returns its address. CheckpointError when the hub refuses."""
+    missing = [name for name in FILES if not (Path(folder) / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{folder}: {', '.join(missing)} is missing: not a vocoder's folder")
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    try:
+        address = str(api.create_repo(repository, private=private, exist_ok=True))
+        api.upload_folder(repo_id=repository, folder_path=str(folder), allow_patterns=list(FILES))
+    except Exception as error:
+        raise CheckpointError(f"{repository}: the hub refused ({error}); `hf auth login` gives it a token") from error
+    return address

@@ -1,0 +1,176 @@
+"""An exported vocoder: one ONNX file, run by ONNX Runtime alone, or by OpenVINO; torch is not imported.
+
+The file holds the generator, the conditioning, the inverse STFT and, in its metadata, everything else that a vocoder
+needs to know. ``thesis_lib.compression.export_onnx`` writes it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.utils.errors import ThesisError
+from thesis_lib.vocoder.streaming import MelStream, Reach, Stream, beginning, streamed
+from thesis_lib.vocoder.voice import NOBODY, Voice
+
+if TYPE_CHECKING:
+    import openvino
+
+META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
+ORIGIN = "origin"  # the input that only a generator with an excitation has
+Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # the last one is faster, and coarser
+
+
+class OnnxError(ThesisError):
+    """A file that is no vocoder of this project, or one asked for what it cannot do."""
+
+
+def encoders_of(meta: dict) -> EncoderConfig:
+    """The encoders that a vocoder was trained with, which have to make its condition."""
+    return EncoderConfig(
+        speaker="ecapa" if meta["speaker_encoder"].startswith("ecapa") else "tiny-test",
+        emotion="egemaps" if meta["emotion_encoder"].startswith("egemaps") else "emotion2vec",
+    )
+
+
+def _row(vector: np.ndarray | None) -> np.ndarray | None:
+    """(D,) -> (1, D), or None where the voice leaves it out."""
+    return None if vector is None else np.asarray(vector)[None]
+
+
+def _openvino(path: Path, threads: int, runtime: Runtime) -> Callable[[dict], np.ndarray]:
+    import openvino
+
+    core = openvino.Core()
+    settings: dict[str, object] = {"NUM_STREAMS": 1}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+
+    def request(model: openvino.Model, precision: str) -> openvino.InferRequest:
+        compiled = core.compile_model(model, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision})
+        return compiled.create_infer_request()
+
+    model = core.read_model(path)
+    if runtime == "openvino":
+        whole = request(model, "f32")
+        return lambda given: np.array(whole.infer(given)[0])
+    before, last = (request(part, precision) for part, precision in zip(_parted(model), ("bf16", "f32"), strict=True))
+    return lambda given: np.array(last.infer([before.infer(given)[0]])[0])
+
+
+def _parted(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
+    """All before the last convolution, and the last convolution, which makes samples.
+
+    It stays in float32: a sample of bfloat16 would have eight bits.
+    """
+    import openvino
+    from openvino import opset8
+
+    last = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"][-1]
+    given = last.input(0).get_source_output()
+    before = openvino.Model([given], model.get_parameters())
+    handed = opset8.parameter(given.get_partial_shape(), given.get_element_type())
+    last.input(0).replace_source_output(handed.output(0))
+    return before, openvino.Model(model.get_results(), [handed])
+
+
+class OnnxVocoder:
+    """What ``synthesis.Vocoder`` does with given content, on one ONNX file."""
+
+    def __init__(self, path: Path, threads: int = 0, runtime: Runtime = "onnxruntime") -> None:
+        """``threads`` of the runtime; 0 leaves their number to it. Raises OnnxError."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            about = session.get_modelmeta().custom_metadata_map
+            meta = json.loads(about[META])
+        except KeyError as error:
+            raise OnnxError(f"{path}: no vocoder of this project: `thesis export` writes one") from error
+        except Exception as error:  # its errors have no common class
+            raise OnnxError(f"{path}: not an ONNX file that can be run ({str(error).splitlines()[0]})") from error
+        self.card = about[CARD]  # the model card
+        self._run: Callable[[dict], np.ndarray]
+        if runtime == "onnxruntime":
+            self._run = lambda given: session.run(None, given)[0]
+        elif meta["vocoder"]["generator"]["kind"] == "hifigan":
+            self._run = _openvino(path, threads, runtime)
+        else:
+            # A student is faster in ONNX Runtime; a generator with an excitation OpenVINO cannot read.
+            raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: leave the runtime to ONNX Runtime")
+        self.name, self.meta = str(path), meta["vocoder"]
+        self.audio = AudioConfig.model_validate(self.meta["audio"])
+        self.reach = Reach(**meta["reach"])
+        self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
+        self._excited = any(given.name == ORIGIN for given in session.get_inputs())
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> "OnnxVocoder":
+        """The vocoder in a file. Raises OnnxError."""
+        return cls(Path(path))
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz"""
+        return self.audio.sample_rate
+
+    @property
+    def converts(self) -> bool:
+        """Whether the voice has been taken out of its content, so that the condition must bring it."""
+        return self.meta["content"]["kind"] != "mel"
+
+    @property
+    def encoders(self) -> EncoderConfig:
+        """The encoders that it was trained with, which have to make its condition."""
+        return encoders_of(self.meta)
+
+    def __call__(
+        self,
+        content: np.ndarray,
+        speaker: np.ndarray | None = None,
+        emotion: np.ndarray | None = None,
+        guidance: float = 1.0,
+        origin: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """(1, C, T), (1, S), (1, E) -> (1, N). An embedding left out is the training set's mean.
+
+        ``origin`` is where a piece of a stream begins, as ``generators.Generator`` has it.
+        """
+        given = {"content": np.asarray(content, np.float32), "guidance": np.array([guidance], np.float32)}
+        for name, vector in (("speaker", speaker), ("emotion", emotion)):
+            mean = self._means[name]
+            given[name] = mean[None] if vector is None else np.asarray(vector, np.float32)
+            if (shape := given[name].shape) != (1, len(mean)):
+                raise OnnxError(f"{self.name}: a {name} embedding of shape (1, {len(mean)}) is needed, not {shape}")
+        if self._excited:
+            given[ORIGIN] = beginning(given["content"], self.audio) if origin is None else origin
+        return self._run(given).reshape(1, -1)
+
+    def content(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) -> (1, C, T) of the recording. OnnxError for a vocoder whose content only torch can analyse."""
+        if self.converts:
+            raise OnnxError(f"{self.name}: its content comes from networks of torch: give it, or use the torch vocoder")
+        mel = MelStream(self.audio)
+        return np.concatenate([mel.feed(wav), mel.finish()], axis=1)[None]
+
+    def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0) -> np.ndarray:
+        """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
+        return self(self.content(wav), _row(voice.speaker), _row(voice.emotion), guidance)[0, : len(wav)]
+
+    def stream(
+        self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
+    ) -> Iterator[np.ndarray]:
+        """Content (C, T) in pieces of any length -> sound (n,), as ``synthesis.Vocoder.stream``."""
+        stream = Stream(
+            lambda content, origin: self(content, _row(voice.speaker), _row(voice.emotion), guidance, origin)[0],
+            self.reach,
+            self.audio,
+            self._excited,
+        )
+        yield from streamed(stream, pieces)
