@@ -11,7 +11,7 @@ import numpy as np
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
-from thesis_lib.embeddings.encoders import embed, judge_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import embed, evaluation_encoders, speaker_encoder
 from thesis_lib.utils.parallel import a_core_each
 from thesis_lib.validation.metrics import separations
 
@@ -27,7 +27,7 @@ def run(quick: bool) -> dict:
     wavs = [read_audio(path, RATE)[0] for path in paths]
     speakers = np.array([path.stem for path in paths])
     rows = []
-    for encoder in (speaker_encoder(EncoderConfig()), *judge_encoders(EncoderConfig())):
+    for encoder in (speaker_encoder(EncoderConfig()), *evaluation_encoders(EncoderConfig())):
         halves = [
             np.stack(list(a_core_each(lambda wav, e=encoder, h=half: embed(e, np.array_split(wav, 2)[h], RATE), wavs)))
             for half in (0, 1)

@@ -35,14 +35,14 @@ def run(quick: bool) -> dict:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
     config = Config.from_profile("demo").override(
-        {"cascade.voice": "nearest", "cascade.examples": 2, "encoders.emotion": "egemaps"}
+        {"cloning.voice": "nearest", "cloning.examples": 2, "encoders.emotion": "egemaps"}
     )
     report = Run(FOLDER, config)
     folders = [Path(spanish)] if spanish else []
     table = clone_report(report, bar, "default", Path(pairs), folders, 0.02 if quick else MINUTES)
     seconds = report.load_table("cloning_seconds")
     missing = report.load_table("cloning_not_measured")
-    human = seconds[seconds.material != "mini"]
+    human = seconds[seconds.test_set != "mini"]
     sources = sorted(path for group in Path(pairs).glob("*_es_src") for path in group.iterdir())
     return {
         "letters a second of Spanish": {"people": _rate(sources), "bundled voices": _rate(_bundled(40)[1])},

@@ -1,4 +1,4 @@
-"""Compression and streaming: size, speed, latency, memory and quality of every form of the vocoder, on one machine.
+"""Compression and streaming: size, speed, latency, memory and quality of every variant of the vocoder, on one machine.
 
 Students and their rivals are trained here first, each for the same minutes of one core on the bundled corpus, by
 spectral losses alone; what is in runs/compress stays and is not trained again. Quality is that of the bundled test
@@ -50,7 +50,7 @@ FRAMES = 172  # 2 s, of a timed call
 SPOKEN = 344  # 4 s, of what is streamed and of what memory is measured on
 CHUNK = 9  # frames, 104 ms, of a stream
 RESAMPLES = 2000
-METRICS = ("mel_l1", "stft", "mcd", "pesq", "dnsmos", "asr", "speaker", "judges")
+METRICS = ("mel_l1", "stft", "mcd", "pesq", "dnsmos", "asr", "speaker", "evaluation")
 SHOWN = ("mel_l1", "stft", "mcd", "pesq", "dnsmos_ovrl", "ecapa", "resemblyzer")
 SCRATCH = {
     "resynthesis.losses.mel": 45.0,
@@ -70,26 +70,26 @@ V1, V2, PRUNED = "HiFi-GAN V1", "HiFi-GAN V2", "V1 pruned"
 TRAINED = {
     V2: {"resynthesis.generator": "v2", "resynthesis.training.learning_rate": 1e-3},
     "istft": {"resynthesis.generator": "istft"},
-    "istft, taught": {"resynthesis.generator": "istft"} | TAUGHT,
-    "istft-live, taught": {"resynthesis.generator": "istft-live"} | TAUGHT,
-    "istft-small, taught": {"resynthesis.generator": "istft-small"} | TAUGHT,
+    "istft, distilled": {"resynthesis.generator": "istft"} | TAUGHT,
+    "istft-live, distilled": {"resynthesis.generator": "istft-live"} | TAUGHT,
+    "istft-small, distilled": {"resynthesis.generator": "istft-small"} | TAUGHT,
 }
 KEPT = 0.5  # share of V1's inner channels that pruning leaves
 
 
 @dataclass(frozen=True)
 class Form:
-    """A vocoder in one form: what it weighs and how it is called."""
+    """A vocoder in one variant: what it weighs and how it is called."""
 
     parameters: int
     file: Path
     load: Callable[[int], Callable[[dict[str, np.ndarray]], np.ndarray]]  # threads -> inputs -> (N,)
-    quality: bool = True  # or it has another form's
+    quality: bool = True  # or it has another variant's
     runtime: Runtime | None = None  # of an .onnx file
 
 
 def run(quick: bool) -> dict:
-    """One row a form, the comparisons that the targets are about, and streams."""
+    """One row a variant, the comparisons that the targets are about, and streams."""
     minutes = 0.05 if quick else MINUTES
     corpus, vocoders = trained(minutes)
     manifest, embeddings = prepared(corpus), embedded(corpus)
@@ -99,20 +99,20 @@ def run(quick: bool) -> dict:
         return [(u, inputs_of(u, manifest, embeddings, vocoders[V1])) for u in chosen]
 
     calibration = [_cut(given) for _, given in inputs("train", 4 if quick else CALIBRATION)]
-    forms = _forms(vocoders, calibration, FOLDER / f"forms-{minutes:g}")
+    variants = _forms(vocoders, calibration, FOLDER / f"variants-{minutes:g}")
     tests = inputs("test", 2 if quick else UTTERANCES)
     given = _cut(tests[0][1])
-    seconds = {threads: _seconds(forms, given, threads, 2 if quick else 5) for threads in (1, 2)}
-    values = _quality(forms, tests, corpus)
+    seconds = {threads: _seconds(variants, given, threads, 2 if quick else 5) for threads in (1, 2)}
+    values = _quality(variants, tests, corpus)
     rows = []
-    for name, form in forms.items():
-        row = {"form": name, "parameters": form.parameters, "megabytes": form.file.stat().st_size / 1e6}
+    for name, variant in variants.items():
+        row = {"variant": name, "parameters": variant.parameters, "megabytes": variant.file.stat().st_size / 1e6}
         for threads, timed in seconds.items():
             row[f"x real time, {threads} thread{'s' * (threads > 1)}"] = _audio() / statistics.median(timed[name])
         for peer in (SPEECHBRAIN, VOCOS):
             row[f"speed / {peer}"] = ratio(seconds[1][peer], seconds[1][name])
         row["speed / HiFi-GAN V1"] = ratio(seconds[1][V1], seconds[1][name])
-        row["peak MB"] = _peak(form)
+        row["peak MB"] = _peak(variant)
         row["quality"] = _intervals(values[name]) if name in values else "as in torch"
         rows.append(row)
     return {
@@ -120,10 +120,12 @@ def run(quick: bool) -> dict:
         "utterances": len(tests),
         "minutes of one core": minutes,
         "steps": {name: vocoder.meta["steps"] for name, vocoder in vocoders.items() if "steps" in vocoder.meta},
-        "forms": rows,
+        "variants": rows,
         "against": _differences(values),
-        "traps": _traps(vocoders[V1], forms[f"{V1}, ONNX"].file, given, 2 if quick else 5),
-        "streams": [_stream(name, form.file) for name, form in forms.items() if form.runtime == "onnxruntime"],
+        "traps": _traps(vocoders[V1], variants[f"{V1}, ONNX"].file, given, 2 if quick else 5),
+        "streams": [
+            _stream(name, variant.file) for name, variant in variants.items() if variant.runtime == "onnxruntime"
+        ],
     }
 
 
@@ -132,7 +134,7 @@ def trained(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
     config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"})
     corpus = Run(FOLDER / "corpus", config)
     prepared(corpus, bar), embedded(corpus, bar)
-    (corpus.path / "taught").mkdir(exist_ok=True)
+    (corpus.path / "distilled").mkdir(exist_ok=True)
     found = {V1: Vocoder.from_pretrained(UNIVERSAL)}
     small = prune(found[V1], KEPT)
     small.save_pretrained(FOLDER / "pruned")
@@ -150,7 +152,7 @@ def trained(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
 def _train(corpus: Run, name: str, changes: dict, minutes: float) -> Vocoder:
     folder = FOLDER / f"{_slug(name)}-{minutes:g}"
     run = Run(folder, corpus.config.override(changes | {"resynthesis.training.max_minutes": minutes}))
-    for part in ("corpus", "embeddings", "taught"):
+    for part in ("corpus", "embeddings", "distilled"):
         if not (run.path / part).exists():
             (run.path / part).symlink_to((corpus.path / part).resolve())
     before = torch.get_num_threads()
@@ -241,14 +243,14 @@ def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict
     ]
 
 
-def _quality(forms: dict[str, Form], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
-    """form -> metric -> one value an utterance; words wrong and words said as "wer"."""
+def _quality(variants: dict[str, Form], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
+    """variant -> metric -> one value an utterance; words wrong and words said as "wer"."""
     given = {utterance.id: inputs for utterance, inputs in tests}
 
     def system(name: str, call: Callable) -> System:
         return System(name, lambda item: call(given[item.utterance.id])[: len(item.wav)])
 
-    systems = {name: system(name, form.load(2)) for name, form in forms.items() if form.quality}
+    systems = {name: system(name, variant.load(2)) for name, variant in variants.items() if variant.quality}
     found = nearness(corpus, len(tests), systems, METRICS)
     return {
         name: {metric: values[metric] for metric in SHOWN}
@@ -276,11 +278,13 @@ def _differences(values: dict[str, dict[str, np.ndarray]]) -> list[dict]:
     for name in values:
         for rival in (V1, V2):
             for metric in ("mel_l1", "stft"):
-                first, second = (values[form][metric] for form in (name, rival))
+                first, second = (values[variant][metric] for variant in (name, rival))
                 share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
                 value, low, high = metrics.bootstrap(len(first), share, RESAMPLES, 0)
-                rows.append({"form": name, "rival": rival, "metric": metric, "more": value, "low": low, "high": high})
-    return [row for row in rows if row["form"] != row["rival"]]
+                rows.append(
+                    {"variant": name, "rival": rival, "metric": metric, "more": value, "low": low, "high": high}
+                )
+    return [row for row in rows if row["variant"] != row["rival"]]
 
 
 def _cut(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -291,15 +295,21 @@ def _audio() -> float:
     return FRAMES * 256 / 22_050
 
 
-def _seconds(forms: dict[str, Form], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
-    calls = {name: partial(form.load(threads), given) for name, form in forms.items()}
+def _seconds(variants: dict[str, Form], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
+    calls = {name: partial(variant.load(threads), given) for name, variant in variants.items()}
     with torch.inference_mode():
         return interleaved(calls | {name: make()[0] for name, make in peers().items()}, rounds, bar, threads)
 
 
-def _peak(form: Form) -> float:
+def _peak(variant: Form) -> float:
     """MB that a process of its own takes at most, to load it and render some seconds."""
-    command = [sys.executable, "-m", "benchmarks.compress", str(form.file), *([form.runtime] if form.runtime else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.compress",
+        str(variant.file),
+        *([variant.runtime] if variant.runtime else []),
+    ]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
@@ -316,9 +326,9 @@ def _stream(name: str, file: Path) -> dict[str, object]:
     full = spent[6:-1]  # pieces with all of their past before them
     hop = vocoder.audio.hop_length / vocoder.sample_rate
     return {
-        "form": name,
-        "reach before": vocoder.reach.before,
-        "look-ahead ms": 1000 * hop * vocoder.reach.after,
+        "variant": name,
+        "reach before": vocoder.receptive_field.left,
+        "look-ahead ms": 1000 * hop * vocoder.receptive_field.right,
         "work for a second": sum(spent) / (hop * mel.shape[1]),
         "ms of work for a piece": {"median": 1000 * statistics.median(full), "highest": 1000 * max(full)},
     }

@@ -83,7 +83,7 @@ def _speakers(count: int) -> list[dict]:
         together = [_others([a[0], b[0]], encoder) for a, b in zip(wavs, wavs[1:], strict=False)]
         found.append(
             {
-                "material": name,
+                "test_set": name,
                 "n": len(alone),
                 "one voice called several": float(np.mean(np.array(alone) >= WORTH_A_WORD)),
                 "two voices called one": float(np.mean(np.array(together) < WORTH_A_WORD)),

@@ -69,7 +69,10 @@ MUTANTS = [
     ),
     Mutant("encoder not frozen", "losses/embedding.py", "encoder.eval().requires_grad_(False)", "encoder.eval()"),
     Mutant(
-        "MSE for cosine", "losses/embedding.py", DISTANCE, '{"cosine": embedding_mse_loss, "mse": embedding_mse_loss}[distance]'
+        "MSE for cosine",
+        "losses/embedding.py",
+        DISTANCE,
+        '{"cosine": embedding_mse_loss, "mse": embedding_mse_loss}[distance]',
     ),
     Mutant("cosine for MSE", "losses/embedding.py", DISTANCE, '{"cosine": cosine_loss, "mse": cosine_loss}[distance]'),
     Mutant(
@@ -78,7 +81,9 @@ MUTANTS = [
         'def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
         'def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
     ),
-    Mutant("gradient through the target", "losses/embedding.py", f"with torch.no_grad():\n            {TARGET}", TARGET),
+    Mutant(
+        "gradient through the target", "losses/embedding.py", f"with torch.no_grad():\n            {TARGET}", TARGET
+    ),
     Mutant("cosine's sign", "losses/embedding.py", "1 - F.cosine_similarity", "1 + F.cosine_similarity"),
     Mutant(
         "cosine across the batch",
@@ -100,7 +105,10 @@ MUTANTS = [
     ),
     Mutant("convergence alone", "losses/spectral.py", "return convergence + (", "return convergence + 0 * ("),
     Mutant(
-        "log magnitudes detached", "losses/spectral.py", "(a.clamp(min=SMALLEST).log()", "(a.detach().clamp(min=SMALLEST).log()"
+        "log magnitudes detached",
+        "losses/spectral.py",
+        "(a.clamp(min=SMALLEST).log()",
+        "(a.detach().clamp(min=SMALLEST).log()",
     ),
     Mutant(
         "one STFT size for all",
@@ -139,7 +147,9 @@ MUTANTS = [
         "mel_loss(energies[0].diff(dim=-1), energies[1].diff(dim=-1))",
         "mel_loss(energies[1].diff(dim=-1), energies[1].diff(dim=-1))",
     ),
-    Mutant("F0 part of zero weight", "losses/temporal.py", "(voiced * (f0.diff(dim=-1)", "(0 * voiced * (f0.diff(dim=-1)"),
+    Mutant(
+        "F0 part of zero weight", "losses/temporal.py", "(voiced * (f0.diff(dim=-1)", "(0 * voiced * (f0.diff(dim=-1)"
+    ),
     Mutant("F0 that cannot move", "losses/temporal.py", "SHARPNESS = 100.0", "SHARPNESS = 0.0"),
     Mutant(
         "F0 by argmax",

@@ -17,7 +17,9 @@ def nearness(
     corpus: Run, count: int, systems: dict[str, System], metrics: tuple[str, ...]
 ) -> dict[str, dict[str, np.ndarray]]:
     """system -> metric -> (count,), a value an utterance; under an encoder's name, the cosine with the recording."""
-    scorers = Scorers.load(corpus.config.override({"validation.metrics": metrics, "encoders.judges": ("resemblyzer",)}))
+    scorers = Scorers.load(
+        corpus.config.override({"validation.metrics": metrics, "encoders.evaluation": ("resemblyzer",)})
+    )
     chosen = select(prepared(corpus).split("test"), count)
     everything = {GROUND_TRUTH: System(GROUND_TRUTH, lambda item: item.wav)} | systems
     with tempfile.TemporaryDirectory() as home:

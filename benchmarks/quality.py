@@ -18,11 +18,11 @@ from thesis_lib.config import Config
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation import metrics
 from thesis_lib.validation.scoring import Scorers, score
-from thesis_lib.validation.swap import Judge, Speaker, System, human_speakers, trials
+from thesis_lib.validation.swap import Speaker, SpeakerScorer, System, human_speakers, trials
 from thesis_lib.validation.systems import GROUND_TRUTH
 from thesis_lib.validation.systems import System as Renderer
 
-METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "speaker", "judges")
+METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "speaker", "evaluation")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
 ROUNDS = 2  # of swaps: in each, every voice is lent once
@@ -31,7 +31,7 @@ COPIES = ("mel_l1", "mcd", "pesq", "dnsmos_ovrl", "dnsmos_p808")
 
 
 class Material:
-    """Human speakers, and the models that judge."""
+    """Human speakers, and the models that scorer."""
 
     def __init__(self, emotion: str, quick: bool = False) -> None:
         folder = os.environ.get("THESIS_HUMAN")
@@ -44,7 +44,9 @@ class Material:
         self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
         self.short = [s.name for s in speakers if s not in self.speakers]
         self.scorers = Scorers.load(config)
-        self.judges = [Judge(e, self.speakers, config.audio.sample_rate) for e in self.scorers.encoders.values()]
+        self.scorers = [
+            SpeakerScorer(e, self.speakers, config.audio.sample_rate) for e in self.scorers.encoders.values()
+        ]
         self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
         # Going round in circles once, base says more words than all speakers together.
         self._recognisers = {name: Whisper(weights, no_repeat=4) for name, weights in RECOGNISERS.items()}
@@ -82,16 +84,16 @@ class Material:
         return _rows({"system": name}, values)
 
     def conversion(self, system: System) -> list[dict]:
-        """One row a metric and judge: other speakers' words in every voice, with 95 % intervals over the voices."""
+        """One row a metric and scorer: other speakers' words in every voice, with 95 % intervals over the voices."""
         values = defaultdict(list)
         swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
         for content, target, _ in swaps:
             wav = system.render(content.content, target.voice)
-            for judge in self.judges:
-                found = judge.score(wav, target, content)
+            for scorer in self.scorers:
+                found = scorer.score(wav, target, content)
                 way = (found["to_target"] - found["floor"]) / (found["ceiling"] - found["floor"])
-                values[f"closer, {judge.encoder.name}"].append(found["to_target"] > found["to_content"])
-                values[f"way, {judge.encoder.name}"].append(way)
+                values[f"target preference, {scorer.encoder.name}"].append(found["to_target"] > found["to_content"])
+                values[f"normalised similarity, {scorer.encoder.name}"].append(way)
             output = self.scorers.record(wav)
             values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
             for words, errors in self._errors(self._heard(output), content).items():

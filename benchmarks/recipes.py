@@ -1,4 +1,4 @@
-"""Which recipe the released weights were trained by: several, three minutes each, judged on human speech.
+"""Which recipe the released weights were trained by: several, three minutes each, scored_row on human speech.
 
 Needs the corpus of the profile "released" (``thesis prepare --profile released``, after
 scripts/build_wide_corpus.py) and THESIS_HUMAN.
@@ -22,7 +22,7 @@ FOLDER = Path("runs/recipes")
 # Three minutes of a CPU are spectral losses alone, on small batches: no voice is lent.
 COMMON = {
     "conversion.losses.content": 0.0,
-    "conversion.losses.swap": 0.0,
+    "conversion.losses.sampled_speaker": 0.0,
     "conversion.training.batch_size": 16,
     "conversion.training.segment_frames": 48,
     "conversion.training.learning_rate": 1e-3,
@@ -41,16 +41,16 @@ RECIPES = {
 
 def run(quick: bool) -> dict:
     """Per recipe: steps in the time, and quality of resynthesis and conversion with intervals."""
-    material, rows, trained = Material("egemaps", quick), [], {}
+    test_set, rows, trained = Material("egemaps", quick), [], {}
     minutes = 0.1 if quick else MINUTES
     for number, (name, (corpus, changes)) in enumerate(RECIPES.items()):
         made = _run(FOLDER / f"{number}-{minutes:g}", corpus, changes, minutes, plain=name == "153 voices")
         vocoder = train(made, "conversion", bar)
         trained[name] = {"steps": vocoder.meta["steps"], "parameters": vocoder.parameters()}
-        rows += material.resynthesis(name, lambda s, v=vocoder: v.render(s.content, s.voice))
+        rows += test_set.resynthesis(name, lambda s, v=vocoder: v.render(s.content, s.voice))
         rows += [
             row | {"metric": f"conversion, {row['metric']}"}
-            for row in material.conversion(System("conversion", name, vocoder))
+            for row in test_set.conversion(System("conversion", name, vocoder))
         ]
     return {"minutes": minutes, "trained": trained, "table": table(rows), "rows": rows}
 

@@ -19,7 +19,7 @@ def run(quick: bool) -> dict:
     """Rows of resynthesis and of conversion with intervals, and how the compared weights came about."""
     ours, published = Vocoder.from_pretrained(DEFAULT), Vocoder.from_pretrained(UNIVERSAL)
     large = train(Run("runs/demo", Config.from_profile("demo")), "resynthesis", bar)
-    material = Material(ours.encoders.emotion, quick)
+    test_set = Material(ours.encoders.emotion, quick)
     systems = {
         GROUND_TRUTH: lambda s: s.content,
         INVERSION: lambda s: griffin_lim(s.content, ours.log_mel),
@@ -27,18 +27,18 @@ def run(quick: bool) -> dict:
         "V1 + FiLM": lambda s: large.render(s.content, s.voice),
         "released": lambda s: ours.render(s.content, s.voice),
     }
-    copies = [row for name, render in systems.items() for row in material.resynthesis(name, render)]
+    copies = [row for name, render in systems.items() for row in test_set.resynthesis(name, render)]
     swaps = []
     for guidance in GUIDANCE:
         system = System("conversion", f"released, guidance {guidance:g}", ours, guidance=guidance)
-        swaps += material.conversion(system)
+        swaps += test_set.conversion(system)
     made = {
         name: {key: vocoder.meta[key] for key in ("steps", "minutes")} | {"parameters": vocoder.parameters()}
         for name, vocoder in (("released", ours), ("V1 + FiLM", large))
     }
     return {
-        "speakers": len(material.speakers),
-        "too short": material.short,
+        "speakers": len(test_set.speakers),
+        "too short": test_set.short,
         "made": made,
         "resynthesis": copies,
         "conversion": swaps,

@@ -19,7 +19,7 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.corpus import mini
-from thesis_lib.embeddings.encoders import judge_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import evaluation_encoders, speaker_encoder
 from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim, metrics
 from thesis_lib.validation.scoring import score_all
 
@@ -110,7 +110,7 @@ def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
     mcds = [Calculate_MCD(MCD_mode=mode) for mode in ("plain", "dtw")]
     whisper = WhisperModel(str(pretrained.fetch("whisper-tiny.en")), device="cpu", compute_type="int8")
     tracker = SwiftF0()
-    encoders = [speaker_encoder(config.encoders), *judge_encoders(config.encoders)]
+    encoders = [speaker_encoder(config.encoders), *evaluation_encoders(config.encoders)]
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
 
     def estimates(files: dict[str, Path]) -> list[Path]:
@@ -142,7 +142,7 @@ def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
             for x in (a, b):
                 tracker.detect(x, 16_000)
 
-    def manner(files: dict[str, Path], text: str) -> None:
+    def style(files: dict[str, Path], text: str) -> None:
         for path in (files["reference"], *estimates(files)):
             for side in (files["source"], path):
                 tracker.detect(librosa.load(side, sr=16_000)[0], 16_000)
@@ -166,4 +166,4 @@ def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
                 for side in (files["source"], path):
                     encoder.encode(librosa.load(side, sr=encoder.sample_rate)[0])
 
-    return [mel, cepstra, perceptual, pitch, manner, opinion, words, similarity]
+    return [mel, cepstra, perceptual, pitch, style, opinion, words, similarity]

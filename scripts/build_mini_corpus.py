@@ -45,7 +45,7 @@ SAME_VOICE = 0.25  # ECAPA's published decision threshold (cosine)
 
 @dataclass(frozen=True)
 class Style:
-    """A manner of speaking, applied to both sides: a style, not an emotion."""
+    """A style of speaking, applied to both sides: a style, not an emotion."""
 
     name: str
     speed: float  # rate, 1 = the voice's own

@@ -1,15 +1,14 @@
 """A cloning pipeline with substitutes for the networks that need weights."""
 
-
 from helpers import voiced
 
 from thesis_lib.cloning import (
     VoiceCloningPipeline,
 )
 from thesis_lib.cloning.translation import Translated
-from thesis_lib.config import CascadeConfig
+from thesis_lib.config import CloningConfig
 
-PLAIN = CascadeConfig(voice="af_heart", watermark=False)
+PLAIN = CloningConfig(voice="af_heart", watermark=False)
 
 
 HZ = 22_050
@@ -42,6 +41,6 @@ class Synthesizer:
         return voiced(0.1 * len(text) / speed, 24_000)
 
 
-def pipeline(stages, config: CascadeConfig = PLAIN, **hears) -> VoiceCloningPipeline:
+def pipeline(stages, config: CloningConfig = PLAIN, **hears) -> VoiceCloningPipeline:
     speaker, emotion, vocoder = stages
     return VoiceCloningPipeline(Translator(**hears), Synthesizer(), speaker, emotion, vocoder, config)

@@ -25,10 +25,10 @@ def evidence(speakers="aabbccddee", noise=0.1, seed=0) -> Evidence:
             {"system": OURS["conversion"], "mel_l1": 0.3 + 0.01 * number},
         ]
         about = {"id": str(number), "speaker_id": name, "style": "calm" if number % 2 else "lively"}
-        about |= {"target_text": "one two three four", "heard": "one two three four", "words": 4, "word_errors": 0}
+        about |= {"target_text": "one two three four", "recognised": "one two three four", "words": 4, "word_errors": 0}
         about |= {"characters": 18, "character_errors": 0}
         about |= {f"{who}_{p}": float(number) for who in ("source", "output") for p in metrics.PROSODY}
         keys = [SOURCE, *(row["system"] for row in rows)]
-        vectors = {(key, c): centres[name] + noise * rng.normal(size=8) for key in keys for c in ("judge", "other")}
+        vectors = {(key, c): centres[name] + noise * rng.normal(size=8) for key in keys for c in ("encoder", "other")}
         measured.append(Measured([about | row for row in rows], [], vectors))
     return Evidence(measured)

@@ -69,7 +69,7 @@ def test_every_module_lives_in_a_package():
     assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} == set(ORDER)
 
 
-def test_imports_run_one_way():
+def test_imports_run_one_normalised():
     for path in PACKAGE.rglob("*.py"):
         package = path.relative_to(PACKAGE).parts[0]
         if package == "__init__.py":
@@ -86,6 +86,8 @@ def test_cloning_needs_no_training():
 def test_no_file_is_longer_than_300_lines():
     too_long = {p.name for p in PACKAGE.rglob("*.py") if len(p.read_text().splitlines()) > 300}
     assert too_long == {"pipeline.py"}
+
+
 def test_import_is_light():
     code = "import sys, thesis_lib; print([m for m in ('torch', 'numpy', 'speechbrain') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

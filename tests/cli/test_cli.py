@@ -205,7 +205,7 @@ def test_clone_s_words_reach_the_pipeline(recordings, fake_pipeline, monkeypatch
     good = str(recordings / "good.wav")
     options = ["--guidance", "2", "--voice", "am_adam", "--translator", "folder", "--fit", "--adapt", "1.5"]
     options += ["--voice-from", good, "--voice-from", "b.wav", "--emotion-from", "c.wav", "--emotion-mix", "0.5"]
-    options += ["--content", "d.wav", "--subtitles", "--consent", "me", "--set", "cascade.watermark=false"]
+    options += ["--content", "d.wav", "--subtitles", "--consent", "me", "--set", "cloning.watermark=false"]
     code, printed, err = thesis(monkeypatch, capsys, "clone", good, str(recordings / "new.wav"), *options)
     assert code == 0
     config, request = fake_pipeline["config"], fake_pipeline["request"]

@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 import soundfile
@@ -68,7 +67,9 @@ def test_voice_and_manner_of_other_recordings(stages, recording, tmp_path, monke
         Vocoder, "render", lambda self, wav, voice, *more: seen.append(voice) or render(self, wav, voice, *more)
     )
     made = pipeline(stages)
-    heard = [made.listen(list(speech_segments([soundfile.read(p, dtype="float32")[0]], HZ))).voice for p in paths]
+    heard = [
+        made.analyse_speaker(list(speech_segments([soundfile.read(p, dtype="float32")[0]], HZ))).voice for p in paths
+    ]
     request = Request(voice_from=tuple(paths[:2]), emotion_from=paths[2], emotion_mix=1.0)
     clone_file(made, recording, tmp_path / "out.wav", request)
     directions = [voice.speaker / np.linalg.norm(voice.speaker) for voice in heard[:2]]

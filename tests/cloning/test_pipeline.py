@@ -29,7 +29,7 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import GAP, ahead
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.cloning.watermark import watermark
-from thesis_lib.config import CascadeConfig, CorpusConfig
+from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.validation.metrics import word_errors
@@ -102,7 +102,7 @@ def test_a_stretched_rendering_keeps_its_pitch(stages):
 
 def test_given_words_and_a_given_voice(stages, talk):
     made = pipeline(stages)
-    other = made.listen(list(speech_segments([spoken(5)], HZ)))
+    other = made.analyse_speaker(list(speech_segments([spoken(5)], HZ)))
     result = made(talk, HZ, text="good evening", speaker=other)
     assert [said for said, *_ in made.synthesizer.said] == ["good evening"]
     assert result.speaker is other
@@ -172,7 +172,7 @@ def test_encoders_must_fit_the_vocoder(stages):
     with pytest.raises(CloningError, match="sizes"):
         VoiceCloningPipeline(Translator(), Synthesizer(), speaker, speaker, vocoder, PLAIN)
     with pytest.raises(CloningError, match="needs ECAPA"):
-        pipeline(stages, CascadeConfig(voice="nearest"))
+        pipeline(stages, CloningConfig(voice="nearest"))
 
 
 def test_clauses_keep_every_word_and_end_at_a_mark():
@@ -235,7 +235,7 @@ def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, 
 @pytest.mark.weights("ecapa", "whisper-base", "whisper-tiny.en", "kokoro", "kokoro-voices")
 def test_the_real_pipeline_says_what_was_said(tmp_path):
     """Before anyone trains, the package's weights serve; Whisper understands the English."""
-    made = build(config=CascadeConfig(voice="af_heart"))
+    made = build(config=CloningConfig(voice="af_heart"))
     assert made.vocoder.name == "default"
     row = mini.table(CorpusConfig(name="mini")).iloc[0]
     write_audio(tmp_path / "hola.wav", spoken(0), HZ)
@@ -248,7 +248,7 @@ def test_the_real_pipeline_says_what_was_said(tmp_path):
     errors, words = word_errors(Whisper()(wav, rate, language="en").text, found.translation)
     assert errors / words < 0.4
     assert watermark(wav, rate) > 0.9
-    assert embed(made.listener.speaker_encoder, wav, rate).shape == (192,)
+    assert embed(made.analyser.speaker_encoder, wav, rate).shape == (192,)
 
 
 def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):

@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from cloning_stages import HZ, PLAIN, pipeline

@@ -16,7 +16,7 @@ from thesis_lib.cloning.translation import (
 )
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.pretrained.whisper import Heard, Whisper
+from thesis_lib.pretrained.whisper import Recognised, Whisper
 from thesis_lib.validation.metrics import word_errors
 from thesis_lib.vocoder.checkpoints import CheckpointError
 
@@ -32,8 +32,8 @@ class Ear:
     def __call__(self, wav, sample_rate, language=None, task="transcribe", beams=5, context=""):
         self.asked.append((language, task, context))
         if task == "translate":
-            return Heard("hello", "en", 1.0)
-        return Heard("hola" if language or self.sounds == "es" else "bonjour", self.sounds, self.probability)
+            return Recognised("hello", "en", 1.0)
+        return Recognised("hola" if language or self.sounds == "es" else "bonjour", self.sounds, self.probability)
 
     def language(self, wav, sample_rate):
         return self.sounds, self.probability
@@ -142,7 +142,7 @@ def test_a_transformers_model_by_its_folder(tiny_whisper, monkeypatch):
     assert (asked["language"], asked["task"]) == ("es", "translate")
 
 
-def test_the_hub_s_folder_is_used_the_same_way(tiny_whisper, monkeypatch):
+def test_the_hub_s_folder_is_used_the_same_normalised(tiny_whisper, monkeypatch):
     asked = {}
 
     def snapshot_download(repo_id, revision, allow_patterns):
@@ -205,6 +205,6 @@ def test_side_by_side_it_hears_what_it_hears_alone():
     wavs = [spoken(number) for number in range(4)]
     alone = [whisper(wav, 22_050, language="es", beams=1).text for wav in wavs]
     with ThreadPoolExecutor(4) as pool:
-        heard = list(pool.map(lambda wav: whisper(wav, 22_050, language="es", beams=1).text, wavs))
-    assert heard == alone
+        recognised = list(pool.map(lambda wav: whisper(wav, 22_050, language="es", beams=1).text, wavs))
+    assert recognised == alone
     assert len(set(alone)) == 4

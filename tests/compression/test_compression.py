@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from thesis_lib.compression import (
+    build_variants,
     compress,
     export_onnx,
     float16_copy,
@@ -15,7 +16,6 @@ from thesis_lib.compression import (
     quantize,
     quantize_weights,
     torch_caller,
-    variants,
 )
 from thesis_lib.compression.export import InverseDft, Polyphase
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
@@ -38,7 +38,7 @@ def test_float16_storage_changes_the_weights_and_hardly_the_sound(tiny_run):
 
 def test_the_table_has_every_form(tiny_run):
     table = compress(tiny_run)
-    assert list(table.form) == [
+    assert list(table.variant) == [
         "torch float32",
         "float16 weights, computed in float32",
         "ONNX float32",
@@ -73,7 +73,9 @@ def test_int8_spares_what_it_is_told_to(tiny_run, tmp_path):
         made_by = {output: node.op_type for node in nodes for output in node.output}
         weights = [made_by.get(node.input[1]) for node in nodes if node.op_type in ("Conv", "ConvTranspose")]
         floats.append(weights.count(None))
-        assert OnnxVocoder(tmp_path / "int8.onnx").reach == vocoder.reach, "what the file says of itself is kept"
+        assert OnnxVocoder(tmp_path / "int8.onnx").receptive_field == vocoder.receptive_field, (
+            "what the file says of itself is kept"
+        )
     assert floats == [0, last_stages(vocoder)]
     assert last_stages(vocoder) == 1 + 2 * 2 * 2 + 1, "upsampling, two fields of two dilations in pairs, the last"
 
@@ -120,8 +122,8 @@ def _random_inputs(count: int) -> list[dict[str, np.ndarray]]:
 
 
 def test_a_generator_that_openvino_cannot_run_has_the_other_forms(tmp_path):
-    forms = variants(_loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path, _random_inputs(2))
-    assert [form.name.split()[0] for form in forms] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
+    variants = build_variants(_loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path, _random_inputs(2))
+    assert [variant.name.split()[0] for variant in variants] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
 
 
 def test_int8_weights_make_a_small_file_that_sounds_as_the_original(tmp_path):
@@ -132,7 +134,9 @@ def test_int8_weights_make_a_small_file_that_sounds_as_the_original(tmp_path):
     large = [x for x in onnx.load(tmp_path / "weights.onnx").graph.initializer if np.prod(x.dims) > 5000]
     assert large
     assert {x.data_type for x in large} == {onnx.TensorProto.INT8}
-    assert OnnxVocoder(tmp_path / "weights.onnx").reach == vocoder.reach, "what the file says of itself is kept"
+    assert OnnxVocoder(tmp_path / "weights.onnx").receptive_field == vocoder.receptive_field, (
+        "what the file says of itself is kept"
+    )
     wanted = torch_caller(vocoder)(given[0])
     error, *errors = (
         np.abs(onnx_caller(tmp_path / f"{name}.onnx", 1, runtime)(given[0]) - wanted).mean()

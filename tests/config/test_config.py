@@ -75,3 +75,24 @@ def test_a_generator_by_name_and_a_change_on_top():
 def test_an_unknown_task_names_the_known_ones():
     with pytest.raises(ConfigError, match="resynthesis, conversion"):
         Config().recipe("cloning")
+
+
+def test_names_of_earlier_versions_keep_working():
+    """A run folder's config.json, and --set on the command line."""
+    now = Config.from_profile("released").override({"cloning.guidance": 1.5, "validation.metrics": ["evaluation"]})
+    text = now.model_dump_json()
+    for new, old in (
+        ('"cloning"', '"cascade"'),
+        ('"evaluation":', '"judges":'),
+        ('["evaluation"]', '["judges"]'),
+        ('"sampled_speaker"', '"swap"'),
+        ('"best_by":"conditioning_sensitivity"', '"best_by":"listening"'),
+    ):
+        text = text.replace(new, old)
+    assert '"judges"' in text
+    assert Config.from_json(text) == now
+    assert Config().override({"cascade.guidance": 2.0}) == Config().override({"cloning.guidance": 2.0})
+    assert Config().override({"encoders.judges": []}).encoders.evaluation == ()
+    assert Config().override({"ablation.losses": {"swap": 1.0}}).ablation.losses == {"sampled_speaker": 1.0}
+    with pytest.raises(ConfigError, match="no setting named"):
+        Config().override({"cascade.nothing": 1})

@@ -16,7 +16,7 @@ from thesis_lib.embeddings.encoders import (
     EncoderError,
     embed,
     emotion_encoder,
-    judge_encoders,
+    evaluation_encoders,
     select,
     speaker_encoder,
 )
@@ -266,7 +266,7 @@ def test_without_emotion2vec_the_stand_in_is_named_or_refused(monkeypatch):
 def test_auto_speaker_falls_back_by_name(monkeypatch):
     monkeypatch.setattr(pretrained, "is_cached", lambda name: False)
     assert speaker_encoder(EncoderConfig(speaker="auto")).name == "tiny-test-encoder"
-    assert judge_encoders(EncoderConfig(judges=())) == []
+    assert evaluation_encoders(EncoderConfig(evaluation=())) == []
 
 
 @pytest.mark.parametrize(

@@ -65,13 +65,13 @@ def test_a_page_older_than_its_numbers_is_named(tmp_path, monkeypatch, tiny_run)
     run = Run(tmp_path / "runs" / "x", tiny_run.config)
     assert book.check(run) == ["01_a.ipynb has not been executed"]
     write_text(run.path / "input.txt", "one")
-    run.save_table("found", pd.DataFrame({"a": [1]}), run.origin([run.path / "input.txt"], {"ecapa": "1"}))
+    run.save_table("found", pd.DataFrame({"a": [1]}), run.provenance([run.path / "input.txt"], {"ecapa": "1"}))
     run_notebooks(run)
     assert book.check(run) == []
     write_text(run.path / "input.txt", "two")
     assert book.check(run) == ["tables/found.csv: input.txt has changed since"]
     assert not run.has("found")
-    run.save_table("found", pd.DataFrame({"a": [2]}), run.origin([run.path / "input.txt"]))
+    run.save_table("found", pd.DataFrame({"a": [2]}), run.provenance([run.path / "input.txt"]))
     assert book.check(run) == ["01_a.ipynb shows an older tables/found.csv"]
     make(source, "profile = ''\nrun_dir = ''", "print(1)")
     assert "01_a.ipynb was executed from other cells" in book.check(run)

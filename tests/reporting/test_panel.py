@@ -49,7 +49,10 @@ def test_a_recorded_one_too_and_the_sliders_reach_the_pipeline(panel):
     panel.recorder.wav = wav_bytes(spoken(0))
     panel.guidance.value, panel.mix.value, panel.text.value = 2.0, 0.5, "good evening"
     first = panel.translate().speaker.voice
-    panel.manner.value, panel.voices.value = upload(spoken(3), "manner.wav"), upload(spoken(4)) + upload(spoken(5))
+    panel.speaking_style.value, panel.voices.value = (
+        upload(spoken(3), "style.wav"),
+        upload(spoken(4)) + upload(spoken(5)),
+    )
     second = panel.translate().speaker.voice
     assert panel.result.translation == "good evening"
     assert not np.allclose(first.speaker, second.speaker)

@@ -52,15 +52,17 @@ def test_figures_have_units(tiny_run):
     assert len(figure.axes) == 2
     spectral = log.drop(columns=["discriminator", "adversarial", "feature_matching"])
     assert len(reporting.training_curves(spectral, 9).axes) == 1, "no empty panel"
-    assert {"learning rate", "gradient norm", "listening (nepers)"} <= set(labels(reporting.optimisation_curves(log)))
+    assert {"learning rate", "gradient norm", "conditioning sensitivity (nepers)"} <= set(
+        labels(reporting.optimisation_curves(log))
+    )
     assert "time (s)" in labels(reporting.spectrograms({"a": voiced(), "b": voiced()}, LogMel(AudioConfig())))
     table = pd.DataFrame({"style": ["a", "b"], "x": [1.0, 2.0]})
     assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))
 
 
-def test_lent_voices_are_shown_from_where_they_begin():
-    log = pd.DataFrame({"step": [1, 2, 3], "swap": [np.nan, 0.9, 0.7], "content": [np.nan, 0.2, 0.1]})
-    for axis, rise in zip(reporting.lent_voices_figure(log).axes, ([0.1, 0.3], [0.8, 0.9]), strict=True):
+def test_sampled_speakers_are_shown_from_where_they_begin():
+    log = pd.DataFrame({"step": [1, 2, 3], "sampled_speaker": [np.nan, 0.9, 0.7], "content": [np.nan, 0.2, 0.1]})
+    for axis, rise in zip(reporting.speaker_sampling_figure(log).axes, ([0.1, 0.3], [0.8, 0.9]), strict=True):
         assert "cosine" in axis.get_ylabel()
         assert axis.lines[0].get_xdata().tolist() == [2, 3]
         assert axis.lines[0].get_ydata() == pytest.approx(rise)
@@ -146,7 +148,7 @@ def test_the_forest_has_a_panel_a_metric_and_a_row_a_variant():
         [
             {"variant": v, "metric": m, "difference": d, "low": d - 1, "high": d + 1, "n": 12, "seeds": 3}
             for m in ("mel_l1", "eres2net")
-            for v, d in (("everything", 0.0), ("no mel loss", 2.0), ("no adversarial loss", -1.0))
+            for v, d in (("full recipe", 0.0), ("no mel loss", 2.0), ("no adversarial loss", -1.0))
         ]
     )
     figure = reporting.forest(rows)

@@ -78,3 +78,12 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
         write_text(tmp_path / "a", "new")
     assert (tmp_path / "a").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_table_of_an_earlier_version_is_stale_by_name(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    run.save_table("swap", pd.DataFrame({"judge": ["ecapa"]}))
+    assert run.has("swap")
+    (run.path / "tables" / "swap.origin.json").write_text("{}")
+    assert not run.has("swap")
+    assert "earlier version" in run.stale()["swap"][0]

@@ -64,7 +64,7 @@ def test_a_training_under_way_is_read_without_its_half_line(tiny_run, tmp_path):
     assert history.training(run, "conversion") == {}
     path = run.path / "conversion" / "metrics.jsonl"
     path.parent.mkdir()
-    path.write_text('{"step": 0, "validation_mel": 2.0, "listening": 0.0}\n{"step": 1, "sec')
+    path.write_text('{"step": 0, "validation_mel": 2.0, "conditioning_sensitivity": 0.0}\n{"step": 1, "sec')
     assert history.training(run, "conversion")["validation mel, last"] == 2.0
 
 

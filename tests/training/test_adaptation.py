@@ -86,7 +86,12 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
     spoken = Manifest.load(run.path / "corpus")
     own = [u for u in spoken.split("test") if u.speaker == table.target_speaker.iloc[0]]
     assert sum(u.target_duration for u in pieces) == pytest.approx(sum(u.source_duration for u in own[1:]), abs=0.1)
-    assert set(run.load_table("adaptation_summary").statistic) == {"closer", "to_target", "to_content", "way"}
+    assert set(run.load_table("adaptation_summary").statistic) == {
+        "target_preference",
+        "to_target",
+        "to_content",
+        "normalised_similarity",
+    }
     assert all(adaptation_sample(run, 1, what).exists() for what in ("voice", BEFORE, AFTER))
     assert adaptation_test(run).equals(run.load_table("adaptation"))
 

@@ -2,14 +2,14 @@ import warnings
 
 import pytest
 
-from thesis_lib.training.monitor import WINDOW, Guards, TrainingWarning
+from thesis_lib.training.monitor import WINDOW, TrainingMonitor, TrainingWarning
 
 HEALTHY = {"mel": 1.0, "discriminator": 2.0, "score_real": 0.8, "score_fake": 0.3}
 LOSSES = {"mel", "discriminator"}
 
 
 def see(rows):
-    guards = Guards()
+    guards = TrainingMonitor()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         said = [text for row in rows for text in guards.see(row, LOSSES)]

@@ -6,12 +6,12 @@ import torch
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.corpus import mini
-from thesis_lib.embeddings.encoders import judge_encoders
+from thesis_lib.embeddings.encoders import evaluation_encoders
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import TrainingError, train
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.training.released import reproduce
-from thesis_lib.validation.swap import Judge, corpus_speakers, trials
+from thesis_lib.validation.swap import SpeakerScorer, corpus_speakers, trials
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.synthesis import DEFAULT, DEFAULT_FOLDER, Vocoder
 
@@ -60,16 +60,16 @@ def test_the_package_s_weights_say_what_they_are():
 
 @pytest.mark.weights("ecapa", "whisper-tiny.en", "resemblyzer")
 def test_the_package_s_weights_speak_in_the_voice_that_is_lent(tmp_path):
-    """By a judge that neither conditions nor trains, on voices that they have not heard."""
+    """By a encoder that neither conditions nor trains, on voices that they have not heard."""
     changes = {"corpus.limit": 8, "encoders.emotion": "egemaps"}
     run = Run(tmp_path / "run", Config.from_profile("demo").override(changes))
     vocoder = Vocoder.from_pretrained(DEFAULT)
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
-    judge = Judge(judge_encoders(run.config.encoders)[0], speakers, run.config.audio.sample_rate)
+    encoder = SpeakerScorer(evaluation_encoders(run.config.encoders)[0], speakers, run.config.audio.sample_rate)
     nearer = []
     for content, target, _ in trials(speakers, 6):
-        found = judge.score(vocoder.render(content.content, target.voice, 2.0), target, content)
-        own = judge.score(vocoder.render(content.content, content.voice, 2.0), target, content)
+        found = encoder.score(vocoder.render(content.content, target.voice, 2.0), target, content)
+        own = encoder.score(vocoder.render(content.content, content.voice, 2.0), target, content)
         nearer.append(found["to_target"] > own["to_target"])
     assert sum(nearer) >= len(nearer) - 1
 

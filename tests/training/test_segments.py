@@ -10,7 +10,7 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.config import TASKS, Config
 from thesis_lib.corpus.levels import levels
 from thesis_lib.corpus.manifest import Manifest
-from thesis_lib.embeddings.encoders import embed, judge_encoders
+from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.runs.embed import embedded, speaker_vectors
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
@@ -84,13 +84,13 @@ def test_a_teacher_s_rendering_is_the_target_of_training_and_the_recording_stays
     teacher = train(tiny_run, "resynthesis")
     run = beside(tiny_run, tmp_path, **{"resynthesis.training.teacher": str(teacher.name)})
     manifest, embeddings = prepared(run), embedded(run)
-    plain, taught = (Segments(r, "resynthesis", "train").batch(0) for r in (tiny_run, run))
-    assert torch.equal(plain.content, taught.content)
-    assert not torch.equal(plain.wav, taught.wav)
-    utterance = next(u for u in manifest if u.id == taught.ids[0])
+    plain, distilled = (Segments(r, "resynthesis", "train").batch(0) for r in (tiny_run, run))
+    assert torch.equal(plain.content, distilled.content)
+    assert not torch.equal(plain.wav, distilled.wav)
+    utterance = next(u for u in manifest if u.id == distilled.ids[0])
     wav, _ = read_audio(manifest.target(utterance))
     spoken = teacher.render(wav, Voice(*embeddings.condition(utterance)))
-    piece = taught.wav[0, 0].numpy()
+    piece = distilled.wav[0, 0].numpy()
     assert min(np.abs(spoken[k : k + len(piece)] - piece).max() for k in range(0, len(spoken) - len(piece), 256)) < 1e-4
     held_out = [Segments(r, "resynthesis", "validation").batch(0).wav for r in (tiny_run, run)]
     assert torch.equal(*held_out), "what is held out is compared with its recording"
@@ -142,12 +142,12 @@ def test_levels_are_those_of_the_styles(tiny_run):
 
 @pytest.mark.weights("resemblyzer")
 def test_judges_embed_both_sides_beside_the_condition_s_encoder(tiny_run, tmp_path):
-    run = beside(tiny_run, tmp_path / "run", encoders__judges=("resemblyzer",))
+    run = beside(tiny_run, tmp_path / "run", encoders__evaluation=("resemblyzer",))
     manifest, embeddings = prepared(run), embedded(run)
     chosen = manifest.split("test")[:2]
     found = speaker_vectors(run, chosen)
     assert list(found) == ["tiny-test-encoder", "resemblyzer"]
     assert np.array_equal(found["tiny-test-encoder"]["target"], embeddings.speaker["target"][embeddings.rows(chosen)])
-    (judge,) = judge_encoders(run.config.encoders)
-    again = embed(judge, *read_audio(manifest.source(chosen[1])))
+    (encoder,) = evaluation_encoders(run.config.encoders)
+    again = embed(encoder, *read_audio(manifest.source(chosen[1])))
     np.testing.assert_allclose(found["resemblyzer"]["source"][1], again, atol=1e-6)

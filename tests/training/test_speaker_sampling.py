@@ -11,7 +11,7 @@ from thesis_lib.audio.pitch import HIGHEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_S
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.training import State, TrainingError, speaker_sampling, train_step
 from thesis_lib.training.segments import Segments
-from thesis_lib.training.speaker_sampling import People, moved
+from thesis_lib.training.speaker_sampling import SpeakerSampler, moved
 
 
 def level_of(content: torch.Tensor) -> torch.Tensor:
@@ -45,42 +45,42 @@ def test_no_pitch_leaves_the_range_of_speech():
 
 
 @pytest.fixture
-def lender(tiny_run, monkeypatch) -> tuple[People, Segments]:
-    """People whose directions are those of training recordings: it is known whom they are like."""
+def sampling(tiny_run, monkeypatch) -> tuple[SpeakerSampler, Segments]:
+    """SpeakerSampler whose directions are those of training recordings: it is known whom they are like."""
     data = Segments(tiny_run, "conversion", "train")
     directions = F.normalize(data.speaker[:4], dim=1)
     monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: directions)
-    return People(data, None), data
+    return SpeakerSampler(data, None), data
 
 
-def test_a_person_has_the_pitch_of_who_sounds_alike(lender):
-    people, data = lender
-    assert torch.equal(people.levels, data.pitch_levels()[:4])
+def test_a_person_has_the_pitch_of_who_sounds_alike(sampling):
+    sampler, data = sampling
+    assert torch.equal(sampler.levels, data.pitch_levels()[:4])
     assert data.pitch_levels().isfinite().all()
 
 
-def test_lent_is_the_voice_and_the_pitch_and_somebody_s_manner(lender):
-    people, data = lender
+def test_lent_is_the_voice_and_the_pitch_and_somebody_s_style(sampling):
+    sampler, data = sampling
     batch = data.batch(0)
     torch.manual_seed(3)
-    lent, asked = people.lend(batch)
+    sampled, asked = sampler.sample(batch)
     torch.manual_seed(3)
-    again, _ = people.lend(batch)
-    assert torch.equal(lent.speaker, again.speaker), "a step's draws depend on its seed alone"
+    again, _ = sampler.sample(batch)
+    assert torch.equal(sampled.speaker, again.speaker), "a step's draws depend on its seed alone"
     assert torch.allclose(asked.norm(dim=1), torch.ones(len(asked)))
-    assert torch.allclose(lent.speaker.norm(dim=1), torch.tensor(people.size)), "as long as a recording's embedding"
-    near = F.cosine_similarity(lent.speaker, asked)
+    assert torch.allclose(sampled.speaker.norm(dim=1), torch.tensor(sampler.size)), "as long as a recording's embedding"
+    near = F.cosine_similarity(sampled.speaker, asked)
     assert near.sub(0.8).abs().max() < 0.35, "a recording is not quite its speaker"
-    assert torch.equal(lent.emotion, batch.emotion.roll(1, 0))
-    assert torch.equal(lent.wav, batch.wav), "what is said is compared with it"
-    assert torch.equal(lent.content[:, :PITCH_CHANNEL], batch.content[:, :PITCH_CHANNEL])
+    assert torch.equal(sampled.emotion, batch.emotion.roll(1, 0))
+    assert torch.equal(sampled.wav, batch.wav), "what is said is compared with it"
+    assert torch.equal(sampled.content[:, :PITCH_CHANNEL], batch.content[:, :PITCH_CHANNEL])
 
 
 @pytest.mark.weights("ecapa", "ecapa-speakers", "whisper-tiny.en")
 def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path):
     changes = {
         "encoders__speaker": "ecapa",
-        "conversion__losses__swap": 5.0,
+        "conversion__losses__sampled_speaker": 5.0,
         "conversion__losses__content": 5.0,
         "conversion__training__adversarial_from": 1,
         "conversion__training__auxiliary_from": 1,
@@ -89,19 +89,21 @@ def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path)
     (run.path / "embeddings").rename(run.path / "of-another-encoder")
     data = Segments(run, "conversion", "train")
     state = State.create(run.config, "conversion", data)
-    encoder = {name: value.clone() for name, value in state.people.loss.encoder.state_dict().items()}
+    encoder = {name: value.clone() for name, value in state.speaker_sampler.loss.encoder.state_dict().items()}
     seen = []
     state.discriminator.register_forward_hook(lambda module, given, found: seen.append(len(given[0])))
     rows = [train_step(state, [data.batch(number)]) for number in range(2)]
-    assert not {"swap", "content"} & rows[0].keys()
-    assert 0 < rows[1]["swap"] < 2
+    assert not {"sampled_speaker", "content"} & rows[0].keys()
+    assert 0 < rows[1]["sampled_speaker"] < 2
     assert 0 < rows[1]["content"] < 2
     size = len(data.batch(0).ids)
-    assert seen == [3 * size, 2 * size], "it judges real speech, own voices and lent ones"
-    assert all(torch.equal(encoder[name], value) for name, value in state.people.loss.encoder.state_dict().items())
+    assert seen == [3 * size, 2 * size], "it encoders real speech, own voices and sampled ones"
+    assert all(
+        torch.equal(encoder[name], value) for name, value in state.speaker_sampler.loss.encoder.state_dict().items()
+    )
 
     def swapped(weight: float) -> dict[str, torch.Tensor]:
-        config = run.config.override({"conversion.losses.swap": weight, "conversion.losses.content": 0.0})
+        config = run.config.override({"conversion.losses.sampled_speaker": weight, "conversion.losses.content": 0.0})
         other = State.create(config, "conversion", data)
         other.step = 1
         torch.manual_seed(0)
@@ -116,12 +118,14 @@ def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path)
 def test_voices_can_be_lent_only_where_the_content_has_none():
     for change in ({"content.kind": "mel", "generator": "v3"}, {"content.pitch": "normalised"}):
         changes = {f"conversion.{key}": value for key, value in change.items()}
-        with pytest.raises(ConfigError, match="losses.swap needs a content without the voice"):
-            Config().override({"conversion.losses.swap": 1.0, "conversion.generator.excitation": "none", **changes})
+        with pytest.raises(ConfigError, match="losses.sampled_speaker needs a content without the voice"):
+            Config().override(
+                {"conversion.losses.sampled_speaker": 1.0, "conversion.generator.excitation": "none", **changes}
+            )
 
 
 def test_an_encoder_without_gradient_cannot_judge_lent_voices(tiny_run, monkeypatch):
     data = Segments(tiny_run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: F.normalize(data.speaker[:4], dim=1))
-    with pytest.raises(TrainingError, match="losses.swap cannot use it"):
-        State.create(tiny_run.config.override({"conversion.losses.swap": 1.0}), "conversion", data)
+    with pytest.raises(TrainingError, match="losses.sampled_speaker cannot use it"):
+        State.create(tiny_run.config.override({"conversion.losses.sampled_speaker": 1.0}), "conversion", data)

@@ -327,10 +327,12 @@ def test_the_best_checkpoint_is_kept_and_can_become_the_vocoder(tiny_run, tmp_pa
 
 
 def test_listening_can_be_what_is_best(tiny_run, tmp_path, monkeypatch):
-    changes = {"export": "best", "best_by": "listening", "keep": 1, "checkpoint_every": 1}
+    changes = {"export": "best", "best_by": "conditioning_sensitivity", "keep": 1, "checkpoint_every": 1}
     run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
     values = iter([0.0, 0.1, 0.2, 0.5, 0.4])
-    monkeypatch.setattr(loop, "validate_on", lambda *_: {"validation_mel": 1.0, "listening": next(values)})
+    monkeypatch.setattr(
+        loop, "validate_on", lambda *_: {"validation_mel": 1.0, "conditioning_sensitivity": next(values)}
+    )
     assert train(run, "resynthesis").meta["steps"] == 3
 
 

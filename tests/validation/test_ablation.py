@@ -46,7 +46,7 @@ def test_every_cell_is_a_run_of_its_own_seed_and_variant(grid):
             assert (cell / "corpus").resolve() == (run.path / "corpus").resolve()
             assert not (cell / "conversion" / "checkpoints").exists(), "only the vocoder is kept"
     weights = [
-        checkpoints.load(run.path / "ablation" / f"everything-{seed}" / "conversion" / "vocoder")[0]
+        checkpoints.load(run.path / "ablation" / f"full-recipe-{seed}" / "conversion" / "vocoder")[0]
         for seed in range(2)
     ]
     assert any(not weights[0][name].equal(weights[1][name]) for name in weights[0])

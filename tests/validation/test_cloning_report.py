@@ -10,11 +10,11 @@ from thesis_lib import cloning, reporting
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import CloningError, VoiceCloningPipeline
 from thesis_lib.cloning.translation import Translated
-from thesis_lib.config import CascadeConfig, Config
+from thesis_lib.config import CloningConfig, Config
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
-from thesis_lib.pretrained.whisper import Heard
-from thesis_lib.reporting.sample_matrix import OWN_MANNER, sample_matrix
+from thesis_lib.pretrained.whisper import Recognised
+from thesis_lib.reporting.sample_matrix import OWN_STYLE, sample_matrix
 from thesis_lib.validation import cloning_report
 from thesis_lib.validation.cloning_report import (
     HUMAN,
@@ -39,7 +39,7 @@ class Ear:
     name, revision = "ear", "1"
 
     def __call__(self, wav, sample_rate, language=None):
-        return Heard("hello my friend", "en", 1.0)
+        return Recognised("hello my friend", "en", 1.0)
 
 
 class Ecapa(TinyTestEncoder):
@@ -76,21 +76,21 @@ def pairs(tmp_path):
 
 
 def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pairs):
-    run = trained_beside(tiny_run, tmp_path / "run", cascade__voice="nearest", cascade__examples=2)
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="nearest", cloning__examples=2)
     table = clone_report(run, pairs=pairs)
     assert set(table.system) == {KOKORO, KOKORO_NEAREST, OURS_FIXED, OURS, OWN, "ref"}
-    assert set(table.material) <= {"mini", "g", "mini" + SEVERAL, "g" + SEVERAL}
+    assert set(table.test_set) <= {"mini", "g", "mini" + SEVERAL, "g" + SEVERAL}
     missing = run.load_table("cloning_not_measured")
     assert list(missing.id) == ["g/c"]
     assert "no speech" in missing.reason[0]
     own = table[table.system == OWN].iloc[0]
     assert own.words > 4  # of its own text, not of the translation
     ours = table[table.system == OURS].iloc[0]
-    # "hello my dear friend" said, "hello my friend" heard.
+    # "hello my dear friend" said, "hello my friend" recognised.
     assert (ours.word_errors, ours.words) == (1, 4)
     assert table[table.system == "ref"].words.isna().all()  # nobody has written down what it says
-    cosine = next(name.removesuffix("_way") for name in table if name.endswith("_way"))
-    assert np.isfinite(table[f"{cosine}_way"]).all()
+    cosine = next(name.removesuffix("_normalised") for name in table if name.endswith("_normalised"))
+    assert np.isfinite(table[f"{cosine}_normalised"]).all()
     summary = run.load_table("cloning_summary")
     assert summary[(summary.system == OURS) & (summary.metric == "wer")].value.iloc[0] == pytest.approx(25)
     assert clone_sample(run, 0, OURS).exists()
@@ -100,7 +100,7 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     assert table[cosine].between(-1, 1).all()
     # It stands until it is asked for something else.
     assert clone_report(run, pairs=pairs).equals(run.load_table("cloning"))
-    assert set(clone_report(run).material) == {m for m in table.material if m.startswith("mini")}
+    assert set(clone_report(run).test_set) == {m for m in table.test_set if m.startswith("mini")}
 
 
 def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs, monkeypatch):
@@ -110,15 +110,15 @@ def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs,
         "adapted_to",
         lambda pipeline, paths, minutes, adapter: adapted.append((paths, minutes)) or pipeline,
     )
-    run = trained_beside(tiny_run, tmp_path / "run", cascade__voice="af_heart", cascade__examples=2)
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=2)
     table = clone_report(run, pairs=pairs, minutes=1.5)
-    assert set(table[table.system == OURS_ADAPTED].material.str.removesuffix(SEVERAL)) == {"g"}
+    assert set(table[table.system == OURS_ADAPTED].test_set.str.removesuffix(SEVERAL)) == {"g"}
     assert [(paths[0].name, minutes) for paths, minutes in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
     assert set(table.system) == {KOKORO, OURS, OWN, OURS_ADAPTED, "ref"}
 
 
 def test_a_folder_without_recordings_is_refused(tiny_run, tmp_path, faked):
-    run = trained_beside(tiny_run, tmp_path / "run", cascade__voice="af_heart")
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CloningError, match="empty holds no recordings"):
         clone_report(run, spanish=[tmp_path / "empty"])
@@ -131,10 +131,10 @@ def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
         prosody = {f"{side}_{name}": rng.normal() for side in ("source", "output") for name in PROSODY}
         prosody["output_f0_level"] = prosody["source_f0_level"] + 1
         found.append(
-            {"material": "mini" if number < 2 else "g", "id": str(number), "speaker": str(number),
+            {"test_set": "mini" if number < 2 else "g", "id": str(number), "speaker": str(number),
              "system": system,
              "transcript": "", "translation": "hello there my friend", "reference": "hello there my friend",
-             "heard": "hello there my friend", "word_errors": number, "words": 10, "ecapa": 0.1 * number + shift}
+             "recognised": "hello there my friend", "word_errors": number, "words": 10, "ecapa": 0.1 * number + shift}
             | prosody
         )  # fmt: skip
     return found
@@ -142,7 +142,7 @@ def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
 
 def test_the_summary_by_hand():
     table = pd.DataFrame(rows("a") + rows("b", shift=1.0))
-    summary = summarise_clones(table, ["ecapa"]).set_index(["material", "system", "metric"])
+    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"])
     assert summary.loc[("g", "a", "ecapa"), "value"] == pytest.approx(0.65)
     assert summary.loc[(HUMAN, "b", "ecapa"), "value"] == pytest.approx(1.65)
     assert summary.loc[("g", "a", "wer"), "value"] == pytest.approx(100 * 65 / 100)
@@ -153,17 +153,17 @@ def test_the_summary_by_hand():
     assert ("mini", "a", "tilt_correlation") not in summary.index  # two speakers correlate with anything
     # Recordings of one speaker are drawn together, so that more of them make no interval narrower.
     twice = pd.concat([table, table.assign(id=table.id + "b")])
-    wide = summarise_clones(twice, ["ecapa"]).set_index(["material", "system", "metric"])
+    wide = summarise_clones(twice, ["ecapa"]).set_index(["test_set", "system", "metric"])
     key = ("g", "a", "ecapa")
     assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
 
 
-def test_the_matrix_is_content_by_voice_by_manner(tiny_run, tmp_path):
+def test_the_matrix_is_content_by_voice_by_style(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run")
     table = sample_matrix(run)
     assert table.content.nunique() == table.voice.nunique() == 2
-    assert OWN_MANNER in set(table.manner)
-    assert len(table) == 4 * table.manner.nunique()
+    assert OWN_STYLE in set(table["style"])
+    assert len(table) == 4 * table["style"].nunique()
     assert all((run.path / sample).exists() for sample in table["sample"])
     assert table["sample"].is_unique
     shown = reporting.matrix_players(table, run)
@@ -174,10 +174,12 @@ def test_the_matrix_is_content_by_voice_by_manner(tiny_run, tmp_path):
 
 def test_figures_and_tables_of_the_chapter():
     summary = summarise_clones(
-        pd.DataFrame(rows("a") + rows("b")).assign(ecapa_way=lambda t: t.ecapa, ecapa_percentile=50.0), ["ecapa"]
+        pd.DataFrame(rows("a") + rows("b")).assign(ecapa_normalised=lambda t: t.ecapa, ecapa_percentile=50.0), ["ecapa"]
     )
-    shown = reporting.clone_table(summary, "g", {"ecapa_way": "way", "wer": "WER (%)", "dnsmos_ovrl": "DNSMOS"})
-    assert list(shown.columns) == ["system", "n", "way", "WER (%)"]
+    shown = reporting.clone_table(
+        summary, "g", {"ecapa_normalised": "normalised_similarity", "wer": "WER (%)", "dnsmos_ovrl": "DNSMOS"}
+    )
+    assert list(shown.columns) == ["system", "n", "normalised_similarity", "WER (%)"]
     assert list(shown.system) == ["a", "b"]
     figure = reporting.clone_figure(summary, "g", ["ecapa"])
     assert "share of the way" in figure.axes[0].get_xlabel()
@@ -186,5 +188,5 @@ def test_figures_and_tables_of_the_chapter():
 
 
 def test_nearest_is_what_people_get_and_a_fixed_voice_what_bundled_tests_get():
-    assert CascadeConfig().voice == "nearest"
-    assert Config.from_profile("demo").cascade.voice == Config.from_profile("smoke").cascade.voice == "af_heart"
+    assert CloningConfig().voice == "nearest"
+    assert Config.from_profile("demo").cloning.voice == Config.from_profile("smoke").cloning.voice == "af_heart"

@@ -48,8 +48,8 @@ def test_the_folder_is_whole_and_says_nothing(built):
         named |= {trial.get("stimulus"), *trial.get("stimuli", []), *trial.get("pair", [])}
     assert named - {None} == {path.name for path in (folder / "audio").iterdir()} == set(key["stimuli"])
     for page in (t for t in test["trials"] if t["kind"] == "mushra"):
-        heard = {key["stimuli"][name]["system"] for name in page["stimuli"]}
-        assert heard == {GROUND_TRUTH, INVERSION, ANCHOR, *OURS.values()}
+        recognised = {key["stimuli"][name]["system"] for name in page["stimuli"]}
+        assert recognised == {GROUND_TRUTH, INVERSION, ANCHOR, *OURS.values()}
         reference = read_audio(folder / "audio" / page["reference"])[0]
         hidden = next(n for n in page["stimuli"] if key["stimuli"][n]["system"] == GROUND_TRUTH)
         assert np.array_equal(reference, read_audio(folder / "audio" / hidden)[0]), "the hidden one is the reference"
@@ -222,7 +222,7 @@ def rate_all(page):
         if heading == "How close to the reference?":
             page.locator("input[type=submit]").focus()
             page.keyboard.press("Enter")
-            assert "play every recording" in page.locator(".asks").inner_text(), "no way on before all is heard"
+            assert "play every recording" in page.locator(".asks").inner_text(), "no way on before all is recognised"
         for button in page.locator(".play").all():
             page.keyboard.press(button.get_attribute("aria-keyshortcuts"))
             page.wait_for_function("file => player.sound(file).currentTime > 0", arg=button.get_attribute("data-file"))

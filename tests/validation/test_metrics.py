@@ -177,7 +177,7 @@ def test_prosody_of_what_was_made():
     steady = metrics.prosody(record(voiced(2.0)))
     assert steady["pauses"] < found["pauses"]
     softer = metrics.prosody(record(0.1 * voiced(2.0)))
-    assert softer["energy_spread"] == pytest.approx(steady["energy_spread"], abs=0.7), "level is not manner"
+    assert softer["energy_spread"] == pytest.approx(steady["energy_spread"], abs=0.7), "level is not style"
 
 
 def test_cosine_by_hand():
@@ -210,24 +210,24 @@ def test_word_errors_by_hand():
 
 def test_bleu_needs_both_sides_normalised():
     references = ["The quick brown fox, he said, jumps over 2 lazy dogs!"] * 3
-    heard = ["the quick brown fox he said jumps over two lazy dogs"] * 3
+    recognised = ["the quick brown fox he said jumps over two lazy dogs"] * 3
     import sacrebleu
 
-    assert metrics.corpus_bleu(heard, references) == pytest.approx(100)
-    assert sacrebleu.corpus_bleu(heard, [references]).score < 40
+    assert metrics.corpus_bleu(recognised, references) == pytest.approx(100)
+    assert sacrebleu.corpus_bleu(recognised, [references]).score < 40
 
 
 def test_a_corpus_of_some_sentences_is_scored_as_sacrebleu_does():
     from sacrebleu.metrics import BLEU, CHRF
 
-    heard = ["the cat sat on the mat", "there is a dog in the garden", "we went home", "it rains again today"]
+    recognised = ["the cat sat on the mat", "there is a dog in the garden", "we went home", "it rains again today"]
     said = ["the cat sat on a mat", "there was a dog in the garden", "we all went home early", "it rains again"]
     for name, theirs in (("BLEU", BLEU()), ("CHRF", CHRF())):
-        score = metrics.corpus_scorer(name, heard, said)
+        score = metrics.corpus_scorer(name, recognised, said)
         for some in ([0, 1, 2, 3], [1, 1, 3], [2, 0]):
-            expected = theirs.corpus_score([heard[i] for i in some], [[said[i] for i in some]]).score
+            expected = theirs.corpus_score([recognised[i] for i in some], [[said[i] for i in some]]).score
             assert score(some) == pytest.approx(expected)
-    assert metrics.corpus_chrf(heard, heard) == pytest.approx(100)
+    assert metrics.corpus_chrf(recognised, recognised) == pytest.approx(100)
     assert "tok:13a" in metrics.signature("BLEU")
     assert "nc:6" in metrics.signature("CHRF")
 
@@ -340,7 +340,7 @@ def test_correlation_is_scipy_s(seed):
 def test_calibration_puts_a_cosine_between_floor_and_ceiling():
     found = metrics.Calibration(same=np.array([0.6, 0.8]), different=np.array([0.0, 0.2]))
     assert (found.floor, found.ceiling) == pytest.approx((0.1, 0.7))
-    assert found.way(0.4) == pytest.approx(0.5)
+    assert found.normalised(0.4) == pytest.approx(0.5)
     assert (found.percentile(0.5), found.percentile(0.7), found.percentile(0.9)) == (0, 50, 100)
     assert found.equal_error_rate == 0
     for same, different in (([], [0.1]), ([0.1], []), ([0.1], [0.2])):

@@ -8,12 +8,12 @@ from thesis_lib.audio.loudness import CEILING, loudness
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import swap
 from thesis_lib.validation.metrics import PROSODY
-from thesis_lib.validation.swap import Judge, Speaker, manner_summary, manner_swap, summarise, swap_test
+from thesis_lib.validation.swap import Speaker, SpeakerScorer, style_summary, style_swap, summarise, swap_test
 from thesis_lib.vocoder.voice import Voice
 
 
 class PitchEncoder:
-    """Two-dimensional: the angle is the pitch. A judge whose answers can be worked by hand."""
+    """Two-dimensional: the angle is the pitch. A encoder whose answers can be worked by hand."""
 
     name, revision, dim, sample_rate = "pitch", "1", 2, 16_000
 
@@ -34,12 +34,12 @@ def speaker(name, f0, kind="seen"):
 def test_a_judge_by_hand():
     """At 100, 200 and 300 Hz the angles are 0, 45 and 90 degrees."""
     speakers = [speaker("a", 100), speaker("b", 200), speaker("c", 300)]
-    judge = Judge(PitchEncoder(), speakers, 22_050)
-    assert judge.ceiling == pytest.approx(1, abs=1e-3)
-    assert judge.floor == pytest.approx((2 * 2 * np.cos(np.pi / 4) + 2 * 0) / 6, abs=0.01)
-    score = judge.score(tone(200), target=speakers[2], content=speakers[0])
+    encoder = SpeakerScorer(PitchEncoder(), speakers, 22_050)
+    assert encoder.ceiling == pytest.approx(1, abs=1e-3)
+    assert encoder.floor == pytest.approx((2 * 2 * np.cos(np.pi / 4) + 2 * 0) / 6, abs=0.01)
+    score = encoder.score(tone(200), target=speakers[2], content=speakers[0])
     assert score["to_target"] == pytest.approx(score["to_content"], abs=0.02)
-    assert judge.score(tone(290), speakers[2], speakers[0])["to_target"] > 0.99
+    assert encoder.score(tone(290), speakers[2], speakers[0])["to_target"] > 0.99
 
 
 def test_trials_visit_every_pair_once_with_unseen_content_of_another_voice():
@@ -55,30 +55,35 @@ def test_trials_visit_every_pair_once_with_unseen_content_of_another_voice():
 
 
 def test_summary_by_hand():
-    about = {"material": "m", "task": "conversion", "stage": "after", "target": "seen", "judge": "j"}
+    about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
     about["target_speaker"] = "s"
     rows = [(0.5, 0.2), (0.3, 0.4), (0.7, 0.1), (0.5, 0.3)]
     table = pd.DataFrame([about | {"to_target": a, "to_content": b, "floor": 0.1, "ceiling": 0.9} for a, b in rows])
     summary = summarise(table, 0, resamples=100).set_index("statistic")
-    assert summary.value["closer"] == 0.75
+    assert summary.value["target_preference"] == 0.75
     assert summary.value["to_target"] == 0.5
-    assert summary.value["way"] == pytest.approx(0.5)
+    assert summary.value["normalised_similarity"] == pytest.approx(0.5)
     assert (summary.n == 4).all()
 
 
 def test_intervals_draw_voices_and_not_trials():
     """One voice of two is always followed: of another voice that says nothing, however many the trials."""
-    about = {"material": "m", "task": "conversion", "stage": "after", "target": "seen", "judge": "j"}
+    about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
     cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
     rows = [about | cosines | {"target_speaker": n, "to_target": v} for n, v in (("a", 0.5), ("b", 0.3))] * 50
-    closer = summarise(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["closer"]
-    assert (closer.value, closer.low, closer.high, closer.n) == (0.5, 0, 1, 100)
+    target_preference = summarise(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["target_preference"]
+    assert (target_preference.value, target_preference.low, target_preference.high, target_preference.n) == (
+        0.5,
+        0,
+        1,
+        100,
+    )
 
 
 def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
     table = swap_test(run)
-    assert set(table.judge) == {"tiny-test-encoder"}
+    assert set(table.encoder) == {"tiny-test-encoder"}
     stages = {(r.task, r.stage) for r in table.itertuples()}
     assert stages == {
         ("resynthesis", "before training"),
@@ -89,9 +94,9 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
         ("conversion", "after training, guidance 2"),
     }
     assert table[["to_target", "to_content"]].abs().le(1.0001).all(axis=None)
-    assert len(run.load_table("swap_summary")) == 4 * table.groupby(["task", "stage", "target", "judge"]).ngroups
+    assert len(run.load_table("swap_summary")) == 4 * table.groupby(["task", "stage", "target", "encoder"]).ngroups
     for row in table[table.trial < swap.SAMPLES].itertuples():
-        paths = swap.sample_paths(run, row.material, row.task, row.stage, row.target, row.trial)
+        paths = swap.sample_paths(run, row.test_set, row.task, row.stage, row.target, row.trial)
         assert all(path.exists() for path in paths.values())
     assert swap_test(run).equals(run.load_table("swap")), "a finished test is not done again"
 
@@ -115,7 +120,7 @@ def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, s
 
 
 def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
-    table = manner_swap(tiny_run)
+    table = style_swap(tiny_run)
     missing = tiny_run.load_table("manner_swap_not_measured")
     assert len(table) + len(missing) > 0
     assert set(table.get("condition", [])) <= {"embedding", "embedding and pitch range"}
@@ -126,10 +131,10 @@ def test_manner_summary_by_hand():
     columns = {}
     for name in PROSODY:
         columns[f"{name}_content"] = [0.0, 1.0, 2.0]
-        columns[f"{name}_manner"] = [2.0, 5.0, 0.0]
+        columns[f"{name}_style"] = [2.0, 5.0, 0.0]
         columns[f"{name}_output"] = [1.0, 3.0, 1.0] if name != "rate" else [0.0, 1.0, 2.0]
     table = pd.DataFrame(columns).assign(condition="embedding")
-    summary = manner_summary(table, 0, resamples=100).set_index("statistic")
+    summary = style_summary(table, 0, resamples=100).set_index("statistic")
     assert summary.slope["F0 spread (semitones)"] == pytest.approx(0.5)
     assert summary.slope["voiced stretches (per s)"] == 0
 

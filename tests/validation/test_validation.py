@@ -15,9 +15,9 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.validation import (
     ALIGNED,
+    EVALUATION,
     GROUND_TRUTH,
     INVERSION,
-    JUDGE,
     OTHER,
     OURS,
     PUBLISHED,
@@ -185,11 +185,11 @@ def test_evidence_survives_its_file(planted, tmp_path):
 
 def test_a_missing_vector_is_a_gap_and_no_shift(planted):
     holes = [Measured(m.rows, m.missing, dict(m.vectors)) for m in planted.measured]
-    del holes[2].vectors[OURS["conversion"], "judge"]
-    found = Evidence(holes).cosines(OURS["conversion"], "judge")
+    del holes[2].vectors[OURS["conversion"], "encoder"]
+    found = Evidence(holes).cosines(OURS["conversion"], "encoder")
     assert np.isnan(found[2]).all()
     rest = np.arange(10) != 2
-    assert np.allclose(found[rest], planted.cosines(OURS["conversion"], "judge")[rest])
+    assert np.allclose(found[rest], planted.cosines(OURS["conversion"], "encoder")[rest])
 
 
 def test_summary_of_planted_evidence(planted):
@@ -202,8 +202,8 @@ def test_summary_of_planted_evidence(planted):
     assert cell(summary, ours, "mel_l1").speakers == 5
     assert cell(summary, ours, "wer").value == 0
     assert cell(summary, ours, "bleu").value == pytest.approx(100)
-    assert cell(summary, ours, "way_judge").value == pytest.approx(100, abs=5)
-    assert cell(summary, ours, "eer_judge").value == 0
+    assert cell(summary, ours, "normalised_encoder").value == pytest.approx(100, abs=5)
+    assert cell(summary, ours, "eer_encoder").value == 0
     assert cell(summary, ours, "follows_rate").value == pytest.approx(1)
     assert list(summary.metric[summary.system == ours])[:2] == ["mel_l1", "wer"], "signal first"
     assert "mel_l1" not in set(summary.metric[summary.system == GROUND_TRUTH])
@@ -211,8 +211,10 @@ def test_summary_of_planted_evidence(planted):
 
 def test_words_are_counted_over_the_corpus_and_not_averaged():
     found = evidence("ab")
-    for one, heard, errors, count in zip(found.measured, ("one two three four five", "x"), (0, 1), (5, 1), strict=True):
-        said = {"heard": heard, "target_text": "one two three four five" if count == 5 else "six"}
+    for one, recognised, errors, count in zip(
+        found.measured, ("one two three four five", "x"), (0, 1), (5, 1), strict=True
+    ):
+        said = {"recognised": recognised, "target_text": "one two three four five" if count == 5 else "six"}
         one.rows[2].update(said | {"word_errors": errors, "words": count})
     summary, _ = summarise(found, {}, SETTINGS)
     assert cell(summary, OURS["conversion"], "wer").value == pytest.approx(100 / 6)
@@ -244,10 +246,10 @@ def test_comparisons_find_a_planted_difference_and_no_other(planted):
 
 def test_judges_agree_as_far_as_they_do(planted):
     table = agreements(planted, SETTINGS)
-    assert list(table[["first", "second"]].iloc[0]) == ["judge", "other"]
+    assert list(table[["first", "second"]].iloc[0]) == ["encoder", "other"]
     assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
     assert table.n[0] == 30
-    twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "judge"] for k in m.vectors}) for m in planted.measured]
+    twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "encoder"] for k in m.vectors}) for m in planted.measured]
     assert agreements(Evidence(twins), SETTINGS).tau[0] == pytest.approx(1)
 
 
@@ -258,14 +260,14 @@ def test_who_may_judge(tiny_run):
         name = "ecapa"
 
     given = {"speaker": TinyTestEncoder(), "resemblyzer": Ecapa()}
-    assert roles(tiny_run.config, vocoders, given) == {"speaker": "conditions", "resemblyzer": JUDGE}
+    assert roles(tiny_run.config, vocoders, given) == {"speaker": "conditions", "resemblyzer": EVALUATION}
     for loss in ("speaker", "swap"):
         trained = tiny_run.config.override({f"conversion.losses.{loss}": 1.0})
         assert roles(trained, vocoders, given)["resemblyzer"] == "trains", "by what it is, not by its column"
 
 
 def test_no_circular_headline():
-    rows = [("speaker", "conditions"), ("resemblyzer", JUDGE), ("mel_l1", "")]
+    rows = [("speaker", "conditions"), ("resemblyzer", EVALUATION), ("mel_l1", "")]
     summary = pd.DataFrame([{"system": "ours", "metric": m, "role": r, "value": 1.0} for m, r in rows])
     assert headline(summary, "ours", "resemblyzer").value == 1
     assert headline(summary, "ours", "mel_l1").value == 1

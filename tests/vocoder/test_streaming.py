@@ -21,7 +21,7 @@ from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftCo
 from thesis_lib.vocoder.checkpoints import CheckpointError
 from thesis_lib.vocoder.generators.istft import Block
 from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
-from thesis_lib.vocoder.streaming import MelStream, Reach, Stream, StreamError, stream_file
+from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, StreamError, stream_file
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -107,35 +107,38 @@ def test_every_size_of_a_harmonic_stream(size):
 
 def test_a_frame_is_heard_as_far_as_the_reach_says_and_no_farther(vocoders):
     vocoder, exported = vocoders
-    assert exported.reach == vocoder.reach
+    assert exported.receptive_field == vocoder.receptive_field
     if vocoder.generator.excited:
         pytest.skip("a phase is heard for ever; what goes on from seam to seam is tested above")
     content = frames_of(vocoder, 90)
     other = content.copy()
     other[:, 45] += 100
     changed = (whole(vocoder, content) != whole(vocoder, other)).reshape(90, 256).any(1)
-    assert list(np.flatnonzero(changed)[[0, -1]]) == [45 - vocoder.reach.after, 45 + vocoder.reach.before]
+    assert list(np.flatnonzero(changed)[[0, -1]]) == [
+        45 - vocoder.receptive_field.right,
+        45 + vocoder.receptive_field.left,
+    ]
 
 
 def test_hifigan_v1_hears_thirteen_frames_to_each_side():
     config = Recipe(generator="v2", training=TrainingConfig(warm_start="none")).generator
     sections = {"audio": AudioConfig(), "content": ContentConfig(), "generator": config}
     meta = {name: section.model_dump() for name, section in sections.items()}
-    assert Vocoder.untrained(meta | {"speaker_dim": 5, "emotion_dim": 6}).reach == Reach(13, 13)
+    assert Vocoder.untrained(meta | {"speaker_dim": 5, "emotion_dim": 6}).receptive_field == ReceptiveField(13, 13)
 
 
 def test_the_look_ahead_of_a_live_student_is_below_sixty_milliseconds():
-    assert made("live").reach.after * 256 / 22_050 <= 0.060
-    assert made("istft").reach.after * 256 / 22_050 > 0.060
+    assert made("live").receptive_field.right * 256 / 22_050 <= 0.060
+    assert made("istft").receptive_field.right * 256 / 22_050 > 0.060
 
 
 def test_sound_comes_as_soon_as_it_is_certain_and_memory_does_not_grow():
     vocoder = made("live")
     stream = vocoder._stream(Voice(), 1.0)
-    content, after = frames_of(vocoder, 400), vocoder.reach.after
+    content, after = frames_of(vocoder, 400), vocoder.receptive_field.right
     lengths = [len(stream.feed(content[:, k : k + 1])) for k in range(400)]
     assert lengths == [0] * after + [256] * (400 - after)
-    assert stream._frames.shape[2] <= vocoder.reach.before + vocoder.reach.after + 1
+    assert stream._frames.shape[2] <= vocoder.receptive_field.left + vocoder.receptive_field.right + 1
     assert len(stream.finish()) == 256 * after
 
 
@@ -146,7 +149,7 @@ def test_a_stream_without_frames_is_empty():
 
 
 def test_frames_that_do_not_fit_are_refused():
-    stream = Stream(lambda *_: np.zeros(0), Reach(1, 1), AudioConfig(), excited=False)
+    stream = Stream(lambda *_: np.zeros(0), ReceptiveField(1, 1), AudioConfig(), excited=False)
     with pytest.raises(StreamError, match=r"\(C, T\)"):
         stream.feed(np.zeros(80))
     stream.feed(np.zeros((80, 2)))

@@ -63,9 +63,9 @@ def book(
     Example: thesis book --profile smoke
     Example: thesis book --pdf
     """
-    from thesis_lib.reporting import bar
     from thesis_lib.reporting.book import build, print_pdf, run_notebooks
     from thesis_lib.reporting.book import check as problems_of
+    from thesis_lib.utils.progress import bar
 
     if check:
         found = problems_of(run_of(profile, run_dir, None))

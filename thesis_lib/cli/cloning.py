@@ -25,8 +25,8 @@ def clone(
     voice_from: Annotated[
         list[Path] | None, typer.Option(help="Recording of the voice to speak in; repeatable.")
     ] = None,
-    emotion_from: Annotated[Path | None, typer.Option(help="Recording whose manner to speak in.")] = None,
-    emotion_mix: Annotated[float, typer.Option(min=0, max=1, help="How far towards that manner.")] = 1.0,
+    emotion_from: Annotated[Path | None, typer.Option(help="Recording whose style to speak in.")] = None,
+    emotion_mix: Annotated[float, typer.Option(min=0, max=1, help="How far towards that style.")] = 1.0,
     adapt: Annotated[float, typer.Option(min=0, help="Minutes of training on the voice first.")] = 0.0,
     vocoder: VocoderName = DEFAULT,
     guidance: Annotated[float | None, typer.Option(min=0, help="Strength of the voice: 0 none, 1 as trained.")] = None,
@@ -49,12 +49,12 @@ def clone(
     """
     from thesis_lib import cloning
     from thesis_lib.audio.files import header
-    from thesis_lib.reporting import bar
     from thesis_lib.training.adaptation import adapt as adapter
+    from thesis_lib.utils.progress import bar
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
-    changes = {f"cascade.{name}": value for name, value in named.items() if value is not None}
-    config = config_of("thesis", set_).override(changes).cascade
+    changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
+    config = config_of("thesis", set_).override(changes).cloning
     request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )
@@ -105,11 +105,11 @@ def clone_report(
     spanish: Annotated[list[Path] | None, typer.Option(help="A folder of one speaker's Spanish; repeatable.")] = None,
     adapt: Annotated[float, typer.Option(min=0, help="Minutes of adaptation to each human recording.")] = 0.0,
 ) -> None:
-    """What the pipeline is worth: similarity by three encoders, words, opinion, manner and seconds, with intervals.
+    """What the pipeline is worth: similarity by three encoders, words, opinion, style and seconds, with intervals.
 
     Example: thesis clone-report --profile demo --pairs es_en_pairs --adapt 1
     """
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
     from thesis_lib.validation.cloning_report import clone_report as run_report
 
     run = run_of(profile, run_dir, set_)
@@ -156,8 +156,8 @@ def adapt(
     Example: thesis adapt me1.wav me2.wav --run-dir runs/me
     Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
     """
-    from thesis_lib.reporting import bar
     from thesis_lib.training.adaptation import adapt as run_adaptation
+    from thesis_lib.utils.progress import bar
 
     adapted = run_adaptation(recordings, run_dir, vocoder, minutes, bar)
     typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")

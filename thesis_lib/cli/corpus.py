@@ -25,7 +25,7 @@ def download(
     Example: thesis download corpora/cvss --common-voice es.tar.gz
     """
     from thesis_lib.corpus.fetch import fetch
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
 
     fetch(folder, config_of("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
     typer.echo(f"thesis prepare --profile thesis --set corpus.root={folder}")
@@ -38,8 +38,8 @@ def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None,
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --set corpus.subset=2900
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --scheduler tcp://head:8786
     """
-    from thesis_lib.reporting import bar
     from thesis_lib.runs.prepare import prepared
+    from thesis_lib.utils.progress import bar
 
     found = prepared(run_of(profile, run_dir, set_), bar, scheduler)
     _stats(found)
@@ -93,7 +93,7 @@ def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
     Example: thesis manifest verify --profile thesis
     """
     from thesis_lib.corpus.verify import verify as problems_of
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
 
     found = _of(profile, run_dir)
     problems = problems_of(found.folder, bar)
@@ -107,7 +107,7 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
 
     Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
     """
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
     from thesis_lib.validation.speaker_leak import leaks
 
     run = run_of(profile, run_dir, set_)

@@ -22,7 +22,8 @@ def validate(
 
     Example: thesis validate --profile demo
     """
-    from thesis_lib.reporting import bar, settings_table, summary_table
+    from thesis_lib.reporting import settings_table, summary_table
+    from thesis_lib.utils.progress import bar
     from thesis_lib.validation import validate as run_validation
     from thesis_lib.validation import validate_pairs
 
@@ -47,7 +48,7 @@ def ablate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) 
 
     Example: thesis ablate --profile demo --set ablation.seeds=5
     """
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
     from thesis_lib.validation.ablation import ablate as run_ablation
 
     run = run_of(profile, run_dir, set_)
@@ -67,7 +68,7 @@ def build_listening(
 
     Example: thesis listening build my-test --profile demo
     """
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
     from thesis_lib.validation.listening import build
 
     run = run_of(profile, run_dir, set_)

@@ -18,8 +18,8 @@ def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, s
     Example: thesis embed --profile demo
     Example: thesis embed --profile thesis --scheduler tcp://head:8786 --set encoders.device=cuda
     """
-    from thesis_lib.reporting import bar
     from thesis_lib.runs.embed import embedded
+    from thesis_lib.utils.progress import bar
 
     found = embedded(run_of(profile, run_dir, set_), bar, scheduler)
     typer.echo(f"speaker: {found.speaker_encoder}, {found.speaker['source'].shape[1]}-d, {len(found.ids)} pairs")
@@ -40,9 +40,9 @@ def train(
 
     Example: thesis train --task conversion --set conversion.training.steps=500 --run-dir runs/longer
     """
-    from thesis_lib.reporting import bar
     from thesis_lib.training import fabric_of
     from thesis_lib.training import train as run_training
+    from thesis_lib.utils.progress import bar
 
     run = run_of(profile, run_dir, set_)
     # A wrong task is refused before the corpus is unpacked.
@@ -61,21 +61,21 @@ def swap_test(
     set_: Set = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
 ) -> None:
-    """Does the vocoder listen? The same content with another speaker's, or another manner's, embedding.
+    """Does the vocoder listen? The same content with another speaker's, or another style's, embedding.
 
     Example: thesis swap-test --profile demo --set swap.human=my_recordings
     """
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
     from thesis_lib.validation import swap
 
     run = run_of(profile, run_dir, set_)
     swap.swap_test(run, bar)
     speakers = run.load_table("swap_summary")
-    manners = swap.manner_summary(swap.manner_swap(run, bar), run.config.swap.seed)
+    styles = swap.style_summary(swap.style_swap(run, bar), run.config.swap.seed)
     if json_:
-        typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "manner": manners.to_dict("records")}))
+        typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "style": styles.to_dict("records")}))
     else:
-        for table in (speakers, manners):
+        for table in (speakers, styles):
             typer.echo(table.to_string(index=False, float_format="{:.3f}".format) + "\n")
 
 
@@ -86,7 +86,7 @@ def compress(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None
     Example: thesis compress --profile demo
     """
     from thesis_lib.compression import compress as run_compression
-    from thesis_lib.reporting import bar
+    from thesis_lib.utils.progress import bar
 
     table = run_compression(run_of(profile, run_dir, set_), bar)
     typer.echo(table.to_string(index=False, float_format="{:.3f}".format))

@@ -55,7 +55,7 @@ def stream(
     from thesis_lib.utils.progress import bar
     from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
     from thesis_lib.vocoder.streaming import Streaming, stream_file
-    from thesis_lib.vocoder.voice import NOBODY, Voice
+    from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
     made: Streaming
     if vocoder.endswith(".onnx"):
@@ -66,7 +66,7 @@ def stream(
         from thesis_lib.vocoder.synthesis import Vocoder
 
         made = Vocoder.from_torch(vocoder)
-    voice = NOBODY
+    voice = MEAN_VOICE
     if voice_from:
         from thesis_lib.audio.files import read_audio
         from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder

@@ -76,7 +76,7 @@ def reproduce_weights(profile: Profile = "released", run_dir: RunDir = None, set
 
     Example: thesis weights reproduce
     """
-    from thesis_lib.reporting import bar
     from thesis_lib.training.released import reproduce
+    from thesis_lib.utils.progress import bar
 
     reproduce(run_of(profile, run_dir, set_), progress=bar, say=typer.echo)

@@ -14,7 +14,7 @@ from thesis_lib.cloning.pipeline import (
     in_clauses,
     laid_out,
 )
-from thesis_lib.cloning.speaker import Listener, Speaker, average, between, dominant, spoken_by
+from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, dominant, spoken_by
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "Clone",
     "CloningError",
     "Line",
-    "Listener",
+    "SpeakerAnalyser",
     "Passage",
     "Request",
     "Speaker",

@@ -16,7 +16,7 @@ from thesis_lib.cloning.build import build
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Request, clone_file, recordings_in
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
-from thesis_lib.config import CascadeConfig, digest
+from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -30,7 +30,7 @@ class Batch:
     """What every recording of a folder gets."""
 
     vocoder: str
-    config: CascadeConfig
+    config: CloningConfig
     request: Request
     suffix: str = ".wav"  # of the outputs
     adapter: Adapter | None = None  # trains the vocoder where the request asks for adaptation

@@ -35,7 +35,7 @@ class Request:
     text: str | None = None  # English to speak instead of the translation
     content: Path | None = None  # English recording to render instead of the synthesizer's
     voice_from: tuple[Path, ...] = ()  # whose voice, when it is not the recording's own
-    emotion_from: Path | None = None  # whose manner
+    emotion_from: Path | None = None  # whose style
     emotion_mix: float = 1.0  # how far towards it: 0 the speaker's own, 1 the other's
     adapt: float = 0.0  # minutes of training on the voice before anything is rendered
     subtitles: bool = False
@@ -45,7 +45,7 @@ class Request:
         if self.text and self.content:
             raise CloningError("--text and --content both say what to say: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:
-            raise CloningError("--emotion-mix mixes with another recording's manner: name it by --emotion-from")
+            raise CloningError("--emotion-mix mixes with another recording's style: name it by --emotion-from")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def clone_file(
                 for side, parts in sides.items():
                     parts.append(getattr(passage, side))
             kept.append(_texts_and_times(passage))
-    encoder = pipeline.listener.speaker_encoder
+    encoder = pipeline.analyser.speaker_encoder
     before, after = (
         cosine(embed(encoder, np.concatenate(parts), pipeline.sample_rate), speaker.voice.vectors()[0])
         for parts in sides.values()
@@ -148,11 +148,11 @@ def metadata(consent: str) -> str:
 
 
 def _speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
-    """Whose voice and manner the output gets."""
+    """Whose voice and style the output gets."""
     own = _heard(pipeline, source)
     others = [_heard(pipeline, path).voice for path in request.voice_from]
-    manner = _heard(pipeline, request.emotion_from).voice if request.emotion_from else None
-    return replace(own, voice=spoken_by(own.voice, others, manner, request.emotion_mix))
+    style = _heard(pipeline, request.emotion_from).voice if request.emotion_from else None
+    return replace(own, voice=spoken_by(own.voice, others, style, request.emotion_mix))
 
 
 def _heard(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
@@ -163,7 +163,7 @@ def _heard(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
         seconds += segment.duration
         if seconds >= PROBED:
             break
-    return pipeline.listen(segments, path)
+    return pipeline.analyse_speaker(segments, path)
 
 
 def adapted_to(

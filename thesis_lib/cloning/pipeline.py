@@ -20,21 +20,21 @@ from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.speaker import Listener, Speaker
+from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translation import Translator, unfinished
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
-from thesis_lib.config import CascadeConfig
+from thesis_lib.config import CloningConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.vocoder.synthesis import Vocoder
-from thesis_lib.vocoder.voice import NOBODY, Voice
+from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 USUAL_RATE = 11.0  # letters a second of Spanish; of people 9, of the bundled voices 13 (`python -m benchmarks clone`)
-SLOWEST, FASTEST = 0.8, 1.25  # how far a manner may change the rate of speech
+SLOWEST, FASTEST = 0.8, 1.25  # how far a style may change the rate of speech
 GAP = 0.15  # s, the shortest pause between two passages
 REMEMBERED = 200  # characters, at most, of an unfinished sentence that the next segment's translation is given
-LISTENS = 10.0  # s of speech after which a live voice is settled
+SPEAKER_SETTLED_SECONDS = 10.0  # s of speech after which a live voice is settled
 DECISIVE = 2.0  # s of speech from which its language and its rate can be told
 FEWEST, FIRST = 4, 5  # words of a clause that is spoken by itself: at least, and of a line's first one at most
 AFTER_A_BREATH = frozenset(
@@ -142,21 +142,21 @@ class VoiceCloningPipeline:
         speaker_encoder: Encoder,
         emotion_encoder: Encoder,
         vocoder: Vocoder,
-        config: CascadeConfig | None = None,
+        config: CloningConfig | None = None,
     ) -> None:
-        config = config or CascadeConfig()
+        config = config or CloningConfig()
         wanted = (speaker_encoder.dim, emotion_encoder.dim)
         given = (vocoder.meta["speaker_dim"], vocoder.meta["emotion_dim"])
         if wanted != given:
             raise CloningError(f"the vocoder was trained on embeddings of sizes {given}, these encoders give {wanted}")
         if config.voice == NEAREST and speaker_encoder.name != "ecapa":
-            raise CloningError(f"cascade.voice={NEAREST} needs ECAPA, not {speaker_encoder.name}: name a voice")
+            raise CloningError(f"cloning.voice={NEAREST} needs ECAPA, not {speaker_encoder.name}: name a voice")
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
-        self.listener = Listener(speaker_encoder, emotion_encoder, vocoder.audio)
+        self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 
-    def but(self, vocoder: Vocoder | None = None, config: CascadeConfig | None = None) -> "VoiceCloningPipeline":
+    def but(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "VoiceCloningPipeline":
         """The same stages around another vocoder, or with another configuration."""
-        encoders = self.listener.speaker_encoder, self.listener.emotion_encoder
+        encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
         changed = vocoder or self.vocoder, config or self.config
         return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, *changed)
 
@@ -181,19 +181,19 @@ class VoiceCloningPipeline:
         """
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
-        speaker = speaker or self.listen(segments, source)
+        speaker = speaker or self.analyse_speaker(segments, source)
         notes = list(speaker.warnings)
         lines = self.given(text, segments, source) if text else self.translate(segments, source, notes.append)
         passages = list(self.passages(lines, speaker, source))
         sides = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
-        encoder, rate = self.listener.speaker_encoder, self.sample_rate
+        encoder, rate = self.analyser.speaker_encoder, self.sample_rate
         before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
         return Translation(passages, speaker, rate, encoder.name, before, after, tuple(notes))
 
-    def listen(self, segments: Sequence[Segment], source: object = "audio") -> Speaker:
+    def analyse_speaker(self, segments: Sequence[Segment], source: object = "audio") -> Speaker:
         """Who speaks. AudioError where nobody does."""
         demand_speech(segments, source)
-        return self.listener(segments, source)
+        return self.analyser(segments, source)
 
     def given(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[Line]:
         """The text instead of what was said, from where the speech began. AudioError where nobody speaks."""
@@ -253,13 +253,13 @@ class VoiceCloningPipeline:
 
         Without a ``speaker`` the voice is taken from the lines' own segments, as far as they have been heard.
         """
-        cursor, voice = 0.0, speaker.voice if speaker else NOBODY
+        cursor, voice = 0.0, speaker.voice if speaker else MEAN_VOICE
         heard: list[Segment] = []
         for line in ahead(lines):
             is_new = not heard or line.segment is not heard[-1]
-            if speaker is None and is_new and sum(segment.duration for segment in heard) < LISTENS:
+            if speaker is None and is_new and sum(segment.duration for segment in heard) < SPEAKER_SETTLED_SECONDS:
                 heard.append(line.segment)
-                voice = self.listener(heard, source, alone=True).voice
+                voice = self.analyser(heard, source, alone=True).voice
             passage = self.speak(line, voice)
             start = max(line.segment.start, cursor + GAP if cursor else 0.0)
             cursor = start + len(passage.wav) / self.sample_rate

@@ -33,7 +33,7 @@ class Speaker:
     warnings: tuple[str, ...] = ()
 
 
-class Listener:
+class SpeakerAnalyser:
     """Recordings -> Speaker, by the encoders that the vocoder was trained with."""
 
     def __init__(self, speaker_encoder: Encoder, emotion_encoder: Encoder, audio: AudioConfig) -> None:
@@ -97,18 +97,18 @@ def average(voices: Sequence[Voice]) -> Voice:
     )
 
 
-def spoken_by(own: Voice, others: Sequence[Voice], manner: Voice | None, share: float) -> Voice:
-    """Whose voice: others' where there are any, in the own manner; and that share of the way to another manner."""
-    # The manner stays the source's: who speaks is one question, and how another.
+def spoken_by(own: Voice, others: Sequence[Voice], style: Voice | None, share: float) -> Voice:
+    """Whose voice: others' where there are any, in the own style; and that share of the way to another style."""
+    # The style stays the source's: who speaks is one question, and how another.
     voice = replace(average(others), emotion=own.emotion, pitch_spread=own.pitch_spread) if others else own
-    return between(voice, manner, share) if manner else voice
+    return between(voice, style, share) if style else voice
 
 
-def between(voice: Voice, manner: Voice, share: float) -> Voice:
+def between(voice: Voice, style: Voice, share: float) -> Voice:
     """The voice, its emotion vector and spread of pitch moved to another's: 0 keeps its own, 1 takes the other's."""
 
     def mix(own, other):
         return own if other is None else other if own is None else (1 - share) * own + share * other
 
-    emotion, spread = mix(voice.emotion, manner.emotion), mix(voice.pitch_spread, manner.pitch_spread)
+    emotion, spread = mix(voice.emotion, style.emotion), mix(voice.pitch_spread, style.pitch_spread)
     return replace(voice, emotion=np.asarray(emotion, np.float32), pitch_spread=spread)

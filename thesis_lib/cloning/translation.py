@@ -75,8 +75,8 @@ class WhisperTranslator:
         if transcribe:
             guess = self._whisper(wav, sample_rate, beams=1)
             language, certainty = guess.language, guess.language_probability
-            heard = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
-            text = heard.text
+            recognised = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
+            text = recognised.text
         else:
             language, certainty = self._whisper.language(wav, sample_rate)
         english = self._whisper(wav, sample_rate, language=SPANISH, task="translate", context=context).text

@@ -1,16 +1,16 @@
-"""Smaller, faster and portable forms of a vocoder: ONNX, int8, float16, pruned; each measured on held-out speech."""
+"""Smaller, faster and portable variants of a vocoder: ONNX, int8, float16, pruned; each measured on held-out speech."""
 
 from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.pruning import prune
 from thesis_lib.compression.quantization import quantize, quantize_weights
 from thesis_lib.compression.variants import (
+    build_variants,
     compress,
     float16_copy,
     inputs_of,
     last_stages,
     onnx_caller,
     torch_caller,
-    variants,
 )
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
     "quantize",
     "quantize_weights",
     "torch_caller",
-    "variants",
+    "build_variants",
 ]

@@ -28,12 +28,12 @@ class _Exported(nn.Module):
         self.generator = vocoder.generator
 
     def forward(
-        self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: Tensor, origin: Tensor | None = None
+        self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: Tensor, provenance: Tensor | None = None
     ) -> Tensor:
         """(1, C, T), (1, S), (1, E), (1,), (2,) -> (1, 1, N)."""
         condition = self.generator.condition
         c = condition.neutral + guidance * (condition(speaker, emotion) - condition.neutral)
-        return self.generator.synthesise(self.generator.reduce(content), c, origin)
+        return self.generator.synthesise(self.generator.reduce(content), c, provenance)
 
 
 class Polyphase(nn.Module):
@@ -48,7 +48,7 @@ class Polyphase(nn.Module):
         self.rate, self.channels = up.stride[0], up.out_channels
         weight = torch.zeros(up.out_channels, self.rate, up.in_channels, 3)
         for phase in range(self.rate):
-            # The kernel spans two samples of the input: the one before or the one after is out of its reach.
+            # The kernel spans two samples of the input: the one before or the one after is out of its receptive_field.
             for tap, shift in enumerate((self.rate, 0, -self.rate)):
                 place = phase + int(up.padding[0]) + shift
                 if 0 <= place < up.kernel_size[0]:
@@ -134,7 +134,7 @@ def export_onnx(vocoder: Vocoder, path: Path) -> None:
     )
     about = {
         "vocoder": vocoder.meta,
-        "reach": asdict(vocoder.reach),
+        "receptive_field": asdict(vocoder.receptive_field),
         "means": {name: mean.tolist() for name, mean in means.items()},
     }
     model = onnx.load(path)

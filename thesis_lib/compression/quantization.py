@@ -1,4 +1,4 @@
-"""int8 in ONNX, per channel, calibrated on real inputs: static in QDQ form, or of the weights alone.
+"""int8 in ONNX, per channel, calibrated on real inputs: static in QDQ variant, or of the weights alone.
 
 ONNX Runtime's dynamic int8 has no fast convolution to offer, and a vocoder is convolutions. Its static int8 has, with
 results of eight bits as well: too few for what flows past the convolutions, sample by sample, to the end. Weights

@@ -34,7 +34,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 @dataclass(frozen=True)
 class Variant:
-    """One form of the vocoder: how large it is and how to call it."""
+    """One variant of the vocoder: how large it is and how to call it."""
 
     name: str
     megabytes: float  # 10^6 bytes on disk
@@ -64,8 +64,8 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
     return call
 
 
-def variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
-    """All forms of one vocoder, OpenVINO's for HiFi-GAN only; files in ``folder``, finished ones are kept."""
+def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
+    """All variants of one vocoder, OpenVINO's for HiFi-GAN only; files in ``folder``, finished ones are kept."""
     names = ("float32", "int8", "int8-partly", "int8-weights")
     float32, int8, partly, weights = (folder / f"{name}.onnx" for name in names)
     ways: dict[Path, Callable[[Path], None]] = {
@@ -123,14 +123,14 @@ def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, 
 
 
 def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """The table of forms: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
+    """The table of variants: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
 
     Timings are interleaved in this one process; the ratio's spread over the repeats stands beside it.
     """
     if run.has("compression"):
         return run.load_table("compression")
     if run.staleness("compression"):
-        shutil.rmtree(run.path / "compressed", ignore_errors=True)  # forms of another vocoder
+        shutil.rmtree(run.path / "compressed", ignore_errors=True)  # variants of another vocoder
     config = run.config.compression
     vocoder = train(run, "resynthesis", progress)
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
@@ -139,35 +139,35 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
         chosen = select(manifest.split(split), count)
         return [inputs_of(u, manifest, embeddings, vocoder) for u in chosen]
 
-    forms = variants(vocoder, run.path / "compressed", inputs("train", config.calibration_utterances))
+    variants = build_variants(vocoder, run.path / "compressed", inputs("train", config.calibration_utterances))
     tests = select(manifest.split("test"), config.test_utterances)
-    quality: dict[str, list[float]] = {form.name: [] for form in forms}
+    quality: dict[str, list[float]] = {variant.name: [] for variant in variants}
     for utterance in progress(tests, len(tests), "quality"):
         wav, _ = read_audio(manifest.target(utterance))
         given = inputs_of(utterance, manifest, embeddings, vocoder)
         reference = Recording(wav, vocoder.sample_rate, vocoder.audio)
-        for form in forms:
-            estimate = Recording(form.call(given)[: len(wav)], vocoder.sample_rate, vocoder.audio)
-            quality[form.name].append(mel_l1(estimate, reference))
+        for variant in variants:
+            estimate = Recording(variant.call(given)[: len(wav)], vocoder.sample_rate, vocoder.audio)
+            quality[variant.name].append(mel_l1(estimate, reference))
     given = inputs("test", 1)[0]
-    audio = len(forms[0].call(given)) / vocoder.sample_rate
-    calls = {form.name: functools.partial(form.call, given) for form in forms}
+    audio = len(variants[0].call(given)) / vocoder.sample_rate
+    calls = {variant.name: functools.partial(variant.call, given) for variant in variants}
     seconds = interleaved(calls, config.repeats, progress)
     rows = []
-    for form in forms:
-        speed = ratio(seconds[forms[0].name], seconds[form.name])
+    for variant in variants:
+        speed = ratio(seconds[variants[0].name], seconds[variant.name])
         rows.append(
             {
-                "form": form.name,
-                "megabytes": form.megabytes,
-                "times_real_time": audio / statistics.median(seconds[form.name]),
+                "variant": variant.name,
+                "megabytes": variant.megabytes,
+                "times_real_time": audio / statistics.median(seconds[variant.name]),
                 "speed_ratio": speed["median"],
                 "speed_ratio_low": speed["low"],
                 "speed_ratio_high": speed["high"],
-                "mel_l1": float(np.mean(quality[form.name])),
+                "mel_l1": float(np.mean(quality[variant.name])),
                 "utterances": len(tests),
             }
         )
     table = pd.DataFrame(rows)
-    run.save_table("compression", table, run.origin_of("resynthesis"))
+    run.save_table("compression", table, run.provenance_of("resynthesis"))
     return table

@@ -25,6 +25,7 @@ from thesis_lib.config.recipes import (
     Recipe,
     TrainingConfig,
 )
+from thesis_lib.config.renamed import current_key, current_tree, current_value
 from thesis_lib.config.section import Section
 from thesis_lib.utils.errors import ThesisError
 
@@ -35,7 +36,7 @@ __all__ = [
     "AblationConfig",
     "AdaptationConfig",
     "AudioConfig",
-    "CascadeConfig",
+    "CloningConfig",
     "CompressionConfig",
     "ConditionConfig",
     "Config",
@@ -102,7 +103,7 @@ class EncoderConfig(Section):
 
     speaker: Literal["ecapa", "auto", "tiny-test"] = "ecapa"  # auto: tiny-test unless ECAPA is cached
     emotion: Literal["emotion2vec", "egemaps", "auto"] = "emotion2vec"  # auto: eGeMAPS unless the hub answers
-    judges: tuple[Literal["resemblyzer", "eres2net"], ...] = ("resemblyzer", "eres2net")  # these never train
+    evaluation: tuple[Literal["resemblyzer", "eres2net"], ...] = ("resemblyzer", "eres2net")  # these never train
     emotion_folder: str | None = None  # the user's own copy of emotion2vec
     batch_size: int = Field(1, ge=1)  # recordings that ECAPA is given at once; on a CPU more of them take longer
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # ECAPA's; auto: bfloat16 where the CPU computes in it
@@ -117,7 +118,7 @@ Metric = Literal[
     "mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "pitch",  # against the recording
     "dnsmos", "plcmos", "nisqa",  # predicted opinion; the last where its weights have been fetched
     "asr",  # words
-    "speaker", "judges", "style", "prosody",  # against the Spanish source
+    "speaker", "evaluation", "style", "prosody",  # against the Spanish source
 ]  # fmt: skip
 
 
@@ -131,7 +132,7 @@ class ValidationConfig(Section):
 
 
 class AblationConfig(Section):
-    """The grid of ``thesis ablate``: which recipe, how often, for how long, judged by what."""
+    """The grid of ``thesis ablate``: which recipe, how often, for how long, scored_row by what."""
 
     task: Task = "conversion"
     seeds: int = Field(3, ge=2)  # trainings of each variant
@@ -140,7 +141,17 @@ class AblationConfig(Section):
     losses: dict[str, float] = {}  # weights that differ from the recipe's
     warm_start: str | None = None  # the recipe's own when left out
     utterances: int = Field(50, ge=2)  # of the validation split
-    metrics: tuple[Metric, ...] = ("mel_l1", "stft", "mcd", "pesq", "pitch", "dnsmos", "plcmos", "speaker", "judges")
+    metrics: tuple[Metric, ...] = (
+        "mel_l1",
+        "stft",
+        "mcd",
+        "pesq",
+        "pitch",
+        "dnsmos",
+        "plcmos",
+        "speaker",
+        "evaluation",
+    )  # noqa: E501
 
 
 class ListeningConfig(Section):
@@ -151,7 +162,7 @@ class ListeningConfig(Section):
 
 
 class SwapConfig(Section):
-    """The swap test: some content in other voices and manners, on recordings that training never saw."""
+    """The swap test: some content in other voices and styles, on recordings that training never saw."""
 
     trials: int = Field(200, ge=2)  # of each kind; a V1 resynthesis takes a quarter of them
     seconds: float = Field(4.0, gt=0.5)  # of each content
@@ -174,7 +185,7 @@ class AdaptationConfig(Section):
     minutes: float = Field(3.0, gt=0)
 
 
-class CascadeConfig(Section):
+class CloningConfig(Section):
     """The voice-cloning pipeline."""
 
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
@@ -202,7 +213,7 @@ class Config(Section):
     swap: SwapConfig = SwapConfig()
     compression: CompressionConfig = CompressionConfig()
     adaptation: AdaptationConfig = AdaptationConfig()
-    cascade: CascadeConfig = CascadeConfig()
+    cloning: CloningConfig = CloningConfig()
 
     @model_validator(mode="after")
     def _agree(self) -> "Config":
@@ -237,7 +248,8 @@ class Config(Section):
     def override(self, changes: dict[str, Any]) -> "Config":
         """A copy with dotted keys replaced: ``{"training.steps": 10}``. ConfigError for an unknown key."""
         tree = self.model_dump()
-        for key, value in changes.items():
+        for old_key, old_value in changes.items():
+            value = current_value(key := current_key(old_key), old_value)
             *path, last = key.split(".")
             node: Any = tree
             for part in path:
@@ -258,7 +270,7 @@ class Config(Section):
     def from_json(cls, text: str) -> "Config":
         """Inverse of ``model_dump_json``; ConfigError names what is wrong."""
         try:
-            return _validate(json.loads(text))
+            return _validate(current_tree(json.loads(text)))
         except json.JSONDecodeError as error:
             raise ConfigError(f"not JSON: {error}") from error
 

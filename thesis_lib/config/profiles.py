@@ -42,7 +42,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "ablation.late": 20,
         "ablation.losses": {"stft": 1.0, "temporal": 1.0, "speaker": 5.0},
         "ablation.utterances": 12,
-        "ablation.metrics": ("mel_l1", "stft", "mcd", "pitch", "plcmos", "speaker", "judges"),
+        "ablation.metrics": ("mel_l1", "stft", "mcd", "pitch", "plcmos", "speaker", "evaluation"),
         "swap.trials": 20,
         "validation.utterances": 8,
         "validation.resamples": 1000,
@@ -51,8 +51,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "compression.repeats": 3,
         "adaptation.voices": 2,
         "adaptation.minutes": 1.0,
-        "cascade.voice": "af_heart",  # some voices of the bundled test part are Kokoro's own: the nearest would be they
-        "cascade.examples": 4,
+        "cloning.voice": "af_heart",  # some voices of the bundled test part are Kokoro's own: the nearest would be they
+        "cloning.examples": 4,
     },
     # The weights that the package ships: many synthetic voices, minutes of a GPU, or thirty hours of two CPU cores.
     "released": {
@@ -65,7 +65,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "conversion.losses.temporal": 0.0,
         "conversion.losses.speaker": 0.0,
         "conversion.losses.content": 20.0,
-        "conversion.losses.swap": 10.0,
+        "conversion.losses.sampled_speaker": 10.0,
         "conversion.training.steps": 7_250,
         "conversion.training.adversarial_from": 1_500,
         "conversion.training.auxiliary_from": 1_500,
@@ -83,7 +83,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "corpus.limit": 6,
         "encoders.speaker": "auto",
         "encoders.emotion": "egemaps",
-        "encoders.judges": (),
+        "encoders.evaluation": (),
         "resynthesis.generator.channels": 32,
         "resynthesis.generator.kernel_sizes": (3, 7),
         "resynthesis.generator.dilations": ((1, 3), (1, 3)),
@@ -131,7 +131,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "compression.repeats": 2,
         "adaptation.voices": 1,
         "adaptation.minutes": 0.02,
-        "cascade.voice": "af_heart",
-        "cascade.examples": 2,
+        "cloning.voice": "af_heart",
+        "cloning.examples": 2,
     },
 }

@@ -111,7 +111,7 @@ class LossConfig(Section):
     speaker: float = Field(0.0, ge=0)
     emotion: float = Field(0.0, ge=0)
     content: float = Field(0.0, ge=0)  # what Whisper's encoder makes of it
-    swap: float = Field(0.0, ge=0)  # the speaker loss of the same speech in the voice of somebody else
+    sampled_speaker: float = Field(0.0, ge=0)  # the speaker loss of the same speech in the voice of somebody else
     embedding_distance: Literal["cosine", "mse"] = "cosine"  # mse: the first plan's, for the ablation
 
 
@@ -139,7 +139,7 @@ class TrainingConfig(Section):
     checkpoint_every: int = Field(1000, ge=1)  # steps
     keep: int = Field(2, ge=1)  # newest checkpoints, beside the best one
     export: Literal["last", "best"] = "last"  # which becomes the vocoder
-    best_by: Literal["validation_mel", "listening"] = "validation_mel"  # measured on held-out speakers
+    best_by: Literal["validation_mel", "conditioning_sensitivity"] = "validation_mel"  # measured on held-out speakers
     patience: int | None = Field(None, ge=1)  # checkpoints without a new best, after which training stops
     tensorboard: bool = True
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training's own
@@ -172,9 +172,9 @@ class Recipe(Section):
             raise ValueError(
                 "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
             )
-        if self.losses.swap and (self.content.kind == "mel" or self.content.pitch != "level"):
+        if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "level"):
             raise ValueError(
-                "losses.swap needs a content without the voice: content.kind other than mel, pitch = level"
+                "losses.sampled_speaker needs a content without the voice: content.kind other than mel, pitch = level"
             )
         published = self.training.warm_start == "hifigan-universal"
         if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):

@@ -51,7 +51,7 @@ class Utterance(BaseModel):
     target_text: str = Field(min_length=1)
     source_duration: float = Field(gt=0)  # s
     target_duration: float = Field(gt=0)  # s
-    style: str = ""  # of the bundled corpus; a manner of speaking, not an emotion
+    style: str = ""  # of the bundled corpus; a style of speaking, not an emotion
     gender: str = ""  # as the speaker gave it; empty where unknown
     age: str = ""  # likewise: "twenties", …
 

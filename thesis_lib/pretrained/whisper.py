@@ -17,7 +17,7 @@ SPARE, STEP = 200, 200  # frames of the log-mel, 100 a second: silence after a r
 
 
 @dataclass(frozen=True)
-class Heard:
+class Recognised:
     """What Whisper heard: the text, the language and how sure it was of the language (0..1)."""
 
     text: str
@@ -65,7 +65,7 @@ class Whisper:
         task: str = "transcribe",
         beams: int = 5,
         context: str = "",
-    ) -> Heard:
+    ) -> Recognised:
         """Recognise (N,) speech in its own language, or with ``task="translate"`` in English.
 
         ``context`` is what was said before, in the language of the output.
@@ -83,7 +83,7 @@ class Whisper:
             no_repeat_ngram_size=self._no_repeat,
         )
         text = " ".join(segment.text.strip() for segment in segments)
-        return Heard(text, info.language, info.language_probability)
+        return Recognised(text, info.language, info.language_probability)
 
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
         """(N,) -> the language that it sounds like, and how sure that is (0..1)."""

@@ -60,19 +60,19 @@ def forest(rows: pd.DataFrame) -> Figure:
 
 
 def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[float, str]) -> Figure:
-    """One statistic of the swap test: a row a system and kind of target, a colour a judge, with 95 % intervals.
+    """One statistic of the swap test: a row a system and kind of target, a colour a encoder, with 95 % intervals.
 
     ``marks`` are vertical lines, value -> what it means.
     """
     part = summary[summary.statistic == statistic]
     rows = list(dict.fromkeys(zip(part.task, part.stage, part.target, strict=True)))
-    judges = list(dict.fromkeys(part.judge))
+    encoders = list(dict.fromkeys(part.encoder))
     figure, axis = plt.subplots(figsize=(SIZE[0], 0.42 * len(rows) + 1.2))
-    for number, judge in enumerate(judges):
-        own = part[part.judge == judge].set_index(["task", "stage", "target"]).reindex(rows)
-        places = np.arange(len(rows)) + (number - (len(judges) - 1) / 2) * 0.2
+    for number, encoder in enumerate(encoders):
+        own = part[part.encoder == encoder].set_index(["task", "stage", "target"]).reindex(rows)
+        places = np.arange(len(rows)) + (number - (len(encoders) - 1) / 2) * 0.2
         errors = np.maximum([own.value - own.low, own.high - own.value], 0)
-        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=judge)
+        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
     for value, meaning in marks.items():
         axis.axvline(value, color="black", linestyle=":", linewidth=1)
         axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
@@ -85,8 +85,8 @@ def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[f
     return figure
 
 
-def manner_figure(summary: pd.DataFrame) -> Figure:
-    """How much of each statistic's wished change the output makes; 0 stays with the content, 1 follows the manner."""
+def style_figure(summary: pd.DataFrame) -> Figure:
+    """How much of each statistic's wished change the output makes; 0 stays with the content, 1 follows the style."""
     figure, axis = plt.subplots()
     names = list(dict.fromkeys(summary.statistic))
     for number, (condition, part) in enumerate(summary.groupby("condition", sort=False)):
@@ -103,10 +103,10 @@ def manner_figure(summary: pd.DataFrame) -> Figure:
 
 
 def pareto(table: pd.DataFrame) -> Figure:
-    """Speed against quality of every form; the marker's size is the file's."""
+    """Speed against quality of every variant; the marker's size is the file's."""
     figure, axis = plt.subplots()
     for row in table.itertuples():
-        axis.scatter(row.times_real_time, row.mel_l1, s=_marker(row.megabytes), alpha=0.75, label=row.form)
+        axis.scatter(row.times_real_time, row.mel_l1, s=_marker(row.megabytes), alpha=0.75, label=row.variant)
     axis.set(xlabel="times real time, one thread", ylabel="mel L1 to the recording (nepers)")
     _legend_of_markers(axis)
     return figure
@@ -123,17 +123,17 @@ def _legend_of_markers(axis: Axes) -> None:
         cast(PathCollection, handle).set_sizes([40])
 
 
-def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
+def variants_figure(variants: list[dict], metric: str, label: str) -> Figure:
     """Speed against quality with its 95 % interval; the marker's size is the file's."""
     figure, axis = plt.subplots()
-    for number, form in enumerate(form for form in forms if not isinstance(form["quality"], str)):
+    for number, variant in enumerate(variant for variant in variants if not isinstance(variant["quality"], str)):
         round_, place = divmod(number, len(COLOURS))
         colour, marker = COLOURS[place], "os^D"[round_]
-        speed, found = form["x real time, 1 thread"], form["quality"][metric]
+        speed, found = variant["x real time, 1 thread"], variant["quality"][metric]
         error = [[max(0, found["value"] - found["low"])], [max(0, found["high"] - found["value"])]]
         axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, ecolor=colour)
-        size = _marker(form["megabytes"])
-        axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=form["form"])
+        size = _marker(variant["megabytes"])
+        axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=variant["variant"])
     axis.set(xscale="log", yscale="log", xlabel="times real time, one thread", ylabel=label)
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.yaxis.set_major_formatter("{x:g}")
@@ -143,13 +143,13 @@ def forms_figure(forms: list[dict], metric: str, label: str) -> Figure:
     return figure
 
 
-def clone_figure(summary: pd.DataFrame, material: str, encoders: list[str]) -> Figure:
+def clone_figure(summary: pd.DataFrame, test_set: str, encoders: list[str]) -> Figure:
     """How far each system is on the way from other speakers to the speaker, by each encoder, with 95 % intervals."""
-    part = summary[summary.material == material]
+    part = summary[summary.test_set == test_set]
     systems = list(dict.fromkeys(part.system))
     figure, axis = plt.subplots(figsize=(SIZE[0], 0.45 * len(systems) + 1.4))
     for number, encoder in enumerate(encoders):
-        own = part[part.metric == f"{encoder}_way"].set_index("system").reindex(systems)
+        own = part[part.metric == f"{encoder}_normalised"].set_index("system").reindex(systems)
         places = np.arange(len(systems)) + (number - (len(encoders) - 1) / 2) * 0.2
         errors = np.maximum([own.value - own.low, own.high - own.value], 0)
         axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)

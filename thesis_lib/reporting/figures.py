@@ -168,16 +168,19 @@ def optimisation_curves(log: pd.DataFrame) -> Figure:
     axes[1].plot(log.step, log.generator_norm_clipped, "--", label="after")
     axes[1].set(xlabel="step", ylabel="gradient norm", yscale="log")
     axes[1].legend(frameon=False)
-    held_out = log.dropna(subset=["listening"])
-    axes[2].plot(held_out.step, held_out.listening, "o-")
-    axes[2].set(xlabel="step", ylabel="listening (nepers)", ylim=(0, None))
+    held_out = log.dropna(subset=["conditioning_sensitivity"])
+    axes[2].plot(held_out.step, held_out.conditioning_sensitivity, "o-")
+    axes[2].set(xlabel="step", ylabel="conditioning sensitivity (nepers)", ylim=(0, None))
     return figure
 
 
-def lent_voices_figure(log: pd.DataFrame) -> Figure:
+def speaker_sampling_figure(log: pd.DataFrame) -> Figure:
     """How near speech in lent voices comes to their people, and all speech to its words, while training goes on."""
     figure, axes = plt.subplots(1, 2, figsize=SIZE)
-    panels = (("swap", "cosine to the lent voice (ECAPA)"), ("content", "cosine to the words (Whisper)"))
+    panels = (
+        ("sampled_speaker", "cosine to the sampled speaker (ECAPA)"),
+        ("content", "cosine to the words (Whisper)"),
+    )
     for axis, (loss, label) in zip(axes, panels, strict=True):
         part = log.dropna(subset=[loss])
         axis.plot(part.step, 1 - part[loss], ".", alpha=0.3)

@@ -1,4 +1,4 @@
-"""A panel for JupyterLab: upload or record Spanish, choose whose voice and manner, listen side by side."""
+"""A panel for JupyterLab: upload or record Spanish, choose whose voice and style, listen side by side."""
 
 import html
 import io
@@ -39,17 +39,17 @@ class ClonePanel(widgets.VBox):
         self.spanish = widgets.FileUpload(description="Spanish", accept=FORMATS)
         self.recorder = Recorder()
         self.voices = widgets.FileUpload(description="voice of …", accept=FORMATS, multiple=True)
-        self.manner = widgets.FileUpload(description="manner of …", accept=FORMATS)
+        self.speaking_style = widgets.FileUpload(description="style of …", accept=FORMATS)
         self.text = widgets.Text(description="English", placeholder="left empty: the translation", layout=wide)
         self.guidance = widgets.FloatSlider(1.0, min=0, max=3, step=0.25, description="guidance", layout=wide)
-        self.mix = widgets.FloatSlider(1.0, min=0, max=1, step=0.1, description="manner mix", layout=wide)
+        self.mix = widgets.FloatSlider(1.0, min=0, max=1, step=0.1, description="style mix", layout=wide)
         self.go = widgets.Button(description="Translate", button_style="primary")
         self.gauge = widgets.FloatProgress(0, min=0, max=1, description="similarity", layout=wide)
         self.words, self.sounds, self.picture = widgets.HTML(), widgets.HTML(), widgets.Image(format="png")
         self.go.on_click(lambda button: self.translate())
         super().__init__(
             [
-                widgets.HBox([self.spanish, self.recorder, self.voices, self.manner]),
+                widgets.HBox([self.spanish, self.recorder, self.voices, self.speaking_style]),
                 self.text,
                 self.guidance,
                 self.mix,
@@ -79,10 +79,10 @@ class ClonePanel(widgets.VBox):
         wav, rate, name = self._spanish()
         pipeline = self._pipeline
         pipeline = pipeline.but(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
-        speaker = pipeline.listen(list(speech_segments([wav], rate)), name)
+        speaker = pipeline.analyse_speaker(list(speech_segments([wav], rate)), name)
         others = [self._heard(file).voice for file in self.voices.value]
-        manner = self._heard(self.manner.value[0]).voice if self.manner.value else None
-        voice = spoken_by(speaker.voice, others, manner, self.mix.value)
+        style = self._heard(self.speaking_style.value[0]).voice if self.speaking_style.value else None
+        voice = spoken_by(speaker.voice, others, style, self.mix.value)
         return pipeline(wav, rate, self.text.value or None, name, replace(speaker, voice=voice))
 
     def _spanish(self) -> tuple[np.ndarray, int, str]:
@@ -95,7 +95,7 @@ class ClonePanel(widgets.VBox):
 
     def _heard(self, file: dict) -> Speaker:
         wav, rate = _samples(file["name"], bytes(file["content"]))
-        return self._pipeline.listen(list(speech_segments([wav], rate)), file["name"])
+        return self._pipeline.analyse_speaker(list(speech_segments([wav], rate)), file["name"])
 
     def _show(self, result: Translation) -> None:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in result.notes)

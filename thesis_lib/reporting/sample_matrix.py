@@ -1,4 +1,4 @@
-"""A matrix to listen to: the same words in several voices, each in several manners."""
+"""A matrix to listen to: the same words in several voices, each in several styles."""
 
 import itertools
 from dataclasses import replace
@@ -16,14 +16,14 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.utils.progress import Progress, silent
 
-SIDE = 2  # contents, voices, and manners beside the voice's own
-OWN_MANNER = "its own"
+SIDE = 2  # contents, voices, and styles beside the voice's own
+OWN_STYLE = "its own"
 
 
 def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """content, voice, manner and sample (a file below samples/) of test recordings by the conversion vocoder.
+    """content, voice, style and sample (a file below samples/) of test recordings by the conversion vocoder.
 
-    A voice is a speaker's first recording; a manner is the second embedding, and the spread of pitch, of
+    A voice is a speaker's first recording; a style is the second embedding, and the spread of pitch, of
     another speaker's recording in another style. RunError where the test part has fewer than two voices.
     """
     if run.has("matrix"):
@@ -38,20 +38,20 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     voices = list(first.values())[:SIDE]
     contents = list(first.values())[-SIDE:]
     styled = {u.style: u for u in manifest.split("test") if u.style and u.style != voices[0].style}
-    manners = [None, *list(styled.values())[:SIDE]]
+    styles = [None, *list(styled.values())[:SIDE]]
     rows = []
-    work = list(itertools.product(contents, voices, manners))
-    for number, (content, owner, manner) in enumerate(progress(work, len(work), "matrix")):
+    work = list(itertools.product(contents, voices, styles))
+    for number, (content, owner, style) in enumerate(progress(work, len(work), "matrix")):
         voice = voice_of(owner, manifest, embeddings, run.config.audio)
-        if manner:
-            lent = voice_of(manner, manifest, embeddings, run.config.audio)
-            spread = track(read_audio(manifest.source(manner))[0], run.config.audio).range.spread
+        if style:
+            lent = voice_of(style, manifest, embeddings, run.config.audio)
+            spread = track(read_audio(manifest.source(style))[0], run.config.audio).range.spread
             voice = between(voice, replace(lent, pitch_spread=spread), 1.0)
         wav = vocoder.render(read_audio(manifest.target(content))[0], voice)
         sample = Path("samples") / f"matrix_{number}.mp3"
         write_audio(run.path / sample, wav, vocoder.sample_rate)
-        said = manner.style if manner else OWN_MANNER
-        rows.append({"content": content.target_text, "voice": owner.speaker, "manner": said, "sample": str(sample)})
+        said = style.style if style else OWN_STYLE
+        rows.append({"content": content.target_text, "voice": owner.speaker, "style": said, "sample": str(sample)})
     table = pd.DataFrame(rows)
-    run.save_table("matrix", table, run.origin_of("conversion"))
+    run.save_table("matrix", table, run.provenance_of("conversion"))
     return table

@@ -39,11 +39,11 @@ def players(rows: list[dict[str, object]]) -> str:
 
 
 def matrix_players(table: pd.DataFrame, run: Run) -> str:
-    """A matrix to listen to: a row a content and manner, a column a voice."""
+    """A matrix to listen to: a row a content and style, a column a voice."""
     rows: list[dict] = []
     names = {voice: f"voice {number}" for number, voice in enumerate(dict.fromkeys(table.voice), 1)}
-    for (content, manner), part in table.groupby(["content", "manner"], sort=False):
+    for (content, style), part in table.groupby(["content", "style"], sort=False):
         voices = {names[row.voice]: run.path / row.sample for row in part.itertuples()}
         said_already = any(row["content"] == content for row in rows)
-        rows.append({"content": "" if said_already else content, "manner": manner} | voices)
+        rows.append({"content": "" if said_already else content, "style": style} | voices)
     return players(rows)

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.runs.folder import Run, RunError, project_root
-from thesis_lib.validation import ALIGNED, GROUND_TRUTH, JUDGE, describe, leaders
+from thesis_lib.validation import ALIGNED, EVALUATION, GROUND_TRUTH, describe, leaders
 from thesis_lib.validation.metrics import Leak
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
@@ -121,7 +121,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFr
     wide.insert(0, "unit", [describe(name).label for name in wide.index])
     if GROUND_TRUTH in wide:
         wide.loc[wide.index.isin(ALIGNED), GROUND_TRUTH] = "the reference"
-    partial = {r.metric for r in summary.itertuples() if isinstance(r.role, str) and r.role not in ("", JUDGE)}
+    partial = {r.metric for r in summary.itertuples() if isinstance(r.role, str) and r.role not in ("", EVALUATION)}
     wide.index = [f"{name} †" if name in partial else name for name in wide.index]
     return wide.fillna("not measured").rename_axis("metric").reset_index().rename_axis(columns=None)
 
@@ -144,36 +144,36 @@ def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def forms_table(forms: list[dict]) -> pd.DataFrame:
-    """A row a form of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes."""
+def forms_table(variants: list[dict]) -> pd.DataFrame:
+    """A row a variant of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes."""
     return pd.DataFrame(
         {
-            "form": form["form"],
-            "million parameters": form["parameters"] / 1e6,
-            "MB": form["megabytes"],
-            "× real time, 1 thread": form["x real time, 1 thread"],
-            "2 threads": form["x real time, 2 threads"],
-            "peak MB": form["peak MB"],
+            "variant": variant["variant"],
+            "million parameters": variant["parameters"] / 1e6,
+            "MB": variant["megabytes"],
+            "× real time, 1 thread": variant["x real time, 1 thread"],
+            "2 threads": variant["x real time, 2 threads"],
+            "peak MB": variant["peak MB"],
         }
-        for form in forms
+        for variant in variants
     )
 
 
-def forms_quality(forms: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a form whose sound is its own; ``metrics`` is metric -> heading, each cell with its interval."""
+def forms_quality(variants: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
+    """A row a variant whose sound is its own; ``metrics`` is metric -> heading, each cell with its interval."""
     rows = []
-    for form in forms:
-        if not isinstance(form["quality"], str):
-            cells = {heading: with_interval(form["quality"][metric]) for metric, heading in metrics.items()}
-            rows.append({"form": form["form"]} | cells)
+    for variant in variants:
+        if not isinstance(variant["quality"], str):
+            cells = {heading: with_interval(variant["quality"][metric]) for metric, heading in metrics.items()}
+            rows.append({"variant": variant["variant"]} | cells)
     return pd.DataFrame(rows)
 
 
 def streams_table(streams: list[dict]) -> pd.DataFrame:
-    """A row a form: how far it looks ahead, and what a piece of a tenth of a second costs on one thread."""
+    """A row a variant: how far it looks ahead, and what a piece of a tenth of a second costs on one thread."""
     return pd.DataFrame(
         {
-            "form": stream["form"],
+            "variant": stream["variant"],
             "frames behind": stream["reach before"],
             "look-ahead, ms": stream["look-ahead ms"],
             "work for a second, s": stream["work for a second"],
@@ -184,9 +184,9 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
     )
 
 
-def clone_table(summary: pd.DataFrame, material: str, metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a system of one material; ``metrics`` is metric -> heading, each cell with its interval."""
-    part = summary[(summary.material == material) & summary.metric.isin(metrics)]
+def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:
+    """A row a system of one test_set; ``metrics`` is metric -> heading, each cell with its interval."""
+    part = summary[(summary.test_set == test_set) & summary.metric.isin(metrics)]
     part = part.assign(cell=[with_interval(row) for row in part.to_dict("records")])
     wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)
     wide = wide.reindex(columns=[name for name in metrics if name in wide]).rename(columns=metrics)

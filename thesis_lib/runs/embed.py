@@ -13,7 +13,7 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, judge_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, evaluation_encoders, speaker_encoder
 from thesis_lib.embeddings.store import embed_files, loaded, title
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
@@ -82,19 +82,19 @@ def embedded(
 def speaker_vectors(
     run: Run, utterances: list[Utterance], progress: Progress = silent
 ) -> dict[str, dict[str, np.ndarray]]:
-    """{encoder: {"source" and "target": (n, S)}} of some utterances: the condition's encoder, then every judge."""
+    """{encoder: {"source" and "target": (n, S)}} of some utterances: the condition's encoder, then every encoder."""
     manifest, embeddings, config = prepared(run, progress), embedded(run, progress), run.config.encoders
     rows = embeddings.rows(utterances)
     found = {embeddings.speaker_encoder.split()[0]: {side: x[rows] for side, x in embeddings.speaker.items()}}
-    for judge in judge_encoders(config):
-        found[judge.name] = {
+    for encoder in evaluation_encoders(config):
+        found[encoder.name] = {
             side: embed_files(
                 map(path, utterances),
-                partial(_given, judge),
+                partial(_given, encoder),
                 config,
                 run.path / "embeddings" / "store",
                 progress,
-                f"{judge.name}, {side}",
+                f"{encoder.name}, {side}",
             )
             for side, path in (("source", manifest.source), ("target", manifest.target))
         }

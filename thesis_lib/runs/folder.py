@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from thesis_lib.config import Config, ConfigError
-from thesis_lib.runs.provenance import Origin, commit, machine
+from thesis_lib.runs.provenance import Provenance, commit, machine
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
 
@@ -54,30 +54,31 @@ class Run:
         """tables/NAME.csv"""
         return self.path / "tables" / f"{name}.csv"
 
-    def save_table(self, name: str, frame: pd.DataFrame, origin: Origin | None = None) -> None:
+    def save_table(self, name: str, frame: pd.DataFrame, provenance: Provenance | None = None) -> None:
         """Write tables/NAME.csv and, beside it, where its numbers come from."""
         write_text(self.table_path(name), frame.to_csv(index=False))
-        if origin:
-            write_text(self._origin_path(name), json.dumps(asdict(origin), indent=2) + "\n")
+        if provenance:
+            write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
 
-    def origin_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Origin:
+    def provenance_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Provenance:
         """What a table made now comes from: the corpus, its embeddings, the vocoders of some tasks, other weights."""
         corpus = [self.path / "corpus" / "manifest.json", self.path / "embeddings" / "embeddings.json"]
         vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
-        return self.origin([path for path in corpus + vocoders if path.exists()], weights)
+        return self.provenance([path for path in corpus + vocoders if path.exists()], weights)
 
-    def origin(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Origin:
+    def provenance(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Provenance:
         """The same of any files of the run."""
         hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
-        return Origin(self.path.name, self.config.digest(), commit(), hashes, weights or {})
+        return Provenance(self.path.name, self.config.digest(), commit(), hashes, weights or {})
 
     def staleness(self, name: str) -> list[str]:
-        """Why tables/NAME.csv is no longer what its inputs would give; empty when it is, or has no origin."""
-        if not self._origin_path(name).exists():
-            return []
-        origin = Origin(**json.loads(self._origin_path(name).read_text()))
-        found = [] if origin.config == self.config.digest() else ["another configuration made it"]
-        for path, digest in origin.inputs.items():
+        """Why tables/NAME.csv is no longer what its inputs would give; empty when it is, or has no provenance."""
+        if not self._provenance_path(name).exists():
+            earlier = self.path / "tables" / f"{name}.origin.json"
+            return ["an earlier version of thesis_lib made it, under other column names"] if earlier.exists() else []
+        provenance = Provenance(**json.loads(self._provenance_path(name).read_text()))
+        found = [] if provenance.config == self.config.digest() else ["another configuration made it"]
+        for path, digest in provenance.inputs.items():
             if not (self.path / path).exists():
                 found.append(f"{path} is gone")
             elif fingerprint(self.path / path) != digest:
@@ -90,11 +91,12 @@ class Run:
 
     def stale(self) -> dict[str, list[str]]:
         """Every table that is older than its inputs, with the reasons."""
-        names = sorted(path.name.removesuffix(".origin.json") for path in (self.path / "tables").glob("*.origin.json"))
-        return {name: why for name in names if (why := self.staleness(name))}
+        kinds = (".provenance.json", ".origin.json")  # the second one: of earlier versions
+        names = {path.name.removesuffix(kind) for kind in kinds for path in (self.path / "tables").glob(f"*{kind}")}
+        return {name: why for name in sorted(names) if (why := self.staleness(name))}
 
-    def _origin_path(self, name: str) -> Path:
-        return self.path / "tables" / f"{name}.origin.json"
+    def _provenance_path(self, name: str) -> Path:
+        return self.path / "tables" / f"{name}.provenance.json"
 
     def load_table(self, name: str) -> pd.DataFrame:
         """Read tables/NAME.csv; RunError when its phase has not run."""

@@ -12,8 +12,8 @@ from thesis_lib.runs.folder import Run, RunError
 # Summaries that hold (what, value) rows: table -> the columns that name a value.
 SUMMARIES = {
     "validation_summary": ("system", "metric"),
-    "swap_summary": ("material", "task", "stage", "target", "judge", "statistic"),
-    "cloning_summary": ("material", "system", "metric"),
+    "swap_summary": ("test_set", "task", "stage", "target", "encoder", "statistic"),
+    "cloning_summary": ("test_set", "system", "metric"),
 }
 
 
@@ -54,7 +54,7 @@ def training(run: Run, task: str) -> dict[str, Any]:
         best = held_out.loc[held_out.validation_mel.idxmin()]
         found |= {"validation mel, last": float(held_out.validation_mel.iloc[-1])}
         found |= {"validation mel, best": float(best.validation_mel), "best at step": int(best.step)}
-        found |= {"listening, last": float(held_out.listening.iloc[-1])}
+        found |= {"conditioning sensitivity, last": float(held_out.conditioning_sensitivity.iloc[-1])}
     return found
 
 

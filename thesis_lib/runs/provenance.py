@@ -13,7 +13,7 @@ INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "as
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Where a table's numbers come from."""
 
     run: str

@@ -23,7 +23,7 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.training.devices import device_name, fabric_of
 from thesis_lib.training.errors import Interrupted, NonFinite
 from thesis_lib.training.log import Log
-from thesis_lib.training.monitor import Guards
+from thesis_lib.training.monitor import TrainingMonitor
 from thesis_lib.training.segments import Segments, Steps
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
@@ -34,7 +34,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-SIGNS = {"validation_mel": 1, "listening": -1}  # what makes a held-out value a score, of which the lowest is best
+SIGNS = {"validation_mel": 1, "conditioning_sensitivity": -1}  # a lower score is better
 VALIDATION_BATCHES = 4  # fixed batches of the validation split whose mel loss is logged with each checkpoint
 
 
@@ -89,7 +89,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
 
 def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments, progress: Progress) -> list[str]:
     training, fabric, home = state.recipe.training, state.fabric, run.path / task
-    mel, guards, warned = MelLoss(run.config.audio), Guards(), []
+    mel, guards, warned = MelLoss(run.config.audio), TrainingMonitor(), []
     fabric.to_device(mel)
     steps = Steps(data, fabric.global_rank, fabric.world_size)
     left = range(state.step, state.step if state.is_out_of_patience else training.steps)
@@ -160,7 +160,7 @@ def _save(run: Run, task: Task, state: State, **more: object) -> None:
 def validate_on(state: State, data: Segments, loss: MelLoss, log: Log) -> dict[str, float]:
     """Fixed segments of speakers that training does not see, by the weights that would be kept.
 
-    ``validation_mel``: the mel loss, in nepers. ``listening``: how far the log-mel moves, in nepers, when every item
+    ``validation_mel``: the mel loss, in nepers. ``sensitivity``: how far the log-mel moves, in nepers, when every item
     gets its neighbour's condition; at 0 the generator ignores it.
     """
     generator, total = state.result.eval(), 0.0
@@ -170,11 +170,11 @@ def validate_on(state: State, data: Segments, loss: MelLoss, log: Log) -> dict[s
         total += float(loss(estimate, batch.wav.squeeze(1)))
         if number == 0:
             other = generator(batch.content, batch.speaker.roll(1, 0), batch.emotion.roll(1, 0)).squeeze(1)
-            listening = float(mel_loss(loss.mel(other), loss.mel(estimate)))
+            sensitivity = float(mel_loss(loss.mel(other), loss.mel(estimate)))
             for name, wav in (("estimate", estimate[:1]), ("recording", batch.wav[0])):
                 log.hear(name, wav[0].cpu().numpy(), loss.mel(wav)[0].cpu().numpy(), data.sample_rate, state.step)
     generator.train()
-    return {"validation_mel": total / VALIDATION_BATCHES, "listening": listening}
+    return {"validation_mel": total / VALIDATION_BATCHES, "conditioning_sensitivity": sensitivity}
 
 
 def _seed(seed: int, step: int, rank: int) -> int:

@@ -12,7 +12,7 @@ class TrainingWarning(UserWarning):
     """Training goes on, but somebody should look."""
 
 
-class Guards:
+class TrainingMonitor:
     """Watches the log's rows; says each thing once."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from thesis_lib.vocoder.voice import Voice
 IN_MEMORY = 512  # analyses, some 400 kB each
 
 
-def _taught(
+def _distillation_targets(
     run: Run,
     teacher: str,
     manifest: Manifest,
@@ -41,7 +41,7 @@ def _taught(
 ) -> list[Path]:
     """The recordings as a teacher renders them in their own voices, sample by sample beside them; rendered once."""
     vocoder = Vocoder.from_torch(teacher)
-    folder = run.path / "taught" / digest([teacher, vocoder.meta])
+    folder = run.path / "distilled" / digest([teacher, vocoder.meta])
     paths = [folder / f"{utterance.id}.wav" for utterance in utterances]
     missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
     for utterance, path in progress(missing, len(missing), "the teacher speaks"):
@@ -108,9 +108,11 @@ class Segments:
             for index in progress(missing, len(missing), f"analyse, {split}"):
                 self._analysis(index)
             release()
-        self._taught = None
+        self._distillation_targets = None
         if teacher:
-            self._taught = _taught(run, teacher, self.manifest, self.utterances, embeddings, progress)
+            self._distillation_targets = _distillation_targets(
+                run, teacher, self.manifest, self.utterances, embeddings, progress
+            )
 
     def batch(self, number: int, part: int = 0, parts: int = 1) -> Batch:
         """A batch, or one of its equal parts."""
@@ -120,7 +122,7 @@ class Segments:
         indices = [self._index(draw) for draw in draws]
         starts = [self._start(i, draw) for i, draw in zip(indices, draws, strict=True)]
         wav = self._cuts(self._targets, indices, starts)
-        target = self._cuts(self._taught, indices, starts) if self._taught else wav
+        target = self._cuts(self._distillation_targets, indices, starts) if self._distillation_targets else wav
         return Batch(
             wav=target.unsqueeze(1),
             content=self._content_of(wav, indices, starts, draws),

@@ -26,7 +26,7 @@ SESSION = 0.75
 LEVELS = tuple((math.log(f0) - PITCH_CENTRE) / PITCH_SCALE for f0 in (LOWEST, HIGHEST))
 
 
-class People:
+class SpeakerSampler:
     """Voices to lend, each at the pitch of the training recording that sounds most like it.
 
     Raises ModelError where the speakers cannot be had.
@@ -39,18 +39,18 @@ class People:
         self.levels = data.pitch_levels()[alike]  # (P,) median of ln F0
         self.size = float(data.speaker.norm(dim=1).mean())  # the encoder's embeddings are not of unit length
 
-    def lend(self, batch: Batch) -> tuple[Batch, Tensor]:
+    def sample(self, batch: Batch) -> tuple[Batch, Tensor]:
         """The batch in other voices, and whose they are (B, S).
 
-        The manner is another item's, so that it cannot tell the voice. Draws from torch's generator.
+        The style is another item's, so that it cannot tell the voice. Draws from torch's generator.
         """
         device = batch.content.device
         chosen = torch.randint(len(self.directions), (len(batch.ids),))
-        people, levels = self.directions[chosen].to(device), self.levels[chosen].to(device)
-        session = F.normalize(torch.randn(people.shape), dim=1).to(device)
-        speaker = self.size * F.normalize(people + SESSION * session, dim=1)
+        targets, levels = self.directions[chosen].to(device), self.levels[chosen].to(device)
+        session = F.normalize(torch.randn(targets.shape), dim=1).to(device)
+        speaker = self.size * F.normalize(targets + SESSION * session, dim=1)
         content = moved(batch.content, levels)
-        return dataclasses.replace(batch, content=content, speaker=speaker, emotion=batch.emotion.roll(1, 0)), people
+        return dataclasses.replace(batch, content=content, speaker=speaker, emotion=batch.emotion.roll(1, 0)), targets
 
 
 def moved(content: Tensor, levels: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
 from thesis_lib.training.schedule import rate_factor
 from thesis_lib.training.segments import Batch, Segments
-from thesis_lib.training.speaker_sampling import People
+from thesis_lib.training.speaker_sampling import SpeakerSampler
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL
@@ -50,7 +50,7 @@ class State:
     wrapped: "dict[str, _FabricModule]"  # the networks as the fabric runs them: precision, gradients of all devices
     optimizers: dict[str, AdamW]
     losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
-    people: People | None = None  # whose voices are lent
+    speaker_sampler: SpeakerSampler | None = None
     step: int = 0
     seconds: float = 0.0  # of training so far, all sessions together
     skipped: int = 0  # steps without an update, because something was not finite
@@ -92,12 +92,12 @@ class State:
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
-        people = None
-        if recipe.losses.swap:
-            heard = consistency(config, recipe.losses, "swap")
-            fabric.to_device(heard)
-            people = People(data, heard)
-        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, people)
+        sampler = None
+        if recipe.losses.sampled_speaker:
+            loss = consistency(config, recipe.losses, "sampled_speaker")
+            fabric.to_device(loss)
+            sampler = SpeakerSampler(data, loss)
+        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, sampler)
 
     @property
     def result(self) -> Generator:
@@ -160,9 +160,9 @@ class State:
     def _pretrained(self) -> dict[str, str]:
         """The revisions of the published weights that this training rests on."""
         warm = [UNIVERSAL] if self.recipe.training.warm_start == UNIVERSAL else []
-        heard = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
-        lent = ["ecapa-speakers"] if self.recipe.losses.swap else []
-        return {name: pretrained.get(name).revision for name in (*warm, *heard, *lent)}
+        content = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
+        sampled = ["ecapa-speakers"] if self.recipe.losses.sampled_speaker else []
+        return {name: pretrained.get(name).revision for name in (*warm, *content, *sampled)}
 
     def restore(self, folder: Path) -> None:
         """Continue from one checkpoint. CheckpointError when it is damaged."""

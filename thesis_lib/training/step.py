@@ -34,7 +34,7 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
         for batch in batches:
             # One batch alone: the generator's step below uses this estimate and its graph again.
             with torch.set_grad_enabled(alone):
-                spoken, people = _speak(state, batch)
+                spoken, targets = _speak(state, batch)
             # Real and fake in one pass; what it says of the real ones serves feature matching too.
             scores, features = state.wrapped["discriminator"](torch.cat([batch.wav, spoken.detach()]))
             count = len(batch.wav)
@@ -46,8 +46,8 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
         log |= _update(state, "discriminator", batches)
     for number, batch in enumerate(batches):
         if not (adversarial and alone):
-            spoken, people = _speak(state, batch)
-        losses = _signal_losses(state, spoken, people, batch)
+            spoken, targets = _speak(state, batch)
+        losses = _signal_losses(state, spoken, targets, batch)
         if adversarial:
             # Read-only here: the generator's step must not leave gradients in the discriminator.
             state.discriminator.requires_grad_(False)
@@ -68,19 +68,19 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
 
 
 def _speak(state: State, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """What the recordings say in their own voices, (B, 1, N); and then, where voices are lent, in those of people.
+    """What the recordings say in their own voices, (B, 1, N); and then, where voices are sampled, in those of targets.
 
-    With them it is (2 B, 1, N), and the people are (B, S).
+    With sampled target speakers it is (2 B, 1, N), and their prototypes are (B, S).
     """
-    if state.people is None or state.step < state.recipe.training.auxiliary_from:
+    if state.speaker_sampler is None or state.step < state.recipe.training.auxiliary_from:
         return state.estimate(batch), None
-    lent, people = state.people.lend(batch)
-    both = (torch.cat([getattr(batch, name), getattr(lent, name)]) for name in ("content", "speaker", "emotion"))
+    sampled, targets = state.speaker_sampler.sample(batch)
+    both = (torch.cat([getattr(batch, name), getattr(sampled, name)]) for name in ("content", "speaker", "emotion"))
     content, speaker, emotion = both
-    return state.estimate(replace(batch, content=content, speaker=speaker, emotion=emotion)), people
+    return state.estimate(replace(batch, content=content, speaker=speaker, emotion=emotion)), targets
 
 
-def _signal_losses(state: State, spoken: Tensor, people: Tensor | None, batch: Batch) -> dict[str, Tensor]:
+def _signal_losses(state: State, spoken: Tensor, targets: Tensor | None, batch: Batch) -> dict[str, Tensor]:
     """The losses of this step that need no discriminator. What is said has to be the same in every voice."""
     recording, spoken = batch.wav.squeeze(1), spoken.squeeze(1)
     own = spoken[: len(recording)]
@@ -89,8 +89,8 @@ def _signal_losses(state: State, spoken: Tensor, people: Tensor | None, batch: B
         for name, loss in state.losses.items()
         if name not in AUXILIARY or state.step >= state.recipe.training.auxiliary_from
     }
-    if state.people is not None and people is not None:
-        losses["swap"] = state.people.loss.towards(spoken[len(own) :], people)
+    if state.speaker_sampler is not None and targets is not None:
+        losses["sampled_speaker"] = state.speaker_sampler.loss.towards(spoken[len(own) :], targets)
     return losses
 
 

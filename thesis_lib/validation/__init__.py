@@ -5,7 +5,7 @@ from thesis_lib.validation.evidence import Evidence, Measured
 from thesis_lib.validation.pairs import recordings, summarise_pairs, validate_pairs
 from thesis_lib.validation.scoring import Scorers
 from thesis_lib.validation.summary import (
-    JUDGE,
+    EVALUATION,
     LEVEL,
     PREDICTED,
     CircularScoring,
@@ -36,7 +36,7 @@ __all__ = [
     "ALIGNED",
     "GROUND_TRUTH",
     "INVERSION",
-    "JUDGE",
+    "EVALUATION",
     "LEVEL",
     "OTHER",
     "OURS",

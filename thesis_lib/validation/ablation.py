@@ -33,7 +33,7 @@ from thesis_lib.validation import (
     single,
 )
 
-FULL = "everything"
+FULL = "full recipe"
 # Row of the table -> what is different, below the recipe.
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
@@ -41,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no emotion preservation": {"losses.emotion": 0.0},
     "no temporal consistency": {"losses.temporal": 0.0},
     "no content consistency": {"losses.content": 0.0},
-    "no lent voices": {"losses.swap": 0.0},
+    "no speaker sampling": {"losses.sampled_speaker": 0.0},
     "no feature matching": {"losses.feature_matching": 0.0},
     "no adversarial loss": {"losses.adversarial": 0.0, "losses.feature_matching": 0.0},
     "no mel loss": {"losses.mel": 0.0, "losses.multi_scale_mel": 0.0},
@@ -54,7 +54,7 @@ NEEDED = ("corpus", "embeddings", "analyses")  # what the cells share with the r
 def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Train and score the grid; the table of differences from everything, a row a variant and metric.
 
-    Columns: variant, metric, value (the variant's mean), difference from "everything" with the 95 % interval that
+    Columns: variant, metric, value (the variant's mean), difference from "full recipe" with the 95 % interval that
     draws seeds and speakers, p (Wilcoxon over speakers and seeds) corrected by Holm, role of the metric's encoder,
     seeds, n. What could not be varied is in ``ablation_not_measured``. Interrupted, it goes on where it was.
     """
@@ -82,7 +82,7 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     missing += unmeasured
     table["role"] = [known.get(metric, "") for metric in table.metric]
     run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]))
-    run.save_table("ablation", table, run.origin(trained, scorers.revisions))
+    run.save_table("ablation", table, run.provenance(trained, scorers.revisions))
     return table
 
 
@@ -150,7 +150,7 @@ def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
 
 def _idle(changes: dict[str, Any], losses: LossConfig) -> bool:
     """Whether only the distance of encoder losses changes, where there is no encoder loss."""
-    by_encoders = losses.speaker + losses.emotion + losses.swap
+    by_encoders = losses.speaker + losses.emotion + losses.sampled_speaker
     return set(changes) == {"losses.embedding_distance"} and not by_encoders
 
 

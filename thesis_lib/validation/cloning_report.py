@@ -1,9 +1,9 @@
 """What the pipeline is worth: every stage's output beside references, on recordings that nobody trained on.
 
 A recording's similarity is its cosine to the Spanish source, and its way from the floor (other speakers' Spanish) to
-the ceiling (the two halves of one recording). Words are heard by Whisper base: the metrics' usual Whisper tiny.en also
-makes the vocoder's content, and would judge itself. No four of its tokens come twice: in the silence behind a recording
-it goes round in circles now and then, whoever has spoken.
+the ceiling (the two halves of one recording). Words are recognised by Whisper base: Whisper tiny.en, which the
+metrics use otherwise, also makes the vocoder's content. No four of its tokens may repeat: in the silence after a
+recording it sometimes repeats itself.
 """
 
 import re
@@ -42,14 +42,14 @@ SEVERAL = ", several speakers"
 HUMAN = "human, one speaker each"
 RESAMPLES, SEED = 1000, 0
 FEWEST = 8  # speakers that a correlation needs: of fewer, some draw of the bootstrap has but one
-ABOUT = ("material", "id", "speaker", "system")
+ABOUT = ("test_set", "id", "speaker", "system")
 
 
 @dataclass(frozen=True)
 class Item:
     """A Spanish recording, and what is known of it."""
 
-    material: str
+    test_set: str
     id: str
     speaker: str
     source: Path
@@ -88,22 +88,22 @@ def clone_report(
         return run.load_table("cloning")
     if vocoder is None:
         train(run, "conversion", progress)
-    pipeline = build(vocoder or run.path / "conversion" / "vocoder", run.config.cascade)
+    pipeline = build(vocoder or run.path / "conversion" / "vocoder", run.config.cloning)
     items = [*_corpus(run, progress), *_pairs(pairs), *(item for folder in spanish for item in _folder(folder))]
     scorers, ear = Scorers.load(run.config), Whisper(no_repeat=4)
     rate = scorers.audio.sample_rate
     rows, missing, times, sources = [], [], [], {}
     for number, item in enumerate(progress(items, len(items), "clone")):
-        about = {"material": item.material, "id": item.id, "speaker": item.speaker}
+        about = {"test_set": item.test_set, "id": item.id, "speaker": item.speaker}
         try:
             wav, _ = read_audio(item.source, rate)
-            made = _made(pipeline, item, wav, minutes if item.material != run.config.corpus.name else 0.0)
+            made = _made(pipeline, item, wav, minutes if item.test_set != run.config.corpus.name else 0.0)
             source = _Source(wav, item.speaker, scorers)
         except UNMEASURABLE as error:
             missing.append(about | {"system": "all", "reason": str(error)})
             continue
         if made.speaker.others:
-            about["material"] += SEVERAL
+            about["test_set"] += SEVERAL
         sources[item.id] = source
         times.append(about | {"source": len(wav) / rate, "output": len(made.outputs[OURS]) / rate} | made.seconds)
         texts = {"transcript": made.transcript, "translation": made.translation, "reference": item.reference}
@@ -120,14 +120,14 @@ def clone_report(
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     for column, calibration in _calibrations(list(sources.values()), names):
         cosines = table[names[column]]
-        table[f"{names[column]}_way"] = [calibration.way(value) for value in cosines]
+        table[f"{names[column]}_normalised"] = [calibration.normalised(value) for value in cosines]
         table[f"{names[column]}_percentile"] = [calibration.percentile(value) for value in cosines]
-    origin = run.origin_of("conversion", weights=scorers.revisions | {"ear": ear.revision})
+    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"ear": ear.revision})
     run.save_table("cloning_not_measured", pd.DataFrame(missing, columns=[*ABOUT, "reason"]))
     run.save_table("cloning_seconds", pd.DataFrame(times))
-    run.save_table("cloning_summary", summarise_clones(table, names.values()), origin)
+    run.save_table("cloning_summary", summarise_clones(table, names.values()), provenance)
     run.save_json("cloning_asked", asked)
-    run.save_table("cloning", table, origin)
+    run.save_table("cloning", table, provenance)
     return table
 
 
@@ -139,7 +139,7 @@ def clone_sample(run: Run, number: int, system: str) -> Path:
 def _corpus(run: Run, progress: Progress) -> Iterator[Item]:
     manifest = prepared(run, progress)
     tests = manifest.split("test")
-    for number in spread(len(tests), run.config.cascade.examples):
+    for number in spread(len(tests), run.config.cloning.examples):
         u = tests[number]
         source, own = manifest.source(u), {OWN: manifest.target(u)}
         yield Item(run.config.corpus.name, u.id, u.speaker, source, u.target_text, own)
@@ -161,7 +161,7 @@ def _folder(folder: Path) -> Iterator[Item]:
 
 def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: float) -> Made:
     segments = list(speech_segments([wav], pipeline.sample_rate))
-    speaker = pipeline.listen(segments, item.source)
+    speaker = pipeline.analyse_speaker(segments, item.source)
     lines = list(pipeline.translate(segments, item.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
@@ -177,8 +177,8 @@ def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: 
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
     if minutes and not speaker.others:  # training on two voices would make one of both
         outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [item.source], minutes, adapt))[1]
-    heard, english = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
-    return Made(speaker, heard, english, outputs, seconds)
+    recognised, english = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
+    return Made(speaker, recognised, english, outputs, seconds)
 
 
 def _published(item: Item, rate: int) -> dict[str, np.ndarray]:
@@ -210,7 +210,9 @@ def _measured(output: np.ndarray, source: _Source, text: str, scorers: Scorers, 
         for column, encoder in scorers.encoders.items()
     }
     # What a published system says, nobody has written down.
-    found |= words(ear, recording, text) if text else {"heard": ear(recording.wideband, metrics.WIDEBAND, "en").text}
+    found |= (
+        words(ear, recording, text) if text else {"recognised": ear(recording.wideband, metrics.WIDEBAND, "en").text}
+    )
     if "dnsmos" in scorers.chosen:
         found |= metrics.dnsmos(recording)
     for side, values in (("source", source.prosody), ("output", metrics.prosody(recording))):
@@ -232,23 +234,23 @@ def _calibrations(sources: list[_Source], columns: Iterable[str]) -> Iterator[tu
 
 
 def summarise_clones(table: pd.DataFrame, encoders: Iterable[str]) -> pd.DataFrame:
-    """material, system, metric, value, 95 % interval, n: means, WER (%), BLEU, and correlations with the source.
+    """test_set, system, metric, value, 95 % interval, n: means, WER (%), BLEU, and correlations with the source.
 
     The interval draws speakers, or recordings where there is but one. "human, one speaker each" pools everything but
     the corpus and dialogues.
     """
-    corpus = table.material.iloc[0]
-    human = (table.material != corpus) & ~table.material.str.endswith(SEVERAL)
-    parts = [(material, table[table.material == material]) for material in dict.fromkeys(table.material)]
+    corpus = table.test_set.iloc[0]
+    human = (table.test_set != corpus) & ~table.test_set.str.endswith(SEVERAL)
+    parts = [(test_set, table[table.test_set == test_set]) for test_set in dict.fromkeys(table.test_set)]
     parts += [(HUMAN, table[human])] if human.any() else []
-    means = [c for e in encoders for c in (e, f"{e}_way", f"{e}_percentile")] + ["dnsmos_ovrl", "dnsmos_p808"]
+    means = [c for e in encoders for c in (e, f"{e}_normalised", f"{e}_percentile")] + ["dnsmos_ovrl", "dnsmos_p808"]
     rows = []
-    for material, part in parts:
+    for test_set, part in parts:
         for system, own in part.groupby("system", sort=False):
             groups = own.speaker.to_numpy() if own.speaker.nunique() > 1 else None
             for name, statistic in _statistics(own, means).items():
                 rows.append(
-                    {"material": material, "system": system, "metric": name} | _interval(len(own), statistic, groups)
+                    {"test_set": test_set, "system": system, "metric": name} | _interval(len(own), statistic, groups)
                 )
     return pd.DataFrame(rows)
 
@@ -263,7 +265,7 @@ def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, metrics.S
         errors, words = rows.word_errors.to_numpy(), rows.words.to_numpy()
         found["wer"] = lambda i: 100 * float(errors[i].sum() / words[i].sum())
     if rows.reference.str.strip().ne("").all():
-        for name, column in (("bleu", "heard"), ("translation_bleu", "translation")):
+        for name, column in (("bleu", "recognised"), ("translation_bleu", "translation")):
             found[name] = metrics.corpus_scorer("BLEU", list(rows[column]), list(rows.reference))
     if rows.speaker.nunique() >= FEWEST:
         for name in metrics.PROSODY:

@@ -67,7 +67,7 @@ def _heard() -> str:
 
 def encoder_of(metric: str) -> str:
     """The encoder's column that a summary's metric rests on; the metric itself where it rests on none."""
-    for prefix in ("way_", "percentile_", "eer_"):
+    for prefix in ("normalised_", "percentile_", "eer_"):
         metric = metric.removeprefix(prefix)
     return metric.removesuffix("_auc")
 
@@ -80,7 +80,7 @@ def describe(name: str) -> Column:
     if name.startswith("follows_"):
         what = PROSODY[name.removeprefix("follows_")]
         return Column(f"source–output correlation of {what}", "higher", "Spearman's, over utterances")
-    if name.startswith("way_"):
+    if name.startswith("normalised_"):
         return Column("way from floor to ceiling (%)", "higher", "0: two speakers, 100: one speaker, between languages")
     if name.startswith("percentile_"):
         return Column(

@@ -74,10 +74,10 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
                 continue
             rows.append(about | cosines | {key: value for one in opinions for key, value in one.items()})
     table = pd.DataFrame(rows)
-    origin = run.origin_of("conversion", weights=scorers.revisions)
+    provenance = run.provenance_of("conversion", weights=scorers.revisions)
     run.save_table("pairs_not_measured", pd.DataFrame(missing, columns=["group", "id", "system", "reason"]))
-    run.save_table("pairs_summary", summarise_pairs(table, run.config.validation), origin)
-    run.save_table("pairs", table, origin)
+    run.save_table("pairs_summary", summarise_pairs(table, run.config.validation), provenance)
+    run.save_table("pairs", table, provenance)
     return table
 
 

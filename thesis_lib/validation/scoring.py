@@ -16,7 +16,7 @@ from thesis_lib.embeddings.encoders import (
     EncoderError,
     embed,
     emotion_encoder,
-    judge_encoders,
+    evaluation_encoders,
     speaker_encoder,
 )
 from thesis_lib.pretrained.whisper import Whisper
@@ -60,8 +60,8 @@ class Scorers:
             absent["nisqa"] = f"its weights ({weight.licence}) are not cached: run `thesis models fetch {NISQA}`"
             wanted = tuple(metric for metric in wanted if metric != "nisqa")
         encoders = {"speaker": speaker_encoder(config.encoders)} if "speaker" in wanted else {}
-        if "judges" in wanted:
-            encoders |= {judge.name: judge for judge in judge_encoders(config.encoders)}
+        if "evaluation" in wanted:
+            encoders |= {judge.name: judge for judge in evaluation_encoders(config.encoders)}
         return cls(
             config.audio,
             wanted,
@@ -74,7 +74,7 @@ class Scorers:
 
     @cached_property
     def revisions(self) -> dict[str, str]:
-        """Model -> revision, for a table's origin."""
+        """Model -> revision, for a table's provenance."""
         every: list[Encoder | Whisper] = [*self.encoders.values()]
         every += [model for model in (self.style, self.whisper) if model]
         return {model.name: model.revision for model in every}
@@ -165,12 +165,12 @@ def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str,
 
 
 def words(whisper: Whisper, output: Recording, text: str) -> dict[str, object]:
-    """What is heard, and its errors against the text."""
-    heard = whisper(output.wideband, metrics.WIDEBAND, language="en").text
-    errors, count = metrics.word_errors(heard, text)
-    wrong, characters = metrics.character_errors(heard, text)
+    """What is recognised, and its errors against the text."""
+    recognised = whisper(output.wideband, metrics.WIDEBAND, language="en").text
+    errors, count = metrics.word_errors(recognised, text)
+    wrong, characters = metrics.character_errors(recognised, text)
     return {
-        "heard": heard,
+        "recognised": recognised,
         "word_errors": errors,
         "words": count,
         "character_errors": wrong,

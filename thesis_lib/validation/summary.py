@@ -25,27 +25,27 @@ VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
 PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa")
 LEVEL = 0.05  # of significance, after Holm's correction
 FEWEST = 5  # utterances below which a correlation says nothing
-JUDGE, CONDITIONS, TRAINS = "judge", "conditions", "trains"
+EVALUATION, CONDITIONS, TRAINS = "evaluation", "conditions", "trains"
 
 
 class CircularScoring(ThesisError):
-    """A number that would be judged by an encoder which the system was trained on or is given."""
+    """A number that would be scored_row by an encoder which the system was trained on or is given."""
 
 
 def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
-    """Encoder's column -> "judge", or what makes it partial: "conditions", "trains" or both.
+    """Encoder's column -> "evaluation", or what makes it partial: "conditions", "trains" or both.
 
     A system trained on an encoder wins under that encoder (arXiv:2506.20190).
     """
     given = " ".join(f"{v.meta['speaker_encoder']} {v.meta['emotion_encoder']}" for v in vocoders.values())
     losses = [config.recipe(task).losses for task in vocoders]
-    trained = {"ecapa"} if any(loss.speaker or loss.swap for loss in losses) else set()
+    trained = {"ecapa"} if any(loss.speaker or loss.sampled_speaker for loss in losses) else set()
     trained |= {"emotion2vec"} if any(loss.emotion for loss in losses) else set()
     found = {}
     for column, encoder in encoders.items():
         partial = [CONDITIONS] * (encoder.name in given)
         partial += [TRAINS] * any(encoder.name.startswith(name) for name in trained)
-        found[column] = " and ".join(partial) or JUDGE
+        found[column] = " and ".join(partial) or EVALUATION
     return found
 
 
@@ -55,7 +55,7 @@ def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:
     if rows.empty:
         raise MetricError(f"{metric} of {system} was not measured")
     row = rows.iloc[0]
-    if isinstance(row.role, str) and row.role not in ("", JUDGE):
+    if isinstance(row.role, str) and row.role not in ("", EVALUATION):
         raise CircularScoring(
             f"{metric} is by an encoder that {row.role} the vocoder: it cannot be a headline, name a judge's instead"
         )
@@ -72,7 +72,9 @@ def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]
         try:
             found[column] = Calibration(same, different)
         except MetricError as error:
-            missing.append({"id": "all", "system": GROUND_TRUTH, "metric": f"way_{column}", "reason": str(error)})
+            missing.append(
+                {"id": "all", "system": GROUND_TRUTH, "metric": f"normalised_{column}", "reason": str(error)}
+            )
     return found, missing
 
 
@@ -126,7 +128,7 @@ def _statistics(
                 yield "style_auc", members, partial(_style_auc, cosines, evidence=evidence)
             continue
         if column in known:
-            yield from mean(f"way_{column}", 100 * known[column].way(own))
+            yield from mean(f"normalised_{column}", 100 * known[column].normalised(own))
             percentiles = [known[column].percentile(x) if np.isfinite(x) else np.nan for x in own]
             yield from mean(f"percentile_{column}", np.array(percentiles))
         members = np.flatnonzero(np.isfinite(own))
@@ -140,8 +142,8 @@ def _statistics(
 
 
 def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
-    heard, said = evidence.values(system, "heard"), evidence.values(system, "target_text")
-    members = np.flatnonzero([isinstance(text, str) for text in heard])
+    recognised, said = evidence.values(system, "recognised"), evidence.values(system, "target_text")
+    members = np.flatnonzero([isinstance(text, str) for text in recognised])
     if not len(members):
         return
     for name, errors, units in (("wer", "word_errors", "words"), ("cer", "character_errors", "characters")):
@@ -149,7 +151,7 @@ def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, S
         yield name, members, partial(_percentage, wrong, count)
     place = {int(member): number for number, member in enumerate(members)}
     for name in ("bleu", "chrf"):
-        scorer = metrics.corpus_scorer(name.upper(), list(heard[members]), list(said[members]))
+        scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(said[members]))
         yield name, members, partial(_at_places, scorer, place)
 
 

@@ -26,6 +26,7 @@ from thesis_lib.validation.summary import agreements, calibrations, comparisons,
 from thesis_lib.validation.systems import PUBLISHED, Item, System, systems_of
 from thesis_lib.vocoder.synthesis import UNIVERSAL
 
+SCHEMA = 2  # of the stored measurements: 1 had other column names
 SAMPLES = 3  # utterances whose audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 
@@ -45,9 +46,9 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     vocoders = {task: train(run, task, progress) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
-    origin = run.origin_of(*TASKS, weights=scorers.revisions)
+    provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Another set of metrics, or other weights, are another folder: nothing stale is gone on with.
-    home = run.path / "validation" / digest([origin.inputs, origin.weights, list(scorers.chosen)])
+    home = run.path / "validation" / digest([SCHEMA, provenance.inputs, provenance.weights, list(scorers.chosen)])
     chosen = select(manifest.split("test"), run.config.validation.utterances)
     evidence = measure(run, chosen, systems, scorers, home, progress, sample=True)
     known, missing = calibrations(evidence)
@@ -70,7 +71,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         ("validation_agreement", agreements(evidence, run.config.validation)),
         ("validation", evidence.table),  # the last one: its presence says that all are there
     ):
-        run.save_table(name, table, origin)
+        run.save_table(name, table, provenance)
     return evidence.table
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.vocoder.streaming import MelStream, Reach, Stream, beginning, streamed
-from thesis_lib.vocoder.voice import NOBODY, Voice
+from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, beginning, streamed
+from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 if TYPE_CHECKING:
     import openvino
@@ -106,7 +106,7 @@ class OnnxVocoder:
             raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: leave the runtime to ONNX Runtime")
         self.name, self.meta = str(path), meta["vocoder"]
         self.audio = AudioConfig.model_validate(self.meta["audio"])
-        self.reach = Reach(**meta["reach"])
+        self.receptive_field = ReceptiveField(**meta["receptive_field"])
         self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
         self._excited = any(given.name == ORIGIN for given in session.get_inputs())
 
@@ -159,17 +159,17 @@ class OnnxVocoder:
         mel = MelStream(self.audio)
         return np.concatenate([mel.feed(wav), mel.finish()], axis=1)[None]
 
-    def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0) -> np.ndarray:
+    def render(self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0) -> np.ndarray:
         """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
         return self(self.content(wav), _row(voice.speaker), _row(voice.emotion), guidance)[0, : len(wav)]
 
     def stream(
-        self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
+        self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
         """Content (C, T) in pieces of any length -> sound (n,), as ``synthesis.Vocoder.stream``."""
         stream = Stream(
             lambda content, origin: self(content, _row(voice.speaker), _row(voice.emotion), guidance, origin)[0],
-            self.reach,
+            self.receptive_field,
             self.audio,
             self._excited,
         )

@@ -22,7 +22,7 @@ from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.voice import NOBODY, Voice
+from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 STDIN = "-"
 
@@ -34,11 +34,11 @@ class StreamError(ThesisError):
 
 
 @dataclass(frozen=True)
-class Reach:
-    """Frames that a frame of sound hears."""
+class ReceptiveField:
+    """Input frames that one frame of output samples depends on."""
 
-    before: int
-    after: int  # the look-ahead
+    left: int  # frames of context before it
+    right: int  # frames after it: the look-ahead
 
 
 class Streaming(Protocol):
@@ -48,7 +48,7 @@ class Streaming(Protocol):
     audio: AudioConfig
 
     @property
-    def reach(self) -> Reach:
+    def receptive_field(self) -> ReceptiveField:
         """Its look-behind and look-ahead."""
 
     @property
@@ -64,7 +64,7 @@ class Streaming(Protocol):
         """Those that make its condition."""
 
     def stream(
-        self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
+        self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
         """Content (C, T) in pieces -> sound (n,)."""
 
@@ -72,22 +72,24 @@ class Streaming(Protocol):
 class Stream:
     """Content in, in pieces of any length; the same sound out as of the whole, as early as it is certain."""
 
-    def __init__(self, synthesise: Synthesise, reach: Reach, audio: AudioConfig, excited: bool) -> None:
+    def __init__(
+        self, synthesise: Synthesise, receptive_field: ReceptiveField, audio: AudioConfig, excited: bool
+    ) -> None:
         """``excited``: a generator with a harmonic excitation, whose phase goes on from piece to piece."""
-        self._synthesise, self._reach, self._excited = synthesise, reach, excited
+        self._synthesise, self._field, self._excited = synthesise, receptive_field, excited
         self._audio, self._hop = audio, audio.hop_length
         self._frames = np.zeros((1, 0, 0), np.float32)  # (1, C, T) from frame ``_first`` on; C is the first piece's
         self._first = self._made = 0  # frames: before the kept ones, and sound that has been given out
         self._phase: float | None = None  # cycles, at the first kept frame's centre
 
     def feed(self, frames: np.ndarray) -> np.ndarray:
-        """(C, T) -> (N,): what these frames have made certain, ``reach.after`` frames behind them."""
+        """(C, T) -> (N,): what these frames have made certain, ``receptive_field.right`` frames behind them."""
         frames = np.asarray(frames, np.float32)
         begun = self._frames.shape[1] > 0
         if frames.ndim != 2 or (begun and len(frames) != self._frames.shape[1]):
             raise StreamError(f"frames of shape {frames.shape} do not go on with this stream: (C, T) is needed")
         self._frames = np.concatenate([self._frames, frames[None]], axis=2) if begun else frames[None].copy()
-        return self._make(self._first + self._frames.shape[2] - self._reach.after)
+        return self._make(self._first + self._frames.shape[2] - self._field.right)
 
     def finish(self) -> np.ndarray:
         """(N,): what is left, with nothing after it."""
@@ -98,7 +100,7 @@ class Stream:
             return np.zeros(0, np.float32)
         if self._phase is None:
             self._phase = float(beginning(self._frames, self._audio)[0]) if self._excited else 0.0
-        self._phase = self._forget(self._made - self._reach.before, self._phase)
+        self._phase = self._forget(self._made - self._field.left, self._phase)
         origin = np.array([self._phase % 1.0, self._first * self._hop])
         start, end = (self._hop * (place - self._first) for place in (self._made, until))
         self._made = until
@@ -180,7 +182,7 @@ def stream_file(
     source: str | Path,
     target: str | Path,
     seconds: float,
-    voice: Voice = NOBODY,
+    voice: Voice = MEAN_VOICE,
     progress: Progress = silent,
 ) -> dict[str, float]:
     """A recording, a log-mel (M, T) in an .npy file, or raw samples from stdin ("-") -> ``target``, piece by piece.
@@ -212,7 +214,7 @@ def stream_file(
         "seconds": written / rate,
         "work_a_second": busy / max(written / rate, 1e-9),
         "work_to_the_first": first,
-        "look_ahead_ms": 1000 * vocoder.reach.after * hop / rate,
+        "look_ahead_ms": 1000 * vocoder.receptive_field.right * hop / rate,
     }
 
 

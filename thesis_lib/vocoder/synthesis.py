@@ -23,8 +23,8 @@ from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
 from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder, encoders_of
-from thesis_lib.vocoder.streaming import Reach, Stream, streamed
-from thesis_lib.vocoder.voice import NOBODY, Voice
+from thesis_lib.vocoder.streaming import ReceptiveField, Stream, streamed
+from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 UNIVERSAL = "hifigan-universal"
 DEFAULT = "default"  # the weights in the package
@@ -80,7 +80,9 @@ class Vocoder:
         found = replace(found, pitch=found.pitch.moved(level, spread))
         return self._content(mel, [found], [0], None)
 
-    def render(self, wav: np.ndarray, voice: Voice = NOBODY, guidance: float = 1.0, stretch: float = 1.0) -> np.ndarray:
+    def render(
+        self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0, stretch: float = 1.0
+    ) -> np.ndarray:
         """(N,) -> (N * stretch,): what the recording says, in the voice as far as this vocoder listens to it.
 
         The content is stretched before there is a waveform: pitch and timbre stay.
@@ -94,17 +96,17 @@ class Vocoder:
         return self(content, speaker, emotion, guidance)[0, :length].numpy()
 
     @functools.cached_property
-    def reach(self) -> Reach:
+    def receptive_field(self) -> ReceptiveField:
         """Frames that a frame of sound hears; ``after`` is the look-ahead of ``stream``."""
-        return self.generator.reach()
+        return self.generator.receptive_field()
 
     def stream(
-        self, pieces: Iterable[np.ndarray], voice: Voice = NOBODY, guidance: float = 1.0
+        self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
         """Content (C, T) in pieces of any length -> sound (n,) as early as it is certain: the same as of the whole.
 
-        What comes out lies ``reach.after`` frames behind what has gone in; the rest comes at the end. Pieces of a
-        log-mel are what ``streaming.MelStream`` makes of samples. Memory does not grow with the length.
+        The output lies ``receptive_field.right`` frames behind the input; the rest comes at the end.
+        ``streaming.MelStream`` turns samples into pieces of a log-mel. Memory does not grow with the length.
         """
         yield from streamed(self._stream(voice, guidance), pieces)
 
@@ -120,7 +122,7 @@ class Vocoder:
             reduced = self.generator.reduce(torch.from_numpy(content))
             return self.generator.synthesise(reduced, c, torch.from_numpy(origin)).flatten().numpy()
 
-        return Stream(synthesise, self.reach, self.audio, self.generator.excited)
+        return Stream(synthesise, self.receptive_field, self.audio, self.generator.excited)
 
     def save_pretrained(self, folder: Path, half: bool = False) -> None:
         """config.json, model.safetensors and README.md (the model card), atomically.

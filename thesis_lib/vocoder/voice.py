@@ -1,4 +1,4 @@
-"""Whose voice and manner a vocoder is asked for."""
+"""Whose voice and style a vocoder is asked for."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Voice:
-    """Whose voice and manner to speak in.
+    """Whose voice and style to speak in.
 
     An embedding left out is the training set's mean; a pitch left out stays the content's.
     """
@@ -15,7 +15,7 @@ class Voice:
     speaker: np.ndarray | None = None  # (S,)
     emotion: np.ndarray | None = None  # (E,)
     pitch_level: float | None = None  # median of ln F0, F0 in Hz: the voice's
-    pitch_spread: float | None = None  # standard deviation of ln F0: the manner's
+    pitch_spread: float | None = None  # standard deviation of ln F0: the style's
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Both embeddings, of a voice that has been heard. ValueError where one was left out."""
@@ -24,4 +24,4 @@ class Voice:
         return self.speaker, self.emotion
 
 
-NOBODY = Voice()  # in particular: the training set's means, and the content's own pitch
+MEAN_VOICE = Voice()  # in particular: the training set's means, and the content's own pitch

@@ -29,7 +29,7 @@ class Encoder(Protocol):
 
 
 # Samples (N,), their rate, and what to call them when something is wrong.
-Heard = tuple[np.ndarray, int, object]
+Recognised = tuple[np.ndarray, int, object]
 
 
 def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = "audio") -> np.ndarray:
@@ -37,7 +37,7 @@ def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = 
     return embed_batch(encoder, [(wav, sample_rate, source)])[0]
 
 
-def embed_batch(encoder: Encoder, recordings: Sequence[Heard]) -> list[np.ndarray]:
+def embed_batch(encoder: Encoder, recordings: Sequence[Recognised]) -> list[np.ndarray]:
     """Recordings of any lengths and rates -> (D,) each, the same as alone; together where the encoder can.
 
     Raises what ``embed`` raises.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from thesis_lib import pretrained
 
 BANDS = 80
-REACH = 4  # frames to each side that the widest convolution sees
+CONTEXT_FRAMES = 4  # frames to each side that the widest convolution sees
 _frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batch", default=None)
 
 
@@ -70,7 +70,7 @@ class EcapaTdnn(nn.Module):
         features = [self.normalise(x, one)[0] for x in bands]
         frames = torch.tensor([len(x) for x in features], device=device)
         # Behind the longest of several there must be room for its reflection too.
-        total = int(frames.max()) + (REACH if len(wavs) > 1 else 0)
+        total = int(frames.max()) + (CONTEXT_FRAMES if len(wavs) > 1 else 0)
         padded = torch.stack([nn.functional.pad(x, (0, 0, 0, total - len(x))) for x in features])
         token = _frames.set(frames if len(wavs) > 1 else None)
         try:
@@ -119,6 +119,6 @@ def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] 
     if frames is None or layer.kernel_size == 1:
         return None
     x = inputs[0].clone()
-    row, step = torch.arange(len(x), device=x.device)[:, None], torch.arange(REACH, device=x.device)
+    row, step = torch.arange(len(x), device=x.device)[:, None], torch.arange(CONTEXT_FRAMES, device=x.device)
     x[row, :, frames[:, None] + step] = x[row, :, frames[:, None] - 2 - step]
     return (x,)

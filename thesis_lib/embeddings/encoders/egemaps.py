@@ -1,6 +1,6 @@
 """eGeMAPS functionals (Eyben et al. 2016, doi:10.1109/TAFFC.2015.2457417): the named stand-in for emotion2vec.
 
-88 statistics of pitch, loudness, spectrum and voice quality over an utterance. They describe manner of
+88 statistics of pitch, loudness, spectrum and voice quality over an utterance. They describe style of
 speaking; they are not an emotion embedding, and every table that uses them says so.
 """
 

@@ -43,10 +43,10 @@ def emotion_encoder(config: EncoderConfig) -> Encoder:
     return encoder
 
 
-def judge_encoders(config: EncoderConfig) -> list[Encoder]:
+def evaluation_encoders(config: EncoderConfig) -> list[Encoder]:
     """Speaker encoders that no loss and no condition uses."""
     kinds: dict[str, Callable[[], Encoder]] = {"resemblyzer": Resemblyzer, "eres2net": Eres2net}
-    return [kinds[name]() for name in config.judges]
+    return [kinds[name]() for name in config.evaluation]
 
 
 def computes_in_bfloat16() -> bool:

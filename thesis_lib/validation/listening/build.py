@@ -69,7 +69,7 @@ def build(run: Run, folder: Path, progress: Progress = silent) -> Path:
         trials.append(
             {"kind": "mushra", "item": utterance.id, "reference": reference, "stimuli": sorted(names.values())}
         )
-        # One opinion an item, of another system each time, so that all are heard alike often.
+        # One opinion an item, of another system each time, so that all are recognised alike often.
         turn = list(said)[number % len(said)]
         trials.append({"kind": "mos", "item": utterance.id, "stimulus": names[turn]})
         x = stimulus(read_audio(manifest.source(utterance))[0], utterance.id, "Spanish source")

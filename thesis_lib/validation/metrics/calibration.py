@@ -50,7 +50,7 @@ class Calibration:
         """How often the encoder itself is wrong."""
         return equal_error_rate(self.same, self.different)
 
-    def way(self, cosine: Cosines) -> Cosines:
+    def normalised(self, cosine: Cosines) -> Cosines:
         """Share of the way from floor (0) to ceiling (1); beyond both it goes on."""
         return (cosine - self.floor) / (self.ceiling - self.floor)
 

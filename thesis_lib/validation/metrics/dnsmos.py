@@ -21,7 +21,7 @@ from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
 WINDOW, HOP = 144_160, WIDEBAND  # samples
 FRAMES, STEP = 900, 100  # the same in frames of 10 ms
 TOGETHER = 16  # windows that share the convolutions: bounds the memory for a long recording
-REACH = 4  # frames that the four convolutions see to each side
+CONTEXT_FRAMES = 4  # frames that the four convolutions see to each side
 CUTS = ("input_1", "adjusted_input6", "mos_estimator_logpow/conv2d_3/Relu:0", "Identity:0")  # samples ... opinions
 OVERALL = 2  # of P.835's three: signal, background, overall
 
@@ -92,11 +92,13 @@ def _opinions(windows: list[np.ndarray]) -> list[np.ndarray]:
     spectra = [_run(models.spectrum, window[None])[0] for window in windows]
     whole = np.concatenate([spectra[0], *(spectrum[:, FRAMES - STEP :] for spectrum in spectra[1:])], axis=1)
     shared = _run(models.trunk, whole[None])[0]
-    edges = [edge for spectrum in spectra for edge in (spectrum[:, : 2 * REACH], spectrum[:, -2 * REACH :])]
+    edges = [
+        edge for spectrum in spectra for edge in (spectrum[:, : 2 * CONTEXT_FRAMES], spectrum[:, -2 * CONTEXT_FRAMES :])
+    ]
     ends = _run(models.trunk, np.stack(edges))
     opinions = []
     for number, (head, tail) in enumerate(zip(ends[::2], ends[1::2], strict=True)):
-        middle = shared[:, number * STEP + REACH : number * STEP + FRAMES - REACH]
-        seen = np.concatenate([head[:, :REACH], middle, tail[:, -REACH:]], axis=1)
+        middle = shared[:, number * STEP + CONTEXT_FRAMES : number * STEP + FRAMES - CONTEXT_FRAMES]
+        seen = np.concatenate([head[:, :CONTEXT_FRAMES], middle, tail[:, -CONTEXT_FRAMES:]], axis=1)
         opinions.append(_run(models.head, seen[None])[0])
     return opinions

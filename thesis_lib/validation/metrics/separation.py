@@ -1,4 +1,4 @@
-"""How well an embedding tells pairs of one label, a speaker or a manner, from pairs of two."""
+"""How well an embedding tells pairs of one label, a speaker or a style, from pairs of two."""
 
 from collections.abc import Callable, Iterable
 

@@ -13,43 +13,43 @@ def _demand_words(reference: str, language: str) -> str:
     return normal
 
 
-def word_errors(heard: str, reference: str, language: str = "en") -> tuple[int, int]:
+def word_errors(recognised: str, reference: str, language: str = "en") -> tuple[int, int]:
     """Substitutions + deletions + insertions, and words of the reference (jiwer), after normalisation."""
     import jiwer
 
     reference = _demand_words(reference, language)
-    counts = jiwer.process_words(reference, normalise_text(heard, language))
+    counts = jiwer.process_words(reference, normalise_text(recognised, language))
     return counts.substitutions + counts.deletions + counts.insertions, len(reference.split())
 
 
-def character_errors(heard: str, reference: str, language: str = "en") -> tuple[int, int]:
+def character_errors(recognised: str, reference: str, language: str = "en") -> tuple[int, int]:
     """The same of characters, spaces included."""
     import jiwer
 
     reference = _demand_words(reference, language)
-    counts = jiwer.process_characters(reference, normalise_text(heard, language))
+    counts = jiwer.process_characters(reference, normalise_text(recognised, language))
     return counts.substitutions + counts.deletions + counts.insertions, len(reference)
 
 
-def corpus_bleu(heard: list[str], references: list[str]) -> float:
+def corpus_bleu(recognised: list[str], references: list[str]) -> float:
     """BLEU of a corpus (sacrebleu, 13a, both sides normalised), 0..100."""
-    return corpus_scorer("BLEU", heard, references)(range(len(heard)))
+    return corpus_scorer("BLEU", recognised, references)(range(len(recognised)))
 
 
-def corpus_chrf(heard: list[str], references: list[str]) -> float:
+def corpus_chrf(recognised: list[str], references: list[str]) -> float:
     """chrF2 of a corpus (sacrebleu, both sides normalised), 0..100."""
-    return corpus_scorer("CHRF", heard, references)(range(len(heard)))
+    return corpus_scorer("CHRF", recognised, references)(range(len(recognised)))
 
 
-def corpus_scorer(metric: str, heard: list[str], references: list[str]) -> Callable[[Iterable[int]], float]:
+def corpus_scorer(metric: str, recognised: list[str], references: list[str]) -> Callable[[Iterable[int]], float]:
     """A function that scores the corpus of some of the sentences: "BLEU" or "CHRF", 0..100.
 
     Each sentence is counted once; a bootstrap adds up the counts of thousands of corpora.
     """
-    sides = [[normalise_text(text) for text in texts] for texts in (heard, references)]
-    if not sides[1] or len(heard) != len(references) or not all(sides[1]):
+    sides = [[normalise_text(text) for text in texts] for texts in (recognised, references)]
+    if not sides[1] or len(recognised) != len(references) or not all(sides[1]):
         raise MetricError(
-            f"{metric} of {len(heard)} texts against {len(references)}: one each is needed, and none empty"
+            f"{metric} of {len(recognised)} texts against {len(references)}: one each is needed, and none empty"
         )
     scorer = _scorer(metric)
     counts = scorer._extract_corpus_statistics(sides[0], [sides[1]])

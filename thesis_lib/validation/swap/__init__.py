@@ -1,10 +1,10 @@
-"""Does the vocoder listen? The same content with another speaker's, or another manner's, embedding."""
+"""Does the vocoder listen? The same content with another speaker's, or another style's, embedding."""
 
 from thesis_lib.validation.swap.speakers import (
     SAMPLES,
     STRONGER,
-    Judge,
     Speaker,
+    SpeakerScorer,
     System,
     corpus_speakers,
     human_speakers,
@@ -15,18 +15,18 @@ from thesis_lib.validation.swap.speakers import (
     systems_of,
     trials,
 )
-from thesis_lib.validation.swap.styles import manner_summary, manner_swap
+from thesis_lib.validation.swap.styles import style_summary, style_swap
 
 __all__ = [
     "SAMPLES",
     "STRONGER",
-    "Judge",
+    "SpeakerScorer",
     "Speaker",
     "System",
     "corpus_speakers",
     "human_speakers",
-    "manner_summary",
-    "manner_swap",
+    "style_summary",
+    "style_swap",
     "sample_paths",
     "score",
     "summarise",

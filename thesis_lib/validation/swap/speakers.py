@@ -1,10 +1,11 @@
 """The speaker swap: the same content with another speaker's embedding.
 
 A trial takes an English recording that training never saw and renders it with the condition of another speaker's
-Spanish recording. The output is *closer* when a judge finds it nearer to the swapped-in voice's centroid than to
-the content's own. The centroids are of English recordings, the condition is not: nothing is compared with itself.
+Spanish recording. The target-preference rate is the share of trials whose output an encoder finds nearer to the
+target's centroid than to the content's own. The centroids are of English recordings, the condition is not: nothing is
+compared with itself.
 
-Floor and ceiling are the judge's own, on the same recordings untouched: the mean cosine of a recording to another
+Floor and ceiling are the scorer's own, on the same recordings untouched: the mean cosine of a recording to another
 voice's centroid, and to its own voice's centroid without that recording.
 """
 
@@ -22,7 +23,7 @@ from thesis_lib.audio.pitch import track
 from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, judge_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, evaluation_encoders, speaker_encoder
 from thesis_lib.runs.embed import embedded, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
@@ -37,7 +38,7 @@ RECORDINGS = 3  # of a voice, for its centroid
 SAMPLES = 1  # trials of each kind whose audio is kept
 GOLDEN = (5**0.5 - 1) / 2
 STRONGER = 2.0  # guidance of one of the systems; as trained is 1
-COLUMNS = ("material", "task", "stage", "target", "trial", "content_id", "content", "target_speaker", "judge")
+COLUMNS = ("test_set", "task", "stage", "target", "trial", "content_id", "content", "target_speaker", "encoder")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class System:
         return limited(as_loud_as(wav, content, rate, rate), rate)
 
 
-class Judge:
+class SpeakerScorer:
     """One encoder's view of the speakers: centroids of their references, its floor and its ceiling."""
 
     def __init__(self, encoder: Encoder, speakers: list[Speaker], rate: int) -> None:
@@ -105,9 +106,9 @@ class Judge:
 
 
 def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = TASKS) -> pd.DataFrame:
-    """One row a trial, system and judge; also the summary, what could not be scored, and samples.
+    """One row a trial, system and scorer; also the summary, what could not be scored, and samples.
 
-    Columns: material, task, stage, target (kind), ids, judge, to_target, to_content, floor, ceiling.
+    Columns: test_set, task, stage, target (kind), ids, scorer, to_target, to_content, floor, ceiling.
     """
     if run.has("swap"):
         return run.load_table("swap")
@@ -117,48 +118,48 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     if run.config.swap.human:
         speakers["human"] = human_speakers(Path(run.config.swap.human), run.config)
     rows, missing = [], []
-    for material, group in speakers.items():
-        measured, unmeasured = score(run, material, group, systems, progress)
+    for test_set, group in speakers.items():
+        measured, unmeasured = score(run, test_set, group, systems, progress)
         rows += measured
         missing += unmeasured
     table = pd.DataFrame(rows)
     run.save_table("swap_not_measured", pd.DataFrame(missing, columns=[*COLUMNS, "reason"]))
-    origin = run.origin_of(*tasks)
-    run.save_table("swap_summary", summarise(table, run.config.swap.seed), origin)
-    run.save_table("swap", table, origin)
+    provenance = run.provenance_of(*tasks)
+    run.save_table("swap_summary", summarise(table, run.config.swap.seed), provenance)
+    run.save_table("swap", table, provenance)
     return table
 
 
 def score(
-    run: Run, material: str, speakers: list[Speaker], systems: list[System], progress: Progress = silent
+    run: Run, test_set: str, speakers: list[Speaker], systems: list[System], progress: Progress = silent
 ) -> tuple[list[dict], list[dict]]:
     """All trials among some speakers: rows as ``swap_test`` has them, and what could not be scored, with reasons."""
-    encoders = [speaker_encoder(run.config.encoders), *judge_encoders(run.config.encoders)]
-    judges = [Judge(encoder, speakers, run.config.audio.sample_rate) for encoder in encoders]
+    encoders = [speaker_encoder(run.config.encoders), *evaluation_encoders(run.config.encoders)]
+    scorers = [SpeakerScorer(encoder, speakers, run.config.audio.sample_rate) for encoder in encoders]
     count = run.config.swap.trials
     work = [(s, t) for s in systems for t in trials(speakers, count) if t[2] < max(2, s.share * count)]
     rows, missing = [], []
-    for system, (content, target, number) in progress(work, len(work), f"swap, {material}"):
+    for system, (content, target, number) in progress(work, len(work), f"swap, {test_set}"):
         wav = system.render(content.content, target.voice)
-        kind = (material, system.task, system.stage, target.kind, number)
+        kind = (test_set, system.task, system.stage, target.kind, number)
         names = (content.content_id, content.name, target.name)
-        for judge in judges:
-            about = dict(zip(COLUMNS, (*kind, *names, judge.encoder.name), strict=True))
+        for scorer in scorers:
+            about = dict(zip(COLUMNS, (*kind, *names, scorer.encoder.name), strict=True))
             try:
-                rows.append(about | judge.score(wav, target, content))
+                rows.append(about | scorer.score(wav, target, content))
             except (AudioError, metrics.MetricError) as error:  # a silent output, for one
                 missing.append(about | {"reason": str(error)})
         if number < SAMPLES:
-            heard = (content.content, target.references[0], wav)
-            for path, sound in zip(sample_paths(run, *kind).values(), heard, strict=True):
+            recognised = (content.content, target.references[0], wav)
+            for path, sound in zip(sample_paths(run, *kind).values(), recognised, strict=True):
                 if not path.exists():
                     write_audio(path, sound, run.config.audio.sample_rate)
     return rows, missing
 
 
-def sample_paths(run: Run, material: str, task: str, stage: str, target: str, trial: int) -> dict[str, Path]:
+def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, trial: int) -> dict[str, Path]:
     """Where content, swapped-in voice and output of one of the first ``SAMPLES`` trials are kept."""
-    common = f"swap_{material}_{target}_{trial}"
+    common = f"swap_{test_set}_{target}_{trial}"
     names = {"content": "content", "swapped-in voice": "voice", "output": f"{task}_{stage}"}
     return {
         what: run.path / "samples" / f"{common}_{name.replace(' ', '-').replace(',', '')}.mp3"
@@ -255,20 +256,20 @@ def opening(wav: np.ndarray, config: Config) -> np.ndarray:
 
 
 def summarise(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
-    """For each system, target and judge: share closer, both cosines and the way gone from floor to ceiling.
+    """For each system, target and scorer: share target_preference, both cosines and the way gone from floor to ceiling.
 
     Columns: the group, statistic, value, low, high (95 % bootstrap over swapped-in voices), n (trials).
     """
     rows = []
-    for group, part in table.groupby(["material", "task", "stage", "target", "judge"], sort=False):
+    for group, part in table.groupby(["test_set", "task", "stage", "target", "encoder"], sort=False):
         # Trials with one voice are not independent. Of a single voice all that can be said is about its trials.
         voices = part.target_speaker.to_numpy() if part.target_speaker.nunique() > 1 else None
         gone = (part.to_target - part.floor) / (part.ceiling - part.floor)
-        statistics = {"closer": part.to_target > part.to_content, "to_target": part.to_target}
-        statistics |= {"to_content": part.to_content, "way": gone}
+        statistics = {"target_preference": part.to_target > part.to_content, "to_target": part.to_target}
+        statistics |= {"to_content": part.to_content, "normalised_similarity": gone}
         for name, values in statistics.items():
             numbers = values.to_numpy(float)
             value, low, high = metrics.bootstrap(len(numbers), metrics.mean_of(numbers), resamples, seed, voices)
-            about = dict(zip(("material", "task", "stage", "target", "judge"), group, strict=True))
+            about = dict(zip(("test_set", "task", "stage", "target", "encoder"), group, strict=True))
             rows.append(about | {"statistic": name, "value": value, "low": low, "high": high, "n": len(numbers)})
     return pd.DataFrame(rows)

@@ -13,7 +13,7 @@ from thesis_lib.audio.pitch import PITCH_CHANNEL
 from thesis_lib.config import AudioConfig, ConditionConfig, ContentConfig
 from thesis_lib.vocoder.conditioning import ConditionFusion, PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC, channels
-from thesis_lib.vocoder.streaming import Reach
+from thesis_lib.vocoder.streaming import ReceptiveField
 
 PARTS = ("original0", "original1")  # of a weight under weight norm: norm and direction
 
@@ -42,7 +42,7 @@ class Generator(nn.Module):
         raise NotImplementedError
 
     @torch.inference_mode()
-    def reach(self) -> Reach:
+    def receptive_field(self) -> ReceptiveField:
         """How many frames behind and ahead a frame of sound hears.
 
         Measured on the network itself: one frame that is no number, and all sound that it turns into none.
@@ -55,7 +55,7 @@ class Generator(nn.Module):
             wav = self.synthesise(content, self.condition.neutral.detach()[None])
             spoiled = wav.view(frames, -1).isnan().any(1).nonzero().flatten().tolist()
             if spoiled[0] > 0 and spoiled[-1] < frames - 1:
-                return Reach(before=spoiled[-1] - frames // 2, after=frames // 2 - spoiled[0])
+                return ReceptiveField(left=spoiled[-1] - frames // 2, right=frames // 2 - spoiled[0])
             frames *= 2
 
     def fold_weight_norm(self) -> "Generator":

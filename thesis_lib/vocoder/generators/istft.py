@@ -22,7 +22,7 @@ from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.content import absolute_pitch
 from thesis_lib.vocoder.generators.base import Generator, reduced_channels
-from thesis_lib.vocoder.streaming import Reach
+from thesis_lib.vocoder.streaming import ReceptiveField
 
 LOUDEST = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
 QUIET = -4.0  # nepers, where a filter of the excitation starts
@@ -191,13 +191,13 @@ class IstftGenerator(Generator):
         if self.source:
             nn.init.constant_(self.head.bias[: 2 * bins], QUIET)
 
-    def reach(self) -> Reach:
+    def receptive_field(self) -> ReceptiveField:
         """As every generator's; what the excitation adds is known: its F0 goes through both STFTs."""
-        found = super().reach()
+        found = super().receptive_field()
         if not self.source:
             return found
         own = 1 + 2 * -(-self.stft.pad // self.stft.hop)
-        return Reach(max(found.before, own), max(found.after, own))
+        return ReceptiveField(max(found.left, own), max(found.right, own))
 
     def synthesise(self, content: Tensor, c: Tensor, origin: Tensor | None = None) -> Tensor:
         """(B, C, T), (B, D) -> (B, 1, T * hop_length)."""

@@ -213,12 +213,12 @@ def test_no_rate_of_scores_that_are_missing_or_no_numbers(metric, groups):
 
 
 @pytest.mark.parametrize(
-    ("heard", "references"),
+    ("recognised", "references"),
     [([], []), (["a"], []), (["a"], ["a", "b"]), (["a"], [""]), (["a"], ["..."]), (["a", "b"], ["a", "  "])],
 )
-def test_no_bleu_without_a_reference_for_each_text(heard, references):
+def test_no_bleu_without_a_reference_for_each_text(recognised, references):
     with pytest.raises(metrics.MetricError):
-        metrics.corpus_bleu(heard, references)
+        metrics.corpus_bleu(recognised, references)
 
 
 def test_no_word_errors_against_no_words():

@@ -1,0 +1,47 @@
+"""Settings that had another name in earlier versions: old run folders, commands and files keep working.
+
+Both sides are dotted keys; a section's name stands for everything below it.
+"""
+
+from typing import Any
+
+SECTIONS = {"cascade": "cloning"}
+KEYS = {
+    "encoders.judges": "encoders.evaluation",
+    "resynthesis.losses.swap": "resynthesis.losses.sampled_speaker",
+    "conversion.losses.swap": "conversion.losses.sampled_speaker",
+}
+VALUES = {  # key -> old value -> new value
+    "resynthesis.training.best_by": {"listening": "conditioning_sensitivity"},
+    "conversion.training.best_by": {"listening": "conditioning_sensitivity"},
+    "validation.metrics": {"judges": "evaluation"},
+    "ablation.metrics": {"judges": "evaluation"},
+}
+ABLATION_LOSSES = {"swap": "sampled_speaker"}
+
+
+def current_key(key: str) -> str:
+    """The name that a dotted key has now."""
+    section, dot, rest = key.partition(".")
+    return KEYS.get(key, SECTIONS.get(section, section) + dot + rest)
+
+
+def current_value(key: str, value: Any) -> Any:
+    """A setting's value in the words of today."""
+    names = VALUES.get(key, {})
+    if isinstance(value, list | tuple):
+        return type(value)(names.get(item, item) if isinstance(item, str) else item for item in value)
+    if key == "ablation.losses" and isinstance(value, dict):
+        return {ABLATION_LOSSES.get(name, name): weight for name, weight in value.items()}
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def current_tree(tree: Any, prefix: str = "") -> Any:
+    """A whole configuration, or a section of it, under the names of today."""
+    if not isinstance(tree, dict) or prefix == "ablation.losses.":
+        return tree
+    found = {}
+    for name, node in tree.items():
+        key = current_key(prefix + name)
+        found[key.removeprefix(prefix)] = current_tree(current_value(key, node), f"{key}.")
+    return found
