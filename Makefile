@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PROFILE ?= demo
 BIN := .venv/bin
+EXTRAS := train,compress,book,npm,test
 WEIGHTS := ecapa ecapa-speakers hifigan-universal whisper-base whisper-tiny.en kokoro kokoro-voices resemblyzer eres2net jspsych jspsych-form mathjax axe-core
 
 book: .venv/installed
@@ -11,8 +12,12 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests --numprocesses 2 --dist loadfile
 	$(BIN)/pytest --nbval notebooks
+
+# The property tests with other examples than those of `make test`, and many more of them.
+explore: .venv/installed
+	HYPOTHESIS_PROFILE=explore $(BIN)/pytest tests -m hypothesis
 
 # The package's annotations, its public API's among them.
 types: .venv/installed
@@ -37,7 +42,7 @@ outputs: .venv/installed
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet uv==0.13.9
-	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --python $(BIN)/python --editable '.[book,test]'
+	UV_FIND_LINKS="$$PIP_FIND_LINKS" $(BIN)/uv pip install --python $(BIN)/python --editable '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: book test types coverage outputs
+.PHONY: book test explore types coverage outputs

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 # Last, so that a mutant's copy of the package, which lies in the working directory, comes before it.
 sys.path.append(str(Path(__file__).parents[1]))
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,11 @@ from thesis_lib.config import TASKS, Config, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
+
+# What gates a change draws the same examples every time; `make explore` draws others, and many more.
+hypothesis.settings.register_profile("gate", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("explore", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -10,16 +11,35 @@ import yaml
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.pretrained import REGISTRY
+from thesis_lib.utils.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
+IMPORT = re.compile(r"^\s*(?:from|import) ([a-z_0-9A-Z]+)", re.M)
+# Modules that a package of another name brings.
+PACKAGES = {"sklearn": "scikit-learn", "sphinx": "jupyter-book", "traitlets": "ipywidgets"}
+PACKAGES |= dict.fromkeys(("fastdtw", "pysptk", "pyworld"), "pymcd")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def test_environment_yml_installs_the_same_pins():
     listed = set(re.findall(r'^ {6}- "(.+)"$', (ROOT / "environment.yml").read_text(), re.M))
     optional = PROJECT["optional-dependencies"]
-    assert listed == {*PROJECT["dependencies"], *optional["book"], *optional["test"]}
+    extras = re.search(r"^EXTRAS := (.+)$", (ROOT / "Makefile").read_text(), re.M).group(1).split(",")
+    assert listed == {*PROJECT["dependencies"], *(pin for extra in extras for pin in optional[extra])}
     assert (ROOT / ".binder" / "environment.yml").resolve() == ROOT / "environment.yml"
+
+
+def test_a_missing_package_is_named_with_its_extra():
+    """Every pin of an extra that the package imports is in the table of extras, and under that extra."""
+    optional = PROJECT["optional-dependencies"]
+    imported = {m for path in (ROOT / "thesis_lib").rglob("*.py") for m in IMPORT.findall(path.read_text())}
+    for module, extra in EXTRAS.items():
+        package = PACKAGES.get(module, module).replace("_", "-")
+        assert any(pin.split("==")[0].lower() == package for pin in optional[extra]), module
+    core = {re.split("[=<]", pin)[0].replace("-", "_") for pin in PROJECT["dependencies"]}
+    core |= {"faster_whisper", "kokoro_onnx", "perth", "swift_f0", "yaml", "omegaconf", "ctranslate2", "packaging"}
+    known = core | set(EXTRAS) | set(sys.stdlib_module_names) | {"thesis_lib"}
+    assert imported <= known, imported - known
 
 
 def test_readme_commands_are_makefile_targets():

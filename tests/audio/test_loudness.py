@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from helpers import spoken, voiced
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from thesis_lib.audio.loudness import CEILING, as_loud_as, limited, loudness
@@ -30,7 +30,6 @@ def test_what_has_no_loudness_changes_nothing():
     assert as_loud_as(voiced(0.2), wav, RATE, RATE).max() == voiced(0.2).max()
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**16), st.floats(0.1, 20.0), st.integers(1, 5_000))
 def test_the_limiter_lets_nothing_over_its_ceiling(seed, gain, length):
     wav = (gain * np.random.default_rng(seed).normal(size=length)).astype(np.float32)

@@ -16,6 +16,7 @@ from thesis_lib.cli.phases import phases
 from thesis_lib.cli.portable import portable
 from thesis_lib.cli.weights import released, weights
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.extras import remedy
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -85,3 +86,8 @@ def main() -> None:
     except (ThesisError, OSError) as error:
         typer.echo(f"thesis: {error}", err=True)
         sys.exit(error.exit_code if isinstance(error, ThesisError) else 2)
+    except ImportError as error:
+        if not (missing := remedy(error)):
+            raise
+        typer.echo(f"thesis: {missing}", err=True)
+        sys.exit(2)

@@ -1,0 +1,40 @@
+"""Which extra of the package brings a module that the core does without."""
+
+EXTRAS = {  # module -> extra of pyproject.toml
+    "anywidget": "book",
+    "distributed": "cluster",
+    "fastdtw": "train",
+    "funasr": "train",
+    "ipywidgets": "book",
+    "jiwer": "train",
+    "lightning_fabric": "train",
+    "matplotlib": "train",
+    "num2words": "train",
+    "onnx": "compress",
+    "onnxscript": "compress",
+    "openvino": "compress",
+    "papermill": "book",
+    "pesq": "train",
+    "pyarrow": "train",
+    "pymcd": "train",
+    "pysptk": "train",
+    "pystoi": "train",
+    "pyworld": "train",
+    "resemblyzer": "train",
+    "sacrebleu": "train",
+    "sklearn": "train",
+    "speechmos": "train",
+    "sphinx": "book",
+    "tensorboard": "train",
+    "traitlets": "book",
+    "transformers": "train",
+}
+
+
+def remedy(error: ImportError) -> str | None:
+    """One line that names the extra to install; None for a module that no extra brings."""
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS:
+        return None
+    extra = EXTRAS[module]
+    return f"this needs the package {module}: pip install 'thesis-lib[{extra}]'"
