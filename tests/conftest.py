@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Two processes of tests on two cores: one thread each.
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 # Last, so that a mutant's copy of the package, which lies in the working directory, comes before it.
 sys.path.append(str(Path(__file__).parents[1]))
 
