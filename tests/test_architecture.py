@@ -1,6 +1,7 @@
 """Imports run one way, and `import thesis_lib` is light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,3 +110,13 @@ def test_nothing_unsafe_is_loaded():
             assert not name.endswith((".extractall", ".extract")), path
             if name == "torch.load":
                 assert any(k.arg == "weights_only" and k.value.value is True for k in node.keywords), path
+
+
+def test_the_data_flow_picture_names_modules_that_exist():
+    page = (PACKAGE.parent / "book" / "architecture.md").read_text()
+    flow = page.split(":name: data-flow")[1].split("```")[0]
+    named = set(re.findall(rf"\b({'|'.join(ORDER)})\.(\w+)", flow))
+    assert {package for package, _ in named} >= set(ORDER) - {"utils", "config", "pretrained", "cli"}
+    for package, module in named:
+        place = PACKAGE / package / module
+        assert place.with_suffix(".py").exists() or (place / "__init__.py").exists(), f"{package}.{module}"
