@@ -26,7 +26,7 @@ ORDER = [
     "reporting",
     "cli",
 ]
-# Somebody who clones needs nothing of these.
+# Packages that voice cloning does not need.
 NOT_FOR_CLONING = {"losses", "corpus", "runs", "training", "validation", "compression", "reporting"}
 
 
@@ -70,7 +70,7 @@ def test_every_module_lives_in_a_package():
     assert {p.parent.name for p in PACKAGE.glob("*/__init__.py")} == set(ORDER)
 
 
-def test_imports_run_one_normalised():
+def test_imports_run_one_way():
     for path in PACKAGE.rglob("*.py"):
         package = path.relative_to(PACKAGE).parts[0]
         if package == "__init__.py":
