@@ -41,8 +41,8 @@ def test_the_bundle_is_what_the_data_card_says():
     assert 0.15 < voices["validation"] / trained < 0.25
     assert not set(rows.voice[rows.part == "test"]) & set(rows.voice[rows.part != "test"])
     card = (ROOT / CARD).read_text()
-    assert f"the test part ({voices['test']})" in card
-    assert f"the validation part ({voices['validation']})" in card
+    assert f"the test split ({voices['test']})" in card
+    assert f"the validation split ({voices['validation']})" in card
 
 
 def test_mixtures_have_training_parents_only():
