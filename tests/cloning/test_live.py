@@ -28,10 +28,10 @@ def test_live_speech_is_heard_before_it_has_ended(stages, talk, monkeypatch):
     made = pipeline(stages, english="hello my dear friend, how are you doing today?")
     passages = made.live(raw_blocks(microphone, HZ, 0.25), HZ)
     first = next(passages)
-    assert first.line.english == "hello my dear friend,"
+    assert first.translated.english == "hello my dear friend,"
     assert microphone.read_bytes < 0.8 * len(microphone.data)
     rest = list(passages)
-    assert [p.line.english for p in rest][:1] == ["how are you doing today?"]
+    assert [p.translated.english for p in rest][:1] == ["how are you doing today?"]
     assert len(rest) == 3
     assert all(a.end <= b.start for a, b in zip([first, *rest], rest, strict=False))
 

@@ -17,13 +17,13 @@ from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import track
 from thesis_lib.audio.voice_activity import Segment, speech_segments
 from thesis_lib.cloning import (
-    Line,
+    TranslatedSegment,
     VoiceCloningPipeline,
     build,
     clauses,
     clone_file,
-    in_clauses,
     laid_out,
+    split_into_clauses,
 )
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import GAP, ahead
@@ -41,9 +41,9 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
     result = made(talk, HZ)
     assert result.transcript == "hola amigo hola amigo"
     assert result.translation == "hello my friend hello my friend"
-    first, second = result.passages
+    first, second = result.segments
     segments = list(speech_segments([talk], HZ))
-    assert [p.start for p in result.passages] == pytest.approx([s.start for s in segments])
+    assert [p.start for p in result.segments] == pytest.approx([s.start for s in segments])
     assert first.end == pytest.approx(first.start + len(first.wav) / result.sample_rate)
     quiet = result.wav[round((first.end + 0.05) * HZ) : round((second.start - 0.05) * HZ)]
     assert not quiet.any()
@@ -61,7 +61,7 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
 
 def test_a_long_passage_moves_the_next_one_and_no_two_overlap(stages, talk):
     result = pipeline(stages, english="a sentence that takes a good deal longer than what it translates " * 2)(talk, HZ)
-    first, second = result.passages
+    first, second = result.segments
     assert second.start == pytest.approx(first.end + GAP)
 
 
@@ -85,7 +85,7 @@ def test_fitted_passages_are_as_long_as_what_they_translate(stages, talk):
     segments = list(speech_segments([talk], HZ))
     free = pipeline(stages, english=english)(talk, HZ)
     fitted = pipeline(stages, PLAIN.model_copy(update={"fit": True}), english=english)(talk, HZ)
-    for passage, plain, segment in zip(fitted.passages, free.passages, segments, strict=True):
+    for passage, plain, segment in zip(fitted.segments, free.segments, segments, strict=True):
         wanted = np.clip(segment.duration / (len(plain.content) / HZ), 0.8, 1.25) * len(plain.content)
         assert len(passage.wav) == pytest.approx(wanted, abs=2)
         assert len(passage.wav) != len(plain.wav)
@@ -107,7 +107,7 @@ def test_given_words_and_a_given_voice(stages, talk):
     assert [said for said, *_ in made.synthesizer.said] == ["good evening"]
     assert result.speaker is other
     assert result.translation == "good evening"
-    assert len(result.passages) == 1
+    assert len(result.segments) == 1
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_segment_without_words_is_noted(stages, talk):
     found = [Translated("hola", "hello"), Translated("", "")]
     made.translator = lambda wav, rate, context, transcribe: found.pop(0)
     result = made(talk, HZ)
-    assert len(result.passages) == 1
+    assert len(result.segments) == 1
     assert "no words heard, left out" in result.notes[0]
 
 
@@ -186,8 +186,8 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"
     assert " ".join(clauses(long)) == long
-    line = Line(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
-    lines = list(in_clauses([line]))
+    line = TranslatedSegment(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
+    lines = list(split_into_clauses([line]))
     assert [one.transcript for one in lines] == ["hola", "", ""]
     assert sum(one.seconds.get("translate", 0) for one in lines) == 2.0
 
@@ -226,9 +226,9 @@ def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, 
     asked = []
     monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
     made = pipeline(stages)
-    assert len(made(talk, HZ).passages) == len(asked) > 1
+    assert len(made(talk, HZ).segments) == len(asked) > 1
     monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
-    assert len(made(talk, HZ).passages) == len(asked)
+    assert len(made(talk, HZ).segments) == len(asked)
 
 
 @pytest.mark.slow
@@ -253,7 +253,7 @@ def test_the_real_pipeline_says_what_was_said(tmp_path):
 
 def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
     result = pipeline(stages)(talk, HZ)
-    total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.passages, HZ))
+    total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.segments, HZ))
     assert total == len(result.wav)
 
 

@@ -6,13 +6,13 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import SUFFIXES, Clone, Request, check_target, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
 from thesis_lib.cloning.pipeline import (
-    Line,
-    Passage,
+    SynthesisedSegment,
+    TranslatedSegment,
     Translation,
     VoiceCloningPipeline,
     clauses,
-    in_clauses,
     laid_out,
+    split_into_clauses,
 )
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, dominant, spoken_by
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
@@ -24,9 +24,9 @@ __all__ = [
     "Batch",
     "Clone",
     "CloningError",
-    "Line",
+    "TranslatedSegment",
     "SpeakerAnalyser",
-    "Passage",
+    "SynthesisedSegment",
     "Request",
     "Speaker",
     "Translation",
@@ -41,7 +41,7 @@ __all__ = [
     "clone_folder",
     "clone_live",
     "dominant",
-    "in_clauses",
+    "split_into_clauses",
     "laid_out",
     "nearest_voice",
     "spoken_by",

@@ -9,7 +9,14 @@ import numpy as np
 from thesis_lib.audio.files import SUFFIXES, header, read_blocks, writing
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.pipeline import Line, Passage, VoiceCloningPipeline, demand_speech, laid_out, total_seconds
+from thesis_lib.cloning.pipeline import (
+    SynthesisedSegment,
+    TranslatedSegment,
+    VoiceCloningPipeline,
+    demand_speech,
+    laid_out,
+    total_seconds,
+)
 from thesis_lib.cloning.speaker import Speaker, spoken_by
 from thesis_lib.cloning.subtitles import write_subtitles
 from thesis_lib.config import digest
@@ -94,8 +101,8 @@ def clone_file(
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
     _, length = header(source)
-    passages = pipeline.passages(_lines(pipeline, source, request, note), speaker, source)
-    kept: list[Passage] = []
+    passages = pipeline.synthesise(_lines(pipeline, source, request, note), speaker, source)
+    kept: list[SynthesisedSegment] = []
     sides: dict[str, list[np.ndarray]] = {"content": [], "wav": []}
     with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         for passage, silence in laid_out(_by_the_second(passages, length, progress, target.name), pipeline.sample_rate):
@@ -115,8 +122,8 @@ def clone_file(
         target=str(target),
         source_duration=length,
         duration=kept[-1].end,
-        transcript=" ".join(p.line.transcript for p in kept).strip(),
-        translation=" ".join(p.line.english for p in kept).strip(),
+        transcript=" ".join(p.translated.transcript for p in kept).strip(),
+        translation=" ".join(p.translated.english for p in kept).strip(),
         encoder=encoder.name,
         similarity_before=before,
         similarity_after=after,
@@ -177,56 +184,62 @@ def adapted_to(
     if adapter is None:
         raise CloningError("speaker adaptation needs an adapter: pass thesis_lib.training.adaptation.adapt")
     key = digest([[fingerprint(path) for path in recordings], pipeline.vocoder.name, minutes])
-    return pipeline.but(adapter(recordings, VOICES / key, pipeline.vocoder.name, minutes, progress))
+    return pipeline.copy_with(adapter(recordings, VOICES / key, pipeline.vocoder.name, minutes, progress))
 
 
 def _lines(
     pipeline: VoiceCloningPipeline, source: Path, request: Request, note: Callable[[str], None]
-) -> Iterable[Line]:
+) -> Iterable[TranslatedSegment]:
     """What is to be said: the given words, the given recording, or the translation."""
     segments = speech_segments(read_blocks(source), header(source)[0])
     if request.text:
-        return pipeline.given(request.text, list(segments), source)
+        return pipeline.from_text(request.text, list(segments), source)
     if request.content:
         return _said(request.content)
     return pipeline.translate(segments, source, note)
 
 
-def _said(content: Path) -> Iterator[Line]:
+def _said(content: Path) -> Iterator[TranslatedSegment]:
     """The English recording's own speech, at its own times. AudioError where there is none."""
     said = []
     for segment in speech_segments(read_blocks(content), header(content)[0]):
         said = [segment]
-        yield Line(segment, "", "", spoken=segment.wav)
+        yield TranslatedSegment(segment, "", "", spoken=segment.wav)
     demand_speech(said, content)
 
 
-def _by_the_second(passages: Iterable[Passage], length: float, progress: Progress, label: str) -> Iterator[Passage]:
+def _by_the_second(
+    passages: Iterable[SynthesisedSegment], length: float, progress: Progress, label: str
+) -> Iterator[SynthesisedSegment]:
     """The passages, with a bar that counts the source's seconds."""
 
-    def ticks() -> Iterator[Passage | None]:
+    def ticks() -> Iterator[SynthesisedSegment | None]:
         shown = 0
         for passage in passages:
             yield passage
-            until = min(round(passage.line.segment.end), round(length))
+            until = min(round(passage.translated.segment.end), round(length))
             yield from [None] * (until - shown - 1)
             shown = max(shown, until)
 
     return (tick for tick in progress(ticks(), round(length), label) if tick is not None)
 
 
-def _texts_and_times(passage: Passage) -> Passage:
+def _texts_and_times(passage: SynthesisedSegment) -> SynthesisedSegment:
     """Memory must not grow with the recording."""
     nothing = np.zeros(0, np.float32)
-    line = replace(passage.line, segment=replace(passage.line.segment, wav=nothing), spoken=None)
-    return replace(passage, content=nothing, wav=nothing, line=line)
+    line = replace(passage.translated, segment=replace(passage.translated.segment, wav=nothing), spoken=None)
+    return replace(passage, content=nothing, wav=nothing, translated=line)
 
 
-def _subtitles(target: Path, passages: list[Passage]) -> list[Path]:
+def _subtitles(target: Path, passages: list[SynthesisedSegment]) -> list[Path]:
     """Spanish at the source's times, English at the output's."""
     sides = {
-        "es": [(p.line.segment.start, p.line.segment.end, p.line.transcript) for p in passages if p.line.transcript],
-        "en": [(p.start, p.end, p.line.english) for p in passages if p.line.english],
+        "es": [
+            (p.translated.segment.start, p.translated.segment.end, p.translated.transcript)
+            for p in passages
+            if p.translated.transcript
+        ],
+        "en": [(p.start, p.end, p.translated.english) for p in passages if p.translated.english],
     }
     stem = target.with_suffix("")
     return [path for language, cues in sides.items() for path in write_subtitles(stem, language, cues)]

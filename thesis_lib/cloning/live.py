@@ -39,7 +39,7 @@ def clone_live(
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         passages = pipeline.live(raw_blocks(stream, sample_rate, BLOCK), sample_rate, say)
         for passage, silence in laid_out(passages, pipeline.sample_rate):
-            say(passage.line.english)
+            say(passage.translated.english)
             write(np.concatenate([silence, passage.wav]))
             written += len(silence) + len(passage.wav)
     return written / pipeline.sample_rate

@@ -55,7 +55,7 @@ class Synthesizer(Protocol):
 
 
 @dataclass(frozen=True)
-class Line:
+class TranslatedSegment:
     """What is to be said, and whose place it takes in the source."""
 
     segment: Segment  # of the source
@@ -67,10 +67,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Passage:
+class SynthesisedSegment:
     """A line, spoken and rendered, and where it stands in the output."""
 
-    line: Line
+    translated: TranslatedSegment
     start: float  # s in the output
     content: np.ndarray  # (N,) English in the synthesizer's voice, at the vocoder's rate
     wav: np.ndarray  # (N',) the same in the speaker's
@@ -82,7 +82,7 @@ class Passage:
 class Translation:
     """A whole recording: its passages, and how near each side is to the speaker (cosine by ``encoder``)."""
 
-    passages: list[Passage]
+    segments: list[SynthesisedSegment]
     speaker: Speaker
     sample_rate: int  # Hz, of ``wav``
     encoder: str
@@ -93,31 +93,33 @@ class Translation:
     @property
     def transcript(self) -> str:
         """All that was heard."""
-        return " ".join(passage.line.transcript for passage in self.passages)
+        return " ".join(passage.translated.transcript for passage in self.segments)
 
     @property
     def translation(self) -> str:
         """All that is said."""
-        return " ".join(passage.line.english for passage in self.passages)
+        return " ".join(passage.translated.english for passage in self.segments)
 
     @property
     def content(self) -> np.ndarray:
         """(N,) all passages in the synthesizer's voice, one after the other."""
-        return np.concatenate([passage.content for passage in self.passages])
+        return np.concatenate([passage.content for passage in self.segments])
 
     @property
     def wav(self) -> np.ndarray:
         """(N,) the passages with their pauses, as long as the source's."""
-        laid = laid_out(self.passages, self.sample_rate)
+        laid = laid_out(self.segments, self.sample_rate)
         return np.concatenate([part for passage, silence in laid for part in (silence, passage.wav)])
 
     @property
     def seconds(self) -> dict[str, float]:
         """stage -> what it took in all."""
-        return total_seconds(self.passages)
+        return total_seconds(self.segments)
 
 
-def laid_out(passages: Iterable[Passage], sample_rate: int) -> Iterator[tuple[Passage, np.ndarray]]:
+def laid_out(
+    passages: Iterable[SynthesisedSegment], sample_rate: int
+) -> Iterator[tuple[SynthesisedSegment, np.ndarray]]:
     """Each passage and the silence (n,) before it, so that together they are the output."""
     written = 0
     for passage in passages:
@@ -126,7 +128,7 @@ def laid_out(passages: Iterable[Passage], sample_rate: int) -> Iterator[tuple[Pa
         written += silence + len(passage.wav)
 
 
-def total_seconds(passages: Sequence[Passage]) -> dict[str, float]:
+def total_seconds(passages: Sequence[SynthesisedSegment]) -> dict[str, float]:
     """stage -> what it took in all."""
     stages = dict.fromkeys(stage for passage in passages for stage in passage.seconds)
     return {stage: sum(passage.seconds.get(stage, 0.0) for passage in passages) for stage in stages}
@@ -154,7 +156,7 @@ class VoiceCloningPipeline:
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 
-    def but(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "VoiceCloningPipeline":
+    def copy_with(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "VoiceCloningPipeline":
         """The same stages around another vocoder, or with another configuration."""
         encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
         changed = vocoder or self.vocoder, config or self.config
@@ -183,8 +185,8 @@ class VoiceCloningPipeline:
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
         notes = list(speaker.warnings)
-        lines = self.given(text, segments, source) if text else self.translate(segments, source, notes.append)
-        passages = list(self.passages(lines, speaker, source))
+        lines = self.from_text(text, segments, source) if text else self.translate(segments, source, notes.append)
+        passages = list(self.synthesise(lines, speaker, source))
         sides = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
         encoder, rate = self.analyser.speaker_encoder, self.sample_rate
         before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
@@ -195,11 +197,11 @@ class VoiceCloningPipeline:
         demand_speech(segments, source)
         return self.analyser(segments, source)
 
-    def given(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[Line]:
+    def from_text(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[TranslatedSegment]:
         """The text instead of what was said, from where the speech began. AudioError where nobody speaks."""
         demand_speech(segments, source)
         wav = np.concatenate([segment.wav for segment in segments])
-        return [Line(Segment(segments[0].start, segments[-1].end, wav), "", text)]
+        return [TranslatedSegment(Segment(segments[0].start, segments[-1].end, wav), "", text)]
 
     def translate(
         self,
@@ -207,8 +209,8 @@ class VoiceCloningPipeline:
         source: object = "audio",
         note: Callable[[str], None] = lambda text: None,
         transcribe: bool = True,
-    ) -> Iterator[Line]:
-        """Segments -> Lines, one each; ``note`` hears what was left out, or is doubtful.
+    ) -> Iterator[TranslatedSegment]:
+        """Segments -> TranslatedSegments, one each; ``note`` hears what was left out, or is doubtful.
 
         AudioError where the first speech that is long enough to tell is surely not Spanish, or no words are heard.
         Later, a few words in another language, or that sound so, are translated like the rest.
@@ -231,25 +233,27 @@ class VoiceCloningPipeline:
             if found.is_foreign:
                 note(f"{place}: sounds like language '{found.language}', translated as Spanish")
             said, before = True, unfinished(f"{before} {found.english}")[-REMEMBERED:]
-            yield Line(segment, found.transcript, found.english, self._speed(found.transcript, segment), None, seconds)
+            yield TranslatedSegment(
+                segment, found.transcript, found.english, self._speed(found.transcript, segment), None, seconds
+            )
         if not said:
             raise AudioError("no words were heard", source, "is there speech in it?")
 
     def live(
         self, blocks: Iterable[np.ndarray], sample_rate: int, note: Callable[[str], None] = lambda text: None
-    ) -> Iterator[Passage]:
-        """Samples (n,) as a microphone gives them -> Passages, clause by clause, each as soon as it can be heard.
+    ) -> Iterator[SynthesisedSegment]:
+        """Samples (n,) as a microphone gives them -> SynthesisedSegments, clause by clause.
 
         The voice is the speaker's as far as it has been heard, and is settled after ten seconds of speech. To be
         quick, nothing is transcribed, speech has its usual rate, and there is taken to be one speaker.
         """
         segments = speech_segments(blocks, sample_rate, LIVE_PAUSE)
-        return self.passages(in_clauses(self.translate(segments, "live speech", note, transcribe=False)))
+        return self.synthesise(split_into_clauses(self.translate(segments, "live speech", note, transcribe=False)))
 
-    def passages(
-        self, lines: Iterable[Line], speaker: Speaker | None = None, source: object = "audio"
-    ) -> Iterator[Passage]:
-        """Lines -> Passages, each as soon as it is ready, while the next line is being translated.
+    def synthesise(
+        self, lines: Iterable[TranslatedSegment], speaker: Speaker | None = None, source: object = "audio"
+    ) -> Iterator[SynthesisedSegment]:
+        """TranslatedSegments -> SynthesisedSegments, each while the next one is being translated.
 
         Without a ``speaker`` the voice is taken from the lines' own segments, as far as they have been heard.
         """
@@ -260,13 +264,13 @@ class VoiceCloningPipeline:
             if speaker is None and is_new and sum(segment.duration for segment in heard) < SPEAKER_SETTLED_SECONDS:
                 heard.append(line.segment)
                 voice = self.analyser(heard, source, alone=True).voice
-            passage = self.speak(line, voice)
+            passage = self.synthesise_one(line, voice)
             start = max(line.segment.start, cursor + GAP if cursor else 0.0)
             cursor = start + len(passage.wav) / self.sample_rate
             yield replace(passage, start=start, end=cursor)
             _give_memory_back()
 
-    def speak(self, line: Line, voice: Voice) -> Passage:
+    def synthesise_one(self, line: TranslatedSegment, voice: Voice) -> SynthesisedSegment:
         """One line, spoken, rendered and finished; it stands at the beginning."""
         seconds = dict(line.seconds)
         with stage(seconds, "speak"):
@@ -278,16 +282,16 @@ class VoiceCloningPipeline:
             if self.config.watermark:
                 wav = add_watermark(wav, self.sample_rate)
             wav = limited(wav, self.sample_rate)
-        return Passage(line, 0.0, content, wav, len(wav) / self.sample_rate, seconds)
+        return SynthesisedSegment(line, 0.0, content, wav, len(wav) / self.sample_rate, seconds)
 
-    def _spoken(self, line: Line, voice: Voice) -> np.ndarray:
+    def _spoken(self, line: TranslatedSegment, voice: Voice) -> np.ndarray:
         if line.spoken is not None:
             return resample(line.spoken, RATE, self.sample_rate)
         name = nearest_voice(voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
         spoken = self.synthesizer(line.english, name, speed=line.speed)
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
-    def _rendered(self, content: np.ndarray, line: Line, voice: Voice) -> np.ndarray:
+    def _rendered(self, content: np.ndarray, line: TranslatedSegment, voice: Voice) -> np.ndarray:
         stretch = 1.0
         if self.config.fit:
             stretch = float(np.clip(line.segment.duration * self.sample_rate / len(content), SLOWEST, FASTEST))
@@ -332,7 +336,7 @@ def stage(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
-def in_clauses(lines: Iterable[Line]) -> Iterator[Line]:
+def split_into_clauses(lines: Iterable[TranslatedSegment]) -> Iterator[TranslatedSegment]:
     """The lines cut at their punctuation, so that the first words can be heard while the next are made."""
     for line in lines:
         for number, clause in enumerate(clauses(line.english)):

@@ -78,7 +78,7 @@ class ClonePanel(widgets.VBox):
     def _translate(self) -> Translation:
         wav, rate, name = self._spanish()
         pipeline = self._pipeline
-        pipeline = pipeline.but(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
+        pipeline = pipeline.copy_with(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
         speaker = pipeline.analyse_speaker(list(speech_segments([wav], rate)), name)
         others = [self._heard(file).voice for file in self.voices.value]
         style = self._heard(self.speaking_style.value[0]).voice if self.speaking_style.value else None

@@ -165,14 +165,14 @@ def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: 
     lines = list(pipeline.translate(segments, item.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        passages = list(using.passages(lines, speaker))
+        passages = list(using.synthesise(lines, speaker))
         content, output = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
         return content, output, total_seconds(passages)
 
     content, output, seconds = sides(pipeline)
     outputs = {KOKORO: content, OURS: output}
     if pipeline.config.voice == NEAREST:
-        fixed = pipeline.but(config=pipeline.config.model_copy(update={"voice": FIXED}))
+        fixed = pipeline.copy_with(config=pipeline.config.model_copy(update={"voice": FIXED}))
         plain, from_plain, _ = sides(fixed)
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
     if minutes and not speaker.others:  # training on two voices would make one of both
