@@ -47,5 +47,5 @@ def test_live_to_a_file_and_to_stdout(stages, talk, tmp_path, capfdbinary):
     assert len(capfdbinary.readouterr().out) == pytest.approx(2 * seconds * HZ, abs=4)
     with pytest.raises(CloningError, match="need a file"):
         clone_live(pipeline(stages), Microphone(talk), HZ, "-", Request(text="hello"))
-    with pytest.raises(AudioError, match="no words were heard"):
+    with pytest.raises(AudioError, match="no words were recognised"):
         clone_live(pipeline(stages), Microphone(np.zeros(HZ)), HZ, "-")

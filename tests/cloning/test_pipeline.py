@@ -11,7 +11,6 @@ import soundfile
 from cloning_stages import HZ, PLAIN, Synthesizer, Translator, pipeline
 from helpers import chords, spoken, voiced
 
-from thesis_lib import cloning
 from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import track
@@ -20,18 +19,20 @@ from thesis_lib.cloning import (
     TranslatedSegment,
     VoiceCloningPipeline,
     build,
-    clauses,
     clone_file,
     laid_out,
     split_into_clauses,
 )
+from thesis_lib.cloning.clauses import clauses
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.pipeline import GAP, ahead
+from thesis_lib.cloning.pipeline import MIN_PAUSE_SECONDS
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.cloning.watermark import watermark
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed
+from thesis_lib.utils import memory
+from thesis_lib.utils.parallel import prefetch
 from thesis_lib.validation.metrics import word_errors
 from thesis_lib.vocoder.voice import Voice
 
@@ -62,7 +63,7 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
 def test_a_long_passage_moves_the_next_one_and_no_two_overlap(stages, talk):
     result = pipeline(stages, english="a sentence that takes a good deal longer than what it translates " * 2)(talk, HZ)
     first, second = result.segments
-    assert second.start == pytest.approx(first.end + GAP)
+    assert second.start == pytest.approx(first.end + MIN_PAUSE_SECONDS)
 
 
 def test_it_is_as_loud_as_the_source(stages):
@@ -113,8 +114,8 @@ def test_given_words_and_a_given_voice(stages, talk):
 @pytest.mark.parametrize(
     ("hears", "wav", "says"),
     [
-        ({"language": "fr"}, "speech", "language 'fr' \\(90% sure\\)"),
-        ({"text": " ", "english": " "}, "speech", "no words were heard"),
+        ({"language": "fr"}, "speech", "language of the speech is 'fr' \\(probability 90%\\)"),
+        ({"text": " ", "english": " "}, "speech", "no words were recognised"),
         ({}, np.zeros(HZ, np.float32), "silence"),
         ({}, voiced(0.05), "too short"),
         ({}, 0.1 * np.random.default_rng(0).normal(size=3 * HZ).astype(np.float32), "no speech"),
@@ -148,7 +149,7 @@ def test_a_foreign_word_later_on_is_noted_and_translated(stages, talk):
     result = made(talk, HZ)
     assert result.translation == "hello bye"
     assert len(result.notes) == 1
-    assert "sounds like language 'it'" in result.notes[0]
+    assert "language seems to be 'it'" in result.notes[0]
 
 
 def test_a_segment_without_words_is_noted(stages, talk):
@@ -157,7 +158,7 @@ def test_a_segment_without_words_is_noted(stages, talk):
     made.translator = lambda wav, rate, context, transcribe: found.pop(0)
     result = made(talk, HZ)
     assert len(result.segments) == 1
-    assert "no words heard, left out" in result.notes[0]
+    assert "no words recognised, segment left out" in result.notes[0]
 
 
 def test_noise_is_said(stages):
@@ -169,9 +170,9 @@ def test_noise_is_said(stages):
 
 def test_encoders_must_fit_the_vocoder(stages):
     speaker, _, vocoder = stages
-    with pytest.raises(CloningError, match="sizes"):
+    with pytest.raises(CloningError, match="sizes.*config.json"):
         VoiceCloningPipeline(Translator(), Synthesizer(), speaker, speaker, vocoder, PLAIN)
-    with pytest.raises(CloningError, match="needs ECAPA"):
+    with pytest.raises(CloningError, match="needs the speaker encoder ecapa"):
         pipeline(stages, CloningConfig(voice="nearest"))
 
 
@@ -202,7 +203,7 @@ def test_the_next_line_is_made_while_this_one_is_in_use():
             made.append(number)
             yield number
 
-    items = ahead(lines())
+    items = prefetch(lines())
     assert next(items) == 0
     in_use.set()
     for _ in range(500):
@@ -219,15 +220,15 @@ def test_an_error_of_the_other_thread_is_raised_here(stages):
         raise AudioError("broken", "x", "y")
 
     with pytest.raises(AudioError, match="broken"):
-        list(ahead(broken()))
+        list(prefetch(broken()))
 
 
 def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, monkeypatch):
     asked = []
-    monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
     made = pipeline(stages)
     assert len(made(talk, HZ).segments) == len(asked) > 1
-    monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
     assert len(made(talk, HZ).segments) == len(asked)
 
 
@@ -261,7 +262,7 @@ def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
 def test_large_memory_is_returned_when_it_is_freed():
     code = """if True:
         import numpy as np
-        from thesis_lib.cloning.pipeline import return_large_memory
+        from thesis_lib.utils.memory import return_large_memory
         resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
         return_large_memory()
         np.ones(6_000_000, np.float32)  # freed; by itself glibc would keep what is smaller from now on

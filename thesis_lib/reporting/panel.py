@@ -15,7 +15,7 @@ import traitlets
 
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, spoken_by
+from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, combined_voice
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.utils.errors import ThesisError
 
@@ -80,9 +80,9 @@ class ClonePanel(widgets.VBox):
         pipeline = self._pipeline
         pipeline = pipeline.copy_with(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
         speaker = pipeline.analyse_speaker(list(speech_segments([wav], rate)), name)
-        others = [self._heard(file).voice for file in self.voices.value]
-        style = self._heard(self.speaking_style.value[0]).voice if self.speaking_style.value else None
-        voice = spoken_by(speaker.voice, others, style, self.mix.value)
+        others = [self._speaker_of(file).voice for file in self.voices.value]
+        style = self._speaker_of(self.speaking_style.value[0]).voice if self.speaking_style.value else None
+        voice = combined_voice(speaker.voice, others, style, self.mix.value)
         return pipeline(wav, rate, self.text.value or None, name, replace(speaker, voice=voice))
 
     def _spanish(self) -> tuple[np.ndarray, int, str]:
@@ -93,7 +93,7 @@ class ClonePanel(widgets.VBox):
             return *_samples("recording.wav", self.recorder.wav), "the recording"
         raise ThesisError("upload a Spanish recording first, or record one")
 
-    def _heard(self, file: dict) -> Speaker:
+    def _speaker_of(self, file: dict) -> Speaker:
         wav, rate = _samples(file["name"], bytes(file["content"]))
         return self._pipeline.analyse_speaker(list(speech_segments([wav], rate)), file["name"])
 
