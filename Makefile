@@ -11,6 +11,7 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
+	$(BIN)/python scripts/check_words.py
 	$(BIN)/pytest tests
 	$(BIN)/pytest --nbval notebooks
 
