@@ -4,11 +4,16 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from thesis_lib.cli.options import DEFAULT, Profile, RunDir, Set, VocoderName, config_of, run_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from thesis_lib.cloning import Clone
 
 cloning = typer.Typer()
 
@@ -71,51 +76,61 @@ def clone(
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
     from thesis_lib import cloning
-    from thesis_lib.audio.files import header
     from thesis_lib.training.adaptation import adapt as adapter
     from thesis_lib.utils.progress import bar
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
+    build = cloning.build
     request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )
-
-    def say(text: str) -> None:
-        typer.echo(text, err=True)
-
     if not consent:
-        say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
+        _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
     if str(source) == "-":
-        cloning.check_live(request)
-        cloning.clone_live(cloning.build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
+        cloning.check_live(request, target)
+        cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, _say)
     elif source.is_dir():
         batch = cloning.Batch(vocoder, config, request, adapter=adapter)
-        table = cloning.clone_folder(source, target, batch, jobs, bar)
-        failed = table[table.status != "done"]
-        for row in failed.itertuples():
-            say(f"failed: {row.reason}")
-        if json_:
-            typer.echo(table.to_json(orient="records", force_ascii=False))
-        else:
-            typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {target / cloning.TABLE}")
-        raise typer.Exit(bool(len(failed)))
+        _report_folder(cloning.clone_folder(source, target, batch, jobs, bar, build), target / cloning.TABLE, json_)
     else:
-        header(source)  # a wrong path is reported before four models are loaded
+        # Wrong paths are reported before four models are loaded.
+        cloning.check_recordings((source, *request.recordings))
         cloning.check_target(source, target)
-        pipeline = cloning.build(vocoder, config)
-        made = cloning.clone_file(pipeline, source, target, request, say, bar, adapter)
-        if json_:
-            typer.echo(json.dumps(asdict(made) | {"vocoder": pipeline.vocoder.name}, ensure_ascii=False))
-            return
-        typer.echo(f"transcript   {made.transcript}")
-        typer.echo(f"translation  {made.translation}")
-        similarities = f"{made.similarity_before:.3f} before rendering, {made.similarity_after:.3f} after"
-        typer.echo(f"similarity to the speaker ({made.encoder}): {similarities}")
-        spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in made.seconds.items())
-        typer.echo(f"seconds      {spent}, for {made.source_duration:.1f} s of Spanish")
-        typer.echo(f"written      {target}")
+        pipeline = build(vocoder, config)
+        made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
+        _report_file(made, pipeline.vocoder.name, json_)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _report_folder(table: "pd.DataFrame", path: Path, json_: bool) -> None:
+    """Print the result of every recording; exit status 1 if one failed."""
+    failed = table[table.status != "done"]
+    for row in failed.itertuples():
+        _say(f"failed: {row.reason}")
+    if json_:
+        typer.echo(table.to_json(orient="records", force_ascii=False))
+    else:
+        typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {path}")
+    raise typer.Exit(bool(len(failed)))
+
+
+def _report_file(made: "Clone", vocoder: str, json_: bool) -> None:
+    """Print the texts, similarities and computing times of one recording."""
+    if json_:
+        typer.echo(json.dumps(asdict(made) | {"vocoder": vocoder}, ensure_ascii=False))
+        return
+    typer.echo(f"transcript   {made.transcript}")
+    typer.echo(f"translation  {made.translation}")
+    similarities = f"{made.similarity_before:.3f} before conversion, {made.similarity_after:.3f} after"
+    typer.echo(f"cosine similarity to the speaker ({made.encoder}): {similarities}")
+    spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in made.seconds.items())
+    typer.echo(f"seconds      {spent}, for {made.source_duration:.1f} s of Spanish")
+    typer.echo(f"written      {made.target}")
 
 
 @cloning.command("clone-report")

@@ -14,7 +14,7 @@ import torch
 
 from thesis_lib.cloning.build import build
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Adapter, Request, clone_file, recordings_in
+from thesis_lib.cloning.files import Adapter, Request, check_recordings, clone_file, recordings_in
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
@@ -58,7 +58,8 @@ def clone_folder(
     The table has one row per recording: file, key, status, reason, and the fields of ``Clone``. A recording that
     fails is recorded with its reason, and the others continue. A second call repeats only recordings that are
     missing, failed or changed. ``jobs`` processes share the cores.
-    Raises CloningError for a folder without recordings, an output folder inside it, and a process that was killed.
+    Raises CloningError for a folder without recordings, an output folder that is inside it or a file, and a process
+    that was killed; AudioError for a recording of the options that cannot be opened.
     """
     folder, out = Path(folder), Path(out)
     if out.resolve().is_relative_to(folder.resolve()):
@@ -66,6 +67,9 @@ def clone_folder(
             f"{out} lies in {folder}, so its files would be cloned too: choose an output folder outside it"
         )
     paths = recordings_in(folder)
+    if out.is_file():
+        raise CloningError(f"{out} is a file: name a folder for the output of a folder")
+    check_recordings(batch.request.recordings)
     earlier, rows, work = _rows(out / TABLE), {}, []
     for path in paths:
         name = str(path.relative_to(folder))

@@ -50,6 +50,11 @@ class Request:
         if self.emotion_mix != 1.0 and not self.emotion_from:
             raise CloningError("--emotion-mix needs a recording of the speaking style: name it with --emotion-from")
 
+    @property
+    def recordings(self) -> tuple[Path, ...]:
+        """Every recording that the options name."""
+        return tuple(path for path in (self.content, *self.voice_from, self.emotion_from) if path)
+
 
 @dataclass(frozen=True)
 class Clone:
@@ -142,10 +147,21 @@ def _write(
 
 def check_target(source: Path, target: Path) -> None:
     """Raise CloningError for a target that is the source or has an unknown suffix, before anything is computed."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise CloningError(f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}")
+    check_suffix(target)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")
+
+
+def check_suffix(target: Path) -> None:
+    """Raise CloningError for a file name whose suffix is not that of an audio format."""
+    if target.suffix.lower() not in SUFFIXES:
+        raise CloningError(f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}")
+
+
+def check_recordings(paths: Iterable[Path]) -> None:
+    """Raise AudioError for a recording that is missing or cannot be opened, before anything is computed."""
+    for path in paths:
+        header(path)
 
 
 def recordings_in(folder: Path) -> list[Path]:

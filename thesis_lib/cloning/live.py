@@ -7,29 +7,31 @@ from typing import BinaryIO
 
 import numpy as np
 
-from thesis_lib.audio.files import raw_blocks, sink
+from thesis_lib.audio.files import STDOUT, raw_blocks, sink
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Request, metadata
+from thesis_lib.cloning.files import Request, check_suffix, metadata
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import laid_out
 
 BLOCK_SECONDS = 0.25  # read from the stream at a time
 
 
-def check_live(request: Request) -> None:
-    """Raise CloningError for options that need a whole recording."""
+def check_live(request: Request, target: str | Path = STDOUT) -> None:
+    """Raise CloningError for options that need a whole recording, and for a target with an unknown suffix."""
     if request != replace(Request(), consent=request.consent):
         raise CloningError(
             "live speech (stdin, -) takes only --consent and the pipeline's settings; --text, --content, --voice-from, "
             "--emotion-from, --adapt and --subtitles need a file: name a recording instead of -"
         )
+    if str(target) != STDOUT:
+        check_suffix(Path(target))
 
 
 def clone_live(
     pipeline: VoiceCloningPipeline,
     stream: BinaryIO,
     sample_rate: int,
-    target: Path,
+    target: str | Path,
     request: Request | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> float:
@@ -40,7 +42,7 @@ def clone_live(
     Raises AudioError if the speech is not Spanish or has no words, CloningError for options that need a file.
     """
     request = request or Request()
-    check_live(request)
+    check_live(request, target)
     written = 0
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         segments = pipeline.live(raw_blocks(stream, sample_rate, BLOCK_SECONDS), sample_rate, say)
