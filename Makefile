@@ -12,6 +12,7 @@ book: .venv/installed
 test: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
+	$(BIN)/python scripts/check_words.py
 	$(BIN)/pytest tests --numprocesses 2 --dist loadfile
 	$(BIN)/pytest --nbval notebooks
 

@@ -58,7 +58,7 @@ def run(quick: bool) -> dict:
 
 
 def _rate(paths: list[Path]) -> dict[str, float]:
-    """How fast people speak, pauses left out: what ``USUAL_RATE`` stands for."""
+    """How fast people speak, pauses left out: what ``SPANISH_LETTERS_PER_SECOND`` stands for."""
     translate, rates = WhisperTranslator(), []
     for path in paths:
         wav, rate = read_audio(path)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from thesis_lib.audio.files import read_audio
-from thesis_lib.cloning.pipeline import REMEMBERED
-from thesis_lib.cloning.translation import WhisperTranslator, unfinished
+from thesis_lib.cloning.pipeline import MAX_CONTEXT_CHARS
+from thesis_lib.cloning.translation import WhisperTranslator, unfinished_sentence
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.utils.progress import bar
@@ -19,7 +19,7 @@ from thesis_lib.validation.metrics import corpus_bleu, corpus_chrf
 WAYS: dict[str, Callable[[str], str]] = {  # all English so far -> what the translator is told of it
     "nothing": lambda said: "",
     "what was said before": lambda said: said,
-    "an unfinished sentence": unfinished,
+    "an unfinished sentence": unfinished_sentence,
 }
 RUN = 4  # words in a row that a sentence is not expected to share with what came before it
 
@@ -33,7 +33,7 @@ def run(quick: bool) -> dict:
         heard: list[str] = []
         again, started = 0, time.perf_counter()
         for wav, rate in bar(wavs, len(wavs), name):
-            said = " ".join(heard)[-REMEMBERED:]
+            said = " ".join(heard)[-MAX_CONTEXT_CHARS:]
             english = translate(wav, rate, told(said), transcribe=False).english
             again += not _runs(said).isdisjoint(_runs(english))
             heard.append(english)

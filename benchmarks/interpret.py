@@ -15,7 +15,7 @@ import numpy as np
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import build, dominant
-from thesis_lib.cloning.speaker import WORTH_A_WORD
+from thesis_lib.cloning.speaker import MIN_OTHERS_SHARE
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import speaker_encoder
@@ -85,8 +85,8 @@ def _speakers(count: int) -> list[dict]:
             {
                 "test_set": name,
                 "n": len(alone),
-                "one voice called several": float(np.mean(np.array(alone) >= WORTH_A_WORD)),
-                "two voices called one": float(np.mean(np.array(together) < WORTH_A_WORD)),
+                "one voice called several": float(np.mean(np.array(alone) >= MIN_OTHERS_SHARE)),
+                "two voices called one": float(np.mean(np.array(together) < MIN_OTHERS_SHARE)),
             }
         )
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import read_audio, resample, write_audio
-from thesis_lib.cloning.watermark import MARKED, add_watermark, watermark
+from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, add_watermark, watermark
 from thesis_lib.validation import metrics
 
 RATE = 22_050
@@ -30,7 +30,7 @@ def run(quick: bool) -> dict:
     rows = []
     for name, change in CHANGES.items():
         found = [[watermark(*change(wav)) for wav in side] for side in (marked, wavs)]
-        seen = [float(np.mean(np.array(side) >= MARKED)) for side in found]
+        seen = [float(np.mean(np.array(side) >= MIN_MARK_PROBABILITY)) for side in found]
         rows.append({"after": name, "seen in marked": seen[0], "seen in unmarked": seen[1]})
     twice = [watermark(*CHANGES["MP3, 32 kbit/s"](wav)) for wav in marked]
     pairs = [[metrics.Recording(x, RATE) for x in pair] for pair in zip(marked, wavs, strict=True)]
@@ -39,7 +39,7 @@ def run(quick: bool) -> dict:
     difference = metrics.bootstrap(len(pairs), lambda i: float((opinions[i, 0] - opinions[i, 1]).mean()), 1000, 0)
     return {
         "recordings": len(wavs),
-        "threshold": MARKED,
+        "threshold": MIN_MARK_PROBABILITY,
         "rows": rows,
         "lowest certainty after MP3 of 32 kbit/s": min(twice),
         "PESQ-wb to the unmarked": {"median": float(np.median(pesq)), "low": min(pesq), "high": max(pesq)},

@@ -13,7 +13,7 @@ from helpers import TINY, voiced
 from typer.testing import CliRunner
 
 from thesis_lib import cli, cloning
-from thesis_lib.audio.files import check_speech, read_audio, write_audio
+from thesis_lib.audio.files import SUFFIXES, check_speech, read_audio, write_audio
 
 
 def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -202,6 +202,9 @@ def test_clone_prints_json_alone_on_stdout(recordings, fake_pipeline, monkeypatc
 
 
 def test_clone_s_words_reach_the_pipeline(recordings, fake_pipeline, monkeypatch, capsys):
+    monkeypatch.chdir(recordings)
+    for name in ("b.wav", "c.wav", "d.wav"):
+        (recordings / name).write_bytes((recordings / "good.wav").read_bytes())
     good = str(recordings / "good.wav")
     options = ["--guidance", "2", "--voice", "am_adam", "--translator", "folder", "--fit", "--adapt", "1.5"]
     options += ["--voice-from", good, "--voice-from", "b.wav", "--emotion-from", "c.wav", "--emotion-mix", "0.5"]
@@ -216,6 +219,35 @@ def test_clone_s_words_reach_the_pipeline(recordings, fake_pipeline, monkeypatch
     )
     assert "consent given" not in err
     assert "speak 2.0, for 1.0 s of Spanish" in printed
+
+
+@pytest.mark.parametrize("option", ["--content", "--voice-from", "--emotion-from"])
+def test_clone_names_a_missing_recording_before_models_are_loaded(option, recordings, monkeypatch, capsys):
+    def build(*given, **options):
+        raise AssertionError("models were loaded")
+
+    monkeypatch.setattr(cloning, "build", build)
+    good, missing = str(recordings / "good.wav"), str(recordings / "missing.wav")
+    for source, target in ((good, recordings / "new.wav"), (str(recordings), recordings.parent / "english")):
+        code, _, err = thesis(monkeypatch, capsys, "clone", source, str(target), option, missing, "--consent", "me")
+        assert code == 2
+        assert "missing.wav: missing file; check the path" in err
+        assert err.count("\n") == 1, err
+
+
+def test_clone_refuses_a_target_that_cannot_be_written_before_models_are_loaded(recordings, monkeypatch, capsys):
+    def build(*given, **options):
+        raise AssertionError("models were loaded")
+
+    monkeypatch.setattr(cloning, "build", build)
+    code, _, err = thesis(monkeypatch, capsys, "clone", "-", "live.xyz", "--consent", "me")
+    assert (code, err) == (2, f"thesis: live.xyz: the suffix of the output must be one of {', '.join(SUFFIXES)}\n")
+    (recordings / "in").mkdir()
+    (recordings / "in" / "good.wav").write_bytes((recordings / "good.wav").read_bytes())
+    code, _, err = thesis(monkeypatch, capsys, "clone", str(recordings / "in"), str(recordings / "out.wav"))
+    assert code == 2
+    assert "out.wav is a file: name a folder" in err
+    assert (recordings / "out.wav").read_bytes() == b"an earlier result"
 
 
 def test_clone_of_a_folder_and_of_stdin(recordings, monkeypatch, capsys, tmp_path):

@@ -92,7 +92,7 @@ def test_a_defect_in_one_file_is_named_and_the_others_go_on(tiny_run, folder, tm
 
 def test_wrong_folders(folder, tmp_path):
     batch = Batch("x", PLAIN, Request())
-    with pytest.raises(CloningError, match="lies in"):
+    with pytest.raises(CloningError, match="choose an output folder outside it"):
         clone_folder(folder, folder / "out", batch)
     with pytest.raises(CloningError, match="no recordings"):
         clone_folder(tmp_path / "nowhere", tmp_path / "out", batch)

@@ -84,7 +84,7 @@ def embed_cosine(a, b):
 
 
 def test_adapted_to_the_speaker_first(stages, recording, tmp_path, monkeypatch, tiny_run):
-    monkeypatch.setattr(cloning.files, "VOICES", tmp_path / "voices")
+    monkeypatch.setattr(cloning.files, "ADAPTED_VOCODERS", tmp_path / "voices")
     made = pipeline(stages)
     made.vocoder.name = str(tiny_run.path / "conversion" / "vocoder")
     used = []

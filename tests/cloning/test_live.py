@@ -28,10 +28,10 @@ def test_live_speech_is_heard_before_it_has_ended(stages, talk, monkeypatch):
     made = pipeline(stages, english="hello my dear friend, how are you doing today?")
     passages = made.live(raw_blocks(microphone, HZ, 0.25), HZ)
     first = next(passages)
-    assert first.line.english == "hello my dear friend,"
+    assert first.translated.english == "hello my dear friend,"
     assert microphone.read_bytes < 0.8 * len(microphone.data)
     rest = list(passages)
-    assert [p.line.english for p in rest][:1] == ["how are you doing today?"]
+    assert [p.translated.english for p in rest][:1] == ["how are you doing today?"]
     assert len(rest) == 3
     assert all(a.end <= b.start for a, b in zip([first, *rest], rest, strict=False))
 
@@ -47,5 +47,5 @@ def test_live_to_a_file_and_to_stdout(stages, talk, tmp_path, capfdbinary):
     assert len(capfdbinary.readouterr().out) == pytest.approx(2 * seconds * HZ, abs=4)
     with pytest.raises(CloningError, match="need a file"):
         clone_live(pipeline(stages), Microphone(talk), HZ, "-", Request(text="hello"))
-    with pytest.raises(AudioError, match="no words were heard"):
+    with pytest.raises(AudioError, match="no words were recognised"):
         clone_live(pipeline(stages), Microphone(np.zeros(HZ)), HZ, "-")

@@ -11,27 +11,28 @@ import soundfile
 from cloning_stages import HZ, PLAIN, Synthesizer, Translator, pipeline
 from helpers import chords, spoken, voiced
 
-from thesis_lib import cloning
 from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import track
 from thesis_lib.audio.voice_activity import Segment, speech_segments
 from thesis_lib.cloning import (
-    Line,
+    TranslatedSegment,
     VoiceCloningPipeline,
     build,
-    clauses,
     clone_file,
-    in_clauses,
     laid_out,
+    split_into_clauses,
 )
+from thesis_lib.cloning.clauses import clauses
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.pipeline import GAP, ahead
+from thesis_lib.cloning.pipeline import MIN_PAUSE_SECONDS
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.cloning.watermark import watermark
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed
+from thesis_lib.utils import memory
+from thesis_lib.utils.parallel import prefetch
 from thesis_lib.validation.metrics import word_errors
 from thesis_lib.vocoder.voice import Voice
 
@@ -41,9 +42,9 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
     result = made(talk, HZ)
     assert result.transcript == "hola amigo hola amigo"
     assert result.translation == "hello my friend hello my friend"
-    first, second = result.passages
+    first, second = result.segments
     segments = list(speech_segments([talk], HZ))
-    assert [p.start for p in result.passages] == pytest.approx([s.start for s in segments])
+    assert [p.start for p in result.segments] == pytest.approx([s.start for s in segments])
     assert first.end == pytest.approx(first.start + len(first.wav) / result.sample_rate)
     quiet = result.wav[round((first.end + 0.05) * HZ) : round((second.start - 0.05) * HZ)]
     assert not quiet.any()
@@ -61,8 +62,8 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
 
 def test_a_long_passage_moves_the_next_one_and_no_two_overlap(stages, talk):
     result = pipeline(stages, english="a sentence that takes a good deal longer than what it translates " * 2)(talk, HZ)
-    first, second = result.passages
-    assert second.start == pytest.approx(first.end + GAP)
+    first, second = result.segments
+    assert second.start == pytest.approx(first.end + MIN_PAUSE_SECONDS)
 
 
 def test_it_is_as_loud_as_the_source(stages):
@@ -85,7 +86,7 @@ def test_fitted_passages_are_as_long_as_what_they_translate(stages, talk):
     segments = list(speech_segments([talk], HZ))
     free = pipeline(stages, english=english)(talk, HZ)
     fitted = pipeline(stages, PLAIN.model_copy(update={"fit": True}), english=english)(talk, HZ)
-    for passage, plain, segment in zip(fitted.passages, free.passages, segments, strict=True):
+    for passage, plain, segment in zip(fitted.segments, free.segments, segments, strict=True):
         wanted = np.clip(segment.duration / (len(plain.content) / HZ), 0.8, 1.25) * len(plain.content)
         assert len(passage.wav) == pytest.approx(wanted, abs=2)
         assert len(passage.wav) != len(plain.wav)
@@ -107,14 +108,14 @@ def test_given_words_and_a_given_voice(stages, talk):
     assert [said for said, *_ in made.synthesizer.said] == ["good evening"]
     assert result.speaker is other
     assert result.translation == "good evening"
-    assert len(result.passages) == 1
+    assert len(result.segments) == 1
 
 
 @pytest.mark.parametrize(
     ("hears", "wav", "says"),
     [
-        ({"language": "fr"}, "speech", "language 'fr' \\(90% sure\\)"),
-        ({"text": " ", "english": " "}, "speech", "no words were heard"),
+        ({"language": "fr"}, "speech", "language of the speech is 'fr' \\(probability 90%\\)"),
+        ({"text": " ", "english": " "}, "speech", "no words were recognised"),
         ({}, np.zeros(HZ, np.float32), "silence"),
         ({}, voiced(0.05), "too short"),
         ({}, 0.1 * np.random.default_rng(0).normal(size=3 * HZ).astype(np.float32), "no speech"),
@@ -148,7 +149,7 @@ def test_a_foreign_word_later_on_is_noted_and_translated(stages, talk):
     result = made(talk, HZ)
     assert result.translation == "hello bye"
     assert len(result.notes) == 1
-    assert "sounds like language 'it'" in result.notes[0]
+    assert "language seems to be 'it'" in result.notes[0]
 
 
 def test_a_segment_without_words_is_noted(stages, talk):
@@ -156,8 +157,8 @@ def test_a_segment_without_words_is_noted(stages, talk):
     found = [Translated("hola", "hello"), Translated("", "")]
     made.translator = lambda wav, rate, context, transcribe: found.pop(0)
     result = made(talk, HZ)
-    assert len(result.passages) == 1
-    assert "no words heard, left out" in result.notes[0]
+    assert len(result.segments) == 1
+    assert "no words recognised, segment left out" in result.notes[0]
 
 
 def test_noise_is_said(stages):
@@ -169,9 +170,9 @@ def test_noise_is_said(stages):
 
 def test_encoders_must_fit_the_vocoder(stages):
     speaker, _, vocoder = stages
-    with pytest.raises(CloningError, match="sizes"):
+    with pytest.raises(CloningError, match="sizes.*config.json"):
         VoiceCloningPipeline(Translator(), Synthesizer(), speaker, speaker, vocoder, PLAIN)
-    with pytest.raises(CloningError, match="needs ECAPA"):
+    with pytest.raises(CloningError, match="needs the speaker encoder ecapa"):
         pipeline(stages, CloningConfig(voice="nearest"))
 
 
@@ -186,8 +187,8 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"
     assert " ".join(clauses(long)) == long
-    line = Line(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
-    lines = list(in_clauses([line]))
+    line = TranslatedSegment(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
+    lines = list(split_into_clauses([line]))
     assert [one.transcript for one in lines] == ["hola", "", ""]
     assert sum(one.seconds.get("translate", 0) for one in lines) == 2.0
 
@@ -202,7 +203,7 @@ def test_the_next_line_is_made_while_this_one_is_in_use():
             made.append(number)
             yield number
 
-    items = ahead(lines())
+    items = prefetch(lines())
     assert next(items) == 0
     in_use.set()
     for _ in range(500):
@@ -219,16 +220,16 @@ def test_an_error_of_the_other_thread_is_raised_here(stages):
         raise AudioError("broken", "x", "y")
 
     with pytest.raises(AudioError, match="broken"):
-        list(ahead(broken()))
+        list(prefetch(broken()))
 
 
 def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, monkeypatch):
     asked = []
-    monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
     made = pipeline(stages)
-    assert len(made(talk, HZ).passages) == len(asked) > 1
-    monkeypatch.setattr(cloning.pipeline.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
-    assert len(made(talk, HZ).passages) == len(asked)
+    assert len(made(talk, HZ).segments) == len(asked) > 1
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace())  # no glibc
+    assert len(made(talk, HZ).segments) == len(asked)
 
 
 @pytest.mark.slow
@@ -253,7 +254,7 @@ def test_the_real_pipeline_says_what_was_said(tmp_path):
 
 def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
     result = pipeline(stages)(talk, HZ)
-    total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.passages, HZ))
+    total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.segments, HZ))
     assert total == len(result.wav)
 
 
@@ -261,7 +262,7 @@ def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
 def test_large_memory_is_returned_when_it_is_freed():
     code = """if True:
         import numpy as np
-        from thesis_lib.cloning.pipeline import return_large_memory
+        from thesis_lib.utils.memory import return_large_memory
         resident = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
         return_large_memory()
         np.ones(6_000_000, np.float32)  # freed; by itself glibc would keep what is smaller from now on

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from thesis_lib.cloning.subtitles import LINES, WIDTH, write_subtitles
+from thesis_lib.cloning.subtitles import MAX_CUE_LINES, MAX_LINE_CHARS, write_subtitles
 
 LONG = (
     "When the storm had passed the two fishermen went down to the harbour and counted the boats that were left there."
@@ -31,8 +31,8 @@ def test_a_long_cue_is_parted_into_readable_ones_in_time_and_loses_no_word(tmp_p
     assert len(found) > 1
     assert " ".join(words.strip().replace("\n", " ") for _, words in found) == LONG
     for _, words in found:
-        assert len(words.strip().splitlines()) <= LINES
-        assert all(len(line) <= WIDTH for line in words.splitlines())
+        assert len(words.strip().splitlines()) <= MAX_CUE_LINES
+        assert all(len(line) <= MAX_LINE_CHARS for line in words.splitlines())
     times = [time for pair, _ in found for time in pair.split(" --> ")]
     assert times[0] == "00:00:02,000"
     assert times[-1] == "00:00:08,000"

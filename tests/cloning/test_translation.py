@@ -12,7 +12,7 @@ from thesis_lib.cloning.translation import (
     TranslationError,
     WhisperTranslator,
     translator,
-    unfinished,
+    unfinished_sentence,
 )
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
@@ -58,7 +58,7 @@ def test_language_transcript_and_translation_in_two_calls():
     ],
 )
 def test_only_a_sentence_that_goes_on_is_context(text, left):
-    assert unfinished(text) == left
+    assert unfinished_sentence(text) == left
 
 
 def test_a_transcript_that_nobody_needs_is_spared():

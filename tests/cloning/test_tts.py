@@ -22,7 +22,7 @@ def test_kokoro_speaks_both_languages_and_mixtures_and_refuses_the_rest():
     ).all()
     with pytest.raises(SpeechError, match="no voice"):
         synthesizer("hello", "af_hart")
-    with pytest.raises(SpeechError, match="no text"):
+    with pytest.raises(SpeechError, match="text to synthesise is empty"):
         synthesizer("  ", "af_heart")
 
 
@@ -36,7 +36,7 @@ def test_a_long_text_is_spoken_sentence_by_sentence_and_a_short_one_at_once():
 def test_no_text_takes_more_memory_than_the_longest_portion(mark):
     endless = mark.join(["and then another one"] * 40)
     found = tts.portions(f"It began. {endless}")
-    assert max(map(len, found)) <= tts.AT_ONCE
+    assert max(map(len, found)) <= tts.MAX_CHARS_AT_ONCE
     assert "".join(found).replace(" ", "") == f"It began. {endless}".replace(" ", "")
     if mark == ", ":
         assert all(portion.endswith(",") for portion in found[1:-1])

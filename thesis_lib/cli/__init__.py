@@ -1,4 +1,4 @@
-"""The command ``thesis``: each verb calls the function that the notebook's cell calls."""
+"""The command ``thesis``; each subcommand calls the function that the notebook of the same name calls."""
 
 import os
 import sys
@@ -23,9 +23,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 def _settings(
     offline: Annotated[bool, typer.Option(help="Use cached weights only; download nothing.")] = False,
-    models_dir: Annotated[Path | None, typer.Option(help="Where weights are cached, or your own copies lie.")] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="Folder of cached weights, or of your own copies.")] = None,
 ) -> None:
-    # The environment carries both to worker processes and notebook kernels.
+    # Set in the environment, so that worker processes and notebook kernels inherit both.
     if offline:
         os.environ["THESIS_OFFLINE"] = "1"
     if models_dir:
@@ -37,7 +37,7 @@ app.callback()(_settings)
 
 @app.command()
 def config(profile: Profile = "demo", set_: Set = None) -> None:
-    """Print a configuration as JSON.
+    """Print the configuration as JSON.
 
     Example: thesis config --profile smoke --set training.steps=20
     """
@@ -55,11 +55,11 @@ for name, verbs in groups.items():
 def book(
     profile: Profile = "demo",
     run_dir: RunDir = None,
-    html: Annotated[bool, typer.Option("--html/--no-html", help="Build the pages after the notebooks.")] = True,
-    pdf: Annotated[bool, typer.Option("--pdf", help="Also print the whole book; needs Chromium.")] = False,
-    check: Annotated[bool, typer.Option(help="Only say which numbers are older than what they come from.")] = False,
+    html: Annotated[bool, typer.Option("--html/--no-html", help="Build the pages after running the notebooks.")] = True,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print the book as one PDF; needs Chromium.")] = False,
+    check: Annotated[bool, typer.Option(help="Only report results that are older than their inputs.")] = False,
 ) -> None:
-    """Run notebooks 01–08 and build the Jupyter Book; interrupted, it goes on where it was.
+    """Run notebooks 01–08 and build the Jupyter Book; continue where an interrupted run stopped.
 
     Example: thesis book --profile smoke
     Example: thesis book --pdf
@@ -70,17 +70,17 @@ def book(
 
     if check:
         found = problems_of(run_of(profile, run_dir, None))
-        typer.echo("\n".join(found) or "every number is as new as what it comes from")
+        typer.echo("\n".join(found) or "every result is up to date")
         raise typer.Exit(bool(found))
     run_notebooks(run_of(profile, run_dir, None), bar)
     if html:
-        typer.echo(f"the book: {build()}")
+        typer.echo(f"book: {build()}")
     if pdf:
-        typer.echo(f"the book, printed: {print_pdf()}")
+        typer.echo(f"book as PDF: {print_pdf()}")
 
 
 def main() -> None:
-    """Entry point: a foreseen error is one line on stderr and exit 2 (130 when interrupted)."""
+    """Run the command line; an expected error is one line on stderr and exit status 2 (130 if interrupted)."""
     try:
         app()
     except (ThesisError, OSError) as error:

@@ -1,14 +1,19 @@
-"""Spanish speech in, English speech out: the verbs for people with recordings of their own."""
+"""Commands of the voice-cloning pipeline: clone, clone-report, detect, adapt."""
 
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from thesis_lib.cli.options import DEFAULT, Profile, RunDir, Set, VocoderName, config_of, run_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from thesis_lib.cloning import Clone
 
 cloning = typer.Typer()
 
@@ -17,30 +22,53 @@ cloning = typer.Typer()
 def clone(
     source: Annotated[
         Path,
-        typer.Argument(help="Spanish speech: WAV, FLAC, MP3 or OGG of any length, a folder of it, or - for stdin."),
+        typer.Argument(help="Spanish speech: a WAV, FLAC, MP3 or OGG file, a folder of such files, or - for stdin."),
     ],
-    target: Annotated[Path, typer.Argument(help="English speech to write (.wav, .flac, .mp3, .ogg); a folder; or -.")],
-    text: Annotated[str | None, typer.Option(help="English to speak instead of the translation.")] = None,
-    content: Annotated[Path | None, typer.Option(help="English recording to render, said by anybody.")] = None,
-    voice_from: Annotated[
-        list[Path] | None, typer.Option(help="Recording of the voice to speak in; repeatable.")
+    target: Annotated[
+        Path,
+        typer.Argument(help="English speech to write: a .wav, .flac, .mp3 or .ogg file, a folder, or - for stdout."),
+    ],
+    text: Annotated[str | None, typer.Option(help="English text to synthesise instead of the translation.")] = None,
+    content: Annotated[
+        Path | None, typer.Option(help="English recording, by any speaker, to convert instead of the translation.")
     ] = None,
-    emotion_from: Annotated[Path | None, typer.Option(help="Recording whose style to speak in.")] = None,
-    emotion_mix: Annotated[float, typer.Option(min=0, max=1, help="How far towards that style.")] = 1.0,
-    adapt: Annotated[float, typer.Option(min=0, help="Minutes of training on the voice first.")] = 0.0,
+    voice_from: Annotated[
+        list[Path] | None, typer.Option(help="Recording of the target speaker, if not the source's; repeatable.")
+    ] = None,
+    emotion_from: Annotated[
+        Path | None, typer.Option(help="Recording of the target speaking style, if not the source's.")
+    ] = None,
+    emotion_mix: Annotated[
+        float, typer.Option(min=0, max=1, help="Speaking style: 0 the source's, 1 that of --emotion-from.")
+    ] = 1.0,
+    adapt: Annotated[float, typer.Option(min=0, help="Minutes of speaker adaptation before synthesis.")] = 0.0,
     vocoder: VocoderName = DEFAULT,
-    guidance: Annotated[float | None, typer.Option(min=0, help="Strength of the voice: 0 none, 1 as trained.")] = None,
-    voice: Annotated[str | None, typer.Option(help="Kokoro voice that speaks the English, a+b, or nearest.")] = None,
-    translator: Annotated[str | None, typer.Option(help="whisper-base, a model's folder, or owner/name.")] = None,
-    fit: Annotated[bool, typer.Option("--fit", help="Make each passage as long as what it translates.")] = False,
-    subtitles: Annotated[bool, typer.Option("--subtitles", help="Also write both sides' SRT and VTT.")] = False,
-    consent: Annotated[str, typer.Option(help="Who has agreed to it; kept in the file's metadata.")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, for a folder; each takes some 1.5 GB.")] = 1,
-    rate: Annotated[int, typer.Option(min=8000, help="Of stdin, Hz: 16-bit mono samples.")] = 16_000,
+    guidance: Annotated[
+        float | None, typer.Option(min=0, help="Strength of the speaker embedding: 0 none, 1 as trained.")
+    ] = None,
+    voice: Annotated[
+        str | None, typer.Option(help="Kokoro voice of the synthesised English: a name, a+b, or nearest.")
+    ] = None,
+    translator: Annotated[
+        str | None, typer.Option(help="Translation model: whisper-base, a folder, or owner/name on the hub.")
+    ] = None,
+    fit: Annotated[bool, typer.Option("--fit", help="Stretch each segment towards the length of its source.")] = False,
+    subtitles: Annotated[
+        bool, typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT.")
+    ] = False,
+    consent: Annotated[
+        str, typer.Option(help="Who has consented to the use of the voice; written to the file's metadata.")
+    ] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="Processes for a folder; each needs about 1.5 GB of memory.")] = 1,
+    rate: Annotated[
+        int, typer.Option(min=8000, help="Sample rate of stdin in Hz; its samples are 16-bit mono.")
+    ] = 16_000,
     set_: Set = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")] = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")
+    ] = False,
 ) -> None:
-    """Spanish speech in, English speech out, in the speaker's voice.
+    """Translate Spanish speech into English speech in the same voice.
 
     Example: thesis clone hola.wav hello.wav --subtitles --consent "it is me"
     Example: thesis clone interview.mp3 interview.en.mp3 --adapt 2 --fit
@@ -48,51 +76,61 @@ def clone(
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
     from thesis_lib import cloning
-    from thesis_lib.audio.files import header
     from thesis_lib.training.adaptation import adapt as adapter
     from thesis_lib.utils.progress import bar
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
+    build = cloning.build
     request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )
-
-    def say(words: str) -> None:
-        typer.echo(words, err=True)
-
     if not consent:
-        say("no --consent given: speak in somebody's voice only if they have agreed")
+        _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
     if str(source) == "-":
-        cloning.check_live(request)
-        cloning.clone_live(cloning.build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
+        cloning.check_live(request, target)
+        cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, _say)
     elif source.is_dir():
         batch = cloning.Batch(vocoder, config, request, adapter=adapter)
-        table = cloning.clone_folder(source, target, batch, jobs, bar)
-        failed = table[table.status != "done"]
-        for row in failed.itertuples():
-            say(f"failed: {row.reason}")
-        if json_:
-            typer.echo(table.to_json(orient="records", force_ascii=False))
-        else:
-            typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {target / cloning.TABLE}")
-        raise typer.Exit(bool(len(failed)))
+        _report_folder(cloning.clone_folder(source, target, batch, jobs, bar, build), target / cloning.TABLE, json_)
     else:
-        header(source)  # a wrong path must not cost the loading of four models
+        # Wrong paths are reported before four models are loaded.
+        cloning.check_recordings((source, *request.recordings))
         cloning.check_target(source, target)
-        pipeline = cloning.build(vocoder, config)
-        made = cloning.clone_file(pipeline, source, target, request, say, bar, adapter)
-        if json_:
-            typer.echo(json.dumps(asdict(made) | {"vocoder": pipeline.vocoder.name}, ensure_ascii=False))
-            return
-        typer.echo(f"transcript   {made.transcript}")
-        typer.echo(f"translation  {made.translation}")
-        similarities = f"{made.similarity_before:.3f} before rendering, {made.similarity_after:.3f} after"
-        typer.echo(f"similarity to the speaker ({made.encoder}): {similarities}")
-        spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in made.seconds.items())
-        typer.echo(f"seconds      {spent}, for {made.source_duration:.1f} s of Spanish")
-        typer.echo(f"written      {target}")
+        pipeline = build(vocoder, config)
+        made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
+        _report_file(made, pipeline.vocoder.name, json_)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _report_folder(table: "pd.DataFrame", path: Path, json_: bool) -> None:
+    """Print the result of every recording; exit status 1 if one failed."""
+    failed = table[table.status != "done"]
+    for row in failed.itertuples():
+        _say(f"failed: {row.reason}")
+    if json_:
+        typer.echo(table.to_json(orient="records", force_ascii=False))
+    else:
+        typer.echo(f"{len(table) - len(failed)} of {len(table)} recordings: {path}")
+    raise typer.Exit(bool(len(failed)))
+
+
+def _report_file(made: "Clone", vocoder: str, json_: bool) -> None:
+    """Print the texts, similarities and computing times of one recording."""
+    if json_:
+        typer.echo(json.dumps(asdict(made) | {"vocoder": vocoder}, ensure_ascii=False))
+        return
+    typer.echo(f"transcript   {made.transcript}")
+    typer.echo(f"translation  {made.translation}")
+    similarities = f"{made.similarity_before:.3f} before conversion, {made.similarity_after:.3f} after"
+    typer.echo(f"cosine similarity to the speaker ({made.encoder}): {similarities}")
+    spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in made.seconds.items())
+    typer.echo(f"seconds      {spent}, for {made.source_duration:.1f} s of Spanish")
+    typer.echo(f"written      {made.target}")
 
 
 @cloning.command("clone-report")
@@ -100,12 +138,18 @@ def clone_report(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
-    vocoder: Annotated[str | None, typer.Option(help="Another vocoder than the run's own; default is one.")] = None,
-    pairs: Annotated[Path | None, typer.Option(help="Human GROUP_es_src/ beside published GROUP_en_SYSTEM/.")] = None,
-    spanish: Annotated[list[Path] | None, typer.Option(help="A folder of one speaker's Spanish; repeatable.")] = None,
-    adapt: Annotated[float, typer.Option(min=0, help="Minutes of adaptation to each human recording.")] = 0.0,
+    vocoder: Annotated[
+        str | None, typer.Option(help="Vocoder instead of the run's: default, a folder, or owner/name.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Folder with human GROUP_es_src/ and published GROUP_en_SYSTEM/.")
+    ] = None,
+    spanish: Annotated[
+        list[Path] | None, typer.Option(help="Folder with Spanish recordings of one speaker; repeatable.")
+    ] = None,
+    adapt: Annotated[float, typer.Option(min=0, help="Minutes of speaker adaptation to each human recording.")] = 0.0,
 ) -> None:
-    """What the pipeline is worth: similarity by three encoders, words, opinion, style and seconds, with intervals.
+    """Evaluate the pipeline: speaker similarity, word errors, predicted MOS, speaking style and time, with intervals.
 
     Example: thesis clone-report --profile demo --pairs es_en_pairs --adapt 1
     """
@@ -123,35 +167,38 @@ def clone_report(
 
 @cloning.command()
 def detect(
-    recordings: Annotated[list[Path], typer.Argument(help="Recordings that may have been synthesised here.")],
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings to check for the watermark.")],
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object per recording.")] = False,
 ) -> None:
-    """Is there our watermark in it? Exit 1 where there is none in any.
+    """Detect the watermark of this library in recordings; exit status 1 if no recording has it.
 
     Example: thesis detect hello.wav
     """
     from thesis_lib.audio.files import read_audio
-    from thesis_lib.cloning.watermark import MARKED, watermark
+    from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, watermark
 
     marked = 0
     for path in recordings:
-        certainty = watermark(*read_audio(path), path)
-        marked += certainty >= MARKED
+        probability = watermark(*read_audio(path), path)
+        is_marked = probability >= MIN_MARK_PROBABILITY
+        marked += is_marked
         if json_:
-            typer.echo(json.dumps({"file": str(path), "watermark": certainty, "marked": certainty >= MARKED}))
+            typer.echo(json.dumps({"file": str(path), "watermark": probability, "marked": is_marked}))
         else:
-            typer.echo(f"{path}: {'marked' if certainty >= MARKED else 'not marked'} ({certainty:.2f})")
+            typer.echo(f"{path}: {'marked' if is_marked else 'not marked'} ({probability:.2f})")
     raise typer.Exit(not marked)
 
 
 @cloning.command()
 def adapt(
-    recordings: Annotated[list[Path], typer.Argument(help="Recordings of one voice, any format, rate and language.")],
-    run_dir: Annotated[Path, typer.Option(help="Run folder; the vocoder is in its conversion/vocoder/.")],
+    recordings: Annotated[
+        list[Path], typer.Argument(help="Recordings of one speaker, in any format, rate and language.")
+    ],
+    run_dir: Annotated[Path, typer.Option(help="Run folder; the adapted vocoder goes to its conversion/vocoder/.")],
     vocoder: VocoderName = DEFAULT,
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to train.")] = 3.0,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 3.0,
 ) -> None:
-    """Train a vocoder on, for minutes, on some recordings of one voice.
+    """Adapt a vocoder to one speaker: continue its training for some minutes on recordings of that speaker.
 
     Example: thesis adapt me1.wav me2.wav --run-dir runs/me
     Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder

@@ -1,4 +1,4 @@
-"""What several verbs take, and how it becomes a configuration and a run."""
+"""Options that several commands share, and the configuration and the run made from them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,21 +8,21 @@ import typer
 from thesis_lib.config import PROFILES, Config, parse_assignment
 from thesis_lib.runs.folder import Run
 
-Profile = Annotated[str, typer.Option(help=f"One of: {', '.join(PROFILES)}.")]
-RunDir = Annotated[Path | None, typer.Option(help="Run folder; runs/PROFILE when left out.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A setting to change, section.key=value.")]
+Profile = Annotated[str, typer.Option(help=f"Profile, one of: {', '.join(PROFILES)}.")]
+RunDir = Annotated[Path | None, typer.Option(help="Run folder; by default runs/PROFILE.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: section.key=value; repeatable.")]
 DEFAULT = "default"
 VocoderName = Annotated[
-    str, typer.Option(help="default (the package's own), hifigan-universal, a vocoder's folder, or owner/name.")
+    str, typer.Option(help="default (the released weights), hifigan-universal, a vocoder's folder, or owner/name.")
 ]
-Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://HOST:PORT, to work on.")]
+Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler that distributes the work, tcp://HOST:PORT.")]
 
 
 def config_of(profile: str, changes: list[str] | None) -> Config:
-    """The profile with ``--set``'s changes."""
+    """Return the profile with the changes of ``--set``. Raises ConfigError for an unknown profile or setting."""
     return Config.from_profile(profile).override(dict(map(parse_assignment, changes or [])))
 
 
 def run_of(profile: str, run_dir: Path | None, changes: list[str] | None) -> Run:
-    """The run in that folder, or in the profile's own."""
+    """Return the run in ``run_dir``, by default runs/PROFILE."""
     return Run(run_dir or Path("runs") / profile, config_of(profile, changes))

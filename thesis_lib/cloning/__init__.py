@@ -2,47 +2,41 @@
 
 from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
 from thesis_lib.cloning.build import build
+from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import SUFFIXES, Clone, Request, check_target, clone_file
+from thesis_lib.cloning.files import SUFFIXES, Clone, Request, check_recordings, check_target, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
-from thesis_lib.cloning.pipeline import (
-    Line,
-    Passage,
-    Translation,
-    VoiceCloningPipeline,
-    clauses,
-    in_clauses,
-    laid_out,
-)
-from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, dominant, spoken_by
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
+from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, combined_voice, dominant
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 
 __all__ = [
     "NEAREST",
-    "TABLE",
     "SUFFIXES",
+    "TABLE",
     "Batch",
     "Clone",
     "CloningError",
-    "Line",
-    "SpeakerAnalyser",
-    "Passage",
     "Request",
     "Speaker",
+    "SpeakerAnalyser",
+    "SynthesisedSegment",
+    "TranslatedSegment",
     "Translation",
     "VoiceCloningPipeline",
     "average",
     "between",
     "build",
     "check_live",
+    "check_recordings",
     "check_target",
-    "clauses",
     "clone_file",
     "clone_folder",
     "clone_live",
+    "combined_voice",
     "dominant",
-    "in_clauses",
     "laid_out",
     "nearest_voice",
-    "spoken_by",
+    "split_into_clauses",
 ]

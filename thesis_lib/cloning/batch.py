@@ -1,4 +1,4 @@
-"""A folder of recordings: one table that says what became of each, whatever became of the others."""
+"""Clone a folder of recordings; a table records the result or the error of each."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import torch
 
 from thesis_lib.cloning.build import build
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Adapter, Request, clone_file, recordings_in
+from thesis_lib.cloning.files import Adapter, Request, check_recordings, clone_file, recordings_in
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
@@ -27,16 +27,16 @@ DONE, FAILED = "done", "failed"
 
 @dataclass(frozen=True)
 class Batch:
-    """What every recording of a folder gets."""
+    """Vocoder, configuration and options that apply to every recording of a folder."""
 
     vocoder: str
     config: CloningConfig
     request: Request
     suffix: str = ".wav"  # of the outputs
-    adapter: Adapter | None = None  # trains the vocoder where the request asks for adaptation
+    adapter: Adapter | None = None  # trains the vocoder if the request asks for speaker adaptation
 
     def key(self, path: Path) -> str:
-        """Changes when the recording, or what is made of it, does."""
+        """Digest of the recording and of everything that determines its output."""
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
         return digest([fingerprint(path), self.vocoder, self.config.model_dump(mode="json"), asked, self.suffix])
 
@@ -53,16 +53,23 @@ def clone_folder(
     progress: Progress = silent,
     make: Callable[..., VoiceCloningPipeline] = build,
 ) -> pd.DataFrame:
-    """Every recording below ``folder`` -> the same name below ``out``, and ``out``/clones.csv.
+    """Clone every recording below ``folder`` to the same name below ``out``; write and return ``out``/clones.csv.
 
-    A row a recording: file, key, status, reason, and what ``Clone`` says. One that fails says why and stops nobody.
-    Called again, it makes what is missing, has failed or has changed. ``jobs`` processes share the cores. Raises
-    CloningError for a folder without recordings, an output inside it, and a process that was killed.
+    The table has one row per recording: file, key, status, reason, and the fields of ``Clone``. A recording that
+    fails is recorded with its reason, and the others continue. A second call repeats only recordings that are
+    missing, failed or changed. ``jobs`` processes share the cores.
+    Raises CloningError for a folder without recordings, an output folder that is inside it or a file, and a process
+    that was killed; AudioError for a recording of the options that cannot be opened.
     """
     folder, out = Path(folder), Path(out)
     if out.resolve().is_relative_to(folder.resolve()):
-        raise CloningError(f"{out} lies in {folder}: its files would be taken for recordings; choose another folder")
+        raise CloningError(
+            f"{out} lies in {folder}, so its files would be cloned too: choose an output folder outside it"
+        )
     paths = recordings_in(folder)
+    if out.is_file():
+        raise CloningError(f"{out} is a file: name a folder for the output of a folder")
+    check_recordings(batch.request.recordings)
     earlier, rows, work = _rows(out / TABLE), {}, []
     for path in paths:
         name = str(path.relative_to(folder))
@@ -70,14 +77,14 @@ def clone_folder(
         row = rows[name] = earlier.get(name, {})
         if not (row.get("status") == DONE and row["key"] == batch.key(path) and target.exists()):
             work.append((name, path, target))
-    results = _here(work, batch, make) if jobs == 1 else _spread(work, batch, make, jobs)
+    results = _in_this_process(work, batch, make) if jobs == 1 else _in_processes(work, batch, make, jobs)
     for name, result in progress(results, len(work), "clone"):
         rows[name] = {"file": name, "key": batch.key(folder / name)} | result
         _save(out / TABLE, rows)
     return _save(out / TABLE, rows)
 
 
-def _here(work: list[tuple[str, Path, Path]], batch: Batch, make: Callable) -> Iterator[tuple[str, dict]]:
+def _in_this_process(work: list[tuple[str, Path, Path]], batch: Batch, make: Callable) -> Iterator[tuple[str, dict]]:
     if not work:
         return
     pipeline = make(batch.vocoder, batch.config)
@@ -85,22 +92,24 @@ def _here(work: list[tuple[str, Path, Path]], batch: Batch, make: Callable) -> I
         yield name, _row(pipeline, source, target, batch)
 
 
-def _spread(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
+def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    # Started afresh: a forked copy of a process that has used OpenMP hangs.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (batch, make, threads)) as pool:
+    # Spawned, not forked: a forked copy of a process that has used OpenMP hangs.
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (batch, make, threads)) as pool:
         futures = {pool.submit(_in_worker, source, target): name for name, source, target in work}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except BrokenProcessPool as error:
-            raise CloningError("a process ended early, perhaps for lack of memory: use fewer --jobs") from error
+        except BrokenProcessPool:
+            raise CloningError(
+                f"one of {jobs} processes was killed, perhaps for lack of memory: use fewer --jobs"
+            ) from None
 
 
-_worker: tuple[VoiceCloningPipeline, Batch]  # of a process of the pool
+_worker: tuple[VoiceCloningPipeline, Batch]  # of each process of the pool
 
 
-def _begin(batch: Batch, make: Callable, threads: int) -> None:
+def _start_worker(batch: Batch, make: Callable, threads: int) -> None:
     global _worker
     torch.set_num_threads(threads)
     _worker = make(batch.vocoder, batch.config, threads), batch
@@ -112,12 +121,12 @@ def _in_worker(source: Path, target: Path) -> dict:
 
 
 def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, batch: Batch) -> dict:
-    """The row of a recording, without its name. Whatever goes wrong with it is its own affair."""
+    """Clone one recording; return its row of the table. Every error becomes a row with the status "failed"."""
     try:
         found = asdict(clone_file(pipeline, source, target, batch.request, adapter=batch.adapter))
     except ThesisError as error:
         return {"status": FAILED, "reason": str(error)}
-    except Exception as error:  # a defect of ours or of a model: named, and the others go on
+    except Exception as error:  # a defect of the library or a model: recorded, and the other recordings continue
         return {"status": FAILED, "reason": f"{type(error).__name__}: {error}"}
     for column in ("notes", "seconds", "subtitles"):
         found[column] = json.dumps(found[column], ensure_ascii=False)
@@ -129,7 +138,7 @@ def _rows(path: Path) -> dict[str, dict]:
         return {}
     table = pd.read_csv(path, keep_default_na=False)
     if not {"file", "key", "status"} <= set(table.columns):
-        raise CloningError(f"{path} is not a table of clones: choose another folder")
+        raise CloningError(f"{path} is not a table of clones: choose another output folder, or remove the file")
     return {row["file"]: row for row in table.to_dict("records")}
 
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from thesis_lib.cloning import watermark
-from thesis_lib.cloning.pipeline import VoiceCloningPipeline, return_large_memory
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.translation import translator
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CloningConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.utils.memory import return_large_memory
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
 

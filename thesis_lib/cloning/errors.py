@@ -1,4 +1,4 @@
-"""What the cloning pipeline refuses."""
+"""Error of the cloning pipeline."""
 
 from thesis_lib.utils.errors import ThesisError
 

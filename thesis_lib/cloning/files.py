@@ -1,4 +1,7 @@
-"""The pipeline on files of any length: the output is written as it comes, with subtitles and a note of consent."""
+"""The pipeline on files of any length: the output is written segment by segment, with subtitles and consent metadata.
+
+Shapes: N samples.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +12,9 @@ import numpy as np
 from thesis_lib.audio.files import SUFFIXES, header, read_blocks, writing
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.pipeline import Line, Passage, VoiceCloningPipeline, demand_speech, laid_out, total_seconds
-from thesis_lib.cloning.speaker import Speaker, spoken_by
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
+from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
+from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.cloning.subtitles import write_subtitles
 from thesis_lib.config import digest
 from thesis_lib.embeddings.encoders import embed
@@ -19,38 +23,42 @@ from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import Vocoder
 
-VOICES = Path("runs") / "voices"  # where adapted vocoders stay
-PROBED = 60.0  # s of speech from which the voice is taken
-COMPARED = 15.0  # s of output whose similarity to the speaker is measured
+ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
+MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
+MAX_COMPARED_SECONDS = 15.0  # of output that the similarity to the speaker is measured on
 
-
-# adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice, see training.adaptation.adapt.
+# adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice: training.adaptation.adapt.
 Adapter = Callable[[Sequence[Path], Path, str, float, Progress], Vocoder]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to make of a recording, beside the configuration. CloningError for options that contradict each other."""
+    """Options of one recording. Raises CloningError for options that contradict each other."""
 
-    text: str | None = None  # English to speak instead of the translation
-    content: Path | None = None  # English recording to render instead of the synthesizer's
-    voice_from: tuple[Path, ...] = ()  # whose voice, when it is not the recording's own
-    emotion_from: Path | None = None  # whose style
-    emotion_mix: float = 1.0  # how far towards it: 0 the speaker's own, 1 the other's
-    adapt: float = 0.0  # minutes of training on the voice before anything is rendered
+    text: str | None = None  # English to synthesise instead of the translation
+    content: Path | None = None  # English recording that replaces the translation and the synthesizer
+    voice_from: tuple[Path, ...] = ()  # recordings of the target speaker; empty: the source's speaker
+    emotion_from: Path | None = None  # recording of the speaking style; None: the source's style
+    emotion_mix: float = 1.0  # interpolation of the speaking style: 0 the source's, 1 that of emotion_from
+    adapt: float = 0.0  # minutes of speaker adaptation before synthesis
     subtitles: bool = False
-    consent: str = ""  # who has agreed, for the file's metadata
+    consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
 
     def __post_init__(self) -> None:
         if self.text and self.content:
-            raise CloningError("--text and --content both say what to say: give one of them")
+            raise CloningError("--text and --content both replace the translation: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:
-            raise CloningError("--emotion-mix mixes with another recording's style: name it by --emotion-from")
+            raise CloningError("--emotion-mix needs a recording of the speaking style: name it with --emotion-from")
+
+    @property
+    def recordings(self) -> tuple[Path, ...]:
+        """Every recording that the options name."""
+        return tuple(path for path in (self.content, *self.voice_from, self.emotion_from) if path)
 
 
 @dataclass(frozen=True)
 class Clone:
-    """What became of a recording."""
+    """Result of ``clone_file``."""
 
     source: str
     target: str
@@ -59,10 +67,10 @@ class Clone:
     transcript: str
     translation: str
     encoder: str
-    similarity_before: float  # cosine to the speaker, of the synthesizer's speech
-    similarity_after: float  # of the output
+    similarity_before: float  # cosine of the synthesizer's speech to the speaker
+    similarity_after: float  # cosine of the output to the speaker
     notes: tuple[str, ...]
-    seconds: dict[str, float]  # stage -> what it took
+    seconds: dict[str, float]  # stage -> computing time
     subtitles: tuple[str, ...] = ()
 
 
@@ -75,15 +83,16 @@ def clone_file(
     progress: Progress = silent,
     adapter: Adapter | None = None,
 ) -> Clone:
-    """Spanish speech of any format, rate and length -> English speech in ``target``, written as it comes.
+    """Translate a recording of any format, sample rate and length; write English speech to ``target``.
 
-    ``say`` gets each note at once; they are in the result too. ``adapter`` trains the vocoder where the request asks
-    for adaptation. Raises AudioError for unusable audio, and CloningError for a target that is the source or of an
-    unknown format and for a missing adapter; an earlier target stays until the new one is whole.
+    ``say`` is called with each note as it arises; the result has them too. ``adapter`` trains the vocoder if the
+    request asks for speaker adaptation. An existing target is replaced only once the new one is complete.
+    Raises AudioError for unusable audio; CloningError for a target that is the source or has an unknown suffix, and
+    for a missing adapter.
     """
     source, target = Path(source), Path(target)
     check_target(source, target)
-    speaker, notes = _speaker(pipeline, source, request), []
+    speaker, notes = _target_speaker(pipeline, source, request), []
 
     def note(text: str) -> None:
         notes.append(text)
@@ -94,29 +103,19 @@ def clone_file(
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
     _, length = header(source)
-    passages = pipeline.passages(_lines(pipeline, source, request, note), speaker, source)
-    kept: list[Passage] = []
-    sides: dict[str, list[np.ndarray]] = {"content": [], "wav": []}
+    segments = pipeline.synthesise(_translated(pipeline, source, request, note), speaker, source)
     with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-        for passage, silence in laid_out(_by_the_second(passages, length, progress, target.name), pipeline.sample_rate):
-            write(silence)
-            write(passage.wav)
-            if sum(map(len, sides["wav"])) < COMPARED * pipeline.sample_rate:
-                for side, parts in sides.items():
-                    parts.append(getattr(passage, side))
-            kept.append(_texts_and_times(passage))
+        shown = _with_progress(segments, length, progress, target.name)
+        kept, *sides = _write(shown, pipeline.sample_rate, write)
     encoder = pipeline.analyser.speaker_encoder
-    before, after = (
-        cosine(embed(encoder, np.concatenate(parts), pipeline.sample_rate), speaker.voice.vectors()[0])
-        for parts in sides.values()
-    )
+    before, after = (cosine(embed(encoder, side, pipeline.sample_rate), speaker.voice.vectors()[0]) for side in sides)
     return Clone(
         source=str(source),
         target=str(target),
         source_duration=length,
         duration=kept[-1].end,
-        transcript=" ".join(p.line.transcript for p in kept).strip(),
-        translation=" ".join(p.line.english for p in kept).strip(),
+        transcript=" ".join(segment.translated.transcript for segment in kept).strip(),
+        translation=" ".join(segment.translated.english for segment in kept).strip(),
         encoder=encoder.name,
         similarity_before=before,
         similarity_after=after,
@@ -126,42 +125,73 @@ def clone_file(
     )
 
 
+def _write(
+    segments: Iterable[SynthesisedSegment], sample_rate: int, write: Callable[[np.ndarray], object]
+) -> tuple[list[SynthesisedSegment], np.ndarray, np.ndarray]:
+    """Write the segments with their pauses; return them without samples, and the first seconds of content and output.
+
+    Only the first ``MAX_COMPARED_SECONDS`` of samples are kept, so that memory does not grow with the recording.
+    """
+    kept: list[SynthesisedSegment] = []
+    content: list[np.ndarray] = []
+    output: list[np.ndarray] = []
+    for segment, silence in laid_out(segments, sample_rate):
+        write(silence)
+        write(segment.wav)
+        if sum(map(len, output)) < MAX_COMPARED_SECONDS * sample_rate:
+            content.append(segment.content)
+            output.append(segment.wav)
+        kept.append(_without_samples(segment))
+    return kept, np.concatenate(content), np.concatenate(output)
+
+
 def check_target(source: Path, target: Path) -> None:
-    """CloningError for a target that cannot be written, before anything has been computed."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise CloningError(f"{target}: the suffix must be one of {', '.join(SUFFIXES)}")
+    """Raise CloningError for a target that is the source or has an unknown suffix, before anything is computed."""
+    check_suffix(target)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")
 
 
+def check_suffix(target: Path) -> None:
+    """Raise CloningError for a file name whose suffix is not that of an audio format."""
+    if target.suffix.lower() not in SUFFIXES:
+        raise CloningError(f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}")
+
+
+def check_recordings(paths: Iterable[Path]) -> None:
+    """Raise AudioError for a recording that is missing or cannot be opened, before anything is computed."""
+    for path in paths:
+        header(path)
+
+
 def recordings_in(folder: Path) -> list[Path]:
-    """Every recording below a folder, in order. CloningError where there is none."""
+    """Return every recording below a folder, sorted. Raises CloningError if there is none."""
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
-        raise CloningError(f"{folder} holds no recordings ({', '.join(SUFFIXES)})")
+        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(SUFFIXES)} files")
     return paths
 
 
 def metadata(consent: str) -> str:
-    """What a file says about itself."""
+    """Return the comment that is written to the metadata of an output file."""
     return f"Synthetic speech in a cloned voice, made by thesis-lib. Consent: {consent or 'not stated'}."
 
 
-def _speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
-    """Whose voice and style the output gets."""
-    own = _heard(pipeline, source)
-    others = [_heard(pipeline, path).voice for path in request.voice_from]
-    style = _heard(pipeline, request.emotion_from).voice if request.emotion_from else None
-    return replace(own, voice=spoken_by(own.voice, others, style, request.emotion_mix))
+def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
+    """Extract the voice and the speaking style of the output."""
+    own = _speaker_of(pipeline, source)
+    others = [_speaker_of(pipeline, path).voice for path in request.voice_from]
+    style = _speaker_of(pipeline, request.emotion_from).voice if request.emotion_from else None
+    return replace(own, voice=combined_voice(own.voice, others, style, request.emotion_mix))
 
 
-def _heard(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
-    """Who speaks at the beginning of a recording. AudioError where nobody does."""
+def _speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
+    """Extract the voice from the beginning of a recording. Raises AudioError for a recording without speech."""
     segments, seconds = [], 0.0
     for segment in speech_segments(read_blocks(path), header(path)[0]):
         segments.append(segment)
         seconds += segment.duration
-        if seconds >= PROBED:
+        if seconds >= MAX_ANALYSED_SECONDS:
             break
     return pipeline.analyse_speaker(segments, path)
 
@@ -173,60 +203,71 @@ def adapted_to(
     adapter: Adapter | None,
     progress: Progress = silent,
 ) -> VoiceCloningPipeline:
-    """The pipeline with a vocoder that has trained on the voice; the second time it is there already."""
+    """Return the pipeline with a vocoder adapted to the voice in the recordings; a second call loads it from disk.
+
+    Raises CloningError without an adapter.
+    """
     if adapter is None:
-        raise CloningError("speaker adaptation needs an adapter: pass thesis_lib.training.adaptation.adapt")
+        raise CloningError("speaker adaptation needs an adapter: pass adapter=thesis_lib.training.adaptation.adapt")
     key = digest([[fingerprint(path) for path in recordings], pipeline.vocoder.name, minutes])
-    return pipeline.but(adapter(recordings, VOICES / key, pipeline.vocoder.name, minutes, progress))
+    return pipeline.copy_with(adapter(recordings, ADAPTED_VOCODERS / key, pipeline.vocoder.name, minutes, progress))
 
 
-def _lines(
+def _translated(
     pipeline: VoiceCloningPipeline, source: Path, request: Request, note: Callable[[str], None]
-) -> Iterable[Line]:
-    """What is to be said: the given words, the given recording, or the translation."""
+) -> Iterable[TranslatedSegment]:
+    """Yield what is synthesised: the given text, the given English recording, or the translation."""
     segments = speech_segments(read_blocks(source), header(source)[0])
     if request.text:
-        return pipeline.given(request.text, list(segments), source)
+        return pipeline.from_text(request.text, list(segments), source)
     if request.content:
-        return _said(request.content)
+        return _recorded(request.content)
     return pipeline.translate(segments, source, note)
 
 
-def _said(content: Path) -> Iterator[Line]:
-    """The English recording's own speech, at its own times. AudioError where there is none."""
-    said = []
+def _recorded(content: Path) -> Iterator[TranslatedSegment]:
+    """Yield the segments of an English recording. Raises AudioError for a recording without speech."""
+    found = []
     for segment in speech_segments(read_blocks(content), header(content)[0]):
-        said = [segment]
-        yield Line(segment, "", "", spoken=segment.wav)
-    demand_speech(said, content)
+        found = [segment]
+        yield TranslatedSegment(segment, "", "", spoken=segment.wav)
+    check_has_speech(found, content)
 
 
-def _by_the_second(passages: Iterable[Passage], length: float, progress: Progress, label: str) -> Iterator[Passage]:
-    """The passages, with a bar that counts the source's seconds."""
+def _with_progress(
+    segments: Iterable[SynthesisedSegment], length: float, progress: Progress, label: str
+) -> Iterator[SynthesisedSegment]:
+    """Yield the segments; the progress bar counts the seconds of the source."""
 
-    def ticks() -> Iterator[Passage | None]:
+    def ticks() -> Iterator[SynthesisedSegment | None]:
         shown = 0
-        for passage in passages:
-            yield passage
-            until = min(round(passage.line.segment.end), round(length))
+        for segment in segments:
+            yield segment
+            until = min(round(segment.translated.segment.end), round(length))
             yield from [None] * (until - shown - 1)
             shown = max(shown, until)
 
     return (tick for tick in progress(ticks(), round(length), label) if tick is not None)
 
 
-def _texts_and_times(passage: Passage) -> Passage:
-    """Memory must not grow with the recording."""
-    nothing = np.zeros(0, np.float32)
-    line = replace(passage.line, segment=replace(passage.line.segment, wav=nothing), spoken=None)
-    return replace(passage, content=nothing, wav=nothing, line=line)
+def _without_samples(segment: SynthesisedSegment) -> SynthesisedSegment:
+    """Return the segment's texts and times only, so that memory does not grow with the recording."""
+    empty = np.zeros(0, np.float32)
+    source = replace(segment.translated.segment, wav=empty)
+    return replace(
+        segment, content=empty, wav=empty, translated=replace(segment.translated, segment=source, spoken=None)
+    )
 
 
-def _subtitles(target: Path, passages: list[Passage]) -> list[Path]:
-    """Spanish at the source's times, English at the output's."""
-    sides = {
-        "es": [(p.line.segment.start, p.line.segment.end, p.line.transcript) for p in passages if p.line.transcript],
-        "en": [(p.start, p.end, p.line.english) for p in passages if p.line.english],
-    }
+def _subtitles(target: Path, segments: list[SynthesisedSegment]) -> list[Path]:
+    """Write Spanish subtitles with the source's times and English ones with the output's times."""
+    spanish, english = [], []
+    for segment in segments:
+        translated = segment.translated
+        if translated.transcript:
+            spanish.append((translated.segment.start, translated.segment.end, translated.transcript))
+        if translated.english:
+            english.append((segment.start, segment.end, translated.english))
+    sides = {"es": spanish, "en": english}
     stem = target.with_suffix("")
     return [path for language, cues in sides.items() for path in write_subtitles(stem, language, cues)]

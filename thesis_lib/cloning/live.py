@@ -1,4 +1,4 @@
-"""The pipeline on speech as it comes: raw samples in, raw samples or a file out, clause by clause."""
+"""The pipeline on live speech: raw samples in, raw samples or a file out, clause by clause."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,39 +7,47 @@ from typing import BinaryIO
 
 import numpy as np
 
-from thesis_lib.audio.files import raw_blocks, sink
+from thesis_lib.audio.files import STDOUT, raw_blocks, sink
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Request, metadata
-from thesis_lib.cloning.pipeline import VoiceCloningPipeline, laid_out
+from thesis_lib.cloning.files import Request, check_suffix, metadata
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.segments import laid_out
 
-BLOCK = 0.25  # s that are read at a time
+BLOCK_SECONDS = 0.25  # read from the stream at a time
 
 
-def check_live(request: Request) -> None:
-    """CloningError for a request that speech which has not been spoken yet cannot fulfil."""
+def check_live(request: Request, target: str | Path = STDOUT) -> None:
+    """Raise CloningError for options that need a whole recording, and for a target with an unknown suffix."""
     if request != replace(Request(), consent=request.consent):
-        raise CloningError("stdin gives words and voice itself: --text, --voice-from and others need a file")
+        raise CloningError(
+            "live speech (stdin, -) takes only --consent and the pipeline's settings; --text, --content, --voice-from, "
+            "--emotion-from, --adapt and --subtitles need a file: name a recording instead of -"
+        )
+    if str(target) != STDOUT:
+        check_suffix(Path(target))
 
 
 def clone_live(
     pipeline: VoiceCloningPipeline,
     stream: BinaryIO,
     sample_rate: int,
-    target: Path,
+    target: str | Path,
     request: Request | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> float:
-    """Spanish speech from a stream of raw samples -> ``target``, or stdout where it is "-"; returns seconds written.
+    """Translate Spanish speech from a stream of raw samples; return the seconds written.
 
-    Passages keep their distance in time where the speaker leaves any. Raises AudioError where nobody speaks Spanish.
+    The output goes to ``target``, or to stdout if that is "-"; pauses of the speaker are kept. ``say`` is called with
+    each English clause and each note.
+    Raises AudioError if the speech is not Spanish or has no words, CloningError for options that need a file.
     """
     request = request or Request()
-    check_live(request)
+    check_live(request, target)
     written = 0
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-        passages = pipeline.live(raw_blocks(stream, sample_rate, BLOCK), sample_rate, say)
-        for passage, silence in laid_out(passages, pipeline.sample_rate):
-            say(passage.line.english)
-            write(np.concatenate([silence, passage.wav]))
-            written += len(silence) + len(passage.wav)
+        segments = pipeline.live(raw_blocks(stream, sample_rate, BLOCK_SECONDS), sample_rate, say)
+        for segment, silence in laid_out(segments, pipeline.sample_rate):
+            say(segment.translated.english)
+            write(np.concatenate([silence, segment.wav]))
+            written += len(silence) + len(segment.wav)
     return written / pipeline.sample_rate

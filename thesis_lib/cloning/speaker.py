@@ -1,7 +1,8 @@
-"""Who speaks in a recording, and how: what the English output takes from it.
+"""Extract the voice of a recording: speaker and emotion embedding, and the log-F0 median and standard deviation.
 
-The voice is that of whoever speaks most. Stretches of speech are cut into pieces, their embeddings clustered by
-average linkage, and a cluster counts as another speaker when its mean cosine to the first is below ``SAME``.
+The voice is that of the speaker with the most speech. Segments are cut into pieces, the pieces' embeddings are
+clustered by average linkage, and a cluster counts as another speaker if its mean cosine to the first is below
+``MIN_SAME_SPEAKER_COSINE``.
 """
 
 from collections.abc import Sequence
@@ -16,71 +17,81 @@ from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.vocoder.voice import Voice
 
-PIECE = 3.0  # s, about; shorter pieces say less of who speaks
-LEAST = 1.5  # s of a piece that is compared
-SAME = 0.35  # mean cosine by ECAPA, above which pieces are one speaker's; `python -m benchmarks interpret` measures it
-WORTH_A_WORD = 0.15  # share of the speech from which a second speaker is mentioned
-ENOUGH = 20.0  # s of speech that a voice is taken from
-NOISY = 5.0  # dB of signal to noise below which results suffer
+PIECE_SECONDS = 3.0  # about; the embedding of a shorter piece is less reliable
+MIN_COMPARED_SECONDS = 1.5  # of a piece whose embedding is clustered
+# Mean cosine by ECAPA above which pieces are from the same speaker; `python -m benchmarks interpret` measures it.
+MIN_SAME_SPEAKER_COSINE = 0.35
+MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
+MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings are computed
+MIN_SIGNAL_TO_NOISE_DB = 5.0  # below which the recording is reported as noisy
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice to speak in, and what to say about the recordings that it was taken from."""
+    """The voice of a recording's main speaker, and warnings about the recording."""
 
     voice: Voice
-    others: float = 0.0  # share of the speech that is somebody else's, where it is worth a word
+    others: float = 0.0  # share of the speech that is from other speakers
     warnings: tuple[str, ...] = ()
 
 
 class SpeakerAnalyser:
-    """Recordings -> Speaker, by the encoders that the vocoder was trained with."""
+    """Segments of speech -> Speaker, with the encoders that the vocoder was trained with."""
 
     def __init__(self, speaker_encoder: Encoder, emotion_encoder: Encoder, audio: AudioConfig) -> None:
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
 
     def __call__(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
-        """The dominant speaker of some segments; ``alone`` where there is but one, which spares the search.
+        """Extract the voice of the main speaker; ``alone`` skips the search for other speakers.
 
-        AudioError where they are clipped, silent or not finite.
+        ``source`` names the recording in errors and warnings.
+        Raises AudioError for speech that is clipped, silent or not finite.
         """
         pieces, others = [segment.wav for segment in segments], 0.0
         check_speech(np.concatenate(pieces), RATE, source)
         if not alone:
             pieces, others = dominant(segments, self.speaker_encoder)
-        wav = np.concatenate(pieces)[: int(ENOUGH * RATE)]
+        wav = np.concatenate(pieces)[: int(MAX_EMBEDDED_SECONDS * RATE)]
         speaker, emotion = (embed(x, wav, RATE, source) for x in (self.speaker_encoder, self.emotion_encoder))
         rate = self.audio.sample_rate
         pitch = track(resample(wav, RATE, rate), self.audio)
-        level, spread = (pitch.range.level, pitch.range.spread) if pitch.is_voiced else (None, None)
-        warnings = []
-        if others >= WORTH_A_WORD:
-            warnings.append(
-                f"more than one speaker: {others:.0%} of the speech is another's; the main one's voice is used"
-            )
-        if (ratio := signal_to_noise(segments)) < NOISY:
-            warnings.append(f"very noisy, about {ratio:.0f} dB of speech above noise: words and voice may suffer")
-        return Speaker(Voice(speaker, emotion, level, spread), others, tuple(warnings))
+        median, deviation = (pitch.range.level, pitch.range.spread) if pitch.is_voiced else (None, None)
+        warnings = _warnings(segments, others, source)
+        return Speaker(Voice(speaker, emotion, median, deviation), others, warnings)
+
+
+def _warnings(segments: Sequence[Segment], others: float, source: object) -> tuple[str, ...]:
+    found = []
+    if others >= MIN_OTHERS_SHARE:
+        found.append(
+            f"{source}: more than one speaker: {others:.0%} of the speech is from other speakers; "
+            "the voice of the main speaker is used: cut the recording to one speaker for the voice of another"
+        )
+    if (ratio := signal_to_noise(segments)) < MIN_SIGNAL_TO_NOISE_DB:
+        found.append(
+            f"{source}: very noisy, signal-to-noise ratio about {ratio:.0f} dB: "
+            "translation and voice may be wrong: use a cleaner recording"
+        )
+    return tuple(found)
 
 
 def dominant(segments: Sequence[Segment], encoder: Encoder) -> tuple[list[np.ndarray], float]:
-    """The pieces (N,) of whoever speaks most, and the share of the speech that is others'."""
+    """Return the pieces (N,) of the speaker with the most speech, and the share of speech from other speakers."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
-    pieces = [x for s in segments for x in np.array_split(s.wav, max(1, round(s.duration / PIECE)))]
-    told = [x for x in pieces if len(x) >= LEAST * RATE]
-    if len(told) < 2:
+    pieces = [x for s in segments for x in np.array_split(s.wav, max(1, round(s.duration / PIECE_SECONDS)))]
+    compared = [x for x in pieces if len(x) >= MIN_COMPARED_SECONDS * RATE]
+    if len(compared) < 2:
         return pieces, 0.0
-    vectors = np.stack([embed(encoder, x, RATE) for x in told])
-    labels = fcluster(linkage(vectors, "average", metric="cosine"), 1 - SAME, "distance")
-    amount = np.bincount(labels, weights=[len(x) for x in told])
-    return [
-        x for x, label in zip(told, labels, strict=True) if label == amount.argmax()
-    ], 1 - amount.max() / amount.sum()
+    vectors = np.stack([embed(encoder, x, RATE) for x in compared])
+    labels = fcluster(linkage(vectors, "average", metric="cosine"), 1 - MIN_SAME_SPEAKER_COSINE, "distance")
+    samples = np.bincount(labels, weights=[len(x) for x in compared])
+    main = [x for x, label in zip(compared, labels, strict=True) if label == samples.argmax()]
+    return main, 1 - samples.max() / samples.sum()
 
 
 def average(voices: Sequence[Voice]) -> Voice:
-    """One voice out of several recordings of it: means, of the speaker vector's direction and of its length."""
+    """Average several recordings of one voice; of the speaker embedding, direction and length separately."""
     speakers, emotions = zip(*(voice.vectors() for voice in voices), strict=True)
     lengths = [np.linalg.norm(speaker) for speaker in speakers]
     direction = np.mean([x / n for x, n in zip(speakers, lengths, strict=True)], axis=0)
@@ -97,18 +108,21 @@ def average(voices: Sequence[Voice]) -> Voice:
     )
 
 
-def spoken_by(own: Voice, others: Sequence[Voice], style: Voice | None, share: float) -> Voice:
-    """Whose voice: others' where there are any, in the own style; and that share of the way to another style."""
-    # The style stays the source's: who speaks is one question, and how another.
+def combined_voice(own: Voice, others: Sequence[Voice], style: Voice | None, share: float) -> Voice:
+    """Combine the source's voice with target speakers and a speaking style.
+
+    With ``others``, speaker embedding and log-F0 median are their average; the speaking style stays the source's.
+    With ``style``, the speaking style is interpolated towards it by ``share`` (0..1).
+    """
     voice = replace(average(others), emotion=own.emotion, pitch_spread=own.pitch_spread) if others else own
     return between(voice, style, share) if style else voice
 
 
 def between(voice: Voice, style: Voice, share: float) -> Voice:
-    """The voice, its emotion vector and spread of pitch moved to another's: 0 keeps its own, 1 takes the other's."""
+    """Interpolate emotion embedding and log-F0 standard deviation: 0 keeps the voice's, 1 takes the style's."""
 
     def mix(own, other):
         return own if other is None else other if own is None else (1 - share) * own + share * other
 
-    emotion, spread = mix(voice.emotion, style.emotion), mix(voice.pitch_spread, style.pitch_spread)
-    return replace(voice, emotion=np.asarray(emotion, np.float32), pitch_spread=spread)
+    emotion, deviation = mix(voice.emotion, style.emotion), mix(voice.pitch_spread, style.pitch_spread)
+    return replace(voice, emotion=np.asarray(emotion, np.float32), pitch_spread=deviation)

@@ -1,4 +1,4 @@
-"""Subtitles as SRT and WebVTT, by pysubs2: cues that can be read, two short lines at a time."""
+"""Write subtitles as SRT and WebVTT with pysubs2; long cues are split into cues of two short lines."""
 
 import textwrap
 from collections.abc import Iterable
@@ -6,17 +6,17 @@ from pathlib import Path
 
 from thesis_lib.utils.files import replacing
 
-WIDTH, LINES = 42, 2  # characters a line and lines a cue, as broadcasters advise
-Cue = tuple[float, float, str]  # s, s, what is said between them
+MAX_LINE_CHARS, MAX_CUE_LINES = 42, 2  # as broadcasters advise
+Cue = tuple[float, float, str]  # start in s, end in s, text
 FORMATS = ("srt", "vtt")
 
 
 def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path]:
-    """STEM.LANGUAGE.srt and .vtt, each whole or not there; returns their paths."""
+    """Write STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt, each atomically; return their paths."""
     import pysubs2
 
     file = pysubs2.SSAFile()
-    for start, end, text in (part for cue in cues for part in _readable(*cue)):
+    for start, end, text in (short for cue in cues for short in _readable(*cue)):
         file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=text.replace("\n", r"\N")))
     paths = [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
     for path in paths:
@@ -26,13 +26,15 @@ def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path
 
 
 def _readable(start: float, end: float, text: str) -> list[Cue]:
-    """A long cue in parts of ``LINES`` lines, each for as long as its share of the letters."""
-    count = len(textwrap.wrap(text, WIDTH))
-    # As narrow as that number of lines allows: no word is left alone on the last one.
-    lines = next(x for w in range(-(-len(text) // count), WIDTH + 1) if len(x := textwrap.wrap(text, w)) <= count)
-    parts = ["\n".join(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
-    total, said, found = sum(map(len, parts)), 0, []
-    for part in parts:
-        begin, said = said, said + len(part)
-        found.append((start + (end - start) * begin / total, start + (end - start) * said / total, part))
+    """Split a cue into cues of at most ``MAX_CUE_LINES`` lines; each lasts in proportion to its letters."""
+    count = len(textwrap.wrap(text, MAX_LINE_CHARS))
+    # The narrowest width with the same number of lines, so that no single word is left on the last line.
+    lines = next(
+        x for w in range(-(-len(text) // count), MAX_LINE_CHARS + 1) if len(x := textwrap.wrap(text, w)) <= count
+    )
+    texts = ["\n".join(lines[i : i + MAX_CUE_LINES]) for i in range(0, len(lines), MAX_CUE_LINES)]
+    total, shown, found = sum(map(len, texts)), 0, []
+    for short in texts:
+        before, shown = shown, shown + len(short)
+        found.append((start + (end - start) * before / total, start + (end - start) * shown / total, short))
     return found

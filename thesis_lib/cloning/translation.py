@@ -14,18 +14,18 @@ from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder import hub
 
 SPANISH = "es"
-QUICK: dict[str, Any] = {"brief": True, "no_repeat": 6}  # how Whisper is asked for a translation
-SURE = 0.5  # language probability from which speech counts as another language's
-FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # of a repository; nothing that is code
+WHISPER_OPTIONS: dict[str, Any] = {"brief": True, "no_repeat": 6}  # of the translator, see pretrained.whisper
+MIN_FOREIGN_PROBABILITY = 0.5  # language probability from which speech counts as not Spanish
+HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # downloaded from a repository; no code
 
 
 class TranslationError(ThesisError):
-    """A translation model that is not there, or is not one."""
+    """A translation model that is missing or cannot be used; the message names the remedy."""
 
 
 @dataclass(frozen=True)
 class Translated:
-    """What was said, in Spanish and in English, in which language it sounded, and how sure that is (0..1).
+    """Spanish transcript, English translation, identified language and its probability (0..1).
 
     ``transcript`` is empty where the model does not transcribe.
     """
@@ -37,40 +37,41 @@ class Translated:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is surely not Spanish."""
-        return self.language != SPANISH and self.language_probability >= SURE
+        """Whether the identified language is not Spanish, with at least ``MIN_FOREIGN_PROBABILITY``."""
+        return self.language != SPANISH and self.language_probability >= MIN_FOREIGN_PROBABILITY
 
 
 class Translator(Protocol):
-    """``name`` goes into reports."""
+    """Speech translation, Spanish to English; reports show ``name``."""
 
     name: str
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
-        """(N,) speech of at most 30 s -> Translated; ``context`` is the English so far of a sentence that goes on.
+        """Translate (N,) speech of at most 30 s.
 
-        Where nobody needs the transcript, a model may spare it.
+        ``context`` is the beginning, in English, of a sentence that continues in this segment. With
+        ``transcribe=False`` the model may leave out the transcript to save time.
         """
 
 
-def unfinished(text: str) -> str:
-    """What has been said since the last full stop, which the next segment goes on with; an ellipsis is none.
+def unfinished_sentence(text: str) -> str:
+    """Return the text after the last full stop, question or exclamation mark; an ellipsis does not end a sentence.
 
-    More context does harm: told of a finished sentence, Whisper says it again, or goes on with it, whatever it hears
+    A finished sentence is not given as context, because Whisper then repeats or continues it, whatever the input
     (`python -m benchmarks context`).
     """
     return re.split(r"(?<![.…])[.!?](?:\s+|$)", text)[-1].strip()
 
 
 class WhisperTranslator:
-    """Language, transcript and translation, from one pass of Whisper's encoder (arXiv:2212.04356)."""
+    """Language, transcript and translation from one encoder pass of Whisper (Radford et al. 2022, arXiv:2212.04356)."""
 
     def __init__(self, whisper: Whisper | None = None) -> None:
-        self._whisper = whisper or Whisper(**QUICK)
+        self._whisper = whisper or Whisper(**WHISPER_OPTIONS)
         self.name = self._whisper.name
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
-        """(N,) -> Translated."""
+        """Translate (N,) speech."""
         text = ""
         if transcribe:
             guess = self._whisper(wav, sample_rate, beams=1)
@@ -84,9 +85,10 @@ class WhisperTranslator:
 
 
 class TransformersTranslator:
-    """A speech-to-text model by its folder: Whisper, Speech2Text, SeamlessM4T and their like.
+    """Speech-to-text model of the transformers library, read from a folder: Whisper, Speech2Text, SeamlessM4T.
 
-    Only safetensors weights are read, and no code from the folder runs.
+    Only safetensors weights are read, and no code from the folder is run. Raises TranslationError for a folder that
+    holds no such model.
     """
 
     def __init__(self, folder: Path, name: str | None = None) -> None:
@@ -100,13 +102,14 @@ class TransformersTranslator:
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).splitlines()[0]
             raise TranslationError(
-                f"{folder}: not a speech-to-text model with safetensors weights ({reason})"
+                f"{folder}: not a speech-to-text model with safetensors weights ({reason}): "
+                "name another folder, or save the model with save_pretrained(..., safe_serialization=True)"
             ) from error
         wants = getattr(self._model.generation_config, "lang_to_id", None)
         self._options = {"language": SPANISH, "task": "translate"} if wants else {}
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
-        """(N,) -> Translated, always without a transcript; the language is taken for Spanish."""
+        """Translate (N,) speech, without a transcript; the language is assumed to be Spanish."""
         import torch
 
         inputs = self._processor(resample(wav, sample_rate, RATE), sampling_rate=RATE, return_tensors="pt")
@@ -116,20 +119,21 @@ class TransformersTranslator:
 
 
 def translator(name: str, threads: int | None = None) -> Translator:
-    """A pinned Whisper of ``thesis models list``, a folder, or owner/name[@revision] on the model hub.
+    """Load a translator by name: a Whisper of ``thesis models list``, a folder, or owner/name[@revision] on the hub.
 
-    What holds a model.bin is CTranslate2's, the rest transformers'. TranslationError where there is no such model.
+    A folder with a model.bin is read by CTranslate2, any other by transformers. Raises TranslationError for an
+    unknown name and for a model that does not translate.
     """
     if name in pretrained.REGISTRY:
         if not name.startswith("whisper") or name.endswith(".en"):
             raise TranslationError(f"{name} does not translate: name whisper-base, a folder or owner/name")
-        return WhisperTranslator(Whisper(name, threads, **QUICK))
+        return WhisperTranslator(Whisper(name, threads, **WHISPER_OPTIONS))
     folder = Path(name)
     if not folder.is_dir():
         repository, _, revision = name.partition("@")
         if not hub.is_repository(repository):
             raise TranslationError(f"no translator named {name}: name whisper-base, a folder or owner/name")
-        folder = hub.snapshot(repository, revision or None, FILES)
+        folder = hub.snapshot(repository, revision or None, HUB_FILES)
     if (folder / "model.bin").is_file():
-        return WhisperTranslator(Whisper(name, threads, folder, **QUICK))
+        return WhisperTranslator(Whisper(name, threads, folder, **WHISPER_OPTIONS))
     return TransformersTranslator(folder, name)

@@ -1,4 +1,4 @@
-"""Text to speech: Kokoro-82M, which keeps a voice across languages (StyleTTS 2, arXiv:2306.07691)."""
+"""Text to speech: Kokoro-82M; a voice is the same in every language (StyleTTS 2, Li et al. 2023, arXiv:2306.07691)."""
 
 import functools
 import os
@@ -14,18 +14,18 @@ from thesis_lib.utils.files import replacing
 
 
 class SpeechError(ThesisError):
-    """Text or a voice that gives no speech."""
+    """A text or a voice from which no speech can be synthesised; the message names the remedy."""
 
 
-AT_ONCE = 150  # characters, some ten seconds, up to which a text is spoken as one
-SENTENCE_PAUSE = 0.25  # s, Kokoro's own
-LANGUAGES = {"es": "es", "en": "en-us"}  # ours -> the phonemizer's
+MAX_CHARS_AT_ONCE = 150  # of text synthesised in one call, about ten seconds of speech
+SENTENCE_PAUSE_SECONDS = 0.25  # as Kokoro's client uses
+LANGUAGES = {"es": "es", "en": "en-us"}  # this library's code -> the phonemizer's
 
 
 def _widened(path: Path) -> Path:
-    """The float16 graph computed in float32, made once and kept beside it.
+    """Convert the float16 graph to float32 once; return the path of the converted file beside it.
 
-    With float16 activations some sentences overflow and come out as NaN; CPUs gain no speed from float16.
+    With float16 activations some sentences overflow to NaN, and float16 is not faster on a CPU.
     """
     target = path.with_name("model_fp16_computed_in_fp32.onnx")
     if target.exists():
@@ -64,7 +64,7 @@ def _session_class() -> type:
     import onnxruntime
 
     class Session(onnxruntime.InferenceSession):
-        """Gives back after each text what it has needed: its arena would grow to a gigabyte within minutes."""
+        """Session that frees its memory arena after each call; otherwise the arena grows to 1 GB within minutes."""
 
         def run(self, names, inputs, options=None) -> list:
             options = options or onnxruntime.RunOptions()
@@ -75,7 +75,7 @@ def _session_class() -> type:
 
 
 class KokoroSynthesizer:
-    """(text, voice) -> 24 kHz speech; any of the 54 voices, or a mixture of them, speaks both languages."""
+    """Kokoro-82M: (text, voice) -> 24 kHz speech in Spanish or English, in one of 54 voices or a mixture of them."""
 
     sample_rate = 24_000  # Hz
 
@@ -92,50 +92,56 @@ class KokoroSynthesizer:
         options.intra_op_num_threads = threads or os.cpu_count() or 1
         session = _session_class()(str(model), options, providers=["CPUExecutionProvider"])
         with tempfile.TemporaryDirectory() as scratch:
-            # The client insists on a voices file; we hand it voice arrays instead.
+            # The client requires a voices file; the voices are passed as arrays with each call instead.
             empty = Path(scratch) / "voices.npz"
             np.savez(empty)
             self._client = Kokoro.from_session(session, str(empty))
 
     def voice(self, name: str) -> np.ndarray:
-        """Style table (510, 1, 256) of a voice, or of a mixture written "a+b" (the mean of both)."""
-        unknown = [part for part in name.split("+") if part not in self.voices]
+        """Return the style table (510, 1, 256) of a voice, or of a mixture written "a+b" (the mean).
+
+        Raises SpeechError for an unknown voice.
+        """
+        unknown = [voice for voice in name.split("+") if voice not in self.voices]
         if unknown:
-            raise SpeechError(f"no voice {unknown[0]!r}; known: {', '.join(self.voices)} (mix two with +)")
-        return np.mean([self.voices[part] for part in name.split("+")], axis=0)
+            raise SpeechError(
+                f"no voice named {unknown[0]!r}: use one of {', '.join(self.voices)}, or a mixture such as a+b"
+            )
+        return np.mean([self.voices[voice] for voice in name.split("+")], axis=0)
 
     def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
-        """Speech (N,) float32 at 24 kHz. SpeechError: no text, no such voice, nothing comes out."""
+        """Synthesise (N,) float32 speech at 24 kHz. Raises SpeechError: empty text, unknown voice, no output."""
         if not text.strip():
-            raise SpeechError("there is no text to speak")
+            raise SpeechError("the text to synthesise is empty: give at least one word")
         return np.concatenate(
             [
-                part
+                samples
                 for number, portion in enumerate(portions(text))
-                for part in (self._pause(number), self._say(portion, voice, language, speed))
+                for samples in (self._pause(number), self._say(portion, voice, language, speed))
             ]
         )
 
     def _pause(self, number: int) -> np.ndarray:
-        return np.zeros(int(self.sample_rate * SENTENCE_PAUSE) if number else 0, np.float32)
+        return np.zeros(int(self.sample_rate * SENTENCE_PAUSE_SECONDS) if number else 0, np.float32)
 
     def _say(self, text: str, voice: str, language: str, speed: float) -> np.ndarray:
         wav, _ = self._client.create(text, self.voice(voice), speed=speed, lang=LANGUAGES[language])
         if not len(wav) or not np.isfinite(wav).all():
-            raise SpeechError(f"Kokoro gave no speech for {text!r} in voice {voice}; try another voice")
+            raise SpeechError(f"Kokoro synthesised no speech for {text!r} in the voice {voice}: use another voice")
         return np.asarray(wav, np.float32)
 
 
 def portions(text: str) -> list[str]:
-    """What is spoken at once, at most ``AT_ONCE`` characters of it, since memory grows with the longest.
+    """Split a text into portions of at most ``MAX_CHARS_AT_ONCE`` characters; memory grows with the longest portion.
 
-    A long text is cut into sentences, a long sentence after commas, and what has none between words.
+    A long text is split into sentences, a long sentence after commas, and one without commas between words.
     """
     text = text.strip()
-    if len(text) <= AT_ONCE:
+    if len(text) <= MAX_CHARS_AT_ONCE:
         return [text]
     sentences = re.split(r"(?<=[.!?])\s+", text)
     if len(sentences) > 1:
         return [portion for sentence in sentences for portion in portions(sentence)]
-    place = text.rfind(", ", AT_ONCE // 3, AT_ONCE) + 1 or text.rfind(" ", 0, AT_ONCE) + 1 or AT_ONCE
+    size = MAX_CHARS_AT_ONCE
+    place = text.rfind(", ", size // 3, size) + 1 or text.rfind(" ", 0, size) + 1 or size
     return [text[:place].strip(), *portions(text[place:])]

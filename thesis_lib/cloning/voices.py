@@ -1,4 +1,4 @@
-"""Which of the synthesizer's voices is nearest to a speaker: the content that the vocoder has to change least."""
+"""Select the synthesizer's voice that is nearest to a speaker, so that the vocoder has least to convert."""
 
 import functools
 from pathlib import Path
@@ -10,7 +10,7 @@ NEAREST = "nearest"
 
 
 def nearest_voice(speaker: np.ndarray) -> str:
-    """An ECAPA vector (192,) -> the name of the English Kokoro voice with the largest cosine to it."""
+    """Return the English Kokoro voice with the largest cosine to an ECAPA-TDNN embedding (192,)."""
     names, units = _table()
     return names[int(np.argmax(units @ speaker))]
 

@@ -1,6 +1,6 @@
-"""What people look at: progress bars, figures, tables and audio players.
+"""Progress bars, figures, tables, audio players, the book builder and the notebook panel.
 
-Figures take data and return a matplotlib figure; nothing here computes a result.
+A figure function takes data and returns a matplotlib figure; no function here computes a result.
 """
 
 from thesis_lib.reporting.comparisons import (

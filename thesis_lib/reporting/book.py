@@ -1,8 +1,8 @@
-"""Run the notebooks, build the book.
+"""Run the notebooks and build the book.
 
-As a Sphinx extension (named in _config.yml) it lets ``jupyter-book build .`` show the executed notebooks of
-the last run, or the committed ones in a fresh clone, and moves their audio to short files beside the pages.
-Formulas are drawn by a copy of MathJax beside the pages, so that none of them needs the network.
+This module is also a Sphinx extension, named in _config.yml. ``jupyter-book build .`` then shows the executed
+notebooks of the last run, or the committed ones in a fresh clone, and moves their audio to files beside the pages.
+Formulas are rendered by a copy of MathJax beside the pages, so that no page needs the network.
 """
 
 import base64
@@ -24,29 +24,34 @@ from thesis_lib.utils.progress import Progress, silent
 
 AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
 MATHJAX = "mathjax.js"  # as _config.yml names it
-LATEST = Path("runs") / "latest"  # the run whose notebooks the book shows
+LATEST = Path("runs") / "latest"  # names the run folder that the book shows
+PDF_WAIT_MS = 60_000  # virtual time that Chromium waits for the formulas
+MAX_ERROR_CHARS = 300  # of Chromium's output in an error
 
 
 class BookError(ThesisError):
-    """A notebook that failed or a book that does not build."""
+    """A notebook that failed, or a book that could not be built; the message names the remedy."""
 
 
 def notebooks() -> list[Path]:
-    """The project's notebooks, in order."""
+    """Return the project's notebooks, in order. Raises BookError outside the project's folder."""
     found = sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not found:
-        raise BookError(f"no notebooks below {project_root()}: call this inside the project's folder")
+        raise BookError(f"no notebooks below {project_root()}: run this command inside the project's folder")
     return found
 
 
 def run_notebook(source: Path, target: Path, parameters: dict[str, str]) -> None:
-    """Execute with papermill, atomically. BookError for a parameter it does not have, or a failed cell."""
+    """Execute a notebook with papermill and write it atomically to ``target``.
+
+    Raises BookError for a parameter that the notebook does not have, and for a failed cell.
+    """
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
     unknown = set(parameters) - set(papermill.inspect_notebook(str(source)))
     if unknown:
-        raise BookError(f"{source.name} has no parameter named {sorted(unknown)[0]!r}")
+        raise BookError(f"{source.name} has no parameter named {sorted(unknown)[0]!r}: add it to the parameters cell")
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".partial-{target.name}")
     try:
@@ -57,12 +62,12 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, str]) -> None
             cwd=str(project_root()),
             kernel_name="python3",
             progress_bar=False,
-            stderr_file=sys.stderr,  # the phases' own bars
+            stderr_file=sys.stderr,  # progress bars of the stages
         )
     except PapermillExecutionError as error:
         failed = target.with_name(f"failed-{target.name}")
         partial.replace(failed)
-        raise BookError(f"{source.name}: {error.ename}: {error.evalue} (the notebook so far: {failed})") from error
+        raise BookError(f"{source.name}: {error.ename}: {error.evalue} (see the executed cells in {failed})") from error
     tree = json.loads(partial.read_text(encoding="utf-8"))
     tree["metadata"]["thesis"] = {"key": _key(source, parameters), "tables": _tables(target.parents[1])}
     write_text(target, json.dumps(tree, indent=1) + "\n")
@@ -70,25 +75,28 @@ def run_notebook(source: Path, target: Path, parameters: dict[str, str]) -> None
 
 
 def _key(source: Path, parameters: dict[str, str]) -> str:
-    """What an executed notebook depends on, beside its run folder: cells, parameters, library version."""
+    """Digest of a notebook's cells, its parameters and the library's version."""
     cells = [[cell["cell_type"], cell["source"]] for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]]
     return hashlib.sha256(json.dumps([cells, parameters, __version__], sort_keys=True).encode()).hexdigest()
 
 
 def _tables(folder: Path) -> dict[str, str]:
-    """The tables of a run, as a notebook that was executed just now has seen them: file name -> fingerprint."""
+    """Fingerprint of each table of a run: file name -> fingerprint."""
     return {path.name: fingerprint(path) for path in sorted((folder / "tables").glob("*.csv"))}
 
 
 def _parameters(run: Run) -> dict[str, str]:
-    # As short as it can be: it stands on the page, and a machine's path says nothing to a reader.
+    # Relative to the project where possible, because the page shows it.
     root = project_root()
     folder = run.path.relative_to(root) if run.path.is_relative_to(root) else run.path
     return {"profile": run.config.profile, "run_dir": str(folder)}
 
 
 def run_notebooks(run: Run, progress: Progress = silent) -> None:
-    """All notebooks into the run's notebooks/; those that are executed and show what stands are kept."""
+    """Execute the notebooks into the run's notebooks/; one that is up to date is not executed again.
+
+    Raises BookError as ``run_notebook`` does.
+    """
     sources, parameters = notebooks(), _parameters(run)
     for source in progress(sources, len(sources), "notebooks"):
         target = run.path / "notebooks" / source.name
@@ -98,7 +106,7 @@ def run_notebooks(run: Run, progress: Progress = silent) -> None:
 
 
 def _outdated(source: Path, target: Path, parameters: dict[str, str]) -> list[str]:
-    """Why an executed notebook does not show what its cells and the run's tables say today."""
+    """Return the reasons why an executed notebook is out of date: changed cells, changed tables."""
     if not target.exists():
         return ["has not been executed"]
     done = json.loads(target.read_text(encoding="utf-8"))["metadata"].get("thesis", {})
@@ -108,7 +116,7 @@ def _outdated(source: Path, target: Path, parameters: dict[str, str]) -> list[st
 
 
 def check(run: Run) -> list[str]:
-    """Every number of a run's pages that is older than what it comes from, in words; empty when there is none."""
+    """Return a message for each table and notebook of a run that is older than its inputs; empty if there is none."""
     parameters = _parameters(run)
     found = [f"tables/{name}.csv: {why}" for name, reasons in run.stale().items() for why in reasons]
     for source in notebooks():
@@ -118,42 +126,42 @@ def check(run: Run) -> list[str]:
 
 
 def build(builder: str = "html") -> Path:
-    """``jupyter-book build .`` with warnings as errors; the index page. BookError when it fails."""
+    """Build the book with warnings as errors; return the path of its index page. Raises BookError if it fails."""
     root = project_root()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-n", "-W", "--keep-going"]
     if subprocess.run([*command, "--builder", builder], cwd=root, check=False).returncode:
-        raise BookError("the book did not build: see the warnings above")
+        raise BookError("the book was not built: correct the warnings above and run thesis book again")
     return root / "_build" / builder / "index.html"
 
 
 def find_chromium() -> str | None:
-    """The system's Chromium, or none."""
+    """Return the path of the system's Chromium, or None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def print_pdf() -> Path:
-    """The whole book as one PDF with an outline, printed by Chromium. BookError without one, or when it fails."""
+    """Print the book as one PDF with an outline; return its path. Raises BookError without Chromium, or if it fails."""
     chromium = find_chromium()
     if not chromium:
-        raise BookError("a PDF is printed by Chromium, and there is none: apt-get install chromium")
+        raise BookError("the PDF needs Chromium, which is not installed: apt-get install chromium")
     folder = build("singlehtml").parent
-    # Sphinx writes the page into the main page's folder, and its links as if it were above that.
+    # Sphinx writes the page into the main page's folder, but its links are relative to the folder above.
     page = shutil.copyfile(folder / "book" / "index.html", folder / "print.html")
     target = folder.parent / "pdf" / "book.pdf"
     target.parent.mkdir(exist_ok=True)
     options = ("--headless", "--no-sandbox", "--no-pdf-header-footer", "--generate-pdf-document-outline")
-    wait = "--virtual-time-budget=60000"  # ms, as the page's clock has them: for its formulas
+    wait = f"--virtual-time-budget={PDF_WAIT_MS}"
     with replacing(target) as partial:
         done = subprocess.run(
             [chromium, *options, wait, f"--print-to-pdf={partial}", page.as_uri()], capture_output=True, text=True
         )
         if done.returncode or not partial.stat().st_size:
-            raise BookError(f"{chromium} did not print the book: {done.stderr.strip()[-300:]}")
+            raise BookError(f"{chromium} could not print the book: {done.stderr.strip()[-MAX_ERROR_CHARS:]}")
     return target
 
 
 def executed(root: Path, name: str) -> Path | None:
-    """The last run's executed notebook of that file name, if there is one."""
+    """Return the path of the last run's executed notebook of that file name, or None."""
     latest = root / LATEST
     if not latest.exists():
         return None
@@ -162,7 +170,7 @@ def executed(root: Path, name: str) -> Path | None:
 
 
 def audio_to_files(text: str, folder: Path, link: str) -> str:
-    """Write every MP3 inside a notebook's text to ``folder`` and link to it instead."""
+    """Write every MP3 inside a notebook's text to ``folder``; return the text with links to the files."""
 
     def move(match: re.Match) -> str:
         data = base64.b64decode(match[1])
@@ -179,7 +187,7 @@ def _is_notebook(docname: str) -> bool:
 
 
 def _on_config_inited(app, config) -> None:
-    """Buttons to Binder, Colab and the source, where the book is published from a repository on GitHub."""
+    """Add buttons to Binder, Colab and the source if the book is published from a repository on GitHub."""
     if repository := os.environ.get("GITHUB_REPOSITORY"):
         config.html_theme_options |= {
             "repository_url": f"https://github.com/{repository}",
@@ -195,20 +203,20 @@ def _on_config_inited(app, config) -> None:
 
 
 def _on_builder_inited(app) -> None:
-    """The build fails (its warnings are errors) on a page that is older than its numbers."""
+    """Warn of every page that is older than its results; the build treats warnings as errors."""
     from sphinx.util import logging
 
     latest = Path(app.srcdir) / LATEST
     if latest.exists():
         for problem in check(open_run(Path(app.srcdir) / latest.read_text(encoding="utf-8").strip())):
-            logging.getLogger(__name__).warning("%s; `thesis book` makes it anew", problem)
+            logging.getLogger(__name__).warning("%s: run `thesis book` again", problem)
 
 
 def _on_page(app, name: str, template: str, context: dict, doctree) -> None:
-    """What Jupyter Book's theme and docutils put on every page, and a browser or a screen reader objects to."""
-    # Live cells are switched off, and their script is still asked for twice.
+    """Remove from each page what the theme and docutils add and a browser or a screen reader rejects."""
+    # Live cells are switched off, but the theme still requests their script twice.
     context["script_files"] = [script for script in context["script_files"] if "thebe" not in _source(script)]
-    # A list must hold list items (ARIA 1.2); docutils' bibliography holds something else.
+    # A list must contain list items (ARIA 1.2); docutils' bibliography has another role.
     context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
 
 
@@ -229,12 +237,12 @@ def _on_source_read(app, docname: str, source: list[str]) -> None:
 
 
 def _on_outdated(app, env, added, changed, removed) -> list[str]:
-    # The page depends on the run's notebook, whose date Sphinx does not look at.
+    # The page depends on the run's notebook, and Sphinx does not check the date of that file.
     return [docname for docname in env.found_docs if _is_notebook(docname)]
 
 
 def setup(app) -> dict[str, object]:
-    """Sphinx extension entry point."""
+    """Connect the handlers: entry point of the Sphinx extension."""
     app.connect("config-inited", _on_config_inited)
     app.connect("builder-inited", _on_builder_inited)
     app.connect("source-read", _on_source_read)

@@ -1,4 +1,4 @@
-"""A panel for JupyterLab: upload or record Spanish, choose whose voice and style, listen side by side."""
+"""Panel for JupyterLab: upload or record Spanish speech, choose voice and style, compare source and output."""
 
 import html
 import io
@@ -15,7 +15,7 @@ import traitlets
 
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, spoken_by
+from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, combined_voice
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.utils.errors import ThesisError
 
@@ -23,14 +23,14 @@ FORMATS = ".wav,.flac,.mp3,.ogg,.opus"
 
 
 class Recorder(anywidget.AnyWidget):
-    """A button that records the browser's microphone into ``wav``, the bytes of a 16-bit WAV file."""
+    """Button that records the browser's microphone; ``wav`` holds the bytes of a 16-bit WAV file."""
 
     _esm = Path(__file__).parents[1] / "data" / "recorder.js"
     wav = traitlets.Bytes(b"").tag(sync=True)
 
 
 class ClonePanel(widgets.VBox):
-    """The pipeline behind sliders; what it made last is in ``result``."""
+    """Widgets that set the options of a pipeline and run it; ``result`` holds its last translation."""
 
     def __init__(self, pipeline: VoiceCloningPipeline) -> None:
         self._pipeline = pipeline
@@ -62,7 +62,7 @@ class ClonePanel(widgets.VBox):
         )
 
     def translate(self) -> Translation | None:
-        """What the button does; an error is shown in words, and None comes back."""
+        """Translate with the current options and show the result; on an error show its message and return None."""
         self.go.disabled = True
         self.words.value = "…"
         try:
@@ -78,11 +78,11 @@ class ClonePanel(widgets.VBox):
     def _translate(self) -> Translation:
         wav, rate, name = self._spanish()
         pipeline = self._pipeline
-        pipeline = pipeline.but(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
+        pipeline = pipeline.copy_with(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
         speaker = pipeline.analyse_speaker(list(speech_segments([wav], rate)), name)
-        others = [self._heard(file).voice for file in self.voices.value]
-        style = self._heard(self.speaking_style.value[0]).voice if self.speaking_style.value else None
-        voice = spoken_by(speaker.voice, others, style, self.mix.value)
+        others = [self._speaker_of(file).voice for file in self.voices.value]
+        style = self._speaker_of(self.speaking_style.value[0]).voice if self.speaking_style.value else None
+        voice = combined_voice(speaker.voice, others, style, self.mix.value)
         return pipeline(wav, rate, self.text.value or None, name, replace(speaker, voice=voice))
 
     def _spanish(self) -> tuple[np.ndarray, int, str]:
@@ -91,16 +91,16 @@ class ClonePanel(widgets.VBox):
             return *_samples(file["name"], bytes(file["content"])), file["name"]
         if self.recorder.wav:
             return *_samples("recording.wav", self.recorder.wav), "the recording"
-        raise ThesisError("upload a Spanish recording first, or record one")
+        raise ThesisError("no recording: upload a Spanish recording first, or record one")
 
-    def _heard(self, file: dict) -> Speaker:
+    def _speaker_of(self, file: dict) -> Speaker:
         wav, rate = _samples(file["name"], bytes(file["content"]))
         return self._pipeline.analyse_speaker(list(speech_segments([wav], rate)), file["name"])
 
     def _show(self, result: Translation) -> None:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in result.notes)
-        said = f"<i>{html.escape(result.transcript)}</i><br>{html.escape(result.translation)}"
-        self.words.value = f"{said}<ul>{notes}</ul>"
+        texts = f"<i>{html.escape(result.transcript)}</i><br>{html.escape(result.translation)}"
+        self.words.value = f"{texts}<ul>{notes}</ul>"
         rate = result.sample_rate
         source, source_rate, _ = self._spanish()
         three = {
@@ -116,7 +116,7 @@ class ClonePanel(widgets.VBox):
 
 
 def _samples(name: str, data: bytes) -> tuple[np.ndarray, int]:
-    """An uploaded file's samples, by the same reader as any other's."""
+    """Read the samples (N,) and the sample rate (Hz) of an uploaded file. Raises AudioError as ``read_audio`` does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(name).name
         path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""A matrix to listen to: the same words in several voices, each in several styles."""
+"""Samples of the same words in several voices, each in several speaking styles."""
 
 import itertools
 from dataclasses import replace
@@ -16,15 +16,16 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.utils.progress import Progress, silent
 
-SIDE = 2  # contents, voices, and styles beside the voice's own
+SIDE = 2  # number of contents, of voices, and of styles in addition to the voice's own
 OWN_STYLE = "its own"
 
 
 def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """content, voice, style and sample (a file below samples/) of test recordings by the conversion vocoder.
+    """Render test recordings with the conversion vocoder in every combination of content, voice and style.
 
-    A voice is a speaker's first recording; a style is the second embedding, and the spread of pitch, of
-    another speaker's recording in another style. RunError where the test part has fewer than two voices.
+    Returns one row per sample: content (text), voice (speaker), style, sample (a file below samples/). The voice is
+    that of a speaker's first recording; the style is the emotion embedding and the log-F0 standard deviation of a
+    recording in another style by another speaker. Raises RunError if the test split has fewer than ``SIDE`` speakers.
     """
     if run.has("matrix"):
         return run.load_table("matrix")
@@ -34,24 +35,26 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     for utterance in manifest.split("test"):
         first.setdefault(utterance.speaker, utterance)
     if len(first) < SIDE:
-        raise RunError(f"{len(first)} test voices are too few for a matrix of {SIDE}: prepare more pairs")
+        raise RunError(
+            f"the test split has {len(first)} of {SIDE} speakers that a sample matrix needs: prepare more pairs"
+        )
     voices = list(first.values())[:SIDE]
     contents = list(first.values())[-SIDE:]
     styled = {u.style: u for u in manifest.split("test") if u.style and u.style != voices[0].style}
     styles = [None, *list(styled.values())[:SIDE]]
     rows = []
     work = list(itertools.product(contents, voices, styles))
-    for number, (content, owner, style) in enumerate(progress(work, len(work), "matrix")):
-        voice = voice_of(owner, manifest, embeddings, run.config.audio)
+    for number, (content, speaker, style) in enumerate(progress(work, len(work), "matrix")):
+        voice = voice_of(speaker, manifest, embeddings, run.config.audio)
         if style:
-            lent = voice_of(style, manifest, embeddings, run.config.audio)
-            spread = track(read_audio(manifest.source(style))[0], run.config.audio).range.spread
-            voice = between(voice, replace(lent, pitch_spread=spread), 1.0)
+            other = voice_of(style, manifest, embeddings, run.config.audio)
+            deviation = track(read_audio(manifest.source(style))[0], run.config.audio).range.spread
+            voice = between(voice, replace(other, pitch_spread=deviation), 1.0)
         wav = vocoder.render(read_audio(manifest.target(content))[0], voice)
         sample = Path("samples") / f"matrix_{number}.mp3"
         write_audio(run.path / sample, wav, vocoder.sample_rate)
-        said = style.style if style else OWN_STYLE
-        rows.append({"content": content.target_text, "voice": owner.speaker, "style": said, "sample": str(sample)})
+        name = style.style if style else OWN_STYLE
+        rows.append({"content": content.target_text, "voice": speaker.speaker, "style": name, "sample": str(sample)})
     table = pd.DataFrame(rows)
     run.save_table("matrix", table, run.provenance_of("conversion"))
     return table

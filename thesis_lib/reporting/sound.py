@@ -1,4 +1,4 @@
-"""Sounds on a page: short MP3 inside the notebook, which the book moves to files beside the page."""
+"""Audio players for notebooks: MP3 inside the page, which the book builder moves to files beside it."""
 
 import base64
 import html
@@ -13,7 +13,10 @@ from thesis_lib.runs.folder import Run
 
 
 def player(wav: np.ndarray | Path, sample_rate: int = 0) -> str:
-    """An HTML audio element with a short MP3 inside; the book moves it to a file beside the page."""
+    """Return an HTML audio element with an MP3 of (N,) samples, or of a file, inside.
+
+    ``sample_rate`` (Hz) is needed for samples only. Raises AudioError for a file that cannot be read.
+    """
     if isinstance(wav, Path):
         wav, sample_rate = read_audio(wav)
     with tempfile.TemporaryDirectory() as folder:
@@ -24,7 +27,7 @@ def player(wav: np.ndarray | Path, sample_rate: int = 0) -> str:
 
 
 def players(rows: list[dict[str, object]]) -> str:
-    """An HTML table: strings are escaped, and a Path or (samples, rate) becomes a player."""
+    """Return an HTML table with one row per dict; a Path or (samples, Hz) becomes a player, any other value text."""
 
     def cell(value: object) -> str:
         if isinstance(value, Path):
@@ -39,11 +42,11 @@ def players(rows: list[dict[str, object]]) -> str:
 
 
 def matrix_players(table: pd.DataFrame, run: Run) -> str:
-    """A matrix to listen to: a row a content and style, a column a voice."""
+    """Return the table of ``sample_matrix`` with players: one row per content and style, one column per voice."""
     rows: list[dict] = []
     names = {voice: f"voice {number}" for number, voice in enumerate(dict.fromkeys(table.voice), 1)}
-    for (content, style), part in table.groupby(["content", "style"], sort=False):
-        voices = {names[row.voice]: run.path / row.sample for row in part.itertuples()}
-        said_already = any(row["content"] == content for row in rows)
-        rows.append({"content": "" if said_already else content, "style": style} | voices)
+    for (content, style), samples in table.groupby(["content", "style"], sort=False):
+        voices = {names[row.voice]: run.path / row.sample for row in samples.itertuples()}
+        is_repeated = any(row["content"] == content for row in rows)
+        rows.append({"content": "" if is_repeated else content, "style": style} | voices)
     return players(rows)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -48,3 +48,16 @@ def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str |
         # Not pure: the same files may have changed since, and the store decides what need not be done again.
         for future in client.map(function, list(items), pure=False):
             yield future.result()
+
+
+def prefetch(items: Iterable[T]) -> Iterator[T]:
+    """Yield the same items; another thread computes the next one while the caller uses the current one.
+
+    Raises what the iteration of ``items`` raises.
+    """
+    iterator, end = iter(items), cast(T, object())
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(next, iterator, end)
+        while (item := future.result()) is not end:
+            future = pool.submit(next, iterator, end)
+            yield item

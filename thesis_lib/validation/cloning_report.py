@@ -20,7 +20,8 @@ from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.build import build
 from thesis_lib.cloning.files import adapted_to, recordings_in
-from thesis_lib.cloning.pipeline import VoiceCloningPipeline, total_seconds
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.segments import total_seconds
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.voices import NEAREST
 from thesis_lib.corpus.split import spread
@@ -165,14 +166,14 @@ def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: 
     lines = list(pipeline.translate(segments, item.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        passages = list(using.passages(lines, speaker))
+        passages = list(using.synthesise(lines, speaker))
         content, output = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
         return content, output, total_seconds(passages)
 
     content, output, seconds = sides(pipeline)
     outputs = {KOKORO: content, OURS: output}
     if pipeline.config.voice == NEAREST:
-        fixed = pipeline.but(config=pipeline.config.model_copy(update={"voice": FIXED}))
+        fixed = pipeline.copy_with(config=pipeline.config.model_copy(update={"voice": FIXED}))
         plain, from_plain, _ = sides(fixed)
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
     if minutes and not speaker.others:  # training on two voices would make one of both

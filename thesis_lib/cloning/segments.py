@@ -1,0 +1,92 @@
+"""The pipeline's data: a translated segment, a synthesised segment, and the translation of a whole recording.
+
+Shapes: N samples.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from thesis_lib.audio.voice_activity import Segment
+from thesis_lib.cloning.speaker import Speaker
+
+
+@dataclass(frozen=True)
+class TranslatedSegment:
+    """A segment of Spanish speech with its transcript and its English translation."""
+
+    segment: Segment  # of the source
+    transcript: str  # Spanish; empty where the model does not transcribe
+    english: str
+    speed: float = 1.0  # rate of speech, relative to the average speaker
+    spoken: np.ndarray | None = None  # (N,) English speech at RATE, where a recording replaces the synthesizer
+    seconds: dict[str, float] = field(default_factory=dict)  # stage -> computing time
+
+
+@dataclass(frozen=True)
+class SynthesisedSegment:
+    """A translated segment as English speech, with its place in the output."""
+
+    translated: TranslatedSegment
+    start: float  # s in the output
+    content: np.ndarray  # (N,) English speech in the synthesizer's voice, at the vocoder's rate
+    wav: np.ndarray  # (N',) the same speech in the speaker's voice
+    end: float  # s in the output
+    seconds: dict[str, float]  # stage -> computing time, translation included
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A translated recording, and the cosine to the speaker's embedding before and after voice conversion."""
+
+    segments: list[SynthesisedSegment]
+    speaker: Speaker
+    sample_rate: int  # Hz, of ``wav``
+    encoder: str  # speaker encoder that gives both similarities
+    similarity_before: float  # cosine of the synthesizer's speech to the speaker
+    similarity_after: float  # cosine of the output to the speaker
+    notes: tuple[str, ...]  # warnings
+
+    @property
+    def transcript(self) -> str:
+        """The Spanish transcript of all segments."""
+        return " ".join(segment.translated.transcript for segment in self.segments)
+
+    @property
+    def translation(self) -> str:
+        """The English text of all segments."""
+        return " ".join(segment.translated.english for segment in self.segments)
+
+    @property
+    def content(self) -> np.ndarray:
+        """(N,) all segments in the synthesizer's voice, concatenated without pauses."""
+        return np.concatenate([segment.content for segment in self.segments])
+
+    @property
+    def wav(self) -> np.ndarray:
+        """(N,) all segments in the speaker's voice, with the pauses of the source."""
+        laid = laid_out(self.segments, self.sample_rate)
+        return np.concatenate([samples for segment, silence in laid for samples in (silence, segment.wav)])
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Computing time of each stage, summed over the segments."""
+        return total_seconds(self.segments)
+
+
+def laid_out(
+    segments: Iterable[SynthesisedSegment], sample_rate: int
+) -> Iterator[tuple[SynthesisedSegment, np.ndarray]]:
+    """Yield each segment with the silence (n,) before it; concatenated, they are the output."""
+    written = 0
+    for segment in segments:
+        silence = max(0, round(segment.start * sample_rate) - written)
+        yield segment, np.zeros(silence, np.float32)
+        written += silence + len(segment.wav)
+
+
+def total_seconds(segments: Sequence[SynthesisedSegment]) -> dict[str, float]:
+    """Sum the computing time of each stage over the segments."""
+    stages = dict.fromkeys(stage for segment in segments for stage in segment.seconds)
+    return {stage: sum(segment.seconds.get(stage, 0.0) for segment in segments) for stage in stages}
