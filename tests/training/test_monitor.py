@@ -30,8 +30,8 @@ def test_a_healthy_training_is_left_in_peace():
     ("symptom", "says"),
     [
         ({"mel": 0.5}, "the mel loss has been exactly 0.5"),
-        ({"discriminator": 0.001}, "it teaches nothing"),
-        ({"score_real": 0.5, "score_fake": 0.5}, "it sees nothing"),
+        ({"discriminator": 0.001}, "the generator gets no gradient from it"),
+        ({"score_real": 0.5, "score_fake": 0.5}, "it separates nothing"),
     ],
 )
 def test_each_symptom_is_said_once_and_only_when_it_lasts(symptom, says):

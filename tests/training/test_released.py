@@ -11,6 +11,7 @@ from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import TrainingError, train
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.training.released import reproduce
+from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.swap import SpeakerScorer, corpus_speakers, trials
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.synthesis import DEFAULT, DEFAULT_FOLDER, Vocoder
@@ -33,9 +34,11 @@ def test_weights_are_trained_and_halved(tiny_run, tmp_path):
     assert Config.from_json((tmp_path / "default" / "run.json").read_text()) == run.config
     assert (tmp_path / "default" / "metrics.jsonl").read_text().count("\n") == 5
     assert said[-1] == f"the weights: {tmp_path / 'default'}"
+    with pytest.raises(ThesisError, match="no accelerator named 'tpu'"):
+        reproduce(run, tmp_path / "default", accelerator="tpu")
 
 
-def test_a_corpus_that_cannot_be_spoken_is_an_error(tmp_path, monkeypatch):
+def test_a_corpus_that_cannot_be_synthesised_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "_toc.yml").touch()
     monkeypatch.chdir(tmp_path)
     run = Run(tmp_path / "run", Config.from_profile("released"))

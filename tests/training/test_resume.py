@@ -109,7 +109,7 @@ def test_an_interruption_finishes_the_step_saves_and_says_how_to_go_on(tiny_run,
     before = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=interrupt)
     thread.start()
-    with pytest.raises(Interrupted, match=r"saved at step \d+; the same command goes on"):
+    with pytest.raises(Interrupted, match=r"saved at step \d+; the same command continues"):
         train(run, "conversion")
     thread.join()
     assert signal.getsignal(signal.SIGINT) is before

@@ -1,4 +1,4 @@
-"""The phases that make something of a corpus: embeddings, vocoders and their forms."""
+"""The stages that compute something from a corpus: embeddings, analyses, vocoders, swap test, compression."""
 
 import json
 from typing import Annotated, cast
@@ -9,6 +9,7 @@ from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, run_of
 from thesis_lib.config import TASKS, Task
 
 phases = typer.Typer()
+TaskName = Annotated[str, typer.Option("--task", help=f"Vocoder: {' or '.join(TASKS)}.")]
 
 
 @phases.command()
@@ -27,8 +28,33 @@ def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, s
 
 
 @phases.command()
+def analyse(
+    task: TaskName = "conversion",
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Pitch and content features of the English training and validation recordings; it continues where it was.
+
+    Example: thesis analyse --profile demo
+    Example: thesis analyse --profile thesis --task conversion --scheduler tcp://head:8786
+    """
+    from thesis_lib.runs.analyse import analysed
+    from thesis_lib.utils.progress import bar
+
+    run = run_of(profile, run_dir, set_)
+    kind = run.config.recipe(task).content.kind  # a wrong task is refused before the corpus is unpacked
+    found = analysed(run, cast(Task, task), bar, scheduler)
+    if not found:
+        typer.echo(f"the content {kind!r} needs no analysis")
+        return
+    typer.echo(f"{len(found)} analyses of {kind!r}: {found[0].parent}")
+
+
+@phases.command()
 def train(
-    task: Annotated[str, typer.Option(help=f"Which vocoder: {' or '.join(TASKS)}.")] = "resynthesis",
+    task: TaskName = "resynthesis",
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
@@ -36,7 +62,7 @@ def train(
     nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each, by SLURM or torchrun.")] = 1,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train a vocoder, or go on where it was interrupted.
+    """Train a vocoder; interrupted, the same command continues from the last checkpoint.
 
     Example: thesis train --task conversion --set conversion.training.steps=500 --run-dir runs/longer
     """
@@ -61,7 +87,7 @@ def swap_test(
     set_: Set = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
 ) -> None:
-    """Does the vocoder listen? The same content with another speaker's, or another style's, embedding.
+    """Speaker and style swap: the same content with the embedding of another speaker, or of another style.
 
     Example: thesis swap-test --profile demo --set swap.human=my_recordings
     """
@@ -81,7 +107,7 @@ def swap_test(
 
 @phases.command()
 def compress(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
-    """float16, ONNX and int8 forms of the vocoder: size, speed, quality.
+    """Model variants (float16, ONNX, int8) of the vocoder: size, speed and quality.
 
     Example: thesis compress --profile demo
     """

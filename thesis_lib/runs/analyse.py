@@ -1,35 +1,122 @@
-"""The stage "analyse": pitch and content features of every English recording, measured once and kept."""
+"""The stage "analyse": pitch and content features of the English recordings, computed once and stored."""
 
+import functools
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.pitch import Pitch
-from thesis_lib.config import ContentConfig
+from thesis_lib.config import AudioConfig, ContentConfig, Task
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.stages import ANALYSE, corpus_inputs, record_inputs, settings_inputs
 from thesis_lib.utils.files import replacing
-from thesis_lib.vocoder.content import Analysis, analyse
+from thesis_lib.utils.parallel import spread_over
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.vocoder.content import PHONETIC_MODEL, Analysis, analyse, release
+
+SPLITS = ("train", "validation")  # the splits that training reads; a test recording is analysed when it is converted
+_FIRST = threading.Lock()  # held by the first analysis of a process, which loads the recogniser for all threads
+_READY = threading.Event()
+
+
+def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str | None = None) -> list[Path]:
+    """Analyse the training and validation recordings for a task's content, where that has not been done.
+
+    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder. Interrupted, it continues
+    where it was. Returns the stored files (.npz) in the manifest's order; none for the content "mel", which needs none.
+    Raises StaleError when the stored analyses are of another corpus or recogniser, and ModelError when Whisper cannot
+    be had.
+    """
+    content = run.config.recipe(task).content
+    if content.kind == "mel":
+        return []
+    manifest = prepared(run, progress)
+    record_inputs(run, ANALYSE, _inputs(run, manifest, content), task, content.kind)
+    chosen = [utterance for utterance in manifest if utterance.split in SPLITS]
+    paths = [analysis_path(run, utterance, content) for utterance in chosen]
+    recordings = map(manifest.target, chosen)
+    missing = [(wav, path) for wav, path in zip(recordings, paths, strict=True) if not path.exists()]
+    if missing:
+        work = _Analyser(run.config.audio, content)
+        _finish(progress(spread_over(work, missing, scheduler), len(missing), f"analyse, {content.kind}"))
+        release()
+    return paths
 
 
 def analysis_path(run: Run, utterance: Utterance, config: ContentConfig) -> Path:
-    """Where ``stored_analysis`` keeps it."""
+    """The file that stores an utterance's analysis."""
     return run.path / "analyses" / config.kind / f"{utterance.id}.npz"
+
+
+def load_analysis(path: Path) -> Analysis:
+    """A stored analysis. FileNotFoundError where the stage "analyse" has not run."""
+    with np.load(path, allow_pickle=False) as stored:
+        return Analysis(load_pitch(path), stored["mel_mean"], stored["phonetic"].astype(np.float32))
+
+
+def load_pitch(path: Path) -> Pitch:
+    """The pitch contour of a stored analysis, without reading its content features."""
+    with np.load(path, allow_pickle=False) as stored:
+        return Pitch(stored["log_f0"], stored["voicing"])
 
 
 def stored_analysis(
     run: Run, manifest: Manifest, utterance: Utterance, log_mel: LogMel, config: ContentConfig
 ) -> Analysis:
-    """The English recording's analysis, from the run's folder or computed and stored."""
+    """An utterance's analysis, from the run's folder or computed and stored."""
     path = analysis_path(run, utterance, config)
     if not path.exists():
-        found = analyse(read_audio(manifest.target(utterance))[0], log_mel, config)
-        with replacing(path) as partial, open(partial, "wb") as stream:
-            half = found.phonetic.astype(np.float16)
-            own = found.pitch
-            np.savez(stream, mel_mean=found.mel_mean, phonetic=half, log_f0=own.log_f0, voicing=own.voicing)
-    with np.load(path, allow_pickle=False) as stored:
-        pitch = Pitch(stored["log_f0"], stored["voicing"])
-        return Analysis(pitch, stored["mel_mean"], stored["phonetic"].astype(np.float32))
+        _store(manifest.target(utterance), path, log_mel, config)
+    return load_analysis(path)
+
+
+@dataclass(frozen=True)
+class _Analyser:
+    """Analyse one recording and store the result; picklable, for the workers of a cluster."""
+
+    audio: AudioConfig
+    content: ContentConfig
+
+    def __call__(self, item: tuple[Path, Path]) -> None:
+        recording, path = item
+        if _READY.is_set():
+            _store(recording, path, _log_mel(self.audio), self.content)
+            return
+        with _FIRST:
+            _store(recording, path, _log_mel(self.audio), self.content)
+            _READY.set()
+
+
+@functools.cache
+def _log_mel(audio: AudioConfig) -> LogMel:
+    return LogMel(audio)
+
+
+def _store(recording: Path, path: Path, log_mel: LogMel, content: ContentConfig) -> None:
+    found = analyse(read_audio(recording)[0], log_mel, content)
+    pitch = found.pitch
+    with replacing(path) as partial, open(partial, "wb") as stream:
+        half = found.phonetic.astype(np.float16)
+        np.savez(stream, mel_mean=found.mel_mean, phonetic=half, log_f0=pitch.log_f0, voicing=pitch.voicing)
+
+
+def _finish(results: Iterable[None]) -> None:
+    for _ in results:
+        pass
+
+
+def _inputs(run: Run, manifest: Manifest, content: ContentConfig) -> dict[str, Any]:
+    """What an analysis depends on."""
+    found = corpus_inputs(run, manifest) | settings_inputs("audio", run.config.audio)
+    if content.kind == "phonetic":
+        found["recogniser"] = f"{PHONETIC_MODEL} ({pretrained.get(PHONETIC_MODEL).revision})"
+    return found

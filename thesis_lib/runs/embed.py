@@ -3,12 +3,15 @@
 Shapes: n recordings, S and E embedding sizes.
 """
 
+import functools
 import json
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
+from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import AudioConfig, EncoderConfig
@@ -17,30 +20,41 @@ from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, evaluation_
 from thesis_lib.embeddings.store import embed_files, loaded, title
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.stages import EMBED, check_inputs, corpus_inputs, record_inputs
 from thesis_lib.utils.files import replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.voice import Voice
 
 SIDES = ("source", "target")  # the Spanish recording of a pair, and the English one
+KINDS = ("speaker", "emotion")
+SUMMARY = "embeddings.json"  # the pairs' ids, and name and revision of both encoders
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Both embeddings of every pair, of both sides or one, in the manifest's order."""
+    """Speaker and emotion embeddings of every pair, of both sides or one, in the manifest's order."""
 
     ids: list[str]
-    speaker_encoder: str  # name and revision: what every table cites
+    speaker_encoder: str  # name and revision
     emotion_encoder: str
     speaker: dict[str, np.ndarray]  # side -> (n, S)
     emotion: dict[str, np.ndarray]  # side -> (n, E)
 
+    @functools.cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {id: row for row, id in enumerate(self.ids)}
+
     def rows(self, utterances: list[Utterance]) -> np.ndarray:
-        """Their row numbers."""
-        place = {id: i for i, id in enumerate(self.ids)}
-        return np.array([place[u.id] for u in utterances])
+        """The row numbers of some utterances, (n,). RunError for one without an embedding."""
+        try:
+            return np.array([self._row_of[u.id] for u in utterances])
+        except KeyError as error:
+            raise RunError(
+                f"utterance {error} has no embedding: remove the embeddings and run `thesis embed`"
+            ) from None
 
     def condition(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
-        """(S,), (E,) of the Spanish side: what the vocoder is given."""
+        """The vocoder's condition: (S,) and (E,) of the Spanish recording."""
         row = self.rows([utterance])[0]
         return self.speaker["source"][row], self.emotion["source"][row]
 
@@ -48,41 +62,78 @@ class Embeddings:
 def embedded(
     run: Run, progress: Progress = silent, scheduler: str | None = None, sides: tuple[str, ...] = SIDES
 ) -> Embeddings:
-    """The run's embeddings; what is missing is computed, here or on a Dask cluster, and kept in the store.
+    """The run's embeddings; missing ones are computed on every core, or on a Dask cluster, and stored.
 
-    Training needs the source's alone. Raises RunError when the rest would come from another encoder than what is
-    there, because "auto" has changed its meaning since.
+    Training needs the source side only. Raises StaleError when the stored ones are of another corpus, and RunError
+    when they are by another encoder, or by another revision of it, than today's.
     """
     manifest = prepared(run, progress)
-    folder = run.path / "embeddings"
-    summary = folder / "embeddings.json"
-    paths = {(kind, side): folder / f"{kind}_{side}.npy" for kind in ("speaker", "emotion") for side in sides}
+    folder = EMBED.folder(run)
+    summary = folder / SUMMARY
+    check_inputs(run, EMBED, corpus_inputs(run, manifest))
+    _check_revisions(run)
+    paths = {(kind, side): folder / f"{kind}_{side}.npy" for kind in KINDS for side in sides}
     if not summary.exists() or not all(path.exists() for path in paths.values()):
-        loaders = {"speaker": speaker_encoder, "emotion": emotion_encoder}
-        names = {kind: title(loaded(load, run.config.encoders)) for kind, load in loaders.items()}
-        found = {"ids": [u.id for u in manifest], **names}
-        if summary.exists() and (before := json.loads(summary.read_text())) != found:
-            there, here = (f"{x['speaker']} and {x['emotion']}" for x in (before, found))
-            raise RunError(f"{folder} holds embeddings by {there}, today's encoders are {here}: remove that folder")
-        write_text(summary, json.dumps(found))
-        for (kind, side), path in paths.items():
-            if not path.exists():
-                files = map(manifest.source if side == "source" else manifest.target, manifest)
-                source = (files, loaders[kind], run.config.encoders, folder / "store")
-                rows = embed_files(*source, progress, f"{names[kind].split()[0]}, {side}", scheduler)
-                with replacing(path) as partial:
-                    np.save(partial, rows)
+        _embed(run, manifest, paths, progress, scheduler)
     read = json.loads(summary.read_text())
-    speaker, emotion = (
-        {side: np.load(paths[kind, side], allow_pickle=False) for side in sides} for kind in ("speaker", "emotion")
-    )
+    speaker, emotion = ({side: np.load(paths[kind, side], allow_pickle=False) for side in sides} for kind in KINDS)
     return Embeddings(read["ids"], read["speaker"], read["emotion"], speaker, emotion)
+
+
+def _embed(
+    run: Run, manifest: Manifest, paths: dict[tuple[str, str], Path], progress: Progress, scheduler: str | None
+) -> None:
+    """Compute the files that are missing, all by the same two encoders."""
+    folder, config = EMBED.folder(run), run.config.encoders
+    summary = folder / SUMMARY
+    loaders = {"speaker": speaker_encoder, "emotion": emotion_encoder}
+    names = {kind: title(loaded(load, config)) for kind, load in loaders.items()}
+    found = {"ids": [u.id for u in manifest], **names}
+    if summary.exists() and (before := json.loads(summary.read_text())) != found:
+        there, here = (f"{x['speaker']} and {x['emotion']}" for x in (before, found))
+        raise RunError(
+            f"{folder} holds embeddings by {there} of {len(before['ids'])} pairs, today's encoders are {here}, and the "
+            f"corpus has {len(manifest)} pairs: remove that folder and run `{EMBED.command_for(run)}`"
+        )
+    record_inputs(run, EMBED, corpus_inputs(run, manifest))
+    write_text(summary, json.dumps(found))
+    for (kind, side), path in paths.items():
+        if not path.exists():
+            files = map(manifest.source if side == "source" else manifest.target, manifest)
+            source = (files, loaders[kind], config, folder / "store")
+            rows = embed_files(*source, progress, f"{names[kind].split()[0]}, {side}", scheduler)
+            with replacing(path) as partial:
+                np.save(partial, rows)
+
+
+def embedding_titles(run: Run) -> dict[str, str]:
+    """Name and revision of the encoders of the stored embeddings; empty where there are none."""
+    summary = EMBED.folder(run) / SUMMARY
+    if not summary.exists():
+        return {}
+    found = json.loads(summary.read_text())
+    return {f"{kind} encoder": found[kind] for kind in KINDS}
+
+
+def _check_revisions(run: Run) -> None:
+    """RunError when a stored embedding is by a revision of a pretrained encoder that this version does not have."""
+    for kind, before in embedding_titles(run).items():
+        name, _, revision = before.partition(" (")
+        known = pretrained.REGISTRY.get(name)
+        if known and not revision.startswith(known.revision):
+            raise RunError(
+                f"{EMBED.folder(run)} holds embeddings by the {kind} {before}, this version has {name} "
+                f"({known.revision}): remove that folder and run `{EMBED.command_for(run)}`"
+            )
 
 
 def speaker_vectors(
     run: Run, utterances: list[Utterance], progress: Progress = silent
 ) -> dict[str, dict[str, np.ndarray]]:
-    """{encoder: {"source" and "target": (n, S)}} of some utterances: the condition's encoder, then every encoder."""
+    """Speaker embeddings of some utterances, {encoder: {"source" and "target": (n, S)}}.
+
+    The encoder of the vocoder's condition first, then the evaluation encoders.
+    """
     manifest, embeddings, config = prepared(run, progress), embedded(run, progress), run.config.encoders
     rows = embeddings.rows(utterances)
     found = {embeddings.speaker_encoder.split()[0]: {side: x[rows] for side, x in embeddings.speaker.items()}}
@@ -106,6 +157,6 @@ def _given(encoder: Encoder, config: EncoderConfig) -> Encoder:
 
 
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:
-    """The Spanish recording's embeddings and pitch range: what the vocoder is given of a speaker."""
+    """The speaker as the vocoder needs it: embeddings and log-F0 median of the Spanish recording."""
     pitch = track(read_audio(manifest.source(utterance))[0], audio)
     return Voice(*embeddings.condition(utterance), pitch.level)

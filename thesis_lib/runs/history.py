@@ -8,6 +8,7 @@ import pandas as pd
 
 from thesis_lib.config import TASKS, Config
 from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.stages import settings_inputs
 
 # Summaries that hold (what, value) rows: table -> the columns that name a value.
 SUMMARIES = {
@@ -59,18 +60,8 @@ def training(run: Run, task: str) -> dict[str, Any]:
 
 
 def settings(config: Config) -> dict[str, Any]:
-    """Dotted key -> value, as ``--set`` has them."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, node: Any) -> None:
-        if isinstance(node, dict):
-            for key, value in node.items():
-                walk(f"{prefix}.{key}" if prefix else key, value)
-        else:
-            flat[prefix] = node
-
-    walk("", config.model_dump(mode="json"))
-    return flat
+    """{dotted key: value} of a configuration, with the keys of ``--set``."""
+    return settings_inputs("", config)
 
 
 def differences(one: Config, other: Config) -> pd.DataFrame:

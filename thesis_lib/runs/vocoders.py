@@ -1,24 +1,65 @@
-"""The trained vocoders of a run: loaded by whoever needs one, made by `thesis train` alone."""
+"""The trained vocoders of a run: loaded by every consumer, made by `thesis train` alone."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 from thesis_lib.config import Task
+from thesis_lib.corpus.manifest import Manifest, index_of
+from thesis_lib.runs.embed import embedding_titles
 from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.stages import TRAIN, changes, check_inputs, corpus_inputs, recorded, settings_inputs
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.synthesis import Vocoder
 
+OPERATIONAL = ("workers", "tensorboard", "checkpoint_every", "keep")  # settings of training that change no weight
+
+
+class StaleWarning(UserWarning):
+    """A vocoder is used that was trained on another corpus, recipe or encoder than the run has now."""
+
 
 def vocoder_folder(run: Run, task: Task) -> Path:
-    """Where training leaves the vocoder of a task."""
+    """The folder of a task's trained vocoder."""
     return run.path / task / "vocoder"
 
 
+def vocoder_inputs(run: Run, task: Task, manifest: Manifest) -> dict[str, Any]:
+    """What a vocoder is trained from: the corpus, the encoders (name and revision), audio settings and recipe."""
+    recipe = settings_inputs(task, run.config.recipe(task))
+    settings = settings_inputs("audio", run.config.audio) | recipe
+    for name in OPERATIONAL:
+        settings.pop(f"{task}.training.{name}")
+    return corpus_inputs(run, manifest) | embedding_titles(run) | settings
+
+
+def check_vocoder(run: Run, task: Task) -> None:
+    """StaleError when a task's vocoder was trained from inputs that have changed since."""
+    if vocoder_changes(run, task):
+        check_inputs(run, TRAIN, vocoder_inputs(run, task, Manifest.load(run.path / "corpus")), task)
+
+
 def load_vocoder(run: Run, task: Task) -> Vocoder:
-    """The run's trained vocoder. RunError with the command that trains it where there is none."""
+    """The run's trained vocoder, with a StaleWarning that names the inputs that have changed since its training.
+
+    RunError with the command that trains it where there is none.
+    """
     folder = vocoder_folder(run, task)
     if not (folder / WEIGHTS).exists():
-        raise RunError(
-            f"{folder} holds no trained vocoder: run `thesis train --task {task} --profile {run.config.profile} "
-            f"--run-dir {run.path}` first"
+        raise RunError(f"{folder} holds no trained vocoder: run `{TRAIN.command_for(run, task)}` first")
+    if found := vocoder_changes(run, task):
+        warnings.warn(
+            f"{folder} was trained before {' and '.join(found)} changed: to train it again, remove {folder.parent} "
+            f"and run `{TRAIN.command_for(run, task)}`",
+            StaleWarning,
+            stacklevel=2,
         )
     return Vocoder.from_torch(folder)
+
+
+def vocoder_changes(run: Run, task: Task) -> list[str]:
+    """The inputs of a task's vocoder that have changed since its training; empty where none are recorded."""
+    folder = TRAIN.folder(run, task)
+    if not recorded(folder) or not index_of(run.path / "corpus").exists():
+        return []
+    return changes(folder, vocoder_inputs(run, task, Manifest.load(run.path / "corpus")))

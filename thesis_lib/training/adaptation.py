@@ -1,8 +1,8 @@
-"""Few-shot adaptation: a conversion vocoder goes on training on some recordings of one voice, for minutes.
+"""Few-shot speaker adaptation: train a conversion vocoder for some minutes on recordings of one speaker.
 
-The run is like any other: it has a manifest, logs and checkpoints, and interrupted it goes on where it was. Every
-piece of a recording is both what conditions the vocoder and what it has to say. ``adaptation_test`` measures what
-that adds, on test voices.
+The result is a run with a manifest, logs and checkpoints; interrupted, it continues from the last checkpoint. Each
+segment of a recording is both the condition and the target. ``validation.adaptation`` measures the gain on test
+speakers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
-PIECE = 4.0  # s, about; training sees half a second of it at a time, the encoders all of it
-HELD_OUT = 5  # one piece in so many, and at least one, is kept to see whether training helps
-LEAST = 2.0  # s of speech in all
+SEGMENT_SECONDS = 4.0  # about; a training step cuts half a second from it, the encoders embed all of it
+VALIDATION_EVERY = 5  # one segment of so many, and at least one, is for validation
+MIN_SPEECH_SECONDS = 2.0  # of all recordings together
 
 RECIPE = {
     "losses.adversarial": 0.0,
@@ -45,24 +45,24 @@ def adapt(
     minutes: float = 3.0,
     progress: Progress = silent,
 ) -> Vocoder:
-    """Recordings of one voice, of any format and language -> the vocoder after ``minutes`` of training on them.
+    """Adapt a vocoder to recordings of one speaker, of any format and language, by ``minutes`` of training.
 
-    ``folder`` becomes a run; the result is in its conversion/vocoder/. Raises AudioError for a recording that cannot
-    be used, RunError for fewer than two seconds in all, a vocoder that takes its voice from the content, or a folder
-    that was made of other recordings, and ConfigError for one that holds another run.
+    ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. Raises AudioError for a recording that
+    cannot be used; RunError for less than two seconds in all, a vocoder that takes the voice from its content, or a
+    folder that was made from other recordings; ConfigError for a folder that holds another run.
     """
     source = Vocoder.from_torch(vocoder)
     if not source.converts:
-        raise RunError(f"{vocoder} takes the voice from its content and cannot learn another: name one that converts")
+        raise RunError(f"{vocoder} takes the voice from its content and cannot be adapted: name a conversion vocoder")
     run = Run(folder, _config(source, vocoder, minutes))
-    pieces = [piece for path in recordings for piece in _pieces(path, source.sample_rate)]
-    marks = "".join(f"{fingerprint(path)}  {Path(path).name}\n" for path in recordings)
+    segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
+    fingerprints = "".join(f"{fingerprint(path)}  {Path(path).name}\n" for path in recordings)
     listed = run.path / "recordings.txt"
     if not index_of(run.path / "corpus").exists():
-        write_text(listed, marks)
-        _manifest(pieces, run.path / "corpus", source.sample_rate).save()
-    elif listed.read_text() != marks:
-        raise RunError(f"{run.path} was made of other recordings, and they stay: choose another folder")
+        write_text(listed, fingerprints)
+        _manifest(segments, run.path / "corpus", source.sample_rate).save()
+    elif listed.read_text() != fingerprints:
+        raise RunError(f"{run.path} was made from other recordings, and is left as it is: choose another folder")
     return train(run, "conversion", progress)
 
 
@@ -85,18 +85,18 @@ def _config(source: Vocoder, name: str, minutes: float) -> Config:
     )
 
 
-def _manifest(pieces: list[np.ndarray], folder: Path, rate: int) -> Manifest:
-    """What is held out counts as another speaker's, as a manifest wants it."""
-    total = sum(len(wav) for wav in pieces) / rate
-    if total < LEAST:
-        raise RunError(f"{total:.1f} s of speech in all: give at least {LEAST:.0f}, better a minute")
-    if len(pieces) == 1:
-        pieces = np.array_split(pieces[0], 2)
+def _manifest(segments: list[np.ndarray], folder: Path, rate: int) -> Manifest:
+    """Write the segments; a manifest allows no speaker in two splits, so validation has a speaker name of its own."""
+    total = sum(len(wav) for wav in segments) / rate
+    if total < MIN_SPEECH_SECONDS:
+        raise RunError(f"{total:.1f} s of speech in all: give at least {MIN_SPEECH_SECONDS:.0f}, better a minute")
+    if len(segments) == 1:
+        segments = np.array_split(segments[0], 2)
     utterances = []
-    for number, wav in enumerate(pieces):
+    for number, wav in enumerate(segments):
         name = f"wav/{number:04d}.wav"
         write_audio(folder / name, wav, rate)
-        held_out = number % HELD_OUT == min(HELD_OUT, len(pieces)) - 1
+        held_out = number % VALIDATION_EVERY == min(VALIDATION_EVERY, len(segments)) - 1
         utterances.append(
             Utterance(
                 id=f"{number:04d}",
@@ -113,15 +113,15 @@ def _manifest(pieces: list[np.ndarray], folder: Path, rate: int) -> Manifest:
     return Manifest(folder, utterances)
 
 
-def _pieces(path: Path, rate: int) -> Iterator[np.ndarray]:
-    """Equal parts of about ``PIECE`` seconds; those in which nobody speaks are passed over."""
+def _segments(path: Path, rate: int) -> Iterator[np.ndarray]:
+    """Equal segments of about ``SEGMENT_SECONDS``; silent ones are left out."""
     wav, _ = read_audio(path, rate)
     check_speech(wav, rate, path)
-    for part in np.array_split(wav, max(1, round(len(wav) / rate / PIECE))):
+    for segment in np.array_split(wav, max(1, round(len(wav) / rate / SEGMENT_SECONDS))):
         try:
-            check_speech(part, rate, path)
+            check_speech(segment, rate, path)
         except AudioError as error:
             if error.reason != "silence":
                 raise
-            continue  # a pause; the recording as a whole has speech in it
-        yield part
+            continue  # a pause in a recording with speech
+        yield segment

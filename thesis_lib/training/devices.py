@@ -1,4 +1,4 @@
-"""Devices, precision and processes, through lightning-fabric."""
+"""Devices, precision and processes of a training, through lightning-fabric."""
 
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Mixed = Literal["16-mixed", "bf16-mixed"]
+ACCELERATORS = ("auto", "cpu", "cuda")  # auto: cuda where there is a GPU
 
 
 def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accelerator: str = "auto") -> "Fabric":
-    """A fabric for this many devices on this many machines; ``accelerator`` is "auto", "cpu" or "cuda".
+    """A fabric for ``devices`` devices on each of ``nodes`` machines; ``accelerator`` is one of ``ACCELERATORS``.
 
-    On CPU a device is a process. Raises TrainingError where precision, batch and devices do not go together.
+    On a CPU a device is a process. Raises TrainingError for an unknown or absent accelerator, and where precision or
+    batch size do not fit the devices.
     """
     import torch
     from lightning_fabric import Fabric
@@ -22,24 +24,29 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
     from lightning_fabric.strategies import DDPStrategy
 
     class Autocast(MixedPrecision):
-        """Mixed precision that leaves the inputs alone: bfloat16 would round the content's F0 by some cents."""
+        """Mixed precision that leaves the inputs in float32: bfloat16 would round the content's F0 by some cents."""
 
         def convert_input(self, data):
             return data
 
+    accelerator = "cuda" if accelerator == "gpu" else accelerator  # lightning's name for it
+    if accelerator not in ACCELERATORS:
+        raise TrainingError(f"no accelerator named {accelerator!r}; known: {', '.join(ACCELERATORS)}")
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("torch finds no GPU: choose the accelerator cpu, or install a torch with CUDA")
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     if training.batch_size % (devices * nodes):
         raise TrainingError(
             f"training.batch_size is that of all devices together: {training.batch_size} cannot be shared by "
-            f"{devices * nodes}; set it to a multiple"
+            f"{devices * nodes}; set it to a multiple of that"
         )
     mixed = training.precision != "32-true"
     if training.precision == "16-mixed" and accelerator == "cpu":
         raise TrainingError("training.precision = 16-mixed needs a GPU; on a CPU take bf16-mixed or 32-true")
     strategy: str | DDPStrategy = "auto"
     if devices * nodes > 1:
-        # A recipe may leave the neutral condition, or everything but the condition, out of a step.
+        # A step need not use every parameter: the neutral condition, for one, is used only with condition dropout.
         backend = "gloo" if accelerator == "cpu" else "nccl"
         strategy = DDPStrategy(find_unused_parameters=True, process_group_backend=backend)
     return Fabric(
@@ -52,7 +59,7 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
 
 
 def device_name(fabric: "Fabric") -> str:
-    """What minutes of training are minutes of: "cpu", or how many of which GPU."""
+    """The device that the minutes of training refer to: "cpu", or the number and name of the GPUs."""
     import torch
 
     if fabric.device.type != "cuda":

@@ -1,4 +1,4 @@
-"""How hard each loss pulls at a trained generator."""
+"""Gradient norm of each loss at a trained generator."""
 
 import torch
 from torch import nn
@@ -7,19 +7,20 @@ from thesis_lib.config import LossConfig, Task
 from thesis_lib.embeddings.encoders import speaker_encoder
 from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.runs.folder import Run
-from thesis_lib.training.loop import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.losses import signal_losses
 from thesis_lib.training.segments import Segments
 from thesis_lib.utils.progress import Progress, silent
 
 
 def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[str, float]:
-    """Norm of each signal loss's gradient at the trained generator, unweighted, on one training batch.
+    """Norm of each signal loss's gradient with respect to the generator's parameters, on one training batch.
 
-    The speaker loss is there in both its forms when the encoder has a gradient. A loss that moves nothing has 0.
+    Losses are unweighted. The speaker loss appears with both distances when the encoder has a gradient. Raises RunError
+    with the command that trains the vocoder where there is none.
     """
     config = run.config
-    generator = train(run, task, progress).generator.requires_grad_(True)
+    generator = load_vocoder(run, task).generator.requires_grad_(True)
     names = ("mel", "multi_scale_mel", "stft", "temporal")
     losses = signal_losses(config, LossConfig(**dict.fromkeys(names, 1.0)))
     encoder = speaker_encoder(config.encoders)

@@ -1,4 +1,4 @@
-"""The record of a training: metrics.jsonl, one line a step, and TensorBoard's events beside it."""
+"""The training log: metrics.jsonl, one line a step, and TensorBoard's events beside it."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 class Log:
-    """Opened at a step: what an earlier session wrote of later steps is dropped, for those are done again.
+    """The log of one session, opened at a step.
 
-    Of several processes one ``writes``.
+    Lines of later steps, written by an earlier session, are removed: those steps are computed again. With several
+    processes only the one with ``writes`` writes.
     """
 
     def __init__(self, home: Path, step: int, tensorboard: bool, writes: bool = True) -> None:
@@ -39,7 +40,7 @@ class Log:
             self._writer.close()
 
     def write(self, row: dict) -> None:
-        """One step."""
+        """Write the row of one step."""
         if self._stream:
             self._stream.write(json.dumps(row) + "\n")
             self._stream.flush()
@@ -48,8 +49,8 @@ class Log:
                 if name != "step" and isinstance(value, int | float):
                     self._writer.add_scalar(name, value, row["step"])
 
-    def hear(self, name: str, wav: "np.ndarray", mel: "np.ndarray", sample_rate: int, step: int) -> None:
-        """TensorBoard only: (N,) as sound, and its log-mel (M, T) as a picture, low frequencies below."""
+    def add_audio(self, name: str, wav: "np.ndarray", mel: "np.ndarray", sample_rate: int, step: int) -> None:
+        """Write (N,) samples and their log-mel (M, T), low bands below, to TensorBoard."""
         if self._writer:
             self._writer.add_audio(name, wav, step, sample_rate)
             picture = (mel - mel.min()) / max(float(mel.max() - mel.min()), 1e-5)
@@ -57,12 +58,12 @@ class Log:
 
 
 def lines_before(path: Path, step: int) -> list[str]:
-    """The log's lines up to a step."""
+    """The log's lines up to and including a step."""
     if not path.exists():
         return []
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        # A line cut short by a kill is the last one and belongs to a step that is done again.
+        # A line cut short by a kill is the last one, and its step is computed again.
         if line.endswith("\n") and json.loads(line)["step"] <= step:
             kept.append(line)
     return kept

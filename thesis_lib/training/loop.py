@@ -1,13 +1,13 @@
-"""The loop around the step: data in, log and checkpoints out, exact resume.
+"""The training loop: batches in, log and checkpoints out, exact resume.
 
-The schedule for a short budget: spectral losses alone first, adversarial and encoder losses last
-(``adversarial_from``, ``auxiliary_from``). Resynthesis starts from HiFi-GAN universal's weights; FiLM starts as the
-identity, so step 0 is that published vocoder.
+For a short budget the spectral losses begin alone, the adversarial and encoder losses later (``adversarial_from``,
+``auxiliary_from``). Resynthesis starts from HiFi-GAN universal's weights; FiLM starts as the identity, so step 0 is
+that published vocoder.
 """
 
+import math
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -19,12 +19,19 @@ from torch.utils.data import DataLoader
 
 from thesis_lib.config import Task
 from thesis_lib.losses import MelLoss, mel_loss
+from thesis_lib.runs.analyse import analysed
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.stages import TRAIN, record_inputs
+from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder, vocoder_inputs
+from thesis_lib.training.clock import SessionClock
 from thesis_lib.training.devices import device_name, fabric_of
 from thesis_lib.training.errors import Interrupted, NonFinite
 from thesis_lib.training.log import Log
 from thesis_lib.training.monitor import TrainingMonitor
-from thesis_lib.training.segments import Segments, Steps
+from thesis_lib.training.schedule import ADVERSARIAL
+from thesis_lib.training.segments import Batch, Segments, Steps
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
 from thesis_lib.utils.progress import Progress, note, silent
@@ -34,97 +41,160 @@ from thesis_lib.vocoder.synthesis import Vocoder
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-SIGNS = {"validation_mel": 1, "conditioning_sensitivity": -1}  # a lower score is better
-VALIDATION_BATCHES = 4  # fixed batches of the validation split whose mel loss is logged with each checkpoint
+SIGNS = {"validation_mel": 1, "conditioning_sensitivity": -1}  # the score is lower for a better vocoder
+VALIDATION_BATCHES = 4  # fixed batches of the validation split
 
 
-@torch.random.fork_rng(devices=[])  # each step seeds torch; the caller's draws stay as they were
+@torch.random.fork_rng(devices=[])  # each step seeds torch; the caller's random state stays as it was
 def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | None" = None) -> Vocoder:
-    """Train, or go on training, until ``steps`` or ``max_minutes``; the result is in the run's TASK/vocoder/.
+    """Train until ``steps`` or ``max_minutes`` (wall-clock time); the vocoder is written to the run's TASK/vocoder/.
 
-    Interrupted, it goes on from the last checkpoint. TASK/metrics.jsonl holds one line a step. With a ``fabric`` of
+    Stages before it that have not run (prepare, embed, analyse) run first. Interrupted, training continues from the
+    last checkpoint; finished, its vocoder is returned. TASK/metrics.jsonl holds one line a step. With a ``fabric`` of
     several devices every process calls this; the first one writes.
 
     Raises Interrupted after Ctrl-C or SIGTERM, with the state saved; NonFinite with the batch's files named and the
-    state saved in TASK/failed/; CheckpointError when the disk is full or the last checkpoint damaged.
+    state saved in TASK/failed/; CheckpointError when the disk is full or the last checkpoint damaged; StaleError when
+    corpus, encoders or recipe have changed since the training began; TrainingError where no loss is active.
     """
-    config, home = run.config, run.path / task
-    recipe, folder = config.recipe(task), home / "vocoder"
+    folder = vocoder_folder(run, task)
     if (folder / checkpoints.WEIGHTS).exists():
+        check_vocoder(run, task)
         return Vocoder.from_torch(folder)
-    fabric = fabric or fabric_of(recipe.training)
+    fabric = fabric or fabric_of(run.config.recipe(task).training)
     if not fabric.is_global_zero:
         progress = silent
     with fabric.rank_zero_first():  # it fills the run folder, the others read
-        data, held_out = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
-    state = State.create(config, task, data, fabric)
-    saved = checkpoints.latest(home / "checkpoints")
+        embedded(run, progress, sides=("source",))
+        analysed(run, task, progress)
+        record_inputs(run, TRAIN, vocoder_inputs(run, task, prepared(run)), task)
+        clock = SessionClock()
+        data, validation = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
+    state = State.create(run.config, task, data, fabric)
+    saved = checkpoints.latest(run.path / task / "checkpoints")
     if saved:
         state.restore(saved)
+    clock.resume(state.seconds)
     fabric.barrier()
-    warned = _loop(run, task, state, data, held_out, progress)
+    warned = _Session(run, task, state, data, validation, clock).train(progress)
     if fabric.is_global_zero:
-        if recipe.training.export == "best" and (best := checkpoints.best(home / "checkpoints", "score")):
-            state.restore(best)
-        meta = {
-            "task": task,
-            "audio": config.audio.model_dump(),
-            "content": recipe.content.model_dump(),
-            "generator": recipe.generator.model_dump(),
-            "speaker_dim": data.speaker.shape[1],
-            "emotion_dim": data.emotion.shape[1],
-            **data.encoders,
-            "steps": state.step,
-            "minutes": round(state.seconds / 60, 2),
-            "device": device_name(fabric),
-            "stopped_by": _stopped_by(state),
-            "skipped_steps": state.skipped,
-            "warnings": warned,
-            "stamp": run.stamp(),
-        }
-        Vocoder(state.result.cpu().fold_weight_norm(), meta).save_pretrained(folder)
+        _export(run, task, state, data, clock, warned)
     fabric.barrier()
     return Vocoder.from_torch(folder)
 
 
-def _loop(run: Run, task: Task, state: State, data: Segments, held_out: Segments, progress: Progress) -> list[str]:
-    training, fabric, home = state.recipe.training, state.fabric, run.path / task
-    mel, guards, warned = MelLoss(run.config.audio), TrainingMonitor(), []
-    fabric.to_device(mel)
-    steps = Steps(data, fabric.global_rank, fabric.world_size)
-    left = range(state.step, state.step if state.is_out_of_patience else training.steps)
-    loader = DataLoader(steps, batch_size=None, sampler=left, num_workers=training.workers)
-    if fabric.is_global_zero:
-        checkpoints.sweep(home / "checkpoints")
-    with Log(home, state.step, training.tensorboard, fabric.is_global_zero) as log, stop_requests() as asked:
-        if state.step == 0:
-            log.write({"step": 0, **validate_on(state, held_out, mel, log)})
-        shown = progress(loader, len(loader), f"train {task}")
-        for batches in shown:
-            torch.manual_seed(_seed(training.seed, state.step, fabric.global_rank))
-            started = time.monotonic()
-            row = _step(run, task, state, [batch.to(fabric.device) for batch in batches])
-            state.seconds += time.monotonic() - started
-            row = {"step": state.step, "seconds": round(state.seconds, 3), **_mean_of_all(fabric, row)}
-            new = guards.see(row, {*state.losses, "adversarial", "feature_matching", "discriminator"})
-            warned += new
-            score = None
-            out_of_time = training.max_minutes is not None and state.seconds >= 60 * training.max_minutes
-            out_of_time, stop = _any_of_all(fabric, out_of_time, asked.is_set())
-            if out_of_time or state.step == training.steps or state.step % training.checkpoint_every == 0:
-                row |= _mean_of_all(fabric, validate_on(state, held_out, mel, log))
-                score = SIGNS[training.best_by] * row[training.best_by]
-                state.see(score)
-            log.write(row | ({"warnings": new} if new else {}))
-            note(shown, _summary(row, state))
-            if stop or score is not None:
-                # After the log line: a checkpoint never stands ahead of its own record.
-                _save(run, task, state, encoders=data.encoders, score=score)
-            if stop:
-                raise Interrupted(f"stopped and saved at step {state.step}; the same command goes on from there")
-            if out_of_time or state.is_out_of_patience:
-                break
-    return warned
+def _export(run: Run, task: Task, state: State, data: Segments, clock: SessionClock, warned: list[str]) -> None:
+    """Write the vocoder: the last state or the best checkpoint. Its minutes are those of all sessions."""
+    config, recipe = run.config, state.recipe
+    stopped_by = _stopped_by(state)
+    if recipe.training.export == "best" and (best := checkpoints.best(run.path / task / "checkpoints", "score")):
+        state.restore(best)
+    meta = {
+        "task": task,
+        "audio": config.audio.model_dump(),
+        "content": recipe.content.model_dump(),
+        "generator": recipe.generator.model_dump(),
+        "speaker_dim": data.speaker.shape[1],
+        "emotion_dim": data.emotion.shape[1],
+        **data.encoders,
+        "steps": state.step,
+        "minutes": round(clock.seconds / 60, 2),
+        "device": device_name(state.fabric),
+        "stopped_by": stopped_by,
+        "skipped_steps": state.skipped,
+        "warnings": warned,
+        "stamp": run.stamp(),
+    }
+    Vocoder(state.result.cpu().fold_weight_norm(), meta).save_pretrained(vocoder_folder(run, task))
+
+
+class _Session:
+    """One session of a training, from its last checkpoint to an end: steps, time, patience or an interruption."""
+
+    def __init__(
+        self, run: Run, task: Task, state: State, data: Segments, validation: Segments, clock: SessionClock
+    ) -> None:
+        self.run, self.task, self.state, self.data, self.validation = run, task, state, data, validation
+        self.home, self.clock = run.path / task, clock
+        self.training, self.fabric, self.monitor = state.recipe.training, state.fabric, TrainingMonitor()
+        self.mel = MelLoss(run.config.audio)
+        self.fabric.to_device(self.mel)
+
+    def train(self, progress: Progress) -> list[str]:
+        """Train to the end; the warnings of the session."""
+        state, training, fabric, warned = self.state, self.training, self.fabric, []
+        left = range(state.step, state.step if state.is_out_of_patience else training.steps)
+        steps = Steps(self.data, fabric.global_rank, fabric.world_size)
+        loader = DataLoader(steps, batch_size=None, sampler=left, num_workers=training.workers)
+        if fabric.is_global_zero:
+            checkpoints.sweep(self.home / "checkpoints")
+        with Log(self.home, state.step, training.tensorboard, fabric.is_global_zero) as log, stop_requests() as asked:
+            if state.step == 0:
+                log.write({"step": 0, **validate_on(state, self.validation, self.mel, log)})
+            shown = progress(loader, len(loader), f"train {self.task}")
+            for batches in shown:
+                row = self._step(batches)
+                out_of_time, stop = _any_of_all(fabric, self._is_out_of_time(), asked.is_set())
+                new = self.monitor.see(row, {*state.losses, *ADVERSARIAL, "discriminator"})
+                validated = out_of_time or state.step == training.steps or state.step % training.checkpoint_every == 0
+                score = None
+                if validated:
+                    row |= _mean_of_all(fabric, validate_on(state, self.validation, self.mel, log))
+                    new += self.monitor.check_score(state.step, training.best_by, row[training.best_by])
+                    score = _score(training.best_by, row)
+                    state.see(score)
+                warned += new
+                state.seconds = self.clock.seconds
+                log.write(row | ({"warnings": new} if new else {}))
+                note(shown, _summary(row, state))
+                if stop or validated:
+                    # After the log line, so that a checkpoint is never ahead of the log.
+                    self._save(encoders=self.data.encoders, score=score)
+                if stop:
+                    raise Interrupted(f"stopped and saved at step {state.step}; the same command continues from there")
+                if out_of_time or state.is_out_of_patience:
+                    break
+        return warned
+
+    def _step(self, batches: list[Batch]) -> dict[str, float]:
+        """One step with its random seed; the row for the log, the mean of all devices."""
+        state = self.state
+        torch.manual_seed(_seed(self.training.seed, state.step, self.fabric.global_rank))
+        found = self._update([batch.to(self.fabric.device) for batch in batches])
+        return {"step": state.step, "seconds": round(self.clock.seconds, 3), **_mean_of_all(self.fabric, found)}
+
+    def _update(self, batches: list[Batch]) -> dict[str, float]:
+        """``train_step``; a step that is not finite ends the training or is skipped, as the recipe says."""
+        state = self.state
+        try:
+            return train_step(state, batches)
+        except NonFinite as error:
+            if self.training.non_finite == "stop":
+                if self.fabric.is_global_zero:
+                    folder = state.save(self.home / "failed", self.run.config, error=str(error))
+                    raise NonFinite(f"{error}; the state is in {folder}") from error
+                raise
+            state.step += 1
+            state.skipped += 1
+            return {"skipped": state.skipped}
+
+    def _is_out_of_time(self) -> bool:
+        """Whether the wall-clock time of all sessions has reached ``max_minutes``."""
+        limit = self.training.max_minutes
+        return limit is not None and self.clock.seconds >= 60 * limit
+
+    def _save(self, **more: object) -> None:
+        if self.fabric.is_global_zero:
+            folder = self.home / "checkpoints"
+            self.state.save(checkpoints.step_folder(folder, self.state.step), self.run.config, **more)
+            checkpoints.prune(folder, self.training.keep, "score")
+        self.fabric.barrier()
+
+
+def _score(name: str, row: dict[str, float]) -> float | None:
+    """The validation score that selects the best checkpoint, lower is better; None when it is not finite."""
+    score = SIGNS[name] * row[name]
+    return score if math.isfinite(score) else None
 
 
 def _stopped_by(state: State) -> str:
@@ -133,35 +203,12 @@ def _stopped_by(state: State) -> str:
     return "patience" if state.is_out_of_patience else "max_minutes"
 
 
-def _step(run: Run, task: Task, state: State, batches: list) -> dict[str, float]:
-    """``train_step`` and what becomes of a step that is not finite: the end, or one more skipped."""
-    try:
-        return train_step(state, batches)
-    except NonFinite as error:
-        if state.recipe.training.non_finite == "stop":
-            if state.fabric.is_global_zero:
-                folder = state.save(run.path / task / "failed", run.config, error=str(error))
-                raise NonFinite(f"{error}; the state is in {folder}") from error
-            raise
-        state.step += 1
-        state.skipped += 1
-        return {"skipped": state.skipped}
-
-
-def _save(run: Run, task: Task, state: State, **more: object) -> None:
-    if state.fabric.is_global_zero:
-        folder = run.path / task / "checkpoints"
-        state.save(checkpoints.step_folder(folder, state.step), run.config, **more)
-        checkpoints.prune(folder, state.recipe.training.keep, "score")
-    state.fabric.barrier()
-
-
 @torch.no_grad()
 def validate_on(state: State, data: Segments, loss: MelLoss, log: Log) -> dict[str, float]:
-    """Fixed segments of speakers that training does not see, by the weights that would be kept.
+    """Measure the generator that would be kept on fixed segments of speakers that training does not use.
 
-    ``validation_mel``: the mel loss, in nepers. ``sensitivity``: how far the log-mel moves, in nepers, when every item
-    gets its neighbour's condition; at 0 the generator ignores it.
+    ``validation_mel``: the mel loss, in nepers. ``conditioning_sensitivity``: mean change of the log-mel, in nepers,
+    when every item gets another item's condition; 0 when the generator ignores it.
     """
     generator, total = state.result.eval(), 0.0
     for number in range(VALIDATION_BATCHES):
@@ -169,12 +216,20 @@ def validate_on(state: State, data: Segments, loss: MelLoss, log: Log) -> dict[s
         estimate = generator(batch.content, batch.speaker, batch.emotion).squeeze(1)
         total += float(loss(estimate, batch.wav.squeeze(1)))
         if number == 0:
-            other = generator(batch.content, batch.speaker.roll(1, 0), batch.emotion.roll(1, 0)).squeeze(1)
+            other = generator(batch.content, *_other_condition(batch, data)).squeeze(1)
             sensitivity = float(mel_loss(loss.mel(other), loss.mel(estimate)))
             for name, wav in (("estimate", estimate[:1]), ("recording", batch.wav[0])):
-                log.hear(name, wav[0].cpu().numpy(), loss.mel(wav)[0].cpu().numpy(), data.sample_rate, state.step)
+                log.add_audio(name, wav[0].cpu().numpy(), loss.mel(wav)[0].cpu().numpy(), data.sample_rate, state.step)
     generator.train()
     return {"validation_mel": total / VALIDATION_BATCHES, "conditioning_sensitivity": sensitivity}
+
+
+def _other_condition(batch: Batch, data: Segments) -> tuple[Tensor, Tensor]:
+    """(B, S), (B, E) of the neighbouring item of validation batch 0; of the next batch when it has one item only."""
+    if len(batch.ids) > 1:
+        return batch.speaker.roll(1, 0), batch.emotion.roll(1, 0)
+    following = data.batch(1).to(batch.speaker.device)
+    return following.speaker, following.emotion
 
 
 def _seed(seed: int, step: int, rank: int) -> int:
@@ -182,6 +237,7 @@ def _seed(seed: int, step: int, rank: int) -> int:
 
 
 def _mean_of_all(fabric: "Fabric", row: dict[str, float]) -> dict[str, float]:
+    """The mean of each value over all devices."""
     if fabric.world_size == 1:
         return row
     means = cast(Tensor, fabric.all_reduce(torch.tensor(list(row.values()), dtype=torch.float64), reduce_op="mean"))
@@ -189,7 +245,7 @@ def _mean_of_all(fabric: "Fabric", row: dict[str, float]) -> dict[str, float]:
 
 
 def _any_of_all(fabric: "Fabric", *flags: bool) -> list[bool]:
-    """What one process wants, all do."""
+    """Each flag, true when it is true on any device."""
     if fabric.world_size == 1:
         return list(flags)
     counts = cast(Tensor, fabric.all_reduce(torch.tensor(flags, dtype=torch.float32), reduce_op="sum"))
@@ -197,14 +253,14 @@ def _any_of_all(fabric: "Fabric", *flags: bool) -> list[bool]:
 
 
 def _summary(row: dict[str, float], state: State) -> str:
-    """What stands beside the bar: the losses of this step."""
+    """The losses of this step, for the progress bar."""
     shown = [*state.losses, "adversarial", "discriminator"]
     return ", ".join(f"{name} {row[name]:.3f}" for name in shown if name in row)
 
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM, so that the step in hand is finished; a second one interrupts at once."""
+    """An event that Ctrl-C or SIGTERM sets, so that the current step is finished; a second one interrupts at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked

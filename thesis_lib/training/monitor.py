@@ -1,41 +1,57 @@
-"""What goes wrong without an error: a loss that never moves, a discriminator that has won or given up."""
+"""Detect failures of a training that raise no error: a constant loss, a saturated or a failed discriminator."""
 
+import math
 import warnings
 from collections import defaultdict, deque
 
-WINDOW = 100  # steps that a symptom must last
-WON = 0.01  # discriminator loss: fakes are told from real ones with certainty, the generator learns nothing from it
-BLIND = 1e-3  # difference of the mean scores of real and fake: the discriminator sees none
+WINDOW = 100  # consecutive steps that a symptom must last
+MIN_DISCRIMINATOR_LOSS = 0.01  # below: it separates estimates from recordings perfectly and gives no gradient
+MIN_SCORE_DIFFERENCE = 1e-3  # between the mean scores of recordings and estimates; below: it separates nothing
 
 
 class TrainingWarning(UserWarning):
-    """Training goes on, but somebody should look."""
+    """Training continues, but its log should be inspected."""
 
 
 class TrainingMonitor:
-    """Watches the log's rows; says each thing once."""
+    """Check the rows of the training log; each warning is given once."""
 
     def __init__(self) -> None:
         self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
-        self._said: set[str] = set()
+        self._given: set[str] = set()
 
     def see(self, row: dict[str, float], losses: set[str]) -> list[str]:
-        """What this row makes worth saying; ``losses`` are the names of those that should move."""
+        """The new warnings after one more row; ``losses`` names those that should change from step to step."""
         for name, value in row.items():
             self._recent[name].append(value)
         found = {}
         for name in losses & row.keys():
             if self._lasts(name, lambda value, first=row[name]: value == first):
-                found[name] = f"the {name} loss has been exactly {row[name]:g} for {WINDOW} steps: nothing moves it"
-        if self._lasts("discriminator", lambda value: value < WON):
-            found["won"] = f"the discriminator's loss has been below {WON} for {WINDOW} steps: it teaches nothing"
+                found[name] = f"the {name} loss has been exactly {row[name]:g} for {WINDOW} steps: nothing changes it"
+        if self._lasts("discriminator", lambda value: value < MIN_DISCRIMINATOR_LOSS):
+            found["saturated"] = (
+                f"the discriminator's loss has been below {MIN_DISCRIMINATOR_LOSS} for {WINDOW} steps: "
+                "the generator gets no gradient from it"
+            )
         scores = zip(self._recent["score_real"], self._recent["score_fake"], strict=True)
-        if len(self._recent["score_real"]) == WINDOW and all(abs(real - fake) < BLIND for real, fake in scores):
-            found["blind"] = f"the discriminator has scored real and fake alike for {WINDOW} steps: it sees nothing"
-        new = [text for key, text in found.items() if key not in self._said]
-        self._said |= found.keys()
+        full = len(self._recent["score_real"]) == WINDOW
+        if full and all(abs(real - fake) < MIN_SCORE_DIFFERENCE for real, fake in scores):
+            found["failed"] = (
+                f"the discriminator has scored recordings and estimates alike for {WINDOW} steps: it separates nothing"
+            )
+        return self._give(found)
+
+    def check_score(self, step: int, name: str, score: float) -> list[str]:
+        """A warning when a validation score is not finite: its checkpoint cannot become the best one."""
+        if math.isfinite(score):
+            return []
+        return self._give({f"{name} at {step}": f"{name} is {score} at step {step}: no best checkpoint there"})
+
+    def _give(self, found: dict[str, str]) -> list[str]:
+        new = [text for key, text in found.items() if key not in self._given]
+        self._given |= found.keys()
         for text in new:
-            warnings.warn(text, TrainingWarning, stacklevel=2)
+            warnings.warn(text, TrainingWarning, stacklevel=3)
         return new
 
     def _lasts(self, name: str, symptom) -> bool:

@@ -1,4 +1,4 @@
-"""How the package's own weights were made: the corpus spoken, the vocoder trained, the result in half precision."""
+"""Reproduce the released weights: synthesise the corpus, train the vocoder, save it in half precision."""
 
 import subprocess
 import sys
@@ -6,42 +6,58 @@ from collections.abc import Callable
 from pathlib import Path
 
 from thesis_lib.corpus.cvss_t import Release
+from thesis_lib.runs.analyse import analysed
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError, project_root
-from thesis_lib.training import train
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training.devices import fabric_of
+from thesis_lib.training.loop import train
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER, Vocoder
 
 SCRIPT = "scripts/build_wide_corpus.py"
-LINES = 200  # of the training's log, evenly spread, that stay beside the weights
+LOG_LINES = 200  # of the training log, evenly spaced, that are kept beside the weights
 
 
 def reproduce(
-    run: Run, folder: Path = DEFAULT_FOLDER, progress: Progress = silent, say: Callable[[str], None] = print
+    run: Run,
+    folder: Path = DEFAULT_FOLDER,
+    progress: Progress = silent,
+    say: Callable[[str], None] = print,
+    accelerator: str = "auto",
+    scheduler: str | None = None,
 ) -> Vocoder:
-    """Corpus, embeddings and training of the profile "released", as far as they are not there; weights in ``folder``.
+    """Run every missing stage of the profile "released", then write the weights to ``folder``.
 
-    Interrupted, it goes on where it was. Raises RunError when the corpus cannot be spoken.
+    ``accelerator`` is "auto", "cpu" or "cuda", for the training; ``scheduler`` the address of a Dask scheduler for
+    embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be
+    synthesised, and what ``train`` raises.
     """
+    fabric = fabric_of(run.config.conversion.training, accelerator=accelerator)
     root = Path(str(run.config.corpus.root))
-    say("the corpus: some three hours on two cores, where it has not been spoken")
+    say("the corpus: some three hours on two cores, where it has not been synthesised")
     if not Release.at(root).covost.exists():
-        _speak(root.parent)
+        _synthesise(root.parent)
     say("embeddings and analyses: an hour on two cores; training: eight minutes on an H200, thirty hours on two cores")
-    say("interrupted, the same command goes on")
-    vocoder = train(run, "conversion", progress)
+    say("interrupted, the same command continues")
+    prepared(run, progress, scheduler)
+    embedded(run, progress, scheduler, sides=("source",))
+    analysed(run, "conversion", progress, scheduler)
+    vocoder = train(run, "conversion", progress, fabric)
     vocoder.save_pretrained(folder, half=True)
     write_text(folder / "run.json", run.config.model_dump_json(indent=2) + "\n")
     log = (run.path / "conversion" / "metrics.jsonl").read_text().splitlines(keepends=True)
-    write_text(folder / "metrics.jsonl", "".join(log[:: max(1, len(log) // LINES)]))
+    write_text(folder / "metrics.jsonl", "".join(log[:: max(1, len(log) // LOG_LINES)]))
     say(f"the weights: {folder}")
     return Vocoder.from_torch(folder)
 
 
-def _speak(corpus: Path) -> None:
+def _synthesise(corpus: Path) -> None:
+    """Run the repository's script in a process of its own."""
     script = project_root() / SCRIPT
     if not script.exists():
-        raise RunError(f"{script} is missing: the corpus is spoken by the repository's own script, clone it")
+        raise RunError(f"{script} is missing: the corpus is synthesised by the repository's own script, clone it")
     code = subprocess.run([sys.executable, script, "--out", corpus]).returncode
     if code:
-        raise RunError(f"{script} ended with code {code}; the same command goes on where it was")
+        raise RunError(f"{script} ended with code {code}; the same command continues where it was")

@@ -1,18 +1,23 @@
-"""The learning rate as a function of the step: nothing to save, nothing to restore, nothing to get out of step."""
+"""The learning rate and the active losses as functions of the step, so that a checkpoint need not store them."""
 
 import math
+from collections.abc import Iterable
 
 from thesis_lib.config import TrainingConfig
+from thesis_lib.training.errors import TrainingError
+
+ADVERSARIAL = ("adversarial", "feature_matching")  # losses that begin at ``training.adversarial_from``
+AUXILIARY = ("speaker", "emotion", "content", "sampled_speaker")  # losses that begin at ``training.auxiliary_from``
 
 
 def rate_factor(training: TrainingConfig, step: int, total: int) -> float:
-    """What ``learning_rate`` is multiplied with at a step, 0..1; ``total`` steps are the whole training.
+    """Factor of ``learning_rate`` at a step, 0..1; ``total`` is the number of steps of the whole training.
 
-    ``warmup_steps`` rise linearly, the first of them at 1 / warmup_steps. Then, with n steps since:
+    The first ``warmup_steps`` rise linearly from 1 / warmup_steps. Then, with n steps since the warm-up:
 
     - "step": lr_decay ** floor(n / decay_every). The first plan's StepLR(50, 0.5), and HiFi-GAN's ExponentialLR
       (arXiv:2010.05646, sec. 3), which decays once an epoch.
-    - "exponential": lr_decay ** (n / decay_every), without the stairs.
+    - "exponential": lr_decay ** (n / decay_every).
     - "cosine": half a cosine down to zero at ``total`` (Loshchilov & Hutter 2017, arXiv:1608.03983, eq. 5).
     - "constant": 1.
     """
@@ -27,3 +32,23 @@ def rate_factor(training: TrainingConfig, step: int, total: int) -> float:
         case "cosine":
             return 0.5 * (1 + math.cos(math.pi * min(1.0, since / max(1, total - training.warmup_steps))))
     return 1.0
+
+
+def first_step(name: str, training: TrainingConfig) -> int:
+    """The first step that computes the loss of that name."""
+    if name in ADVERSARIAL:
+        return training.adversarial_from
+    return training.auxiliary_from if name in AUXILIARY else 0
+
+
+def demand_losses(names: Iterable[str], training: TrainingConfig) -> None:
+    """Check that every step of a training has a loss; ``names`` are the losses whose weight is not zero.
+
+    Raises TrainingError with the first steps that have none.
+    """
+    begins = min((first_step(name, training) for name in names), default=training.steps)
+    if training.steps and begins > 0:
+        raise TrainingError(
+            f"no loss is active in steps 0 to {min(begins, training.steps) - 1}: give losses.mel or "
+            "losses.multi_scale_mel a weight, or set training.adversarial_from (or auxiliary_from) to 0"
+        )

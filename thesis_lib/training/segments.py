@@ -1,11 +1,13 @@
-"""From a run's configuration to batches: the prepared corpus, its embeddings, segments by step.
+"""Batches of training segments from a run's corpus, embeddings and analyses.
 
-Shapes: B batch, N samples, M mel bands, T frames, S and E embedding sizes; N = T * hop_length.
+Shapes: B batch, N samples, M mel bands, T frames, C content channels, P phonetic channels, S and E embedding sizes;
+N = T * hop_length.
 """
 
+import functools
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -13,55 +15,33 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.audio.pitch import Pitch
-from thesis_lib.config import Task, digest
-from thesis_lib.corpus.manifest import Manifest, Split, Utterance
+from thesis_lib.config import Task
+from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.runs.analyse import analysis_path, stored_analysis
-from thesis_lib.runs.embed import Embeddings, embedded
+from thesis_lib.runs.analyse import analysed, analysis_path, load_analysis, load_pitch
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
+from thesis_lib.training.distillation import distillation_targets
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.content import Analysis, Content, release
-from thesis_lib.vocoder.synthesis import Vocoder
-from thesis_lib.vocoder.voice import Voice
+from thesis_lib.vocoder.content import Analysis, Content
 
-IN_MEMORY = 512  # analyses, some 400 kB each
-
-
-def _distillation_targets(
-    run: Run,
-    teacher: str,
-    manifest: Manifest,
-    utterances: list[Utterance],
-    embeddings: Embeddings,
-    progress: Progress,
-) -> list[Path]:
-    """The recordings as a teacher renders them in their own voices, sample by sample beside them; rendered once."""
-    vocoder = Vocoder.from_torch(teacher)
-    folder = run.path / "distilled" / digest([teacher, vocoder.meta])
-    paths = [folder / f"{utterance.id}.wav" for utterance in utterances]
-    missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
-    for utterance, path in progress(missing, len(missing), "the teacher speaks"):
-        wav, rate = read_audio(manifest.target(utterance))
-        write_audio(path, vocoder.render(wav, Voice(*embeddings.condition(utterance))), rate)
-    return paths
+MAX_CACHED_ANALYSES = 512  # of some 400 kB each
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step sees."""
+    """The input and the target of one training step."""
 
     wav: Tensor  # (B, 1, N)
-    content: Tensor  # (B, C, T), as the recipe's content has it
-    speaker: Tensor  # (B, S), of the Spanish side
-    emotion: Tensor  # (B, E), of the Spanish side
+    content: Tensor  # (B, C, T), in the layout of the recipe's content
+    speaker: Tensor  # (B, S), of the Spanish recording
+    emotion: Tensor  # (B, E), of the Spanish recording
     ids: list[str]
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch there."""
+        """The same batch on a device."""
         wav, content, speaker, emotion = (x.to(device) for x in (self.wav, self.content, self.speaker, self.emotion))
         return Batch(wav, content, speaker, emotion, self.ids)
 
@@ -69,20 +49,20 @@ class Batch:
 class Segments:
     """Random segments of one split; a batch depends on the seed and its number alone.
 
-    So a resumed training sees what the uninterrupted one would have seen, whatever the number of workers. Every
-    speaker is drawn equally often, however many recordings there are, and of a speaker every recording. Only the
-    training split's frequency axis is warped.
+    So a resumed training gets the batches of the uninterrupted one, with any number of workers. Every speaker is drawn
+    equally often, whatever the number of recordings, and each recording of a speaker equally often. Only the training
+    split's frequency axis is warped. Picklable: a worker process that is spawned gets its own copy.
     """
 
     def __init__(self, run: Run, task: Task, split: Split, progress: Progress = silent) -> None:
-        self.manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+        """Run the missing stages before training (prepare, embed, analyse). RunError when the split is empty."""
+        self.manifest = prepared(run, progress)
         self.utterances = self.manifest.split(split)
         if not self.utterances:
-            raise RunError(f"the {split} split is empty: nothing to train on")
-        by_speaker: dict[str, list[int]] = {}
-        for index, utterance in enumerate(self.utterances):
-            by_speaker.setdefault(utterance.speaker, []).append(index)
-        self._speakers = list(by_speaker.values())
+            raise RunError(f"the {split} split is empty: there is nothing to train on")
+        embeddings = embedded(run, progress, sides=("source",))
+        analysed(run, task, progress)
+        self._speakers = _by_speaker(self.utterances)
         rows = embeddings.rows(self.utterances)
         self.encoders = {
             "speaker_encoder": embeddings.speaker_encoder,
@@ -95,34 +75,33 @@ class Segments:
         self.hop_length = run.config.audio.hop_length
         self._length = self.recipe.training.segment_frames * self.hop_length  # samples
         self._warps = split == "train"
-        # Held-out speakers are always compared with their recordings.
-        teacher = self.recipe.training.teacher if split == "train" else None
-        self._targets = list(map(self.manifest.target, self.utterances))
+        self._recordings = list(map(self.manifest.target, self.utterances))
+        self._targets = self._recordings
+        # Validation always compares with the recordings.
+        if self.recipe.training.teacher and split == "train":
+            teacher = self.recipe.training.teacher
+            self._targets = distillation_targets(run, teacher, self.manifest, self.utterances, embeddings, progress)
         self._log_mel = LogMel(run.config.audio)
         self._content = Content(run.config.audio, self.recipe.content)
-        # A small corpus stays in memory; a large one is read as it comes.
-        self._analysis = lru_cache(maxsize=IN_MEMORY)(self._read_analysis)
-        if self.recipe.content.kind != "mel":
-            paths = [analysis_path(run, utterance, self.recipe.content) for utterance in self.utterances]
-            missing = [index for index, path in enumerate(paths) if not path.exists()]
-            for index in progress(missing, len(missing), f"analyse, {split}"):
-                self._analysis(index)
-            release()
-        self._distillation_targets = None
-        if teacher:
-            self._distillation_targets = _distillation_targets(
-                run, teacher, self.manifest, self.utterances, embeddings, progress
-            )
+
+    @functools.cached_property
+    def _analysis(self) -> Any:
+        """Index -> Analysis. A small corpus stays in memory; a large one is read from disk."""
+        return functools.lru_cache(maxsize=MAX_CACHED_ANALYSES)(self._read_analysis)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the cache of analyses, which cannot be pickled and which each process fills for itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_analysis"}
 
     def batch(self, number: int, part: int = 0, parts: int = 1) -> Batch:
-        """A batch, or one of its equal parts."""
+        """Batch ``number``, or one of its ``parts`` equal parts."""
         size = self.recipe.training.batch_size
         share = size // parts
         draws = range(number * size + part * share, number * size + (part + 1) * share)
         indices = [self._index(draw) for draw in draws]
         starts = [self._start(i, draw) for i, draw in zip(indices, draws, strict=True)]
-        wav = self._cuts(self._targets, indices, starts)
-        target = self._cuts(self._distillation_targets, indices, starts) if self._distillation_targets else wav
+        wav = self._cuts(self._recordings, indices, starts)
+        target = wav if self._targets is self._recordings else self._cuts(self._targets, indices, starts)
         return Batch(
             wav=target.unsqueeze(1),
             content=self._content_of(wav, indices, starts, draws),
@@ -132,6 +111,7 @@ class Segments:
         )
 
     def _content_of(self, wav: Tensor, indices: list[int], starts: list[int], draws: range) -> Tensor:
+        """(B, N) -> (B, C, T)."""
         mel = self._log_mel(wav)
         config = self.recipe.content
         if config.kind == "mel":
@@ -145,25 +125,24 @@ class Segments:
         return self._content(mel, analyses, starts, warp)
 
     def _read_analysis(self, index: int) -> Analysis:
-        return stored_analysis(self._run, self.manifest, self.utterances[index], self._log_mel, self.recipe.content)
+        return load_analysis(analysis_path(self._run, self.utterances[index], self.recipe.content))
 
-    def pitch_levels(self) -> Tensor:
-        """(n,) median ln F0 of every recording; of one that is hardly voiced, that of all."""
-        levels = torch.full((len(self.utterances),), torch.nan)
+    def log_f0_medians(self) -> Tensor:
+        """(n,) median ln F0 of every recording; the median of all where fewer frames are voiced than it takes."""
+        medians = torch.full((len(self.utterances),), torch.nan)
         for index, utterance in enumerate(self.utterances):
-            with np.load(analysis_path(self._run, utterance, self.recipe.content), allow_pickle=False) as stored:
-                level = Pitch(stored["log_f0"], stored["voicing"]).level
-            if level is not None:
-                levels[index] = level
-        return torch.where(levels.isnan(), levels.nanmedian(), levels)
+            median = load_pitch(analysis_path(self._run, utterance, self.recipe.content)).level
+            if median is not None:
+                medians[index] = median
+        return torch.where(medians.isnan(), medians.nanmedian(), medians)
 
     def phonetic_rows(self, utterances: int) -> Tensor:
-        """(n, P) phonetic frames of some utterances spread over the split."""
+        """(n, P) phonetic frames of some utterances, evenly spaced over the split."""
         chosen = spread(len(self.utterances), utterances)
         return torch.from_numpy(np.concatenate([self._analysis(i).phonetic.T for i in chosen]))
 
     def _index(self, draw: int) -> int:
-        """A round of draws visits every speaker once; a speaker's rounds visit every recording once, and again."""
+        """The utterance of a draw: a round of draws has every speaker once, a speaker's rounds every recording once."""
         seed = self.recipe.training.seed
         turn, position = divmod(draw, len(self._speakers))
         speaker = int(np.random.default_rng((seed, turn, 3)).permutation(len(self._speakers))[position])
@@ -174,11 +153,11 @@ class Segments:
     def _start(self, index: int, draw: int) -> int:
         """The first frame of a draw."""
         rng = np.random.default_rng((self.recipe.training.seed, draw, 1))
-        spare = soundfile.info(self._targets[index]).frames - self._length
+        spare = soundfile.info(self._recordings[index]).frames - self._length
         return int(rng.integers(0, max(0, spare) // self.hop_length + 1))
 
     def _cuts(self, paths: list[Path], indices: list[int], starts: list[int]) -> Tensor:
-        """(B, N), read by seeking, not by decoding the whole file; short files are padded."""
+        """(B, N), read by seeking instead of decoding the whole file; short files are zero-padded."""
         cuts = []
         for index, start in zip(indices, starts, strict=True):
             with soundfile.SoundFile(paths[index]) as stream:
@@ -189,7 +168,7 @@ class Segments:
 
 
 class Steps(Dataset):
-    """Step -> its batches, one each of ``accumulate``; of several processes each takes its part of every batch."""
+    """Step -> its batches, ``accumulate`` of them; of several processes each takes an equal part of every batch."""
 
     def __init__(self, segments: Segments, part: int = 0, parts: int = 1) -> None:
         self._segments, self._part, self._parts = segments, part, parts
@@ -198,3 +177,11 @@ class Steps(Dataset):
         count = self._segments.recipe.training.accumulate
         numbers = range(step * count, (step + 1) * count)
         return [self._segments.batch(number, self._part, self._parts) for number in numbers]
+
+
+def _by_speaker(utterances: list[Utterance]) -> list[list[int]]:
+    """The positions of each speaker's utterances."""
+    found: dict[str, list[int]] = {}
+    for index, utterance in enumerate(utterances):
+        found.setdefault(utterance.speaker, []).append(index)
+    return list(found.values())

@@ -1,6 +1,7 @@
-"""All that a training step changes, and its way to disk and back."""
+"""The state of a training: everything that a step changes, saved to checkpoints and restored from them."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -17,7 +18,7 @@ from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.discriminators import Discriminator
 from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
-from thesis_lib.training.schedule import rate_factor
+from thesis_lib.training.schedule import ADVERSARIAL, demand_losses, rate_factor
 from thesis_lib.training.segments import Batch, Segments
 from thesis_lib.training.speaker_sampling import SpeakerSampler
 from thesis_lib.vocoder import checkpoints
@@ -30,54 +31,46 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricModule
 
-COLD = "none"  # the warm start that there is none
-COMPONENT_UTTERANCES = 50  # of the training split, whose frames give the phonetic content's principal components
+COLD = "none"  # value of training.warm_start: random weights
+COMPONENT_UTTERANCES = 50  # training recordings that the phonetic content's principal components are fitted to
 
 
 @dataclass
 class State:
-    """Networks, optimizers, counters.
+    """Networks, optimizers and counters.
 
-    There is no scheduler and no random state among them: the learning rate, the data and the draws of a step are
-    functions of the seed and the step, so a resumed training cannot get out of step with itself.
+    It needs no scheduler and no random state: the learning rate, the data and the random draws of a step are
+    functions of the seed and the step, so a resumed training repeats the uninterrupted one exactly.
     """
 
     fabric: "Fabric"
     recipe: Recipe
     generator: Generator
     discriminator: Discriminator
-    average: AveragedModel | None  # of the generator's weights, exponential
-    wrapped: "dict[str, _FabricModule]"  # the networks as the fabric runs them: precision, gradients of all devices
+    average: AveragedModel | None  # exponential moving average of the generator's weights
+    wrapped: "dict[str, _FabricModule]"  # the networks with the fabric's precision and gradient exchange
     optimizers: dict[str, AdamW]
-    losses: dict[str, SignalLoss]  # those of a waveform against another, by the name of their weight
+    losses: dict[str, SignalLoss]  # losses of an estimate against a recording, by the name of their weight
     speaker_sampler: SpeakerSampler | None = None
     step: int = 0
-    seconds: float = 0.0  # of training so far, all sessions together
-    skipped: int = 0  # steps without an update, because something was not finite
-    best: float | None = None  # held-out score so far, lower is better
-    waited: int = 0  # evaluations since then
+    seconds: float = 0.0  # wall-clock time so far, all sessions together
+    skipped: int = 0  # steps without an update: a loss or gradient was not finite
+    best: float | None = None  # best validation score so far, lower is better
+    waited: int = 0  # validations since the best one
 
     @classmethod
     def create(cls, config: Config, task: Task, data: Segments, fabric: "Fabric | None" = None) -> "State":
-        """Seeded weights, the published ones under an identity condition, or another vocoder's.
+        """The state before the first step: random weights, HiFi-GAN universal's, or another vocoder's.
 
-        Raises CheckpointError when the warm start's vocoder is not one of the recipe's, and TrainingError where there
-        is too little speech for the content's components: going on from a vocoder, some seconds do, for it has its own.
+        Raises CheckpointError when the vocoder of the warm start has another generator or content than the recipe,
+        TrainingError when the first steps have no loss, or when the training split has too few frames to fit the
+        content's principal components; a warm start from a vocoder brings its own components.
         """
         recipe = config.recipe(task)
         training = recipe.training
         fabric = fabric or fabric_of(training)
         torch.manual_seed(training.seed)
-        dims = data.speaker.shape[1], data.emotion.shape[1]
-        generator = build(config.audio, recipe.content, recipe.generator, *dims)
-        generator.condition.speaker_statistics.fit(data.speaker)
-        generator.condition.emotion_statistics.fit(data.emotion)
-        if training.warm_start not in (COLD, UNIVERSAL):
-            _go_on_from(generator, training.warm_start, data.encoders)
-        elif isinstance(generator.reduce, PrincipalComponents):
-            _fit_components(generator.reduce, data.phonetic_rows(COMPONENT_UTTERANCES))
-        if training.warm_start == UNIVERSAL:
-            cast(HifiganGenerator, generator).load_hifigan(universal_state())
+        generator = _initial_generator(config, recipe, data)
         average = None
         if training.ema_decay:
             average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(training.ema_decay))
@@ -87,11 +80,13 @@ class State:
         networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         wrapped, optimizers = {}, {}
         for name, network in networks.items():
-            # The fused update cannot be told of a loss scale before the clipping.
+            # The fused update cannot undo a loss scale before the gradients are clipped.
             fused = training.precision != "16-mixed"
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
+        others = [name for name in (*ADVERSARIAL, "sampled_speaker") if getattr(recipe.losses, name) > 0]
+        demand_losses([*losses, *others], training)
         sampler = None
         if recipe.losses.sampled_speaker:
             loss = consistency(config, recipe.losses, "sampled_speaker")
@@ -101,34 +96,34 @@ class State:
 
     @property
     def result(self) -> Generator:
-        """The generator that is kept: the average where there is one."""
+        """The generator that becomes the vocoder: the moving average where there is one."""
         return cast(Generator, self.average.module) if self.average else self.generator
 
     def estimate(self, batch: Batch) -> torch.Tensor:
-        """The generator's (B, 1, N) for a batch."""
+        """Synthesise a batch, -> (B, 1, N)."""
         return self.wrapped["generator"](batch.content, batch.speaker, batch.emotion)
 
     def rate(self, name: str) -> float:
-        """The learning rate of a network at this step; a discriminator's time begins with its first step."""
+        """The learning rate of a network at this step; the discriminator's schedule begins at ``adversarial_from``."""
         training = self.recipe.training
         start = training.adversarial_from if name == "discriminator" else 0
         return training.learning_rate * rate_factor(training, self.step - start, training.steps - start)
 
-    def see(self, score: float) -> None:
-        """Take note of a held-out score, lower is better."""
-        if self.best is None or score < self.best:
+    def see(self, score: float | None) -> None:
+        """Record a validation score, lower is better; None, for a score that is not finite, is never the best."""
+        if score is not None and (self.best is None or score < self.best):
             self.best, self.waited = score, 0
         else:
             self.waited += 1
 
     @property
     def is_out_of_patience(self) -> bool:
-        """Whether the held-out score has not improved for as long as the recipe waits."""
+        """Whether the last ``patience`` validations have not improved the score."""
         patience = self.recipe.training.patience
         return patience is not None and self.waited >= patience
 
     def save(self, folder: Path, config: Config, **more: object) -> Path:
-        """One self-describing checkpoint, whole or not at all."""
+        """Write one self-describing checkpoint atomically; ``more`` goes to its config.json. Returns its folder."""
         tensors: dict[str, Tensor] = {}
         groups = {}
         for name, network in self._networks().items():
@@ -153,19 +148,19 @@ class State:
         return folder
 
     def _networks(self) -> dict[str, nn.Module]:
-        """What a checkpoint holds, by the prefix of its tensors."""
+        """The networks of a checkpoint, by the prefix of their tensors."""
         found = {"generator": self.generator, "discriminator": self.discriminator, "average": self.average}
         return {name: network for name, network in found.items() if network is not None}
 
     def _pretrained(self) -> dict[str, str]:
-        """The revisions of the published weights that this training rests on."""
+        """Name and revision of the pretrained weights that this training uses."""
         warm = [UNIVERSAL] if self.recipe.training.warm_start == UNIVERSAL else []
         content = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
         sampled = ["ecapa-speakers"] if self.recipe.losses.sampled_speaker else []
         return {name: pretrained.get(name).revision for name in (*warm, *content, *sampled)}
 
     def restore(self, folder: Path) -> None:
-        """Continue from one checkpoint. CheckpointError when it is damaged."""
+        """Load a checkpoint. CheckpointError when it is damaged."""
         tensors, meta = checkpoints.load(folder)
         for name, network in self._networks().items():
             network.load_state_dict(checkpoints.without_prefix(name, tensors), strict=True)
@@ -174,21 +169,38 @@ class State:
         self.fabric.strategy.precision.load_state_dict(meta["scaler"])
         for counter in ("step", "seconds", "skipped", "best", "waited"):
             setattr(self, counter, meta[counter])
+        if self.best is not None and not math.isfinite(self.best):
+            self.best = None  # an earlier version took NaN for the best score
+
+
+def _initial_generator(config: Config, recipe: Recipe, data: Segments) -> Generator:
+    """The generator with its embedding statistics and its initial weights."""
+    warm_start = recipe.training.warm_start
+    generator = build(config.audio, recipe.content, recipe.generator, data.speaker.shape[1], data.emotion.shape[1])
+    generator.condition.speaker_statistics.fit(data.speaker)
+    generator.condition.emotion_statistics.fit(data.emotion)
+    if warm_start not in (COLD, UNIVERSAL):
+        _load_vocoder(generator, warm_start, data.encoders)
+    elif isinstance(generator.reduce, PrincipalComponents):
+        _fit_components(generator.reduce, data.phonetic_rows(COMPONENT_UTTERANCES))
+    if warm_start == UNIVERSAL:
+        cast(HifiganGenerator, generator).load_hifigan(universal_state())
+    return generator
 
 
 def _fit_components(reduce: PrincipalComponents, rows: Tensor) -> None:
     if len(rows) < len(reduce.basis):
         raise TrainingError(
-            f"{len(rows)} frames of content do not give {len(reduce.basis)} components: train on more speech, go on "
+            f"{len(rows)} frames of content do not give {len(reduce.basis)} components: train on more speech, start "
             "from a vocoder (training.warm_start), or set a smaller content.components"
         )
     reduce.fit(rows)
 
 
-def _go_on_from(generator: Generator, source: str, encoders: dict[str, str]) -> None:
-    """Another vocoder's weights, with the statistics that they were trained under.
+def _load_vocoder(generator: Generator, source: str, encoders: dict[str, str]) -> None:
+    """Load another vocoder's weights and embedding statistics.
 
-    What reads an embedding of another encoder than the vocoder's stays as it is: seeded, with statistics of its own.
+    A projection of an embedding by another encoder than the vocoder's keeps its random weights and its statistics.
     """
     vocoder = Vocoder.from_torch(source)
     state, own = vocoder.generator.state_dict(), generator.state_dict()
@@ -200,5 +212,5 @@ def _go_on_from(generator: Generator, source: str, encoders: dict[str, str]) -> 
         generator.load_folded(state)
     except RuntimeError as error:
         raise checkpoints.CheckpointError(
-            f"{source} cannot start this training: it is another generator or content than the recipe's ({error})"
+            f"{source} cannot start this training: its generator or content differs from the recipe's ({error})"
         ) from error

@@ -1,0 +1,37 @@
+"""Distillation targets: the training recordings as a teacher vocoder synthesises them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.config import digest
+from thesis_lib.corpus.manifest import Manifest, Utterance
+from thesis_lib.runs.embed import Embeddings
+from thesis_lib.runs.folder import Run
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
+
+
+def distillation_targets(
+    run: Run,
+    teacher: str,
+    manifest: Manifest,
+    utterances: Sequence[Utterance],
+    embeddings: Embeddings,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Synthesise each English recording by the teacher (a name or a folder) under its own condition.
+
+    The files are aligned with the recordings sample by sample, stored in the run's distilled/ folder, one subfolder
+    for each teacher, and synthesised once. Returns their paths in the order of ``utterances``. Raises CheckpointError
+    when the teacher cannot be loaded.
+    """
+    vocoder = Vocoder.from_torch(teacher)
+    folder = run.path / "distilled" / digest([teacher, vocoder.meta])
+    paths = [folder / f"{utterance.id}.wav" for utterance in utterances]
+    missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
+    for utterance, path in progress(missing, len(missing), "distillation targets"):
+        wav, rate = read_audio(manifest.target(utterance))
+        write_audio(path, vocoder.render(wav, Voice(*embeddings.condition(utterance))), rate)
+    return paths
