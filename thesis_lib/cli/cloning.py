@@ -3,12 +3,23 @@
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from thesis_lib.cli.options import DEFAULT, Profile, RunDir, Set, VocoderName, config_of, run_of
+from thesis_lib.cli.options import (
+    DEFAULT,
+    Device,
+    Profile,
+    RunDir,
+    Set,
+    VocoderName,
+    config_of,
+    encoders_of,
+    run_of,
+)
 
 cloning = typer.Typer()
 
@@ -37,6 +48,7 @@ def clone(
     consent: Annotated[str, typer.Option(help="Who has agreed to it; kept in the file's metadata.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes, for a folder; each takes some 1.5 GB.")] = 1,
     rate: Annotated[int, typer.Option(min=8000, help="Of stdin, Hz: 16-bit mono samples.")] = 16_000,
+    device: Device = "cpu",
     set_: Set = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON alone on stdout.")] = False,
 ) -> None:
@@ -55,6 +67,7 @@ def clone(
     named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
+    build = partial(cloning.build, encoders=encoders_of(set_), device=device)
     request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )
@@ -66,10 +79,10 @@ def clone(
         say("no --consent given: speak in somebody's voice only if they have agreed")
     if str(source) == "-":
         cloning.check_live(request)
-        cloning.clone_live(cloning.build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
+        cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, say)
     elif source.is_dir():
         batch = cloning.Batch(vocoder, config, request, adapter=adapter)
-        table = cloning.clone_folder(source, target, batch, jobs, bar)
+        table = cloning.clone_folder(source, target, batch, jobs, bar, build)
         failed = table[table.status != "done"]
         for row in failed.itertuples():
             say(f"failed: {row.reason}")
@@ -81,7 +94,7 @@ def clone(
     else:
         header(source)  # a wrong path must not cost the loading of four models
         cloning.check_target(source, target)
-        pipeline = cloning.build(vocoder, config)
+        pipeline = build(vocoder, config)
         made = cloning.clone_file(pipeline, source, target, request, say, bar, adapter)
         if json_:
             typer.echo(json.dumps(asdict(made) | {"vocoder": pipeline.vocoder.name}, ensure_ascii=False))
