@@ -136,6 +136,7 @@ def test_meta_data_of_absurd_sizes_are_refused_before_memory_is_asked_for(canary
     meta = {key: section() for key, section in SECTIONS.items()} | {"speaker_dim": 4, "emotion_dim": 4}
     generator = generators.build(*meta.values())
     meta = {key: value.model_dump() if isinstance(value, Section) else value for key, value in meta.items()}
+    meta |= {"task": "resynthesis", "speaker_encoder": "ecapa", "emotion_encoder": "egemaps"}
     for key, value in ABSURD[kind].items():
         meta[key] = meta[key] | value if isinstance(value, dict) else value
     checkpoints.save(case(canary) / "v", generator.fold_weight_norm().state_dict(), meta)

@@ -158,8 +158,8 @@ def fake_pipeline(monkeypatch):
             str(source), str(target), 1.0, 1.0, "hola", translation, "ecapa", 0.1, 0.2, ("a note",), {"speak": 2.0}
         )
 
-    def build(vocoder, config):
-        asked.update(vocoder=vocoder, config=config)
+    def build(vocoder, config, **options):
+        asked.update(vocoder=vocoder, config=config, **options)
         return type("P", (), {"vocoder": type("V", (), {"name": "toy"})()})()
 
     monkeypatch.setattr(cloning, "build", build)
@@ -188,6 +188,31 @@ def test_clone_refuses_bad_recordings(name, says, recordings, fake_pipeline, mon
     assert says in err
     assert name in err
     assert out.read_bytes() == b"an earlier result"
+
+
+def test_clone_passes_the_device_and_the_encoder_settings_on(recordings, fake_pipeline, monkeypatch, capsys):
+    source, out = str(recordings / "good.wav"), str(recordings / "new.wav")
+    settings = ("--set", "encoders.emotion_folder=mine", "--set", "encoders.precision=float32")
+    assert thesis(monkeypatch, capsys, "clone", source, out, "--device", "cuda", *settings)[0] == 0
+    assert fake_pipeline["device"] == "cuda"
+    encoders = fake_pipeline["encoders"]
+    assert (encoders.emotion_folder, encoders.precision) == ("mine", "float32")
+    assert encoders.model_fields_set == {"emotion_folder", "precision"}, "the profile's encoders are not the vocoder's"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--device", "cuda:99"), "device cuda:99: this machine has"),
+        (("--device", "tpu9"), "device 'tpu9' is unknown"),
+        (("--set", "encoders.speaker=tiny-test"), "encoders.speaker=tiny-test: the vocoder was trained with ecapa"),
+        (("--set", "encoders.emotion_folder=x"), "encoders.emotion_folder=x: the vocoder was trained with egemaps"),
+    ],
+)
+def test_clone_refuses_a_missing_device_and_foreign_encoders(recordings, monkeypatch, capsys, options, says):
+    code, _, err = thesis(monkeypatch, capsys, "clone", str(recordings / "good.wav"), "new.wav", *options)
+    assert code == 2
+    assert says in err
 
 
 def test_clone_prints_json_alone_on_stdout(recordings, fake_pipeline, monkeypatch, capsys):

@@ -14,7 +14,8 @@ from thesis_lib.config import (
     TrainingConfig,
 )
 from thesis_lib.vocoder.content import channels
-from thesis_lib.vocoder.generators import build
+from thesis_lib.vocoder.generators import HifiganGenerator, build
+from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.generators.istft import HarmonicSource, Stft
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder, universal_state
 
@@ -171,6 +172,15 @@ def test_the_excitation_moves_the_output_to_the_contents_pitch():
             spectrum = torch.fft.rfft(wav * torch.hann_window(len(wav))).abs()
             at = [spectrum[round(k * f0 * len(wav) / 22_050) + torch.arange(-2, 3)].max() for k in (1, 1.5, 2, 2.5)]
             assert min(at[0], at[2]) > 20 * max(at[1], at[3]), "harmonics of f0, and nothing between them"
+
+
+def test_a_generator_with_a_global_operation_has_no_receptive_field():
+    class Global(HifiganGenerator):
+        def synthesise(self, content, c, origin=None):
+            return super().synthesise(content - content.mean(2, keepdim=True), c, origin)
+
+    with pytest.raises(GeneratorError, match="Global: an output frame depends on more than 1024 input frames"):
+        Global(AudioConfig(), ContentConfig(), TINY, 5, 6).receptive_field()
 
 
 def test_foreign_weights_are_refused():

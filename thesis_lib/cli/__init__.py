@@ -13,7 +13,7 @@ from thesis_lib.cli.evaluation import evaluation, listening
 from thesis_lib.cli.history import history
 from thesis_lib.cli.options import Profile, RunDir, Set, config_of, run_of
 from thesis_lib.cli.phases import phases
-from thesis_lib.cli.portable import portable
+from thesis_lib.cli.vocoder import vocoders
 from thesis_lib.cli.weights import released, weights
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.extras import remedy
@@ -44,7 +44,7 @@ def config(profile: Profile = "demo", set_: Set = None) -> None:
     typer.echo(config_of(profile, set_).model_dump_json(indent=2))
 
 
-for verbs in (corpus, phases, evaluation, cloning, portable):
+for verbs in (corpus, phases, evaluation, cloning, vocoders):
     app.add_typer(verbs)
 groups = {"models": weights, "weights": released, "manifest": manifest, "runs": history, "listening": listening}
 for name, verbs in groups.items():

@@ -3,12 +3,23 @@
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thesis_lib.cli.options import DEFAULT, Profile, RunDir, Set, VocoderName, config_of, run_of
+from thesis_lib.cli.options import (
+    DEFAULT,
+    Device,
+    Profile,
+    RunDir,
+    Set,
+    VocoderName,
+    config_of,
+    encoders_of,
+    run_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +74,7 @@ def clone(
     rate: Annotated[
         int, typer.Option(min=8000, help="Sample rate of stdin in Hz; its samples are 16-bit mono.")
     ] = 16_000,
+    device: Device = "cpu",
     set_: Set = None,
     json_: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")
@@ -82,7 +94,7 @@ def clone(
     named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
-    build = cloning.build
+    build = partial(cloning.build, encoders=encoders_of(set_), device=device)
     request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
     )

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib.config import PROFILES, Config, parse_assignment
+from thesis_lib.config import PROFILES, Config, EncoderConfig, parse_assignment
+from thesis_lib.config.renamed import current_key
 from thesis_lib.runs.folder import Run
 
 Profile = Annotated[str, typer.Option(help=f"Profile, one of: {', '.join(PROFILES)}.")]
@@ -15,12 +16,21 @@ DEFAULT = "default"
 VocoderName = Annotated[
     str, typer.Option(help="default (the released weights), hifigan-universal, a vocoder's folder, or owner/name.")
 ]
+Device = Annotated[str, typer.Option(help="Device of the vocoder and the encoders: cpu, cuda or cuda:NUMBER.")]
 Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler that distributes the work, tcp://HOST:PORT.")]
 
 
 def config_of(profile: str, changes: list[str] | None) -> Config:
     """Return the profile with the changes of ``--set``. Raises ConfigError for an unknown profile or setting."""
     return Config.from_profile(profile).override(dict(map(parse_assignment, changes or [])))
+
+
+def encoders_of(changes: list[str] | None) -> EncoderConfig:
+    """The encoder settings that ``--set`` names; the others count as not set. ConfigError for a wrong one."""
+    chosen = config_of("thesis", changes).encoders
+    keys = {current_key(parse_assignment(change)[0]) for change in changes or []}
+    named = {key.removeprefix("encoders.") for key in keys if key.startswith("encoders.")}
+    return EncoderConfig(**chosen.model_dump(include=named))
 
 
 def run_of(profile: str, run_dir: Path | None, changes: list[str] | None) -> Run:

@@ -1,4 +1,4 @@
-"""The pipeline with its real stages."""
+"""Build the voice-cloning pipeline from a vocoder's name: load every stage and check that they fit together."""
 
 from pathlib import Path
 
@@ -6,22 +6,37 @@ from thesis_lib.cloning import watermark
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.translation import translator
 from thesis_lib.cloning.tts import KokoroSynthesizer
-from thesis_lib.config import CloningConfig
+from thesis_lib.config import CloningConfig, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.utils.memory import return_large_memory
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
 
 def build(
-    vocoder: str | Path = DEFAULT, config: CloningConfig | None = None, threads: int | None = None
+    vocoder: str | Path = DEFAULT,
+    config: CloningConfig | None = None,
+    threads: int | None = None,
+    encoders: EncoderConfig | None = None,
+    device: str = "cpu",
 ) -> VoiceCloningPipeline:
-    """The pipeline around a vocoder, the package's own or another one, with the encoders that it was trained with."""
-    config = config or CloningConfig()
+    """Load the pipeline around a vocoder ("default", a folder or "owner/name"), with its own encoders.
+
+    ``threads`` limits those of recognition and TTS. The vocoder runs on ``device``, the encoders too unless
+    ``encoders.device`` is set. Of ``encoders`` the device, the precision and the folder of emotion2vec are used.
+
+    Raises EncoderMismatchError where ``encoders`` sets another encoder than the vocoder was trained with or where the
+    loaded one has another revision, DeviceError, CheckpointError for a wrong vocoder, ModelError for missing weights.
+    """
+    config, encoders = config or CloningConfig(), encoders or EncoderConfig()
     return_large_memory()
-    loaded = Vocoder.from_torch(vocoder)
+    loaded = Vocoder.from_torch(vocoder, device=device)
+    settings = loaded.description.encoder_config(encoders)
+    if "device" not in encoders.model_fields_set:
+        settings = settings.model_copy(update={"device": device})
+    speaker, emotion = speaker_encoder(settings), emotion_encoder(settings)
+    loaded.description.check_encoders(speaker, emotion)
     if config.watermark:
         watermark.load()
-    encoders = speaker_encoder(loaded.encoders), emotion_encoder(loaded.encoders)
     return VoiceCloningPipeline(
-        translator(config.translator, threads), KokoroSynthesizer(threads), *encoders, loaded, config
+        translator(config.translator, threads), KokoroSynthesizer(threads), speaker, emotion, loaded, config
     )

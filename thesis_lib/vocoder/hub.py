@@ -1,30 +1,33 @@
 """A vocoder on the model hub, in the hub's own layout: config.json, model.safetensors and README.md, its card."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from thesis_lib import pretrained
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.checkpoints import CheckpointError
+from thesis_lib.vocoder.description import VocoderDescription
 
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")  # owner/name
 FILES = (checkpoints.WEIGHTS, checkpoints.META, "README.md")
 
 
-def card(meta: dict[str, Any]) -> str:
-    """The model card of a vocoder with these meta data: what it is, what made it, how it is used."""
-    stamp = meta.get("stamp", {})
+def card(description: VocoderDescription | Mapping[str, Any]) -> str:
+    """The model card of a vocoder: what it is, how it was trained, and how it is used. Markdown."""
+    about = VocoderDescription.of(description)
+    stamp = about.stamp or {}
+    steps, minutes = ("unknown" if x is None else x for x in (about.steps, about.minutes))
     rows = {
-        "task": meta["task"],
-        "content": meta["content"]["kind"],
-        "generator": meta["generator"]["kind"],
-        "sample rate": f"{meta['audio']['sample_rate']} Hz",
-        "speaker embedding": f"{meta['speaker_encoder']}, {meta['speaker_dim']}-d",
-        "emotion embedding": f"{meta['emotion_encoder']}, {meta['emotion_dim']}-d",
-        "trained": f"{meta.get('steps', 'unknown')} steps, {meta.get('minutes', 'unknown')} minutes",
-        "device": meta.get("device", "unknown"),
+        "task": about.task,
+        "content": about.content.kind,
+        "generator": about.generator.kind,
+        "sample rate": f"{about.audio.sample_rate} Hz",
+        "speaker embedding": f"{about.speaker_encoder}, {about.speaker_dim}-d",
+        "emotion embedding": f"{about.emotion_encoder}, {about.emotion_dim}-d",
+        "trained": f"{steps} steps, {minutes} minutes",
+        "device": about.device or "unknown",
         "made by": f"profile {stamp.get('profile')}, configuration {stamp.get('config')}, commit {stamp.get('commit')}",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())

@@ -7,12 +7,13 @@ needs to know. ``thesis_lib.compression.export_onnx`` writes it.
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.config import EncoderConfig
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
 from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, beginning, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
@@ -26,14 +27,6 @@ Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # the last one is
 
 class OnnxError(ThesisError):
     """A file that is no vocoder of this project, or one asked for what it cannot do."""
-
-
-def encoders_of(meta: dict) -> EncoderConfig:
-    """The encoders that a vocoder was trained with, which have to make its condition."""
-    return EncoderConfig(
-        speaker="ecapa" if meta["speaker_encoder"].startswith("ecapa") else "tiny-test",
-        emotion="egemaps" if meta["emotion_encoder"].startswith("egemaps") else "emotion2vec",
-    )
 
 
 def _row(vector: np.ndarray | None) -> np.ndarray | None:
@@ -91,6 +84,9 @@ class OnnxVocoder:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             about = session.get_modelmeta().custom_metadata_map
             meta = json.loads(about[META])
+            self.description = VocoderDescription.of(meta["vocoder"])
+        except DescriptionError as error:
+            raise OnnxError(f"{path}: not a vocoder of this project ({error})") from error
         except KeyError as error:
             raise OnnxError(f"{path}: no vocoder of this project: `thesis export` writes one") from error
         except Exception as error:  # its errors have no common class
@@ -99,13 +95,12 @@ class OnnxVocoder:
         self._run: Callable[[dict], np.ndarray]
         if runtime == "onnxruntime":
             self._run = lambda given: session.run(None, given)[0]
-        elif meta["vocoder"]["generator"]["kind"] == "hifigan":
+        elif self.description.generator.kind == "hifigan":
             self._run = _openvino(path, threads, runtime)
         else:
             # A student is faster in ONNX Runtime; a generator with an excitation OpenVINO cannot read.
             raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: leave the runtime to ONNX Runtime")
-        self.name, self.meta = str(path), meta["vocoder"]
-        self.audio = AudioConfig.model_validate(self.meta["audio"])
+        self.name, self.audio = str(path), self.description.audio
         self.receptive_field = ReceptiveField(**meta["receptive_field"])
         self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
         self._excited = any(given.name == ORIGIN for given in session.get_inputs())
@@ -121,14 +116,19 @@ class OnnxVocoder:
         return self.audio.sample_rate
 
     @property
+    def meta(self) -> dict[str, Any]:
+        """The description as the dictionary that the file's metadata holds; read-only: a change has no effect."""
+        return self.description.to_dict()
+
+    @property
     def converts(self) -> bool:
-        """Whether the voice has been taken out of its content, so that the condition must bring it."""
-        return self.meta["content"]["kind"] != "mel"
+        """Whether the content carries no speaker, so that the speaker embedding determines the output voice."""
+        return self.description.converts
 
     @property
     def encoders(self) -> EncoderConfig:
-        """The encoders that it was trained with, which have to make its condition."""
-        return encoders_of(self.meta)
+        """The settings that load the encoders that it was trained with. EncoderMismatchError for an unknown one."""
+        return self.description.encoder_config()
 
     def __call__(
         self,

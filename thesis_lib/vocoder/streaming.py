@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import soxr
@@ -23,6 +23,9 @@ from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
+
+if TYPE_CHECKING:
+    from thesis_lib.vocoder.description import VocoderDescription
 
 STDIN = "-"
 
@@ -46,6 +49,7 @@ class Streaming(Protocol):
 
     name: str
     audio: AudioConfig
+    description: "VocoderDescription"
 
     @property
     def receptive_field(self) -> ReceptiveField:
@@ -61,7 +65,7 @@ class Streaming(Protocol):
 
     @property
     def encoders(self) -> EncoderConfig:
-        """Those that make its condition."""
+        """The settings that load the encoders that it was trained with."""
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0

@@ -1,46 +1,61 @@
-"""The vocoder as people use it: weights, their configuration and one call.
+"""The vocoder in torch: weights, their description, and one call.
 
 Shapes: B batch, C content channels, T frames, N = T * hop_length samples, S and E embedding sizes.
 """
 
 import functools
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, GeneratorConfig, HifiganConfig
+from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, HifiganConfig
+from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
+from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
 from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
-from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder, encoders_of
+from thesis_lib.vocoder.generators.base import GeneratorError
+from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.streaming import ReceptiveField, Stream, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 UNIVERSAL = "hifigan-universal"
-DEFAULT = "default"  # the weights in the package
+DEFAULT = "default"  # the released weights, which are part of the package
 DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / DEFAULT
+
+Description = VocoderDescription | Mapping[str, Any]  # a mapping is validated: DescriptionError names a wrong key
+
+
+class DeviceError(ThesisError):
+    """A device that is unknown or that this machine does not have."""
 
 
 class Vocoder:
-    """A generator ready for use: eval mode, weight norm folded, its content beside it."""
+    """A generator in eval mode with weight norm folded, its description and its content features.
 
-    def __init__(self, generator: Generator, meta: dict, name: str = "unsaved") -> None:
-        self.name, self.meta = name, meta
-        self.audio = AudioConfig.model_validate(meta["audio"])
-        self.content_config = ContentConfig.model_validate(meta["content"])
+    The condition is made by the encoders of ``description``, which ``description.check_encoders`` compares.
+    """
+
+    def __init__(self, generator: Generator, description: Description, name: str = "unsaved") -> None:
+        self.name, self.description = name, VocoderDescription.of(description)
+        self.audio, self.content_config = self.description.audio, self.description.content
         self.log_mel = LogMel(self.audio)
         self._content = Content(self.audio, self.content_config)
         self.generator = generator.eval().requires_grad_(False)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The description as the dictionary that config.json holds; read-only: a change has no effect."""
+        return self.description.to_dict()
 
     @property
     def sample_rate(self) -> int:
@@ -49,30 +64,48 @@ class Vocoder:
 
     @property
     def converts(self) -> bool:
-        """Whether the voice has been taken out of its content, so that the condition must bring it."""
-        return self.content_config.kind != "mel"
+        """Whether the content carries no speaker, so that the speaker embedding determines the output voice."""
+        return self.description.converts
 
     @property
     def encoders(self) -> EncoderConfig:
-        """The encoders that it was trained with, which have to make its condition."""
-        return encoders_of(self.meta)
+        """The settings that load the encoders that it was trained with. EncoderMismatchError for an unknown one."""
+        return self.description.encoder_config()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.generator.condition.neutral.device
+
+    def to(self, device: str | torch.device) -> "Vocoder":
+        """Move the weights to "cpu", "cuda" or "cuda:1"; returns itself. DeviceError where there is no such device."""
+        self.generator.to(available_device(device))
+        return self
 
     def parameters(self) -> int:
-        """Number of weights, folded."""
+        """Number of weights, weight norm folded."""
         return sum(p.numel() for p in self.generator.parameters())
 
     @torch.inference_mode()
     def __call__(
         self, content: Tensor, speaker: Tensor | None = None, emotion: Tensor | None = None, guidance: float = 1.0
     ) -> Tensor:
-        """(B, C, T), (B, S), (B, E) -> (B, N). An embedding left out is the training set's mean."""
-        condition = self.generator.condition
+        """(B, C, T), (B, S), (B, E) on any device -> (B, N) on the vocoder's.
+
+        An embedding left out is the training set's mean. ``guidance`` is the strength of the condition: 0 none, 1 as
+        trained (classifier-free guidance, arXiv:2207.12598).
+        """
+        condition, content = self.generator.condition, content.to(self.device)
         speaker = condition.speaker_statistics.mean.expand(len(content), -1) if speaker is None else speaker
         emotion = condition.emotion_statistics.mean.expand(len(content), -1) if emotion is None else emotion
-        return self.generator(content, speaker, emotion, guidance).squeeze(1)
+        return self.generator(content, speaker.to(self.device), emotion.to(self.device), guidance).squeeze(1)
 
     def content(self, wav: np.ndarray, level: float | None = None, spread: float | None = None) -> Tensor:
-        """(N,) -> (1, C, T) of the recording, zero-padded to whole frames, its pitch moved (``Pitch.moved``)."""
+        """(N,) -> content features (1, C, T) of the recording, zero-padded to whole frames, on the CPU.
+
+        ``level`` and ``spread`` are the log-F0 median and standard deviation to move its F0 to (``Pitch.moved``); None
+        keeps the recording's. Raises ModelError where the recogniser of phonetic content cannot be loaded.
+        """
         mel = self.log_mel(torch.from_numpy(whole_frames(wav, self.audio.hop_length)).unsqueeze(0))
         if not self.converts:
             return mel
@@ -83,9 +116,9 @@ class Vocoder:
     def render(
         self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0, stretch: float = 1.0
     ) -> np.ndarray:
-        """(N,) -> (N * stretch,): what the recording says, in the voice as far as this vocoder listens to it.
+        """(N,) -> (N * stretch,) float32: the recording's content, synthesised with the voice's embeddings and F0.
 
-        The content is stretched before there is a waveform: pitch and timbre stay.
+        The content features are stretched before synthesis, so pitch and timbre stay.
         """
         speaker, emotion = (None if x is None else torch.tensor(x)[None] for x in (voice.speaker, voice.emotion))
         content = self.content(wav, voice.pitch_level, voice.pitch_spread)
@@ -93,19 +126,22 @@ class Vocoder:
         if stretch != 1.0:
             frames = -(-length // self.audio.hop_length)
             content = torch.nn.functional.interpolate(content, frames, mode="linear", align_corners=False)
-        return self(content, speaker, emotion, guidance)[0, :length].numpy()
+        return self(content, speaker, emotion, guidance)[0, :length].cpu().numpy()
 
     @functools.cached_property
     def receptive_field(self) -> ReceptiveField:
-        """Frames that a frame of sound hears; ``after`` is the look-ahead of ``stream``."""
+        """Input frames that an output frame depends on, measured; ``right`` is the look-ahead of ``stream``.
+
+        Raises GeneratorError for a generator with a global operation.
+        """
         return self.generator.receptive_field()
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Content (C, T) in pieces of any length -> sound (n,) as early as it is certain: the same as of the whole.
+        """Content (C, T) in pieces of any length -> samples (n,), the same as from the whole content at once.
 
-        The output lies ``receptive_field.right`` frames behind the input; the rest comes at the end.
+        The output is ``receptive_field.right`` frames behind the input; the rest comes at the end.
         ``streaming.MelStream`` turns samples into pieces of a log-mel. Memory does not grow with the length.
         """
         yield from streamed(self._stream(voice, guidance), pieces)
@@ -114,25 +150,32 @@ class Vocoder:
     def _stream(self, voice: Voice, guidance: float) -> Stream:
         condition = self.generator.condition
         given = ((voice.speaker, condition.speaker_statistics), (voice.emotion, condition.emotion_statistics))
-        vectors = (statistics.mean if x is None else torch.tensor(x) for x, statistics in given)
+        vectors = (statistics.mean if x is None else torch.tensor(x).to(self.device) for x, statistics in given)
         c = condition(*(x.unsqueeze(0) for x in vectors), guidance)
 
         @torch.inference_mode()
         def synthesise(content: np.ndarray, origin: np.ndarray) -> np.ndarray:
-            reduced = self.generator.reduce(torch.from_numpy(content))
-            return self.generator.synthesise(reduced, c, torch.from_numpy(origin)).flatten().numpy()
+            reduced = self.generator.reduce(torch.from_numpy(content).to(self.device))
+            place = torch.from_numpy(origin).to(self.device)
+            return self.generator.synthesise(reduced, c, place).flatten().cpu().numpy()
 
         return Stream(synthesise, self.receptive_field, self.audio, self.generator.excited)
 
     def save_pretrained(self, folder: Path, half: bool = False) -> None:
-        """config.json, model.safetensors and README.md (the model card), atomically.
+        """Write config.json, model.safetensors and README.md (the model card), atomically.
 
-        With ``half`` matrices are float16; statistics and biases, which are small, stay as they are.
+        The description gets the measured receptive field. With ``half`` matrices are float16; statistics and biases,
+        which are small, stay float32. CheckpointError where the folder cannot be written.
         """
-        tensors = self.generator.state_dict()
+        tensors = {name: x.cpu() for name, x in self.generator.state_dict().items()}
         if half:
             tensors = {name: x.half() if x.dim() > 1 else x for name, x in tensors.items()}
-        checkpoints.save(folder, tensors, self.meta, {"README.md": hub.card(self.meta)})
+        try:
+            field: ReceptiveField | None = self.receptive_field
+        except GeneratorError:  # a global operation: such a vocoder renders whole recordings only
+            field = None
+        self.description = self.description.model_copy(update={"receptive_field": field})
+        checkpoints.save(folder, tensors, self.meta, {"README.md": hub.card(self.description)})
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Publish as "owner/name" on the model hub; returns the address. CheckpointError when it refuses."""
@@ -142,7 +185,7 @@ class Vocoder:
 
     @classmethod
     def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder | OnnxVocoder":
-        """ "default" (the package's own weights), "hifigan-universal", a folder, or "owner/name" on the model hub.
+        """Load "default" (the released weights), "hifigan-universal", a folder, or "owner/name" on the model hub.
 
         A folder is one that ``save_pretrained`` wrote. "default" and "hifigan-universal" always mean these. An .onnx
         file that ``thesis export`` wrote gives an ``OnnxVocoder``, which needs no torch.
@@ -153,13 +196,17 @@ class Vocoder:
         return OnnxVocoder.from_pretrained(source) if onnx else cls.from_torch(source, revision)
 
     @classmethod
-    def from_torch(cls, source: str | Path, revision: str | None = None) -> "Vocoder":
-        """As ``from_pretrained``, for who needs the weights: to train, change, export or render content of torch's.
+    def from_torch(
+        cls, source: str | Path, revision: str | None = None, device: str | torch.device = "cpu"
+    ) -> "Vocoder":
+        """Load as ``from_pretrained`` does, in torch, on a device: to train, change, export or analyse content.
 
-        An .onnx file has none that torch could use: CheckpointError.
+        Raises what ``from_pretrained`` raises, CheckpointError for an .onnx file, which has no torch weights, and
+        DeviceError.
         """
+        device = available_device(device)
         if str(source) == UNIVERSAL:
-            return cls._universal()
+            return cls._universal().to(device)
         if str(source).endswith(".onnx"):
             raise checkpoints.CheckpointError(
                 f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
@@ -169,46 +216,62 @@ class Vocoder:
             folder = hub.download(str(source), revision)
         tensors, meta = checkpoints.load(folder)
         try:
-            # First on no device: a configuration that fits other weights is refused before it asks for memory.
+            description = VocoderDescription.of(meta)
+            # First on the meta device: a configuration that fits other weights is refused before it takes memory.
             with torch.device("meta"):
-                _generator(meta).fold_weight_norm().load_state_dict(tensors, strict=True, assign=True)
-            generator = _generator(meta).fold_weight_norm()
+                _generator(description).fold_weight_norm().load_state_dict(tensors, strict=True, assign=True)
+            generator = _generator(description).fold_weight_norm()
             generator.load_state_dict(tensors, strict=True)
-            return cls(generator, meta, str(source))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            return cls(generator, description, str(source)).to(device)
+        except (DescriptionError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({error})") from error
 
     @classmethod
-    def untrained(cls, meta: dict, seed: int = 0) -> "Vocoder":
-        """A vocoder as training would begin it without a warm start: the control of every claim about training."""
+    def untrained(cls, description: Description, seed: int = 0) -> "Vocoder":
+        """A vocoder with the random weights that training begins with without a warm start: an untrained control."""
         torch.manual_seed(seed)
-        return cls(_generator(meta).fold_weight_norm(), meta, "untrained")
+        description = VocoderDescription.of(description).model_copy(update={"receptive_field": None})
+        return cls(_generator(description).fold_weight_norm(), description, "untrained")
 
     @classmethod
     def _universal(cls) -> "Vocoder":
-        """The published generator: its FiLM layers are the identity, so any embedding gives the same sound."""
-        meta = {
-            "task": "resynthesis",
-            "audio": AudioConfig().model_dump(),
-            "content": ContentConfig().model_dump(),
-            "generator": HifiganConfig().model_dump(),
-            "speaker_dim": 192,
-            "emotion_dim": 88,
-            "speaker_encoder": "ecapa",
-            "emotion_encoder": "egemaps",
-        }
-        generator = cast(HifiganGenerator, _generator(meta))
+        """The published generator: its FiLM layers are the identity, so the embeddings do not change the output."""
+        description = VocoderDescription.of(
+            {
+                "task": "resynthesis",
+                "audio": AudioConfig().model_dump(),
+                "content": ContentConfig().model_dump(),
+                "generator": HifiganConfig().model_dump(),
+                "speaker_dim": 192,
+                "emotion_dim": 88,
+                "speaker_encoder": "ecapa",
+                "emotion_encoder": "egemaps",
+            }
+        )
+        generator = cast(HifiganGenerator, _generator(description))
         generator.load_hifigan(universal_state())
-        return cls(generator.fold_weight_norm(), meta, UNIVERSAL)
+        return cls(generator.fold_weight_norm(), description, UNIVERSAL)
 
 
-def _generator(meta: dict) -> Generator:
-    audio, content = AudioConfig.model_validate(meta["audio"]), ContentConfig.model_validate(meta["content"])
-    config = TypeAdapter(GeneratorConfig).validate_python(meta["generator"])
-    return build(audio, content, config, meta["speaker_dim"], meta["emotion_dim"])
+def available_device(device: str | torch.device) -> torch.device:
+    """Parse a device's name. DeviceError where it is unknown or this machine does not have it."""
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise DeviceError(f"device {str(device)!r} is unknown: cpu, cuda or cuda:NUMBER is expected")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"device {device}: this machine has {torch.cuda.device_count()} CUDA GPUs; use cpu")
+    return found
+
+
+def _generator(description: VocoderDescription) -> Generator:
+    sizes = description.speaker_dim, description.emotion_dim
+    return build(description.audio, description.content, description.generator, *sizes)
 
 
 def universal_state() -> dict[str, Tensor]:
-    """The published generator's tensors under their official names."""
+    """The published generator's tensors under their official names. ModelError when they cannot be had."""
     path = pretrained.fetch(UNIVERSAL) / "generator_universal.pth.tar"
     return torch.load(path, map_location="cpu", weights_only=True)["generator"]

@@ -11,11 +11,18 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from thesis_lib.audio.pitch import PITCH_CHANNEL
 from thesis_lib.config import AudioConfig, ConditionConfig, ContentConfig
+from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder.conditioning import ConditionFusion, PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC, channels
 from thesis_lib.vocoder.streaming import ReceptiveField
 
-PARTS = ("original0", "original1")  # of a weight under weight norm: norm and direction
+WEIGHT_NORM_TENSORS = ("original0", "original1")  # of a weight under weight norm: its norm and its direction
+MIN_PROBE_FRAMES = 32  # input length at which the search for the receptive field begins; it doubles
+MAX_RECEPTIVE_FIELD_FRAMES = 1024  # to one side; 12 s at a hop of 256 samples and 22,050 Hz
+
+
+class GeneratorError(ThesisError):
+    """A generator that cannot do what it is asked for."""
 
 
 class Generator(nn.Module):
@@ -43,20 +50,27 @@ class Generator(nn.Module):
 
     @torch.inference_mode()
     def receptive_field(self) -> ReceptiveField:
-        """How many frames behind and ahead a frame of sound hears.
+        """Measure the input frames before and after an output frame that it depends on.
 
-        Measured on the network itself: one frame that is no number, and all sound that it turns into none.
+        One input frame is set to NaN; the output frames that become NaN have it in their receptive field. Raises
+        GeneratorError for a generator with a global operation (attention or a mean over all frames), in which the
+        receptive field grows with the input: the search ends at ``MAX_RECEPTIVE_FIELD_FRAMES``.
         """
-        width, frames = cast(nn.Conv1d, self.pre).in_channels, 32
-        while True:
+        width, frames = cast(nn.Conv1d, self.pre).in_channels, MIN_PROBE_FRAMES
+        while frames <= 2 * MAX_RECEPTIVE_FIELD_FRAMES:
             content = torch.zeros(1, width, frames)
             content[:, :, frames // 2] = torch.nan
-            content[:, PITCH_CHANNEL] = 0.0  # an excitation adds it up: all sound after it would be none
+            content[:, PITCH_CHANNEL] = 0.0  # the excitation sums F0 to a phase: NaN would fill all frames after it
             wav = self.synthesise(content, self.condition.neutral.detach()[None])
-            spoiled = wav.view(frames, -1).isnan().any(1).nonzero().flatten().tolist()
-            if spoiled[0] > 0 and spoiled[-1] < frames - 1:
-                return ReceptiveField(left=spoiled[-1] - frames // 2, right=frames // 2 - spoiled[0])
+            affected = wav.view(frames, -1).isnan().any(1).nonzero().flatten().tolist()
+            if affected[0] > 0 and affected[-1] < frames - 1:
+                return ReceptiveField(left=affected[-1] - frames // 2, right=frames // 2 - affected[0])
             frames *= 2
+        raise GeneratorError(
+            f"{type(self).__name__}: an output frame depends on more than {MAX_RECEPTIVE_FIELD_FRAMES} input frames to "
+            "one side: it cannot be streamed or exported; replace the operation over all frames, or override "
+            "receptive_field()"
+        )
 
     def fold_weight_norm(self) -> "Generator":
         """Replace each weight's norm and direction by the weight itself, for use after training."""
@@ -78,7 +92,9 @@ class Generator(nn.Module):
                 if weight is None or weight.shape != module.weight.shape:
                     raise RuntimeError(f"{name}.weight is missing or of another shape")
                 module.weight = weight  # the parametrization's inverse: norm and direction
-                plain |= {f"{prefix}.{part}": getattr(module.parametrizations.weight, part) for part in PARTS}
+                plain |= {
+                    f"{prefix}.{part}": getattr(module.parametrizations.weight, part) for part in WEIGHT_NORM_TENSORS
+                }
         self.load_state_dict(plain, strict=True)
 
 

@@ -139,7 +139,10 @@ class HarmonicSource(nn.Module):
             turned = turned - turned[:, half - 1 : half] + origin[0]
             place = place + origin[1].long()
         noise = self.noise[place % self.NOISE]
-        return self._pulses(turned.remainder(1.0).float(), f0.float()), noise.expand(len(f0), -1)
+        # Centred before it is rounded: in single precision a phase just below 1 has steps of 6e-8 cycles, which the
+        # pulse multiplies by its number of harmonics squared; one just below 0 has steps in proportion to itself.
+        phase = (turned - torch.round(turned)).float()
+        return self._pulses(phase, f0.float()), noise.expand(len(f0), -1)
 
     def _sampled(self, f0: Tensor) -> Tensor:
         """(B, T) -> (B, N): linear between the frames' centres, constant before the first and after the last."""
@@ -151,7 +154,7 @@ class HarmonicSource(nn.Module):
     def _pulses(self, phase: Tensor, f0: Tensor) -> Tensor:
         """Dirichlet's sum of cos(k x), k = 1..K, up to the Nyquist frequency, at unit power."""
         count = torch.floor(0.5 * self.rate / f0)
-        half = math.pi * (phase - torch.round(phase))  # x / 2; the ratio below has period pi in it
+        half = math.pi * phase  # x / 2
         near = half.abs() < 1e-4
         sine = torch.sin(torch.where(near, torch.ones_like(half), half))
         total = torch.where(near, count, 0.5 * torch.sin((2 * count + 1) * half) / sine - 0.5)

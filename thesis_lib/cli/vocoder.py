@@ -1,0 +1,103 @@
+"""The commands of a vocoder: ``export`` to one ONNX file, and ``stream``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_of
+from thesis_lib.vocoder.onnx_vocoder import Runtime
+
+if TYPE_CHECKING:
+    from thesis_lib.vocoder.streaming import Streaming
+    from thesis_lib.vocoder.voice import Voice
+
+vocoders = typer.Typer()
+
+
+@vocoders.command()
+def export(
+    target: Annotated[Path, typer.Argument(help="File to write (.onnx).")],
+    vocoder: VocoderName = DEFAULT,
+) -> None:
+    """Write the generator, the conditioning and the inverse STFT as one ONNX file, which runs without torch.
+
+    Example: thesis export v1.onnx --vocoder hifigan-universal
+    """
+    from thesis_lib.compression import export_onnx
+    from thesis_lib.utils.files import replacing
+    from thesis_lib.vocoder.onnx_vocoder import OnnxError
+    from thesis_lib.vocoder.synthesis import Vocoder
+
+    if target.suffix != ".onnx":
+        raise OnnxError(f"{target}: the suffix must be .onnx, by which --vocoder knows such a file")
+    made = Vocoder.from_torch(vocoder)
+    with replacing(target) as partial:
+        export_onnx(made, partial)
+    typer.echo(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {made.parameters():,} parameters")
+
+
+@vocoders.command()
+def stream(
+    source: Annotated[Path, typer.Argument(help="A recording, a log-mel (M, T) in .npy, or - for raw samples.")],
+    target: Annotated[Path, typer.Argument(help="Recording to write (.wav, .flac, .ogg), or - for raw samples.")],
+    vocoder: VocoderName = "hifigan-universal",
+    voice_from: Annotated[Path | None, typer.Option(help="Recording of the target speaker.")] = None,
+    chunk: Annotated[float, typer.Option(min=1, help="Length of each block of input, in milliseconds.")] = 100.0,
+    runtime: Annotated[Runtime, typer.Option(help="Runtime for an .onnx file.")] = "onnxruntime",
+    device: Device = "cpu",
+    set_: Set = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON, on stderr.")] = False,
+) -> None:
+    """Synthesise from a mel vocoder block by block, as the input arrives; the output equals that of the whole input.
+
+    Memory does not grow with the length. Raw samples are 16-bit, mono, at the vocoder's rate. A vocoder in an .onnx
+    file runs without torch. Of --set, encoders.* applies to --voice-from.
+
+    Example: thesis stream speech.wav again.wav --vocoder student.onnx
+    Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
+    Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
+    """
+    from thesis_lib.utils.progress import bar
+    from thesis_lib.vocoder.streaming import stream_file
+    from thesis_lib.vocoder.voice import MEAN_VOICE
+
+    made = _loaded(vocoder, runtime, device)
+    voice = _voice_of(made, voice_from, set_, device) if voice_from else MEAN_VOICE
+    figures = stream_file(made, source, target, chunk / 1000, voice, bar)
+    if json_:
+        typer.echo(json.dumps(figures), err=True)
+    else:
+        typer.echo(", ".join(f"{name} {value:.3f}" for name, value in figures.items()), err=True)
+
+
+def _loaded(vocoder: str, runtime: Runtime, device: str) -> "Streaming":
+    """The vocoder, in ONNX Runtime or OpenVINO for an .onnx file, else in torch. OnnxError for a wrong combination."""
+    from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
+
+    if vocoder.endswith(".onnx"):
+        if device != "cpu":
+            raise OnnxError(f"{vocoder}: an .onnx file runs on the CPU: leave --device out, or name the folder")
+        return OnnxVocoder(Path(vocoder), runtime=runtime)
+    if runtime != "onnxruntime":
+        raise OnnxError(f"{vocoder}: --runtime {runtime} runs .onnx files, which `thesis export` writes")
+    from thesis_lib.vocoder.synthesis import Vocoder
+
+    return Vocoder.from_torch(vocoder, device=device)
+
+
+def _voice_of(vocoder: "Streaming", recording: Path, changes: list[str] | None, device: str) -> "Voice":
+    """Both embeddings of a recording, by the vocoder's own encoders. EncoderMismatchError for others."""
+    from thesis_lib.audio.files import read_audio
+    from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
+    from thesis_lib.vocoder.voice import Voice
+
+    given = encoders_of(changes)
+    settings = vocoder.description.encoder_config(given)
+    if "device" not in given.model_fields_set:
+        settings = settings.model_copy(update={"device": device})
+    encoders = speaker_encoder(settings), emotion_encoder(settings)
+    vocoder.description.check_encoders(*encoders)
+    wav, rate = read_audio(recording)
+    return Voice(*(embed(encoder, wav, rate, recording) for encoder in encoders))
