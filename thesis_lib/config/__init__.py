@@ -108,7 +108,12 @@ class Config(Section):
     @classmethod
     def _import_plugins(cls, tree: Any) -> Any:
         """Import the plugins first: the names that they register may stand in any section."""
-        names = tree.get("plugins", ()) if isinstance(tree, dict) else ()
+        if not isinstance(tree, dict):
+            return tree
+        names = tree.get("plugins", ())
+        if isinstance(names, str):  # one name, or several with commas, as on the command line
+            names = tuple(name.strip() for name in names.split(",") if name.strip())
+            tree = {**tree, "plugins": names}
         if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
             try:
                 import_plugins(names)
@@ -180,9 +185,9 @@ class Config(Section):
 
 def digest(section: BaseModel | dict | list) -> str:
     """12 hex digits of a section's canonical JSON."""
-    tree = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
-    if isinstance(section, Config) and not section.plugins:
-        del tree["plugins"]  # a configuration without plugins keeps the digest that it had before they existed
+    # A configuration without plugins keeps the digest that it had before there was this setting.
+    unused = {"plugins"} if isinstance(section, Config) and not section.plugins else None
+    tree = section.model_dump(mode="json", exclude=unused) if isinstance(section, BaseModel) else section
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -6,11 +6,11 @@ weight norm by plain weights after training.
 
 from thesis_lib.config import AudioConfig, ContentConfig, GeneratorSettings
 from thesis_lib.config.registries import GENERATORS
-from thesis_lib.vocoder.generators.base import Generator
+from thesis_lib.vocoder.generators.base import Generator, reduced_channels
 from thesis_lib.vocoder.generators.hifigan import HifiganGenerator
 from thesis_lib.vocoder.generators.istft import IstftGenerator
 
-__all__ = ["GENERATORS", "Generator", "HifiganGenerator", "IstftGenerator", "build"]
+__all__ = ["GENERATORS", "Generator", "HifiganGenerator", "IstftGenerator", "build", "reduced_channels"]
 
 GENERATORS.register("hifigan")(HifiganGenerator)
 GENERATORS.register("istft")(IstftGenerator)
