@@ -107,8 +107,8 @@ MUTANTS = [
     Mutant(
         "log magnitudes detached",
         "losses/spectral.py",
-        "(a.clamp(min=SMALLEST).log()",
-        "(a.detach().clamp(min=SMALLEST).log()",
+        "(a.clamp(min=MIN_MAGNITUDE).log()",
+        "(a.detach().clamp(min=MIN_MAGNITUDE).log()",
     ),
     Mutant(
         "one STFT size for all",
@@ -150,11 +150,11 @@ MUTANTS = [
     Mutant(
         "F0 part of zero weight", "losses/temporal.py", "(voiced * (f0.diff(dim=-1)", "(0 * voiced * (f0.diff(dim=-1)"
     ),
-    Mutant("F0 that cannot move", "losses/temporal.py", "SHARPNESS = 100.0", "SHARPNESS = 0.0"),
+    Mutant("F0 that cannot move", "losses/temporal.py", "SOFTMAX_SCALE = 100.0", "SOFTMAX_SCALE = 0.0"),
     Mutant(
         "F0 by argmax",
         "losses/temporal.py",
-        "shares = torch.softmax(self.SHARPNESS * tapered, dim=-1)",
+        "shares = torch.softmax(self.SOFTMAX_SCALE * tapered, dim=-1)",
         "shares = F.one_hot(tapered.argmax(-1), len(self.lags)).to(tapered)",
     ),
     Mutant(

@@ -1,106 +1,46 @@
 """One vocoder and how it is trained: content, generator, discriminator, losses, training."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from thesis_lib.config.generators import GeneratorConfig, HifiganConfig, IstftConfig
+from thesis_lib.config.registries import LOSSES
 from thesis_lib.config.section import Section
 
 
 class ContentConfig(Section):
-    """What the generator is given of the signal; ``thesis_lib.vocoder.content`` says what each kind is."""
+    """Content features, the generator's first input; ``thesis_lib.vocoder.content`` defines each kind."""
 
     kind: Literal["mel", "envelope", "phonetic"] = "mel"
     cepstra: int = Field(24, ge=1)  # envelope: of 80 mel bands
     remove_mean: bool = True  # envelope: of the utterance's cepstra
-    warp: float = Field(0.2, ge=0, lt=1)  # envelope, training only: the frequency axis is stretched by up to 1 + warp
-    components: int = Field(192, ge=1, le=384)  # phonetic: principal components that the generator sees
-    pitch: Literal["level", "normalised"] = "level"  # log-F0 at the target's level, or z-scored by utterance
-
-
-class ConditionConfig(Section):
-    """Sizes of the fused condition, and how often training leaves it out."""
-
-    speaker_projection: int = 256
-    emotion_projection: int = 256  # the first plan's "256-d emotion": learned, not the encoder's size
-    fusion_dim: int = 3332  # makes the whole 85.31 MB in float32 with emotion2vec
-    condition_dim: int = 1024
-    condition_dropout: float = Field(0.0, ge=0, lt=1)  # share of training items that see the neutral condition
-
-
-class HifiganConfig(ConditionConfig):
-    """HiFi-GAN; the defaults are V1 (arXiv:2010.05646, table 4)."""
-
-    kind: Literal["hifigan"] = "hifigan"
-    channels: int = 512
-    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
-    kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5),) * 3  # of each kernel size
-    plain_convolutions: bool = True  # one after each dilated one (V1, V2); V3 has none
-    inner: float = Field(1.0, gt=0, le=1)  # share of the channels between these two; below 1 after pruning
-
-    @model_validator(mode="after")
-    def _has_pairs(self) -> "HifiganConfig":
-        if self.inner < 1 and not self.plain_convolutions:
-            raise ValueError("generator.inner below 1 needs plain_convolutions: it is the channels between the two")
-        return self
-
-
-class IstftConfig(ConditionConfig):
-    """ConvNeXt blocks and an inverse STFT (Vocos, arXiv:2306.00814), modulated like HiFi-GAN."""
-
-    kind: Literal["istft"] = "istft"
-    channels: int = 192
-    blocks: int = Field(6, ge=1, le=100)
-    expansion: int = Field(3, ge=1)  # hidden channels of a block, per channel
-    excitation: Literal["none", "harmonic"] = "none"  # harmonic: filter a pulse train of the given F0, and noise
-    lookahead: int | None = Field(None, ge=0)  # frames ahead that all convolutions together see; None: as behind
-    speaker_projection: int = 64
-    emotion_projection: int = 32
-    fusion_dim: int = 128
-    condition_dim: int = 64
-
-    @model_validator(mode="after")
-    def _sees_no_more_than_it_can(self) -> "IstftConfig":
-        most = 3 * (1 + self.blocks)
-        if self.lookahead is not None and self.lookahead > most:
-            raise ValueError(f"generator.lookahead is {self.lookahead}: {self.blocks} blocks see {most} frames at most")
-        return self
-
-
-GeneratorConfig = Annotated[HifiganConfig | IstftConfig, Field(discriminator="kind")]
-
-# Wherever a generator's section is asked for, one of these names will do.
-GENERATORS: dict[str, dict[str, Any]] = {
-    "v1": {"kind": "hifigan"},
-    "v2": {"kind": "hifigan", "channels": 128},
-    "v3": {
-        "kind": "hifigan",
-        "channels": 256,
-        "upsample_rates": (8, 8, 4),
-        "kernel_sizes": (3, 5, 7),
-        "dilations": ((1, 2), (2, 6), (3, 12)),
-        "plain_convolutions": False,
-    },
-    "istft": {"kind": "istft"},
-    "istft-small": {"kind": "istft", "channels": 128, "condition_dim": 64},
-    "istft-large": {"kind": "istft", "channels": 256, "condition_dim": 128},
-    # Within 60 ms of what is said: three frames, and two of the inverse STFT's overlap.
-    "istft-live": {"kind": "istft", "lookahead": 3},
-}
+    warp: float = Field(
+        0.2, ge=0, lt=1
+    )  # envelope, training only: the frequency axis is stretched by a factor of at most 1 + warp
+    components: int = Field(192, ge=1, le=384)  # phonetic: principal components of Whisper's features
+    pitch: Literal["level", "normalised"] = (
+        "level"  # level: log-F0 moved to the target's median; normalised: z-scored by utterance
+    )
 
 
 class DiscriminatorConfig(Section):
-    """Multi-period, multi-scale (arXiv:2010.05646, sec. 2.3) and multi-resolution (arXiv:2106.07889) parts."""
+    """Multi-period, multi-scale (arXiv:2010.05646, sec. 2.3) and multi-resolution (arXiv:2106.07889) discriminators."""
 
-    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
-    scales: int = 3
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
+    scales: int = 3  # sub-discriminators, each at half the previous one's sample rate
     resolutions: tuple[int, ...] = ()  # FFT sizes, samples
-    width: float = Field(1.0, gt=0)  # of the papers' channel counts
+    width: float = Field(1.0, gt=0)  # factor of the papers' channel counts
 
 
 class LossConfig(Section):
-    """Weights of the named losses; 0 switches one off, so an ablation is a number."""
+    """Weights of the losses by name; 0 switches a loss off.
+
+    A loss that is registered in ``LOSSES`` has a weight of its name here, also one from outside the package.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[float, Field(ge=0)]]
 
     adversarial: float = Field(1.0, ge=0)
     feature_matching: float = Field(2.0, ge=0)
@@ -110,40 +50,51 @@ class LossConfig(Section):
     temporal: float = Field(0.0, ge=0)
     speaker: float = Field(0.0, ge=0)
     emotion: float = Field(0.0, ge=0)
-    content: float = Field(0.0, ge=0)  # what Whisper's encoder makes of it
-    sampled_speaker: float = Field(0.0, ge=0)  # the speaker loss of the same speech in the voice of somebody else
-    embedding_distance: Literal["cosine", "mse"] = "cosine"  # mse: the first plan's, for the ablation
+    content: float = Field(0.0, ge=0)  # distance of the features of Whisper's encoder
+    sampled_speaker: float = Field(0.0, ge=0)  # the speaker loss of the same content with a sampled target speaker
+    embedding_distance: Literal["cosine", "mse"] = "cosine"  # mse: the thesis proposal's, for the ablation
+
+    @model_validator(mode="after")
+    def _check_names(self) -> "LossConfig":
+        for name in self.model_extra or {}:
+            if name not in LOSSES:
+                raise ValueError(LOSSES.refusal(name, (*LossConfig.model_fields, *LOSSES.added())))
+        return self
+
+    def signal_weights(self) -> dict[str, float]:
+        """Weights of the losses between two waveforms, by name: the built-in ones, then those from outside."""
+        return {name: getattr(self, name) for name in (*LOSSES.builtin, *(self.model_extra or {}))}
 
 
 class TrainingConfig(Section):
-    """Steps, segments, optimizers; a budget is steps or minutes, whichever ends first."""
+    """Steps, segments, optimizers. Training ends at ``steps`` or ``max_minutes``, whichever comes first."""
 
     steps: int = Field(500_000, ge=0)
-    adversarial_from: int = Field(0, ge=0)  # first step that uses the discriminators
-    auxiliary_from: int = Field(0, ge=0)  # first step of the losses that need an encoder
-    batch_size: int = Field(16, ge=1)  # of all devices together
-    segment_frames: int = Field(32, ge=8)
+    adversarial_from: int = Field(0, ge=0)  # step at which the adversarial and feature matching losses begin
+    auxiliary_from: int = Field(0, ge=0)  # step at which the losses that need an encoder begin
+    batch_size: int = Field(16, ge=1)  # segments of one batch, over all devices
+    segment_frames: int = Field(32, ge=8)  # frames of hop_length samples
     learning_rate: float = Field(2e-4, gt=0)
     betas: tuple[float, float] = (0.8, 0.99)
-    schedule: Literal["step", "exponential", "cosine", "constant"] = "step"  # of the rate, after the warm-up
-    warmup_steps: int = Field(0, ge=0)
-    lr_decay: float = Field(0.999, gt=0, le=1)  # step and exponential: per decay_every steps
+    schedule: Literal["step", "exponential", "cosine", "constant"] = "step"  # of the learning rate, after the warm-up
+    warmup_steps: int = Field(0, ge=0)  # steps in which the learning rate rises linearly
+    lr_decay: float = Field(0.999, gt=0, le=1)  # schedules step and exponential: factor per decay_every steps
     decay_every: int = Field(1000, ge=1)  # steps
-    clip_norm: float = Field(10.0, gt=0)
+    clip_norm: float = Field(10.0, gt=0)  # largest gradient norm of each network
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    accumulate: int = Field(1, ge=1)  # batches a step
-    ema_decay: float = Field(0.0, ge=0, lt=1)  # a step, of the generator's average, which is then kept; 0: none
-    non_finite: Literal["stop", "skip"] = "stop"  # what becomes of a step whose loss or gradient is no number
-    teacher: str | None = None  # a vocoder, a name or a folder, whose sound is the target instead of the recording
-    warm_start: str = "hifigan-universal"  # or none, or any vocoder of the recipe's own kind: a name or a folder
+    accumulate: int = Field(1, ge=1)  # batches of one optimizer step
+    ema_decay: float = Field(0.0, ge=0, lt=1)  # per step; the averaged weights become the vocoder; 0: no average
+    non_finite: Literal["stop", "skip"] = "stop"  # at a loss or gradient that is not finite
+    teacher: str | None = None  # name or folder of a vocoder; its output replaces the recording as target
+    warm_start: str = "hifigan-universal"  # or none, or name or folder of a vocoder of the same generator
     checkpoint_every: int = Field(1000, ge=1)  # steps
-    keep: int = Field(2, ge=1)  # newest checkpoints, beside the best one
-    export: Literal["last", "best"] = "last"  # which becomes the vocoder
-    best_by: Literal["validation_mel", "conditioning_sensitivity"] = "validation_mel"  # measured on held-out speakers
-    patience: int | None = Field(None, ge=1)  # checkpoints without a new best, after which training stops
+    keep: int = Field(2, ge=1)  # newest checkpoints that stay, besides the best one
+    export: Literal["last", "best"] = "last"  # checkpoint that becomes the vocoder
+    best_by: Literal["validation_mel", "conditioning_sensitivity"] = "validation_mel"  # on the validation split
+    patience: int | None = Field(None, ge=1)  # training stops after so many checkpoints without a new best
     tensorboard: bool = True
-    workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training's own
-    max_minutes: float | None = Field(None, gt=0)  # stop there and say so
+    workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training process itself
+    max_minutes: float | None = Field(None, gt=0)  # training time after which training stops
     seed: int = 0
 
 
@@ -156,25 +107,16 @@ class Recipe(Section):
     losses: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
 
-    @field_validator("generator", mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value not in GENERATORS:
-            raise ValueError(f"no generator named {value!r}; known: {', '.join(GENERATORS)}")
-        return GENERATORS[value]
-
     @model_validator(mode="after")
     def _agree(self) -> "Recipe":
-        harmonic = self.generator.kind == "istft" and self.generator.excitation == "harmonic"
+        harmonic = isinstance(self.generator, IstftConfig) and self.generator.excitation == "harmonic"
         if harmonic and (self.content.kind == "mel" or self.content.pitch != "level"):
             raise ValueError(
                 "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
             )
         if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "level"):
             raise ValueError(
-                "losses.sampled_speaker needs a content without the voice: content.kind other than mel, pitch = level"
+                "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, pitch = level"
             )
         published = self.training.warm_start == "hifigan-universal"
         if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):
@@ -184,7 +126,7 @@ class Recipe(Section):
         return self
 
 
-# The recipe of the vocoder that must listen: the voice is taken out of its content, so the condition has to bring it.
+# The recipe of voice conversion: the content features lack the speaker, so the condition has to supply it.
 CONVERSION = Recipe(
     content=ContentConfig(kind="phonetic"),
     generator=IstftConfig(

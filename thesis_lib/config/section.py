@@ -1,9 +1,9 @@
-"""What every section of the configuration is."""
+"""Base class of the configuration's sections."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """Frozen; an unknown key is refused."""
+    """Settings that cannot change after construction; an unknown key is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

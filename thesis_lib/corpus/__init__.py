@@ -1,1 +1,8 @@
-"""Corpora in the layout of CVSS-T + Common Voice v4 + CoVoST 2, and the reader that serves them all."""
+"""Corpora: readers of CVSS-T, of the bundled pairs and of the user's own ones, and their conversion to one format.
+
+``CORPORA`` has them by ``corpus.name``.
+"""
+
+from thesis_lib.config.registries import CORPORA
+
+__all__ = ["CORPORA"]

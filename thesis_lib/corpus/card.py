@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.corpus.reasons import explained
 
@@ -15,13 +16,16 @@ LICENCES = {
     "cvss-t": "English: CVSS-T, CC BY 4.0 (Jia et al. 2022). Spanish: Common Voice 4, CC0 (Ardila et al. 2020). "
     "Translations: CoVoST 2, CC0 (Wang et al. 2020).",
     "recordings": "The recordings are the user's own.",
+    "manifest": "The recordings are the user's own.",
 }
 
 
 def data_card(manifest: Manifest, made: dict[str, Any]) -> str:
     """Markdown: counts, hours, speakers, gender and age where known, durations, rejects, settings and licences."""
     table = manifest.table()
-    parts = [f"# Data card: {made['name']}", LICENCES[made["name"]], "## Parts", _markdown(parts_table(table))]
+    name = made["name"]
+    licence = LICENCES[name] if name in LICENCES else CORPORA.details(name)["licence"]
+    parts = [f"# Data card: {name}", licence, "## Parts", _markdown(parts_table(table))]
     for column in ("gender", "age"):
         parts += [f"## {column.capitalize()}, as the speakers gave it", _markdown(known(table, column))]
     for side, language in (("source", "Spanish"), ("target", "English")):

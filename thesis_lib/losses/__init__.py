@@ -1,14 +1,15 @@
-"""The losses, estimate first and reference second. Weights live in ``LossConfig``.
+"""The losses, estimate first and reference second; ``LOSSES`` has them by the name of their weight in ``LossConfig``.
 
 Each is a pure function of tensors, or a small module that holds constants (filters, windows, a frozen encoder). All
-but the adversarial ones vanish for identical signals.
+but the adversarial ones are zero for identical signals.
 """
 
+from thesis_lib.config.registries import LOSSES
 from thesis_lib.losses.adversarial import adversarial_loss, discriminator_loss, feature_matching_loss
 from thesis_lib.losses.embedding import EmbeddingConsistency, cosine_loss, embedding_mse_loss
 from thesis_lib.losses.spectral import (
     MEL_SCALES,
-    SMALLEST,
+    MIN_MAGNITUDE,
     STFT_SIZES,
     MelLoss,
     MultiScaleMel,
@@ -19,8 +20,9 @@ from thesis_lib.losses.spectral import (
 from thesis_lib.losses.temporal import TemporalConsistency
 
 __all__ = [
+    "LOSSES",
     "MEL_SCALES",
-    "SMALLEST",
+    "MIN_MAGNITUDE",
     "STFT_SIZES",
     "EmbeddingConsistency",
     "MelLoss",

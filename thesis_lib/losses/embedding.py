@@ -14,33 +14,33 @@ def cosine_loss(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def embedding_mse_loss(estimate: Tensor, reference: Tensor) -> Tensor:
-    """(B, D) each: the first plan's mean squared error, of unit vectors.
+    """(B, D) each: mean squared error between unit vectors, as in the thesis proposal; used in the ablation.
 
-    It equals 2 (1 - cos) / D, so its gradient is D / 2 times weaker than ``cosine_loss``'s: 96 times at 192-d, 384
-    at 768-d. Kept as an ablation.
+    It equals 2 (1 - cos) / D, so its gradient is D / 2 times weaker than that of ``cosine_loss``: 96 times at D = 192,
+    384 times at D = 768.
     """
     return F.mse_loss(F.normalize(estimate, dim=1), F.normalize(reference, dim=1))
 
 
 class EmbeddingConsistency(nn.Module):
-    """Distance of a frozen encoder's embeddings of two waveforms; the gradient reaches the estimate.
+    """Distance between a frozen encoder's embeddings of two waveforms, differentiable in the estimate.
 
     With a speaker encoder this is YourTTS's speaker consistency loss (Casanova et al. 2022, arXiv:2112.02418,
-    eq. 1), with an emotion encoder VECL-TTS's emotion consistency loss (arXiv:2406.08076). An encoder may also give
-    one vector a frame, (B, D, T), as a speech recogniser's does: then it is the mean over the frames.
+    eq. 1), with an emotion encoder VECL-TTS's emotion consistency loss (arXiv:2406.08076). For an encoder with one
+    vector per frame, (B, D, T), such as a speech recogniser's, it is the mean over the frames.
     """
 
     def __init__(self, encoder: nn.Module, sample_rate: int, distance: str = "cosine") -> None:
         super().__init__()
         from torchaudio.transforms import Resample
 
-        # The encoder's parameters get no gradient and its batch statistics do not move.
+        # The encoder's parameters get no gradient and its batch statistics do not change.
         self.encoder = encoder.eval().requires_grad_(False)
         self.resample = Resample(sample_rate, encoder.sample_rate)
         self.distance = {"cosine": cosine_loss, "mse": embedding_mse_loss}[distance]
 
     def train(self, mode: bool = True) -> "EmbeddingConsistency":
-        """Does nothing: a frozen encoder has one mode."""
+        """Return the loss unchanged: a frozen encoder stays in eval mode."""
         return self
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
@@ -50,5 +50,5 @@ class EmbeddingConsistency(nn.Module):
         return self.towards(estimate, target)
 
     def towards(self, estimate: Tensor, target: Tensor) -> Tensor:
-        """(B, N), and embeddings (B, D) that nobody needs to have said anything for -> scalar."""
+        """(B, N) at ``sample_rate``, and target embeddings (B, D), of a recording or not -> scalar."""
         return self.distance(self.encoder(self.resample(estimate)), target)

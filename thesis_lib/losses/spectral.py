@@ -3,16 +3,19 @@
 Shapes: B batch, N samples, M mel bands, T frames.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import AudioConfig
+from thesis_lib.config import AudioConfig, Config, LossConfig
+from thesis_lib.config.registries import LOSSES
 from thesis_lib.losses.sums import total
 
 STFT_SIZES = (512, 1024, 2048)  # samples; the hop is a quarter of each
 MEL_SCALES = ((512, 40), (1024, 80), (2048, 160))  # FFT size in samples, bands
-SMALLEST = 1e-5  # magnitude below which a spectrum counts as empty: the mel's own floor
+MIN_MAGNITUDE = 1e-5  # magnitudes below it count as empty, as in the log-mel (AudioConfig.FLOOR)
 
 
 def mel_loss(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -27,10 +30,10 @@ def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
     ``||X - Y||_F / ||X||_F + mean |ln X - ln Y|``.
     """
     a, b = _magnitude(estimate, size), _magnitude(reference, size)
-    # For each signal by itself, so that a batch's loss is the mean of its items', however they are shared out.
+    # Per signal, so that the loss of a batch is the mean of its signals' losses, on any number of devices.
     error, norm = (torch.linalg.vector_norm(x, dim=(1, 2)) for x in (b - a, b))
-    convergence = (error / norm.clamp(min=SMALLEST)).mean()
-    return convergence + (a.clamp(min=SMALLEST).log() - b.clamp(min=SMALLEST).log()).abs().mean()
+    convergence = (error / norm.clamp(min=MIN_MAGNITUDE)).mean()
+    return convergence + (a.clamp(min=MIN_MAGNITUDE).log() - b.clamp(min=MIN_MAGNITUDE).log()).abs().mean()
 
 
 def multi_resolution_stft_loss(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -54,7 +57,7 @@ class MultiScaleMel(nn.Module):
 
 
 class MelLoss(nn.Module):
-    """``mel_loss`` of two waveforms, to the Nyquist frequency as the official loss; the input mel ends at fmax."""
+    """``mel_loss`` of two waveforms up to the Nyquist frequency, as the official code; the input mel ends at fmax."""
 
     def __init__(self, audio: AudioConfig) -> None:
         super().__init__()
@@ -66,12 +69,27 @@ class MelLoss(nn.Module):
 
 
 def full_band(audio: AudioConfig, **changes: int) -> AudioConfig:
-    """The same analysis up to the Nyquist frequency, with further changes."""
+    """The mel analysis extended to the Nyquist frequency, with further changes."""
     return audio.model_copy(update=changes | {"fmax": audio.sample_rate / 2})
+
+
+@LOSSES.register("mel")
+def _make_mel_loss(config: Config, weights: LossConfig) -> MelLoss:
+    return MelLoss(config.audio)
+
+
+@LOSSES.register("multi_scale_mel")
+def _make_multi_scale_mel(config: Config, weights: LossConfig) -> MultiScaleMel:
+    return MultiScaleMel(config.audio)
+
+
+@LOSSES.register("stft")
+def _make_stft_loss(config: Config, weights: LossConfig) -> Callable[[Tensor, Tensor], Tensor]:
+    return multi_resolution_stft_loss
 
 
 def _magnitude(wav: Tensor, size: int) -> Tensor:
     window = torch.hann_window(size, device=wav.device, dtype=wav.dtype)
     spectrum = torch.stft(wav, size, size // 4, window=window, return_complex=True)
     # The offset keeps the gradient finite where a bin is empty.
-    return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + SMALLEST**2)
+    return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + MIN_MAGNITUDE**2)

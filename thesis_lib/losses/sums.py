@@ -1,4 +1,4 @@
-"""The sum of several losses."""
+"""Sum of losses."""
 
 import functools
 from collections.abc import Iterable
@@ -8,5 +8,5 @@ from torch import Tensor
 
 
 def total(terms: Iterable[Tensor]) -> Tensor:
-    """Add the terms up."""
+    """Return the sum of the terms; TypeError when there are none."""
     return functools.reduce(torch.add, terms)

@@ -1,27 +1,24 @@
-"""The stage "prepare": the corpus unpacked and converted to the project's format, with its manifest."""
+"""The stage "prepare": the corpus in the project's format, with its manifest."""
 
-from pathlib import Path
-
-from thesis_lib.corpus import cvss_t, mini
+from thesis_lib.corpus import CORPORA
 from thesis_lib.corpus.manifest import Manifest, index_of
-from thesis_lib.corpus.prepare import prepare
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.utils.progress import Progress, silent
 
 
 def prepared(run: Run, progress: Progress = silent, scheduler: str | None = None) -> Manifest:
-    """The run's manifest; the corpus is unpacked and converted when that has not been done, here or on a cluster."""
-    corpus = run.config.corpus
+    """The run's manifest; ``corpus.name`` is prepared first where that has not been done, here or on a Dask cluster.
+
+    Raises RunError when ``corpus.root`` is missing, CorpusError where the corpus cannot be prepared, RegistryError when
+    its name is unknown.
+    """
     folder = run.path / "corpus"
     if index_of(folder).exists():
         return Manifest.load(folder)
-    if corpus.name == "mini":
-        release = mini.unpack(run.path / "release", corpus, progress)
-    elif corpus.root:
-        release = cvss_t.Release.at(Path(corpus.root))
-    else:
+    corpus = run.config.corpus
+    if corpus.name == "cvss-t" and not corpus.root:
         raise RunError(
             "the corpus cvss-t needs the folder of the unpacked archives: --set corpus.root=FOLDER "
             "(the data card says where each archive comes from)"
         )
-    return prepare(release, folder, run.config.audio, corpus, progress, scheduler)
+    return CORPORA[corpus.name](run.config, folder, progress, scheduler)

@@ -1,11 +1,17 @@
-"""What each column of the validation is: its unit, which way is better, and exactly how it is measured."""
+"""The columns of the validation: unit, whether higher is better, and how each is measured.
 
-from collections.abc import Callable
+``METRICS`` has the metrics of two recordings by their name in ``validation.metrics``.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
+from thesis_lib.config.registries import METRICS
 from thesis_lib.validation.metrics import PROSODY, signature
+
+__all__ = ["ALIGNED", "METRICS", "PREDICTED", "WORDS", "Column", "ColumnNames", "describe", "encoder_of"]
 
 
 @dataclass(frozen=True)
@@ -14,15 +20,38 @@ class Column:
 
     label: str  # with its unit
     better: str  # "higher", "lower" or "" where neither is
-    settings: str  # the footnote: code, version, parameters
+    settings: str  # for the footnote: code, version, parameters
 
 
 def _package(name: str) -> str:
     return f"{name} {version(name)}"
 
 
-# Where the two signals are compared sample by sample; of the recording with itself they would say nothing.
-ALIGNED = ("mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "voicing_f1", "f0_cents", "periodicity")
+class ColumnNames(Sequence[str]):
+    """Names of columns: the built-in ones, then those of metrics from outside that have been registered so far.
+
+    With ``reference``, of metrics that compare an output with the recording; otherwise of those that need no reference.
+    """
+
+    def __init__(self, builtin: tuple[str, ...], reference: bool) -> None:
+        self._builtin, self._reference = builtin, reference
+
+    def _names(self) -> tuple[str, ...]:
+        added = (name for name in METRICS.added() if METRICS.details(name)["reference"] == self._reference)
+        return (*self._builtin, *added)
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __getitem__(self, place):  # type: ignore[no-untyped-def]  # as a tuple's, for a number or a slice
+        return self._names()[place]
+
+
+# Sample by sample against the recording: the recording itself has no value.
+ALIGNED = ColumnNames(
+    ("mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "voicing_f1", "f0_cents", "periodicity"), reference=True
+)
+PREDICTED = ColumnNames(("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa"), reference=False)
 WORDS = ("wer", "cer", "bleu", "chrf")
 
 _FIXED: dict[str, Callable[[], Column]] = {
@@ -45,28 +74,30 @@ _FIXED: dict[str, Callable[[], Column]] = {
         "DNSMOS P.835 overall", "higher", f"{_package('speechmos')}, windows of 9.01 s each second, not personalised"
     ),
     "dnsmos_p808": lambda: Column("DNSMOS P.808", "higher", "the same windows, model v8"),
-    "plcmos": lambda: Column("PLCMOS", "higher", f"{_package('speechmos')}, v2, 15 imagined raters from seed 0"),
+    "plcmos": lambda: Column("PLCMOS", "higher", f"{_package('speechmos')}, v2, 15 simulated raters from seed 0"),
     "nisqa": lambda: Column(
         "NISQA-TTS", "higher", "its published weights (CC BY-NC-SA 4.0, not for commercial use), mel to 8 kHz"
     ),
-    "wer": lambda: Column("WER (%)", "lower", f"{_heard()}; {_package('jiwer')}, all errors over all words"),
-    "cer": lambda: Column("CER (%)", "lower", f"{_heard()}; {_package('jiwer')}, spaces count"),
-    "bleu": lambda: Column("ASR-BLEU", "higher", f"{_heard()}; sacrebleu {signature('BLEU')}"),
-    "chrf": lambda: Column("ASR-chrF", "higher", f"{_heard()}; sacrebleu {signature('CHRF')}"),
+    "wer": lambda: Column("WER (%)", "lower", f"{_recognised()}; {_package('jiwer')}, all errors over all words"),
+    "cer": lambda: Column("CER (%)", "lower", f"{_recognised()}; {_package('jiwer')}, spaces count"),
+    "bleu": lambda: Column("ASR-BLEU", "higher", f"{_recognised()}; sacrebleu {signature('BLEU')}"),
+    "chrf": lambda: Column("ASR-chrF", "higher", f"{_recognised()}; sacrebleu {signature('CHRF')}"),
     "style_auc": lambda: Column(
-        "style AUC", "higher", "whitened cosine of the output to other speakers' Spanish: same style above another one"
+        "style AUC",
+        "higher",
+        "whitened cosine of the output to other speakers' Spanish: same style against another one",
     ),
-    "style": lambda: Column("whitened cosine to the Spanish source", "higher", "Ledoit–Wolf, of the training part"),
+    "style": lambda: Column("whitened cosine to the Spanish source", "higher", "Ledoit–Wolf, of the training split"),
 }
 
 
-def _heard() -> str:
+def _recognised() -> str:
     normal = "lower case, numbers in words, no punctuation, on both sides"
     return f"Whisper tiny.en through {_package('faster-whisper')}, beam 5; {normal}"
 
 
 def encoder_of(metric: str) -> str:
-    """The encoder's column that a summary's metric rests on; the metric itself where it rests on none."""
+    """The encoder's column that a summary's metric is computed from; the metric itself where it needs no encoder."""
     for prefix in ("normalised_", "percentile_", "eer_"):
         metric = metric.removeprefix(prefix)
     return metric.removesuffix("_auc")
@@ -74,17 +105,20 @@ def encoder_of(metric: str) -> str:
 
 @cache
 def describe(name: str) -> Column:
-    """The description of a summary's metric; encoders' columns are named after their encoder."""
+    """The description of a summary's metric. A column that is neither fixed nor registered has an encoder's name."""
     if name in _FIXED:
         return _FIXED[name]()
+    if name in METRICS.added():
+        details = METRICS.details(name)
+        return Column(details["label"], details["better"], details["settings"])
     if name.startswith("follows_"):
         what = PROSODY[name.removeprefix("follows_")]
         return Column(f"source–output correlation of {what}", "higher", "Spearman's, over utterances")
     if name.startswith("normalised_"):
-        return Column("way from floor to ceiling (%)", "higher", "0: two speakers, 100: one speaker, between languages")
+        return Column("normalised similarity (%)", "higher", "0: two speakers, 100: one speaker, between languages")
     if name.startswith("percentile_"):
         return Column(
-            "percentile among one speaker's own", "higher", "of the cosines between a speaker's two languages"
+            "percentile among same-speaker cosines", "higher", "of the cosines between a speaker's two languages"
         )
     if name.startswith("eer_"):
         return Column("EER of “is this the source?” (%)", "lower", "against the other speakers' Spanish")

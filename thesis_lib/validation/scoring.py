@@ -11,6 +11,7 @@ from thesis_lib import pretrained
 from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.pitch import PitchError
 from thesis_lib.config import AudioConfig, Config
+from thesis_lib.config.registries import METRICS
 from thesis_lib.embeddings.encoders import (
     Encoder,
     EncoderError,
@@ -37,6 +38,31 @@ SCALARS = {
     "stoi": metrics.stoi,
 }
 PREDICTORS = {"dnsmos": metrics.dnsmos, "plcmos": metrics.plcmos, "nisqa": metrics.nisqa}
+
+
+def _by_comparison(name: str) -> Callable[[Recording, Recording], float]:
+    """The metric of ``SCALARS`` with that name, as the registry has metrics."""
+
+    def measure(output: Recording, reference: Recording) -> float:
+        return SCALARS[name](output, reference)
+
+    return measure
+
+
+def _by_prediction(name: str) -> Callable[[Recording, Recording], dict]:
+    """The metric of ``PREDICTORS`` with that name, which needs no reference, as the registry has metrics."""
+
+    def measure(output: Recording, reference: Recording) -> dict:
+        return PREDICTORS[name](output)
+
+    return measure
+
+
+for _name in SCALARS:
+    METRICS.register(_name)(_by_comparison(_name))
+for _name in PREDICTORS:
+    METRICS.register(_name)(_by_prediction(_name))
+METRICS.register("pitch")(metrics.pitch_errors)
 
 
 @dataclass(frozen=True)
@@ -144,13 +170,17 @@ def score(system: System, output: Recording, reference: Recording, text: str, sc
             except UNMEASURABLE as error:  # a silent output, for one
                 reasons[name] = str(error)
 
+    def of_recordings(name: str) -> dict:
+        found = METRICS[name](output, reference)
+        return found if isinstance(found, dict) else {name: found}
+
+    registered = [name for name in scorers.chosen if name in METRICS]
     if system.says_it:
-        measure(PREDICTORS, lambda name: PREDICTORS[name](output))
+        measure([name for name in registered if not METRICS.details(name)["reference"]], of_recordings)
         if whisper := scorers.whisper:
             measure(["asr"], lambda name: words(whisper, output, text))
     if system.says_it and system.name != GROUND_TRUTH:
-        measure(SCALARS, lambda name: {name: SCALARS[name](output, reference)})
-        measure(["pitch"], lambda name: metrics.pitch_errors(output, reference))
+        measure([name for name in registered if METRICS.details(name)["reference"]], of_recordings)
     return Scores(row, vectors, reasons)
 
 

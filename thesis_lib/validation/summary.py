@@ -15,14 +15,13 @@ from thesis_lib.config import Config, Task, ValidationConfig
 from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation import metrics
-from thesis_lib.validation.columns import ALIGNED, describe
+from thesis_lib.validation.columns import ALIGNED, PREDICTED, describe
 from thesis_lib.validation.evidence import Evidence
 from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 from thesis_lib.vocoder.synthesis import Vocoder
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
-PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa")
 LEVEL = 0.05  # of significance, after Holm's correction
 FEWEST = 5  # utterances below which a correlation says nothing
 EVALUATION, CONDITIONS, TRAINS = "evaluation", "conditions", "trains"

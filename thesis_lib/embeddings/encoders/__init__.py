@@ -1,12 +1,14 @@
-"""Speaker and emotion encoders behind one protocol, frozen and in eval mode.
+"""Speaker and emotion encoders with one protocol, frozen and in eval mode; ``ENCODERS`` has them by name.
 
 Shapes: B batch, N samples, D embedding size (read from the model, never assumed).
 """
 
+from thesis_lib.config.registries import ENCODERS
 from thesis_lib.embeddings.encoders.base import Encoder, EncoderError, embed, embed_batch
 from thesis_lib.embeddings.encoders.select import emotion_encoder, evaluation_encoders, speaker_encoder
 
 __all__ = [
+    "ENCODERS",
     "Encoder",
     "EncoderError",
     "embed",

@@ -1,12 +1,11 @@
-"""Which encoder a configuration means. What "auto" became is in the encoder's name, and so in every table."""
-
-from collections.abc import Callable
+"""Make the encoders that a configuration names. "auto" is resolved here; tables show the resolved encoder's name."""
 
 import torch
 from torch import nn
 
 from thesis_lib import pretrained
 from thesis_lib.config import EncoderConfig
+from thesis_lib.config.registries import ENCODERS
 from thesis_lib.embeddings.encoders.base import Encoder, EncoderError
 from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
@@ -17,40 +16,86 @@ from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 
 
 def speaker_encoder(config: EncoderConfig) -> Encoder:
-    """ECAPA-TDNN; with "auto" the tiny test encoder where ECAPA's weights are not cached."""
-    if config.speaker == "tiny-test" or (config.speaker == "auto" and not pretrained.is_cached("ecapa")):
-        return TinyTestEncoder()
-    precision = config.precision
-    if precision == "auto":
-        precision = "bfloat16" if computes_in_bfloat16() else "float32"
-    encoder = EcapaTdnn(precision)
-    _move(encoder, config.device)
-    return encoder
+    """Make ``encoders.speaker``; "auto" is ECAPA-TDNN where its weights are cached, otherwise the tiny test encoder.
+
+    Raises ModelError or EncoderError where the weights cannot be had, and RegistryError for an unknown name.
+    """
+    name = config.speaker
+    if name == "auto":
+        name = "ecapa" if pretrained.is_cached("ecapa") else "tiny-test"
+    return _make(name, config)
 
 
 def emotion_encoder(config: EncoderConfig) -> Encoder:
-    """emotion2vec; with "auto" eGeMAPS where emotion2vec cannot be had."""
-    if config.emotion == "egemaps":
-        return Egemaps()
+    """Make ``encoders.emotion``; "auto" is emotion2vec where its weights can be had, otherwise eGeMAPS.
+
+    Raises EncoderError where the weights cannot be had, or ``encoders.emotion_folder`` is wrong, and RegistryError for
+    an unknown name.
+    """
+    if config.emotion != "auto":
+        return _make(config.emotion, config)
     try:
-        encoder = Emotion2vec(config.emotion_folder)
+        return _make("emotion2vec", config)
     except EncoderError:
-        # A folder that the user named and that is wrong is the user's to mend, not ours to pass over.
-        if config.emotion == "emotion2vec" or config.emotion_folder:
+        # A wrong folder is an error in the user's settings: no fallback.
+        if config.emotion_folder:
             raise
-        return Egemaps()
-    _move(encoder, config.device)
-    return encoder
+        return _make("egemaps", config)
 
 
 def evaluation_encoders(config: EncoderConfig) -> list[Encoder]:
-    """Speaker encoders that no loss and no condition uses."""
-    kinds: dict[str, Callable[[], Encoder]] = {"resemblyzer": Resemblyzer, "eres2net": Eres2net}
-    return [kinds[name]() for name in config.evaluation]
+    """Make ``encoders.evaluation``: held-out speaker encoders, which no loss and no condition uses.
+
+    Raises ModelError or EncoderError where weights cannot be had, and RegistryError for an unknown name.
+    """
+    return [_make(name, config, move=False) for name in config.evaluation]
+
+
+@ENCODERS.register("ecapa")
+def _ecapa(config: EncoderConfig) -> Encoder:
+    precision = config.precision
+    if precision == "auto":
+        precision = "bfloat16" if computes_in_bfloat16() else "float32"
+    return EcapaTdnn(precision)
+
+
+@ENCODERS.register("tiny-test")
+def _tiny_test(config: EncoderConfig) -> Encoder:
+    return TinyTestEncoder()
+
+
+@ENCODERS.register("emotion2vec")
+def _emotion2vec(config: EncoderConfig) -> Encoder:
+    return Emotion2vec(config.emotion_folder)
+
+
+@ENCODERS.register("egemaps")
+def _egemaps(config: EncoderConfig) -> Encoder:
+    return Egemaps()
+
+
+@ENCODERS.register("resemblyzer")
+def _resemblyzer(config: EncoderConfig) -> Encoder:
+    return Resemblyzer()
+
+
+@ENCODERS.register("eres2net")
+def _eres2net(config: EncoderConfig) -> Encoder:
+    return Eres2net()
+
+
+def _make(name: str, config: EncoderConfig, move: bool = True) -> Encoder:
+    encoder = ENCODERS[name](config)
+    # A vocoder stores its encoders' names, and finds them again by these.
+    if name not in ENCODERS.builtin and encoder.name != name:
+        raise EncoderError(f"the encoder registered as {name!r} has the name {encoder.name!r}: give it the same one")
+    if move and isinstance(encoder, nn.Module):
+        _move(encoder, config.device)
+    return encoder
 
 
 def computes_in_bfloat16() -> bool:
-    """Whether this CPU has instructions for it; without them it is slower than float32."""
+    """Whether this CPU has bfloat16 instructions; without them bfloat16 is slower than float32."""
     able = torch.cpu.get_capabilities()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 

@@ -1,19 +1,23 @@
-"""Generators behind one contract: (content, speaker, emotion) -> waveform of exactly T * hop_length samples.
+"""Generators with one contract: (content, speaker, emotion) -> waveform of exactly T * hop_length samples.
 
-The condition is the identity at initialisation, and ``fold_weight_norm`` makes a trained generator plain.
+``GENERATORS`` has them by ``generator.kind``. FiLM is the identity at initialisation, and ``fold_weight_norm`` replaces
+weight norm by plain weights after training.
 """
 
-from thesis_lib.config import AudioConfig, ContentConfig, GeneratorConfig
-from thesis_lib.vocoder.generators.base import Generator
+from thesis_lib.config import AudioConfig, ContentConfig, GeneratorSettings
+from thesis_lib.config.registries import GENERATORS
+from thesis_lib.vocoder.generators.base import Generator, reduced_channels
 from thesis_lib.vocoder.generators.hifigan import HifiganGenerator
 from thesis_lib.vocoder.generators.istft import IstftGenerator
 
-__all__ = ["Generator", "HifiganGenerator", "IstftGenerator", "build"]
+__all__ = ["GENERATORS", "Generator", "HifiganGenerator", "IstftGenerator", "build", "reduced_channels"]
+
+GENERATORS.register("hifigan")(HifiganGenerator)
+GENERATORS.register("istft")(IstftGenerator)
 
 
 def build(
-    audio: AudioConfig, content: ContentConfig, config: GeneratorConfig, speaker_dim: int, emotion_dim: int
+    audio: AudioConfig, content: ContentConfig, config: GeneratorSettings, speaker_dim: int, emotion_dim: int
 ) -> Generator:
-    """The generator that a configuration means, with random weights."""
-    kinds = {"hifigan": HifiganGenerator, "istft": IstftGenerator}
-    return kinds[config.kind](audio, content, config, speaker_dim, emotion_dim)
+    """Make the generator of ``config.kind`` with random weights. RegistryError for an unknown kind."""
+    return GENERATORS[config.kind](audio, content, config, speaker_dim, emotion_dim)

@@ -1,0 +1,249 @@
+"""The examples of the page "Bring your own", taken from it: each through two training steps, or one validation."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import TINY, log_of, spoken, trained_beside
+
+from thesis_lib.audio.files import write_audio
+from thesis_lib.config import Config, ConfigError, parse_assignment
+from thesis_lib.config.registries import CORPORA, ENCODERS, GENERATORS, LOSSES, METRICS
+from thesis_lib.corpus import mini
+from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.manifest import Manifest
+from thesis_lib.embeddings.encoders import EncoderError, evaluation_encoders, speaker_encoder
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training import train
+from thesis_lib.validation import GROUND_TRUTH, describe, validate
+from thesis_lib.vocoder.synthesis import Vocoder
+
+PAGE = (Path(__file__).parents[1] / "book" / "bring_your_own.md").read_text(encoding="utf-8")
+TWO_STEPS = {"conversion.training.steps": 2, "conversion.training.checkpoint_every": 2}
+
+
+def section(title: str) -> str:
+    """The text below one heading of the page."""
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)[1]
+
+
+def settings(title: str) -> dict:
+    """The changes that the section's `thesis` command makes with --set."""
+    (command,) = re.findall(r"^```\n(thesis .*)\n```$", section(title), re.M)
+    words = shlex.split(command)
+    return dict(parse_assignment(words[place + 1]) for place, word in enumerate(words) if word == "--set")
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A working folder with the page's modules; what they register is gone afterwards."""
+    modules = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```$", PAGE, re.M | re.S))
+    for name, code in modules.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for registry in (CORPORA, ENCODERS, GENERATORS, LOSSES, METRICS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    describe.cache_clear()
+    yield tmp_path
+    describe.cache_clear()
+    for name in modules:
+        sys.modules.pop(name, None)
+
+
+def run_of(tiny_run, folder, changes, shared=("corpus", "embeddings")) -> Run:
+    """A run of the tiny configuration with changes, and with what it shares with the tiny run."""
+    run = Run(folder / "run", tiny_run.config.override(TWO_STEPS | changes))
+    for name in shared:
+        shutil.copytree(tiny_run.path / name, run.path / name)
+    return run
+
+
+def test_a_loss(tiny_run, workplace):
+    run = run_of(tiny_run, workplace, settings("A loss"))
+    train(run, "conversion")
+    values = [row["log_energy"] for row in log_of(run, "conversion") if "log_energy" in row]
+    assert len(values) == 2
+    assert all(value > 0 for value in values)
+    assert Config.from_json(run.config.model_dump_json()) == run.config
+    assert run.config.digest() != tiny_run.config.digest()
+
+
+def test_a_loss_moves_the_generator(tiny_run, workplace):
+    """The same two steps end with other weights than without it."""
+    first = run_of(tiny_run, workplace / "with", settings("A loss"))
+    second = run_of(tiny_run, workplace / "without", {})
+    one, other = (train(run, "conversion").generator.state_dict() for run in (first, second))
+    assert any(not one[name].equal(other[name]) for name in one)
+
+
+def test_an_unknown_loss_and_a_typo_in_its_weight_are_refused(workplace):
+    config = Config().override({"plugins": "my_loss"})
+    with pytest.raises(ConfigError, match="no loss named 'log_enrgy'; known: adversarial, .*log_energy; .*plugins"):
+        config.override({"conversion.losses.log_enrgy": 1.0})
+    with pytest.raises(ConfigError, match="conversion.losses.log_energy"):
+        config.override({"conversion.losses.log_energy": -1.0})
+    LOSSES._entries.pop("log_energy")
+    with pytest.raises(ConfigError, match="no loss named 'log_energy'"):
+        Config().override({"conversion.losses.log_energy": 1.0})
+
+
+def test_a_module_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match="cannot import 'my_lost'.*PYTHONPATH"):
+        Config().override({"plugins": "my_lost"})
+
+
+def test_a_generator(tiny_run, workplace):
+    run = run_of(tiny_run, workplace, settings("A generator"))
+    vocoder = train(run, "conversion")
+    assert type(vocoder.generator).__name__ == "LinearHeadGenerator"
+    assert vocoder.generator.pre.out_channels == 96
+    assert (vocoder.receptive_field.left, vocoder.receptive_field.right) == (3, 3)
+    vocoder.save_pretrained(workplace / "saved")
+    wav, again = spoken(0), Vocoder.from_torch(workplace / "saved")
+    assert len(again.render(wav)) == len(wav)
+    assert np.array_equal(again.render(wav), vocoder.render(wav))
+    assert Config.from_json(run.config.model_dump_json()) == run.config
+    by_name = Config().override({"plugins": ["my_generator"], "conversion.generator": "linear-head"})
+    assert by_name.conversion.generator.channels == 64
+
+
+def test_a_generators_settings_are_strict(workplace):
+    with pytest.raises(ConfigError, match="conversion.generator.chanels"):
+        Config().override(
+            {"plugins": "my_generator", "conversion.generator": {"kind": "linear-head", "chanels": 3}},
+        )
+    with pytest.raises(ConfigError, match="no generator named 'linear'; known: v1, .*istft-live, linear-head"):
+        Config().override({"plugins": "my_generator", "conversion.generator": "linear"})
+
+
+def test_an_encoder(tiny_run, workplace):
+    run = run_of(tiny_run, workplace, settings("An encoder"), shared=("corpus",))
+    vocoder = train(run, "conversion")
+    assert embedded(run, sides=("source",)).speaker["source"].shape == (len(prepared(run)), 80)
+    assert vocoder.meta["speaker_encoder"] == "band-energies (1)"
+    assert vocoder.generator.condition.speaker.in_features == 80
+    (evaluation,) = evaluation_encoders(run.config.override({"encoders.evaluation": ["band-energies"]}).encoders)
+    assert evaluation.name == "band-energies"
+
+
+def test_an_encoder_of_another_role_or_name_is_refused(workplace):
+    config = Config().override({"plugins": "my_encoder", "encoders.speaker": "band-energies"})
+    with pytest.raises(ConfigError, match="encoders.emotion: no encoder named 'band-energies'; known: emotion2vec"):
+        config.override({"encoders.emotion": "band-energies"})
+    with pytest.raises(ConfigError, match="known: ecapa, tiny-test, band-energies, auto"):
+        config.override({"encoders.speaker": "band-energy"})
+    sys.modules["my_encoder"].BandEnergies.name = "something else"
+    with pytest.raises(EncoderError, match="give it the same"):
+        speaker_encoder(config.encoders)
+
+
+def pairs(folder: Path) -> None:
+    """The page's table, with a bundled recording for each of its paths."""
+    (table,) = re.findall(r"^```csv\n(.*?)^```$", section("A corpus"), re.M | re.S)
+    (folder / "pairs.csv").write_text(table)
+    for number, row in enumerate(table.splitlines()[1:]):
+        for side, path in zip(("es", "en"), row.split(",")[:2], strict=True):
+            (folder / path).parent.mkdir(exist_ok=True)
+            write_audio(folder / path, spoken(number, 24_000, side), 24_000)
+
+
+def test_a_corpus_as_a_table_of_pairs(tiny_run, workplace):
+    pairs(workplace)
+    run = run_of(tiny_run, workplace, settings("A corpus"), shared=())
+    train(run, "conversion")
+    manifest = prepared(run)
+    assert [u.speaker for u in manifest] == ["ana", "ana", "luis", "luis", "eva", "eva"]
+    assert [len(manifest.split(name)) for name in ("train", "validation", "test")] == [2, 2, 2]
+    assert manifest.utterances[0].source_text == "Buenos días a todos."
+    assert "user's own" in (run.path / "corpus" / "DATA_CARD.md").read_text()
+
+
+def manifest_config(**changes) -> Config:
+    base = {"corpus.name": "manifest", "corpus.root": ".", "corpus.limit": None}
+    return Config.from_profile("smoke").override(TINY | base | {f"corpus.{k}": v for k, v in changes.items()})
+
+
+def test_a_table_without_splits_draws_speakers(workplace):
+    pairs(workplace)
+    table = workplace / "pairs.csv"
+    table.write_text(re.sub(r",[^,]+$", "", table.read_text(), flags=re.M))
+    run = Run(workplace / "run", manifest_config())
+    first = {u.id: u.split for u in prepared(run)}
+    assert sorted(first.values()) == ["test"] * 2 + ["train"] * 2 + ["validation"] * 2
+    again = Run(workplace / "again", manifest_config(limit=1))
+    assert {u.id: u.split for u in prepared(again)}.items() <= first.items()
+    assert len(prepared(again)) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("target_text", "english", "no column 'target_text'"),
+        ("Good morning to everybody.", "", "row 1: target_text is empty"),
+        ("validation", "dev", "split 'dev' is unknown; known: train"),
+    ],
+)
+def test_a_wrong_table_is_refused_with_the_place(workplace, before, after, says):
+    pairs(workplace)
+    table = workplace / "pairs.csv"
+    table.write_text(table.read_text().replace(before, after))
+    with pytest.raises(CorpusError, match=says):
+        prepared(Run(workplace / "run", manifest_config()))
+
+
+def test_pairs_that_cannot_be_used_are_listed_with_the_reason(workplace):
+    pairs(workplace)
+    (workplace / "es" / "ana_1.wav").unlink()
+    write_audio(workplace / "en" / "eva_2.wav", spoken(0, 24_000, "en")[:24_000], 24_000)
+    manifest = prepared(Run(workplace / "run", manifest_config()))
+    assert [(r.id, r.reason) for r in manifest.rejects] == [
+        ("pair-000006", "target: duration"),
+        ("pair-000001", "source: missing file"),
+    ]
+    assert len(manifest) == 4
+
+
+def test_a_corpus_without_a_table_is_refused_with_the_remedy(workplace):
+    for changes, says in (({}, "pairs.csv or pairs.tsv"), ({"root": None}, "corpus.root="), ({"subset": 3}, "subset")):
+        with pytest.raises(CorpusError, match=says):
+            prepared(Run(workplace / "run", manifest_config(**changes)))
+
+
+def test_a_corpus_from_a_function(tiny_run, workplace):
+    @CORPORA.register("copied", licence="The recordings are those of the tiny run.")
+    def copied(config, folder, progress, scheduler):
+        shutil.copytree(tiny_run.path / "corpus", folder)
+        return Manifest.load(folder)
+
+    run = run_of(tiny_run, workplace, {"corpus.name": "copied"}, shared=())
+    assert [u.id for u in prepared(run)] == [u.id for u in prepared(tiny_run)]
+    assert len(mini.table(run.config.corpus)) == len(prepared(run))
+
+
+def test_a_metric(tiny_run, workplace):
+    changes = {key.replace(".", "__"): value for key, value in settings("A metric").items()}
+    run = trained_beside(tiny_run, workplace / "run", **changes)
+    table = validate(run)
+    measured = table[table.system != GROUND_TRUTH].crest_factor.dropna()
+    assert len(measured) >= 3
+    assert (measured >= 0).all()
+    assert table[table.system == GROUND_TRUTH].crest_factor.isna().all(), "nothing is compared with itself"
+    summary = run.load_table("validation_summary")
+    assert "crest_factor" in set(summary.metric)
+    assert "crest_factor" in set(run.load_table("validation_comparisons").metric)
+    assert (describe("crest_factor").label, describe("crest_factor").better) == (
+        "crest factor difference (dB)",
+        "lower",
+    )
+
+
+def test_an_unknown_metric_is_refused_with_the_known_ones(workplace):
+    with pytest.raises(ConfigError, match="no metric named 'crest'; known: mel_l1, .*crest_factor, asr"):
+        Config().override({"plugins": "my_metric", "validation.metrics": ["crest"]})

@@ -1,0 +1,164 @@
+"""The sections of the configuration, but for the vocoders' recipes: audio, corpus, encoders, evaluation, cloning."""
+
+from typing import ClassVar, Literal, get_args
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from thesis_lib.config.registries import CORPORA, ENCODERS, METRICS
+from thesis_lib.config.section import Section
+
+Task = Literal["resynthesis", "conversion"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+AUTO = "auto"  # encoders.speaker and encoders.emotion: the one whose weights can be had
+
+
+class AudioConfig(Section):
+    """Sample rate and mel analysis of the whole project: HiFi-GAN's (config_v1.json)."""
+
+    FLOOR: ClassVar[float] = 1e-5  # magnitude below which a mel band counts as empty
+
+    sample_rate: int = Field(22_050, ge=8000, le=192_000)  # Hz
+    n_fft: int = Field(1024, ge=2, le=65_536)  # samples
+    hop_length: int = Field(256, ge=1, le=65_536)  # samples
+    win_length: int = Field(1024, ge=2, le=65_536)  # samples
+    n_mels: int = Field(80, ge=1, le=1024)
+    fmin: float = 0.0  # Hz
+    fmax: float = 8000.0  # Hz
+
+
+class CorpusConfig(Section):
+    """The corpus, and which of its pairs are used."""
+
+    name: str = "cvss-t"  # mini, cvss-t, recordings (of one speaker, made by ``thesis adapt``), manifest, or registered
+    root: str | None = None  # cvss-t: folder of the unpacked archives; manifest: table of pairs, or its folder
+    cvss_url: str = "https://storage.googleapis.com/cvss/cvss_t_v1.0/cvss_t_es_en_v1.0.tar.gz"
+    covost_url: str = "https://dl.fbaipublicfiles.com/covost/covost_v2.es_en.tsv.tar.gz"
+    common_voice_page: str = "https://commonvoice.mozilla.org/es/datasets"  # asks for consent before it gives a link
+    min_duration: float = 3.0  # s, of each recording of a pair
+    max_duration: float = 10.0  # s, of each recording of a pair
+    validation_fraction: float = Field(0.2, gt=0, lt=1)  # share of the training speakers in the validation split
+    split_seed: int = 7
+    limit: int | None = Field(None, ge=1)  # mini and manifest: pairs of each split
+    subset: int | None = Field(None, ge=1)  # cvss-t: pairs, stratified by split, speaker and duration; None: all
+    subset_seed: int = 0
+    trim: float | None = Field(None, gt=0)  # dB below the peak; quieter ends are cut off; None: no trimming
+    loudness: float | None = Field(None, ge=-40, le=-10)  # LUFS of every recording; None: unchanged
+    format: Literal["wav", "flac"] = "wav"  # of the converted recordings, 16-bit
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if name not in CORPORA:
+            raise ValueError(CORPORA.refusal(name))
+        return name
+
+
+class EncoderConfig(Section):
+    """Encoders of the condition, and held-out speaker encoders for evaluation. Each is a name of ``ENCODERS``."""
+
+    speaker: str = "ecapa"  # auto: ecapa where its weights are cached, otherwise tiny-test
+    emotion: str = "emotion2vec"  # auto: emotion2vec where its weights can be had, otherwise egemaps
+    evaluation: tuple[str, ...] = ("resemblyzer", "eres2net")  # no loss and no condition uses them
+    emotion_folder: str | None = None  # a local copy of emotion2vec
+    batch_size: int = Field(1, ge=1)  # recordings in one forward pass of ECAPA; on a CPU more take longer
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # ECAPA's; auto: bfloat16 where the CPU computes in it
+    device: str = "cpu"  # of the encoders that are torch networks; "cuda" with one worker a GPU
+
+    @field_validator("speaker", "emotion", "evaluation")
+    @classmethod
+    def _check_names(cls, value: str | tuple[str, ...], info: ValidationInfo) -> str | tuple[str, ...]:
+        role = str(info.field_name)
+        for name in (value,) if isinstance(value, str) else value:
+            if name == AUTO and role != "evaluation":
+                continue
+            if name not in ENCODERS or role not in ENCODERS.details(name)["roles"]:
+                known = [other for other in ENCODERS if role in ENCODERS.details(other)["roles"]]
+                auto = () if role == "evaluation" else (AUTO,)
+                raise ValueError(ENCODERS.refusal(name, (*known, *auto)))
+        return value
+
+
+def _known_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, where each is a metric's; ValueError for the first one that is not."""
+    for name in names:
+        if name not in METRICS.reserved and name not in METRICS:
+            raise ValueError(METRICS.refusal(name, (*METRICS.names(), *METRICS.reserved)))
+    return names
+
+
+class ValidationConfig(Section):
+    """How many utterances are measured, by which metrics, with how many bootstrap samples."""
+
+    utterances: int = Field(200, ge=2)  # of the test split
+    metrics: tuple[str, ...] = (
+        "mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "pitch",  # compared with the recording
+        "dnsmos", "plcmos", "nisqa",  # predicted opinion; nisqa only where its weights have been fetched
+        "asr",  # word errors
+        "speaker", "evaluation", "style", "prosody",  # compared with the Spanish source
+    )  # fmt: skip
+    resamples: int = Field(2000, ge=100)  # of the bootstrap
+    seed: int = 0
+
+    _check_metrics = field_validator("metrics")(_known_metrics)
+
+
+class AblationConfig(Section):
+    """The grid of ``thesis ablate``: recipe, seeds, budget, metrics."""
+
+    task: Task = "conversion"
+    seeds: int = Field(3, ge=2)  # trainings of each variant
+    steps: int | None = Field(None, ge=2)  # of each training; None: the recipe's
+    late: int | None = Field(None, ge=1)  # last steps, with adversarial and encoder losses; None: the recipe's
+    losses: dict[str, float] = {}  # weights that differ from the recipe's
+    warm_start: str | None = None  # None: the recipe's
+    utterances: int = Field(50, ge=2)  # of the validation split
+    metrics: tuple[str, ...] = (
+        "mel_l1", "stft", "mcd", "pesq", "pitch", "dnsmos", "plcmos", "speaker", "evaluation",
+    )  # fmt: skip
+
+    _check_metrics = field_validator("metrics")(_known_metrics)
+
+
+class ListeningConfig(Section):
+    """Size and seed of the listening test."""
+
+    items: int = Field(8, ge=1)  # test utterances; each is a page of ratings, and raters need more time with each
+    seed: int = 0
+
+
+class SwapConfig(Section):
+    """The swap test: content with other speaker and emotion embeddings, on recordings outside the training split."""
+
+    trials: int = Field(200, ge=2)  # of each kind; a V1 resynthesis takes a quarter of them
+    seconds: float = Field(4.0, gt=0.5)  # s, of each content
+    human: str | None = None  # a folder of human recordings, one speaker a file
+    seed: int = 0
+
+
+class CompressionConfig(Section):
+    """How many utterances and repeats the tables of compression have."""
+
+    calibration_utterances: int = Field(64, ge=1)
+    test_utterances: int = Field(50, ge=1)
+    repeats: int = Field(5, ge=2)  # of each timing
+
+
+class AdaptationConfig(Section):
+    """Speaker adaptation: to how many test speakers, and how long each."""
+
+    voices: int = Field(4, ge=1)
+    minutes: float = Field(3.0, gt=0)  # of training
+
+
+class CloningConfig(Section):
+    """The voice-cloning pipeline."""
+
+    translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
+    voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
+    guidance: float = Field(1.0, ge=0)  # strength of the speaker embedding: 0 none, 1 as trained
+    follow_rate: bool = True  # match the speaker's speaking rate, relative to the average rate
+    follow_pitch: bool = True  # match the speaker's log-F0 standard deviation
+    fit: bool = False  # match the duration of each translated segment, as far as that sounds natural
+    watermark: bool = True
+    examples: int = Field(10, ge=1)  # test utterances that notebook 07 translates

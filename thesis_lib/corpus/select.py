@@ -1,0 +1,36 @@
+"""The built-in corpora under their names: each prepares its recordings in one folder and returns the manifest."""
+
+from pathlib import Path
+
+from thesis_lib.config import Config
+from thesis_lib.config.registries import CORPORA
+from thesis_lib.corpus import mini
+from thesis_lib.corpus.cvss_t import CorpusError, Release
+from thesis_lib.corpus.manifest import Manifest
+from thesis_lib.corpus.pairs import prepare_pairs
+from thesis_lib.corpus.prepare import prepare
+from thesis_lib.utils.progress import Progress
+
+CORPORA.register("manifest")(prepare_pairs)
+
+
+@CORPORA.register("mini")
+def prepare_mini(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
+    """Unpack the bundled corpus beside ``folder`` and prepare it. Raises CorpusError where that fails."""
+    release = mini.unpack(folder.parent / "release", config.corpus, progress)
+    return prepare(release, folder, config.audio, config.corpus, progress, scheduler)
+
+
+@CORPORA.register("cvss-t")
+def prepare_cvss_t(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
+    """Prepare the unpacked archives in ``corpus.root``. CorpusError when they are not laid out as published."""
+    release = Release.at(Path(str(config.corpus.root)))
+    return prepare(release, folder, config.audio, config.corpus, progress, scheduler)
+
+
+@CORPORA.register("recordings")
+def refuse_recordings(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
+    """Raise CorpusError: `thesis adapt` writes the manifest of this corpus itself."""
+    raise CorpusError(
+        f"{folder} holds no recordings: `thesis adapt` prepares them; for pairs of your own, set corpus.name=manifest"
+    )
