@@ -8,7 +8,14 @@ from thesis_lib.audio.loudness import CEILING, loudness
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import swap
 from thesis_lib.validation.metrics import PROSODY
-from thesis_lib.validation.swap import Speaker, SpeakerScorer, style_summary, style_swap, summarise, swap_test
+from thesis_lib.validation.swap import (
+    SpeakerScorer,
+    SwapSpeaker,
+    style_summary,
+    style_swap,
+    summarise_swaps,
+    swap_test,
+)
 from thesis_lib.vocoder.voice import Voice
 
 
@@ -28,7 +35,7 @@ def tone(f0):
 
 
 def speaker(name, f0, kind="seen"):
-    return Speaker(name, kind, f"{name}-1", tone(f0), Voice(), [tone(f0 + 1), tone(f0 - 1)])
+    return SwapSpeaker(name, kind, f"{name}-1", tone(f0), Voice(), [tone(f0 + 1), tone(f0 - 1)])
 
 
 def test_a_judge_by_hand():
@@ -59,7 +66,7 @@ def test_summary_by_hand():
     about["target_speaker"] = "s"
     rows = [(0.5, 0.2), (0.3, 0.4), (0.7, 0.1), (0.5, 0.3)]
     table = pd.DataFrame([about | {"to_target": a, "to_content": b, "floor": 0.1, "ceiling": 0.9} for a, b in rows])
-    summary = summarise(table, 0, resamples=100).set_index("statistic")
+    summary = summarise_swaps(table, 0, resamples=100).set_index("statistic")
     assert summary.value["target_preference"] == 0.75
     assert summary.value["to_target"] == 0.5
     assert summary.value["normalised_similarity"] == pytest.approx(0.5)
@@ -71,7 +78,9 @@ def test_intervals_draw_voices_and_not_trials():
     about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
     cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
     rows = [about | cosines | {"target_speaker": n, "to_target": v} for n, v in (("a", 0.5), ("b", 0.3))] * 50
-    target_preference = summarise(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["target_preference"]
+    target_preference = (
+        summarise_swaps(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["target_preference"]
+    )
     assert (target_preference.value, target_preference.low, target_preference.high, target_preference.n) == (
         0.5,
         0,
@@ -121,7 +130,7 @@ def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, s
 
 def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
     table = style_swap(tiny_run)
-    missing = tiny_run.load_table("manner_swap_not_measured")
+    missing = tiny_run.load_table("style_swap_not_measured")
     assert len(table) + len(missing) > 0
     assert set(table.get("condition", [])) <= {"embedding", "embedding and pitch range"}
 
@@ -147,6 +156,6 @@ def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
             return 20 * content
 
     content = voiced(2.0)
-    found = swap.System("conversion", "loud", Loud()).render(content, Voice())
+    found = swap.SwapSystem("conversion", "loud", Loud()).render(content, Voice())
     assert np.abs(found).max() <= CEILING
     assert loudness(found, 22_050) == pytest.approx(loudness(content, 22_050), abs=0.5)

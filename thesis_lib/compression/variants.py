@@ -20,7 +20,7 @@ from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.utils.timing import interleaved, ratio
@@ -132,7 +132,7 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.staleness("compression"):
         shutil.rmtree(run.path / "compressed", ignore_errors=True)  # variants of another vocoder
     config = run.config.compression
-    vocoder = train(run, "resynthesis", progress)
+    vocoder = load_vocoder(run, "resynthesis")
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
 
     def inputs(split: Split, count: int) -> list[dict]:

@@ -1,4 +1,4 @@
-"""From single scores to statements: intervals, paired comparisons, the judges' agreement, and who may judge.
+"""Statistics of a validation: means with intervals, paired comparisons, agreement between encoders.
 
 Utterances of one speaker are not independent: every interval draws whole speakers, and every test pairs speakers'
 means.
@@ -11,55 +11,17 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from thesis_lib.config import Config, Task, ValidationConfig
-from thesis_lib.embeddings.encoders import Encoder
-from thesis_lib.utils.errors import ThesisError
+from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, describe
 from thesis_lib.validation.evidence import Evidence
 from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
-from thesis_lib.vocoder.synthesis import Vocoder
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
 PREDICTED = ("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa")
 LEVEL = 0.05  # of significance, after Holm's correction
-FEWEST = 5  # utterances below which a correlation says nothing
-EVALUATION, CONDITIONS, TRAINS = "evaluation", "conditions", "trains"
-
-
-class CircularScoring(ThesisError):
-    """A number that would be scored_row by an encoder which the system was trained on or is given."""
-
-
-def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
-    """Encoder's column -> "evaluation", or what makes it partial: "conditions", "trains" or both.
-
-    A system trained on an encoder wins under that encoder (arXiv:2506.20190).
-    """
-    given = " ".join(f"{v.meta['speaker_encoder']} {v.meta['emotion_encoder']}" for v in vocoders.values())
-    losses = [config.recipe(task).losses for task in vocoders]
-    trained = {"ecapa"} if any(loss.speaker or loss.sampled_speaker for loss in losses) else set()
-    trained |= {"emotion2vec"} if any(loss.emotion for loss in losses) else set()
-    found = {}
-    for column, encoder in encoders.items():
-        partial = [CONDITIONS] * (encoder.name in given)
-        partial += [TRAINS] * any(encoder.name.startswith(name) for name in trained)
-        found[column] = " and ".join(partial) or EVALUATION
-    return found
-
-
-def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:
-    """One cell of a summary, fit to stand in a sentence. CircularScoring where its encoder is no judge."""
-    rows = summary[(summary.system == system) & (summary.metric == metric)]
-    if rows.empty:
-        raise MetricError(f"{metric} of {system} was not measured")
-    row = rows.iloc[0]
-    if isinstance(row.role, str) and row.role not in ("", EVALUATION):
-        raise CircularScoring(
-            f"{metric} is by an encoder that {row.role} the vocoder: it cannot be a headline, name a judge's instead"
-        )
-    return row
+MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 
 
 def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]]:
@@ -137,7 +99,7 @@ def _statistics(
     for name in PROSODY:
         made, wished = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
         members = np.flatnonzero(np.isfinite(made) & np.isfinite(wished))
-        if len(members) >= FEWEST:
+        if len(members) >= MIN_CORRELATED_UTTERANCES:
             yield f"follows_{name}", members, metrics.correlation_of(made, wished)
 
 

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import read_audio, write_audio
-from thesis_lib.config import TASKS, digest
+from thesis_lib.config import TASKS, Task, digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.runs.embed import Embeddings, embedded, voice_of
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation.columns import encoder_of
 from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
 from thesis_lib.validation.metrics import Whitening
+from thesis_lib.validation.roles import RECOGNISER, Roles
 from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, score_all
-from thesis_lib.validation.summary import agreements, calibrations, comparisons, roles, summarise
-from thesis_lib.validation.systems import PUBLISHED, Item, System, systems_of
-from thesis_lib.vocoder.synthesis import UNIVERSAL
+from thesis_lib.validation.summary import agreements, calibrations, comparisons, summarise
+from thesis_lib.validation.systems import OURS, PUBLISHED, Item, ValidationSystem, systems_of
+from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 SCHEMA = 2  # of the stored measurements: 1 had other column names
 SAMPLES = 3  # utterances whose audio is kept for the book
@@ -43,7 +43,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("validation"):
         return run.load_table("validation")
-    vocoders = {task: train(run, task, progress) for task in TASKS}
+    vocoders = {task: load_vocoder(run, task) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
@@ -53,9 +53,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     evidence = measure(run, chosen, systems, scorers, home, progress, sample=True)
     known, missing = calibrations(evidence)
     summary, unsummed = summarise(evidence, known, run.config.validation)
-    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
-    partial = roles(run.config, vocoders, encoders)
-    summary["role"] = [partial.get(encoder_of(metric), "") for metric in summary.metric]
+    summary["role"] = _roles(run, vocoders, scorers, summary)
     missing += evidence.missing + unsummed
     missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
@@ -75,6 +73,17 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     return evidence.table
 
 
+def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: pd.DataFrame) -> list[str]:
+    """The role of each row's network in its system; a reference is compared with all vocoders, so it gets theirs."""
+    every = Roles.of(run.config, vocoders)
+    own = {OURS[task]: Roles.of(run.config, {task: vocoder}) for task, vocoder in vocoders.items()}
+    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
+    names = {column: encoder.name for column, encoder in encoders.items()}
+    recogniser = scorers.whisper.name if scorers.whisper else RECOGNISER
+    rows = zip(summary.system, summary.metric, strict=True)
+    return [own.get(system, every).of_metric(metric, names, recogniser) for system, metric in rows]
+
+
 def sample_path(run: Run, number: int, system: str) -> Path:
     """Where the audio of one of the first ``SAMPLES`` utterances is kept."""
     return run.path / "samples" / f"validation_{number}_{system.replace(' ', '-').replace(',', '').lower()}.mp3"
@@ -83,7 +92,7 @@ def sample_path(run: Run, number: int, system: str) -> Path:
 def measure(
     run: Run,
     chosen: list[Utterance],
-    systems: dict[str, System],
+    systems: dict[str, ValidationSystem],
     scorers: Scorers,
     home: Path,
     progress: Progress = silent,
@@ -107,7 +116,7 @@ def measure(
     return _whitened(Evidence(measured), manifest, embeddings)
 
 
-def _render(item: Item, systems: dict[str, System]) -> tuple[dict[str, np.ndarray], list[dict]]:
+def _render(item: Item, systems: dict[str, ValidationSystem]) -> tuple[dict[str, np.ndarray], list[dict]]:
     """What each system makes of an utterance, and why one makes nothing."""
     outputs, missing = {}, []
     for name, system in systems.items():
@@ -123,7 +132,7 @@ def _score(
     source: np.ndarray,
     outputs: dict[str, np.ndarray],
     missing: list[dict],
-    systems: dict[str, System],
+    systems: dict[str, ValidationSystem],
     scorers: Scorers,
 ) -> Measured:
     utterance = item.utterance

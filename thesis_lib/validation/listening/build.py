@@ -19,7 +19,7 @@ from thesis_lib.config import TASKS
 from thesis_lib.runs.embed import embedded, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import OTHER, OURS, SAME, Item, select, systems_of
@@ -40,7 +40,7 @@ def build(run: Run, folder: Path, progress: Progress = silent) -> Path:
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty: a test of before, with answers to come? Name a new folder")
-    vocoders = {task: train(run, task, progress) for task in TASKS}
+    vocoders = {task: load_vocoder(run, task) for task in TASKS}
     manifest, embeddings, settings = prepared(run, progress), embedded(run, progress), run.config.listening
     tests = manifest.split("test")
     systems = systems_of(vocoders, manifest, tests)
