@@ -5,7 +5,9 @@ from helpers import trained_beside, voiced
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import CEILING, loudness
+from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import RunError
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.validation import swap
 from thesis_lib.validation.metrics import PROSODY
 from thesis_lib.validation.swap import (
@@ -16,11 +18,12 @@ from thesis_lib.validation.swap import (
     summarise_swaps,
     swap_test,
 )
+from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 
 class PitchEncoder:
-    """Two-dimensional: the angle is the pitch. A encoder whose answers can be worked by hand."""
+    """Two-dimensional: the angle is the pitch. Its cosines can be worked out by hand."""
 
     name, revision, dim, sample_rate = "pitch", "1", 2, 16_000
 
@@ -38,7 +41,7 @@ def speaker(name, f0, kind="seen"):
     return SwapSpeaker(name, kind, f"{name}-1", tone(f0), Voice(), [tone(f0 + 1), tone(f0 - 1)])
 
 
-def test_a_judge_by_hand():
+def test_an_encoder_by_hand():
     """At 100, 200 and 300 Hz the angles are 0, 45 and 90 degrees."""
     speakers = [speaker("a", 100), speaker("b", 200), speaker("c", 300)]
     encoder = SpeakerScorer(PitchEncoder(), speakers, 22_050)
@@ -128,14 +131,54 @@ def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, s
         swap.human_speakers(folder, tiny_run.config)
 
 
-def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
-    table = style_swap(tiny_run)
-    missing = tiny_run.load_table("style_swap_not_measured")
-    assert len(table) + len(missing) > 0
-    assert set(table.get("condition", [])) <= {"embedding", "embedding and pitch range"}
+def style_pairs(run) -> int:
+    """How many (content, style) pairs the test split has; the tiny corpus has few enough to take them all."""
+    tests = prepared(run).split("test")
+    return sum(a.style != b.style and a.speaker != b.speaker for a in tests for b in tests)
 
 
-def test_manner_summary_by_hand():
+def test_every_pair_of_styles_has_a_row_or_a_reason(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=400)
+    table, missing = style_swap(run), run.load_table("style_swap_not_measured")
+    assert style_pairs(run) > 0
+    assert len(table) + len(missing) == 2 * style_pairs(run)
+    assert missing.reason.notna().all()
+
+
+def test_the_style_swap_compares_content_style_and_output(tiny_run, tmp_path, monkeypatch):
+    """An output that is the content keeps its style; one that is the style's recording takes it."""
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=400)
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance=1.0: wav)
+    table = style_swap(run)
+    assert table.condition.value_counts().to_dict() == dict.fromkeys(
+        ("embedding", "embedding and pitch range"), style_pairs(run)
+    )
+    assert not len(run.load_table("style_swap_not_measured"))
+    assert (table.content_style != table.style_style).all()
+    assert table.to_content.to_numpy() == pytest.approx(1)
+    assert (table.to_style < 0.999).all()
+    assert np.allclose(table.f0_spread_output, table.f0_spread_content)
+    assert style_summary(table, 0, resamples=50).slope.to_numpy() == pytest.approx(0)
+
+
+def test_a_corpus_without_styles_is_not_measured_and_says_why(tiny_run, tmp_path):
+    """CVSS-T names no styles: the table is empty, its summary has the reason, and both can be read again."""
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
+    manifest = prepared(run)
+    plain = [u.model_copy(update={"style": ""}) for u in manifest]
+    Manifest(run.path / "corpus", plain, manifest.rejects).save()
+    for _ in range(2):  # the second time from its file
+        table = style_swap(run)
+        assert len(table) == 0
+        summary = style_summary(table, 0)
+        assert len(summary) == 2 * len(PROSODY)
+        assert summary.slope.isna().all()
+        assert (summary.n == 0).all()
+        assert set(summary.reason) == set(run.load_table("style_swap_not_measured").reason)
+        assert "different styles" in summary.reason[0]
+
+
+def test_style_summary_by_hand():
     """An output that goes half the way has slope 0.5, one that stays 0."""
     columns = {}
     for name in PROSODY:
