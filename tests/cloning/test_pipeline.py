@@ -33,6 +33,7 @@ from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.validation.metrics import word_errors
+from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 

@@ -1,6 +1,6 @@
 """Statistics of the cloning report: floor and ceiling of each encoder, means, error rates and correlations."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
 from typing import Protocol
@@ -26,7 +26,7 @@ class Source(Protocol):
     halves: list[dict[str, np.ndarray]]  # the same of each half
 
 
-def calibrations(sources: list[Source], columns: Iterable[str]) -> Iterator[tuple[str, Calibration]]:
+def calibrations(sources: Sequence[Source], columns: Iterable[str]) -> Iterator[tuple[str, Calibration]]:
     """Yield (encoder's column, its floor and ceiling on these recordings), where there are both.
 
     The floor is the cosine of two speakers, the ceiling that of the two halves of one recording.
