@@ -195,7 +195,7 @@ def test_figures_and_tables_of_the_chapter():
     assert list(shown.columns) == ["system", "n", "normalised_similarity", "WER (%)"]
     assert list(shown.system) == ["a", "b"]
     figure = reporting.clone_figure(summary, "g", ["ecapa"])
-    assert "share of the way" in figure.axes[0].get_xlabel()
+    assert "normalised similarity" in figure.axes[0].get_xlabel()
     bars = reporting.stage_figure({"translate": 1.0, "speak": 3.0}, 8.0).axes[0].patches
     assert [bar.get_width() for bar in bars] == [0.125, 0.375]
 

@@ -187,8 +187,8 @@ def test_style_summary_by_hand():
         columns[f"{name}_output"] = [1.0, 3.0, 1.0] if name != "rate" else [0.0, 1.0, 2.0]
     table = pd.DataFrame(columns).assign(condition="embedding")
     summary = style_summary(table, 0, resamples=100).set_index("statistic")
-    assert summary.slope["F0 spread (semitones)"] == pytest.approx(0.5)
-    assert summary.slope["voiced stretches (per s)"] == 0
+    assert summary.slope["F0 standard deviation (semitones)"] == pytest.approx(0.5)
+    assert summary.slope["voiced segments (per s)"] == 0
 
 
 def test_an_output_is_as_loud_as_its_content_and_within_full_scale():

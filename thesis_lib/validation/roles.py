@@ -188,7 +188,7 @@ def is_circular(role: object) -> bool:
 
 def circular(summary: pd.DataFrame) -> set[str]:
     """The metrics of a summary with a role in some system: to be marked, and no headline."""
-    return {row.metric for row in summary.itertuples() if is_circular(row.role)}
+    return {row.metric for row in summary.itertuples() if is_circular(row.role)} if "role" in summary else set()
 
 
 def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:

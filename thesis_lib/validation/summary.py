@@ -14,6 +14,7 @@ import pandas as pd
 from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, describe
+from thesis_lib.validation.evaluation import interval
 from thesis_lib.validation.evidence import Evidence
 from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
@@ -25,7 +26,7 @@ MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 
 
 def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]]:
-    """Encoder's column -> its floor and ceiling between the languages, from the recordings; and why one is missing."""
+    """Encoder's column -> floor and ceiling between the languages, from the recordings; and what was not measured."""
     found, missing = {}, []
     for column in evidence.encoders:
         cosines = evidence.cosines(GROUND_TRUTH, column)
@@ -43,24 +44,18 @@ def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]
 def summarise(
     evidence: Evidence, known: dict[str, Calibration], config: ValidationConfig
 ) -> tuple[pd.DataFrame, list[dict]]:
-    """system, metric, value, low, high (95 %), n, speakers: one row a measured cell; and what has none, with why."""
+    """Summarise each system and metric: value, low, high (95 %), n, speakers; and what was not measured."""
     rows, missing = [], []
     for system in evidence.systems:
         for metric, members, statistic in _statistics(evidence, system, known):
-            try:
-                value, low, high = metrics.bootstrap(
-                    len(members),
-                    partial(_of_these, statistic, members),
-                    config.resamples,
-                    config.seed,
-                    groups=evidence.speakers[members],
-                )
-            except MetricError as error:
-                missing.append({"id": "all", "system": system, "metric": metric, "reason": str(error)})
+            chosen = partial(_of_these, statistic, members)
+            groups = evidence.speakers[members]
+            found = interval(len(members), chosen, config.resamples, config.seed, groups)
+            if reason := found.pop("reason"):
+                missing.append({"id": "all", "system": system, "metric": metric, "reason": reason})
                 continue
-            counts = {"n": len(members), "speakers": len(set(evidence.speakers[members]))}
-            rows.append({"system": system, "metric": metric, "value": value, "low": low, "high": high} | counts)
-    # Signal first, then opinion and words: the recording itself, which comes first, has no row of the former.
+            rows.append({"system": system, "metric": metric} | found | {"speakers": len(set(groups))})
+    # Signal metrics first, then predicted opinion and words.
     table = pd.DataFrame(rows)
     order = {name: place for place, name in enumerate([*ALIGNED, *PREDICTED])}
     places = table.metric.map(order).fillna(len(order)) if len(table) else []
@@ -70,7 +65,7 @@ def summarise(
 def _statistics(
     evidence: Evidence, system: str, known: dict[str, Calibration]
 ) -> Iterator[tuple[str, np.ndarray, Statistic]]:
-    """(metric, utterances that have it, statistic of some of those)."""
+    """Yield (metric, utterances that have it, statistic of some of those)."""
 
     def mean(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray, Statistic]]:
         members = np.flatnonzero(np.isfinite(values))
@@ -97,14 +92,14 @@ def _statistics(
         if len(members):
             yield f"eer_{column}", members, partial(_verification_error, cosines, evidence=evidence)
     for name in PROSODY:
-        made, wished = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
-        members = np.flatnonzero(np.isfinite(made) & np.isfinite(wished))
+        output, source = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
+        members = np.flatnonzero(np.isfinite(output) & np.isfinite(source))
         if len(members) >= MIN_CORRELATED_UTTERANCES:
-            yield f"follows_{name}", members, metrics.correlation_of(made, wished)
+            yield f"follows_{name}", members, metrics.correlation_of(output, source)
 
 
 def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
-    recognised, said = evidence.values(system, "recognised"), evidence.values(system, "target_text")
+    recognised, target = evidence.values(system, "recognised"), evidence.values(system, "target_text")
     members = np.flatnonzero([isinstance(text, str) for text in recognised])
     if not len(members):
         return
@@ -113,7 +108,7 @@ def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, S
         yield name, members, partial(_percentage, wrong, count)
     place = {int(member): number for number, member in enumerate(members)}
     for name in ("bleu", "chrf"):
-        scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(said[members]))
+        scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(target[members]))
         yield name, members, partial(_at_places, scorer, place)
 
 
@@ -142,7 +137,7 @@ def _style_auc(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:
 
 
 def comparisons(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
-    """Every vocoder against every other and against the recording, metric by metric, speaker by speaker.
+    """Compare every two vocoders, and each with the recording, in every metric, paired by speaker.
 
     Columns: metric, first, second, difference of means with its 95 % interval, p (Wilcoxon's signed ranks over
     speakers' means), p_holm (corrected for all rows of this table), effect (rank-biserial), significant, n.
@@ -164,7 +159,7 @@ def comparisons(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
 
 
 def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
-    """(system, metric) of every vocoder that is significantly better than each other vocoder of that metric."""
+    """(system, metric) of every vocoder that is significantly better than each other vocoder in that metric."""
     found = set()
     among = comparisons[comparisons["first"].isin(VOCODERS) & comparisons["second"].isin(VOCODERS)]
     for metric, part in among.groupby("metric", sort=False):
@@ -178,7 +173,7 @@ def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def single(evidence: Evidence, system: str, metric: str) -> np.ndarray:
-    """(n,) one metric of one system, utterance by utterance; NaN where it is missing."""
+    """(n,) one metric of one system, a value an utterance; NaN where it is missing."""
     if metric in evidence.encoders:
         return np.diagonal(evidence.cosines(system, metric))
     return evidence.values(system, metric).astype(float)
