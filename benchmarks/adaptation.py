@@ -1,52 +1,50 @@
-"""What a minute on four seconds of a human voice adds to the released weights (THESIS_HUMAN).
+"""What a minute of adaptation to four seconds of a human voice adds to the released weights (THESIS_HUMAN).
 
-Each of some speakers lends the first half of a recording to adapt to and to condition on; other speakers' words are
-then rendered in that voice and compared with the second half.
+The first half of a recording is what the vocoder is adapted to and conditioned on; other speakers' content is then
+rendered in that voice and compared with the second half.
 """
 
 import os
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
-from benchmarks.quality import Material
+from benchmarks.quality import HumanTest
 from thesis_lib.audio.files import write_audio
 from thesis_lib.reporting import bar
 from thesis_lib.training.adaptation import adapt
-from thesis_lib.validation.adaptation import AFTER, BEFORE, scored_row
-from thesis_lib.validation.swap import System, summarise
+from thesis_lib.validation import Results
+from thesis_lib.validation.adaptation import compared
+from thesis_lib.validation.swap import summarise_swaps
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
-VOICES, CONTENTS, MINUTES = 4, 6, 1.0
-SECONDS = 4.0  # of the first half of a recording; shorter ones are passed over
+SPEAKERS, CONTENTS, MINUTES = 4, 6, 1.0
+SECONDS = 4.0  # of the first half of a recording
+MIN_SHARE_OF_SECONDS = 0.95  # shorter ones are left out
 FOLDER = Path("runs/adaptation")
 
 
 def run(quick: bool) -> dict:
-    """Shares target_preference and ways with intervals over voices, before and after."""
+    """Target-preference rates and similarities before and after, with intervals over target speakers."""
     before = Vocoder.from_pretrained(DEFAULT)
-    test_set = Material(before.encoders.emotion, quick)
+    test_set = HumanTest(before.encoders.emotion, quick)
     minutes = 0.02 if quick else MINUTES
-    shutil.rmtree(FOLDER, ignore_errors=True)  # a saved adaptation would not be of these weights
-    rows, steps = [], []
-    whole = [s for s in test_set.speakers if len(s.content) > 0.95 * SECONDS * before.sample_rate]
-    for number, target in enumerate(whole[:VOICES]):
+    shutil.rmtree(FOLDER, ignore_errors=True)  # a saved adaptation may be of other weights
+    results, steps = Results(), []
+    least = MIN_SHARE_OF_SECONDS * SECONDS * before.sample_rate
+    whole = [speaker for speaker in test_set.speakers if len(speaker.content) > least]
+    for number, target in enumerate(whole[:SPEAKERS]):
         recording = FOLDER / f"{number}.wav"
         write_audio(recording, target.content, before.sample_rate)
         adapted = adapt([recording], FOLDER / str(number), DEFAULT, minutes, bar)
         steps.append(adapted.meta["steps"])
-        contents = [speaker for speaker in test_set.speakers if speaker.name != target.name]
-        for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
-            system = System("conversion", stage, vocoder)
-            for content in contents[number :: max(1, len(contents) // CONTENTS)][:CONTENTS]:
-                wav = system.render(content.content, target.voice)
-                rows += [scored_row("human", stage, wav, target, content, encoder) for encoder in test_set.encoders]
+        others = [speaker for speaker in test_set.speakers if speaker.name != target.name]
+        contents = others[number :: max(1, len(others) // CONTENTS)][:CONTENTS]
+        results += compared("human", before, adapted, target, contents, test_set.scorers)
     return {
         "voices": len(steps),
         "seconds": SECONDS,
         "minutes": minutes,
         "steps": steps,
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())),
-        "rows": summarise(pd.DataFrame(rows), seed=0).to_dict("records"),
+        "rows": summarise_swaps(results.table, seed=0).drop(columns="reason").to_dict("records"),
     }

@@ -24,7 +24,7 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.utils.progress import bar
-from thesis_lib.validation import System
+from thesis_lib.validation import vocoder_system
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
@@ -66,7 +66,7 @@ def run(quick: bool) -> dict:
     found = _trained_all(wanted)
     paths = {(system, seed): made for (system, seed, _), made in zip(wanted, found, strict=True)}
     vocoders = {path: Vocoder.from_pretrained(path) for path in (UNIVERSAL, *(p for made in found for p in made))}
-    scored = nearness(corpus, count, {path: System.of(path, it) for path, it in vocoders.items()}, METRICS)
+    scored = nearness(corpus, count, {path: vocoder_system(path, it) for path, it in vocoders.items()}, METRICS)
     rows = [
         {"system": START, "minutes": 0.0, "metric": metric, **_interval(scored[UNIVERSAL][metric][None])}
         for metric in SHOWN

@@ -1,4 +1,4 @@
-"""How near vocoders come to recordings of bundled test voices, which nothing was trained on: what two studies share."""
+"""Distance of vocoders' outputs to the recordings of bundled test voices, which are held out; for two studies."""
 
 import tempfile
 from pathlib import Path

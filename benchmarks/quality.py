@@ -1,37 +1,47 @@
-"""How good a vocoder is on human speech that nobody trained on: what several benchmarks share.
+"""Quality of a vocoder on human speech that it was not trained on; shared by several benchmarks.
 
-Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The first half of a recording speaks
-and lends its voice, the second says what that voice is like. What was said nobody has written down. So each of two
-recognisers is held to what the other one hears in the recording, and the recording has a word error rate too, to
-compare with: Whisper tiny.en, whose encoder makes the content and trains, and base, which does neither.
+Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The first half of a recording is the
+content and the condition, the second half is the reference of the speaker's voice. There are no transcripts. So each
+of two recognisers is compared with what the other one recognises in the recording, and the recording has a word error
+rate too, to compare with: Whisper tiny.en, whose encoder makes the content and trains, and base, which does neither.
 """
 
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from thesis_lib.config import Config
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.validation import metrics
+from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, metrics
+from thesis_lib.validation.evaluation import interval
 from thesis_lib.validation.scoring import Scorers, score
-from thesis_lib.validation.swap import Speaker, SpeakerScorer, System, human_speakers, trials
+from thesis_lib.validation.swap import (
+    SpeakerScorer,
+    SwapSpeaker,
+    SwapSystem,
+    Trial,
+    human_speakers,
+    trial_system,
+    trials,
+)
 from thesis_lib.validation.systems import GROUND_TRUTH
-from thesis_lib.validation.systems import System as Renderer
 
 METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "speaker", "evaluation")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
-ROUNDS = 2  # of swaps: in each, every voice is lent once
-SPEAKERS, SHORTEST = 48, 3.0  # how many, and seconds of a half below which a recording is passed over
-COPIES = ("mel_l1", "mcd", "pesq", "dnsmos_ovrl", "dnsmos_p808")
+ROUNDS = 2  # of swaps: in each, every speaker is the target once
+MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4
+MIN_SECONDS = 3.0  # of half a recording
+MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
+ALIGNED = ("mel_l1", "mcd", "pesq")  # need the recording as a reference
+PREDICTED = ("dnsmos_ovrl", "dnsmos_p808")
 
 
-class Material:
-    """Human speakers, and the models that scorer."""
+class HumanTest:
+    """Human speakers, the systems' test set, and the models that score."""
 
     def __init__(self, emotion: str, quick: bool = False) -> None:
         folder = os.environ.get("THESIS_HUMAN")
@@ -39,90 +49,100 @@ class Material:
             raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
         self.rounds = 1 if quick else ROUNDS
         config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": METRICS})
-        speakers = human_speakers(Path(folder), config, 4 if quick else SPEAKERS)
-        least = SHORTEST * config.audio.sample_rate
+        speakers = human_speakers(Path(folder), config, QUICK_SPEAKERS if quick else MAX_SPEAKERS)
+        least = MIN_SECONDS * config.audio.sample_rate
         self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
         self.short = [s.name for s in speakers if s not in self.speakers]
-        self.scorers = Scorers.load(config)
+        self.models = Scorers.load(config)
         self.scorers = [
-            SpeakerScorer(e, self.speakers, config.audio.sample_rate) for e in self.scorers.encoders.values()
+            SpeakerScorer(e, self.speakers, config.audio.sample_rate) for e in self.models.encoders.values()
         ]
-        self._recordings = {s.name: self.scorers.record(s.content) for s in self.speakers}
-        # Going round in circles once, base says more words than all speakers together.
-        self._recognisers = {name: Whisper(weights, no_repeat=4) for name, weights in RECOGNISERS.items()}
-        self._texts = {name: self._heard(recording) for name, recording in self._recordings.items()}
+        self._recordings = {s.name: self.models.record(s.content) for s in self.speakers}
+        self._recognisers = {
+            name: Whisper(weights, no_repeat=MAX_REPEATED_TOKENS) for name, weights in RECOGNISERS.items()
+        }
+        self._texts = {name: self._recognised(recording) for name, recording in self._recordings.items()}
         self._own = {s.name: self._errors(self._texts[s.name], s) for s in self.speakers}
 
-    def _heard(self, recording: metrics.Recording) -> dict[str, str]:
-        """What each recogniser hears, by the name of its word error rate."""
+    def _recognised(self, recording: metrics.Recording) -> dict[str, str]:
+        """The text of each recogniser, by the name of its word error rate."""
         return {
             name: whisper(recording.wideband, metrics.WIDEBAND, language="en").text
             for name, whisper in self._recognisers.items()
         }
 
-    def _errors(self, heard: dict[str, str], speaker: Speaker) -> dict[str, tuple[int, int]]:
-        """Errors and words, of each recogniser against what the other heard in the recording."""
+    def _errors(self, recognised: dict[str, str], speaker: SwapSpeaker) -> dict[str, tuple[int, int]]:
+        """Errors and words of each recogniser, against the other one's text of the recording."""
         texts = self._texts[speaker.name]
         others = dict(zip(texts, reversed(texts.values()), strict=True))
-        return {name: metrics.word_errors(text, others[name], "en") for name, text in heard.items()}
+        return {name: metrics.word_errors(text, others[name], "en") for name, text in recognised.items()}
 
-    def resynthesis(self, name: str, render: Callable[[Speaker], np.ndarray]) -> list[dict]:
-        """One row a metric: the speakers' own words in their own voices, with 95 % intervals over speakers."""
-        values = defaultdict(list)
-        for speaker in self.speakers:
-            system = Renderer(name, lambda item: item)  # a name is all that the scoring asks of it
-            output = self.scorers.record(render(speaker))
-            row = score(system, output, self._recordings[speaker.name], "", self.scorers).row
-            for metric in COPIES if name != GROUND_TRUTH else COPIES[3:]:
-                values[metric].append(row[metric])
-            for words, (errors, count) in self._errors(self._heard(output), speaker).items():
-                values[words].append((errors, count))
+    def resynthesis(self, name: str, render: Callable[[SwapSpeaker], np.ndarray]) -> list[dict]:
+        """One row a metric: the speakers' own content in their own voices, with 95 % intervals over speakers."""
+        system = System(name, render)
+        shown = PREDICTED if name == GROUND_TRUTH else ALIGNED + PREDICTED
+
+        def measure(speaker: SwapSpeaker, wav: np.ndarray) -> dict[str, object]:
+            output = self.models.record(wav)
+            row = score(system, output, self._recordings[speaker.name], "", self.models).row
+            found: dict[str, object] = {metric: row[metric] for metric in shown}
+            for rate, (errors, count) in self._errors(self._recognised(output), speaker).items():
+                found[rate] = (errors, count)
                 if name != GROUND_TRUTH:
-                    values[f"{words}, above the recording's"].append(
-                        (errors - self._own[speaker.name][words][0], count)
-                    )
-        return _rows({"system": name}, values)
+                    found[f"{rate}, above the recording's"] = (errors - self._own[speaker.name][rate][0], count)
+            return found
 
-    def conversion(self, system: System) -> list[dict]:
-        """One row a metric and scorer: other speakers' words in every voice, with 95 % intervals over the voices."""
-        values = defaultdict(list)
-        swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
-        for content, target, _ in swaps:
-            wav = system.render(content.content, target.voice)
-            for scorer in self.scorers:
-                found = scorer.score(wav, target, content)
-                way = (found["to_target"] - found["floor"]) / (found["ceiling"] - found["floor"])
-                values[f"target preference, {scorer.encoder.name}"].append(found["to_target"] > found["to_content"])
-                values[f"normalised similarity, {scorer.encoder.name}"].append(way)
-            output = self.scorers.record(wav)
-            values["dnsmos_ovrl"].append(metrics.dnsmos(output)["dnsmos_ovrl"])
-            for words, errors in self._errors(self._heard(output), content).items():
-                values[words].append(errors)
-        return _rows({"system": system.stage}, values, np.array([target.name for _, target, _ in swaps]))
+        return _rows({"system": name}, evaluate(TestSet(self.speakers), [system], [Scorer(measure)]))
+
+    def conversion(self, system: SwapSystem) -> list[dict]:
+        """One row a metric and encoder: other speakers' content in every voice, 95 % intervals over target speakers."""
+        swaps = [Trial(*trial) for trial in trials(self.speakers, self.rounds * len(self.speakers))]
+        test_set = TestSet(swaps, lambda trial: {"target_speaker": trial.target.name})
+        found = evaluate(test_set, [trial_system(system)], [Scorer(self._converted)])
+        groups = np.array([row.pop("target_speaker") for row in found.rows])
+        for row in found.rows:
+            del row["task"], row["stage"]
+        return _rows({"system": system.stage}, found, groups)
+
+    def _converted(self, trial: Trial, wav: np.ndarray) -> dict[str, object]:
+        """Similarities by every encoder, predicted opinion, and word errors of one swap."""
+        row: dict[str, object] = {}
+        for scorer in self.scorers:
+            found, name = scorer.score(wav, trial.target, trial.content), scorer.encoder.name
+            row[f"target preference, {name}"] = found["to_target"] > found["to_content"]
+            similarity = (found["to_target"] - found["floor"]) / (found["ceiling"] - found["floor"])
+            row[f"normalised similarity, {name}"] = similarity
+        output = self.models.record(wav)
+        row["dnsmos_ovrl"] = metrics.dnsmos(output)["dnsmos_ovrl"]
+        return row | self._errors(self._recognised(output), trial.content)
 
 
-def _rows(about: dict, values: dict[str, list], groups: np.ndarray | None = None) -> list[dict]:
+def _rows(about: dict, results: Results, groups: np.ndarray | None = None) -> list[dict]:
+    """One row a column of the results, with its mean, or the error rate of its (errors, words)."""
+    if results.missing:
+        raise SystemExit(f"{len(results.missing)} outputs could not be measured: {results.missing[0]['reason']}")
     rows = []
-    for metric, found in values.items():
-        numbers = np.array(found, float)
-        statistic = partial(_rate if metric.startswith("wer") else _mean, numbers)
-        value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, 0, groups)
-        rows.append(about | {"metric": metric, "value": value, "low": low, "high": high, "n": len(numbers)})
+    for metric in results.rows[0]:
+        numbers = np.array([row[metric] for row in results.rows], float)
+        statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else _rate(numbers)
+        found = interval(len(numbers), statistic, RESAMPLES, 0, groups)
+        del found["reason"]
+        rows.append(about | {"metric": metric} | found)
     return rows
 
 
-def _mean(numbers: np.ndarray, chosen: np.ndarray) -> float:
-    return float(numbers[chosen].mean())
+def _rate(numbers: np.ndarray) -> metrics.Statistic:
+    """(n, 2) of errors and words -> errors of all words, not a mean of rates."""
 
+    def rate(chosen: np.ndarray) -> float:
+        errors, words = numbers[chosen].sum(0)
+        return float(errors / words)
 
-def _rate(numbers: np.ndarray, chosen: np.ndarray) -> float:
-    """Errors of all words, not a mean of rates."""
-    errors, words = numbers[chosen].sum(0)
-    return float(errors / words)
+    return rate
 
 
 def table(rows: Iterable[dict]) -> dict[str, dict[str, float]]:
-    """system -> metric -> value, to be read at a glance."""
+    """system -> metric -> value, as an overview."""
     found: dict[str, dict[str, float]] = defaultdict(dict)
     for row in rows:
         found[row["system"]][row["metric"]] = round(row["value"], 3)

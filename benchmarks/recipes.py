@@ -1,4 +1,4 @@
-"""Which recipe the released weights were trained by: several, three minutes each, scored_row on human speech.
+"""Recipes compared for the released weights: three minutes of training each, scored on human speech.
 
 Needs the corpus of the profile "released" (``thesis prepare --profile released``, after
 scripts/build_wide_corpus.py) and THESIS_HUMAN.
@@ -7,7 +7,7 @@ scripts/build_wide_corpus.py) and THESIS_HUMAN.
 import shutil
 from pathlib import Path
 
-from benchmarks.quality import Material, table
+from benchmarks.quality import HumanTest, table
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.reporting import bar
@@ -15,11 +15,11 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
-from thesis_lib.validation.swap import System
+from thesis_lib.validation.swap import SwapSystem
 
 MINUTES = 3.0
 FOLDER = Path("runs/recipes")
-# Three minutes of a CPU are spectral losses alone, on small batches: no voice is lent.
+# Three minutes of a CPU allow spectral losses alone, on small batches, without speaker sampling.
 COMMON = {
     "conversion.losses.content": 0.0,
     "conversion.losses.sampled_speaker": 0.0,
@@ -41,7 +41,7 @@ RECIPES = {
 
 def run(quick: bool) -> dict:
     """Per recipe: steps in the time, and quality of resynthesis and conversion with intervals."""
-    test_set, rows, trained = Material("egemaps", quick), [], {}
+    test_set, rows, trained = HumanTest("egemaps", quick), [], {}
     minutes = 0.1 if quick else MINUTES
     for number, (name, (corpus, changes)) in enumerate(RECIPES.items()):
         made = _run(FOLDER / f"{number}-{minutes:g}", corpus, changes, minutes, plain=name == "153 voices")
@@ -50,13 +50,13 @@ def run(quick: bool) -> dict:
         rows += test_set.resynthesis(name, lambda s, v=vocoder: v.render(s.content, s.voice))
         rows += [
             row | {"metric": f"conversion, {row['metric']}"}
-            for row in test_set.conversion(System("conversion", name, vocoder))
+            for row in test_set.conversion(SwapSystem("conversion", name, vocoder))
         ]
     return {"minutes": minutes, "trained": trained, "table": table(rows), "rows": rows}
 
 
 def _run(folder: Path, corpus: str, changes: dict, minutes: float, plain: bool) -> Run:
-    """A run with the released profile's recipe on the corpus of a profile; ``plain`` leaves the other speeds out."""
+    """A run with the released profile's recipe on the corpus of a profile; ``plain`` leaves out the other speeds."""
     config = Config.from_profile("released")
     source = Run(Path("runs") / corpus, Config.from_profile(corpus))
     prepared(source, bar), embedded(source, bar, sides=("source",))

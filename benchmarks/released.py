@@ -1,14 +1,14 @@
-"""The released weights on human speech that nobody trained on, beside their references (THESIS_HUMAN).
+"""The released weights on held-out human speech, beside references (THESIS_HUMAN).
 
-V1 + FiLM is the demo's resynthesis vocoder: warm-started from HiFi-GAN universal, some minutes of training.
+V1 + FiLM is the demo's resynthesis vocoder (thesis train --task resynthesis): some minutes of training from HiFi-GAN
+universal.
 """
 
-from benchmarks.quality import Material, table
+from benchmarks.quality import HumanTest, table
 from thesis_lib.config import Config
-from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
-from thesis_lib.training import train
-from thesis_lib.validation.swap import System
+from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.validation.swap import SwapSystem
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, PUBLISHED, griffin_lim
 from thesis_lib.vocoder.synthesis import DEFAULT, UNIVERSAL, Vocoder
 
@@ -16,10 +16,10 @@ GUIDANCE = (1.0, 2.0)
 
 
 def run(quick: bool) -> dict:
-    """Rows of resynthesis and of conversion with intervals, and how the compared weights came about."""
+    """Rows of resynthesis and of conversion with intervals, and the training of the compared weights."""
     ours, published = Vocoder.from_pretrained(DEFAULT), Vocoder.from_pretrained(UNIVERSAL)
-    large = train(Run("runs/demo", Config.from_profile("demo")), "resynthesis", bar)
-    test_set = Material(ours.encoders.emotion, quick)
+    large = load_vocoder(Run("runs/demo", Config.from_profile("demo")), "resynthesis")
+    test_set = HumanTest(ours.encoders.emotion, quick)
     systems = {
         GROUND_TRUTH: lambda s: s.content,
         INVERSION: lambda s: griffin_lim(s.content, ours.log_mel),
@@ -30,7 +30,7 @@ def run(quick: bool) -> dict:
     copies = [row for name, render in systems.items() for row in test_set.resynthesis(name, render)]
     swaps = []
     for guidance in GUIDANCE:
-        system = System("conversion", f"released, guidance {guidance:g}", ours, guidance=guidance)
+        system = SwapSystem("conversion", f"released, guidance {guidance:g}", ours, guidance=guidance)
         swaps += test_set.conversion(system)
     made = {
         name: {key: vocoder.meta[key] for key in ("steps", "minutes")} | {"parameters": vocoder.parameters()}

@@ -4,11 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers import spoken
 
 from benchmarks import mutants
 from benchmarks.__main__ import NAMES
+from benchmarks.quality import HumanTest
 from thesis_lib import reporting
+from thesis_lib.audio.files import write_audio
+from thesis_lib.validation.swap import SwapSystem
+from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,3 +52,23 @@ def test_help_has_an_example():
     done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert "Example: python -m benchmarks vocoder" in done.stdout
     assert all(name in done.stdout for name in NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.weights("ecapa", "resemblyzer", "eres2net", "whisper-tiny.en", "whisper-base")
+def test_quality_measures_copies_and_swaps_of_human_recordings(tmp_path, monkeypatch):
+    """Recordings that are their own copies are perfect; a swap that keeps the content's voice prefers no target."""
+    for number in (0, 6, 12):
+        write_audio(tmp_path / f"{number}.wav", np.concatenate([spoken(number), spoken(number)]), 22_050)
+    monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
+    test_set = HumanTest("egemaps", quick=True)
+    assert len(test_set.speakers) + len(test_set.short) == 3
+    copies = {row["metric"]: row for row in test_set.resynthesis("copy", lambda speaker: speaker.content)}
+    assert copies["mel_l1"]["value"] == 0
+    assert copies["wer, above the recording's"]["value"] == 0
+    assert copies["mel_l1"]["n"] == len(test_set.speakers)
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance: wav)
+    system = SwapSystem("conversion", "none", Vocoder.from_torch(DEFAULT))
+    swaps = {row["metric"]: row for row in test_set.conversion(system)}
+    assert swaps["target preference, ecapa"]["value"] == 0
+    assert swaps["target preference, ecapa"]["n"] == len(test_set.speakers)

@@ -158,6 +158,19 @@ def test_the_summary_by_hand():
     assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
 
 
+def test_synthetic_rows_never_join_the_human_ones():
+    """The corpus is not human, even when its first recording has several speakers."""
+    table = pd.DataFrame(rows("a"))
+    table.loc[0, "test_set"] += SEVERAL
+    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"])
+    assert summary.loc[(HUMAN, "a", "ecapa"), "value"] == pytest.approx(0.65)
+    assert summary.loc[(HUMAN, "a", "ecapa"), "n"] == 10
+    # With no row of the corpus at all, its name says what the others are.
+    human = pd.DataFrame(rows("a")).iloc[2:]
+    named = summarise_clones(human, ["ecapa"], corpus="mini").set_index(["test_set", "system", "metric"])
+    assert named.loc[(HUMAN, "a", "ecapa"), "value"] == pytest.approx(0.65)
+
+
 def test_the_matrix_is_content_by_voice_by_style(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run")
     table = sample_matrix(run)
@@ -182,7 +195,7 @@ def test_figures_and_tables_of_the_chapter():
     assert list(shown.columns) == ["system", "n", "normalised_similarity", "WER (%)"]
     assert list(shown.system) == ["a", "b"]
     figure = reporting.clone_figure(summary, "g", ["ecapa"])
-    assert "share of the way" in figure.axes[0].get_xlabel()
+    assert "normalised similarity" in figure.axes[0].get_xlabel()
     bars = reporting.stage_figure({"translate": 1.0, "speak": 3.0}, 8.0).axes[0].patches
     assert [bar.get_width() for bar in bars] == [0.125, 0.375]
 

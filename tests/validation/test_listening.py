@@ -10,8 +10,8 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.reporting.book import find_chromium
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import GROUND_TRUTH, INVERSION, OTHER, OURS, SAME, systems
-from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse, build
-from thesis_lib.validation.listening.build import LEVEL, key_path, low_pass
+from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse_answers, build_listening_test
+from thesis_lib.validation.listening.build import STIMULUS_RMS, key_path, low_pass
 
 CHROMIUM = find_chromium()
 
@@ -23,7 +23,7 @@ def built(tiny_run, tmp_path_factory):
     patch.setattr(systems.pretrained, "is_cached", lambda name: name.startswith("jspsych"))
     home = tmp_path_factory.mktemp("listening")
     run = trained_beside(tiny_run, home / "run", listening__items=2)
-    yield run, build(run, home / "test").parent
+    yield run, build_listening_test(run, home / "test").parent
     patch.undo()
 
 
@@ -59,14 +59,14 @@ def test_the_folder_is_whole_and_says_nothing(built):
 def test_loudness_is_not_what_is_rated(built):
     _, folder = built
     levels = [20 * np.log10(np.sqrt(np.mean(read_audio(path)[0] ** 2))) for path in (folder / "audio").iterdir()]
-    assert max(levels) < LEVEL + 0.1
-    assert np.mean(np.abs(np.array(levels) - LEVEL) < 0.1) > 0.8, "all but what would have clipped"
+    assert max(levels) < STIMULUS_RMS + 0.1
+    assert np.mean(np.abs(np.array(levels) - STIMULUS_RMS) < 0.1) > 0.8, "all but what would have clipped"
 
 
 def test_a_folder_in_use_is_left_alone(built):
     run, folder = built
     with pytest.raises(RunError, match="not empty"):
-        build(run, folder)
+        build_listening_test(run, folder)
 
 
 def test_the_anchor_ends_at_its_edge():
@@ -110,7 +110,7 @@ def write(folder, *given):
 def test_answers_are_summed_up(built, tmp_path):
     run, folder = built
     given = [answers_of(run, folder, f"r{n}", score=score) for n, score in enumerate((50, 60, 70))]
-    table = analyse(run, write(tmp_path / "a", *given)).set_index(["kind", "system"])
+    table = analyse_answers(run, write(tmp_path / "a", *given)).set_index(["kind", "system"])
     ours = table.loc["mushra", OURS["conversion"]]
     assert (ours.value, ours.raters, ours.n) == (60, 3, 6)
     assert 50 <= ours.low < 60 < ours.high <= 70
@@ -128,7 +128,7 @@ def test_who_did_not_listen_is_left_out_and_named(built, tmp_path):
         answers_of(run, folder, "absent", attention="5"),
         {"test": trials_of(folder)["id"], "rater": "empty", "answers": []},
     ]
-    table = analyse(run, write(tmp_path / "a", *given))
+    table = analyse_answers(run, write(tmp_path / "a", *given))
     assert (table.raters == 1).all()
     reasons = run.load_table("listening_raters").set_index("rater").reason.fillna("")
     assert reasons["good"] == ""
@@ -159,7 +159,7 @@ def test_answers_that_do_not_fit_are_refused_by_name(built, tmp_path, kind, chan
     run, folder = built
     (path,) = write(tmp_path / "a", spoil(answers_of(run, folder), kind, change))
     with pytest.raises(ListeningError, match=says) as error:
-        analyse(run, [path])
+        analyse_answers(run, [path])
     assert str(path) in str(error.value)
 
 
@@ -168,17 +168,17 @@ def test_files_that_do_not_belong_are_refused_by_name(built, tmp_path):
     good = answers_of(run, folder)
     one, twice = write(tmp_path / "a", good, good)
     with pytest.raises(ListeningError, match="also in"):
-        analyse(run, [one, twice])
+        analyse_answers(run, [one, twice])
     for name in ("0123456789ab", "../../etc/passwd", ""):
         (path,) = write(tmp_path / "b", good | {"test": name})
         with pytest.raises(ListeningError, match="whose key is not"):
-            analyse(run, [path])
+            analyse_answers(run, [path])
     (tmp_path / "c.json").write_bytes(b"\xff\xfe")
     for path, says in ((tmp_path / "c.json", "not a file of answers"), (tmp_path / "none.json", "no such file")):
         with pytest.raises(ListeningError, match=says):
-            analyse(run, [path])
+            analyse_answers(run, [path])
     with pytest.raises(ListeningError, match="no file"):
-        analyse(run, [])
+        analyse_answers(run, [])
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_a_rater_completes_it_by_keyboard_without_a_network(built, tmp_path):
     assert all(url.startswith(("file:", "blob:", "data:")) for url in asked)
     given = json.loads((tmp_path / saved.suggested_filename).read_text())
     assert all(row["plays"] for row in given["answers"] if row["kind"] in ("mushra", "mos", "abx"))
-    table = analyse(run, [tmp_path / saved.suggested_filename])
+    table = analyse_answers(run, [tmp_path / saved.suggested_filename])
     assert set(table.kind) == {"abx", "mos", "mushra"}
     assert (table.raters == 1).all()
     hidden = table[(table.kind == "mushra") & (table.system == GROUND_TRUTH)]

@@ -5,15 +5,25 @@ from helpers import trained_beside, voiced
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import CEILING, loudness
+from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import RunError
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.validation import swap
 from thesis_lib.validation.metrics import PROSODY
-from thesis_lib.validation.swap import Speaker, SpeakerScorer, style_summary, style_swap, summarise, swap_test
+from thesis_lib.validation.swap import (
+    SpeakerScorer,
+    SwapSpeaker,
+    style_summary,
+    style_swap,
+    summarise_swaps,
+    swap_test,
+)
+from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 
 class PitchEncoder:
-    """Two-dimensional: the angle is the pitch. A encoder whose answers can be worked by hand."""
+    """Two-dimensional: the angle is the pitch. Its cosines can be worked out by hand."""
 
     name, revision, dim, sample_rate = "pitch", "1", 2, 16_000
 
@@ -28,10 +38,10 @@ def tone(f0):
 
 
 def speaker(name, f0, kind="seen"):
-    return Speaker(name, kind, f"{name}-1", tone(f0), Voice(), [tone(f0 + 1), tone(f0 - 1)])
+    return SwapSpeaker(name, kind, f"{name}-1", tone(f0), Voice(), [tone(f0 + 1), tone(f0 - 1)])
 
 
-def test_a_judge_by_hand():
+def test_an_encoder_by_hand():
     """At 100, 200 and 300 Hz the angles are 0, 45 and 90 degrees."""
     speakers = [speaker("a", 100), speaker("b", 200), speaker("c", 300)]
     encoder = SpeakerScorer(PitchEncoder(), speakers, 22_050)
@@ -59,7 +69,7 @@ def test_summary_by_hand():
     about["target_speaker"] = "s"
     rows = [(0.5, 0.2), (0.3, 0.4), (0.7, 0.1), (0.5, 0.3)]
     table = pd.DataFrame([about | {"to_target": a, "to_content": b, "floor": 0.1, "ceiling": 0.9} for a, b in rows])
-    summary = summarise(table, 0, resamples=100).set_index("statistic")
+    summary = summarise_swaps(table, 0, resamples=100).set_index("statistic")
     assert summary.value["target_preference"] == 0.75
     assert summary.value["to_target"] == 0.5
     assert summary.value["normalised_similarity"] == pytest.approx(0.5)
@@ -71,7 +81,9 @@ def test_intervals_draw_voices_and_not_trials():
     about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
     cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
     rows = [about | cosines | {"target_speaker": n, "to_target": v} for n, v in (("a", 0.5), ("b", 0.3))] * 50
-    target_preference = summarise(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["target_preference"]
+    target_preference = (
+        summarise_swaps(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["target_preference"]
+    )
     assert (target_preference.value, target_preference.low, target_preference.high, target_preference.n) == (
         0.5,
         0,
@@ -119,14 +131,54 @@ def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, s
         swap.human_speakers(folder, tiny_run.config)
 
 
-def test_the_manner_swap_compares_content_manner_and_output(tiny_run):
-    table = style_swap(tiny_run)
-    missing = tiny_run.load_table("manner_swap_not_measured")
-    assert len(table) + len(missing) > 0
-    assert set(table.get("condition", [])) <= {"embedding", "embedding and pitch range"}
+def style_pairs(run) -> int:
+    """How many (content, style) pairs the test split has; the tiny corpus has few enough to take them all."""
+    tests = prepared(run).split("test")
+    return sum(a.style != b.style and a.speaker != b.speaker for a in tests for b in tests)
 
 
-def test_manner_summary_by_hand():
+def test_every_pair_of_styles_has_a_row_or_a_reason(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=400)
+    table, missing = style_swap(run), run.load_table("style_swap_not_measured")
+    assert style_pairs(run) > 0
+    assert len(table) + len(missing) == 2 * style_pairs(run)
+    assert missing.reason.notna().all()
+
+
+def test_the_style_swap_compares_content_style_and_output(tiny_run, tmp_path, monkeypatch):
+    """An output that is the content keeps its style; one that is the style's recording takes it."""
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=400)
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance=1.0: wav)
+    table = style_swap(run)
+    assert table.condition.value_counts().to_dict() == dict.fromkeys(
+        ("embedding", "embedding and pitch range"), style_pairs(run)
+    )
+    assert not len(run.load_table("style_swap_not_measured"))
+    assert (table.content_style != table.style_style).all()
+    assert table.to_content.to_numpy() == pytest.approx(1)
+    assert (table.to_style < 0.999).all()
+    assert np.allclose(table.f0_spread_output, table.f0_spread_content)
+    assert style_summary(table, 0, resamples=50).slope.to_numpy() == pytest.approx(0)
+
+
+def test_a_corpus_without_styles_is_not_measured_and_says_why(tiny_run, tmp_path):
+    """CVSS-T names no styles: the table is empty, its summary has the reason, and both can be read again."""
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
+    manifest = prepared(run)
+    plain = [u.model_copy(update={"style": ""}) for u in manifest]
+    Manifest(run.path / "corpus", plain, manifest.rejects).save()
+    for _ in range(2):  # the second time from its file
+        table = style_swap(run)
+        assert len(table) == 0
+        summary = style_summary(table, 0)
+        assert len(summary) == 2 * len(PROSODY)
+        assert summary.slope.isna().all()
+        assert (summary.n == 0).all()
+        assert set(summary.reason) == set(run.load_table("style_swap_not_measured").reason)
+        assert "different styles" in summary.reason[0]
+
+
+def test_style_summary_by_hand():
     """An output that goes half the way has slope 0.5, one that stays 0."""
     columns = {}
     for name in PROSODY:
@@ -135,8 +187,8 @@ def test_manner_summary_by_hand():
         columns[f"{name}_output"] = [1.0, 3.0, 1.0] if name != "rate" else [0.0, 1.0, 2.0]
     table = pd.DataFrame(columns).assign(condition="embedding")
     summary = style_summary(table, 0, resamples=100).set_index("statistic")
-    assert summary.slope["F0 spread (semitones)"] == pytest.approx(0.5)
-    assert summary.slope["voiced stretches (per s)"] == 0
+    assert summary.slope["F0 standard deviation (semitones)"] == pytest.approx(0.5)
+    assert summary.slope["voiced segments (per s)"] == 0
 
 
 def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
@@ -147,6 +199,6 @@ def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
             return 20 * content
 
     content = voiced(2.0)
-    found = swap.System("conversion", "loud", Loud()).render(content, Voice())
+    found = swap.SwapSystem("conversion", "loud", Loud()).render(content, Voice())
     assert np.abs(found).max() <= CEILING
     assert loudness(found, 22_050) == pytest.approx(loudness(content, 22_050), abs=0.5)

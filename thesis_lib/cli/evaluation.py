@@ -1,4 +1,4 @@
-"""The phases that judge: validation, ablation, and the listening test."""
+"""Commands of the evaluation: validate, ablate, and the listening test."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,9 @@ def validate(
     set_: Set = None,
     pairs: Annotated[Path | None, typer.Option(help="Human GROUP_es_src/ beside published GROUP_en_SYSTEM/.")] = None,
 ) -> None:
-    """Metrics of unseen speakers beside their references, with intervals; interrupted, it goes on where it was.
+    """Measure the trained vocoders on held-out speakers, beside references, with intervals.
+
+    Needs both vocoders (thesis train). Interrupted, the same command resumes.
 
     Example: thesis validate --profile demo
     """
@@ -32,7 +34,7 @@ def validate(
     summary = run.load_table("validation_summary")
     typer.echo(summary_table(summary, run.load_table("validation_comparisons")).to_string(index=False))
     typer.echo("* better than every other vocoder, p < 0.05 after Holm's correction, over speakers")
-    typer.echo("† by an encoder that the vocoder is given or was trained on: no headline\n")
+    typer.echo("† by a network that conditions, gives content to or trained a vocoder: no headline\n")
     typer.echo(settings_table(summary).to_string(index=False))
     typer.echo(f"not measured: {len(run.load_table('validation_not_measured'))}, with reasons in {run.path / 'tables'}")
     if pairs:
@@ -44,7 +46,9 @@ def validate(
 
 @evaluation.command()
 def ablate(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
-    """One part of the recipe off at a time, several seeds each: what is it worth? Resumes where it was.
+    """Measure the contribution of each loss: train with one setting changed at a time, several seeds each.
+
+    Interrupted, the same command resumes.
 
     Example: thesis ablate --profile demo --set ablation.seeds=5
     """
@@ -69,27 +73,27 @@ def build_listening(
     Example: thesis listening build my-test --profile demo
     """
     from thesis_lib.utils.progress import bar
-    from thesis_lib.validation.listening import build
+    from thesis_lib.validation.listening import build_listening_test
 
     run = run_of(profile, run_dir, set_)
-    typer.echo(f"open {build(run, folder, bar)}; the key stays in {run.path / 'listening'}")
+    typer.echo(f"open {build_listening_test(run, folder, bar)}; the key stays in {run.path / 'listening'}")
 
 
 @listening.command("analyse")
 def analyse_listening(
-    answers: Annotated[list[Path], typer.Argument(help="The files that raters have sent.")],
+    answers: Annotated[list[Path], typer.Argument(help="The raters' files.")],
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
 ) -> None:
-    """MUSHRA, MOS and voice choices with intervals, after screening the raters.
+    """Summarise MUSHRA, MOS and voice choices with intervals, after screening the raters.
 
     Example: thesis listening analyse answers/*.json --profile demo
     """
-    from thesis_lib.validation.listening import analyse
+    from thesis_lib.validation.listening import analyse_answers
 
     run = run_of(profile, run_dir, set_)
-    typer.echo(analyse(run, answers).to_string(index=False, float_format="{:.2f}".format))
+    typer.echo(analyse_answers(run, answers).to_string(index=False, float_format="{:.2f}".format))
     for row in run.load_table("listening_raters").itertuples():
         if not row.kept:
-            typer.echo(f"left out: {row.rater} ({row.file}): {row.reason}")
+            typer.echo(f"excluded: {row.rater} ({row.file}): {row.reason}")

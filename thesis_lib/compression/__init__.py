@@ -1,4 +1,4 @@
-"""Smaller, faster and portable variants of a vocoder: ONNX, int8, float16, pruned; each measured on held-out speech."""
+"""Compression: variants of a vocoder (ONNX, int8, float16, pruned), each evaluated on held-out speech."""
 
 from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.pruning import prune

@@ -1,4 +1,4 @@
-"""A vocoder as one ONNX file: generator, conditioning, inverse STFT, any length; what it is stands in its metadata."""
+"""Export a vocoder as one ONNX file: generator, conditioning, inverse STFT; its metadata describe the vocoder."""
 
 import copy
 import json
@@ -21,26 +21,26 @@ INPUTS = ("content", "speaker", "emotion", "guidance")
 
 
 class _Exported(nn.Module):
-    """The generator with the strength of its condition, and the place in a stream, as inputs."""
+    """The generator with the guidance, and the position in a stream, as inputs."""
 
     def __init__(self, vocoder: Vocoder) -> None:
         super().__init__()
         self.generator = vocoder.generator
 
     def forward(
-        self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: Tensor, provenance: Tensor | None = None
+        self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: Tensor, origin: Tensor | None = None
     ) -> Tensor:
         """(1, C, T), (1, S), (1, E), (1,), (2,) -> (1, 1, N)."""
         condition = self.generator.condition
         c = condition.neutral + guidance * (condition(speaker, emotion) - condition.neutral)
-        return self.generator.synthesise(self.generator.reduce(content), c, provenance)
+        return self.generator.synthesise(self.generator.reduce(content), c, origin)
 
 
 class Polyphase(nn.Module):
-    """A transposed convolution as a plain one that gives all phases of a sample, and their interleaving.
+    """A transposed convolution as a plain convolution that computes all phases, and their interleaving.
 
-    The same numbers in another order. Where int8 or bfloat16 is fast, plain convolutions are; transposed ones, a
-    thirtieth of HiFi-GAN V1's multiplications, then take a fifth of its time, or half.
+    The results are the same. Runtimes with fast int8 or bfloat16 have them for plain convolutions only: transposed
+    ones, a thirtieth of HiFi-GAN V1's multiplications, then take a fifth to a half of its time.
     """
 
     def __init__(self, up: nn.ConvTranspose1d) -> None:
@@ -48,7 +48,7 @@ class Polyphase(nn.Module):
         self.rate, self.channels = up.stride[0], up.out_channels
         weight = torch.zeros(up.out_channels, self.rate, up.in_channels, 3)
         for phase in range(self.rate):
-            # The kernel spans two samples of the input: the one before or the one after is out of its receptive_field.
+            # The kernel spans two input samples: of the one before and the one after, one lies outside of it.
             for tap, shift in enumerate((self.rate, 0, -self.rate)):
                 place = phase + int(up.padding[0]) + shift
                 if 0 <= place < up.kernel_size[0]:
@@ -66,7 +66,7 @@ class Polyphase(nn.Module):
 class InverseDft(nn.Module):
     """``torch.fft.irfft`` as two products with constant matrices (Cooley & Tukey 1965, doi:10.2307/2003354).
 
-    ONNX Runtime's own takes a third of a student's time, and some runtimes have none.
+    ONNX Runtime's operator takes a third of a distilled vocoder's time, and some runtimes have none.
     """
 
     first: Tensor  # (b, 2 rows, 2 a)
@@ -78,7 +78,7 @@ class InverseDft(nn.Module):
         b, bins = size // a, size // 2 + 1
         rows = -(-bins // b)
         self.pad = rows * b - bins
-        # Bin k = b * row + column, sample n = line + a * place: kn / size is their sum below, but for whole turns.
+        # Bin k = b * row + column, sample n = line + a * place: kn / size is the sum below, up to whole turns.
         row, line, column = torch.arange(rows), torch.arange(a), torch.arange(b, dtype=torch.float64)
         bin_ = (b * row + column[:, None]).unsqueeze(2)
         weight = torch.where((bin_ == 0) | (2 * bin_ == size), 1.0, 2.0) / size  # bins that stand for two
@@ -96,14 +96,14 @@ class InverseDft(nn.Module):
 
 
 def _complex_product(weight: Tensor, turns: Tensor) -> Tensor:
-    """(..., K, N) turns -> (..., 2 K, 2 N), by which real and imaginary parts side by side are multiplied."""
+    """(..., K, N) turns -> (..., 2 K, 2 N), the matrix for real and imaginary parts side by side."""
     turned = torch.polar(weight.double().expand(turns.shape), 2 * math.pi * (turns % 1))
     columns = torch.stack([turned.real, turned.imag, -turned.imag, turned.real], dim=-1)
     return columns.unflatten(-1, (2, 2)).transpose(-2, -3).flatten(-2).flatten(-3, -2).float()
 
 
 def export_onnx(vocoder: Vocoder, path: Path) -> None:
-    """Write what ``OnnxVocoder`` reads. A generator with an excitation has one more input, the place in a stream."""
+    """Write the file that ``OnnxVocoder`` reads; a generator with an excitation has one more input, its position."""
     import onnx
 
     exported = copy.deepcopy(_Exported(vocoder)).eval()

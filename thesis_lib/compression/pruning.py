@@ -1,7 +1,7 @@
 """Structured pruning of HiFi-GAN: fewer channels between the two convolutions of every residual pair.
 
-The channels that a residual joins cannot go one by one; those between the two convolutions can, and most of the
-computing is theirs. What goes is what weighs least (Li et al. 2017, arXiv:1608.08710).
+The channels of the residual connection cannot be removed one by one; those between the two convolutions can, and they
+cause most of the computation. The channels with the smallest weights are removed (Li et al. 2017, arXiv:1608.08710).
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 
 def prune(vocoder: Vocoder, share: float) -> Vocoder:
-    """A smaller copy that keeps this share of the inner channels; it wants some training after it.
+    """A smaller copy that keeps this share of the inner channels; it should be trained further.
 
     Raises ValueError for a generator without such pairs.
     """
@@ -30,7 +30,7 @@ def prune(vocoder: Vocoder, share: float) -> Vocoder:
         if isinstance(module, ResBlock):
             pairs = cast(Iterable[tuple[nn.Conv1d, nn.Conv1d]], zip(module.dilated, module.plain, strict=True))
             for number, (first, second) in enumerate(pairs):
-                kept = _heaviest(first.weight, second.weight, inner_channels(second.out_channels, smaller))
+                kept = _largest(first.weight, second.weight, inner_channels(second.out_channels, smaller))
                 for key in (f"{name}.dilated.{number}.weight", f"{name}.dilated.{number}.bias"):
                     state[key] = state[key][kept]
                 state[f"{name}.plain.{number}.weight"] = second.weight[:, kept]
@@ -38,7 +38,7 @@ def prune(vocoder: Vocoder, share: float) -> Vocoder:
     return pruned
 
 
-def _heaviest(first: Tensor, second: Tensor, count: int) -> Tensor:
+def _largest(first: Tensor, second: Tensor, count: int) -> Tensor:
     """(H, C, K), (C, H, K) -> the (count,) inner channels with the largest product of norms, in their order."""
     weight = first.flatten(1).norm(dim=1) * second.transpose(0, 1).flatten(1).norm(dim=1)
     return torch.topk(weight, count).indices.sort().values

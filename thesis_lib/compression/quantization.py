@@ -1,9 +1,8 @@
-"""int8 in ONNX, per channel, calibrated on real inputs: static in QDQ variant, or of the weights alone.
+"""Quantise an ONNX vocoder to int8, per channel, calibrated on real inputs: static (QDQ), or the weights alone.
 
-ONNX Runtime's dynamic int8 has no fast convolution to offer, and a vocoder is convolutions. Its static int8 has, with
-results of eight bits as well: too few for what flows past the convolutions, sample by sample, to the end. Weights
-alone in eight bits make a small file, and the sound hardly differs; they are fast where the processor has matrix units
-for bfloat16.
+ONNX Runtime's dynamic int8 has no fast convolution, and a vocoder is convolutions. Its static int8 has one, but it
+also rounds the activations to eight bits, which is audible in the last layers. Weights alone in eight bits make a
+small file with hardly any change of the samples; they are fast where the processor has matrix units for bfloat16.
 """
 
 import tempfile
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
 CONVOLUTIONS = ("Conv",)  # transposed ones are exported as these
 WEIGHTED = ("Conv", "Gemm")  # operators whose output channels are the first axis of their weights
-LARGEST = 127  # of a weight in int8, symmetric
-SMALLEST = 1e-12  # of a channel's weights: a channel of zeros has a scale too
+MAX_INT8 = 127  # symmetric
+MIN_CHANNEL_PEAK = 1e-12  # so that a channel of zeros has a scale too
 
 
 def quantize(
@@ -29,9 +28,9 @@ def quantize(
     operators: Sequence[str] = CONVOLUTIONS,
     spared: int = 0,
 ) -> None:
-    """An int8 copy of an ONNX file, of these operators alone or, with none named, of all that ONNX Runtime can.
+    """Write an int8 copy of an ONNX file: of these operators, or of all that ONNX Runtime supports for an empty list.
 
-    The last ``spared`` convolutions stay as they are: what they add to the sound, no later one takes away.
+    The last ``spared`` convolutions stay in float32, as no later layer can reduce their rounding noise.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -58,7 +57,7 @@ def quantize(
 
 
 def quantize_weights(source: Path, target: Path, calibration: list[dict[str, np.ndarray]]) -> None:
-    """A copy of an ONNX file with weights in int8, which is computed in float, and with biases corrected."""
+    """Write a copy of an ONNX file with weights in int8, computed in float32, and with corrected biases."""
     import onnx
 
     model = _prepared(source)
@@ -81,7 +80,7 @@ def quantize_weights(source: Path, target: Path, calibration: list[dict[str, np.
 
 
 def _prepared(source: Path) -> "onnx.ModelProto":
-    """What ONNX Runtime makes of a file before it quantises: constants folded, shapes known."""
+    """The model after ONNX Runtime's preprocessing: constants folded, shapes inferred."""
     import onnx
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -92,17 +91,16 @@ def _prepared(source: Path) -> "onnx.ModelProto":
 
 
 def _rounded(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(C', ...) -> the same in whole steps of int8, and what a step is worth in each output channel, (C', 1, ...)."""
+    """(C', ...) -> weights in integer steps of int8, and the size of a step in each output channel, (C', 1, ...)."""
     within = tuple(range(1, weight.ndim))
-    scale = np.maximum(np.abs(weight).max(within, keepdims=True), SMALLEST) / LARGEST
+    scale = np.maximum(np.abs(weight).max(within, keepdims=True), MIN_CHANNEL_PEAK) / MAX_INT8
     return np.round(weight / scale), scale
 
 
 def _correct_biases(model: "onnx.ModelProto", calibration: list[dict[str, np.ndarray]]) -> None:
-    """Take from the biases of convolutions what the rounding of their weights adds on average.
+    """Subtract the mean error of the rounded weights from the biases of convolutions.
 
-    What goes into them is no noise around zero but the output of a rectifier. Nagel et al. 2019, arXiv:1906.04721
-    (sec. 4.2).
+    The mean is not zero, as the inputs come from a rectifier. Nagel et al. 2019, arXiv:1906.04721 (sec. 4.2).
     """
     import onnx
     import onnxruntime

@@ -1,4 +1,4 @@
-"""One vocoder as float16 weights, as ONNX and as int8 ONNX, each measured on held-out speech."""
+"""Variants of one vocoder (float16 weights, ONNX, int8 ONNX), each evaluated on held-out speech."""
 
 import functools
 import shutil
@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,11 @@ from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.utils.timing import interleaved, ratio
-from thesis_lib.validation import select
+from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, select
 from thesis_lib.validation.metrics import Recording, mel_l1
 from thesis_lib.vocoder.generators import HifiganGenerator
 from thesis_lib.vocoder.onnx_vocoder import ORIGIN, OnnxVocoder, Runtime
@@ -34,7 +35,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant of the vocoder: how large it is and how to call it."""
+    """One variant of the vocoder: its size and its call."""
 
     name: str
     megabytes: float  # 10^6 bytes on disk
@@ -65,17 +66,17 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
 
 
 def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
-    """All variants of one vocoder, OpenVINO's for HiFi-GAN only; files in ``folder``, finished ones are kept."""
+    """Build all variants of one vocoder (OpenVINO's of HiFi-GAN only); files already in ``folder`` are kept."""
     names = ("float32", "int8", "int8-partly", "int8-weights")
     float32, int8, partly, weights = (folder / f"{name}.onnx" for name in names)
-    ways: dict[Path, Callable[[Path], None]] = {
+    exports: dict[Path, Callable[[Path], None]] = {
         float32: lambda partial: export_onnx(vocoder, partial),
         int8: lambda partial: quantize(float32, partial, calibration, operators=()),
         partly: lambda partial: quantize(float32, partial, calibration, spared=last_stages(vocoder)),
     }
     if isinstance(vocoder.generator, HifiganGenerator):
-        ways[weights] = lambda partial: quantize_weights(float32, partial, calibration)
-    for path, make in ways.items():
+        exports[weights] = lambda partial: quantize_weights(float32, partial, calibration)
+    for path, make in exports.items():
         if not path.exists():
             with replacing(path) as partial:
                 make(partial)
@@ -88,14 +89,14 @@ def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, n
         Variant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
         Variant("ONNX int8, but the last stage", partly.stat().st_size / 1e6, onnx_caller(partly)),
     ]
-    if weights in ways:
+    if weights in exports:
         call = onnx_caller(weights, runtime="openvino-bf16")
         found.append(Variant("OpenVINO int8 weights", weights.stat().st_size / 1e6, call))
     return found
 
 
 def last_stages(vocoder: Vocoder, count: int = 1) -> int:
-    """How many convolutions a HiFi-GAN's last stages have, the last of all included; 0 for other generators."""
+    """Number of convolutions in a HiFi-GAN's last stages, with the output layer; 0 for other generators."""
     if not isinstance(vocoder.generator, HifiganGenerator):
         return 0
     kinds = (nn.Conv1d, nn.ConvTranspose1d)
@@ -104,7 +105,7 @@ def last_stages(vocoder: Vocoder, count: int = 1) -> int:
 
 
 def float16_copy(vocoder: Vocoder) -> Vocoder:
-    """The vocoder after a trip through float16 storage: half the bytes, computed in float32."""
+    """A copy with weights rounded to float16: half the bytes in a file, computed in float32."""
     with tempfile.TemporaryDirectory() as work:
         vocoder.save_pretrained(Path(work) / "copy")
         copy = Vocoder.from_torch(Path(work) / "copy")
@@ -122,52 +123,94 @@ def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, 
     return given | ({ORIGIN: beginning(content, vocoder.audio)} if vocoder.generator.excited else {})
 
 
-def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """The table of variants: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
+@dataclass
+class TestUtterance:
+    """A held-out English recording, and the vocoder's inputs for it."""
 
-    Timings are interleaved in this one process; the ratio's spread over the repeats stands beside it.
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name otherwise
+
+    utterance: Utterance
+    wav: np.ndarray  # (N,)
+    inputs: dict[str, np.ndarray]
+
+    def estimate(self, variant: Variant) -> np.ndarray:
+        """(N,) what a variant makes of the inputs."""
+        return variant.call(self.inputs)[: len(self.wav)]
+
+
+def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """Build and evaluate all variants: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
+
+    Timings are interleaved in one process; the lowest and highest ratio of the repeats are beside the median. Outputs
+    that were not measured are in ``compression_not_measured``. Raises RunError without a trained resynthesis vocoder.
     """
     if run.has("compression"):
         return run.load_table("compression")
     if run.staleness("compression"):
         shutil.rmtree(run.path / "compressed", ignore_errors=True)  # variants of another vocoder
     config = run.config.compression
-    vocoder = train(run, "resynthesis", progress)
+    vocoder = load_vocoder(run, "resynthesis")
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
 
-    def inputs(split: Split, count: int) -> list[dict]:
+    def items(split: Split, count: int) -> list[TestUtterance]:
         chosen = select(manifest.split(split), count)
-        return [inputs_of(u, manifest, embeddings, vocoder) for u in chosen]
+        wavs = [read_audio(manifest.target(u))[0] for u in chosen]
+        return [
+            TestUtterance(u, wav, inputs_of(u, manifest, embeddings, vocoder))
+            for u, wav in zip(chosen, wavs, strict=True)
+        ]
 
-    variants = build_variants(vocoder, run.path / "compressed", inputs("train", config.calibration_utterances))
-    tests = select(manifest.split("test"), config.test_utterances)
-    quality: dict[str, list[float]] = {variant.name: [] for variant in variants}
-    for utterance in progress(tests, len(tests), "quality"):
-        wav, _ = read_audio(manifest.target(utterance))
-        given = inputs_of(utterance, manifest, embeddings, vocoder)
-        reference = Recording(wav, vocoder.sample_rate, vocoder.audio)
-        for variant in variants:
-            estimate = Recording(variant.call(given)[: len(wav)], vocoder.sample_rate, vocoder.audio)
-            quality[variant.name].append(mel_l1(estimate, reference))
-    given = inputs("test", 1)[0]
-    audio = len(variants[0].call(given)) / vocoder.sample_rate
-    calls = {variant.name: functools.partial(variant.call, given) for variant in variants}
-    seconds = interleaved(calls, config.repeats, progress)
-    rows = []
-    for variant in variants:
-        speed = ratio(seconds[variants[0].name], seconds[variant.name])
-        rows.append(
-            {
-                "variant": variant.name,
-                "megabytes": variant.megabytes,
-                "times_real_time": audio / statistics.median(seconds[variant.name]),
-                "speed_ratio": speed["median"],
-                "speed_ratio_low": speed["low"],
-                "speed_ratio_high": speed["high"],
-                "mel_l1": float(np.mean(quality[variant.name])),
-                "utterances": len(tests),
-            }
-        )
+    calibration = [item.inputs for item in items("train", config.calibration_utterances)]
+    variants = build_variants(vocoder, run.path / "compressed", calibration)
+    tests = items("test", config.test_utterances)
+    results = quality(variants, tests, vocoder, progress)
+    seconds = _seconds(variants, tests[0].inputs, config.repeats, progress)
+    audio = len(variants[0].call(tests[0].inputs)) / vocoder.sample_rate
+    means = results.table.groupby("variant").mel_l1.agg(["mean", "size"])
+    rows = [_row(variant, variants[0], seconds, audio) for variant in variants]
+    for row in rows:
+        row["mel_l1"], row["utterances"] = float(means["mean"][row["variant"]]), int(means["size"][row["variant"]])
     table = pd.DataFrame(rows)
+    run.save_table("compression_not_measured", results.not_measured(["id", "variant"]))
     run.save_table("compression", table, run.provenance_of("resynthesis"))
     return table
+
+
+def quality(
+    variants: list[Variant], tests: list[TestUtterance], vocoder: Vocoder, progress: Progress = silent
+) -> Results:
+    """The mel L1 of every variant to every recording: columns id, variant, mel_l1."""
+
+    def measure(item: TestUtterance, wav: np.ndarray) -> dict[str, float]:
+        estimate, reference = (Recording(x, vocoder.sample_rate, vocoder.audio) for x in (wav, item.wav))
+        return {"mel_l1": mel_l1(estimate, reference)}
+
+    systems: list[System[TestUtterance, np.ndarray]] = [
+        System(
+            variant.name, functools.partial(TestUtterance.estimate, variant=variant), about={"variant": variant.name}
+        )
+        for variant in variants
+    ]
+    test_set = TestSet(tests, lambda item: {"id": item.utterance.id}, "quality")
+    return evaluate(test_set, systems, [Scorer(measure)], progress)
+
+
+def _seconds(
+    variants: list[Variant], inputs: dict[str, np.ndarray], repeats: int, progress: Progress
+) -> dict[str, list[float]]:
+    """Variant -> seconds of each call, interleaved."""
+    calls = {variant.name: functools.partial(variant.call, inputs) for variant in variants}
+    return interleaved(calls, repeats, progress)
+
+
+def _row(variant: Variant, reference: Variant, seconds: dict[str, list[float]], audio: float) -> dict:
+    """Size and speed of a variant, relative to the reference."""
+    speed = ratio(seconds[reference.name], seconds[variant.name])
+    return {
+        "variant": variant.name,
+        "megabytes": variant.megabytes,
+        "times_real_time": audio / statistics.median(seconds[variant.name]),
+        "speed_ratio": speed["median"],
+        "speed_ratio_low": speed["low"],
+        "speed_ratio_high": speed["high"],
+    }

@@ -1,4 +1,4 @@
-"""Figures that compare systems: values with intervals in, a matplotlib figure out."""
+"""Figures that compare systems: from tables with values and intervals."""
 
 from typing import cast
 
@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from thesis_lib.reporting.look import COLOURS, SIZE
-from thesis_lib.validation import describe
+from thesis_lib.validation import circular, describe
 
 
 def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
-    """Each of some metrics in its own panel: value and 95 % interval of every system that has it."""
+    """One panel a metric: value and 95 % interval of every system that has it; a dagger marks a circular metric."""
     names = [name for name in dict.fromkeys(summary.metric) if name in metrics]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(SIZE[0] * 1.35, 1.9 * rows), squeeze=False)
-    order = list(dict.fromkeys(summary.system))
+    order, marked = list(dict.fromkeys(summary.system)), circular(summary)
     for axis, name in zip(axes.flat, names, strict=False):
         part = summary[summary.metric == name].set_index("system").reindex(order)
         places = np.arange(len(order))
@@ -29,14 +29,15 @@ def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
         axis.set_yticks(places, order)
         axis.set_ylim(len(order) - 0.5, -0.5)
         about = describe(name)
-        axis.set_title(f"{name}: {about.label}\n{about.better} is better, n = {int(part.n.max())}", fontsize=8)
+        title = f"{name} †" if name in marked else name
+        axis.set_title(f"{title}: {about.label}\n{about.better} is better, n = {int(part.n.max())}", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     return figure
 
 
 def forest(rows: pd.DataFrame) -> Figure:
-    """The ablation: what each variant changes of each metric, with 95 % intervals; left of 0 is less."""
+    """Ablation: the difference of each variant from the full recipe in each metric, with 95 % intervals."""
     rows = rows[rows.difference != 0]
     names, variants = list(dict.fromkeys(rows.metric)), list(dict.fromkeys(rows.variant))
     columns = min(3, len(names))
@@ -55,14 +56,14 @@ def forest(rows: pd.DataFrame) -> Figure:
         axis.set_title(f"{name}: {about.label}\n{about.better} is better, {count}", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
-    figure.supxlabel("difference from everything", fontsize=9)
+    figure.supxlabel("difference from the full recipe", fontsize=9)
     return figure
 
 
 def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[float, str]) -> Figure:
-    """One statistic of the swap test: a row a system and kind of target, a colour a encoder, with 95 % intervals.
+    """One statistic of the speaker swap: a row a system and kind of target, a colour an encoder, 95 % intervals.
 
-    ``marks`` are vertical lines, value -> what it means.
+    ``marks`` are vertical lines, value -> label.
     """
     part = summary[summary.statistic == statistic]
     rows = list(dict.fromkeys(zip(part.task, part.stage, part.target, strict=True)))
@@ -86,7 +87,7 @@ def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[f
 
 
 def style_figure(summary: pd.DataFrame) -> Figure:
-    """How much of each statistic's wished change the output makes; 0 stays with the content, 1 follows the style."""
+    """Style swap: the slope of each statistic; 0 keeps the content's style, 1 takes the other recording's."""
     figure, axis = plt.subplots()
     names = list(dict.fromkeys(summary.statistic))
     for number, (condition, part) in enumerate(summary.groupby("condition", sort=False)):
@@ -97,7 +98,7 @@ def style_figure(summary: pd.DataFrame) -> Figure:
     axis.axvline(1, color="black", linestyle=":", linewidth=1)
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
-    axis.set_xlabel("share of the wished change (slope)")
+    axis.set_xlabel("slope of output on style (0: content's, 1: style's)")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -113,7 +114,7 @@ def pareto(table: pd.DataFrame) -> Figure:
 
 
 def _marker(megabytes: float) -> float:
-    """Its size, which grows with the file's."""
+    """Area of a marker, which grows with the file's size."""
     return 12 * megabytes**0.8 + 15
 
 
@@ -144,7 +145,7 @@ def variants_figure(variants: list[dict], metric: str, label: str) -> Figure:
 
 
 def clone_figure(summary: pd.DataFrame, test_set: str, encoders: list[str]) -> Figure:
-    """How far each system is on the way from other speakers to the speaker, by each encoder, with 95 % intervals."""
+    """Normalised similarity to the Spanish speaker of each system, by each encoder, with 95 % intervals."""
     part = summary[summary.test_set == test_set]
     systems = list(dict.fromkeys(part.system))
     figure, axis = plt.subplots(figsize=(SIZE[0], 0.45 * len(systems) + 1.4))
@@ -158,19 +159,19 @@ def clone_figure(summary: pd.DataFrame, test_set: str, encoders: list[str]) -> F
         axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
     axis.set_yticks(range(len(systems)), systems)
     axis.invert_yaxis()
-    axis.set_xlabel("similarity to the Spanish speaker (share of the way)")
+    axis.set_xlabel("normalised similarity to the Spanish speaker")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def stage_figure(seconds: dict[str, float], audio: float) -> Figure:
-    """Where the time goes: seconds of each stage for a second of Spanish."""
+    """Seconds of each stage for a second of Spanish."""
     figure, axis = plt.subplots(figsize=(SIZE[0], 1.6))
     left = 0.0
     for (stage, spent), colour in zip(seconds.items(), COLOURS, strict=False):
         axis.barh(0, spent / audio, left=left, color=colour, label=f"{stage} {spent / audio:.2f}")
         left += spent / audio
     axis.axvline(1, color="black", linestyle=":", linewidth=1)
-    axis.set(yticks=[], xlabel="seconds of work for a second of Spanish", xlim=(0, max(1.05, left * 1.05)))
+    axis.set(yticks=[], xlabel="seconds of computation for a second of Spanish", xlim=(0, max(1.05, left * 1.05)))
     axis.legend(frameon=False, fontsize=8, ncols=len(seconds), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure

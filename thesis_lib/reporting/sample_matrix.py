@@ -13,7 +13,7 @@ from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.runs.embed import embedded, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 
 SIDE = 2  # number of contents, of voices, and of styles in addition to the voice's own
@@ -29,7 +29,7 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("matrix"):
         return run.load_table("matrix")
-    vocoder = train(run, "conversion", progress)
+    vocoder = load_vocoder(run, "conversion")
     manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
     first: dict[str, Utterance] = {}
     for utterance in manifest.split("test"):

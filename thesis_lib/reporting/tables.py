@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.runs.folder import Run, RunError, project_root
-from thesis_lib.validation import ALIGNED, EVALUATION, GROUND_TRUTH, describe, leaders
+from thesis_lib.validation import ALIGNED, GROUND_TRUTH, circular, describe, leaders
 from thesis_lib.validation.metrics import Leak
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
@@ -106,8 +106,8 @@ def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
     """metric x system, each cell "value [low, high]"; what is missing says so.
 
-    An asterisk: better than every other vocoder of its row, significantly. A dagger: by an encoder that the vocoder
-    was trained on or is given, which never stands alone.
+    An asterisk: significantly better than every other vocoder of its row. A dagger: measured by a network that has a
+    role in a vocoder (``validation.roles``); such a metric is no headline.
     """
     best = leaders(comparisons)
     cells = summary.assign(
@@ -121,8 +121,8 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFr
     wide.insert(0, "unit", [describe(name).label for name in wide.index])
     if GROUND_TRUTH in wide:
         wide.loc[wide.index.isin(ALIGNED), GROUND_TRUTH] = "the reference"
-    partial = {r.metric for r in summary.itertuples() if isinstance(r.role, str) and r.role not in ("", EVALUATION)}
-    wide.index = [f"{name} †" if name in partial else name for name in wide.index]
+    marked = circular(summary)
+    wide.index = [f"{name} †" if name in marked else name for name in wide.index]
     return wide.fillna("not measured").rename_axis("metric").reset_index().rename_axis(columns=None)
 
 

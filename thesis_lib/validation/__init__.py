@@ -1,20 +1,18 @@
-"""Validation that a committee would accept: what is measured, against what, and what may be said of it."""
+"""Evaluation: test sets, systems and scorers; validation, speaker swap, cloning report, ablation, listening test."""
 
 from thesis_lib.validation.columns import ALIGNED, Column, describe
+from thesis_lib.validation.evaluation import Results, Scorer, System, TestSet, evaluate
 from thesis_lib.validation.evidence import Evidence, Measured
-from thesis_lib.validation.pairs import recordings, summarise_pairs, validate_pairs
+from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, validate_pairs
+from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline, roles
 from thesis_lib.validation.scoring import Scorers
 from thesis_lib.validation.summary import (
-    EVALUATION,
     LEVEL,
     PREDICTED,
-    CircularScoring,
     agreements,
     calibrations,
     comparisons,
-    headline,
     leaders,
-    roles,
     single,
     summarise,
 )
@@ -26,9 +24,10 @@ from thesis_lib.validation.systems import (
     PUBLISHED,
     SAME,
     Item,
-    System,
+    ValidationSystem,
     griffin_lim,
     systems_of,
+    vocoder_system,
 )
 from thesis_lib.validation.validate import SAMPLES, measure, sample_path, select, validate
 
@@ -49,17 +48,24 @@ __all__ = [
     "Evidence",
     "Item",
     "Measured",
+    "Results",
+    "Roles",
+    "Scorer",
     "Scorers",
     "System",
+    "TestSet",
+    "ValidationSystem",
     "agreements",
     "calibrations",
+    "circular",
     "comparisons",
     "describe",
+    "evaluate",
     "griffin_lim",
     "headline",
     "leaders",
     "measure",
-    "recordings",
+    "pair_recordings",
     "roles",
     "sample_path",
     "select",
@@ -69,4 +75,5 @@ __all__ = [
     "summarise_pairs",
     "validate",
     "validate_pairs",
+    "vocoder_system",
 ]

@@ -24,13 +24,13 @@ from thesis_lib.validation import (
     OURS,
     PREDICTED,
     Evidence,
+    Roles,
     Scorers,
-    System,
     measure,
     metrics,
-    roles,
     select,
     single,
+    vocoder_system,
 )
 
 FULL = "full recipe"
@@ -67,20 +67,21 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     work = [(variant, seed) for seed in seeds for variant in variants]
     cells: dict[tuple[str, int], Evidence] = {}
     trained: list[Path] = []
-    known: dict[str, str] = {}
+    known, names = Roles({}), {}
     for variant, seed in progress(work, len(work), "ablation"):
         cell = _cell(run, variant, seed)
         vocoder = train(cell, run.config.ablation.task)
         shutil.rmtree(cell.path / run.config.ablation.task / "checkpoints", ignore_errors=True)
         scorers = Scorers.load(cell.config)
-        system = System.of(OURS[run.config.ablation.task], vocoder)
+        system = vocoder_system(OURS[run.config.ablation.task], vocoder)
         chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, cell.path / "validation")
-        known |= roles(cell.config, {run.config.ablation.task: vocoder}, scorers.encoders)
+        known |= Roles.of(cell.config, {run.config.ablation.task: vocoder})
+        names = {column: encoder.name for column, encoder in scorers.encoders.items()}
         trained.append(cell.path / run.config.ablation.task / "vocoder" / "model.safetensors")
     table, unmeasured = differences(cells, list(variants), len(seeds), run.config)
     missing += unmeasured
-    table["role"] = [known.get(metric, "") for metric in table.metric]
+    table["role"] = [known.of_metric(metric, names) for metric in table.metric]
     run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]))
     run.save_table("ablation", table, run.provenance(trained, scorers.revisions))
     return table

@@ -1,4 +1,4 @@
-"""What few-shot adaptation adds, measured on test voices."""
+"""Evaluation of speaker adaptation (few-shot): conversion before and after it, on test speakers."""
 
 import shutil
 from pathlib import Path
@@ -7,62 +7,90 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import write_audio
-from thesis_lib.embeddings.encoders import evaluation_encoders, speaker_encoder
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation.swap import Speaker, SpeakerScorer, System, corpus_speakers, summarise
+from thesis_lib.validation.evaluation import Keep, Results, System, evaluate, save_results
+from thesis_lib.validation.roles import Roles
+from thesis_lib.validation.swap import (
+    SpeakerScorer,
+    SwapSpeaker,
+    SwapSystem,
+    Trial,
+    corpus_speakers,
+    speaker_scorers,
+    summarise_swaps,
+    trial_scorer,
+    trial_system,
+    trials_of,
+)
+from thesis_lib.vocoder.synthesis import Vocoder
 
 BEFORE, AFTER = "before adaptation", "after adaptation"
+ABOUT = ("test_set", "task", "stage", "target", "content", "target_speaker", "encoder")
 
 
 def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """The run's conversion vocoder adapted to some test voices, each by its Spanish recordings but the first.
+    """Adapt the run's conversion vocoder to some test speakers, each by its Spanish recordings but the first.
 
-    Every voice then says, conditioned on that first recording, what the other test voices say in English. One row a
-    content, stage and scorer, with the swap test's columns, and their summary in ``adaptation_summary``; audio of the
-    first of each goes to samples/.
+    Conditioned on that first recording, it then renders what the other test speakers say in English. One row a
+    content, stage and encoder, with the speaker swap's columns, and their summary in ``adaptation_summary``; audio of
+    the first of each goes to samples/. Raises RunError without a trained conversion vocoder.
     """
     if run.has("adaptation"):
         return run.load_table("adaptation")
     if run.table_path("adaptation").exists():
-        shutil.rmtree(run.path / "adapted", ignore_errors=True)  # it came from another vocoder or corpus
+        shutil.rmtree(run.path / "adapted", ignore_errors=True)  # made from another vocoder or corpus
     config, manifest = run.config, prepared(run, progress)
-    before = train(run, "conversion", progress)
+    before = load_vocoder(run, "conversion")
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
-    encoders = [speaker_encoder(config.encoders), *evaluation_encoders(config.encoders)]
-    scorers = [SpeakerScorer(encoder, speakers, config.audio.sample_rate) for encoder in encoders]
-    targets, rows = speakers[: config.adaptation.voices], []
+    scorers = speaker_scorers(run, speakers)
+    targets, results = speakers[: config.adaptation.voices], Results()
     for number, target in enumerate(progress(targets, len(targets), "adapt")):
         own = [manifest.source(u) for u in manifest.split("test") if u.speaker == target.name][1:]
         adapted = adapt(own, run.path / "adapted" / str(number), before.name, config.adaptation.minutes)
         contents = [speaker for speaker in speakers if speaker.name != target.name]
-        for stage, vocoder in ((BEFORE, before), (AFTER, adapted)):
-            system = System("conversion", stage, vocoder)
-            for content in contents:
-                wav = system.render(content.content, target.voice)
-                rows += [scored_row("corpus", stage, wav, target, content, scorer) for scorer in scorers]
-                if content is contents[0]:
-                    write_audio(adaptation_sample(run, number, stage), wav, vocoder.sample_rate)
+
+        def keep(
+            trial: Trial, system: System, wav: np.ndarray, first: SwapSpeaker = contents[0], number: int = number
+        ) -> None:
+            if trial.content is first:
+                write_audio(adaptation_sample(run, number, system.name), wav, config.audio.sample_rate)
+
+        results += compared("corpus", before, adapted, target, contents, scorers, keep)
         write_audio(adaptation_sample(run, number, "voice"), target.references[0], config.audio.sample_rate)
-    table = pd.DataFrame(rows)
-    provenance = run.provenance_of("conversion")
-    run.save_table("adaptation_summary", summarise(table, config.swap.seed), provenance)
-    run.save_table("adaptation", table, provenance)
-    return table
+    summary = summarise_swaps(results.table, config.swap.seed)
+    roles = Roles.of(config, {"conversion": before})
+    summary["role"] = [roles.of_network(name) for name in summary.encoder]
+    return save_results(run, "adaptation", results, ABOUT, summary, run.provenance_of("conversion"))
+
+
+def compared(
+    test_set: str,
+    before: Vocoder,
+    after: Vocoder,
+    target: SwapSpeaker,
+    contents: list[SwapSpeaker],
+    scorers: list[SpeakerScorer],
+    keep: Keep | None = None,
+) -> Results:
+    """Evaluate a vocoder before and after adaptation to ``target``, on the content of other speakers."""
+    trials = [Trial(content, target, number) for number, content in enumerate(contents)]
+    stages = ((BEFORE, before), (AFTER, after))
+    systems = [trial_system(SwapSystem("conversion", stage, vocoder)) for stage, vocoder in stages]
+    work = trials_of(test_set, trials, "adaptation")
+    found = evaluate(work, systems, [trial_scorer(scorer) for scorer in scorers], keep=keep, by_system=True)
+    return Results([_in_order(row) for row in found.rows], found.missing)
+
+
+def _in_order(row: dict) -> dict:
+    """The row without the trial's number and recording, the columns that identify it first."""
+    kept = {name: row[name] for name in ABOUT}
+    return kept | {name: value for name, value in row.items() if name not in ("trial", "content_id")}
 
 
 def adaptation_sample(run: Run, number: int, what: str) -> Path:
-    """Where the audio of a voice is kept: ``BEFORE``, ``AFTER``, or "voice", a recording of it."""
+    """Path of the audio of a target speaker: ``BEFORE``, ``AFTER``, or "voice", a recording."""
     return run.path / "samples" / f"adaptation_{number}_{what.split()[0]}.mp3"
-
-
-def scored_row(
-    test_set: str, stage: str, wav: np.ndarray, target: Speaker, content: Speaker, scorer: SpeakerScorer
-) -> dict:
-    """A row of what ``summarise`` takes: one output before or after adaptation, by one scorer."""
-    about = {"test_set": test_set, "task": "conversion", "stage": stage, "target": target.kind}
-    names = {"content": content.name, "target_speaker": target.name, "encoder": scorer.encoder.name}
-    return about | names | scorer.score(wav, target, content)

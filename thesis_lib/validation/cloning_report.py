@@ -1,16 +1,14 @@
-"""What the pipeline is worth: every stage's output beside references, on recordings that nobody trained on.
+"""Cloning report: the output of every stage of the pipeline beside references, on held-out recordings.
 
-A recording's similarity is its cosine to the Spanish source, and its way from the floor (other speakers' Spanish) to
-the ceiling (the two halves of one recording). Words are recognised by Whisper base: Whisper tiny.en, which the
-metrics use otherwise, also makes the vocoder's content. No four of its tokens may repeat: in the silence after a
-recording it sometimes repeats itself.
+A recording's similarity is its cosine to the Spanish source, and the normalised similarity: 0 at the floor (other
+speakers' Spanish), 1 at the ceiling (the two halves of one recording). Words are recognised by Whisper base, as
+Whisper tiny.en also makes the vocoder's content. No four of its tokens may repeat: in the silence after a recording
+it sometimes repeats itself.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -28,45 +26,61 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation import Scorers, metrics, recordings
-from thesis_lib.validation.metrics import Calibration, Recording
-from thesis_lib.validation.scoring import UNMEASURABLE, words
+from thesis_lib.validation import Scorers, metrics, pair_recordings
+from thesis_lib.validation.cloning_summary import HUMAN, SEVERAL, calibrations, summarise_clones
+from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results, Scorer, System, TestSet, evaluate
+from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
+from thesis_lib.validation.scoring import all_vectors, words
 
-FIXED = "af_heart"  # the voice of every baseline
+BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
 KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
 OURS, OURS_FIXED, OURS_ADAPTED = "ours", "ours, from the fixed voice", "ours, adapted"
 OWN = "the speaker's own English"
-SEVERAL = ", several speakers"
-HUMAN = "human, one speaker each"
-RESAMPLES, SEED = 1000, 0
-FEWEST = 8  # speakers that a correlation needs: of fewer, some draw of the bootstrap has but one
+RECOGNISER = "whisper-base"
+NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
+Spoken = tuple[np.ndarray, str]  # (N,) output, and the text that it should say; empty where that is not known
+
+__all__ = ["HUMAN", "SEVERAL", "clone_report", "clone_sample", "summarise_clones"]
 
 
 @dataclass(frozen=True)
-class Item:
-    """A Spanish recording, and what is known of it."""
+class SpanishRecording:
+    """A recording to translate, with its English where that is known."""
 
     test_set: str
     id: str
     speaker: str
     source: Path
-    reference: str = ""  # its English, where somebody has written it down
+    reference: str = ""  # English text; empty: not transcribed
     published: dict[str, Path] = field(default_factory=dict)  # system -> its English
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the pipeline and its parts made of a recording."""
+class Cloned:
+    """The pipeline's outputs for a recording."""
 
+    recording: SpanishRecording
+    source: "Source"
     speaker: Speaker
     transcript: str
     translation: str
     outputs: dict[str, np.ndarray]  # system -> (N,) at the vocoder's rate
-    seconds: dict[str, float]  # stage -> what it took, of ours
+    seconds: dict[str, float]  # stage -> time of our system
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The columns that identify it."""
+        test_set = self.recording.test_set + (SEVERAL if self.speaker.others else "")
+        return {"test_set": test_set, "id": self.recording.id, "speaker": self.recording.speaker}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What was said, translated, and the reference."""
+        return {"transcript": self.transcript, "translation": self.translation, "reference": self.recording.reference}
 
 
 def clone_report(
@@ -77,93 +91,118 @@ def clone_report(
     spanish: Iterable[Path] = (),
     minutes: float = 0.0,
 ) -> pd.DataFrame:
-    """One row a recording and system; beside it the summary, what was not measured, the stages' seconds, and samples.
+    """Evaluate the pipeline: one row a recording and system.
 
-    The recordings are test utterances of the run's corpus; those of ``pairs``, laid out as ``validate --pairs`` wants
-    them; and those of each folder in ``spanish``, of one speaker a folder. The vocoder is the run's own unless one is
-    named; with ``minutes``, it is also adapted to each human recording of one speaker that long.
+    Beside it are tables of the summary, of what was not measured and of the stages' seconds, and samples. The
+    recordings are test utterances of the run's corpus; those of ``pairs``, in the layout of ``validate --pairs``; and
+    those of each folder in ``spanish``, of one speaker a folder. The vocoder is the run's own unless one is named;
+    with ``minutes``, it is also adapted to each human recording of one speaker that long. Raises RunError where the
+    run has no trained vocoder and none is named.
     """
     spanish = list(spanish)
     asked = [vocoder, str(pairs), [str(folder) for folder in spanish], minutes]
     if run.has("cloning") and run.load_json("cloning_asked") == asked:
         return run.load_table("cloning")
     if vocoder is None:
-        train(run, "conversion", progress)
+        load_vocoder(run, "conversion")  # says which command trains one
     pipeline = build(vocoder or run.path / "conversion" / "vocoder", run.config.cloning)
-    items = [*_corpus(run, progress), *_pairs(pairs), *(item for folder in spanish for item in _folder(folder))]
-    scorers, ear = Scorers.load(run.config), Whisper(no_repeat=4)
-    rate = scorers.audio.sample_rate
-    rows, missing, times, sources = [], [], [], {}
-    for number, item in enumerate(progress(items, len(items), "clone")):
-        about = {"test_set": item.test_set, "id": item.id, "speaker": item.speaker}
+    recordings = [*_corpus(run, progress), *_pairs(pairs), *(r for folder in spanish for r in _folder(folder))]
+    scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
+    results, times, sources = Results(), [], []
+    for number, recording in enumerate(progress(recordings, len(recordings), "clone")):
+        human = recording.test_set != run.config.corpus.name
         try:
-            wav, _ = read_audio(item.source, rate)
-            made = _made(pipeline, item, wav, minutes if item.test_set != run.config.corpus.name else 0.0)
-            source = _Source(wav, item.speaker, scorers)
+            cloned = _cloned(pipeline, recording, scorers, minutes if human else 0.0)
         except UNMEASURABLE as error:
-            missing.append(about | {"system": "all", "reason": str(error)})
+            about = {"test_set": recording.test_set, "id": recording.id, "speaker": recording.speaker}
+            results.missing.append(about | {"system": ALL, "reason": str(error)})
             continue
-        if made.speaker.others:
-            about["test_set"] += SEVERAL
-        sources[item.id] = source
-        times.append(about | {"source": len(wav) / rate, "output": len(made.outputs[OURS]) / rate} | made.seconds)
-        texts = {"transcript": made.transcript, "translation": made.translation, "reference": item.reference}
-        for system, output in (made.outputs | _published(item, rate)).items():
-            text = item.reference if system in item.published else made.translation
-            try:
-                measured = _measured(output, source, text, scorers, ear)
-            except UNMEASURABLE as error:
-                missing.append(about | {"system": system, "reason": str(error)})
-                continue
-            rows.append(about | {"system": system} | texts | measured)
-            write_audio(clone_sample(run, number, system), output, rate)
-    table = pd.DataFrame(rows)
+        sources.append(cloned.source)
+        times.append(cloned.about | _seconds(cloned, scorers))
+        results += _evaluated(run, number, cloned, scorers, recogniser)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
-    for column, calibration in _calibrations(list(sources.values()), names):
-        cosines = table[names[column]]
-        table[f"{names[column]}_normalised"] = [calibration.normalised(value) for value in cosines]
-        table[f"{names[column]}_percentile"] = [calibration.percentile(value) for value in cosines]
-    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"ear": ear.revision})
-    run.save_table("cloning_not_measured", pd.DataFrame(missing, columns=[*ABOUT, "reason"]))
+    table = _normalised(results.table, sources, names)
+    summary = summarise_clones(table, names.values(), run.config.corpus.name)
+    summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
+    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
+    run.save_table("cloning_not_measured", results.not_measured(ABOUT))
     run.save_table("cloning_seconds", pd.DataFrame(times))
-    run.save_table("cloning_summary", summarise_clones(table, names.values()), provenance)
+    run.save_table("cloning_summary", summary, provenance)
     run.save_json("cloning_asked", asked)
     run.save_table("cloning", table, provenance)
     return table
 
 
+def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float]:
+    """Seconds of the Spanish, of our output, and of each stage."""
+    rate = scorers.audio.sample_rate
+    lengths = {"source": len(cloned.source.recording.wav) / rate, "output": len(cloned.outputs[OURS]) / rate}
+    return lengths | cloned.seconds
+
+
+def _evaluated(run: Run, number: int, cloned: Cloned, scorers: Scorers, recogniser: Whisper) -> Results:
+    """Evaluate every output of one recording, and its published English; their audio is kept as samples."""
+    rate, published = scorers.audio.sample_rate, cloned.recording.published
+
+    def system(name: str) -> System[Cloned, Spoken]:
+        def render(item: Cloned) -> Spoken:
+            if name in published:
+                return read_audio(published[name], rate)[0], item.recording.reference
+            return item.outputs[name], item.translation
+
+        return System(name, render, about={"system": name} | cloned.texts)
+
+    def keep(item: Cloned, system: System[Cloned, Spoken], output: Spoken) -> None:
+        write_audio(clone_sample(run, number, system.name), output[0], rate)
+
+    scorer = Scorer[Cloned, Spoken](lambda item, output: _measured(*output, item.source, scorers, recogniser))
+    test_set = TestSet([cloned], lambda item: item.about)
+    return evaluate(test_set, [system(name) for name in (*cloned.outputs, *published)], [scorer], keep=keep)
+
+
+def _normalised(table: pd.DataFrame, sources: list["Source"], names: dict[str, str]) -> pd.DataFrame:
+    """The table with each encoder's normalised similarity, and its percentile among halves of one recording."""
+    for column, calibration in calibrations(sources, names):
+        cosines = table[names[column]]
+        table[f"{names[column]}_normalised"] = [calibration.normalised(value) for value in cosines]
+        table[f"{names[column]}_percentile"] = [calibration.percentile(value) for value in cosines]
+    return table
+
+
 def clone_sample(run: Run, number: int, system: str) -> Path:
-    """Where an output's audio is kept."""
+    """Path of the audio of an output."""
     return run.path / "samples" / f"clone_{number}_{re.sub('[^a-z]+', '_', system.lower())}.mp3"
 
 
-def _corpus(run: Run, progress: Progress) -> Iterator[Item]:
+def _corpus(run: Run, progress: Progress) -> Iterator[SpanishRecording]:
     manifest = prepared(run, progress)
     tests = manifest.split("test")
     for number in spread(len(tests), run.config.cloning.examples):
         u = tests[number]
         source, own = manifest.source(u), {OWN: manifest.target(u)}
-        yield Item(run.config.corpus.name, u.id, u.speaker, source, u.target_text, own)
+        yield SpanishRecording(run.config.corpus.name, u.id, u.speaker, source, u.target_text, own)
 
 
-def _pairs(folder: Path | None) -> Iterator[Item]:
-    """Each recording is taken for a speaker of its own."""
-    for group, systems in (recordings(folder) if folder else {}).items():
+def _pairs(folder: Path | None) -> Iterator[SpanishRecording]:
+    """Published pairs, each recording as a speaker of its own."""
+    for group, systems in (pair_recordings(folder) if folder else {}).items():
         for name, path in systems["source"].items():
             published = {system: files[name] for system, files in systems.items() if name in files}
             published.pop("source")
-            yield Item(group, f"{group}/{name}", f"{group}/{name}", path, "", published)
+            yield SpanishRecording(group, f"{group}/{name}", f"{group}/{name}", path, "", published)
 
 
-def _folder(folder: Path) -> Iterator[Item]:
+def _folder(folder: Path) -> Iterator[SpanishRecording]:
     for path in recordings_in(folder):
-        yield Item(Path(folder).name, f"{Path(folder).name}/{path.stem}", Path(folder).name, path)
+        yield SpanishRecording(Path(folder).name, f"{Path(folder).name}/{path.stem}", Path(folder).name, path)
 
 
-def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: float) -> Made:
+def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers: Scorers, minutes: float) -> Cloned:
+    """Run the pipeline on a recording, also with the baseline voice and, for ``minutes``, with an adapted vocoder."""
+    wav, _ = read_audio(recording.source, scorers.audio.sample_rate)
     segments = list(speech_segments([wav], pipeline.sample_rate))
-    speaker = pipeline.analyse_speaker(segments, item.source)
-    lines = list(pipeline.translate(segments, item.source))
+    speaker = pipeline.analyse_speaker(segments, recording.source)
+    lines = list(pipeline.translate(segments, recording.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
         passages = list(using.synthesise(lines, speaker))
@@ -173,47 +212,38 @@ def _made(pipeline: VoiceCloningPipeline, item: Item, wav: np.ndarray, minutes: 
     content, output, seconds = sides(pipeline)
     outputs = {KOKORO: content, OURS: output}
     if pipeline.config.voice == NEAREST:
-        fixed = pipeline.copy_with(config=pipeline.config.model_copy(update={"voice": FIXED}))
+        fixed = pipeline.copy_with(config=pipeline.config.model_copy(update={"voice": BASELINE_VOICE}))
         plain, from_plain, _ = sides(fixed)
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
-    if minutes and not speaker.others:  # training on two voices would make one of both
-        outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [item.source], minutes, adapt))[1]
-    recognised, english = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
-    return Made(speaker, recognised, english, outputs, seconds)
+    if minutes and not speaker.others:  # adapted to two speakers, a vocoder would mix their voices
+        outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [recording.source], minutes, adapt))[1]
+    transcript, translation = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
+    source = Source(wav, recording.speaker, scorers)
+    return Cloned(recording, source, speaker, transcript, translation, outputs, seconds)
 
 
-def _published(item: Item, rate: int) -> dict[str, np.ndarray]:
-    return {system: read_audio(path, rate)[0] for system, path in item.published.items()}
-
-
-class _Source:
-    """A Spanish recording's features, and its halves' embeddings: as alike as one voice gets."""
+class Source:
+    """A Spanish recording: its prosody, its embeddings, and those of its halves for the ceiling."""
 
     def __init__(self, wav: np.ndarray, speaker: str, scorers: Scorers) -> None:
         self.speaker, self.recording = speaker, scorers.record(wav)
-        self.vectors = _vectors(self.recording, scorers)
-        self.halves = [_vectors(scorers.record(half), scorers) for half in np.array_split(wav, 2)]
+        self.vectors = all_vectors(self.recording, scorers)
+        self.halves = [all_vectors(scorers.record(half), scorers) for half in np.array_split(wav, 2)]
         self.prosody = metrics.prosody(self.recording)
 
 
-def _vectors(recording: Recording, scorers: Scorers) -> dict[str, np.ndarray]:
-    found, reasons = scorers.vectors(recording)
-    if reasons:
-        raise metrics.MetricError("; ".join(f"{name}: {why}" for name, why in reasons.items()))
-    return found
-
-
-def _measured(output: np.ndarray, source: _Source, text: str, scorers: Scorers, ear: Whisper) -> dict[str, object]:
+def _measured(output: np.ndarray, text: str, source: Source, scorers: Scorers, recogniser: Whisper) -> Columns:
+    """Cosines to the source, recognised words, predicted opinion, and the prosody of source and output."""
     recording = scorers.record(output)
-    vectors = _vectors(recording, scorers)
-    found: dict[str, object] = {
+    vectors = all_vectors(recording, scorers)
+    found: Columns = {
         encoder.name: metrics.cosine(vectors[column], source.vectors[column])
         for column, encoder in scorers.encoders.items()
     }
-    # What a published system says, nobody has written down.
-    found |= (
-        words(ear, recording, text) if text else {"recognised": ear(recording.wideband, metrics.WIDEBAND, "en").text}
-    )
+    if text:
+        found |= words(recogniser, recording, text)
+    else:  # published English without a transcript
+        found["recognised"] = recogniser(recording.wideband, metrics.WIDEBAND, "en").text
     if "dnsmos" in scorers.chosen:
         found |= metrics.dnsmos(recording)
     for side, values in (("source", source.prosody), ("output", metrics.prosody(recording))):
@@ -221,64 +251,18 @@ def _measured(output: np.ndarray, source: _Source, text: str, scorers: Scorers, 
     return found
 
 
-def _calibrations(sources: list[_Source], columns: Iterable[str]) -> Iterator[tuple[str, Calibration]]:
-    """(encoder, its floor and ceiling on these recordings), where there are both."""
-    for column in columns:
-        same = [metrics.cosine(*(half[column] for half in source.halves)) for source in sources]
-        different = [
-            metrics.cosine(a.vectors[column], b.vectors[column])
-            for a, b in combinations(sources, 2)
-            if a.speaker != b.speaker
-        ]
-        with suppress(metrics.MetricError):
-            yield column, Calibration(np.array(same), np.array(different))
+def _roles(run: Run, named: str | None, meta: dict, summary: pd.DataFrame, encoders: Iterable[str]) -> list[str]:
+    """The role of each row's network in the vocoder, or in the choice of Kokoro's voice."""
+    selects = {NEAREST_ENCODER} if run.config.cloning.voice == NEAREST else set()
+    roles = Roles.along(lineage(run.config, "conversion", meta) if named is None else named_lineage(named, meta))
+    roles |= Roles({name: frozenset({SELECTS}) for name in selects})
+    names = {name: name for name in encoders}
+    return [roles.of_metric(_network_metric(metric, names), names, RECOGNISER) for metric in summary.metric]
 
 
-def summarise_clones(table: pd.DataFrame, encoders: Iterable[str]) -> pd.DataFrame:
-    """test_set, system, metric, value, 95 % interval, n: means, WER (%), BLEU, and correlations with the source.
-
-    The interval draws speakers, or recordings where there is but one. "human, one speaker each" pools everything but
-    the corpus and dialogues.
-    """
-    corpus = table.test_set.iloc[0]
-    human = (table.test_set != corpus) & ~table.test_set.str.endswith(SEVERAL)
-    parts = [(test_set, table[table.test_set == test_set]) for test_set in dict.fromkeys(table.test_set)]
-    parts += [(HUMAN, table[human])] if human.any() else []
-    means = [c for e in encoders for c in (e, f"{e}_normalised", f"{e}_percentile")] + ["dnsmos_ovrl", "dnsmos_p808"]
-    rows = []
-    for test_set, part in parts:
-        for system, own in part.groupby("system", sort=False):
-            groups = own.speaker.to_numpy() if own.speaker.nunique() > 1 else None
-            for name, statistic in _statistics(own, means).items():
-                rows.append(
-                    {"test_set": test_set, "system": system, "metric": name} | _interval(len(own), statistic, groups)
-                )
-    return pd.DataFrame(rows)
-
-
-def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, metrics.Statistic]:
-    """metric -> a function of indices into the rows; what is missing in one of them is left out."""
-
-    found = {
-        name: metrics.mean_of(rows[name].to_numpy()) for name in means if name in rows and rows[name].notna().all()
-    }
-    if "words" in rows and rows.words.notna().all():
-        errors, words = rows.word_errors.to_numpy(), rows.words.to_numpy()
-        found["wer"] = lambda i: 100 * float(errors[i].sum() / words[i].sum())
-    if rows.reference.str.strip().ne("").all():
-        for name, column in (("bleu", "recognised"), ("translation_bleu", "translation")):
-            found[name] = metrics.corpus_scorer("BLEU", list(rows[column]), list(rows.reference))
-    if rows.speaker.nunique() >= FEWEST:
-        for name in metrics.PROSODY:
-            source, output = (rows[f"{side}_{name}"].to_numpy() for side in ("source", "output"))
-            found[f"{name}_correlation"] = metrics.correlation_of(source, output)
-    return found
-
-
-def _interval(count: int, statistic: metrics.Statistic, groups: np.ndarray | None) -> dict[str, object]:
-    found: dict[str, object] = {"n": count, "reason": ""}
-    try:
-        value, low, high = metrics.bootstrap(count, statistic, RESAMPLES, SEED, groups)
-    except metrics.MetricError as error:
-        return {"value": np.nan, "low": np.nan, "high": np.nan} | found | {"reason": str(error)}
-    return {"value": value, "low": low, "high": high} | found
+def _network_metric(metric: str, encoders: Iterable[str]) -> str:
+    """The name under which ``validation.roles`` knows a metric of the report."""
+    for name in encoders:
+        if metric in (name, f"{name}_normalised", f"{name}_percentile"):
+            return name
+    return f"follows_{metric.removesuffix('_correlation')}" if metric.endswith("_correlation") else metric

@@ -1,11 +1,12 @@
-"""Human speech beside what others have published of it: Spanish recordings, and English ones that belong to them.
+"""Published pairs: human Spanish recordings, and English recordings of the same utterances by published systems.
 
 A folder holds GROUP_es_src/NAME and, for each published system, GROUP_en_SYSTEM/NAME of the same utterance. Where
-there is an English recording in some canonical voice (SYSTEM is ``ref``), our conversion renders it in the Spanish
-speaker's.
+there is an English recording in a canonical voice (SYSTEM is ``ref``), our conversion renders it in the Spanish
+speaker's voice.
 """
 
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,112 +15,152 @@ import pandas as pd
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import ValidationConfig
-from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
-from thesis_lib.validation.scoring import PREDICTORS, UNMEASURABLE, Scorers
+from thesis_lib.validation.evaluation import Scorer, System, TestSet, evaluate, interval, save_results
+from thesis_lib.validation.metrics import Recording
+from thesis_lib.validation.roles import Roles
+from thesis_lib.validation.scoring import PREDICTORS, Scorers, all_vectors
 from thesis_lib.validation.systems import OURS
 from thesis_lib.vocoder.voice import Voice
 
 CANONICAL = "ref"
 OTHER_VOICE = "another Spanish speaker"
-Convert = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
-GUIDANCE = (1.0, 2.0)  # as trained, and as strong as the swap test's stronger system
+GUIDANCE = (1.0, 2.0)  # as in training, and as in the speaker swap's stronger system
+ABOUT = ("group", "id", "system")
+MIN_UTTERANCES = 2  # for an interval
+
+Files = dict[str, Path]  # name of the utterance -> file
 
 
-def recordings(folder: Path) -> dict[str, dict[str, dict[str, Path]]]:
+def pair_recordings(folder: Path) -> dict[str, dict[str, Files]]:
     """group -> system -> name -> file; the Spanish side is the system "source". RunError where it has none."""
-    found: dict[str, dict[str, dict[str, Path]]] = {}
+    found: dict[str, dict[str, Files]] = {}
     for source in sorted(Path(folder).glob("*_es_src")):
         group = source.name.removesuffix("_es_src")
         prefix = f"{group}_en_"
         found[group] = {"source": _files(source)}
         found[group] |= {p.name.removeprefix(prefix): _files(p) for p in sorted(Path(folder).glob(f"{prefix}*"))}
     if not any(found[group]["source"] for group in found):
-        raise RunError(f"{folder} holds no recordings in folders named GROUP_es_src: is it the right one?")
+        raise RunError(f"{folder} holds no recordings in folders named GROUP_es_src: name the folder above them")
     return found
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def _files(folder: Path) -> Files:
     return {path.stem: path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")}
 
 
+@dataclass
+class Pair:
+    """A Spanish recording, the English ones of the same utterance, and what is computed of it once."""
+
+    group: str
+    name: str
+    files: dict[str, Path]  # system -> English recording; OTHER_VOICE -> another speaker's Spanish
+    source: Path
+    scorers: Scorers
+    encoders: tuple[Encoder, Encoder] = field(repr=False)  # of the condition: speaker, emotion
+
+    @property
+    def rate(self) -> int:
+        """Hz"""
+        return self.scorers.audio.sample_rate
+
+    @cached_property
+    def recording(self) -> Recording:
+        """The Spanish recording."""
+        return self.scorers.record(read_audio(self.source, self.rate)[0])
+
+    @cached_property
+    def vectors(self) -> dict[str, np.ndarray]:
+        """Encoder's column -> embedding of the Spanish recording. MetricError where one is missing."""
+        return all_vectors(self.recording, self.scorers)
+
+    @cached_property
+    def voice(self) -> Voice:
+        """The condition of our conversion, from the Spanish recording."""
+        wav = self.recording.wav
+        speaker, emotion = (embed(encoder, wav, self.rate) for encoder in self.encoders)
+        return Voice(speaker, emotion, track(wav, self.scorers.audio).level)
+
+
 def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.DataFrame:
-    """Similarity to the Spanish speaker and predicted opinion of every recording; a row a recording.
+    """Measure the similarity to the Spanish speaker and the predicted opinion of every English recording.
 
-    Columns: group, id, system, one an encoder, dnsmos_ovrl, dnsmos_p808, plcmos. The floor is another Spanish
-    speaker of the same group. The summary and what could not be measured stand in tables of their own. Raises
-    RunError for a folder that is laid out otherwise.
+    One row a recording: group, id, system, one column an encoder, dnsmos_ovrl, dnsmos_p808, plcmos. The floor is
+    another Spanish speaker of the same group. The summary and what was not measured are tables of their own. Raises
+    RunError for a folder with another layout, or without a trained conversion vocoder.
     """
-    groups, scorers = recordings(folder), Scorers.load(run.config)
-    convert, rows, missing = _converter(run, progress), [], []
-    work = [(group, name) for group, systems in groups.items() for name in systems["source"]]
-    for group, name in progress(work, len(work), "validate, human pairs"):
-        systems, rate = groups[group], run.config.audio.sample_rate
-        source = scorers.record(read_audio(systems["source"][name], rate)[0])
-        wanted, _ = scorers.vectors(source)
-        for system, wav in _outputs(systems, name, source.wav, convert, rate):
-            about = {"group": group, "id": name, "system": system}
-            try:
-                output = scorers.record(wav)
-                given, reasons = scorers.vectors(output)
-                if reasons:
-                    raise metrics.MetricError(next(iter(reasons.values())))
-                cosines = {column: metrics.cosine(given[column], wanted[column]) for column in scorers.encoders}
-                opinions = [PREDICTORS[name](output) for name in PREDICTORS if name in scorers.chosen]
-            except UNMEASURABLE as error:
-                missing.append(about | {"reason": str(error)})
-                continue
-            rows.append(about | cosines | {key: value for one in opinions for key, value in one.items()})
-    table = pd.DataFrame(rows)
-    provenance = run.provenance_of("conversion", weights=scorers.revisions)
-    run.save_table("pairs_not_measured", pd.DataFrame(missing, columns=["group", "id", "system", "reason"]))
-    run.save_table("pairs_summary", summarise_pairs(table, run.config.validation), provenance)
-    run.save_table("pairs", table, provenance)
-    return table
+    groups, scorers = pair_recordings(folder), Scorers.load(run.config)
+    vocoder = load_vocoder(run, "conversion")
+    pairs = _pairs(run, groups, scorers)
+    names = dict.fromkeys(name for pair in pairs for name in pair.files)
+    systems: list[System[Pair, np.ndarray]] = [
+        System(
+            name,
+            lambda pair, name=name: read_audio(pair.files[name], pair.rate)[0],  # type: ignore[misc]
+            about={"system": name},
+            takes=lambda pair, name=name: name in pair.files,  # type: ignore[misc]
+        )
+        for name in names
+    ]
+    for guidance in GUIDANCE:
+        name = f"{OURS['conversion']}, guidance {guidance:g}"
+        systems.append(
+            System(
+                name,
+                lambda pair, guidance=guidance: vocoder.render(  # type: ignore[misc]
+                    read_audio(pair.files[CANONICAL], pair.rate)[0], pair.voice, guidance
+                ),
+                about={"system": name},
+                takes=lambda pair: CANONICAL in pair.files,
+            )
+        )
+    test_set = TestSet(pairs, lambda pair: {"group": pair.group, "id": pair.name}, "validate, human pairs")
+    results = evaluate(test_set, systems, [Scorer(_score)], progress)
+    summary = summarise_pairs(results.table, run.config.validation)
+    roles = Roles.of(run.config, {"conversion": vocoder})
+    encoders = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    summary["role"] = [roles.of_metric(metric, encoders) for metric in summary.metric]
+    return save_results(
+        run, "pairs", results, ABOUT, summary, run.provenance_of("conversion", weights=scorers.revisions)
+    )
 
 
-def _outputs(
-    systems: dict[str, dict[str, Path]], name: str, source: np.ndarray, convert: Convert, rate: int
-) -> Iterator[tuple[str, np.ndarray]]:
-    """(system, samples) of one utterance: the floor, what is published, and ours."""
-    names = list(systems["source"])
-    other = names[(names.index(name) + 1) % len(names)]
-    if other != name:
-        yield OTHER_VOICE, read_audio(systems["source"][other], rate)[0]
-    for system, files in systems.items():
-        if system != "source" and name in files:
-            yield system, read_audio(files[name], rate)[0]
-    if name in systems.get(CANONICAL, {}):
-        content = read_audio(systems[CANONICAL][name], rate)[0]
-        for guidance, wav in zip(GUIDANCE, convert(content, source), strict=True):
-            yield f"{OURS['conversion']}, guidance {guidance:g}", wav
+def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers) -> list[Pair]:
+    encoders = speaker_encoder(run.config.encoders), emotion_encoder(run.config.encoders)
+    found = []
+    for group, systems in groups.items():
+        names = list(systems["source"])
+        for number, name in enumerate(names):
+            other = names[(number + 1) % len(names)]
+            files = {OTHER_VOICE: systems["source"][other]} if other != name else {}
+            files |= {system: own[name] for system, own in systems.items() if system != "source" and name in own}
+            found.append(Pair(group, name, files, systems["source"][name], scorers, encoders))
+    return found
 
 
-def _converter(run: Run, progress: Progress) -> Convert:
-    """(content, Spanish recording) -> our conversion at each strength."""
-    vocoder, encoders = train(run, "conversion", progress), run.config.encoders
-    rate, speaker, emotion = run.config.audio.sample_rate, speaker_encoder(encoders), emotion_encoder(encoders)
-
-    def convert(content: np.ndarray, source: np.ndarray) -> list[np.ndarray]:
-        level = track(source, run.config.audio).level
-        voice = Voice(embed(speaker, source, rate), embed(emotion, source, rate), level)
-        return [vocoder.render(content, voice, guidance) for guidance in GUIDANCE]
-
-    return convert
+def _score(pair: Pair, wav: np.ndarray) -> dict[str, float]:
+    """Cosines to the Spanish recording, and predicted opinions."""
+    scorers, output = pair.scorers, pair.scorers.record(wav)
+    given = all_vectors(output, scorers)
+    cosines = {column: metrics.cosine(given[column], pair.vectors[column]) for column in scorers.encoders}
+    opinions = [PREDICTORS[name](output) for name in PREDICTORS if name in scorers.chosen]
+    return cosines | {key: value for one in opinions for key, value in one.items()}
 
 
 def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFrame:
-    """group, system, metric, mean, 95 % interval over utterances (a speaker each), n."""
+    """group, system, metric, mean, 95 % interval over utterances (each of another speaker), n."""
     rows = []
     for (group, system), part in table.groupby(["group", "system"], sort=False):
-        for metric in part.columns.drop(["group", "id", "system"]):
+        for metric in part.columns.drop([*ABOUT]):
             values = part[metric].dropna().to_numpy()
-            if len(values) < 2:
+            if len(values) < MIN_UTTERANCES:
                 continue
-            value, low, high = metrics.bootstrap(len(values), metrics.mean_of(values), config.resamples, config.seed)
-            row = {"group": group, "system": system, "metric": metric, "value": value, "low": low, "high": high}
-            rows.append(row | {"n": len(values)})
+            found = interval(len(values), metrics.mean_of(values), config.resamples, config.seed)
+            del found["reason"]
+            rows.append({"group": group, "system": system, "metric": metric} | found)
     return pd.DataFrame(rows)

@@ -8,13 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from thesis_lib import pretrained
-from thesis_lib.audio.files import AudioError
-from thesis_lib.audio.pitch import PitchError
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.config.registries import METRICS
 from thesis_lib.embeddings.encoders import (
     Encoder,
-    EncoderError,
     embed,
     emotion_encoder,
     evaluation_encoders,
@@ -23,12 +20,12 @@ from thesis_lib.embeddings.encoders import (
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.parallel import a_core_each
 from thesis_lib.validation import metrics
+from thesis_lib.validation.evaluation import UNMEASURABLE, System
 from thesis_lib.validation.evidence import SOURCE
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.metrics.nisqa import WEIGHT as NISQA
-from thesis_lib.validation.systems import GROUND_TRUTH, System
+from thesis_lib.validation.systems import GROUND_TRUTH
 
-UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)
 SCALARS = {
     "mel_l1": metrics.mel_l1,
     "stft": metrics.multi_resolution_stft,
@@ -118,6 +115,14 @@ class Scorers:
             except UNMEASURABLE as error:
                 reasons[name] = str(error)
         return found, reasons
+
+
+def all_vectors(recording: Recording, scorers: Scorers) -> dict[str, np.ndarray]:
+    """Encoder's column -> embedding of a recording. MetricError with the reasons where one is missing."""
+    found, reasons = scorers.vectors(recording)
+    if reasons:
+        raise metrics.MetricError("; ".join(f"{name}: {why}" for name, why in reasons.items()))
+    return found
 
 
 @dataclass(frozen=True)

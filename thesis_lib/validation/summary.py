@@ -1,4 +1,4 @@
-"""From single scores to statements: intervals, paired comparisons, the judges' agreement, and who may judge.
+"""Statistics of a validation: means with intervals, paired comparisons, agreement between encoders.
 
 Utterances of one speaker are not independent: every interval draws whole speakers, and every test pairs speakers'
 means.
@@ -11,58 +11,21 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from thesis_lib.config import Config, Task, ValidationConfig
-from thesis_lib.embeddings.encoders import Encoder
-from thesis_lib.utils.errors import ThesisError
+from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, PREDICTED, describe
+from thesis_lib.validation.evaluation import interval
 from thesis_lib.validation.evidence import Evidence
 from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
-from thesis_lib.vocoder.synthesis import Vocoder
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
 LEVEL = 0.05  # of significance, after Holm's correction
-FEWEST = 5  # utterances below which a correlation says nothing
-EVALUATION, CONDITIONS, TRAINS = "evaluation", "conditions", "trains"
-
-
-class CircularScoring(ThesisError):
-    """A number that would be scored_row by an encoder which the system was trained on or is given."""
-
-
-def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
-    """Encoder's column -> "evaluation", or what makes it partial: "conditions", "trains" or both.
-
-    A system trained on an encoder wins under that encoder (arXiv:2506.20190).
-    """
-    given = " ".join(f"{v.meta['speaker_encoder']} {v.meta['emotion_encoder']}" for v in vocoders.values())
-    losses = [config.recipe(task).losses for task in vocoders]
-    trained = {"ecapa"} if any(loss.speaker or loss.sampled_speaker for loss in losses) else set()
-    trained |= {"emotion2vec"} if any(loss.emotion for loss in losses) else set()
-    found = {}
-    for column, encoder in encoders.items():
-        partial = [CONDITIONS] * (encoder.name in given)
-        partial += [TRAINS] * any(encoder.name.startswith(name) for name in trained)
-        found[column] = " and ".join(partial) or EVALUATION
-    return found
-
-
-def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:
-    """One cell of a summary, fit to stand in a sentence. CircularScoring where its encoder is no judge."""
-    rows = summary[(summary.system == system) & (summary.metric == metric)]
-    if rows.empty:
-        raise MetricError(f"{metric} of {system} was not measured")
-    row = rows.iloc[0]
-    if isinstance(row.role, str) and row.role not in ("", EVALUATION):
-        raise CircularScoring(
-            f"{metric} is by an encoder that {row.role} the vocoder: it cannot be a headline, name a judge's instead"
-        )
-    return row
+MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 
 
 def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]]:
-    """Encoder's column -> its floor and ceiling between the languages, from the recordings; and why one is missing."""
+    """Encoder's column -> floor and ceiling between the languages, from the recordings; and what was not measured."""
     found, missing = {}, []
     for column in evidence.encoders:
         cosines = evidence.cosines(GROUND_TRUTH, column)
@@ -80,24 +43,18 @@ def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]
 def summarise(
     evidence: Evidence, known: dict[str, Calibration], config: ValidationConfig
 ) -> tuple[pd.DataFrame, list[dict]]:
-    """system, metric, value, low, high (95 %), n, speakers: one row a measured cell; and what has none, with why."""
+    """Summarise each system and metric: value, low, high (95 %), n, speakers; and what was not measured."""
     rows, missing = [], []
     for system in evidence.systems:
         for metric, members, statistic in _statistics(evidence, system, known):
-            try:
-                value, low, high = metrics.bootstrap(
-                    len(members),
-                    partial(_of_these, statistic, members),
-                    config.resamples,
-                    config.seed,
-                    groups=evidence.speakers[members],
-                )
-            except MetricError as error:
-                missing.append({"id": "all", "system": system, "metric": metric, "reason": str(error)})
+            chosen = partial(_of_these, statistic, members)
+            groups = evidence.speakers[members]
+            found = interval(len(members), chosen, config.resamples, config.seed, groups)
+            if reason := found.pop("reason"):
+                missing.append({"id": "all", "system": system, "metric": metric, "reason": reason})
                 continue
-            counts = {"n": len(members), "speakers": len(set(evidence.speakers[members]))}
-            rows.append({"system": system, "metric": metric, "value": value, "low": low, "high": high} | counts)
-    # Signal first, then opinion and words: the recording itself, which comes first, has no row of the former.
+            rows.append({"system": system, "metric": metric} | found | {"speakers": len(set(groups))})
+    # Signal metrics first, then predicted opinion and words.
     table = pd.DataFrame(rows)
     order = {name: place for place, name in enumerate([*ALIGNED, *PREDICTED])}
     places = table.metric.map(order).fillna(len(order)) if len(table) else []
@@ -107,7 +64,7 @@ def summarise(
 def _statistics(
     evidence: Evidence, system: str, known: dict[str, Calibration]
 ) -> Iterator[tuple[str, np.ndarray, Statistic]]:
-    """(metric, utterances that have it, statistic of some of those)."""
+    """Yield (metric, utterances that have it, statistic of some of those)."""
 
     def mean(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray, Statistic]]:
         members = np.flatnonzero(np.isfinite(values))
@@ -134,14 +91,14 @@ def _statistics(
         if len(members):
             yield f"eer_{column}", members, partial(_verification_error, cosines, evidence=evidence)
     for name in PROSODY:
-        made, wished = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
-        members = np.flatnonzero(np.isfinite(made) & np.isfinite(wished))
-        if len(members) >= FEWEST:
-            yield f"follows_{name}", members, metrics.correlation_of(made, wished)
+        output, source = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
+        members = np.flatnonzero(np.isfinite(output) & np.isfinite(source))
+        if len(members) >= MIN_CORRELATED_UTTERANCES:
+            yield f"follows_{name}", members, metrics.correlation_of(output, source)
 
 
 def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
-    recognised, said = evidence.values(system, "recognised"), evidence.values(system, "target_text")
+    recognised, target = evidence.values(system, "recognised"), evidence.values(system, "target_text")
     members = np.flatnonzero([isinstance(text, str) for text in recognised])
     if not len(members):
         return
@@ -150,7 +107,7 @@ def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, S
         yield name, members, partial(_percentage, wrong, count)
     place = {int(member): number for number, member in enumerate(members)}
     for name in ("bleu", "chrf"):
-        scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(said[members]))
+        scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(target[members]))
         yield name, members, partial(_at_places, scorer, place)
 
 
@@ -179,7 +136,7 @@ def _style_auc(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:
 
 
 def comparisons(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
-    """Every vocoder against every other and against the recording, metric by metric, speaker by speaker.
+    """Compare every two vocoders, and each with the recording, in every metric, paired by speaker.
 
     Columns: metric, first, second, difference of means with its 95 % interval, p (Wilcoxon's signed ranks over
     speakers' means), p_holm (corrected for all rows of this table), effect (rank-biserial), significant, n.
@@ -201,7 +158,7 @@ def comparisons(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
 
 
 def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
-    """(system, metric) of every vocoder that is significantly better than each other vocoder of that metric."""
+    """(system, metric) of every vocoder that is significantly better than each other vocoder in that metric."""
     found = set()
     among = comparisons[comparisons["first"].isin(VOCODERS) & comparisons["second"].isin(VOCODERS)]
     for metric, part in among.groupby("metric", sort=False):
@@ -215,7 +172,7 @@ def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def single(evidence: Evidence, system: str, metric: str) -> np.ndarray:
-    """(n,) one metric of one system, utterance by utterance; NaN where it is missing."""
+    """(n,) one metric of one system, a value an utterance; NaN where it is missing."""
     if metric in evidence.encoders:
         return np.diagonal(evidence.cosines(system, metric))
     return evidence.values(system, metric).astype(float)

@@ -1,7 +1,6 @@
-"""What is compared: our vocoders, and the references that give their numbers a scale."""
+"""The systems of the validation: the run's vocoders, and references to compare them with."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import librosa
@@ -13,6 +12,7 @@ from thesis_lib.audio.files import read_audio, whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import Task
 from thesis_lib.corpus.manifest import Manifest, Utterance
+from thesis_lib.validation.evaluation import System
 from thesis_lib.validation.metrics import MetricError
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 from thesis_lib.vocoder.voice import Voice
@@ -24,35 +24,31 @@ OURS = {"resynthesis": "ours, resynthesis", "conversion": "ours, conversion"}
 
 @dataclass(frozen=True)
 class Item:
-    """One test utterance as the systems are given it."""
+    """A test utterance with the inputs of the systems."""
 
     utterance: Utterance
     wav: np.ndarray  # (N,) its English
     voice: Voice  # of its Spanish
 
 
-@dataclass(frozen=True)
-class System:
-    """``render`` gives (N',) for an item, or raises MetricError where it has nothing to give."""
-
-    name: str
-    render: Callable[[Item], np.ndarray]
-    says_it: bool = True  # the utterance's words, in time with its recording
-
-    @classmethod
-    def of(cls, name: str, vocoder: Vocoder) -> "System":
-        """What a vocoder makes of the utterance's English in the voice of its Spanish."""
-        return cls(name, lambda item: vocoder.render(item.wav, item.voice))
+ValidationSystem = System[Item, np.ndarray]  # ``render`` gives (N',) for an item
 
 
-def systems_of(vocoders: dict[Task, Vocoder], manifest: Manifest, tests: list[Utterance]) -> dict[str, System]:
+def vocoder_system(name: str, vocoder: Vocoder) -> ValidationSystem:
+    """A system that renders the utterance's English in the voice of its Spanish."""
+    return System(name, lambda item: vocoder.render(item.wav, item.voice))
+
+
+def systems_of(
+    vocoders: dict[Task, Vocoder], manifest: Manifest, tests: list[Utterance]
+) -> dict[str, ValidationSystem]:
     """All systems by name; the published vocoder only where its weights are cached.
 
-    ``same speaker`` and ``other speaker`` are further recordings of the test part, untouched: the ceiling and the
+    ``same speaker`` and ``other speaker`` are further recordings of the test split, not rendered: the ceiling and the
     floor of every similarity.
     """
     log_mel = next(iter(vocoders.values())).log_mel
-    found = [
+    found: list[ValidationSystem] = [
         System(GROUND_TRUTH, lambda item: item.wav),
         System(SAME, lambda item: _another(item.utterance, manifest, tests, same=True), says_it=False),
         System(OTHER, lambda item: _another(item.utterance, manifest, tests, same=False), says_it=False),
@@ -62,17 +58,17 @@ def systems_of(vocoders: dict[Task, Vocoder], manifest: Manifest, tests: list[Ut
         published = Vocoder.from_torch(UNIVERSAL)
         found.append(System(PUBLISHED, lambda item: published.render(item.wav)))
     for task, vocoder in vocoders.items():
-        found.append(System.of(OURS[task], vocoder))
+        found.append(vocoder_system(OURS[task], vocoder))
     return {system.name: system for system in found}
 
 
 def _another(utterance: Utterance, manifest: Manifest, tests: list[Utterance], same: bool) -> np.ndarray:
-    """The next English recording of the part, counted from this one, of the same or of another speaker."""
+    """The next English recording of the split after this one, of the same or of another speaker."""
     here = tests.index(utterance)
     for other in tests[here + 1 :] + tests[:here]:
         if (other.speaker == utterance.speaker) == same:
             return read_audio(manifest.target(other))[0]
-    raise MetricError(f"the part holds no other recording of {'this' if same else 'another'} speaker")
+    raise MetricError(f"the test split holds no other recording of {'this' if same else 'another'} speaker")
 
 
 def griffin_lim(wav: np.ndarray, log_mel: LogMel, iterations: int = 60) -> np.ndarray:

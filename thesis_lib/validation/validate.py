@@ -1,30 +1,32 @@
-"""Validation on speakers that training never saw: one row an utterance and system, then what they add up to.
+"""Validation of the vocoders on held-out speakers: one row an utterance and system, and the statistics of them.
 
-Similarity is against the *Spanish* recording, so the ground truth's own is the ceiling. The encoder that conditions
-the vocoder never scores alone: judges stand beside it.
+Similarity is measured to the *Spanish* recording, so the ground truth's similarity is the ceiling. Evaluation encoders
+stand beside the encoder of the condition, which is circular.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import read_audio, write_audio
-from thesis_lib.config import TASKS, digest
+from thesis_lib.config import TASKS, Task, digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.runs.embed import Embeddings, embedded, voice_of
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation.columns import encoder_of
+from thesis_lib.validation.evaluation import ALL, TestSet, evaluate
 from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
 from thesis_lib.validation.metrics import Whitening
-from thesis_lib.validation.scoring import UNMEASURABLE, Scorers, score_all
-from thesis_lib.validation.summary import agreements, calibrations, comparisons, roles, summarise
-from thesis_lib.validation.systems import PUBLISHED, Item, System, systems_of
-from thesis_lib.vocoder.synthesis import UNIVERSAL
+from thesis_lib.validation.roles import RECOGNISER, Roles
+from thesis_lib.validation.scoring import Scorers, score_all
+from thesis_lib.validation.summary import agreements, calibrations, comparisons, summarise
+from thesis_lib.validation.systems import OURS, PUBLISHED, Item, ValidationSystem, systems_of
+from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 SCHEMA = 2  # of the stored measurements: 1 had other column names
 SAMPLES = 3  # utterances whose audio is kept for the book
@@ -37,25 +39,25 @@ def select(utterances: list[Utterance], count: int) -> list[Utterance]:
 
 
 def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """The per-utterance table; also the summary, comparisons, agreement, calibration, gaps and samples.
+    """Evaluate the run's vocoders; returns the table of utterances and systems.
 
-    Interrupted, it goes on with the next utterance. A table that is older than its vocoders is made again.
+    Also written: the summary, comparisons, agreement, calibration, what was not measured, and samples. Interrupted,
+    it resumes at the next utterance. A table that is older than its vocoders is made again. Raises RunError with the
+    command that trains a vocoder where one is missing.
     """
     if run.has("validation"):
         return run.load_table("validation")
-    vocoders = {task: train(run, task, progress) for task in TASKS}
+    vocoders = {task: load_vocoder(run, task) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
-    # Another set of metrics, or other weights, are another folder: nothing stale is gone on with.
+    # Other metrics or weights give another folder, so that no stale measurement is used.
     home = run.path / "validation" / digest([SCHEMA, provenance.inputs, provenance.weights, list(scorers.chosen)])
     chosen = select(manifest.split("test"), run.config.validation.utterances)
     evidence = measure(run, chosen, systems, scorers, home, progress, sample=True)
     known, missing = calibrations(evidence)
     summary, unsummed = summarise(evidence, known, run.config.validation)
-    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
-    partial = roles(run.config, vocoders, encoders)
-    summary["role"] = [partial.get(encoder_of(metric), "") for metric in summary.metric]
+    summary["role"] = _roles(run, vocoders, scorers, summary)
     missing += evidence.missing + unsummed
     missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
@@ -69,27 +71,38 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         ("validation_summary", summary),
         ("validation_comparisons", comparisons(evidence, run.config.validation)),
         ("validation_agreement", agreements(evidence, run.config.validation)),
-        ("validation", evidence.table),  # the last one: its presence says that all are there
+        ("validation", evidence.table),  # written last: its presence says that all are there
     ):
         run.save_table(name, table, provenance)
     return evidence.table
 
 
+def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: pd.DataFrame) -> list[str]:
+    """The role of each row's network in its system; a reference is compared with all vocoders, so it gets theirs."""
+    every = Roles.of(run.config, vocoders)
+    own = {OURS[task]: Roles.of(run.config, {task: vocoder}) for task, vocoder in vocoders.items()}
+    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
+    names = {column: encoder.name for column, encoder in encoders.items()}
+    recogniser = scorers.whisper.name if scorers.whisper else RECOGNISER
+    rows = zip(summary.system, summary.metric, strict=True)
+    return [own.get(system, every).of_metric(metric, names, recogniser) for system, metric in rows]
+
+
 def sample_path(run: Run, number: int, system: str) -> Path:
-    """Where the audio of one of the first ``SAMPLES`` utterances is kept."""
+    """Path of the audio of one of the first ``SAMPLES`` utterances."""
     return run.path / "samples" / f"validation_{number}_{system.replace(' ', '-').replace(',', '').lower()}.mp3"
 
 
 def measure(
     run: Run,
     chosen: list[Utterance],
-    systems: dict[str, System],
+    systems: dict[str, ValidationSystem],
     scorers: Scorers,
     home: Path,
     progress: Progress = silent,
     sample: bool = False,
 ) -> Evidence:
-    """Some utterances through some systems; what ``home`` already holds is not measured again."""
+    """Evaluate some systems on some utterances; those in the folder ``home`` are not measured again."""
     manifest, embeddings, config = prepared(run), embedded(run), run.config
     measured = []
     for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):
@@ -107,15 +120,17 @@ def measure(
     return _whitened(Evidence(measured), manifest, embeddings)
 
 
-def _render(item: Item, systems: dict[str, System]) -> tuple[dict[str, np.ndarray], list[dict]]:
-    """What each system makes of an utterance, and why one makes nothing."""
-    outputs, missing = {}, []
-    for name, system in systems.items():
-        try:
-            outputs[name] = system.render(item)
-        except UNMEASURABLE as error:
-            missing.append({"id": item.utterance.id, "system": name, "metric": "all", "reason": str(error)})
-    return outputs, missing
+def _render(item: Item, systems: dict[str, ValidationSystem]) -> tuple[dict[str, np.ndarray], list[dict]]:
+    """The output of each system for an utterance, and the reason where there is none."""
+    outputs: dict[str, np.ndarray] = {}
+
+    def keep(item: Item, system: ValidationSystem, wav: np.ndarray) -> None:
+        outputs[system.name] = wav
+
+    test_set = TestSet([item], lambda item: {"id": item.utterance.id})
+    # The scorers of one utterance share its features and run side by side, in ``score_all``.
+    named = [replace(system, about={"system": name, "metric": ALL}) for name, system in systems.items()]
+    return outputs, evaluate(test_set, named, [], keep=keep).missing
 
 
 def _score(
@@ -123,7 +138,7 @@ def _score(
     source: np.ndarray,
     outputs: dict[str, np.ndarray],
     missing: list[dict],
-    systems: dict[str, System],
+    systems: dict[str, ValidationSystem],
     scorers: Scorers,
 ) -> Measured:
     utterance = item.utterance
@@ -136,16 +151,16 @@ def _score(
     found = Measured([about | {"system": name} | asked | scored[name].row for name in outputs], missing)
     for name, scores in scored.items():
         found.vectors.update({(name, column): vector for column, vector in scores.vectors.items()})
-        found.missing.extend(_gaps(utterance, name, scores.reasons))
+        found.missing.extend(_not_measured(utterance, name, scores.reasons))
     return found
 
 
-def _gaps(utterance: Utterance, system: str, reasons: dict[str, str]) -> list[dict]:
+def _not_measured(utterance: Utterance, system: str, reasons: dict[str, str]) -> list[dict]:
     return [{"id": utterance.id, "system": system, "metric": m, "reason": why} for m, why in reasons.items()]
 
 
 def _whitened(evidence: Evidence, manifest: Manifest, embeddings: Embeddings) -> Evidence:
-    """The same with the style's vectors whitened by the training part, where style was measured."""
+    """The same with the style embeddings whitened by the training split's, where style was measured."""
     if "style" not in evidence.encoders:
         return evidence
     rows = embeddings.rows(manifest.split("train"))

@@ -1,6 +1,6 @@
-"""A listening test that people can run: a folder to open in a browser, and the analysis of what it saves."""
+"""Listening tests: build a folder that runs in any browser, and analyse the answers that it saves."""
 
-from thesis_lib.validation.listening.analyse import ListeningError, analyse
-from thesis_lib.validation.listening.build import ANCHOR, build
+from thesis_lib.validation.listening.analyse import ListeningError, analyse_answers
+from thesis_lib.validation.listening.build import ANCHOR, build_listening_test
 
-__all__ = ["ANCHOR", "ListeningError", "analyse", "build"]
+__all__ = ["ANCHOR", "ListeningError", "analyse_answers", "build_listening_test"]

@@ -1,4 +1,4 @@
-"""From answers to MOS, MUSHRA scores and voice choices, with intervals, after screening the raters."""
+"""Analyse the answers of a listening test: MOS, MUSHRA and voice choices with intervals, after screening raters."""
 
 import json
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from thesis_lib.validation import GROUND_TRUTH
 from thesis_lib.validation.listening.build import key_path
 
 # ITU-R BS.1534-3, 4.1.2: a rater who puts the hidden reference below 90 in more than 15 % of the items is left out.
-HIDDEN_REFERENCE, MISSED_SHARE = 90, 0.15
+MIN_HIDDEN_REFERENCE, MAX_MISSED_SHARE = 90, 0.15  # a score from 0 to 100; of the items
 
 
 class ListeningError(ThesisError):
-    """Answers that cannot be used, or do not belong to the test."""
+    """Answers that cannot be used, or belong to another test."""
 
 
 class Answer(BaseModel):
-    """One page. Browsers write the file; it is not believed before it is checked."""
+    """One page. A browser wrote the file, so every field is validated."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -45,8 +45,8 @@ class Answers(BaseModel):
     answers: list[Answer]
 
 
-def analyse(run: Run, files: Iterable[Path]) -> pd.DataFrame:
-    """Read the answers, screen the raters, and sum up: kind, system, value, low, high, raters, n.
+def analyse_answers(run: Run, files: Iterable[Path]) -> pd.DataFrame:
+    """Read the answers, screen the raters, and summarise: kind, system, value, low, high, raters, n.
 
     mushra: mean score 0..100; mos: mean 1..5; abx: share of the choices that fall on the system's recording and not
     on another speaker's. The intervals draw raters and items. Every answer, and who was left out and why, stand in
@@ -95,7 +95,7 @@ def _key(run: Run, test: str, path: Path) -> dict:
 
 
 def _rows(given: Answers, key: dict, path: Path) -> list[dict]:
-    """rater, kind, item, system, value: one row a judgement."""
+    """rater, kind, item, system, value: one row a rating."""
     stimuli, rows = key["stimuli"], []
     chosen_of = {tuple(sorted(t["pair"])): t for t in key["trials"] if t["kind"] == "abx"}
 
@@ -125,13 +125,13 @@ def _rows(given: Answers, key: dict, path: Path) -> list[dict]:
 
 
 def _screen(rows: list[dict], given: Answers) -> str:
-    """Why a rater is left out; empty for one who stays."""
+    """The reason to exclude a rater; empty for one who is kept."""
     failed = [row for row in rows if row["kind"] == "attention" and not row["value"]]
     if failed:
         return f"{len(failed)} attention questions answered wrongly"
     hidden = [row["value"] for row in rows if row["kind"] == "mushra" and row["system"] == GROUND_TRUTH]
-    if hidden and np.mean(np.array(hidden) < HIDDEN_REFERENCE) > MISSED_SHARE:
-        return f"the hidden reference below {HIDDEN_REFERENCE} in more than {MISSED_SHARE:.0%} of the items"
+    if hidden and np.mean(np.array(hidden) < MIN_HIDDEN_REFERENCE) > MAX_MISSED_SHARE:
+        return f"the hidden reference below {MIN_HIDDEN_REFERENCE} in more than {MAX_MISSED_SHARE:.0%} of the items"
     return "" if hidden else "no item was rated"
 
 

@@ -1,36 +1,44 @@
-"""Does the vocoder listen? The same content with another speaker's, or another style's, embedding."""
+"""Swap tests of the condition: the same content with another speaker's or another style's embedding."""
 
 from thesis_lib.validation.swap.speakers import (
     SAMPLES,
     STRONGER,
-    Speaker,
     SpeakerScorer,
-    System,
-    corpus_speakers,
-    human_speakers,
+    SwapSystem,
+    Trial,
     sample_paths,
-    score,
-    summarise,
+    score_trials,
+    speaker_scorers,
+    summarise_swaps,
+    swap_systems,
     swap_test,
-    systems_of,
+    trial_scorer,
+    trial_system,
     trials,
+    trials_of,
 )
 from thesis_lib.validation.swap.styles import style_summary, style_swap
+from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, human_speakers
 
 __all__ = [
     "SAMPLES",
     "STRONGER",
     "SpeakerScorer",
-    "Speaker",
-    "System",
+    "SwapSpeaker",
+    "SwapSystem",
+    "Trial",
     "corpus_speakers",
     "human_speakers",
+    "sample_paths",
+    "score_trials",
+    "speaker_scorers",
     "style_summary",
     "style_swap",
-    "sample_paths",
-    "score",
-    "summarise",
+    "summarise_swaps",
+    "swap_systems",
     "swap_test",
-    "systems_of",
+    "trial_scorer",
+    "trial_system",
     "trials",
+    "trials_of",
 ]

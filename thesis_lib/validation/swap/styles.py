@@ -1,5 +1,6 @@
-"""The style swap: test content in its own voice, with the second embedding of another recording in another style."""
+"""Style swap: test content in its own voice, with the emotion embedding of another recording in another style."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -8,88 +9,105 @@ import torch
 
 from thesis_lib.audio.files import AudioError, read_audio
 from thesis_lib.audio.pitch import PitchError, track
+from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
 from thesis_lib.runs.embed import embedded, voice_of
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
-from thesis_lib.validation.swap.speakers import opening
+from thesis_lib.validation.evaluation import interval
+from thesis_lib.validation.swap.voices import opening
+from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
+
+EMBEDDING, WITH_PITCH_RANGE = "embedding", "embedding and pitch range"
+CONDITIONS = (EMBEDDING, WITH_PITCH_RANGE)
+SIDES = ("content", "style", "output")
+ABOUT = ("content", "style", "condition", "content_style", "style_style")
+MEASURED = (*(f"{name}_{side}" for side in SIDES for name in metrics.PROSODY), "to_content", "to_style")
+NO_STYLES = "the test split has no two recordings of different speakers in different styles"
+MIN_SLOPE_DENOMINATOR = 1e-9  # of the sum of squared differences
 
 
 def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """The same with the second embedding: test content in its own voice, but another recording's style.
+    """Render test content in its own voice with the style of another recording.
 
-    Two conditions of each trial: the embedding alone, and with the pitch range of the style's recording. One row a
-    trial and condition: each statistic of content, style and output, and the emotion encoder's standardised
-    cosines of the output to style and content.
+    Two conditions of each trial: the emotion embedding alone, and with the pitch range of the style's recording. One
+    row a trial and condition: each statistic of content, style and output, and the emotion encoder's standardised
+    cosines of the output to style and content. Trials without a row are in ``style_swap_not_measured`` with the
+    reason; a corpus without styles has no row at all. Raises RunError without a trained conversion vocoder.
     """
     if run.has("style_swap"):
         return run.load_table("style_swap")
-    vocoder = train(run, "conversion", progress)
-    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
-    encoder = emotion_encoder(run.config.encoders)
-    statistics = vocoder.generator.condition.emotion_statistics
-
-    def style(wav: np.ndarray) -> dict[str, float]:
-        return metrics.prosody(metrics.Recording(wav, vocoder.sample_rate, vocoder.audio))
-
-    def standardised(wav: np.ndarray) -> np.ndarray:
-        return statistics(torch.tensor(embed(encoder, wav, vocoder.sample_rate))).numpy()
-
+    vocoder = load_vocoder(run, "conversion")
+    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+    measure = _measure(run, vocoder)
     tests = manifest.split("test")
     contents = [tests[i] for i in spread(len(tests), max(2, int(run.config.swap.trials**0.5)))]
     pairs = [(c, m) for c in contents for m in contents if c.style != m.style and c.speaker != m.speaker]
-    rows, missing = [], []
+    rows = []
+    missing = [] if pairs else [dict.fromkeys(ABOUT, "all") | {"reason": NO_STYLES}]
     for content, other in progress(pairs, len(pairs), "swap, style"):
-        own, lent = (voice_of(u, manifest, embeddings, run.config.audio) for u in (content, other))
-        wav = opening(read_audio(manifest.target(content))[0], run.config)
-        lent_wav = opening(read_audio(manifest.target(other))[0], run.config)
-        for condition in ("embedding", "embedding and pitch range"):
-            about = {"content": content.id, "style": other.id, "condition": condition}
-            about |= {"content_style": content.style, "manner_style": other.style}
+        own, target = (voice_of(u, manifest, embeddings, run.config.audio) for u in (content, other))
+        wavs = [opening(read_audio(manifest.target(u))[0], run.config) for u in (content, other)]
+        for condition in CONDITIONS:
+            about = _about(content, other, condition)
             try:
-                width = None if condition == "embedding" else track(lent_wav, run.config.audio).range.spread
-                output = vocoder.render(wav, Voice(own.speaker, lent.emotion, own.pitch_level, width))
-                three = {"content": wav, "style": lent_wav, "output": output}
-                measured = {f"{k}_{who}": v for who, x in three.items() for k, v in style(x).items()}
-                vectors = [standardised(x) for x in three.values()]
+                pitch_range = None if condition == EMBEDDING else track(wavs[1], run.config.audio).range.spread
+                output = vocoder.render(wavs[0], Voice(own.speaker, target.emotion, own.pitch_level, pitch_range))
+                rows.append(about | measure([*wavs, output]))
             except (AudioError, PitchError, metrics.MetricError) as error:
                 missing.append(about | {"reason": str(error)})
-                continue
-            cosines = {"to_content": vectors[0], "to_style": vectors[1]}
-            measured |= {name: metrics.cosine(vectors[2], vector) for name, vector in cosines.items()}
-            rows.append(about | measured)
-    table = pd.DataFrame(rows)
-    run.save_table("manner_swap_not_measured", pd.DataFrame(missing, columns=[*about, "reason"]))
+    table = pd.DataFrame(rows, columns=[*ABOUT, *MEASURED])
+    run.save_table("style_swap_not_measured", pd.DataFrame(missing, columns=[*ABOUT, "reason"]))
     run.save_table("style_swap", table, run.provenance_of("conversion"))
     return table
 
 
-def style_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
-    """How much of the wished change the output makes: the slope of (output - content) on (style - content).
+def _about(content: Utterance, style: Utterance, condition: str) -> dict[str, str]:
+    values = (content.id, style.id, condition, content.style, style.style)
+    return dict(zip(ABOUT, values, strict=True))
 
-    Columns: condition, statistic, slope through the provenance with its 95 % bootstrap over trials, n.
+
+def _measure(run: Run, vocoder: Vocoder) -> Callable[[list[np.ndarray]], dict[str, float]]:
+    """[content, style, output] -> the statistics of all three, and the output's cosines to the others."""
+    encoder = emotion_encoder(run.config.encoders)
+    statistics = vocoder.generator.condition.emotion_statistics
+
+    def measure(wavs: list[np.ndarray]) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for side, wav in zip(SIDES, wavs, strict=True):
+            recording = metrics.Recording(wav, vocoder.sample_rate, vocoder.audio)
+            found |= {f"{name}_{side}": value for name, value in metrics.prosody(recording).items()}
+        content, style, output = (
+            statistics(torch.tensor(embed(encoder, wav, vocoder.sample_rate))).numpy() for wav in wavs
+        )
+        return found | {"to_content": metrics.cosine(output, content), "to_style": metrics.cosine(output, style)}
+
+    return measure
+
+
+def style_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
+    """Slope of (output - content) on (style - content): 0 keeps the content's style, 1 takes the other one.
+
+    Columns: condition, statistic, slope with its 95 % bootstrap interval over trials, n, reason. Where there are fewer
+    than two trials the slope is NaN and ``reason`` says why.
     """
     rows = []
-    for condition, part in table.groupby("condition", sort=False):
+    for condition in dict.fromkeys(table.condition) if len(table) else CONDITIONS:
+        part = table[table.condition == condition]
         # The vocoder keeps the content's timing, so rate and pauses cannot follow.
         for name, label in metrics.PROSODY.items():
-            wished = (part[f"{name}_style"] - part[f"{name}_content"]).to_numpy()
-            made = (part[f"{name}_output"] - part[f"{name}_content"]).to_numpy()
-            slope, low, high = metrics.bootstrap(
-                len(part),
-                partial(_slope, wished, made),
-                resamples,
-                seed,
-            )
-            row = {"condition": condition, "statistic": label, "slope": slope, "low": low, "high": high}
-            rows.append(row | {"n": len(part)})
+            content, style, output = (part[f"{name}_{side}"].to_numpy(float) for side in SIDES)
+            found = interval(len(part), partial(_slope, style - content, output - content), resamples, seed)
+            if not len(table):
+                found["reason"] = NO_STYLES
+            rows.append({"condition": condition, "statistic": label, "slope": found.pop("value")} | found)
     return pd.DataFrame(rows)
 
 
 def _slope(wished: np.ndarray, made: np.ndarray, i: np.ndarray) -> float:
-    return float((wished[i] * made[i]).sum() / max((wished[i] ** 2).sum(), 1e-9))
+    return float((wished[i] * made[i]).sum() / max((wished[i] ** 2).sum(), MIN_SLOPE_DENOMINATOR))

@@ -1,0 +1,91 @@
+"""Roles of networks, from the recipe and from the recipes that a vocoder's weights come from."""
+
+import pandas as pd
+import pytest
+from helpers import trained_beside
+
+from thesis_lib.config import Config
+from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.validation import CircularScoring, circular, headline
+from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
+
+META = {"speaker_encoder": "ecapa (1)", "emotion_encoder": "egemaps (2)"}
+ENCODERS = {"speaker": "ecapa", "resemblyzer": "resemblyzer", "style": "egemaps"}
+
+
+def roles_of(config: Config, task: str = "conversion") -> Roles:
+    return Roles.along(lineage(config, task, META))
+
+
+def test_a_warm_start_hands_its_roles_on():
+    """The demo's own losses use no network, but it starts from weights trained by ECAPA and Whisper."""
+    config = Config.from_profile("demo")
+    losses = config.conversion.losses
+    assert (losses.speaker, losses.sampled_speaker, losses.content, losses.emotion) == (0, 0, 0, 0)
+    found = roles_of(config)
+    assert found.of_network("ecapa") == "conditions and trains"
+    assert found.of_network(RECOGNISER) == "gives content to and trains"
+    assert found.of_network(PITCH_TRACKER) == "gives content to"
+    assert found.of_network("resemblyzer") == EVALUATION
+    cold = roles_of(config.override({"conversion.training.warm_start": "none"}))
+    assert cold.of_network("ecapa") == "conditions"
+    assert cold.of_network(RECOGNISER) == "gives content to"
+
+
+@pytest.mark.parametrize("setting", ["warm_start", "teacher"])
+def test_so_does_a_vocoder_of_another_run(tiny_run, tmp_path, setting):
+    changes = {"conversion__losses__content": 1.0, "conversion__losses__speaker": 1.0}
+    parent = trained_beside(tiny_run, tmp_path / "parent", **changes)
+    folder = str(parent.path / "conversion" / "vocoder")
+    config = tiny_run.config.override({f"conversion.training.{setting}": folder})
+    found = Roles.of(config, {"conversion": load_vocoder(tiny_run, "conversion")})
+    assert found.of_network(RECOGNISER) == "trains"
+    assert found.of_network("ecapa") == "trains"
+
+
+def test_an_unknown_recipe_rules_every_network_out():
+    found = roles_of(Config.from_profile("demo").override({"conversion.training.warm_start": "somebody/vocoder"}))
+    assert found.of_network("resemblyzer") == "may have trained"
+    assert found.of_network("ecapa") == "conditions"
+
+
+def test_resynthesis_uses_no_recogniser_and_no_pitch_tracker():
+    found = roles_of(Config.from_profile("demo"), "resynthesis")
+    assert found.of_network(RECOGNISER) == found.of_network(PITCH_TRACKER) == EVALUATION
+
+
+def test_every_metric_by_a_network_has_its_role():
+    found = roles_of(Config.from_profile("demo"))
+    role = {name: found.of_metric(name, ENCODERS) for name in ("mel_l1", "pesq", "dnsmos_ovrl", "follows_pauses")}
+    assert set(role.values()) == {""}
+    for name in ("wer", "cer", "bleu", "chrf"):
+        assert found.of_metric(name, ENCODERS) == "gives content to and trains"
+        assert found.of_metric(name, ENCODERS, "whisper-base") == EVALUATION
+    for name in ("voicing_f1", "f0_cents", "periodicity", "follows_f0_level", "follows_f0_spread", "follows_rate"):
+        assert found.of_metric(name, ENCODERS) == "gives content to"
+    for name in ("speaker", "normalised_speaker", "percentile_speaker", "eer_speaker"):
+        assert found.of_metric(name, ENCODERS) == "conditions and trains"
+    assert found.of_metric("style_auc", ENCODERS) == "conditions"
+    assert found.of_metric("eer_resemblyzer", ENCODERS) == EVALUATION
+
+
+def test_roles_are_merged():
+    chosen = Roles({"ecapa": frozenset({SELECTS})})
+    assert (roles_of(Config.from_profile("demo")) | chosen).of_network(
+        "ecapa"
+    ) == "conditions and trains and selects for"
+
+
+def test_a_circular_word_error_rate_is_marked_and_no_headline():
+    found = roles_of(Config.from_profile("demo"))
+    summary = pd.DataFrame(
+        [
+            {"system": "ours", "metric": name, "value": 1.0, "role": found.of_metric(name, ENCODERS)}
+            for name in ("wer", "f0_cents", "mel_l1", "resemblyzer")
+        ]
+    )
+    assert circular(summary) == {"wer", "f0_cents"}
+    for name in ("wer", "f0_cents"):
+        with pytest.raises(CircularScoring, match="gives content to"):
+            headline(summary, "ours", name)
+    assert headline(summary, "ours", "mel_l1").value == headline(summary, "ours", "resemblyzer").value == 1

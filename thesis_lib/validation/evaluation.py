@@ -1,0 +1,177 @@
+"""The framework of every evaluation: test set x system x scorer -> results.
+
+A test set holds items, a system renders an output for an item, a scorer gives columns of numbers for an output. A
+trial is one item, system and scorer: a row of the results, or a row of what was not measured with the reason.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib.audio.files import AudioError
+from thesis_lib.audio.pitch import PitchError
+from thesis_lib.embeddings.encoders import EncoderError
+from thesis_lib.runs.folder import Run
+from thesis_lib.runs.provenance import Provenance
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.validation import metrics
+
+UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)  # errors that leave a trial without a row
+INTERVAL = ("value", "low", "high", "n", "reason")
+ALL = "all"  # system or scorer of a row of what was not measured, where it concerns every one
+
+Item = TypeVar("Item")
+Output = TypeVar("Output")
+Columns = dict[str, Any]
+Keep = Callable[[Any, Any, Any], None]  # (item, system, output): stores the output's audio
+
+
+def _nothing(item: Any) -> Columns:
+    return {}
+
+
+def _every(item: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class TestSet(Generic[Item]):
+    """Items to evaluate; ``about`` gives the columns that identify one."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name otherwise
+
+    items: Sequence[Item]
+    about: Callable[[Item], Columns] = _nothing
+    name: str = "evaluate"  # of the progress bar
+
+
+@dataclass(frozen=True)
+class System(Generic[Item, Output]):
+    """``render`` gives an output for an item, or raises one of UNMEASURABLE with the reason."""
+
+    name: str
+    render: Callable[[Item], Output]
+    says_it: bool = True  # the output has the item's words, in time with its recording
+    about: Columns = field(default_factory=dict)  # the columns that identify the system, beside its name
+    takes: Callable[[Item], bool] = _every  # items that it is evaluated on
+
+
+@dataclass(frozen=True)
+class Scorer(Generic[Item, Output]):
+    """``score`` gives the columns of an output, or raises one of UNMEASURABLE with the reason."""
+
+    score: Callable[[Item, Output], Columns]
+    about: Columns = field(default_factory=dict)  # the columns that identify the scorer
+
+
+@dataclass(frozen=True)
+class Results:
+    """A row for every trial that was measured, and one with the reason for every other."""
+
+    rows: list[Columns] = field(default_factory=list)
+    missing: list[Columns] = field(default_factory=list)
+
+    def __add__(self, other: "Results") -> "Results":
+        return Results(self.rows + other.rows, self.missing + other.missing)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a measured trial."""
+        return pd.DataFrame(self.rows)
+
+    def not_measured(self, columns: Iterable[str]) -> pd.DataFrame:
+        """One row a trial without numbers: the columns that identify it, and the reason."""
+        return pd.DataFrame(self.missing, columns=[*columns, "reason"])
+
+
+def evaluate(
+    test_set: TestSet[Item],
+    systems: Sequence[System[Item, Output]],
+    scorers: Sequence[Scorer[Item, Output]],
+    progress: Progress = silent,
+    keep: Keep | None = None,
+    by_system: bool = False,
+) -> Results:
+    """Render every item by every system that takes it, and score every output by every scorer.
+
+    ``keep`` is called with each output, to store its audio. Rows are ordered by item, then system, then scorer; with
+    ``by_system``, by system first. An output that a scorer cannot measure does not stop the others.
+    """
+    results = Results()
+    work = [(item, system) for item in test_set.items for system in systems if system.takes(item)]
+    if by_system:
+        work = [(item, system) for system in systems for item in test_set.items if system.takes(item)]
+    for item, system in progress(work, len(work), test_set.name):
+        about = test_set.about(item) | system.about
+        try:
+            output = system.render(item)
+        except UNMEASURABLE as error:
+            results.missing.append(about | {"reason": str(error)})
+            continue
+        for scorer in scorers:
+            try:
+                results.rows.append(about | scorer.about | scorer.score(item, output))
+            except UNMEASURABLE as error:
+                results.missing.append(about | scorer.about | {"reason": str(error)})
+        if keep:
+            keep(item, system, output)
+    return results
+
+
+def interval(
+    count: int, statistic: metrics.Statistic, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> Columns:
+    """Return value, low, high (95 % bootstrap), n and reason of a statistic of ``count`` rows.
+
+    With ``groups`` (count,), whole groups are drawn, as the rows of one speaker are not independent. Where there is no
+    interval, all three are NaN and ``reason`` says why.
+    """
+    try:
+        value, low, high = metrics.bootstrap(count, statistic, resamples, seed, groups)
+    except metrics.MetricError as error:
+        return {"value": np.nan, "low": np.nan, "high": np.nan, "n": count, "reason": str(error)}
+    return {"value": value, "low": low, "high": high, "n": count, "reason": ""}
+
+
+def speaker_groups(speakers: pd.Series) -> np.ndarray | None:
+    """The groups of a bootstrap over speakers; None for one speaker, of whom only the trials can be drawn."""
+    return speakers.to_numpy() if speakers.nunique() > 1 else None
+
+
+def summarise_groups(
+    table: pd.DataFrame,
+    by: Sequence[str],
+    statistics: Callable[[pd.DataFrame], dict[str, metrics.Statistic]],
+    speakers: str,
+    resamples: int,
+    seed: int,
+    label: str = "metric",
+) -> pd.DataFrame:
+    """Summarise each group of rows by some statistics with intervals over the column ``speakers``.
+
+    Columns: ``by``, ``label`` (the statistic's name), value, low, high, n, reason.
+    """
+    rows: list[Columns] = []
+    for key, part in table.groupby(list(by), sort=False) if len(table) else ():
+        groups = speaker_groups(part[speakers])
+        about = dict(zip(by, key, strict=True))
+        for name, statistic in statistics(part).items():
+            rows.append(about | {label: name} | interval(len(part), statistic, resamples, seed, groups))
+    return pd.DataFrame(rows, columns=[*by, label, *INTERVAL])
+
+
+def save_results(
+    run: Run, name: str, results: Results, columns: Iterable[str], summary: pd.DataFrame, provenance: Provenance
+) -> pd.DataFrame:
+    """Write tables/NAME_not_measured, NAME_summary and NAME with their provenance; returns the last one.
+
+    It is written last: its presence says that all are there.
+    """
+    run.save_table(f"{name}_not_measured", results.not_measured(columns))
+    run.save_table(f"{name}_summary", summary, provenance)
+    table = results.table
+    run.save_table(name, table, provenance)
+    return table

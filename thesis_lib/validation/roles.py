@@ -1,0 +1,209 @@
+"""Roles of pretrained networks in a vocoder, and the metrics that are circular because of them.
+
+A system that is trained on a network, or is given what it computes, scores well by that network
+(arXiv:2506.20190). The roles follow from the recipe and from the recipes of its warm start and its teacher, and of
+theirs in turn.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from thesis_lib.config import TASKS, Config, ConfigError, Recipe, Task
+from thesis_lib.embeddings.encoders import Encoder
+from thesis_lib.training import COLD
+from thesis_lib.utils.errors import ThesisError
+from thesis_lib.validation.columns import WORDS, encoder_of
+from thesis_lib.validation.metrics import MetricError
+from thesis_lib.vocoder.synthesis import DEFAULT, DEFAULT_FOLDER, UNIVERSAL, Vocoder
+
+EVALUATION = "evaluation"  # no role in the vocoder
+CONDITIONS, TRAINS, CONTENT, SELECTS = "conditions", "trains", "gives content to", "selects for"
+UNKNOWN = "may have trained"  # a warm start came from a recipe that is not known here
+ORDER = (CONDITIONS, CONTENT, TRAINS, SELECTS, UNKNOWN)
+
+RECOGNISER = "whisper-tiny.en"  # the content features, the content loss, and the recogniser of the word metrics
+PITCH_TRACKER = "swift-f0"  # the pitch of the content and of the condition, and of the pitch metrics
+PITCH_METRICS = ("voicing_f1", "f0_cents", "periodicity", "follows_f0_level", "follows_f0_spread", "follows_rate")
+SPEAKER_LOSS, EMOTION_LOSS = "ecapa", "emotion2vec"  # the encoders that have a gradient
+
+
+class CircularScoring(ThesisError):
+    """A number measured by a network that has a role in the system."""
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A vocoder of a lineage: its configuration and task, and the encoders of its condition."""
+
+    config: Config | None  # None: not known
+    task: Task
+    encoders: tuple[str, ...]
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How it was trained; None where that is not known."""
+        return self.config.recipe(self.task) if self.config else None
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Network -> its roles in some vocoders; ``unknown`` where a recipe of the lineage is not known."""
+
+    networks: dict[str, frozenset[str]]
+    unknown: bool = False
+
+    @classmethod
+    def of(cls, config: Config, vocoders: dict[Task, Vocoder]) -> "Roles":
+        """The roles of every network in the vocoders of a run."""
+        found = cls({})
+        for task, vocoder in vocoders.items():
+            found |= cls.along(lineage(config, task, vocoder.meta))
+        return found
+
+    @classmethod
+    def along(cls, ancestors: Iterable[Ancestor]) -> "Roles":
+        """The roles of every network in some vocoders."""
+        found: dict[str, set[str]] = {}
+        unknown = False
+        for ancestor in ancestors:
+            unknown |= ancestor.recipe is None
+            for network, role in _roles_in(ancestor):
+                found.setdefault(network, set()).add(role)
+        return cls({name: frozenset(roles) for name, roles in found.items()}, unknown)
+
+    def of_network(self, name: str) -> str:
+        """The roles of one network, in words; EVALUATION where it has none."""
+        roles = self.networks.get(name, frozenset({UNKNOWN} if self.unknown else ()))
+        return " and ".join(role for role in ORDER if role in roles) or EVALUATION
+
+    def of_metric(self, metric: str, encoders: dict[str, str], recogniser: str = RECOGNISER) -> str:
+        """The roles of the network that measures a metric; "" where none does that could have one.
+
+        ``encoders``: column -> encoder's name, ``recogniser``: the one that the word metrics rest on.
+        """
+        column = encoder_of(metric)
+        if column in encoders:
+            return self.of_network(encoders[column])
+        if column in WORDS:
+            return self.of_network(recogniser)
+        return self.of_network(PITCH_TRACKER) if column in PITCH_METRICS else ""
+
+    def __or__(self, other: "Roles") -> "Roles":
+        names = [*self.networks, *other.networks]
+        none: frozenset[str] = frozenset()
+        merged = {name: self.networks.get(name, none) | other.networks.get(name, none) for name in names}
+        return Roles(merged, self.unknown or other.unknown)
+
+
+def lineage(config: Config, task: Task, meta: dict) -> Iterator[Ancestor]:
+    """A run's vocoder, then its warm starts and teachers, and theirs, until an untrained or a published one."""
+    yield from _descended(Ancestor(config, task, _encoders(meta)))
+
+
+def named_lineage(source: str, meta: dict) -> Iterator[Ancestor]:
+    """The same of a vocoder by its name or folder."""
+    found = _ancestor(source)
+    yield from _descended(Ancestor(found.config, found.task, _encoders(meta)))
+
+
+def _descended(first: Ancestor) -> Iterator[Ancestor]:
+    yield first
+    seen: set[str] = set()
+    left = _sources(first.recipe) if first.recipe else []
+    while left:
+        source = left.pop()
+        if source in seen:
+            continue
+        seen.add(source)
+        ancestor = _ancestor(source)
+        yield ancestor
+        if ancestor.recipe:
+            left += _sources(ancestor.recipe)
+
+
+def _sources(recipe: Recipe) -> list[str]:
+    """The vocoders that a recipe starts from; the published one was trained on no network with a metric."""
+    named = (recipe.training.warm_start, recipe.training.teacher)
+    return [name for name in named if name and name not in (COLD, UNIVERSAL)]
+
+
+def _ancestor(source: str) -> Ancestor:
+    """What is known of a vocoder by its name or folder."""
+    folder = DEFAULT_FOLDER if source == DEFAULT else Path(source)
+    described = folder / "config.json"
+    meta = json.loads(described.read_text()) if described.exists() else {}
+    task: Task = meta.get("task", "conversion")
+    if source == DEFAULT:
+        return Ancestor(Config.from_profile("released"), task, _encoders(meta))
+    home = folder.parent.parent / "config.json"  # RUN/TASK/vocoder
+    config = None
+    if folder.parent.name in TASKS and home.exists():
+        try:
+            config = Config.from_json(home.read_text())
+        except ConfigError:
+            config = None
+    return Ancestor(config, task, _encoders(meta))
+
+
+def _encoders(meta: dict) -> tuple[str, ...]:
+    """Names of the condition's encoders, without their revisions."""
+    return tuple(meta[kind].split()[0] for kind in ("speaker_encoder", "emotion_encoder") if meta.get(kind))
+
+
+def _roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
+    """(network, role) in one vocoder of a lineage."""
+    for name in ancestor.encoders:
+        yield name, CONDITIONS
+    recipe = ancestor.recipe
+    if recipe is None:
+        return
+    if recipe.content.kind != "mel":
+        yield PITCH_TRACKER, CONTENT
+    if recipe.content.kind == "phonetic":
+        yield RECOGNISER, CONTENT
+    losses = recipe.losses
+    if losses.content:
+        yield RECOGNISER, TRAINS
+    speaker, emotion = [*ancestor.encoders, "", ""][:2]
+    if losses.speaker or losses.sampled_speaker:
+        yield from ((name, TRAINS) for name in {SPEAKER_LOSS, speaker} - {""})
+    if losses.emotion:
+        yield from ((name, TRAINS) for name in {EMOTION_LOSS, emotion} - {""})
+
+
+def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
+    """Encoder's column -> EVALUATION, or the roles that make its numbers circular."""
+    found = Roles.of(config, vocoders)
+    return {column: found.of_network(encoder.name) for column, encoder in encoders.items()}
+
+
+def is_circular(role: object) -> bool:
+    """Whether a table's role rules the number out as a headline; an empty cell of a file reads as NaN."""
+    return isinstance(role, str) and role not in ("", EVALUATION)
+
+
+def circular(summary: pd.DataFrame) -> set[str]:
+    """The metrics of a summary with a role in some system: to be marked, and no headline."""
+    return {row.metric for row in summary.itertuples() if is_circular(row.role)} if "role" in summary else set()
+
+
+def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:
+    """One cell of a summary that a sentence may cite.
+
+    Raises CircularScoring where the network that measures it has a role in the vocoder, MetricError where it was not
+    measured.
+    """
+    rows = summary[(summary.system == system) & (summary.metric == metric)]
+    if rows.empty:
+        raise MetricError(f"{metric} of {system} was not measured")
+    row = rows.iloc[0]
+    if is_circular(row.role):
+        raise CircularScoring(
+            f"{metric} is measured by a network that {row.role} the vocoder and cannot be a headline: "
+            "use a metric by an evaluation encoder or another recogniser"
+        )
+    return row

@@ -1,0 +1,84 @@
+"""The speakers of the swap tests: of the run's corpus, or of a folder of human recordings."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio.files import SUFFIXES, read_audio
+from thesis_lib.audio.pitch import track
+from thesis_lib.config import Config
+from thesis_lib.corpus.manifest import Split, Utterance
+from thesis_lib.corpus.split import spread
+from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
+from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.vocoder.voice import Voice
+
+SPEAKERS_PER_KIND = 8  # content speakers, and target speakers of each kind
+CENTROID_RECORDINGS = 3  # of a speaker
+MIN_RECORDINGS = 2  # of a speaker, of whom one is the condition
+
+
+@dataclass(frozen=True)
+class SwapSpeaker:
+    """A speaker of the test: content to render, a voice as condition, and recordings to compare with."""
+
+    name: str
+    kind: str  # "seen", "unseen" (by training), or "human" (unseen too)
+    content_id: str
+    content: np.ndarray  # (N,)
+    voice: Voice
+    references: list[np.ndarray]  # each (N,), not the content
+
+
+def corpus_speakers(run: Run) -> list[SwapSpeaker]:
+    """Speakers of the training split ("seen") and of the test split ("unseen") with at least two recordings.
+
+    Raises RunError for fewer than two test speakers.
+    """
+    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
+    found = []
+    kinds: tuple[tuple[str, Split], ...] = (("unseen", "test"), ("seen", "train"))
+    for kind, split in kinds:
+        by_speaker: dict[str, list[Utterance]] = {}
+        for utterance in manifest.split(split):
+            by_speaker.setdefault(utterance.speaker, []).append(utterance)
+        names = sorted(name for name, own in by_speaker.items() if len(own) >= 2)
+        for name in [names[i] for i in spread(len(names), SPEAKERS_PER_KIND)]:
+            first, *others = by_speaker[name]
+            wavs = [read_audio(manifest.target(u))[0] for u in (first, *others[:CENTROID_RECORDINGS])]
+            voice = voice_of(first, manifest, embeddings, run.config.audio)
+            found.append(SwapSpeaker(name, kind, first.id, opening(wavs[0], run.config), voice, wavs[1:]))
+    if len({s.name for s in found if s.kind == "unseen"}) < 2:
+        raise RunError("the swap test needs two test speakers with two recordings each: take a larger corpus.limit")
+    return found
+
+
+def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_KIND) -> list[SwapSpeaker]:
+    """Human recordings, one speaker a file: the first half is content and condition, the second half the reference.
+
+    At most ``count`` of them, spread over the folder in the order of their names.
+
+    Raises RunError for a folder with fewer than two recordings; AudioError names a file that cannot be used.
+    """
+    if not folder.is_dir():
+        raise RunError(f"swap.human: {folder} is no folder")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if len(paths) < 2:
+        raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two or more")
+    encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
+    found = []
+    for path in [paths[i] for i in spread(len(paths), count)]:
+        wav, rate = read_audio(path, config.audio.sample_rate)
+        first, second = np.array_split(wav, 2)
+        speaker, emotion = (embed(encoder, first, rate, path) for encoder in encoders)
+        voice = Voice(speaker, emotion, track(first, config.audio).level)
+        found.append(SwapSpeaker(path.stem, "human", path.stem, opening(first, config), voice, [second]))
+    return found
+
+
+def opening(wav: np.ndarray, config: Config) -> np.ndarray:
+    """The first ``swap.seconds`` of a recording."""
+    return wav[: int(config.swap.seconds * config.audio.sample_rate)]
