@@ -1,5 +1,6 @@
 """Two lists of pins are one; the README's commands exist; every weight and corpus has a licence."""
 
+import ast
 import json
 import re
 import sys
@@ -14,7 +15,6 @@ from thesis_lib.pretrained import REGISTRY
 from thesis_lib.utils.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
-IMPORT = re.compile(r"^\s*(?:from|import) ([a-z_0-9A-Z]+)", re.M)
 # Modules that a package of another name brings.
 PACKAGES = {"sklearn": "scikit-learn", "sphinx": "jupyter-book", "traitlets": "ipywidgets"}
 PACKAGES |= dict.fromkeys(("fastdtw", "pysptk", "pyworld"), "pymcd")
@@ -32,7 +32,10 @@ def test_environment_yml_installs_the_same_pins():
 def test_a_missing_package_is_named_with_its_extra():
     """Every pin of an extra that the package imports is in the table of extras, and under that extra."""
     optional = PROJECT["optional-dependencies"]
-    imported = {m for path in (ROOT / "thesis_lib").rglob("*.py") for m in IMPORT.findall(path.read_text())}
+    nodes = [n for path in (ROOT / "thesis_lib").rglob("*.py") for n in ast.walk(ast.parse(path.read_text()))]
+    names = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+    names += [str(n.module) for n in nodes if isinstance(n, ast.ImportFrom)]
+    imported = {name.partition(".")[0] for name in names}
     for module, extra in EXTRAS.items():
         package = PACKAGES.get(module, module).replace("_", "-")
         assert any(pin.split("==")[0].lower() == package for pin in optional[extra]), module
