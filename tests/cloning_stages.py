@@ -15,7 +15,7 @@ HZ = 22_050
 
 
 class Translator:
-    """Stands for Whisper: hears what it is told to hear."""
+    """Substitute for Whisper: returns a given translation, and records its contexts."""
 
     name = "told"
 
@@ -29,7 +29,7 @@ class Translator:
 
 
 class Synthesizer:
-    """Stands for Kokoro: a buzz as long as the text."""
+    """Substitute for Kokoro: a buzz whose duration follows the text; records its calls."""
 
     sample_rate = 24_000
 
@@ -41,6 +41,6 @@ class Synthesizer:
         return voiced(0.1 * len(text) / speed, 24_000)
 
 
-def pipeline(stages, config: CloningConfig = PLAIN, **hears) -> VoiceCloningPipeline:
+def pipeline(stages, config: CloningConfig = PLAIN, **translated) -> VoiceCloningPipeline:
     speaker, emotion, vocoder = stages
-    return VoiceCloningPipeline(Translator(**hears), Synthesizer(), speaker, emotion, vocoder, config)
+    return VoiceCloningPipeline(Translator(**translated), Synthesizer(), speaker, emotion, vocoder, config)

@@ -1,4 +1,4 @@
-"""Files that want to do harm: every one is refused by name, none runs code, none writes outside its folder."""
+"""Malicious files are refused by name; none runs code, and none writes outside its folder."""
 
 import io
 import json
@@ -33,7 +33,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 @pytest.fixture(autouse=True)
 def canary(tmp_path, monkeypatch):
-    """A file that only executed code would make, and a folder that nothing may be written beside."""
+    """Path that exists only if code of a file was executed; the folder around it must stay as it is."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
@@ -43,7 +43,7 @@ def canary(tmp_path, monkeypatch):
 
 
 class Bomb:
-    """Unpickled, it makes the canary."""
+    """Object that creates the canary when it is unpickled."""
 
     def __init__(self, canary):
         self.canary = canary
@@ -147,7 +147,7 @@ def test_meta_data_of_absurd_sizes_are_refused_before_memory_is_asked_for(canary
 
 
 class Gadget:
-    """Unpickled, it has another package's function run code that makes the canary."""
+    """Object that, when unpickled, calls a function of numpy that runs code that creates the canary."""
 
     def __init__(self, canary):
         self.code = f"open({str(canary)!r}, 'w')"
@@ -209,9 +209,9 @@ def test_yaml_that_would_construct_objects_is_refused(emotion2vec_folder, canary
 def test_what_a_foreign_checkpoint_names_is_not_run(emotion2vec_folder, canary):
     weights = emotion2vec_folder / "model.pt"
     torch.save(torch.load(weights, weights_only=True) | {"cfg": Gadget(canary)}, weights)
-    torch.load(weights, weights_only=False)  # this is what it would do
+    torch.load(weights, weights_only=False)  # without weights_only its code runs
     canary.unlink()
-    Emotion2vec(emotion2vec_folder)  # and the canary stays away
+    Emotion2vec(emotion2vec_folder)  # does not create the canary
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -1,6 +1,8 @@
-"""Bad input: one clear line with the name and the remedy, exit 2, earlier results untouched."""
+"""The command line: bad input is one line with the name and the remedy, exit status 2, earlier results untouched."""
 
+import itertools
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +16,11 @@ from typer.testing import CliRunner
 
 from thesis_lib import cli, cloning
 from thesis_lib.audio.files import SUFFIXES, check_speech, read_audio, write_audio
+from thesis_lib.cli.options import config_of
 
 
 def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    """Run the command as the shell would; (exit code, stdout, stderr)."""
+    """Run the command line; return exit status, stdout and stderr."""
     monkeypatch.setattr(sys, "argv", ["thesis", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()
@@ -82,12 +85,29 @@ def test_every_help_shows_an_example(command):
         (["prepare", "--profile", "thesis", "--set", "corpus.root=nowhere"], "train.tsv is missing"),
     ],
 )
-def test_wrong_words_are_one_line(arguments, says, monkeypatch, capsys, tmp_path):
+def test_wrong_arguments_are_one_line_of_error(arguments, says, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     code, _, err = thesis(monkeypatch, capsys, *arguments)
     assert code == 2
     assert says in err
     assert err.count("\n") == 1, err
+
+
+EXAMPLES = [
+    line.split("Example: ")[1]
+    for path in sorted(Path(cli.__file__).parent.glob("*.py"))
+    for line in path.read_text().splitlines()
+    if "Example: thesis" in line
+]
+
+
+@pytest.mark.parametrize("example", [line for line in EXAMPLES if "--set" in line])
+def test_the_settings_in_the_examples_exist(example):
+    words = shlex.split(example)
+    options = list(itertools.pairwise(words))
+    profile = next((value for name, value in options if name == "--profile"), "demo")
+    changes = [value for name, value in options if name == "--set"]
+    assert config_of(profile, changes)
 
 
 def test_config_prints_what_it_will_do(monkeypatch, capsys):
@@ -144,7 +164,7 @@ def recordings(tmp_path) -> Path:
 
 @pytest.fixture
 def fake_pipeline(monkeypatch):
-    """The pipeline's own checks without its models; what it was asked for."""
+    """The pipeline's checks without its models; yields the recorded arguments."""
     asked = {}
 
     def call(pipeline, source, target, request, say, progress, adapter):
@@ -226,7 +246,7 @@ def test_clone_prints_json_alone_on_stdout(recordings, fake_pipeline, monkeypatc
     assert "no --consent given" in err
 
 
-def test_clone_s_words_reach_the_pipeline(recordings, fake_pipeline, monkeypatch, capsys):
+def test_clone_passes_its_options_to_the_pipeline(recordings, fake_pipeline, monkeypatch, capsys):
     monkeypatch.chdir(recordings)
     for name in ("b.wav", "c.wav", "d.wav"):
         (recordings / name).write_bytes((recordings / "good.wav").read_bytes())

@@ -20,7 +20,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 
 def make(vocoder, config, threads=None):
-    """What ``build`` stands for; at the top of the module, so that another process finds it."""
+    """Replaces ``build``; at module level, so that a spawned process can import it."""
     speaker, emotion = (
         load(EncoderConfig(speaker="tiny-test", emotion="egemaps")) for load in (speaker_encoder, emotion_encoder)
     )

@@ -18,7 +18,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg"])
-def test_a_file_with_its_note_of_consent(stages, recording, tmp_path, suffix):
+def test_the_consent_is_in_the_metadata_of_every_format(stages, recording, tmp_path, suffix):
     target = tmp_path / f"out{suffix}"
     made = clone_file(pipeline(stages), recording, target, Request(consent="Ana, by letter"))
     with soundfile.SoundFile(target) as stream:
@@ -28,7 +28,7 @@ def test_a_file_with_its_note_of_consent(stages, recording, tmp_path, suffix):
     assert made.source_duration == pytest.approx(soundfile.info(recording).duration)
 
 
-def test_a_file_and_the_same_samples_give_the_same(stages, recording, talk, tmp_path):
+def test_a_file_and_its_samples_give_the_same_output(stages, recording, talk, tmp_path):
     clone_file(pipeline(stages), recording, tmp_path / "out.wav")
     written, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     result = pipeline(stages)(talk, HZ)
@@ -36,7 +36,7 @@ def test_a_file_and_the_same_samples_give_the_same(stages, recording, talk, tmp_
     assert np.sqrt(np.mean(written**2)) == pytest.approx(np.sqrt(np.mean(result.wav**2)), rel=0.05)
 
 
-def test_subtitles_of_both_languages_at_their_times(stages, recording, tmp_path):
+def test_subtitles_in_both_languages_with_their_times(stages, recording, tmp_path):
     made = clone_file(pipeline(stages), recording, tmp_path / "out.wav", Request(subtitles=True))
     assert {path.rsplit("/", 1)[1] for path in made.subtitles} == {
         "out.es.srt", "out.es.vtt", "out.en.srt", "out.en.vtt"
@@ -57,7 +57,7 @@ def test_an_english_recording_as_content(stages, recording, tmp_path):
         clone_file(made, recording, tmp_path / "out.wav", Request(content=tmp_path / "music.wav"))
 
 
-def test_voice_and_manner_of_other_recordings(stages, recording, tmp_path, monkeypatch):
+def test_voice_and_speaking_style_of_other_recordings(stages, recording, tmp_path, monkeypatch):
     paths = [tmp_path / f"{number}.wav" for number in (4, 5, 6)]
     for number, path in zip((4, 5, 6), paths, strict=True):
         write_audio(path, spoken(number), HZ)
@@ -67,23 +67,23 @@ def test_voice_and_manner_of_other_recordings(stages, recording, tmp_path, monke
         Vocoder, "render", lambda self, wav, voice, *more: seen.append(voice) or render(self, wav, voice, *more)
     )
     made = pipeline(stages)
-    heard = [
+    voices = [
         made.analyse_speaker(list(speech_segments([soundfile.read(p, dtype="float32")[0]], HZ))).voice for p in paths
     ]
     request = Request(voice_from=tuple(paths[:2]), emotion_from=paths[2], emotion_mix=1.0)
     clone_file(made, recording, tmp_path / "out.wav", request)
-    directions = [voice.speaker / np.linalg.norm(voice.speaker) for voice in heard[:2]]
+    directions = [voice.speaker / np.linalg.norm(voice.speaker) for voice in voices[:2]]
     assert embed_cosine(seen[0].speaker, np.mean(directions, axis=0)) > 0.999
-    assert seen[0].emotion == pytest.approx(heard[2].emotion, rel=1e-3)
-    assert seen[0].pitch_spread == pytest.approx(heard[2].pitch_spread, rel=1e-3)
-    assert seen[0].pitch_level == pytest.approx(np.mean([v.pitch_level for v in heard[:2]]), abs=1e-3)
+    assert seen[0].emotion == pytest.approx(voices[2].emotion, rel=1e-3)
+    assert seen[0].pitch_spread == pytest.approx(voices[2].pitch_spread, rel=1e-3)
+    assert seen[0].pitch_level == pytest.approx(np.mean([v.pitch_level for v in voices[:2]]), abs=1e-3)
 
 
 def embed_cosine(a, b):
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def test_adapted_to_the_speaker_first(stages, recording, tmp_path, monkeypatch, tiny_run):
+def test_the_vocoder_is_adapted_once_and_then_loaded(stages, recording, tmp_path, monkeypatch, tiny_run):
     monkeypatch.setattr(cloning.files, "ADAPTED_VOCODERS", tmp_path / "voices")
     made = pipeline(stages)
     made.vocoder.name = str(tiny_run.path / "conversion" / "vocoder")
@@ -97,7 +97,7 @@ def test_adapted_to_the_speaker_first(stages, recording, tmp_path, monkeypatch, 
     assert used[0].meta["minutes"] == used[-1].meta["minutes"]
 
 
-def test_an_earlier_output_stays_until_the_new_one_is_whole(stages, recording, tmp_path):
+def test_an_earlier_output_stays_until_the_new_one_is_complete(stages, recording, tmp_path):
     target = tmp_path / "out.wav"
     target.write_bytes(b"earlier")
     made = pipeline(stages)
@@ -122,7 +122,7 @@ def test_a_recording_that_is_too_long_is_refused_before_it_is_read(stages, recor
         clone_file(pipeline(stages), recording, tmp_path / "out.wav")
 
 
-def test_progress_counts_the_source_s_seconds(stages, recording, tmp_path):
+def test_progress_counts_the_seconds_of_the_source(stages, recording, tmp_path):
     seen = {}
 
     def progress(items, total, label):
@@ -136,7 +136,7 @@ def test_progress_counts_the_source_s_seconds(stages, recording, tmp_path):
 
 
 def test_an_hour_takes_no_more_memory_than_a_minute(stages, tmp_path):
-    """The samples that are alive at once, of a recording ten times as long."""
+    """Peak memory for a recording that is ten times as long."""
     import tracemalloc
 
     peaks = []

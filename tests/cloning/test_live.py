@@ -12,7 +12,7 @@ from thesis_lib.cloning.errors import CloningError
 
 
 class Microphone:
-    """Raw samples, and how many have been asked for."""
+    """A stream of raw samples that counts the bytes read."""
 
     def __init__(self, wav):
         self.data, self.read_bytes = (wav * 32767).astype("<i2").tobytes() + b"x", 0
@@ -23,14 +23,14 @@ class Microphone:
         return part
 
 
-def test_live_speech_is_heard_before_it_has_ended(stages, talk, monkeypatch):
+def test_live_speech_is_translated_before_the_input_ends(stages, talk, monkeypatch):
     microphone = Microphone(talk)
     made = pipeline(stages, english="hello my dear friend, how are you doing today?")
-    passages = made.live(raw_blocks(microphone, HZ, 0.25), HZ)
-    first = next(passages)
+    segments = made.live(raw_blocks(microphone, HZ, 0.25), HZ)
+    first = next(segments)
     assert first.translated.english == "hello my dear friend,"
     assert microphone.read_bytes < 0.8 * len(microphone.data)
-    rest = list(passages)
+    rest = list(segments)
     assert [p.translated.english for p in rest][:1] == ["how are you doing today?"]
     assert len(rest) == 3
     assert all(a.end <= b.start for a, b in zip([first, *rest], rest, strict=False))

@@ -38,7 +38,7 @@ from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 
-def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
+def test_segments_keep_their_start_times_and_similarities_are_measured(stages, talk):
     made = pipeline(stages)
     result = made(talk, HZ)
     assert result.transcript == "hola amigo hola amigo"
@@ -54,25 +54,25 @@ def test_passages_keep_their_places_and_similarities_are_measured(stages, talk):
     assert -1 <= result.similarity_after <= 1
     assert set(result.seconds) == {"translate", "speak", "render", "finish"}
     assert result.notes == ()
-    # The second passage goes on with the first's sentence.
+    # The second segment continues the sentence of the first.
     assert made.translator.contexts == ["", "hello my friend"]
     made.translator = Translator(english="Hello, my friend.")
     made(talk, HZ)
-    assert made.translator.contexts == ["", ""], "a finished sentence is not said again"
+    assert made.translator.contexts == ["", ""], "a finished sentence is not given as context"
 
 
-def test_a_long_passage_moves_the_next_one_and_no_two_overlap(stages, talk):
+def test_a_long_segment_delays_the_next_one_and_segments_do_not_overlap(stages, talk):
     result = pipeline(stages, english="a sentence that takes a good deal longer than what it translates " * 2)(talk, HZ)
     first, second = result.segments
     assert second.start == pytest.approx(first.end + MIN_PAUSE_SECONDS)
 
 
-def test_it_is_as_loud_as_the_source(stages):
+def test_the_output_has_the_loudness_of_the_source(stages):
     loud, quiet = (pipeline(stages)(gain * spoken(0), HZ) for gain in (0.8, 0.08))
     assert loudness(loud.wav, HZ) - loudness(quiet.wav, HZ) == pytest.approx(20, abs=1)
 
 
-def test_speech_is_as_fast_as_the_speaker_s(stages):
+def test_the_rate_of_speech_follows_the_speaker(stages):
     slow, fast = pipeline(stages, text="hola"), pipeline(stages, text="hola amigo mío que tal estás " * 8)
     for made in (slow, fast):
         made(spoken(0), HZ)
@@ -82,15 +82,15 @@ def test_speech_is_as_fast_as_the_speaker_s(stages):
     assert steady.synthesizer.said[0][2] == 1.0
 
 
-def test_fitted_passages_are_as_long_as_what_they_translate(stages, talk):
+def test_fitted_segments_are_stretched_towards_the_length_of_the_source(stages, talk):
     english = "x" * 45  # 4.5 s
     segments = list(speech_segments([talk], HZ))
     free = pipeline(stages, english=english)(talk, HZ)
     fitted = pipeline(stages, PLAIN.model_copy(update={"fit": True}), english=english)(talk, HZ)
-    for passage, plain, segment in zip(fitted.segments, free.segments, segments, strict=True):
+    for made, plain, segment in zip(fitted.segments, free.segments, segments, strict=True):
         wanted = np.clip(segment.duration / (len(plain.content) / HZ), 0.8, 1.25) * len(plain.content)
-        assert len(passage.wav) == pytest.approx(wanted, abs=2)
-        assert len(passage.wav) != len(plain.wav)
+        assert len(made.wav) == pytest.approx(wanted, abs=2)
+        assert len(made.wav) != len(plain.wav)
 
 
 @pytest.mark.weights("whisper-tiny.en")
@@ -105,7 +105,7 @@ def test_a_stretched_rendering_keeps_its_pitch():
     assert levels[0] == pytest.approx(track(wav, vocoder.audio).level, abs=0.1)
 
 
-def test_given_words_and_a_given_voice(stages, talk):
+def test_given_text_and_a_given_speaker(stages, talk):
     made = pipeline(stages)
     other = made.analyse_speaker(list(speech_segments([spoken(5)], HZ)))
     result = made(talk, HZ, text="good evening", speaker=other)
@@ -116,7 +116,7 @@ def test_given_words_and_a_given_voice(stages, talk):
 
 
 @pytest.mark.parametrize(
-    ("hears", "wav", "says"),
+    ("translated", "wav", "says"),
     [
         ({"language": "fr"}, "speech", "language of the speech is 'fr' \\(probability 90%\\)"),
         ({"text": " ", "english": " "}, "speech", "no words were recognised"),
@@ -128,7 +128,7 @@ def test_given_words_and_a_given_voice(stages, talk):
         ({}, "clipped", "clipping"),
     ],
 )
-def test_unusable_input_is_one_clear_error(stages, hears, wav, says):
+def test_unusable_input_is_one_clear_error(stages, translated, wav, says):
     named = {
         "speech": lambda: spoken(0),
         "music": lambda: chords(rate=HZ),
@@ -136,11 +136,11 @@ def test_unusable_input_is_one_clear_error(stages, hears, wav, says):
     }
     wav = named[wav]() if isinstance(wav, str) else wav
     with pytest.raises(AudioError, match=says) as caught:
-        pipeline(stages, **hears)(wav, HZ, source="voz.wav")
+        pipeline(stages, **translated)(wav, HZ, source="voz.wav")
     assert "voz.wav" in str(caught.value)
 
 
-def test_an_unsure_guess_of_the_language_is_taken_as_spanish(stages):
+def test_speech_of_uncertain_language_is_translated_as_spanish(stages):
     result = pipeline(stages, language="gl", probability=0.3)(spoken(0), HZ)
     assert result.transcript == "hola amigo"
     assert result.notes == ()
@@ -165,7 +165,7 @@ def test_a_segment_without_words_is_noted(stages, talk):
     assert "no words recognised, segment left out" in result.notes[0]
 
 
-def test_noise_is_said(stages):
+def test_a_noisy_recording_has_a_warning(stages):
     wav = spoken(0)
     noise = np.random.default_rng(0).normal(size=len(wav)).astype(np.float32) * np.sqrt(np.mean(wav**2))
     result = pipeline(stages)(0.3 * (wav + noise), HZ)
@@ -187,38 +187,38 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     assert len(found) == 3
     assert all(clause[-1] in ".,;:!?" and len(clause.split()) >= 4 for clause in found)
     assert clauses("Yes.") == ["Yes."]
-    # What is heard first is short, and ends where one may breathe.
+    # The first clause is short and ends before a word that opens a clause.
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"
     assert " ".join(clauses(long)) == long
-    line = TranslatedSegment(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
-    lines = list(split_into_clauses([line]))
-    assert [one.transcript for one in lines] == ["hola", "", ""]
-    assert sum(one.seconds.get("translate", 0) for one in lines) == 2.0
+    segment = TranslatedSegment(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
+    cut = list(split_into_clauses([segment]))
+    assert [one.transcript for one in cut] == ["hola", "", ""]
+    assert sum(one.seconds.get("translate", 0) for one in cut) == 2.0
 
 
-def test_the_next_line_is_made_while_this_one_is_in_use():
+def test_the_next_item_is_computed_while_the_current_one_is_in_use():
     made, in_use = [], threading.Event()
 
-    def lines():
+    def items():
         for number in range(3):
             if number == 1:
-                assert in_use.wait(5), "the second item waits until somebody asks for it"
+                assert in_use.wait(5), "the second item is computed only when it is requested"
             made.append(number)
             yield number
 
-    items = prefetch(lines())
-    assert next(items) == 0
+    fetched = prefetch(items())
+    assert next(fetched) == 0
     in_use.set()
     for _ in range(500):
         if made == [0, 1]:
             break
         time.sleep(0.01)
     assert made == [0, 1]
-    assert list(items) == [1, 2]
+    assert list(fetched) == [1, 2]
 
 
-def test_an_error_of_the_other_thread_is_raised_here(stages):
+def test_an_error_in_the_prefetching_thread_is_raised_in_the_caller(stages):
     def broken():
         yield from ()
         raise AudioError("broken", "x", "y")
@@ -227,7 +227,7 @@ def test_an_error_of_the_other_thread_is_raised_here(stages):
         list(prefetch(broken()))
 
 
-def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, monkeypatch):
+def test_the_heap_is_trimmed_after_every_segment_with_glibc(stages, talk, monkeypatch):
     asked = []
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
     made = pipeline(stages)
@@ -238,8 +238,8 @@ def test_memory_is_given_back_after_every_passage_where_it_can_be(stages, talk, 
 
 @pytest.mark.slow
 @pytest.mark.weights("ecapa", "whisper-base", "whisper-tiny.en", "kokoro", "kokoro-voices")
-def test_the_real_pipeline_says_what_was_said(tmp_path):
-    """Before anyone trains, the package's weights serve; Whisper understands the English."""
+def test_the_released_pipeline_is_intelligible_and_watermarked(tmp_path):
+    """With the released weights; Whisper transcribes the English output."""
     made = build(config=CloningConfig(voice="af_heart"))
     assert made.vocoder.name == "default"
     row = mini.table(CorpusConfig(name="mini")).iloc[0]
@@ -256,9 +256,9 @@ def test_the_real_pipeline_says_what_was_said(tmp_path):
     assert embed(made.analyser.speaker_encoder, wav, rate).shape == (192,)
 
 
-def test_passages_are_laid_out_without_a_gap_in_the_samples(stages, talk):
+def test_segments_and_silences_add_up_to_the_output(stages, talk):
     result = pipeline(stages)(talk, HZ)
-    total = sum(len(silence) + len(passage.wav) for passage, silence in laid_out(result.segments, HZ))
+    total = sum(len(silence) + len(segment.wav) for segment, silence in laid_out(result.segments, HZ))
     assert total == len(result.wav)
 
 

@@ -18,7 +18,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 
-def test_what_it_takes_from_the_speaker(stages, monkeypatch):
+def test_embeddings_and_pitch_come_from_the_speaker(stages, monkeypatch):
     seen = []
     monkeypatch.setattr(
         Vocoder, "render", lambda self, wav, voice, guidance, stretch: seen.append((voice, guidance)) or wav
@@ -40,7 +40,7 @@ def test_what_it_takes_from_the_speaker(stages, monkeypatch):
 
 
 class Two:
-    """An encoder that tells voices by their level."""
+    """Substitute encoder that separates speakers by their peak amplitude."""
 
     name, revision, dim, sample_rate = "two", "1", 2, RATE
 
@@ -82,7 +82,7 @@ def test_several_recordings_of_a_voice_are_averaged():
 
 
 @pytest.mark.parametrize(("share", "emotion", "spread"), [(0.0, 1.0, 0.2), (0.5, 2.0, 0.3), (1.0, 3.0, 0.4)])
-def test_a_manner_can_be_taken_in_part(share, emotion, spread):
+def test_speaking_style_is_interpolated(share, emotion, spread):
     own = Voice(np.ones(2), np.array([1.0]), 5.0, 0.2)
     mixed = between(own, Voice(np.zeros(2), np.array([3.0]), 6.0, 0.4), share)
     assert (mixed.emotion[0], mixed.pitch_spread) == (emotion, pytest.approx(spread))

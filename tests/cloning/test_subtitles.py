@@ -25,7 +25,7 @@ def test_both_formats_with_times_and_utf8(tmp_path):
     assert "00:00:01.250 --> 00:00:02.500" in vtt
 
 
-def test_a_long_cue_is_parted_into_readable_ones_in_time_and_loses_no_word(tmp_path):
+def test_a_long_cue_is_split_into_short_ones_and_loses_no_word(tmp_path):
     srt = write_subtitles(tmp_path / "out", "en", [(2.0, 8.0, LONG)])[0].read_text()
     found = cues(srt)
     assert len(found) > 1
@@ -40,5 +40,5 @@ def test_a_long_cue_is_parted_into_readable_ones_in_time_and_loses_no_word(tmp_p
 
 
 @pytest.mark.parametrize("text", ["a" * 60, "one", "x " * 100])
-def test_any_text_can_be_laid_out(tmp_path, text):
+def test_any_text_can_be_split_into_lines(tmp_path, text):
     assert text.split()[0][:10] in write_subtitles(tmp_path / "out", "en", [(0.0, 1.0, text)])[0].read_text()

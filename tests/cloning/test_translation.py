@@ -21,10 +21,10 @@ from thesis_lib.validation.metrics import word_errors
 from thesis_lib.vocoder.checkpoints import CheckpointError
 
 
-class Ear:
-    """Stands for Whisper: hears what it is told to hear, and remembers what it was asked."""
+class SubstituteWhisper:
+    """Substitute for Whisper: returns a given language, and records its calls."""
 
-    name = "ear"
+    name = "whisper"
 
     def __init__(self, sounds="es", probability=0.9):
         self.sounds, self.probability, self.asked = sounds, probability, []
@@ -40,10 +40,10 @@ class Ear:
 
 
 def test_language_transcript_and_translation_in_two_calls():
-    ear = Ear()
-    found = WhisperTranslator(ear)(voiced(1.0), 22_050, "Good evening.")
+    whisper = SubstituteWhisper()
+    found = WhisperTranslator(whisper)(voiced(1.0), 22_050, "Good evening.")
     assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "es", False)
-    assert ear.asked == [(None, "transcribe", ""), ("es", "translate", "Good evening.")]
+    assert whisper.asked == [(None, "transcribe", ""), ("es", "translate", "Good evening.")]
 
 
 @pytest.mark.parametrize(
@@ -57,20 +57,20 @@ def test_language_transcript_and_translation_in_two_calls():
         ("", ""),
     ],
 )
-def test_only_a_sentence_that_goes_on_is_context(text, left):
+def test_only_an_unfinished_sentence_is_context(text, left):
     assert unfinished_sentence(text) == left
 
 
-def test_a_transcript_that_nobody_needs_is_spared():
-    ear = Ear()
-    found = WhisperTranslator(ear)(voiced(1.0), 22_050, transcribe=False)
+def test_the_transcript_can_be_left_out():
+    whisper = SubstituteWhisper()
+    found = WhisperTranslator(whisper)(voiced(1.0), 22_050, transcribe=False)
     assert (found.transcript, found.english, found.language_probability) == ("", "hello", 0.9)
-    assert ear.asked == [("es", "translate", "")]
+    assert whisper.asked == [("es", "translate", "")]
 
 
 @pytest.mark.parametrize(("probability", "foreign"), [(0.9, True), (0.3, False)])
-def test_another_language_is_heard_as_spanish_and_said_to_be_another(probability, foreign):
-    found = WhisperTranslator(Ear("fr", probability))(voiced(1.0), 22_050)
+def test_another_language_is_transcribed_as_spanish_and_reported(probability, foreign):
+    found = WhisperTranslator(SubstituteWhisper("fr", probability))(voiced(1.0), 22_050)
     assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "fr", foreign)
 
 
@@ -142,7 +142,7 @@ def test_a_transformers_model_by_its_folder(tiny_whisper, monkeypatch):
     assert (asked["language"], asked["task"]) == ("es", "translate")
 
 
-def test_the_hub_s_folder_is_used_the_same_normalised(tiny_whisper, monkeypatch):
+def test_a_model_of_the_hub_is_loaded_from_its_folder(tiny_whisper, monkeypatch):
     asked = {}
 
     def snapshot_download(repo_id, revision, allow_patterns):
@@ -171,14 +171,14 @@ def test_pickled_weights_are_refused(tiny_whisper, tmp_path):
 
 
 @pytest.mark.weights("whisper-base")
-def test_a_folder_of_ctranslate2_s_is_whisper():
+def test_a_folder_with_a_ctranslate2_model_is_whisper():
     made = translator(str(pretrained.fetch("whisper-base")))
     assert isinstance(made, WhisperTranslator)
     assert made(spoken(0), 22_050).language == "es"
 
 
 @pytest.mark.weights("whisper-base")
-def test_one_pass_of_the_encoder_serves_all_three_and_a_brief_one_hears_as_well(monkeypatch):
+def test_one_encoder_pass_serves_all_three_and_a_brief_one_recognises_as_well(monkeypatch):
     whisper = Whisper(brief=True)
     passes = []
     encode = type(whisper._model).__mro__[1].encode
@@ -200,7 +200,7 @@ def test_one_pass_of_the_encoder_serves_all_three_and_a_brief_one_hears_as_well(
 
 
 @pytest.mark.weights("whisper-base")
-def test_side_by_side_it_hears_what_it_hears_alone():
+def test_parallel_calls_recognise_the_same_as_single_calls():
     whisper = Whisper(threads=1, workers=2)
     wavs = [spoken(number) for number in range(4)]
     alone = [whisper(wav, 22_050, language="es", beams=1).text for wav in wavs]

@@ -36,13 +36,13 @@ def test_it_changes_little(pair):
 def test_it_survives_compression_resampling_gain_and_cutting(pair, tmp_path):
     _, marked = pair
     write_audio(tmp_path / "x.mp3", marked, RATE)
-    for heard, rate in (
+    for wav, rate in (
         read_audio(tmp_path / "x.mp3"),
         (resample(marked, RATE, 16_000), 16_000),
         (0.3 * marked, RATE),
         (marked[RATE // 2 : RATE // 2 + 2 * RATE], RATE),
     ):
-        assert watermark(heard, rate) > MIN_MARK_PROBABILITY
+        assert watermark(wav, rate) > MIN_MARK_PROBABILITY
 
 
 def test_what_cannot_carry_it_is_returned_as_it_is():

@@ -1,4 +1,4 @@
-"""The runner, the audio on its way to files, and the habits that every notebook keeps."""
+"""The notebook runner, audio files of the book, and the rules for notebooks."""
 
 import ast
 import base64
@@ -58,7 +58,7 @@ def test_runs_resumes_and_keeps_earlier_results(tmp_path, monkeypatch, tiny_run)
     assert executed(tmp_path, "03_c.ipynb") is None
 
 
-def test_a_page_older_than_its_numbers_is_named(tmp_path, monkeypatch, tiny_run):
+def test_a_page_older_than_its_tables_is_named(tmp_path, monkeypatch, tiny_run):
     write_text(tmp_path / "_toc.yml", "")
     monkeypatch.chdir(tmp_path)
     source = make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''", "print(profile)")
@@ -81,7 +81,7 @@ def test_a_page_older_than_its_numbers_is_named(tmp_path, monkeypatch, tiny_run)
     assert book.check(run) == ["tables/found.csv: input.txt is gone"]
 
 
-def test_the_build_is_warned_of_an_old_number(tmp_path, monkeypatch, tiny_run, caplog):
+def test_the_build_warns_of_a_page_that_is_out_of_date(tmp_path, monkeypatch, tiny_run, caplog):
     write_text(tmp_path / "_toc.yml", "")
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "notebooks" / "01_a.ipynb", "profile = ''\nrun_dir = ''")
@@ -133,7 +133,7 @@ def test_a_published_book_opens_its_chapters_in_binder_and_colab(monkeypatch):
     assert options["navigation_with_keys"]
 
 
-def test_what_the_theme_puts_on_a_page_is_mended():
+def test_rejected_parts_of_the_theme_are_removed_from_a_page():
     live = type("Script", (), {"filename": None, "attributes": {"body": 'const THEBE_JS_URL = "https://x"'}})()
     context = {
         "script_files": ["_static/sphinx-thebe.js", live, "_static/doctools.js"],
@@ -143,7 +143,7 @@ def test_what_the_theme_puts_on_a_page_is_mended():
     assert context == {"script_files": ["_static/doctools.js"], "body": 'role="listitem"'}
 
 
-def test_formulas_bring_what_draws_them(tmp_path, monkeypatch):
+def test_mathjax_is_copied_beside_the_pages(tmp_path, monkeypatch):
     (tmp_path / "tex-svg.js").write_text("mathjax")
     monkeypatch.setattr(book.pretrained, "fetch", lambda name: tmp_path)
     app = type("App", (), {"outdir": str(tmp_path / "html")})()
@@ -192,7 +192,7 @@ def test_every_notebook_keeps_the_house_habits(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_prose_holds_no_measured_number(path):
-    """A number with a decimal point in the prose comes by name; constants of the definition have none."""
+    """Measured numbers in the prose come from glue; constants of a definition may be typed."""
     for cell in nbformat.read(path, 4).cells:
         if cell.cell_type == "markdown":
             prose = re.sub(r"\{[^}]+\}`[^`]*`|\$[^$]*\$|`[^`]*`|\[[^]]*\]\([^)]*\)", "", cell.source)

@@ -1,4 +1,4 @@
-"""The built book in a browser, over http and from the file system, with the network blocked: `pytest -m pages`."""
+"""The built book in a browser, over HTTP and from the file system, with the network blocked: `pytest -m pages`."""
 
 import functools
 import re
@@ -13,7 +13,7 @@ from thesis_lib.reporting.book import find_chromium, print_pdf
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
 CHROMIUM = find_chromium()
-LARGEST = 1_500_000  # bytes of a page without its audio
+MAX_PAGE_BYTES = 1_500_000  # without its audio
 NAMES = [
     f"{folder.name}/{path.stem}.html"
     for folder in (HTML / "book", HTML / "notebooks")
@@ -56,7 +56,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """A function that opens an address; what went wrong on the page, and what it asked the network for."""
+    """A function that opens an address; returns the page, its errors and its requests to the network."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     found = {"errors": [], "outside": []}
 
@@ -98,7 +98,7 @@ def test_it_opens_without_a_network(opened, site, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_sound_plays(opened, site, name):
+def test_every_audio_player_plays(opened, site, name):
     page, _ = opened(f"{site}/{name}")
     silent = page.evaluate(
         """async () => {
@@ -120,7 +120,7 @@ def test_every_sound_plays(opened, site, name):
 
 
 def test_sounds_are_compared_by_keyboard(opened):
-    # From the file system: Python's web server has no ranges, without which nothing can be sought.
+    # From the file system: Python's web server has no range requests, which seeking needs.
     page, _ = opened(f"{HTML.as_uri()}/notebooks/07_voice_cloning.html")
     page.evaluate("() => document.querySelectorAll('audio').forEach(audio => { audio.muted = true })")
     row = page.locator("table.players tbody tr").filter(has=page.locator("audio")).first
@@ -142,8 +142,8 @@ def test_sounds_are_compared_by_keyboard(opened):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_everybody_can_use_it(opened, site, name):
-    """No serious objection by axe-core; one first heading; words for every picture; nothing wider than a phone."""
+def test_a_page_is_accessible(opened, site, name):
+    """No serious violation in axe-core; one first heading; alternative text for every image; fits a phone."""
     page, _ = opened(f"{site}/{name}")
     page.add_script_tag(path=pretrained.fetch("axe-core") / "axe.min.js")
     found = page.evaluate("() => axe.run('main', {resultTypes: ['violations']}).then(result => result.violations)")
@@ -160,8 +160,8 @@ def test_everybody_can_use_it(opened, site, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_no_larger_than_it_must_be(name):
-    assert (HTML / name).stat().st_size <= LARGEST
+def test_a_page_is_below_the_size_limit(name):
+    assert (HTML / name).stat().st_size <= MAX_PAGE_BYTES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -45,7 +45,7 @@ def test_an_uploaded_recording_comes_out_side_by_side(panel):
     assert panel.result.encoder in panel.gauge.description
 
 
-def test_a_recorded_one_too_and_the_sliders_reach_the_pipeline(panel):
+def test_a_recording_is_translated_with_the_options_of_the_sliders(panel):
     panel.recorder.wav = wav_bytes(spoken(0))
     panel.guidance.value, panel.mix.value, panel.text.value = 2.0, 0.5, "good evening"
     first = panel.translate().speaker.voice
@@ -59,7 +59,7 @@ def test_a_recorded_one_too_and_the_sliders_reach_the_pipeline(panel):
     assert not np.allclose(first.emotion, second.emotion)
 
 
-def test_an_unusable_recording_is_said_and_shown_as_text(panel):
+def test_the_error_of_an_unusable_recording_is_shown_as_text(panel):
     panel.spanish.value = upload(np.zeros(22_050), "<b>x.wav")
     assert panel.translate() is None
     assert "no speech" in panel.words.value
@@ -68,7 +68,7 @@ def test_an_unusable_recording_is_said_and_shown_as_text(panel):
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
 def test_the_recorder_records_in_a_browser(tmp_path):
-    """The widget's own script on a page, with the browser's fake microphone, which beeps once a second."""
+    """The widget's script on a page, with the browser's fake microphone, which beeps once a second."""
     from playwright.sync_api import sync_playwright
 
     page_text = """<!doctype html><title>recorder</title><div id="here"></div><script type="module">

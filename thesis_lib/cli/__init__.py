@@ -39,7 +39,7 @@ app.callback()(_settings)
 def config(profile: Profile = "demo", set_: Set = None) -> None:
     """Print the configuration as JSON.
 
-    Example: thesis config --profile smoke --set training.steps=20
+    Example: thesis config --profile smoke --set resynthesis.training.steps=20
     """
     typer.echo(config_of(profile, set_).model_dump_json(indent=2))
 
