@@ -50,9 +50,7 @@ def workplace(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     for registry in (CORPORA, ENCODERS, GENERATORS, LOSSES, METRICS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    describe.cache_clear()
     yield tmp_path
-    describe.cache_clear()
     for name in modules:
         sys.modules.pop(name, None)
 

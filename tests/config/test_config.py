@@ -1,8 +1,10 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_lib.config import PROFILES, Config, ConfigError, parse_assignment
+from thesis_lib.config import PROFILES, Config, ConfigError, digest, parse_assignment
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -96,3 +98,41 @@ def test_names_of_earlier_versions_keep_working():
     assert Config().override({"ablation.losses": {"swap": 1.0}}).ablation.losses == {"sampled_speaker": 1.0}
     with pytest.raises(ConfigError, match="no setting named"):
         Config().override({"cascade.nothing": 1})
+
+
+def test_a_configuration_without_plugins_is_that_of_earlier_versions():
+    """A stored configuration that has no plugins loads, and has the digest that its run's provenance holds."""
+    config = Config.from_profile("smoke")
+    tree = json.loads(config.model_dump_json())
+    assert tree.pop("plugins") == []
+    assert Config.from_json(json.dumps(tree)) == config
+    assert digest(tree) == config.digest()
+    assert config.override({"plugins": "json"}).digest() != config.digest()
+
+
+@pytest.mark.parametrize("given", ["json,csv", "json, csv", ["json", "csv"], ("json", "csv")])
+def test_plugins_by_commas_or_as_a_list(given):
+    config = Config().override({"plugins": given})
+    assert config.plugins == ("json", "csv")
+    assert Config.from_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"conversion.losses.adversrial": 1.0}, "conversion.losses: no loss named 'adversrial'; known: adversarial"),
+        ({"encoders.speaker": "ecap"}, "encoders.speaker: no encoder named 'ecap'; known: ecapa, tiny-test, auto"),
+        ({"encoders.emotion": "ecapa"}, "no encoder named 'ecapa'; known: emotion2vec, egemaps, auto"),
+        ({"encoders.evaluation": ["auto"]}, "no encoder named 'auto'; known: resemblyzer, eres2net"),
+        ({"validation.metrics": ["pesk"]}, "validation.metrics: no metric named 'pesk'; known: mel_l1"),
+        ({"ablation.metrics": ["pesk"]}, "ablation.metrics: no metric named 'pesk'; known: mel_l1"),
+        ({"corpus.name": "librispeech"}, "known: mini, cvss-t, recordings, manifest"),
+        ({"conversion.generator": {"channels": 3}}, "generator.kind is missing; known: hifigan, istft"),
+        ({"conversion.generator.kind": "vocos"}, "no generator named 'vocos'; known: hifigan, istft"),
+        ({"plugins": "no_such_module"}, "cannot import 'no_such_module'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(changes, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        Config().override(changes)
+    assert "\n" not in str(caught.value)

@@ -168,6 +168,6 @@ def test_a_worker_with_another_encoder_is_refused(tmp_path):
 
 
 def test_no_scheduler_is_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "PATIENCE", "1s")
+    monkeypatch.setattr(parallel, "SCHEDULER_TIMEOUT", "1s")
     with pytest.raises(ThesisError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         embed_files(files(tmp_path, 1), lambda _: Counting(), TINY, tmp_path, scheduler="tcp://127.0.0.1:9")

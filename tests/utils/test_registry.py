@@ -88,7 +88,7 @@ def test_entry_points_of_the_group_are_loaded_at_the_first_unknown_name(monkeypa
     registry, asked = lamps(), []
 
     class Point:
-        name, value, dist = "lamps", "lamps_of_somebody", None
+        name, value, dist = "lamps", "installed_lamps", None
 
         def load(self):
             registry.register("installed", watts=7)(lamps)
@@ -108,7 +108,7 @@ def test_entry_points_of_the_group_are_loaded_at_the_first_unknown_name(monkeypa
         assert asked == ["thesis_lib"]
         Point.load = lambda self: 1 / 0
         load_entry_points.cache_clear()
-        with pytest.raises(PluginError, match="'lamps' of the package lamps_of_somebody.*uninstall"):
+        with pytest.raises(PluginError, match="'lamps' of the package installed_lamps.*uninstall"):
             registry.names()
     finally:
         load_entry_points.cache_clear()

@@ -4,7 +4,7 @@ from typing import Any
 
 PROFILES: dict[str, dict[str, Any]] = {
     "thesis": {},
-    # Real sizes and real weights on two CPU cores; the budget is minutes.
+    # Real sizes and real weights on two CPU cores in some minutes.
     "demo": {
         "corpus.name": "mini",
         "encoders.emotion": "auto",
@@ -12,15 +12,15 @@ PROFILES: dict[str, dict[str, Any]] = {
         "resynthesis.training.steps": 40,
         "resynthesis.training.adversarial_from": 34,
         "resynthesis.training.batch_size": 4,
-        # Measured from the published weights: at 1e-4 the mel loss of unseen speakers rises from 0.27 to 0.41
-        # within 40 steps (condition alone at that rate: 0.41 in 15, backbone alone: 0.31 in 10); at 1e-5 it falls.
+        # From the published weights, at 1e-4 the mel loss of held-out speakers rises from 0.27 to 0.41 in 40 steps
+        # (condition alone at that rate: to 0.41 in 15, backbone alone: to 0.31 in 10); at 1e-5 it falls.
         "resynthesis.training.learning_rate": 1e-5,
         "resynthesis.training.lr_decay": 0.9,
         "resynthesis.training.decay_every": 10,
         "resynthesis.training.checkpoint_every": 20,
         "resynthesis.training.max_minutes": 4,
-        # The package's own weights go on: one loss, for each further one costs a third of the steps, and an adversarial
-        # step ten.
+        # Training continues the released weights with one loss: each further one reduces the steps in the time
+        # budget by a third, and an adversarial step takes the time of ten.
         "conversion.discriminator.width": 0.125,
         "conversion.losses.stft": 0.0,
         "conversion.losses.temporal": 0.0,
@@ -36,8 +36,8 @@ PROFILES: dict[str, dict[str, Any]] = {
         "conversion.training.decay_every": 100,
         "conversion.training.checkpoint_every": 200,
         "conversion.training.max_minutes": 4,
-        # 24 trainings of two minutes each: what they cannot show, they say by their intervals.
-        "ablation.warm_start": "none",  # from where every loss has something to do
+        # 24 trainings of two minutes each; their intervals are wide.
+        "ablation.warm_start": "none",  # random weights, so that every loss has a gradient
         "ablation.steps": 250,
         "ablation.late": 20,
         "ablation.losses": {"stft": 1.0, "temporal": 1.0, "speaker": 5.0},
@@ -51,10 +51,10 @@ PROFILES: dict[str, dict[str, Any]] = {
         "compression.repeats": 3,
         "adaptation.voices": 2,
         "adaptation.minutes": 1.0,
-        "cloning.voice": "af_heart",  # some voices of the bundled test part are Kokoro's own: the nearest would be they
+        "cloning.voice": "af_heart",  # "nearest" finds the bundled test speakers themselves where they are Kokoro's
         "cloning.examples": 4,
     },
-    # The weights that the package ships: many synthetic voices, minutes of a GPU, or thirty hours of two CPU cores.
+    # The released weights: many synthetic speakers; eight minutes on an H200, or thirty hours on two CPU cores.
     "released": {
         "corpus.root": "build/wide/release",
         "corpus.validation_fraction": 0.03,
@@ -77,7 +77,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "conversion.training.checkpoint_every": 500,
         "conversion.training.ema_decay": 0.999,
     },
-    # Every line of code, as little data as it takes.
+    # For tests: all code, with the least data.
     "smoke": {
         "corpus.name": "mini",
         "corpus.limit": 6,

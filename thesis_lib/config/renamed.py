@@ -1,6 +1,6 @@
-"""Settings that had another name in earlier versions: old run folders, commands and files keep working.
+"""Earlier names of settings and values, so that old run folders, commands and files keep working.
 
-Both sides are dotted keys; a section's name stands for everything below it.
+Keys are dotted; a section's name stands for all keys below it.
 """
 
 from typing import Any
@@ -21,13 +21,13 @@ ABLATION_LOSSES = {"swap": "sampled_speaker"}
 
 
 def current_key(key: str) -> str:
-    """The name that a dotted key has now."""
+    """Return the present name of a dotted key."""
     section, dot, rest = key.partition(".")
     return KEYS.get(key, SECTIONS.get(section, section) + dot + rest)
 
 
 def current_value(key: str, value: Any) -> Any:
-    """A setting's value in the words of today."""
+    """Return a setting's value under its present name."""
     names = VALUES.get(key, {})
     if isinstance(value, list | tuple):
         return type(value)(names.get(item, item) if isinstance(item, str) else item for item in value)
@@ -37,7 +37,7 @@ def current_value(key: str, value: Any) -> Any:
 
 
 def current_tree(tree: Any, prefix: str = "") -> Any:
-    """A whole configuration, or a section of it, under the names of today."""
+    """Return a configuration's tree, or a section's, under the present names."""
     if not isinstance(tree, dict) or prefix == "ablation.losses.":
         return tree
     found = {}

@@ -1,1 +1,1 @@
-"""Small helpers that know nothing of speech: errors, whole-or-absent files, progress, parallel work, timing."""
+"""Helpers without speech: errors, registries, plugins, atomic files, progress, parallel work, timing."""

@@ -1,11 +1,11 @@
-"""The base of every foreseen error: its message names the thing and the remedy, and is all a user needs."""
+"""The base class of every expected error. Its message is one line that names the thing and the remedy."""
 
 
 class ThesisError(Exception):
-    """The command line prints it as one line and exits with ``exit_code``; anything else is a defect and shows."""
+    """An expected error: the command line prints its message and exits with ``exit_code``, without a traceback."""
 
     exit_code = 2
 
 
 class MetricError(ThesisError):
-    """A metric that could not be measured, and why."""
+    """A metric that cannot be computed; the message says why."""

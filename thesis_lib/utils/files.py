@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes and hashes of files."""
 
 import hashlib
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the sha256 of a file in hex digits. OSError where it cannot be read."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file beside ``path`` that takes its place when the block ends well, and vanishes when it does not."""
+    """Yield a temporary file; it replaces ``path`` at the end of the block, and is removed at an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
     os.close(handle)
@@ -30,11 +30,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def fingerprint(path: Path) -> str:
-    """First 16 hex digits of a file's sha256."""
+    """Return the first 16 hex digits of the sha256 of a file."""
     return sha256(path)[:16]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one, never half of one."""
+    """Write a text file in UTF-8 atomically: a reader sees the old file or the new one, never a part of it."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

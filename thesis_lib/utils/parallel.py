@@ -1,4 +1,4 @@
-"""The same work on many recordings: a core each, or a worker each of a cluster."""
+"""Map a function over many items: on one thread per core, or on the workers of a Dask cluster."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -11,27 +11,27 @@ from thesis_lib.utils.errors import ThesisError
 
 T = TypeVar("T")
 R = TypeVar("R")
-PATIENCE = "20s"  # for a scheduler's answer
+SCHEDULER_TIMEOUT = "20s"  # for the answer of a Dask scheduler
 
 
 def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The results in the items' order, each computed by one thread on one core. Raises what ``function`` raises.
+    """Yield the results in the order of the items, each computed by one thread. Raises what ``function`` raises.
 
-    Small networks leave the other cores idle when recordings come one by one.
+    Small networks do not use several cores for one recording, so that recordings are computed side by side.
     """
     with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             yield from pool.map(function, items)
         finally:
-            pool.shutdown(cancel_futures=True)  # after a bad item, or Ctrl-C, the others are not waited for
-            torch.set_num_threads(torch.get_num_threads())  # later threads would inherit the pool's setting
+            pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, do not wait for the other items
+            torch.set_num_threads(torch.get_num_threads())  # otherwise later threads inherit the pool's setting
 
 
 def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str | None) -> Iterator[R]:
-    """``a_core_each``; or, with the address of a Dask scheduler, on the workers of its cluster.
+    """Yield the results as ``a_core_each`` does; with the address of a Dask scheduler, computed by its workers.
 
-    ``function`` and items must be picklable, and files must be where the workers see them. What a lost worker had in
-    hand, Dask gives to another. Raises what ``function`` raises; ThesisError where there is no scheduler.
+    ``function`` and items must be picklable, and workers must see the same files. Dask repeats the items of a lost
+    worker on another one. Raises what ``function`` raises, and ThesisError where no scheduler answers.
     """
     if scheduler is None:
         yield from a_core_each(function, items)
@@ -41,11 +41,11 @@ def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str |
     except ImportError as error:
         raise ThesisError("--scheduler needs Dask: pip install 'thesis-lib[cluster]'") from error
     try:
-        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+        client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ThesisError(f"no Dask scheduler answers at {scheduler}: {error}") from error
     with client:
-        # Not pure: the same files may have changed since, and the store decides what need not be done again.
+        # Not pure: a file of the same name may have changed, and the store decides what is computed again.
         for future in client.map(function, list(items), pure=False):
             yield future.result()
 

@@ -1,8 +1,8 @@
-"""Progress of long work: the library is silent, the command line draws a bar."""
+"""Progress bars: the library draws none, the command line does."""
 
 from collections.abc import Callable, Iterable
 
-# progress(items, total, label) wraps an iterable; the command line draws a bar, the library is silent.
+# progress(items, total, label) returns an iterable of the same items.
 Progress = Callable[[Iterable, int, str], Iterable]
 
 
@@ -19,6 +19,6 @@ def bar(items: Iterable, total: int, label: str) -> Iterable:
 
 
 def note(shown: Iterable, text: str) -> None:
-    """Put a few words beside the bar that a Progress drew; nothing where it drew none."""
+    """Show a text beside the bar of a Progress; do nothing where it has no bar."""
     if hasattr(shown, "set_postfix_str"):
         shown.set_postfix_str(text, refresh=False)

@@ -1,4 +1,4 @@
-"""Comparing how long things take on a noisy machine: in one process, in turn."""
+"""Interleaved timing: comparable times of several functions on a machine with other load."""
 
 import statistics
 import time
@@ -12,9 +12,9 @@ from thesis_lib.utils.progress import Progress, silent
 def interleaved(
     calls: Mapping[str, Callable[[], object]], rounds: int, progress: Progress = silent, threads: int = 1
 ) -> dict[str, list[float]]:
-    """Name -> seconds of each round. A round calls each once, so that a disturbance meets all alike.
+    """Time each function once per round, in turn. Returns the seconds of each round by name.
 
-    One more round goes before them, unmeasured: it warms up caches and allocators.
+    Other load then slows all functions alike. One round more, which is not timed, comes first and fills caches.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -32,6 +32,6 @@ def interleaved(
 
 
 def ratio(base: list[float], own: list[float]) -> dict[str, float]:
-    """How many times as fast as ``base``: the median over the rounds, and their spread."""
+    """Speed relative to ``base``, a factor above 1 where it is faster: median, lowest and highest over the rounds."""
     ratios = sorted(theirs / mine for theirs, mine in zip(base, own, strict=True))
     return {"median": statistics.median(ratios), "low": ratios[0], "high": ratios[-1]}

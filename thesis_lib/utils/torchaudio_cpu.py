@@ -1,4 +1,4 @@
-"""Let torchaudio import beside a CPU-only torch.
+"""Make torchaudio importable with a CPU-only torch.
 
 The registry's torchaudio wheel links CUDA libraries. Where they are missing, its compiled extension does
 not load and ``import torchaudio`` fails, although the pure-Python parts that speechbrain and funasr use
@@ -53,6 +53,6 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def install_finder() -> None:
-    """Put the finder first on ``sys.meta_path``, once."""
+    """Put the finder first in ``sys.meta_path``; do nothing when it is there."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

@@ -103,14 +103,19 @@ def encoder_of(metric: str) -> str:
     return metric.removesuffix("_auc")
 
 
-@cache
 def describe(name: str) -> Column:
-    """The description of a summary's metric. A column that is neither fixed nor registered has an encoder's name."""
-    if name in _FIXED:
-        return _FIXED[name]()
+    """The description of a summary's metric: as it was registered, or as the package has it."""
     if name in METRICS.added():
         details = METRICS.details(name)
         return Column(details["label"], details["better"], details["settings"])
+    return _describe_builtin(name)
+
+
+@cache
+def _describe_builtin(name: str) -> Column:
+    """The description of a built-in column; one that is not fixed has an encoder's name, with or without a prefix."""
+    if name in _FIXED:
+        return _FIXED[name]()
     if name.startswith("follows_"):
         what = PROSODY[name.removeprefix("follows_")]
         return Column(f"source–output correlation of {what}", "higher", "Spearman's, over utterances")
