@@ -1,4 +1,4 @@
-"""The stage "prepare": the corpus unpacked and converted to the project's format, with its manifest."""
+"""The stage "prepare": unpack the corpus, convert it to the project's audio format, write its manifest."""
 
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from thesis_lib.utils.progress import Progress, silent
 
 
 def prepared(run: Run, progress: Progress = silent, scheduler: str | None = None) -> Manifest:
-    """The run's manifest; the corpus is unpacked and converted when that has not been done, here or on a cluster."""
+    """The run's manifest; a missing one is made, on every core or on a Dask cluster.
+
+    Raises RunError without ``corpus.root`` for CVSS-T, ManifestError for a damaged manifest, and CorpusError.
+    """
     corpus = run.config.corpus
     folder = run.path / "corpus"
     if index_of(folder).exists():
