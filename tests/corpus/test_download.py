@@ -22,7 +22,7 @@ Answer = namedtuple("Answer", "status body sent length ranges headers", defaults
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", CHUNK)
+    monkeypatch.setattr(module, "CHUNK_BYTES", CHUNK)
     asked, answers = [], []
 
     class Handler(BaseHTTPRequestHandler):
@@ -88,7 +88,7 @@ def test_a_broken_connection_goes_on_where_it_was(server, tmp_path):
 
 
 def test_a_call_that_was_interrupted_goes_on_too(server, tmp_path):
-    with pytest.raises(DownloadError, match=r"given up after 8 tries in a row.*goes on"):
+    with pytest.raises(DownloadError, match=r"given up after 8 attempts in a row.*continues"):
         fetch(server, tmp_path / "f", Answer(sent=CHUNK), Answer(status=503))
     assert not (tmp_path / "f").exists()
     assert fetch(server, tmp_path / "f", Answer()).read_bytes() == BODY

@@ -46,12 +46,12 @@ def test_a_speaker_in_two_parts_is_refused(tmp_path):
 
 
 def test_a_repeated_id_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match="twice"):
+    with pytest.raises(ManifestError, match="listed twice"):
         Manifest(tmp_path, [utterance("a"), utterance("a")])
 
 
 def test_many_utterances_are_many_files_and_the_same_bytes_each_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(manifest, "SHARD", 3)
+    monkeypatch.setattr(manifest, "MAX_SHARD_ROWS", 3)
     rows = [utterance(f"u{i}") for i in range(8)]
     for name in ("one", "two"):
         Manifest(tmp_path / name, rows).save()

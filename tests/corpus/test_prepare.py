@@ -235,7 +235,7 @@ def test_killed_at_fifty_random_moments_it_ends_with_the_same_bytes(release, who
 def test_over_a_cluster_that_loses_a_worker_the_bytes_are_the_same(release, whole, tmp_path, monkeypatch):
     from thesis_lib.corpus import prepare as module
 
-    monkeypatch.setattr(module, "BATCH", 1)
+    monkeypatch.setattr(module, "BATCH_ROWS", 1)
     with losing_a_worker(tmp_path / "dask", after=3) as (address, killing):
         prepare(release, tmp_path / "corpus", AUDIO, MINI, killing, address)
     assert contents(tmp_path / "corpus") == contents(whole.folder)
@@ -254,5 +254,5 @@ def test_verify_names_what_is_no_longer_so(release, tmp_path):
     assert f"{manifest.source(one)}: missing file" in found
     assert f"{manifest.target(two)}: 0.500 s long, the manifest says {two.target_duration:.3f}" in found
     assert "several sample rates: 16000 Hz" in found or "several sample rates: 22050 Hz" in found
-    assert "stranger.wav: no row of the manifest has it" in found
+    assert "stranger.wav: in no row of the manifest" in found
     assert len(found.splitlines()) == 4

@@ -79,7 +79,11 @@ def test_what_tries_something_is_refused_by_name(tmp_path, name, changes, reason
 
 @pytest.mark.parametrize(
     ("limit", "value", "reason"),
-    [("MOST_FILES", 2, "file after 2"), ("MOST_BYTES", 3000, "beyond 0 GB"), ("LARGEST", 3000, "larger than")],
+    [
+        ("MAX_FILES", 2, "file after 2"),
+        ("MAX_ARCHIVE_BYTES", 3000, "larger than 0 GB"),
+        ("MAX_FILE_BYTES", 3000, "larger than"),
+    ],
 )
 def test_bombs_stop_at_their_limit(tmp_path, monkeypatch, limit, value, reason):
     monkeypatch.setattr(module, limit, value)

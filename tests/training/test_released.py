@@ -50,7 +50,7 @@ def test_a_corpus_that_cannot_be_synthesised_is_an_error(tmp_path, monkeypatch):
         reproduce(run, tmp_path / "default")
 
 
-def test_the_package_s_weights_say_what_they_are():
+def test_the_released_weights_describe_themselves():
     vocoder = Vocoder.from_pretrained(DEFAULT)
     assert (DEFAULT_FOLDER / WEIGHTS).stat().st_size < 8_000_000
     assert vocoder.converts
@@ -62,8 +62,8 @@ def test_the_package_s_weights_say_what_they_are():
 
 
 @pytest.mark.weights("ecapa", "whisper-tiny.en", "resemblyzer")
-def test_the_package_s_weights_speak_in_the_voice_that_is_lent(tmp_path):
-    """By a encoder that neither conditions nor trains, on voices that they have not heard."""
+def test_the_released_weights_convert_to_the_target_voice(tmp_path):
+    """Measured by an evaluation encoder on unseen speakers."""
     changes = {"corpus.limit": 8, "encoders.emotion": "egemaps"}
     run = Run(tmp_path / "run", Config.from_profile("demo").override(changes))
     vocoder = Vocoder.from_pretrained(DEFAULT)
@@ -78,7 +78,7 @@ def test_the_package_s_weights_speak_in_the_voice_that_is_lent(tmp_path):
 
 
 @pytest.mark.weights("ecapa", "whisper-tiny.en")
-def test_four_seconds_adapt_the_package_s_weights_and_start_none(tmp_path):
+def test_four_seconds_adapt_the_released_weights_and_cannot_start_from_random_ones(tmp_path):
     """They bring their content's components: so little speech has fewer frames than those."""
     wav, rate = read_audio(mini.bundle() / "audio" / "000124.es.opus")
     write_audio(tmp_path / "voice.wav", wav[: 4 * rate], rate)

@@ -24,7 +24,7 @@ def test_embeddings_follow_the_manifest(tiny_run):
     assert embeddings.ids == [u.id for u in manifest]
     assert embeddings.speaker["source"].shape == (len(manifest), 192)
     assert embeddings.emotion["target"].shape == (len(manifest), 88)
-    assert "test" in embeddings.speaker_encoder, "a stand-in is named as one"
+    assert "test" in embeddings.speaker_encoder, "a substitute encoder is named as one"
     last = manifest.utterances[-1]
     speaker, _ = embeddings.condition(last)
     assert np.array_equal(speaker, embeddings.speaker["source"][-1])
@@ -141,7 +141,7 @@ def test_levels_are_those_of_the_styles(tiny_run):
 
 
 @pytest.mark.weights("resemblyzer")
-def test_judges_embed_both_sides_beside_the_condition_s_encoder(tiny_run, tmp_path):
+def test_evaluation_encoders_embed_both_sides_beside_the_condition_s_encoder(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run", encoders__evaluation=("resemblyzer",))
     manifest, embeddings = prepared(run), embedded(run)
     chosen = manifest.split("test")[:2]

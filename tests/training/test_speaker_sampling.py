@@ -1,4 +1,4 @@
-"""Speech in borrowed voices, in training."""
+"""Speaker sampling in training."""
 
 import math
 
@@ -46,20 +46,20 @@ def test_no_pitch_leaves_the_range_of_speech():
 
 @pytest.fixture
 def sampling(tiny_run, monkeypatch) -> tuple[SpeakerSampler, Segments]:
-    """SpeakerSampler whose directions are those of training recordings: it is known whom they are like."""
+    """A SpeakerSampler with prototypes from training recordings, so that the most similar recording is known."""
     data = Segments(tiny_run, "conversion", "train")
-    directions = F.normalize(data.speaker[:4], dim=1)
-    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: directions)
+    prototypes = F.normalize(data.speaker[:4], dim=1)
+    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: prototypes)
     return SpeakerSampler(data, None), data
 
 
-def test_a_person_has_the_pitch_of_who_sounds_alike(sampling):
+def test_a_prototype_has_the_pitch_of_the_most_similar_recording(sampling):
     sampler, data = sampling
     assert torch.equal(sampler.log_f0_medians, data.log_f0_medians()[:4])
     assert data.log_f0_medians().isfinite().all()
 
 
-def test_lent_is_the_voice_and_the_pitch_and_somebody_s_style(sampling):
+def test_speaker_and_pitch_are_sampled_and_the_emotion_is_another_item_s(sampling):
     sampler, data = sampling
     batch = data.batch(0)
     torch.manual_seed(3)
@@ -72,14 +72,14 @@ def test_lent_is_the_voice_and_the_pitch_and_somebody_s_style(sampling):
         "as long as a recording's embedding"
     )
     near = F.cosine_similarity(sampled.speaker, asked)
-    assert near.sub(0.8).abs().max() < 0.35, "a recording is not quite its speaker"
+    assert near.sub(0.8).abs().max() < 0.35, "a recording's embedding is near its prototype, not at it"
     assert torch.equal(sampled.emotion, batch.emotion.roll(1, 0))
-    assert torch.equal(sampled.wav, batch.wav), "what is said is compared with it"
+    assert torch.equal(sampled.wav, batch.wav), "the recording stays the reference of the content loss"
     assert torch.equal(sampled.content[:, :PITCH_CHANNEL], batch.content[:, :PITCH_CHANNEL])
 
 
 @pytest.mark.weights("ecapa", "ecapa-speakers", "whisper-tiny.en")
-def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path):
+def test_speaker_sampling_begins_when_configured_and_gives_the_generator_a_gradient(tiny_run, tmp_path):
     changes = {
         "encoders__speaker": "ecapa",
         "conversion__losses__sampled_speaker": 5.0,
@@ -99,7 +99,7 @@ def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path)
     assert 0 < rows[1]["sampled_speaker"] < 2
     assert 0 < rows[1]["content"] < 2
     size = len(data.batch(0).ids)
-    assert seen == [3 * size, 2 * size], "it encoders real speech, own voices and sampled ones"
+    assert seen == [3 * size, 2 * size], "recordings, then estimates for own and for sampled speakers"
     assert all(
         torch.equal(encoder[name], value) for name, value in state.speaker_sampler.loss.encoder.state_dict().items()
     )
@@ -117,7 +117,7 @@ def test_lent_voices_begin_when_told_and_reach_the_generator(tiny_run, tmp_path)
     assert (weak["post_film.affine.weight"] - strong["post_film.affine.weight"]).abs().max() > 1e-6
 
 
-def test_voices_can_be_lent_only_where_the_content_has_none():
+def test_speakers_are_sampled_only_where_the_content_has_no_voice():
     for change in ({"content.kind": "mel", "generator": "v3"}, {"content.pitch": "normalised"}):
         changes = {f"conversion.{key}": value for key, value in change.items()}
         with pytest.raises(ConfigError, match="losses.sampled_speaker needs a content without the voice"):
@@ -126,7 +126,7 @@ def test_voices_can_be_lent_only_where_the_content_has_none():
             )
 
 
-def test_an_encoder_without_gradient_cannot_judge_lent_voices(tiny_run, monkeypatch):
+def test_an_encoder_without_gradient_is_refused_for_sampled_speakers(tiny_run, monkeypatch):
     data = Segments(tiny_run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: F.normalize(data.speaker[:4], dim=1))
     with pytest.raises(TrainingError, match="losses.sampled_speaker cannot use it"):

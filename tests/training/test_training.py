@@ -127,7 +127,7 @@ def test_stopping_leaves_the_state_and_names_the_files(tiny_run, tmp_path, monke
     assert meta["step"] == 3
     assert "the batch was" in meta["error"]
     monkeypatch.undo()
-    assert train(run, "resynthesis").meta["steps"] == 4, "mended, it goes on from the last checkpoint"
+    assert train(run, "resynthesis").meta["steps"] == 4, "repaired, it continues from the last checkpoint"
 
 
 def test_skipping_counts_and_goes_on(tiny_run, tmp_path, monkeypatch):
@@ -326,7 +326,7 @@ def test_the_best_checkpoint_is_kept_and_can_become_the_vocoder(tiny_run, tmp_pa
     assert kept == ["step-00000002", "step-00000004"]
 
 
-def test_listening_can_be_what_is_best(tiny_run, tmp_path, monkeypatch):
+def test_conditioning_sensitivity_can_select_the_best_checkpoint(tiny_run, tmp_path, monkeypatch):
     changes = {"export": "best", "best_by": "conditioning_sensitivity", "keep": 1, "checkpoint_every": 1}
     run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
     values = iter([0.0, 0.1, 0.2, 0.5, 0.4])

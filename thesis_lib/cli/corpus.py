@@ -1,4 +1,4 @@
-"""The corpus: fetched, prepared, and looked at."""
+"""``thesis download``, ``prepare`` and ``manifest``: fetch, prepare and inspect the corpus."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,19 +8,19 @@ import typer
 from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_of
 
 corpus = typer.Typer()
-manifest = typer.Typer(no_args_is_help=True, help="What a prepared corpus holds, and whether it still does.")
+manifest = typer.Typer(no_args_is_help=True, help="Inspect and verify a prepared corpus.")
 
 
 @corpus.command()
 def download(
-    folder: Annotated[Path, typer.Argument(help="Where the corpus shall lie; `corpus.root` of later commands.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the corpus; `corpus.root` of later commands.")],
     common_voice: Annotated[
-        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the archive that it led to.")
+        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the downloaded archive.")
     ] = None,
-    keep: Annotated[bool, typer.Option(help="Keep the archives once they are unpacked.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the archives after unpacking.")] = False,
     set_: Set = None,
 ) -> None:
-    """CVSS-T es→en with CoVoST's table and Common Voice; interrupted, it goes on where it was.
+    """Download CVSS-T es→en, CoVoST's table and Common Voice; interrupted, it continues where it was.
 
     Example: thesis download corpora/cvss --common-voice es.tar.gz
     """
@@ -33,7 +33,7 @@ def download(
 
 @corpus.command()
 def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Corpus -> manifest, 22.05 kHz recordings, a table of rejects and a data card; it goes on where it was.
+    """Prepare the corpus: manifest, 22.05 kHz recordings, rejected rows, data card; it continues where it was.
 
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --set corpus.subset=2900
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --scheduler tcp://head:8786
@@ -49,13 +49,13 @@ def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None,
 def show(
     profile: Profile = "demo",
     run_dir: RunDir = None,
-    split: Annotated[str | None, typer.Option(help="Of one part: train, validation or test.")] = None,
-    speaker: Annotated[str | None, typer.Option(help="Of the speakers whose id begins so.")] = None,
-    rejects: Annotated[bool, typer.Option(help="The rows that were left out, with their reasons, instead.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
-    json_: Annotated[bool, typer.Option("--json", help="A line of JSON a row.")] = False,
+    split: Annotated[str | None, typer.Option(help="Only this split: train, validation or test.")] = None,
+    speaker: Annotated[str | None, typer.Option(help="Only speakers with an id that starts with this.")] = None,
+    rejects: Annotated[bool, typer.Option(help="Show the rejected rows with their reasons instead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows.")] = 20,
+    json_: Annotated[bool, typer.Option("--json", help="Print one line of JSON a row.")] = False,
 ) -> None:
-    """The rows of a manifest.
+    """Show the rows of a manifest.
 
     Example: thesis manifest show --split test --limit 5
     Example: thesis manifest show --profile thesis --rejects --limit 100000 --json
@@ -79,7 +79,7 @@ def show(
 
 @manifest.command()
 def stats(profile: Profile = "demo", run_dir: RunDir = None) -> None:
-    """Pairs, hours and speakers of each part; what was left out and why.
+    """Count pairs, hours and speakers of each split, and rejected rows by reason.
 
     Example: thesis manifest stats --profile thesis
     """
@@ -88,7 +88,7 @@ def stats(profile: Profile = "demo", run_dir: RunDir = None) -> None:
 
 @manifest.command()
 def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
-    """Read every recording again: is it there, whole, as long as the manifest says? Exit 1 when something is wrong.
+    """Read every recording and compare it with the manifest; exit 1 when one is missing, damaged or changed.
 
     Example: thesis manifest verify --profile thesis
     """
@@ -97,13 +97,13 @@ def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
 
     found = _of(profile, run_dir)
     problems = problems_of(found.folder, bar)
-    typer.echo("\n".join(problems) or f"{len(found)} pairs, and all are as the manifest says")
+    typer.echo("\n".join(problems) or f"{len(found)} pairs, all as the manifest says")
     raise typer.Exit(bool(problems))
 
 
 @manifest.command()
 def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Is somebody in two parts under two ids? Measured with speaker embeddings.
+    """Search for speakers in two splits under two ids, by speaker embeddings.
 
     Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
     """
@@ -114,16 +114,16 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
     for (part, other), found in leaks(run, bar, scheduler).items():
         suspects = int(found.suspects.sum())
         typer.echo(
-            f"{part} against {other}: {suspects} of {len(found.speakers)} speakers are as like one of them as a person "
-            f"is like themselves (cosine {found.threshold:.2f}); two different speakers are that like in "
-            f"{100 * found.false_alarms:.1f} % of pairs"
+            f"{part} against {other}: {suspects} of {len(found.speakers)} speakers are as similar to one of the other "
+            f"split as recordings of one speaker are (cosine {found.threshold:.2f}); so are "
+            f"{100 * found.false_alarms:.1f} % of the pairs of two different speakers"
         )
         for i in sorted(found.suspects.nonzero()[0], key=lambda i: -found.cosines[i]):
             typer.echo(f"  {found.speakers[i][:16]}  {found.nearest[i][:16]}  {found.cosines[i]:.2f}")
 
 
 def _of(profile: str, run_dir: Path | None):
-    """The manifest in a run's folder, whatever configuration made it."""
+    """The manifest of a run's folder, of any configuration."""
     from thesis_lib.corpus.manifest import Manifest
     from thesis_lib.runs.folder import project_root
 

@@ -1,4 +1,4 @@
-"""``thesis runs``: what earlier runs were and found."""
+"""``thesis runs``: list, show and compare earlier runs."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
 
 @history.command("list")
 def list_runs(root: Annotated[Path, typer.Option(help="The folder that holds the runs.")] = Path("runs")) -> None:
-    """Every run with its profile and how far its trainings are.
+    """List the runs with their profile, training steps and minutes.
 
     Example: thesis runs list
     """
@@ -25,7 +25,7 @@ def list_runs(root: Annotated[Path, typer.Option(help="The folder that holds the
 
 @history.command("show")
 def show_run(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
-    """How a run differs from its profile, and what it has measured.
+    """Show how a run's settings differ from its profile, and its results.
 
     Example: thesis runs show runs/demo
     """
@@ -46,7 +46,7 @@ def compare_runs(
     first: Annotated[Path, typer.Argument(help="A run folder.")],
     second: Annotated[Path, typer.Argument(help="Another one.")],
 ) -> None:
-    """The settings in which two runs differ, and their results side by side.
+    """Compare two runs: the settings that differ, and the results of both.
 
     Example: thesis runs compare runs/demo runs/longer
     """

@@ -14,7 +14,7 @@ TaskName = Annotated[str, typer.Option("--task", help=f"Vocoder: {' or '.join(TA
 
 @phases.command()
 def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Speaker and emotion embeddings of both sides of every pair.
+    """Compute speaker and emotion embeddings of both recordings of every pair; it continues where it was.
 
     Example: thesis embed --profile demo
     Example: thesis embed --profile thesis --scheduler tcp://head:8786 --set encoders.device=cuda
@@ -44,7 +44,7 @@ def analyse(
     from thesis_lib.utils.progress import bar
 
     run = run_of(profile, run_dir, set_)
-    kind = run.config.recipe(task).content.kind  # a wrong task is refused before the corpus is unpacked
+    kind = run.config.recipe(task).content.kind  # an unknown task is refused before the corpus is unpacked
     found = analysed(run, cast(Task, task), bar, scheduler)
     if not found:
         typer.echo(f"the content {kind!r} needs no analysis")
@@ -58,8 +58,10 @@ def train(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a CPU, of this machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each, by SLURM or torchrun.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="Number of GPUs, or of processes on a CPU, on this machine.")] = 1,
+    nodes: Annotated[
+        int, typer.Option(min=1, help="Number of machines; start the command on each, by SLURM or torchrun.")
+    ] = 1,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a vocoder; interrupted, the same command continues from the last checkpoint.
@@ -71,7 +73,7 @@ def train(
     from thesis_lib.utils.progress import bar
 
     run = run_of(profile, run_dir, set_)
-    # A wrong task is refused before the corpus is unpacked.
+    # An unknown task is refused before the corpus is unpacked.
     fabric = fabric_of(run.config.recipe(task).training, devices, nodes, accelerator)
     fabric.launch()
     vocoder = run_training(run, cast(Task, task), bar, fabric)

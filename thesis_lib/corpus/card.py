@@ -1,4 +1,4 @@
-"""The data card of a prepared corpus: what is in it, what is not and why, and whose it is."""
+"""The data card of a prepared corpus: counts, durations, rejected rows with reasons, settings and licences."""
 
 from collections import Counter
 from typing import Any
@@ -10,7 +10,7 @@ from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.corpus.reasons import explained
 
-WIDTH = 40  # characters of the longest bar
+MAX_BAR_CHARS = 40  # of a histogram
 LICENCES = {
     "mini": "Sentences and recordings: CC BY 4.0; spoken by Kokoro-82M (Apache-2.0).",
     "cvss-t": "English: CVSS-T, CC BY 4.0 (Jia et al. 2022). Spanish: Common Voice 4, CC0 (Ardila et al. 2020). "
@@ -25,18 +25,18 @@ def data_card(manifest: Manifest, made: dict[str, Any]) -> str:
     table = manifest.table()
     name = made["name"]
     licence = LICENCES[name] if name in LICENCES else CORPORA.details(name)["licence"]
-    parts = [f"# Data card: {name}", licence, "## Parts", _markdown(parts_table(table))]
+    parts = [f"# Data card: {name}", licence, "## Splits", _markdown(parts_table(table))]
     for column in ("gender", "age"):
-        parts += [f"## {column.capitalize()}, as the speakers gave it", _markdown(known(table, column))]
+        parts += [f"## {column.capitalize()}, as given by the speakers", _markdown(known(table, column))]
     for side, language in (("source", "Spanish"), ("target", "English")):
         parts += [f"## Seconds of a {language} recording", _histogram(table[f"{side}_duration"])]
-    parts += ["## Rows that were left out", _markdown(rejects_table(manifest))]
+    parts += ["## Rejected rows", _markdown(rejects_table(manifest))]
     settings = pd.DataFrame([{"setting": key, "value": value} for key, value in made.items()])
     return "\n\n".join([*parts, "## How it was made", _markdown(settings)]) + "\n"
 
 
 def parts_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a part and one for all of them: pairs, speakers, and hours of each side."""
+    """One row a split and one for all of them: pairs, speakers, and hours of each side."""
     parts = [(name, table[table.split == name]) for name in ("train", "validation", "test")] + [("all", table)]
     return pd.DataFrame(
         {
@@ -51,14 +51,14 @@ def parts_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def known(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Speakers and pairs of each value of ``gender`` or ``age``; "unknown" where it was not given."""
+    """Speakers and pairs of each value of the column ``gender`` or ``age``; "unknown" where a speaker gave none."""
     named = table.assign(**{column: table[column].replace("", "unknown")})
     found = named.groupby(column).agg(speakers=("speaker", "nunique"), pairs=("id", "size"))
     return found.sort_values("pairs", ascending=False, kind="stable").reset_index()
 
 
 def rejects_table(manifest: Manifest) -> pd.DataFrame:
-    """A row a reason: how many rows were rejected for it, and what it means."""
+    """One row a reason: the number of rows rejected for it, and its meaning."""
     counts = Counter(reject.reason for reject in manifest.rejects)
     meaning = explained()
     rows = [(reason, n, meaning.get(reason.split(": ")[-1], "")) for reason, n in counts.most_common()]
@@ -68,7 +68,9 @@ def rejects_table(manifest: Manifest) -> pd.DataFrame:
 def _histogram(seconds: pd.Series) -> str:
     edges = np.arange(np.floor(seconds.min()), np.ceil(seconds.max()) + 1)
     counts = np.histogram(seconds, edges)[0]
-    bars = (f"{low:3.0f} {'#' * round(WIDTH * n / counts.max())} {n}" for low, n in zip(edges, counts, strict=False))
+    bars = (
+        f"{low:3.0f} {'#' * round(MAX_BAR_CHARS * n / counts.max())} {n}" for low, n in zip(edges, counts, strict=False)
+    )
     return "```\n" + "\n".join(bars) + "\n```"
 
 

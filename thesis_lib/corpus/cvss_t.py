@@ -1,4 +1,4 @@
-"""CVSS-T es→en, joined by file name with Common Voice v4 (Spanish) and CoVoST 2 (translations).
+"""Read CVSS-T es→en, joined by file name with Common Voice 4 (Spanish) and CoVoST 2 (translations).
 
 References: CVSS, Jia et al. 2022, arXiv:2201.03713; CoVoST 2, Wang et al. 2020, arXiv:2007.10310;
 Common Voice, Ardila et al. 2020, arXiv:1912.06670.
@@ -16,30 +16,28 @@ from thesis_lib.utils.errors import ThesisError
 SPLITS = ("train", "dev", "test")
 # CoVoST's "train_covost" extends its "train"; CVSS names both "train".
 COVOST_SPLITS = {"train": "train", "train_covost": "train", "dev": "dev", "test": "test"}
-
-
 RATE = 24_000  # Hz of the English side, as published
-LOWEST_RATE = 16_000  # Hz of the Spanish side: below, the mel's upper bands would be empty
-HEADERS = ("path", "file", "filename", "client_id")  # first cells of a line of column names
-NAME = "common_voice_es_"  # how every clip of the Spanish Common Voice begins
+MIN_SOURCE_RATE = 16_000  # Hz of the Spanish side: below, the upper mel bands would be empty
+HEADERS = ("path", "file", "filename", "client_id")  # first cells that mark a line of column names
+CLIP_PREFIX = "common_voice_es_"  # of every clip of the Spanish Common Voice
 
 
 class CorpusError(ThesisError):
-    """A release that is not laid out as documented."""
+    """A corpus release, or a folder for its prepared form, that cannot be used."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """Where the three sources lie."""
+    """The paths of the three sources."""
 
     cvss: Path  # train/ dev/ test/ with common_voice_es_N.mp3.wav, and train.tsv dev.tsv test.tsv
     common_voice: Path  # clips/*.mp3 and validated.tsv
     covost: Path  # covost_v2.es_en.tsv
-    styles: Path  # the bundled corpus's own extra: file name, style
+    styles: Path  # of the bundled corpus only: file name, style
 
     @classmethod
     def at(cls, root: Path) -> "Release":
-        """The archives' own folder names below ``root``."""
+        """The paths below ``root`` under the archives' own folder names."""
         root = Path(root)
         return cls(
             cvss=root / "cvss_t_es_en_v1.0",
@@ -49,7 +47,7 @@ class Release:
         )
 
     def check(self) -> None:
-        """CorpusError naming the first part that is missing."""
+        """Raise CorpusError with the first file that is missing."""
         for path in (*(self.cvss / f"{s}.tsv" for s in SPLITS), self.common_voice / "validated.tsv", self.covost):
             if not path.is_file():
                 raise CorpusError(f"{path} is missing: see the data card for where each archive comes from")
@@ -57,7 +55,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of CVSS's tables with what the other two sources say of it."""
+    """A row of CVSS's tables, joined with the other two sources."""
 
     split: str  # of the release
     file: str  # name of the Spanish clip
@@ -70,10 +68,11 @@ class Row:
 
 
 def join(release: Release) -> tuple[list[Row], list[Reject]]:
-    """Every row of the release's three tables, as a row to convert or as a reject.
+    """Join the three tables: rows to convert, and rejects with their reason.
 
     Common Voice's table and CoVoST's are read once, line by line, and only rows that CVSS names are kept. Raises
-    CorpusError for a missing file or column, and where most rows are not in Common Voice: it is another version.
+    CorpusError for a missing file or column, and where most rows are not in Common Voice, which is then of another
+    version.
     """
     release.check()
     listed = [(split, cells) for split in SPLITS for cells in _lines(release.cvss / f"{split}.tsv")]
@@ -105,13 +104,13 @@ def join(release: Release) -> tuple[list[Row], list[Reject]]:
 def _objection(
     split: str, cells: list[str], voice: tuple[str, ...] | None, covost: tuple[str, ...] | None, seen: bool
 ) -> str:
-    """The first reason why a row cannot be used, or nothing."""
+    """The first reason to reject a row; empty for a usable one."""
     file = cells[0] if cells else ""
     reason = (
         "header line" if file in HEADERS
         else "malformed row" if len(cells) != 2 or not file or _damaged(*cells)
         else "unsafe file name" if not is_plain_name(file)
-        else "wrong corpus version" if not (file.startswith(NAME) and file.endswith(".mp3"))
+        else "wrong corpus version" if not (file.startswith(CLIP_PREFIX) and file.endswith(".mp3"))
         else "duplicate" if seen
         else "no Common Voice row" if voice is None
         else "no CoVoST row" if covost is None
@@ -126,7 +125,7 @@ def _objection(
 
 
 def _lines(path: Path, escape: str | None = None) -> Iterator[list[str]]:
-    """The cells of each line. Bytes that are no UTF-8 come as lone surrogates, so that one line is lost and no more."""
+    """The cells of each line. Bytes that are not UTF-8 become lone surrogates, so that only their line is rejected."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         try:
             yield from csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, escapechar=escape)
@@ -137,14 +136,14 @@ def _lines(path: Path, escape: str | None = None) -> Iterator[list[str]]:
 def _selected(
     path: Path, columns: tuple[str, ...], names: set[str], escape: str | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """{path: the columns} of a table with a header, for those names. Gender and age may be missing as columns."""
+    """{path: columns} of the named rows of a table with a header. The columns gender and age may be missing."""
     lines = _lines(path, escape)
     header = next(lines, [])
     missing = {"path", *columns} - {"gender", "age"} - set(header)
     if missing:
         raise CorpusError(f"{path} has no column {sorted(missing)[0]!r}; its first line is {header[:8]}")
     key, places = header.index("path"), [header.index(c) if c in header else None for c in columns]
-    # A cell that a short line lacks is empty. Speakers recur: one string each.
+    # A missing cell of a short line is empty. Speaker ids repeat: one string object each saves memory.
     pool: dict[str, str] = {}
     found = {}
     for cells in lines:

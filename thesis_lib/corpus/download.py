@@ -1,4 +1,4 @@
-"""Large files over unreliable connections: resumed, checked, never half there under their own name.
+"""Download large files: resumed after an interruption, checked by sha256, renamed only when complete.
 
 HTTP ranges and conditional requests: RFC 9110, sections 13 and 14.
 """
@@ -18,19 +18,19 @@ from thesis_lib.utils.files import sha256 as sha256_of
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 
-CHUNK = 1 << 20  # bytes
-ATTEMPTS = 8  # in a row that bring nothing
-LONGEST_PAUSE = 120.0  # s
-TIMEOUT = 30.0  # s, without a byte
-BUSY = (429, 500, 502, 503, 504)
+CHUNK_BYTES = 1 << 20
+MAX_ATTEMPTS = 8  # in a row without a new byte
+MAX_PAUSE_SECONDS = 120.0
+TIMEOUT_SECONDS = 30.0  # without a byte
+RETRY_STATUSES = (429, 500, 502, 503, 504)
 
 
 class DownloadError(ThesisError):
-    """A file that cannot be had; what has come so far stays for the next try."""
+    """A failed download; the bytes so far are kept for the next attempt."""
 
 
 class _Broken(Exception):
-    """Something that may be better at the next try, after ``wait`` seconds."""
+    """A failure that another attempt, after ``wait`` seconds, may not have."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         self.wait = wait
@@ -45,18 +45,18 @@ def download(
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """``url`` -> ``target``, whole, with its sha256 in a file beside it.
+    """Download ``url`` to ``target``, with its sha256 in a file beside it.
 
-    Goes on where an earlier call was interrupted if the server's file is still the same one, and begins anew if it is
-    not. Waits as long as a busy server asks. ``room``: the free disk space to demand, in sizes of the file.
+    Continues an interrupted download if the server still has the same file, and restarts if it has another one. Waits
+    as long as a busy server asks for. ``room``: the free disk space to require, in multiples of the file's size.
 
-    Raises DownloadError: no such file, too little space, a server that keeps breaking off, another sha256 than given.
+    Raises DownloadError: no such file, too little space, repeated failures, or another sha256 than expected.
     """
     record = target.with_name(target.name + ".sha256")
     if target.exists() and record.exists():
         found = record.read_text().split()[0]
         if sha256 not in (None, found):
-            raise DownloadError(f"{target} has the sha256 {found[:12]}…, {sha256[:12]}… is wanted: remove it")
+            raise DownloadError(f"{target} has the sha256 {found[:12]}…, {sha256[:12]}… is expected: remove it")
         return target
     partial = target.with_name(target.name + ".partial")
     try:
@@ -75,7 +75,7 @@ def download(
 
 
 def _fetch(url: str, partial: Path, room: float, progress: Progress, pause: Callable[[float], None]) -> None:
-    """Try until all bytes are in ``partial``, or several tries in a row have not got further than the best before."""
+    """Repeat requests until ``partial`` is complete, or MAX_ATTEMPTS in a row have brought no new byte."""
     idle, most = 0, _size(partial)
     while True:
         try:
@@ -84,39 +84,42 @@ def _fetch(url: str, partial: Path, room: float, progress: Progress, pause: Call
         except _Broken as error:
             idle = 0 if _size(partial) > most else idle + 1
             most = max(most, _size(partial))
-            if idle == ATTEMPTS:
+            if idle == MAX_ATTEMPTS:
                 raise DownloadError(
-                    f"{url}: given up after {ATTEMPTS} tries in a row, {error}; the same command goes on from there"
+                    f"{url}: given up after {MAX_ATTEMPTS} attempts in a row, {error}; "
+                    "the same command continues from there"
                 ) from error
-            pause(max(error.wait, min(2.0**idle, LONGEST_PAUSE)))
+            pause(max(error.wait, min(2.0**idle, MAX_PAUSE_SECONDS)))
 
 
 def _once(url: str, partial: Path, room: float, progress: Progress) -> None:
-    """One request for what is missing. _Broken when it is not all there afterwards."""
+    """One request for the missing bytes. _Broken when the file is still incomplete."""
     known = json.loads(_state(partial).read_text()) if _state(partial).exists() else {}
     have = _size(partial) if known.get("tag") else 0
     if have and have == known["size"]:
         return
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-", "If-Range": known["tag"]} if have else {})
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            if answer.status_code in BUSY:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+            if answer.status_code in RETRY_STATUSES:
                 raise _Broken(f"the server answered {answer.status_code}", _asked(answer))
             if answer.status_code not in (200, 206):
-                raise DownloadError(f"{url}: the server answered {answer.status_code} {answer.reason}: is it moved?")
+                raise DownloadError(
+                    f"{url}: the server answered {answer.status_code} {answer.reason}: check the address"
+                )
             tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
             length = answer.headers.get("Content-Length")
             start = have if answer.status_code == 206 else 0
             size = start + int(length) if length else None
             if start and (tag, size) != (known["tag"], known["size"]):
                 _forget(partial)
-                raise _Broken("the file has changed on the server: from the beginning")
+                raise _Broken("the file has changed on the server, the download restarts")
             _demand_room(url, partial, size, start, room)
             write_text(_state(partial), json.dumps({"size": size, "tag": tag}))
-            total = math.ceil((size - start) / CHUNK) if size else 0
+            total = math.ceil((size - start) / CHUNK_BYTES) if size else 0
             with open(partial, "r+b" if start else "wb") as stream:
                 stream.seek(start)
-                for chunk in progress(answer.iter_content(CHUNK), total, f"{partial.stem}, MB"):
+                for chunk in progress(answer.iter_content(CHUNK_BYTES), total, f"{partial.stem}, MB"):
                     stream.write(chunk)
     except requests.RequestException as error:
         raise _Broken(f"the connection broke ({type(error).__name__})") from error
@@ -134,7 +137,7 @@ def _demand_room(url: str, partial: Path, size: int | None, start: int, room: fl
 
 
 def _asked(answer: requests.Response) -> float:
-    """Seconds that a busy server asks to wait: a number or a date (RFC 9110, sec. 10.2.3)."""
+    """Seconds to wait that a busy server asks for, as a number or a date (RFC 9110, sec. 10.2.3)."""
     asked = answer.headers.get("Retry-After", "")
     if asked.isdigit():
         return float(asked)
@@ -145,7 +148,7 @@ def _asked(answer: requests.Response) -> float:
 
 
 def _state(partial: Path) -> Path:
-    """Where what the server said of the file is kept, as long as it is not whole."""
+    """The file that keeps the size and tag of an incomplete download."""
     return partial.with_name(partial.name + ".json")
 
 

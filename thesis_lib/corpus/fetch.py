@@ -1,4 +1,4 @@
-"""The real release, from the addresses of its three parts to the folders that ``Release.at`` expects."""
+"""Download and unpack CVSS-T, CoVoST 2 and Common Voice 4 into the folders that ``Release.at`` expects."""
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -9,7 +9,7 @@ from thesis_lib.corpus.download import download
 from thesis_lib.corpus.unpack import unpack
 from thesis_lib.utils.progress import Progress, silent
 
-ROOM = 2.5  # sizes of a compressed archive: itself, and what comes out of it
+DISK_SPACE_FACTOR = 2.5  # of an archive's size: itself and its unpacked files
 
 
 def fetch(
@@ -20,11 +20,11 @@ def fetch(
     progress: Progress = silent,
     say: Callable[[str], None] = print,
 ) -> Release:
-    """CVSS-T and CoVoST's table from their addresses, Common Voice 4 from ``common_voice``, below ``folder``.
+    """Fetch CVSS-T and CoVoST's table from their addresses, and Common Voice 4 from ``common_voice``, to ``folder``.
 
-    Common Voice asks everybody to accept its terms: ``common_voice`` is the signed link that its page then gives, or
-    the archive that it led to. Left out, its folder must be there already. Parts that are there are not fetched again;
-    archives are removed once they are unpacked, except with ``keep``.
+    Common Voice requires consent to its terms: ``common_voice`` is the signed link that its page then gives, or the
+    downloaded archive. Without it, the folder of Common Voice must exist. A source that has been unpacked is not
+    fetched again; archives are removed after unpacking, except with ``keep``.
 
     Raises CorpusError without Common Voice; DownloadError; UnpackError.
     """
@@ -47,13 +47,13 @@ def fetch(
             continue
         archive = Path(source)
         if "://" in source:
-            address = source.split("?")[0]  # a signed link's key is nobody else's business
+            address = source.split("?")[0]  # the key of a signed link is not printed
             say(f"fetching {address}")
             archive = folder / "archives" / PurePosixPath(address).name
-            download(source, archive, None, ROOM, progress)
+            download(source, archive, None, DISK_SPACE_FACTOR, progress)
         say(f"unpacking {archive.name}")
         if not unpack(archive, target, place, progress) or not sign.exists():
-            raise CorpusError(f"{archive} holds no {sign.name}: it is not what it should be")
+            raise CorpusError(f"{archive} holds no {sign.name}: check that it is the right archive")
         done.touch()
         if "://" in source and not keep:
             archive.unlink()
@@ -61,19 +61,19 @@ def fetch(
 
 
 def _table(path: PurePosixPath, name: str) -> PurePosixPath | None:
-    """Where CoVoST's table goes below the folder; nothing else of its archive does."""
+    """The path of CoVoST's table below the folder; None for every other file."""
     return PurePosixPath(name) if path.name == name else None
 
 
 def _cvss(path: PurePosixPath) -> PurePosixPath | None:
-    """SPLIT.tsv and SPLIT/NAME.wav, whatever folder the archive keeps them in."""
+    """SPLIT.tsv and SPLIT/NAME.wav, from any folder of the archive; None for other files."""
     if path.name in {f"{split}.tsv" for split in SPLITS}:
         return PurePosixPath(path.name)
     return _with_folder(path) if path.suffix == ".wav" and path.parent.name in SPLITS else None
 
 
 def _common_voice(path: PurePosixPath) -> PurePosixPath | None:
-    """validated.tsv and clips/NAME.mp3, whatever folder the archive keeps them in."""
+    """validated.tsv and clips/NAME.mp3, from any folder of the archive; None for other files."""
     if path.name == "validated.tsv":
         return PurePosixPath(path.name)
     return _with_folder(path) if path.suffix == ".mp3" and path.parent.name == "clips" else None

@@ -1,7 +1,7 @@
-"""The manifest: one validated row an utterance pair, and the table of what was left out, with reasons.
+"""The manifest: one validated row an utterance pair, and the table of rejected rows with their reasons.
 
-``manifest.json`` says what there is: the schema's version and the shards, each a Parquet file below ``manifest/``
-with the columns of ``Utterance``. ``rejects.jsonl`` has a line a rejected row.
+``manifest.json`` names the schema's version and the shards, Parquet files below ``manifest/`` with the columns of
+``Utterance``. ``rejects.jsonl`` has one line a rejected row.
 """
 
 import json
@@ -16,18 +16,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import replacing, sha256, write_text
 
-SCHEMA = 2  # 1 was a line of JSON an utterance
-SHARD = 25_000  # utterances of one file
+SCHEMA_VERSION = 2  # version 1: one line of JSON an utterance
+MAX_SHARD_ROWS = 25_000
 
 Split = Literal["train", "validation", "test"]
 
 
 class ManifestError(ThesisError):
-    """A manifest that is damaged or empty."""
+    """A manifest that is missing, damaged or inconsistent."""
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name is one file's, in no other folder: nothing that a path could be led astray by."""
+    """Whether a name is a plain file name: printable, not hidden, without a folder."""
     return bool(name) and name == Path(name).name and name.isprintable() and not name.startswith(".")
 
 
@@ -38,11 +38,11 @@ def _inside(path: str) -> str:
 
 
 class Utterance(BaseModel):
-    """One pair: Spanish (source) and English (target), the same content in the same voice. A row of the schema."""
+    """One pair: Spanish (source) and English (target) speech with the same content in the same voice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, AfterValidator(_inside)] = Field(min_length=1)  # names files of what is derived from it
+    id: Annotated[str, AfterValidator(_inside)] = Field(min_length=1)  # also names the files derived from the pair
     split: Split
     speaker: str = Field(min_length=1)
     source_audio: Annotated[str, AfterValidator(_inside)]  # relative to the manifest's folder
@@ -51,13 +51,13 @@ class Utterance(BaseModel):
     target_text: str = Field(min_length=1)
     source_duration: float = Field(gt=0)  # s
     target_duration: float = Field(gt=0)  # s
-    style: str = ""  # of the bundled corpus; a style of speaking, not an emotion
-    gender: str = ""  # as the speaker gave it; empty where unknown
-    age: str = ""  # likewise: "twenties", …
+    style: str = ""  # speaking style, of the bundled corpus only
+    gender: str = ""  # as given by the speaker; empty where unknown
+    age: str = ""  # as given by the speaker: "twenties", …
 
 
 class Reject(BaseModel):
-    """One row that did not become an utterance, and why."""
+    """A rejected row and the reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +68,7 @@ class Reject(BaseModel):
 
 
 class Shard(BaseModel):
-    """One file of the manifest."""
+    """One Parquet file of the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,7 +78,7 @@ class Shard(BaseModel):
 
 
 class Index(BaseModel):
-    """What manifest.json holds."""
+    """The content of manifest.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,7 +87,7 @@ class Index(BaseModel):
 
 
 class Manifest:
-    """Utterances with their folder and the rejects; unique ids, no speaker in two splits."""
+    """Utterances, their folder and the rejects. Raises ManifestError for a repeated id or a speaker in two splits."""
 
     def __init__(self, folder: Path, utterances: Iterable[Utterance], rejects: Iterable[Reject] = ()) -> None:
         self.folder = Path(folder)
@@ -95,7 +95,7 @@ class Manifest:
         self.rejects = sorted(rejects, key=lambda r: (r.split, r.id))
         repeated = [id for id, n in Counter(u.id for u in self.utterances).items() if n > 1]
         if repeated:
-            raise ManifestError(f"{self.folder}: utterance {repeated[0]} stands there twice")
+            raise ManifestError(f"{self.folder}: utterance {repeated[0]} is listed twice")
         places: dict[str, set[str]] = {}
         for utterance in self.utterances:
             places.setdefault(utterance.speaker, set()).add(utterance.split)
@@ -110,27 +110,27 @@ class Manifest:
         return iter(self.utterances)
 
     def table(self) -> pd.DataFrame:
-        """One row an utterance, its fields as columns."""
+        """The utterances as a table: one row each, the fields as columns."""
         return pd.DataFrame([u.model_dump() for u in self.utterances])
 
     def split(self, name: Split) -> list[Utterance]:
-        """The utterances of one split, in the order of their ids."""
+        """The utterances of one split, sorted by id."""
         return [u for u in self.utterances if u.split == name]
 
     def source(self, utterance: Utterance) -> Path:
-        """The Spanish recording."""
+        """The path of the Spanish recording."""
         return self.folder / utterance.source_audio
 
     def target(self, utterance: Utterance) -> Path:
-        """The English recording."""
+        """The path of the English recording."""
         return self.folder / utterance.target_audio
 
     def save(self) -> None:
-        """Write the rejects and the shards, then manifest.json: its presence says that all are whole."""
+        """Write rejects and shards, and manifest.json last: where it exists, all files are complete."""
         from pyarrow import Table, parquet
 
         write_text(self.folder / "rejects.jsonl", "".join(row.model_dump_json() + "\n" for row in self.rejects))
-        parts = [self.utterances[i : i + SHARD] for i in range(0, len(self.utterances), SHARD)]
+        parts = [self.utterances[i : i + MAX_SHARD_ROWS] for i in range(0, len(self.utterances), MAX_SHARD_ROWS)]
         shards = []
         for number, part in enumerate(parts):
             path = self.folder / "manifest" / f"part-{number:05d}-of-{len(parts):05d}.parquet"
@@ -138,12 +138,12 @@ class Manifest:
                 parquet.write_table(Table.from_pylist([u.model_dump() for u in part]), partial, compression="zstd")
             name = path.relative_to(self.folder).as_posix()
             shards.append(Shard(file=name, rows=len(part), sha256=sha256(path)))
-        index = Index(schema_version=SCHEMA, shards=tuple(shards))
+        index = Index(schema_version=SCHEMA_VERSION, shards=tuple(shards))
         write_text(index_of(self.folder), index.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
-        """Read what ``save`` wrote; ManifestError names the file and the row that is wrong."""
+        """Read a saved manifest. ManifestError with the file and the row that is wrong."""
         folder = Path(folder)
         if not index_of(folder).exists():
             raise ManifestError(f"{index_of(folder)} is missing: run `thesis prepare` first")
@@ -153,34 +153,36 @@ class Manifest:
 
 
 def index_of(folder: Path) -> Path:
-    """The file whose presence says that a manifest is whole; it changes when anything of the manifest does."""
+    """The path of manifest.json: it exists when the manifest is complete, and changes with every row."""
     return Path(folder) / "manifest.json"
 
 
 def _index(path: Path) -> Index:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(tree, dict) and tree.get("schema_version", SCHEMA) != SCHEMA:
+        if isinstance(tree, dict) and tree.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
             version = tree["schema_version"]
-            raise ManifestError(f"{path} has schema {version}, this version reads {SCHEMA}: run `thesis prepare` anew")
+            raise ManifestError(
+                f"{path} has schema {version}, this version reads {SCHEMA_VERSION}: run `thesis prepare` again"
+            )
         return Index.model_validate(tree)
     except (ValueError, ValidationError) as error:
-        raise ManifestError(f"{path} is damaged ({_first(error)}): run `thesis prepare` anew") from error
+        raise ManifestError(f"{path} is damaged ({_first(error)}): run `thesis prepare` again") from error
 
 
 def _rows(path: Path, shard: Shard) -> list[Utterance]:
     from pyarrow import ArrowException, parquet
 
     if not path.exists():
-        raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
+        raise ManifestError(f"{path} is missing: run `thesis prepare` again")
     if sha256(path) != shard.sha256:
-        raise ManifestError(f"{path} has changed since manifest.json was written: run `thesis prepare` anew")
+        raise ManifestError(f"{path} has changed since manifest.json was written: run `thesis prepare` again")
     try:
-        # One thread: a process that is forked later has no use for the others, and waits for them.
+        # One thread: pyarrow's thread pool would block a process that is forked later.
         rows = parquet.ParquetFile(path).read(use_threads=False).to_pylist()
         return TypeAdapter(list[Utterance]).validate_python(rows)
     except (ArrowException, OSError) as error:
-        raise ManifestError(f"{path} is no Parquet file: run `thesis prepare` anew") from error
+        raise ManifestError(f"{path} is no Parquet file: run `thesis prepare` again") from error
     except ValidationError as error:
         row = int(error.errors()[0]["loc"][0]) + 1
         raise ManifestError(f"{path}, row {row}: {_first(error)}") from error
@@ -188,9 +190,9 @@ def _rows(path: Path, shard: Shard) -> list[Utterance]:
 
 def _rejects(path: Path) -> list[Reject]:
     if not path.exists():
-        raise ManifestError(f"{path} is missing: run `thesis prepare` anew")
+        raise ManifestError(f"{path} is missing: run `thesis prepare` again")
     rows = []
-    # Not splitlines, which also takes a text's own U+2028 for an end.
+    # Not splitlines, which also splits at U+2028 inside a text.
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
         try:
             rows.append(Reject.model_validate_json(line))
@@ -200,5 +202,5 @@ def _rejects(path: Path) -> list[Reject]:
 
 
 def _first(error: Exception) -> str:
-    """What is wrong first, in a line."""
+    """The first problem, on one line."""
     return error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)

@@ -1,7 +1,7 @@
-"""The bundled corpus, unpacked into exactly the layout of CVSS-T + Common Voice v4 + CoVoST 2.
+"""The bundled corpus, unpacked into the layout of CVSS-T + Common Voice 4 + CoVoST 2.
 
-The bundle is Opus audio and a table in the package's data; the speech is Kokoro's
-(scripts/build_mini_corpus.py), so the same reader serves it and the real release.
+The bundle is Opus audio and a table in the package's data. The speech is synthesised by Kokoro
+(scripts/build_mini_corpus.py). The reader of the real release reads it too.
 """
 
 import csv
@@ -21,7 +21,7 @@ from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.utils.text import normalise_text
 
-RATE = 24_000  # Hz, CVSS-T's own
+RATE = 24_000  # Hz, as CVSS-T has it
 
 
 def bundle() -> Path:
@@ -30,9 +30,9 @@ def bundle() -> Path:
 
 
 def table(config: CorpusConfig) -> pd.DataFrame:
-    """One row a bundled pair: id, release split, voice, style, both texts and what the checks measured.
+    """One row a bundled pair: id, split of the release, voice, style, both texts and the measured checks.
 
-    ``part`` is where a pair ends up: train, validation or test. With ``config.limit``, that many pairs of each part.
+    The column ``part`` is the project's split: train, validation or test. With ``config.limit``, so many pairs of each.
     """
     rows = pd.read_csv(bundle() / "pairs.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
     held = [is_validation(client_id(v), config.validation_fraction, config.split_seed) for v in rows.voice]
@@ -45,19 +45,19 @@ def table(config: CorpusConfig) -> pd.DataFrame:
 
 
 def _some(part: pd.DataFrame, count: int) -> pd.DataFrame:
-    """``count`` pairs, two a voice, of voices spread over the table: few pairs are then still several voices."""
+    """``count`` pairs, two a voice, of voices evenly spaced over the table, so that few pairs have several voices."""
     voices = part.voice.unique()
     chosen = voices[spread(len(voices), -(-count // 2))]
     return part[part.voice.isin(chosen)].groupby("voice", sort=False).head(2).head(count)
 
 
 def rejected() -> pd.DataFrame:
-    """The attempts that did not enter the bundle, each with its reason."""
+    """The synthesised pairs that were rejected from the bundle, with reasons."""
     return pd.read_csv(bundle() / "rejects.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
 
 
 def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Release:
-    """Write the release below ``root``, MP3 for Spanish and 24 kHz WAV for English; finished files are kept."""
+    """Write the release below ``root``: MP3 for Spanish, 24 kHz WAV for English. Existing files are kept."""
     release = Release.at(root)
     rows = table(config)
     rows["file"] = [f"common_voice_es_{id}.mp3" for id in rows.id]
@@ -72,7 +72,7 @@ def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Rel
                 wav, rate = read_audio(bundle() / "audio" / f"{row.id}.{language}.opus")
                 write_audio(path, wav, rate, **options)
 
-    # The codecs release the interpreter's lock: two threads use two cores.
+    # The codecs release Python's global lock, so threads use several cores.
     with ThreadPoolExecutor() as pool:
         for _ in progress(pool.map(write, rows.itertuples()), len(rows), "unpack"):
             pass

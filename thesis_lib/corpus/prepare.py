@@ -1,4 +1,4 @@
-"""From a release to recordings in the project's format, and every row to the manifest or to the reject table."""
+"""Convert a release to the project's audio format, with every row in the manifest or in the reject table."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ from thesis_lib.audio.files import AudioError, check_speech, header, read_audio,
 from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.cvss_t import LOWEST_RATE, RATE, CorpusError, Release, Row, join
+from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, RATE, CorpusError, Release, Row, join
 from thesis_lib.corpus.manifest import Manifest, Reject, Utterance, index_of
 from thesis_lib.corpus.split import is_validation, strata
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
 
-BATCH = 32  # rows of one task
+BATCH_ROWS = 32  # of one task
 ADDRESSES = ("cvss_url", "covost_url", "common_voice_page")
 T = TypeVar("T")
-MARGIN = 0.5  # s by which a header may be wrong about its recording's length: an MP3's is an estimate
+HEADER_TOLERANCE_SECONDS = 0.5  # an MP3's header only estimates the duration
 
 
 def prepare(
@@ -38,12 +38,12 @@ def prepare(
 ) -> Manifest:
     """Join, check, convert to 16-bit mono at the project's rate, and write manifest and data card below ``folder``.
 
-    A manifest that is there is only read. Finished recordings are kept, so that a call that was interrupted, by
-    SIGKILL too, goes on where it was and ends with the same bytes. On every core, or on the workers of a Dask
-    ``scheduler``, which must see the same folders.
+    An existing manifest is loaded. Converted recordings are kept, so that a call that was interrupted, by SIGKILL too,
+    continues where it was and ends with the same bytes. Runs on every core, or on the workers of a Dask ``scheduler``,
+    which must see the same folders.
 
-    Raises CorpusError: a wrong layout, nothing left, another call at work in the folder, or recordings in it that
-    were made with other settings.
+    Raises CorpusError for a wrong layout, no usable row, another call that is running in the folder, or recordings in
+    it that were made with other settings.
     """
     if index_of(folder).exists():
         return Manifest.load(folder)
@@ -68,7 +68,7 @@ def prepare(
 
 
 def part_of(row: Row, corpus: CorpusConfig) -> str:
-    """Official dev and test are our test; a fifth of the training speakers is our validation."""
+    """A row's split: the release's dev and test are test, a fifth of its training speakers validation."""
     if row.split != "train":
         return "test"
     held = is_validation(row.speaker, corpus.validation_fraction, corpus.split_seed)
@@ -77,7 +77,7 @@ def part_of(row: Row, corpus: CorpusConfig) -> str:
 
 @dataclass(frozen=True)
 class Converter:
-    """What a worker needs to turn rows into utterances: it is sent to where the work is done."""
+    """Convert rows to utterances; picklable, for the workers of a cluster."""
 
     release: Release
     folder: Path
@@ -85,11 +85,11 @@ class Converter:
     corpus: CorpusConfig
 
     def all_of(self, rows: list[Row]) -> list[Utterance | Reject]:
-        """Each row as an utterance, or the reason why it is none."""
+        """Convert each row to an utterance or a reject."""
         return [self(row) for row in rows]
 
     def first_of(self, rows: list[Row]) -> list[Utterance | Reject | Row]:
-        """The first row that can be used as an utterance, those before it as rejects, those after it as they were."""
+        """Convert rows up to the first utterance; the rows after it are returned as they are."""
         done = []
         for row in rows:
             done.append(self(row))
@@ -98,11 +98,11 @@ class Converter:
         return [*done, *rows[len(done) :]]
 
     def probed(self, rows: list[Row]) -> list[float | Reject]:
-        """Seconds of the English side, as far as headers tell, or the reason that they give against the row."""
+        """Duration of the English side in seconds by its header, or a reject, of each row."""
         return [self._caught(row, lambda row: self._headers(row)["target"]) for row in rows]
 
     def __call__(self, row: Row) -> Utterance | Reject:
-        """One row; its two recordings are written when both are good, each whole or not at all."""
+        """Convert one row; its two recordings are written atomically, once both have passed every check."""
         return self._caught(row, self._convert)
 
     def _caught(self, row: Row, function: Callable[[Row], T]) -> T | Reject:
@@ -113,7 +113,7 @@ class Converter:
             return Reject(id=row.file, split=row.split, reason=reason, detail=str(error.cause))
 
     def _paths(self, row: Row) -> dict[str, tuple[Path, Path]]:
-        """Of each side, where the recording is and where it goes."""
+        """The path of the recording and of its converted form, for each side."""
         paths = {
             "source": self.release.common_voice / "clips" / row.file,
             "target": self.release.cvss / row.split / f"{row.file}.wav",
@@ -124,19 +124,21 @@ class Converter:
         return f"{self.corpus.format}/{side}/{Path(row.file).stem}.{self.corpus.format}"
 
     def _headers(self, row: Row) -> dict[str, float]:
-        """Seconds of each side by its header; _SideError where that says enough to refuse it."""
+        """Duration of each side in seconds by its header; _SideError where the header alone rejects it."""
         found = {}
         for side, (path, target) in self._paths(row).items():
             with _of(side):
-                if target.exists():  # it was written whole, after every check
+                if target.exists():  # it was written after every check
                     found[side] = header(target)[1]
                     continue
                 rate, found[side] = header(path)
-                if rate < LOWEST_RATE or (side == "target" and rate != RATE):
-                    raise AudioError("sample rate", path, f"it has {rate} Hz: is it of the release?")
-                # What trimming will take off a long recording is not known yet.
+                if rate < MIN_SOURCE_RATE or (side == "target" and rate != RATE):
+                    raise AudioError(
+                        "sample rate", path, f"it has {rate} Hz, which the release has not: fetch it again"
+                    )
+                # Trimming may shorten a long recording below the limit.
                 seconds = found[side] if self.corpus.trim is None else min(found[side], self.corpus.max_duration)
-                self._check_duration(seconds, path, MARGIN)
+                self._check_duration(seconds, path, HEADER_TOLERANCE_SECONDS)
         return found
 
     def _convert(self, row: Row) -> Utterance:
@@ -145,7 +147,7 @@ class Converter:
             if target.exists():
                 continue
             with _of(side):
-                # Exact to 20 bits, for a file of 16.
+                # The resampler is exact to 20 bits, the file has 16.
                 wav = self._finished(resample(*read_audio(path), self.sample_rate, "HQ"))
                 check_speech(wav, self.sample_rate, path)
                 durations[side] = len(wav) / self.sample_rate
@@ -169,9 +171,9 @@ class Converter:
         )
 
     def _finished(self, wav: np.ndarray) -> np.ndarray:
-        """(N,) -> (N',) without silent ends, at the wanted loudness, where the configuration asks for either."""
+        """(N,) -> (N',), with silent ends trimmed and loudness normalised where the configuration says so."""
         if self.corpus.trim is not None and len(wav):
-            from librosa.effects import trim  # takes seconds to import
+            from librosa.effects import trim  # its import takes seconds
 
             wav = trim(wav, top_db=self.corpus.trim)[0]
         if self.corpus.loudness is not None:
@@ -185,7 +187,7 @@ class Converter:
 
 
 class _SideError(Exception):
-    """What is wrong with one of a row's two recordings."""
+    """A fault of one of a row's two recordings."""
 
     def __init__(self, side: str, cause: AudioError) -> None:
         self.side, self.cause = side, cause
@@ -203,9 +205,9 @@ def _of(side: str) -> Iterator[None]:
 def _subset(
     converter: Converter, rows: list[Row], size: int, progress: Progress, scheduler: str | None
 ) -> list[Utterance | Reject]:
-    """As many utterances as are wanted, or as there are; the other rows with a reason."""
+    """``size`` utterances, or all where there are fewer; the other rows as rejects."""
     corpus = converter.corpus
-    probed = _over(converter.probed, _batches(rows), len(rows), "look at", progress, scheduler)
+    probed = _over(converter.probed, _batches(rows), len(rows), "read headers", progress, scheduler)
     results: list[Utterance | Reject] = [found for found in probed if isinstance(found, Reject)]
     seconds = {row.file: found for row, found in zip(rows, probed, strict=True) if not isinstance(found, Reject)}
     left, kept = [row for row in rows if row.file in seconds], 0
@@ -227,7 +229,7 @@ def _subset(
 
 
 def _batches(rows: list[Row]) -> list[list[Row]]:
-    return [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+    return [rows[i : i + BATCH_ROWS] for i in range(0, len(rows), BATCH_ROWS)]
 
 
 def _over(
@@ -238,12 +240,12 @@ def _over(
     progress: Progress,
     scheduler: str | None,
 ) -> list:
-    """The results of all groups, one after the other."""
+    """The results of all groups in one list."""
     return list(progress(chain.from_iterable(spread_over(function, groups, scheduler)), total, label))
 
 
 def _without_shared_speakers(rows: list[Row]) -> tuple[list[Row], list[Reject]]:
-    """Training rows whose speaker also stands in the official dev or test part are left out, by name."""
+    """Reject the training rows of speakers that the release's dev or test split also has."""
     tested = {row.speaker for row in rows if row.split != "train"}
     shared = [row for row in rows if row.split == "train" and row.speaker in tested]
     reason = "speaker is in the test part"
@@ -253,25 +255,25 @@ def _without_shared_speakers(rows: list[Row]) -> tuple[list[Row], list[Reject]]:
 
 @contextmanager
 def _alone(folder: Path, made: dict[str, object]) -> Iterator[None]:
-    """The folder for this call alone, and for recordings that are made in this way."""
+    """Lock the folder for this call, and check that its recordings have the same settings."""
     folder.mkdir(parents=True, exist_ok=True)
-    marks = folder / "made.json"
+    settings = folder / "made.json"
     text = json.dumps(made, indent=2) + "\n"
     try:
         with FileLock(folder / ".lock", timeout=0):
-            if marks.exists() and marks.read_text() != text:
+            if settings.exists() and settings.read_text() != text:
                 raise CorpusError(
-                    f"{folder} was begun with other settings ({marks.name}): choose another, or remove it"
+                    f"{folder} was begun with other settings ({settings.name}): choose another, or remove it"
                 )
             _sweep(folder)
-            write_text(marks, text)
+            write_text(settings, text)
             yield
             _sweep(folder)
     except Timeout as error:
-        raise CorpusError(f"another `thesis prepare` is at work in {folder}: wait for it, or stop it") from error
+        raise CorpusError(f"another `thesis prepare` is running in {folder}: wait for it, or stop it") from error
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed calls and lost workers have left."""
+    """Remove the partial files of killed calls and lost workers."""
     for path in folder.rglob(".partial-*"):
         path.unlink(missing_ok=True)

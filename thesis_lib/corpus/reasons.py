@@ -1,6 +1,6 @@
-"""Why a row of a release does not become an utterance: every reason there is, and what it means."""
+"""The reasons to reject a row of a release, with their meaning."""
 
-# Of the row, by the tables alone.
+# Found in the tables.
 ROW = {
     "header line": "a line of column names, which CVSS's tables do not have",
     "malformed row": "not two tab-separated cells, or not UTF-8",
@@ -15,7 +15,7 @@ ROW = {
     "speaker is in the test part": "a training row by somebody whom the official dev or test part also has",
     "not in the subset": "usable for all that is known; the subset that was asked for is full without it",
 }
-# Of one of the two recordings; the table says "source: …" or "target: …".
+# Found in one of the two recordings; the table has "source: …" or "target: …".
 SIDE = {
     "missing file": "the recording is not there",
     "is a folder": "a folder has its name",
@@ -33,5 +33,5 @@ SIDE = {
 
 
 def explained() -> dict[str, str]:
-    """{reason: what it means}, those of recordings without their side."""
+    """{reason: meaning}; a recording's reason without its side."""
     return ROW | SIDE

@@ -1,4 +1,4 @@
-"""Which part of the corpus a speaker belongs to, and which of many pairs stand for all of them."""
+"""Assign speakers to splits, and choose representative subsets of pairs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,31 +7,31 @@ import numpy as np
 
 
 def is_validation(speaker: str, fraction: float, seed: int) -> bool:
-    """Whether a training-release speaker is held out for validation.
+    """Whether a training speaker of the release is in the validation split.
 
-    A hash of the speaker decides, so that the answer for one speaker never changes when others are added.
+    A hash of the speaker's id decides, so that adding other speakers never changes it.
     """
-    return _lot(speaker, seed) < fraction
+    return _hash_fraction(speaker, seed) < fraction
 
 
 def strata(
     parts: Sequence[str], speakers: Sequence[str], durations: Sequence[float], ids: Sequence[str], count: int, seed: int
 ) -> list[list[int]]:
-    """The positions (0 … n - 1) of n pairs in ``count`` groups of neighbours; one pair of each stands for all of them.
+    """Group the positions 0 … n - 1 of n pairs in ``count`` strata; a subset takes the first usable pair of each.
 
     Systematic sampling with implicit strata (Cochran, Sampling Techniques, 3rd ed., ch. 8): in the order of part,
-    speaker and duration, so that each has its share, of heavy speakers to one pair. Within a group the seed decides
-    who comes first; the same seed gives the same answer whatever the order of the pairs.
+    speaker and duration, each gets its share. Within a group the seed decides the order; the result does not depend on
+    the order of the pairs.
     """
     order = sorted(
-        range(len(ids)), key=lambda i: (parts[i], _lot(speakers[i], seed), speakers[i], durations[i], ids[i])
+        range(len(ids)), key=lambda i: (parts[i], _hash_fraction(speakers[i], seed), speakers[i], durations[i], ids[i])
     )
     groups = np.array_split(np.array(order, int), max(1, min(count, len(order))))
-    return [sorted(group.tolist(), key=lambda i: _lot(ids[i], seed)) for group in groups]
+    return [sorted(group.tolist(), key=lambda i: _hash_fraction(ids[i], seed)) for group in groups]
 
 
-def _lot(name: str, seed: int) -> float:
-    """A number from 0 to 1 that a name draws, the same on every machine."""
+def _hash_fraction(name: str, seed: int) -> float:
+    """A hash of a name as a number from 0 to 1, the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "big") / 2**64
 
 
@@ -41,5 +41,5 @@ def client_id(voice: str) -> str:
 
 
 def spread(length: int, count: int) -> np.ndarray:
-    """Positions of at most ``count`` items, evenly spaced over a list, so that every speaker has its share."""
+    """Positions of at most ``count`` items, evenly spaced over a list of ``length``."""
     return np.linspace(0, length - 1, min(count, length)).round().astype(int)

@@ -1,4 +1,4 @@
-"""Archives from strangers: nothing leaves the folder, nothing is a link or a device, nothing grows without end."""
+"""Unpack untrusted tar archives: no path outside the folder, no link, no device, and limits on sizes."""
 
 import bz2
 import gzip
@@ -15,30 +15,29 @@ from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.progress import Progress, silent
 
-CHUNK = 1 << 20  # bytes
-MOST_FILES = 2_000_000  # Common Voice 4 in Spanish holds some 200,000
-MOST_BYTES = 500 * 10**9  # of one archive
-LARGEST = 20 * 10**9  # bytes of one file
+CHUNK_BYTES = 1 << 20
+MAX_FILES = 2_000_000  # of one archive; Common Voice 4 in Spanish has some 200,000
+MAX_ARCHIVE_BYTES = 500 * 10**9  # unpacked
+MAX_FILE_BYTES = 20 * 10**9
 
-
-# Where a member goes, of its path in the archive; None: nowhere. The path itself has been found harmless.
+# Maps a member's path, already checked, to its path below the folder; None leaves the member out.
 Place = Callable[[PurePosixPath], PurePosixPath | None]
 
 
 class UnpackError(ThesisError):
-    """An archive that is damaged, or that tries something."""
+    """A damaged or an unsafe archive."""
 
 
 def same(path: PurePosixPath) -> PurePosixPath:
-    """The place that the archive gives."""
+    """The member's own path."""
     return path
 
 
 def members(archive: Path, place: Place = same) -> Iterator[tuple[PurePosixPath, int, IO[bytes]]]:
-    """Place, size in bytes and stream of each regular file that has a place, in the archive's order, in one pass.
+    """Path, size in bytes and stream of each regular file that has a place, in the archive's order, in one pass.
 
-    For reading straight from the archive; a stream is good until the next one is asked for. Raises UnpackError, with
-    the member's name, for a path that leads out, a link, a device, and sizes beyond the limits above.
+    A stream is valid until the next one is requested. Raises UnpackError with the member's name for a path outside the
+    folder, a link, a device, or a size above the limits.
     """
     count = total = 0
     with _damage(archive), _opened(archive) as raw, tarfile.open(fileobj=raw, mode="r|") as tar:
@@ -50,14 +49,14 @@ def members(archive: Path, place: Place = same) -> Iterator[tuple[PurePosixPath,
                 raise UnpackError(f"{archive}: {member.name!r} {reason}; nothing further is read")
             if member.isreg() and (placed := place(path)):
                 yield placed, member.size, cast(IO[bytes], tar.extractfile(member))
-        while raw.read(CHUNK):  # to the end: only there does a compressed file that was cut show
+        while raw.read(CHUNK_BYTES):  # a truncated compressed file shows at its end only
             pass
 
 
 def unpack(archive: Path, folder: Path, place: Place = same, progress: Progress = silent) -> int:
-    """The archive's files that have a place below ``folder``, each whole or not there; how many there are.
+    """Unpack the files that have a place below ``folder``, each atomically; returns their number.
 
-    Files that are there with the right size stay, so that an interrupted call goes on. Raises what ``members`` raises.
+    Existing files of the right size are kept, so that an interrupted call continues. Raises what ``members`` raises.
     """
     count = 0
     for path, size, stream in progress(members(archive, place), 0, f"unpack {archive.name}"):
@@ -74,7 +73,7 @@ def unpack(archive: Path, folder: Path, place: Place = same, progress: Progress 
 def _chunks(archive: Path, stream: IO[bytes]) -> Iterator[bytes]:
     while True:
         with _damage(archive):
-            chunk = stream.read(CHUNK)
+            chunk = stream.read(CHUNK_BYTES)
         if not chunk:
             return
         yield chunk
@@ -82,7 +81,7 @@ def _chunks(archive: Path, stream: IO[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def _damage(archive: Path) -> Iterator[None]:
-    """What the readers of tar and of the compressions raise, as one error."""
+    """Convert the errors of tarfile and of the decompressors to UnpackError."""
     try:
         yield
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
@@ -90,7 +89,7 @@ def _damage(archive: Path) -> Iterator[None]:
 
 
 def _opened(archive: Path) -> IO[bytes]:
-    """The archive without its compression. The library's own readers check sums; tarfile's stream does not."""
+    """The decompressed archive. These readers verify checksums; tarfile's own stream mode does not."""
     with open(archive, "rb") as stream:
         head = stream.read(6)
     for magic, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\0", lzma)):
@@ -100,14 +99,14 @@ def _opened(archive: Path) -> IO[bytes]:
 
 
 def _objection(member: tarfile.TarInfo, path: PurePosixPath, count: int, total: int) -> str:
-    """Why a member cannot be trusted, or nothing."""
+    """The reason to refuse a member; empty for a safe one."""
     parts = [part for part in path.parts if part != "."]
     return (
         "leads out of the folder" if path.is_absolute() or not all(map(is_plain_name, parts))
         else "is a link" if member.issym() or member.islnk()
         else "is neither file nor folder" if not (member.isreg() or member.isdir())
-        else f"is larger than {LARGEST / 1e9:.0f} GB" if member.size > LARGEST
-        else f"is the file after {MOST_FILES}" if count > MOST_FILES
-        else f"brings the whole beyond {MOST_BYTES / 1e9:.0f} GB" if total > MOST_BYTES
+        else f"is larger than {MAX_FILE_BYTES / 1e9:.0f} GB" if member.size > MAX_FILE_BYTES
+        else f"is the file after {MAX_FILES}" if count > MAX_FILES
+        else f"makes the archive larger than {MAX_ARCHIVE_BYTES / 1e9:.0f} GB" if total > MAX_ARCHIVE_BYTES
         else ""
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Is a prepared corpus still what its manifest says?"""
+"""Check that a prepared corpus is as its manifest says."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.utils.parallel import a_core_each
 from thesis_lib.utils.progress import Progress, silent
 
-TOLERANCE = 0.001  # s
+DURATION_TOLERANCE_SECONDS = 0.001
 
 
 def verify(folder: Path, progress: Progress = silent) -> list[str]:
-    """What is wrong, a line each, naming the file: none, or damaged, of another rate or length, or in no row.
+    """The problems, one line each with the file: missing, damaged, of another rate or duration, or in no row.
 
-    The shards' hashes, the schema, and that no speaker is in two parts are checked by loading: ManifestError.
+    Loading checks the shards' hashes, the schema and that no speaker is in two splits: ManifestError.
     """
     manifest = Manifest.load(folder)
     rates: dict[int, str] = {}
@@ -31,7 +31,7 @@ def verify(folder: Path, progress: Progress = silent) -> list[str]:
                 found.append(str(error))
                 continue
             rates.setdefault(rate, str(path))
-            if abs(len(wav) / rate - seconds) > TOLERANCE:
+            if abs(len(wav) / rate - seconds) > DURATION_TOLERANCE_SECONDS:
                 found.append(f"{path}: {len(wav) / rate:.3f} s long, the manifest says {seconds:.3f}")
         return found
 
@@ -43,4 +43,4 @@ def verify(folder: Path, progress: Progress = silent) -> list[str]:
     folders = {folder / Path(name).parent for name in named}
     files = sorted(path for place in folders if place.is_dir() for path in place.iterdir())
     extra = [path for path in files if path.relative_to(folder).as_posix() not in named]
-    return problems + [f"{path}: no row of the manifest has it" for path in extra]
+    return problems + [f"{path}: in no row of the manifest" for path in extra]

@@ -1,1 +1,1 @@
-"""The run: its folder, the stages that fill it (prepare, embed, analyse), provenance, and the history of runs."""
+"""The run: its folder, the stages that fill it and their provenance, its vocoders, and the comparison of runs."""

@@ -1,4 +1,4 @@
-"""A run: one folder, one configuration, and the tables, figures and samples that it made."""
+"""A run: one folder with one configuration, its stages' outputs, tables and samples."""
 
 import json
 import platform
@@ -17,7 +17,7 @@ from thesis_lib.utils.files import fingerprint, write_text
 
 
 class RunError(ThesisError):
-    """A run folder that cannot be used, or a result that is not there."""
+    """A run folder that cannot be used, or a result that is missing."""
 
 
 def project_root() -> Path:
@@ -27,9 +27,10 @@ def project_root() -> Path:
 
 
 class Run:
-    """``Run(path, config)`` opens or makes a run folder; a relative path is taken from the project root.
+    """Open or create a run folder; a relative path is taken from the project root.
 
-    Layout: config.json, release/, corpus/, embeddings/, checkpoints/, vocoder/, tables/, samples/, notebooks/.
+    Layout: config.json, release/, corpus/, embeddings/, analyses/, TASK/ (checkpoints/, vocoder/), tables/,
+    samples/, notebooks/.
     """
 
     def __init__(self, path: str | Path, config: Config) -> None:
@@ -47,32 +48,32 @@ class Run:
             )
 
     def _has_results(self) -> bool:
-        """A folder with a configuration alone (its first phase was refused, say) may still change its mind."""
+        """Whether the folder holds more than a configuration; without results the configuration may still change."""
         return self.path.is_dir() and any(path.name != "config.json" for path in self.path.iterdir())
 
     def table_path(self, name: str) -> Path:
-        """tables/NAME.csv"""
+        """The path of tables/NAME.csv."""
         return self.path / "tables" / f"{name}.csv"
 
     def save_table(self, name: str, frame: pd.DataFrame, provenance: Provenance | None = None) -> None:
-        """Write tables/NAME.csv and, beside it, where its numbers come from."""
+        """Write tables/NAME.csv and its provenance beside it."""
         write_text(self.table_path(name), frame.to_csv(index=False))
         if provenance:
             write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
 
     def provenance_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Provenance:
-        """What a table made now comes from: the corpus, its embeddings, the vocoders of some tasks, other weights."""
+        """Provenance of a table made now: the corpus, its embeddings, the vocoders of some tasks, other weights."""
         corpus = [self.path / "corpus" / "manifest.json", self.path / "embeddings" / "embeddings.json"]
         vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
         return self.provenance([path for path in corpus + vocoders if path.exists()], weights)
 
     def provenance(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Provenance:
-        """The same of any files of the run."""
+        """Provenance of a result made now from some files of the run."""
         hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
         return Provenance(self.path.name, self.config.digest(), commit(), hashes, weights or {})
 
     def staleness(self, name: str) -> list[str]:
-        """Why tables/NAME.csv is no longer what its inputs would give; empty when it is, or has no provenance."""
+        """The reasons why tables/NAME.csv is stale; empty when it is up to date or has no provenance."""
         if not self._provenance_path(name).exists():
             earlier = self.path / "tables" / f"{name}.origin.json"
             return ["an earlier version of thesis_lib made it, under other column names"] if earlier.exists() else []
@@ -86,12 +87,12 @@ class Run:
         return found
 
     def has(self, name: str) -> bool:
-        """Whether tables/NAME.csv is there, and what its inputs give today."""
+        """Whether tables/NAME.csv exists and is not stale."""
         return self.table_path(name).exists() and not self.staleness(name)
 
     def stale(self) -> dict[str, list[str]]:
-        """Every table that is older than its inputs, with the reasons."""
-        kinds = (".provenance.json", ".origin.json")  # the second one: of earlier versions
+        """Every stale table with the reasons."""
+        kinds = (".provenance.json", ".origin.json")  # the second: of earlier versions
         names = {path.name.removesuffix(kind) for kind in kinds for path in (self.path / "tables").glob(f"*{kind}")}
         return {name: why for name in sorted(names) if (why := self.staleness(name))}
 
@@ -117,7 +118,7 @@ class Run:
         return json.loads(path.read_text())
 
     def stamp(self) -> dict[str, str]:
-        """What made a result: profile, configuration, commit, versions, machine."""
+        """What produced a result: profile, configuration digest, commit, versions, machine."""
         return {
             "profile": self.config.profile,
             "config": self.config.digest(),

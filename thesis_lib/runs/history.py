@@ -1,4 +1,4 @@
-"""Runs side by side: what is there, how one differs from its profile, how two differ from each other."""
+"""Compare runs: list them, and show their differences in settings and results."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from thesis_lib.config import TASKS, Config
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import settings_inputs
 
-# Summaries that hold (what, value) rows: table -> the columns that name a value.
+# Summary tables: table -> the columns that together name a value.
 SUMMARIES = {
     "validation_summary": ("system", "metric"),
     "swap_summary": ("test_set", "task", "stage", "target", "encoder", "statistic"),
@@ -19,10 +19,10 @@ SUMMARIES = {
 
 
 def open_run(path: str | Path) -> Run:
-    """A run that is there. RunError when the folder holds none."""
+    """Open an existing run. RunError when the folder holds none."""
     stored = Path(path) / "config.json"
     if not stored.is_file():
-        raise RunError(f"{path} holds no run (config.json is missing); `thesis runs list` names those that are there")
+        raise RunError(f"{path} holds no run (config.json is missing); `thesis runs list` names the existing ones")
     return Run(Path(path).resolve(), Config.from_json(stored.read_text()))
 
 
@@ -42,12 +42,12 @@ def runs(root: str | Path = "runs") -> pd.DataFrame:
 
 
 def training(run: Run, task: str) -> dict[str, Any]:
-    """Steps, minutes and the held-out losses of a task's training so far; empty when it has not begun."""
+    """Steps, minutes and validation scores of a task's training so far; empty when it has not begun."""
     path = run.path / task / "metrics.jsonl"
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    log = pd.DataFrame(json.loads(line) for line in lines if line.endswith("\n"))  # the last may be half written
+    log = pd.DataFrame(json.loads(line) for line in lines if line.endswith("\n"))  # the last one may be incomplete
     held_out = log.dropna(subset=["validation_mel"])
     minutes = 0.0 if "seconds" not in log else round(float(log.seconds.max()) / 60, 2)
     found = {"steps": int(log.step.iloc[-1]), "minutes": minutes}
@@ -72,7 +72,7 @@ def differences(one: Config, other: Config) -> pd.DataFrame:
 
 
 def results(run: Run) -> dict[str, float]:
-    """Every number of the run's trainings and summaries, by name."""
+    """Every value of the run's training logs and summary tables, by name."""
     found = {f"{task}: {name}": value for task in TASKS for name, value in training(run, task).items()}
     for table, names in SUMMARIES.items():
         if run.table_path(table).exists():
@@ -82,7 +82,7 @@ def results(run: Run) -> dict[str, float]:
 
 
 def compare(one: Run, other: Run) -> pd.DataFrame:
-    """What both runs have measured: result, first, second, second - first."""
+    """The results that both runs have: result, first, second, difference (second - first)."""
     first, second = results(one), results(other)
     rows = [(name, first[name], second[name], second[name] - first[name]) for name in first if name in second]
     return pd.DataFrame(rows, columns=["result", "first", "second", "difference"])

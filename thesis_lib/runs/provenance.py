@@ -1,4 +1,4 @@
-"""Provenance: which commit, configuration, inputs and weights made a result, and on which machine."""
+"""Provenance: commit, configuration, inputs, weights and machine of a result."""
 
 import os
 import platform
@@ -6,15 +6,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-CPU_FLAGS = Path("/proc/cpuinfo")  # Linux's; elsewhere none are known
-
-
-INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "asimd")  # the widest first
+CPU_FLAGS = Path("/proc/cpuinfo")  # Linux only
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "asimd")  # widest first
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a table's numbers come from."""
+    """The sources of a table's numbers."""
 
     run: str
     config: str  # digest
@@ -24,7 +22,7 @@ class Provenance:
 
 
 def machine() -> str:
-    """Architecture, the widest of its instructions that short numbers are fast by, and cores."""
+    """Architecture, widest instruction set for low-precision arithmetic, and number of cores."""
     flags = set(CPU_FLAGS.read_text().split()) if CPU_FLAGS.exists() else set()
     widest = next((f" with {name}" for name in INSTRUCTIONS if name in flags), "")
     return f"{platform.machine()}{widest}, {os.cpu_count()} cores"

@@ -1,4 +1,4 @@
-"""Training: ``train(run, task)``. One step is one page (``step``), and so is the loop around it (``loop``)."""
+"""Training: ``train(run, task)``, one step (``step``) and the loop around it (``loop``)."""
 
 from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.errors import Interrupted, NonFinite, TrainingError

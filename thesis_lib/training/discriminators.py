@@ -17,7 +17,7 @@ LEAKY_SLOPE = 0.1
 
 
 class Period(nn.Module):
-    """Folds the signal to (N / period, period) and looks along the periods."""
+    """Sub-discriminator on the signal folded to (N / period, period); convolutions along the periods."""
 
     def __init__(self, period: int, width: float) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Period(nn.Module):
 
 
 class Scale(nn.Module):
-    """Looks at the signal after ``pools`` halvings of its rate; grouped convolutions."""
+    """Sub-discriminator on the signal after ``pools`` halvings of its rate; grouped convolutions."""
 
     def __init__(self, pools: int, width: float) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Scale(nn.Module):
 
 
 class Resolution(nn.Module):
-    """Looks at the magnitude spectrogram of one FFT size."""
+    """Sub-discriminator on the magnitude spectrogram of one FFT size."""
 
     window: Tensor  # (size,)
 
@@ -85,7 +85,7 @@ class Resolution(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """All periods, scales and resolutions together."""
+    """All sub-discriminators: periods, scales and resolutions."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, wav: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """(B, 1, N) -> scores and features, a list entry a part."""
+        """(B, 1, N) -> scores and features, one list entry a sub-discriminator."""
         scores, features = zip(*(part(wav) for part in self.parts), strict=True)
         return list(scores), list(features)
 
