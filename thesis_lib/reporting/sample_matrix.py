@@ -1,4 +1,4 @@
-"""A matrix to listen to: the same words in several voices, each in several styles."""
+"""Sample matrix: the same words in several voices, each in several styles."""
 
 import itertools
 from dataclasses import replace
@@ -23,8 +23,9 @@ OWN_STYLE = "its own"
 def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """content, voice, style and sample (a file below samples/) of test recordings by the conversion vocoder.
 
-    A voice is a speaker's first recording; a style is the second embedding, and the spread of pitch, of
-    another speaker's recording in another style. RunError where the test part has fewer than two voices.
+    A voice is a speaker's first recording; a style is the emotion embedding, and the F0 standard deviation, of another
+    speaker's recording in another style. RunError where the test split has fewer than two voices, or the run has no
+    trained vocoder.
     """
     if run.has("matrix"):
         return run.load_table("matrix")
@@ -44,9 +45,9 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     for number, (content, owner, style) in enumerate(progress(work, len(work), "matrix")):
         voice = voice_of(owner, manifest, embeddings, run.config.audio)
         if style:
-            lent = voice_of(style, manifest, embeddings, run.config.audio)
+            styled_voice = voice_of(style, manifest, embeddings, run.config.audio)
             spread = track(read_audio(manifest.source(style))[0], run.config.audio).range.spread
-            voice = between(voice, replace(lent, pitch_spread=spread), 1.0)
+            voice = between(voice, replace(styled_voice, pitch_spread=spread), 1.0)
         wav = vocoder.render(read_audio(manifest.target(content))[0], voice)
         sample = Path("samples") / f"matrix_{number}.mp3"
         write_audio(run.path / sample, wav, vocoder.sample_rate)

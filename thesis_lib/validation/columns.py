@@ -1,4 +1,4 @@
-"""What each column of the validation is: its unit, which way is better, and exactly how it is measured."""
+"""Description of each column of the validation: label with unit, which direction is better, how it is measured."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Column:
     """One metric as tables and figures show it."""
 
     label: str  # with its unit
-    better: str  # "higher", "lower" or "" where neither is
+    better: str  # "higher", "lower" or "" where neither applies
     settings: str  # the footnote: code, version, parameters
 
 
@@ -21,7 +21,7 @@ def _package(name: str) -> str:
     return f"{name} {version(name)}"
 
 
-# Where the two signals are compared sample by sample; of the recording with itself they would say nothing.
+# Metrics of two aligned signals; the recording has none, as it would be compared with itself.
 ALIGNED = ("mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "voicing_f1", "f0_cents", "periodicity")
 WORDS = ("wer", "cer", "bleu", "chrf")
 
@@ -45,22 +45,22 @@ _FIXED: dict[str, Callable[[], Column]] = {
         "DNSMOS P.835 overall", "higher", f"{_package('speechmos')}, windows of 9.01 s each second, not personalised"
     ),
     "dnsmos_p808": lambda: Column("DNSMOS P.808", "higher", "the same windows, model v8"),
-    "plcmos": lambda: Column("PLCMOS", "higher", f"{_package('speechmos')}, v2, 15 imagined raters from seed 0"),
+    "plcmos": lambda: Column("PLCMOS", "higher", f"{_package('speechmos')}, v2, 15 simulated raters from seed 0"),
     "nisqa": lambda: Column(
         "NISQA-TTS", "higher", "its published weights (CC BY-NC-SA 4.0, not for commercial use), mel to 8 kHz"
     ),
-    "wer": lambda: Column("WER (%)", "lower", f"{_heard()}; {_package('jiwer')}, all errors over all words"),
-    "cer": lambda: Column("CER (%)", "lower", f"{_heard()}; {_package('jiwer')}, spaces count"),
-    "bleu": lambda: Column("ASR-BLEU", "higher", f"{_heard()}; sacrebleu {signature('BLEU')}"),
-    "chrf": lambda: Column("ASR-chrF", "higher", f"{_heard()}; sacrebleu {signature('CHRF')}"),
+    "wer": lambda: Column("WER (%)", "lower", f"{_recogniser()}; {_package('jiwer')}, all errors over all words"),
+    "cer": lambda: Column("CER (%)", "lower", f"{_recogniser()}; {_package('jiwer')}, spaces count"),
+    "bleu": lambda: Column("ASR-BLEU", "higher", f"{_recogniser()}; sacrebleu {signature('BLEU')}"),
+    "chrf": lambda: Column("ASR-chrF", "higher", f"{_recogniser()}; sacrebleu {signature('CHRF')}"),
     "style_auc": lambda: Column(
         "style AUC", "higher", "whitened cosine of the output to other speakers' Spanish: same style above another one"
     ),
-    "style": lambda: Column("whitened cosine to the Spanish source", "higher", "Ledoit–Wolf, of the training part"),
+    "style": lambda: Column("whitened cosine to the Spanish source", "higher", "Ledoit–Wolf, of the training split"),
 }
 
 
-def _heard() -> str:
+def _recogniser() -> str:
     normal = "lower case, numbers in words, no punctuation, on both sides"
     return f"Whisper tiny.en through {_package('faster-whisper')}, beam 5; {normal}"
 
@@ -81,7 +81,7 @@ def describe(name: str) -> Column:
         what = PROSODY[name.removeprefix("follows_")]
         return Column(f"source–output correlation of {what}", "higher", "Spearman's, over utterances")
     if name.startswith("normalised_"):
-        return Column("way from floor to ceiling (%)", "higher", "0: two speakers, 100: one speaker, between languages")
+        return Column("normalised similarity (%)", "higher", "0: other speakers, 100: same speaker, between languages")
     if name.startswith("percentile_"):
         return Column(
             "percentile among one speaker's own", "higher", "of the cosines between a speaker's two languages"
