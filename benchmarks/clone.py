@@ -1,4 +1,4 @@
-"""The pipeline with the package's own weights on human Spanish, beside its parts and what others have published.
+"""The pipeline with the released weights on human Spanish, beside its stages and published systems.
 
 THESIS_PAIRS names a folder in the layout of thesis_lib.validation.pairs, THESIS_SPANISH (optional) one of a single
 speaker's Spanish. The vocoder is also adapted to each recording for a minute.
@@ -29,7 +29,7 @@ FOLDER = "runs/clone-benchmark"
 
 
 def run(quick: bool) -> dict:
-    """The summary with intervals, where the time goes, and what could not be measured."""
+    """The summary with intervals, the seconds of each stage, and what was not measured."""
     pairs, spanish = os.environ.get("THESIS_PAIRS"), os.environ.get("THESIS_SPANISH")
     if not pairs:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
@@ -58,7 +58,7 @@ def run(quick: bool) -> dict:
 
 
 def _rate(paths: list[Path]) -> dict[str, float]:
-    """How fast people speak, pauses left out: what ``USUAL_RATE`` stands for."""
+    """Letters a second of speech without pauses: the source of ``USUAL_RATE``."""
     translate, rates = WhisperTranslator(), []
     for path in paths:
         wav, rate = read_audio(path)

@@ -1,10 +1,10 @@
-"""How much of the voice each kind of content leaves: speaker identification from pieces of it.
+"""Speaker identification from each kind of content: how much of the voice remains in it.
 
-A linear classifier hears the mean, the spread and the spread of the frame differences of 0.74 s pieces, and names
-the speaker. It learns on all recordings of a speaker but the last and is tested on that one. Chance is one in the
-number of speakers; content without a voice comes near it. F0 and energy are left out: they are moved or shared.
+A linear classifier of the speaker is given the mean, the standard deviation and that of the frame differences of
+0.74 s pieces. It is trained on all recordings of a speaker but the last and is tested on that one. Chance is one in the
+number of speakers; content without the voice comes near it. F0 and energy are left out, as they are moved or shared.
 
-And how many words phonetic content keeps: what Whisper's own decoder hears in it, cut down to its components.
+Also the word error rate of phonetic content: Whisper's own decoder on its first components.
 """
 
 import functools
@@ -86,7 +86,7 @@ def run(quick: bool) -> dict:
 
 @dataclass(frozen=True)
 class Recognised:
-    """A recording as Whisper's decoder is given it."""
+    """A recording as input of Whisper's decoder."""
 
     encoded: np.ndarray  # (T, D), as if silence of some seconds followed
     frames: int  # of them, that hold the recording

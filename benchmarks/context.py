@@ -1,7 +1,7 @@
-"""What the translator makes of being told nothing, all that was said before, or an unfinished sentence.
+"""Translation with no context, with everything said before, or with an unfinished sentence as context.
 
 The bundled Spanish recordings one after the other, as one talk. They are unrelated sentences, so that context can
-hardly help here and is free to harm: the worst case, and what happens to a talk that changes its subject.
+hardly help and may harm: the worst case, as in a talk that changes its subject.
 """
 
 import re
@@ -25,7 +25,7 @@ RUN = 4  # words in a row that a sentence is not expected to share with what cam
 
 
 def run(quick: bool) -> dict:
-    """BLEU, chrF, percent of the sentences that repeat and seconds a sentence, for each way."""
+    """BLEU, chrF, percent of the sentences that repeat and seconds a sentence, for each kind of context."""
     rows = mini.table(CorpusConfig(name="mini")).iloc[: 4 if quick else None]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
     translate, references, found = WhisperTranslator(), list(rows.en), []
