@@ -64,8 +64,8 @@ def _rate(paths: list[Path]) -> dict[str, float]:
         wav, rate = read_audio(path)
         for segment in speech_segments([wav], rate):
             if segment.duration >= 2:
-                heard = translate(segment.wav, 16_000).transcript
-                rates.append(sum(letter.isalpha() for letter in heard) / segment.duration)
+                recognised = translate(segment.wav, 16_000).transcript
+                rates.append(sum(letter.isalpha() for letter in recognised) / segment.duration)
     return {"median": statistics.median(rates), "low": min(rates), "high": max(rates), "n": len(rates)}
 
 
@@ -77,11 +77,11 @@ def _windows(count: int) -> list[dict]:
         translate = WhisperTranslator(Whisper(brief=brief))
         translate(*wavs[0])
         started = time.perf_counter()
-        heard = [translate(*wav) for wav in wavs]
+        recognised = [translate(*wav) for wav in wavs]
         seconds = (time.perf_counter() - started) / len(wavs)
-        errors = [word_errors(one.transcript, text, "es") for one, text in zip(heard, rows.es, strict=True)]
+        errors = [word_errors(one.transcript, text, "es") for one, text in zip(recognised, rows.es, strict=True)]
         wer = 100 * sum(e for e, _ in errors) / sum(n for _, n in errors)
-        bleu = corpus_bleu([one.english for one in heard], list(rows.en))
+        bleu = corpus_bleu([one.english for one in recognised], list(rows.en))
         found.append({"window": name, "seconds": seconds, "WER, Spanish (%)": wer, "BLEU": bleu, "n": len(wavs)})
     return found
 

@@ -61,7 +61,7 @@ def run(quick: bool) -> dict:
         # The phonetic analysis holds what every kind needs, and is the slow part: once for all.
         richest = ContentConfig(kind="phonetic")
         found = {id: analyse(w, log_mel, richest) for id, w in bar(wavs.items(), len(wavs), "analyse")}
-        heard = {u.id: Recognised.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
+        recognised = {u.id: Recognised.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
         rows = []
         for name, config in KINDS.items():
             content = Content(base.config.audio, ContentConfig(**config))
@@ -80,7 +80,7 @@ def run(quick: bool) -> dict:
             accuracy, count = _accuracy(*parts, len(speakers))
             rows.append({"content": name, "accuracy": accuracy, "pieces": count})
             if config["kind"] == "phonetic":
-                rows[-1]["wer"] = _word_errors(heard, config.get("components"), list(speakers.values()))
+                rows[-1]["wer"] = _word_errors(recognised, config.get("components"), list(speakers.values()))
     return {"speakers": len(speakers), "chance": 1 / len(speakers), "contents": rows}
 
 
@@ -100,16 +100,16 @@ class Recognised:
         return cls(_whisper().encode(np.concatenate([audio, silence]), RATE), -(-len(audio) // FRAME), text)
 
 
-def _word_errors(heard: dict[str, Recognised], components: int | None, speakers: list[list]) -> float:
+def _word_errors(recognised: dict[str, Recognised], components: int | None, speakers: list[list]) -> float:
     """WER of the recordings that are held out, of every word; the components are those of the others' frames."""
     cut = None
     if components:
-        rows = np.concatenate([_centred(heard[u.id])[0] for own in speakers for u in own[:-1]])
+        rows = np.concatenate([_centred(recognised[u.id])[0] for own in speakers for u in own[:-1]])
         _, _, directions = np.linalg.svd(rows[:: max(1, len(rows) // 20_000)], full_matrices=False)
         cut = directions[:components].T @ directions[:components]
     errors = []
     for utterance in (own[-1] for own in speakers):
-        item = heard[utterance.id]
+        item = recognised[utterance.id]
         spoken, mean = _centred(item)
         encoded = item.encoded.copy()
         encoded[: item.frames] = (spoken if cut is None else spoken @ cut) + mean

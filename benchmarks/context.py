@@ -30,15 +30,15 @@ def run(quick: bool) -> dict:
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
     translate, references, found = WhisperTranslator(), list(rows.en), []
     for name, told in WAYS.items():
-        heard: list[str] = []
+        transcribed: list[str] = []
         again, started = 0, time.perf_counter()
         for wav, rate in bar(wavs, len(wavs), name):
-            said = " ".join(heard)[-REMEMBERED:]
+            said = " ".join(transcribed)[-REMEMBERED:]
             english = translate(wav, rate, told(said), transcribe=False).english
             again += not _runs(said).isdisjoint(_runs(english))
-            heard.append(english)
+            transcribed.append(english)
         seconds = (time.perf_counter() - started) / len(wavs)
-        scores = {"BLEU": corpus_bleu(heard, references), "chrF": corpus_chrf(heard, references)}
+        scores = {"BLEU": corpus_bleu(transcribed, references), "chrF": corpus_chrf(transcribed, references)}
         found.append({"way": name} | scores | {"repeat (%)": 100 * again / len(wavs), "seconds": seconds})
     return {"sentences": len(wavs), "ways": found}
 
