@@ -1,1 +1,1 @@
-"""Measurements that claims rest on: each prints JSON. Run one with ``python -m benchmarks NAME``."""
+"""Benchmarks, each of which prints JSON: ``python -m benchmarks NAME``."""

@@ -9,7 +9,7 @@ from thesis_lib.validation.ablation import ablate
 
 
 def run(quick: bool) -> dict:
-    """The table of differences, what could not be varied, and the budget."""
+    """The table of differences, the variants that change nothing, and the budget."""
     profile = "smoke" if quick else "demo"
     grid = Run(f"runs/{profile}", Config.from_profile(profile))
     table = ablate(grid, bar)

@@ -1,9 +1,9 @@
-"""Quality against time: three ways to a vocoder, on the same recordings, for the same minutes of one core.
+"""Quality against training time: three systems on the same recordings, for the same minutes of one core.
 
 HiFi-GAN V1 from HiFi-GAN universal's weights, the same from random ones, and the inverse-STFT generator from random
-ones, each by spectral losses alone: a step with V1's discriminators takes a core ten times as long, and no short budget
-has use for it. A training goes on from mark to mark; what is in runs/budget is not trained again. Scores are of
-bundled test voices, which nothing was trained on.
+ones, each by spectral losses alone: a step with V1's discriminators takes a core ten times as long. A training resumes
+from mark to mark; vocoders in runs/budget are not trained again. Scores are of bundled test voices, which are held
+out.
 """
 
 import itertools
@@ -79,7 +79,7 @@ def run(quick: bool) -> dict:
 
 
 def _corpus() -> Run:
-    """What every training and scoring shares."""
+    """The run that holds the corpus and embeddings of all trainings."""
     return Run(FOLDER / "corpus", Config.from_profile("demo").override({"encoders.emotion": "egemaps"}))
 
 
@@ -96,7 +96,7 @@ def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
                 (run.path / part).symlink_to((FOLDER / "corpus" / part).resolve())
         home = run.path / "resynthesis"
         if before and not (home / "checkpoints").exists():
-            # The same training, allowed to go on.
+            # Resume the training of the previous mark.
             last = checkpoints.latest(before / "checkpoints")
             shutil.copytree(last, home / ".copy")
             (home / "checkpoints").mkdir()
@@ -120,7 +120,7 @@ def _interval(values: np.ndarray) -> dict[str, float]:
 
 
 def _trained_all(wanted: list[tuple]) -> list[list[str]]:
-    """What ``_trained`` gives, in the order asked for, each trained by a process that has one core."""
+    """The results of ``_trained`` in the order of ``wanted``, each in a process with one core."""
     context = multiprocessing.get_context("spawn")
     cores = context.Queue()
     for core in os.sched_getaffinity(0):

@@ -1,4 +1,4 @@
-"""What each speaker encoder's cosine means on human speech: floor, ceiling and error rate, with intervals.
+"""Floor, ceiling and error rate of each speaker encoder on human speech, with intervals.
 
 Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The two halves of a recording stand for
 two recordings of one speaker. They share the microphone and the day, so the ceiling is an upper bound.

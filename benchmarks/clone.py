@@ -1,4 +1,4 @@
-"""The pipeline with the package's own weights on human Spanish, beside its parts and what others have published.
+"""The pipeline with the released weights on human Spanish, beside its stages and published systems.
 
 THESIS_PAIRS names a folder in the layout of thesis_lib.validation.pairs, THESIS_SPANISH (optional) one of a single
 speaker's Spanish. The vocoder is also adapted to each recording for a minute.
@@ -29,7 +29,7 @@ FOLDER = "runs/clone-benchmark"
 
 
 def run(quick: bool) -> dict:
-    """The summary with intervals, where the time goes, and what could not be measured."""
+    """The summary with intervals, the seconds of each stage, and what was not measured."""
     pairs, spanish = os.environ.get("THESIS_PAIRS"), os.environ.get("THESIS_SPANISH")
     if not pairs:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
@@ -58,14 +58,14 @@ def run(quick: bool) -> dict:
 
 
 def _rate(paths: list[Path]) -> dict[str, float]:
-    """How fast people speak, pauses left out: what ``SPANISH_LETTERS_PER_SECOND`` stands for."""
+    """Letters a second of speech without pauses: the source of ``SPANISH_LETTERS_PER_SECOND``."""
     translate, rates = WhisperTranslator(), []
     for path in paths:
         wav, rate = read_audio(path)
         for segment in speech_segments([wav], rate):
             if segment.duration >= 2:
-                heard = translate(segment.wav, 16_000).transcript
-                rates.append(sum(letter.isalpha() for letter in heard) / segment.duration)
+                recognised = translate(segment.wav, 16_000).transcript
+                rates.append(sum(letter.isalpha() for letter in recognised) / segment.duration)
     return {"median": statistics.median(rates), "low": min(rates), "high": max(rates), "n": len(rates)}
 
 
@@ -77,11 +77,11 @@ def _windows(count: int) -> list[dict]:
         translate = WhisperTranslator(Whisper(brief=brief))
         translate(*wavs[0])
         started = time.perf_counter()
-        heard = [translate(*wav) for wav in wavs]
+        recognised = [translate(*wav) for wav in wavs]
         seconds = (time.perf_counter() - started) / len(wavs)
-        errors = [word_errors(one.transcript, text, "es") for one, text in zip(heard, rows.es, strict=True)]
+        errors = [word_errors(one.transcript, text, "es") for one, text in zip(recognised, rows.es, strict=True)]
         wer = 100 * sum(e for e, _ in errors) / sum(n for _, n in errors)
-        bleu = corpus_bleu([one.english for one in heard], list(rows.en))
+        bleu = corpus_bleu([one.english for one in recognised], list(rows.en))
         found.append({"window": name, "seconds": seconds, "WER, Spanish (%)": wer, "BLEU": bleu, "n": len(wavs)})
     return found
 

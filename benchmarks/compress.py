@@ -1,8 +1,8 @@
-"""Compression and streaming: size, speed, latency, memory and quality of every variant of the vocoder, on one machine.
+"""Compression and streaming: size, speed, latency, memory and quality of every variant of the vocoder.
 
-Students and their rivals are trained here first, each for the same minutes of one core on the bundled corpus, by
-spectral losses alone; what is in runs/compress stays and is not trained again. Quality is that of the bundled test
-voices, which nothing was trained on. ONNX Runtime's float32 has torch's quality: they agree to 1e-4.
+Distilled vocoders and those to compare them with are trained here first, each for the same minutes of one core on the
+bundled corpus, by spectral losses alone; vocoders in runs/compress are not trained again. Quality is measured on the
+bundled test voices, which are held out. ONNX Runtime's float32 has torch's quality: they agree to 1e-4.
 """
 
 import copy
@@ -65,21 +65,21 @@ SCRATCH = {
     "resynthesis.training.ema_decay": 0.995,
     "resynthesis.training.checkpoint_every": 500,
 }
-TAUGHT = {"resynthesis.training.teacher": UNIVERSAL}
+DISTILLED = {"resynthesis.training.teacher": UNIVERSAL}
 V1, V2, PRUNED = "HiFi-GAN V1", "HiFi-GAN V2", "V1 pruned"
 TRAINED = {
     V2: {"resynthesis.generator": "v2", "resynthesis.training.learning_rate": 1e-3},
     "istft": {"resynthesis.generator": "istft"},
-    "istft, distilled": {"resynthesis.generator": "istft"} | TAUGHT,
-    "istft-live, distilled": {"resynthesis.generator": "istft-live"} | TAUGHT,
-    "istft-small, distilled": {"resynthesis.generator": "istft-small"} | TAUGHT,
+    "istft, distilled": {"resynthesis.generator": "istft"} | DISTILLED,
+    "istft-live, distilled": {"resynthesis.generator": "istft-live"} | DISTILLED,
+    "istft-small, distilled": {"resynthesis.generator": "istft-small"} | DISTILLED,
 }
 KEPT = 0.5  # share of V1's inner channels that pruning leaves
 
 
 @dataclass(frozen=True)
 class Form:
-    """A vocoder in one variant: what it weighs and how it is called."""
+    """One variant of a vocoder: its parameters, its file and its call."""
 
     parameters: int
     file: Path
@@ -89,7 +89,7 @@ class Form:
 
 
 def run(quick: bool) -> dict:
-    """One row a variant, the comparisons that the targets are about, and streams."""
+    """One row a variant, the comparisons with V1 and V2, and streams."""
     minutes = 0.05 if quick else MINUTES
     corpus, vocoders = trained(minutes)
     manifest, embeddings = prepared(corpus), embedded(corpus)
@@ -144,7 +144,7 @@ def trained(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
         "resynthesis.training.learning_rate": 2e-5,
         "resynthesis.training.checkpoint_every": 50,
     }
-    for name, changes in (TRAINED | {f"{PRUNED}, trained on": goes_on | TAUGHT}).items():
+    for name, changes in (TRAINED | {f"{PRUNED}, trained on": goes_on | DISTILLED}).items():
         found[name] = _train(corpus, name, SCRATCH | changes, minutes)
     return corpus, found | {PRUNED: small}
 
@@ -211,7 +211,7 @@ def _int8(source: Path, calibration: list[dict[str, np.ndarray]], options: dict,
 
 
 def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict]:
-    """Ways to int8 that are often named: how many convolutions they change, and the speed that this gives."""
+    """Other int8 methods: how many convolutions they change, and their speed."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
@@ -273,7 +273,7 @@ def _intervals(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
 
 
 def _differences(values: dict[str, dict[str, np.ndarray]]) -> list[dict]:
-    """Paired: what is lost beside V1, and won beside V2, with 95 % intervals."""
+    """Paired differences to V1 and to V2, with 95 % intervals."""
     rows = []
     for name in values:
         for rival in (V1, V2):
@@ -302,7 +302,7 @@ def _seconds(variants: dict[str, Form], given: dict, threads: int, rounds: int) 
 
 
 def _peak(variant: Form) -> float:
-    """MB that a process of its own takes at most, to load it and render some seconds."""
+    """Peak MB of a process that loads the variant and renders some seconds."""
     command = [
         sys.executable,
         "-m",
@@ -335,7 +335,7 @@ def _stream(name: str, file: Path) -> dict[str, object]:
 
 
 def _render(file: Path, *runtime: Runtime) -> None:
-    """What ``_peak`` measures."""
+    """The body of the process that ``_peak`` measures."""
     if runtime:
         vocoder, mel = OnnxVocoder(file, 1, *runtime), np.zeros((1, 80, SPOKEN), np.float32)
     else:

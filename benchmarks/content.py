@@ -1,10 +1,10 @@
-"""How much of the voice each kind of content leaves: speaker identification from pieces of it.
+"""Speaker identification from each kind of content: how much of the voice remains in it.
 
-A linear classifier hears the mean, the spread and the spread of the frame differences of 0.74 s pieces, and names
-the speaker. It learns on all recordings of a speaker but the last and is tested on that one. Chance is one in the
-number of speakers; content without a voice comes near it. F0 and energy are left out: they are moved or shared.
+A linear classifier of the speaker is given the mean, the standard deviation and that of the frame differences of
+0.74 s pieces. It is trained on all recordings of a speaker but the last and is tested on that one. Chance is one in the
+number of speakers; content without the voice comes near it. F0 and energy are left out, as they are moved or shared.
 
-And how many words phonetic content keeps: what Whisper's own decoder hears in it, cut down to its components.
+Also the word error rate of phonetic content: Whisper's own decoder on its first components.
 """
 
 import functools
@@ -61,7 +61,7 @@ def run(quick: bool) -> dict:
         # The phonetic analysis holds what every kind needs, and is the slow part: once for all.
         richest = ContentConfig(kind="phonetic")
         found = {id: analyse(w, log_mel, richest) for id, w in bar(wavs.items(), len(wavs), "analyse")}
-        heard = {u.id: Recognised.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
+        recognised = {u.id: Recognised.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
         rows = []
         for name, config in KINDS.items():
             content = Content(base.config.audio, ContentConfig(**config))
@@ -80,13 +80,13 @@ def run(quick: bool) -> dict:
             accuracy, count = _accuracy(*parts, len(speakers))
             rows.append({"content": name, "accuracy": accuracy, "pieces": count})
             if config["kind"] == "phonetic":
-                rows[-1]["wer"] = _word_errors(heard, config.get("components"), list(speakers.values()))
+                rows[-1]["wer"] = _word_errors(recognised, config.get("components"), list(speakers.values()))
     return {"speakers": len(speakers), "chance": 1 / len(speakers), "contents": rows}
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """A recording as Whisper's decoder is given it."""
+    """A recording as input of Whisper's decoder."""
 
     encoded: np.ndarray  # (T, D), as if silence of some seconds followed
     frames: int  # of them, that hold the recording
@@ -100,16 +100,16 @@ class Recognised:
         return cls(_whisper().encode(np.concatenate([audio, silence]), RATE), -(-len(audio) // FRAME), text)
 
 
-def _word_errors(heard: dict[str, Recognised], components: int | None, speakers: list[list]) -> float:
+def _word_errors(recognised: dict[str, Recognised], components: int | None, speakers: list[list]) -> float:
     """WER of the recordings that are held out, of every word; the components are those of the others' frames."""
     cut = None
     if components:
-        rows = np.concatenate([_centred(heard[u.id])[0] for own in speakers for u in own[:-1]])
+        rows = np.concatenate([_centred(recognised[u.id])[0] for own in speakers for u in own[:-1]])
         _, _, directions = np.linalg.svd(rows[:: max(1, len(rows) // 20_000)], full_matrices=False)
         cut = directions[:components].T @ directions[:components]
     errors = []
     for utterance in (own[-1] for own in speakers):
-        item = heard[utterance.id]
+        item = recognised[utterance.id]
         spoken, mean = _centred(item)
         encoded = item.encoded.copy()
         encoded[: item.frames] = (spoken if cut is None else spoken @ cut) + mean

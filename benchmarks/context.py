@@ -1,7 +1,7 @@
-"""What the translator makes of being told nothing, all that was said before, or an unfinished sentence.
+"""Translation with no context, with everything said before, or with an unfinished sentence as context.
 
 The bundled Spanish recordings one after the other, as one talk. They are unrelated sentences, so that context can
-hardly help here and is free to harm: the worst case, and what happens to a talk that changes its subject.
+hardly help and may harm: the worst case, as in a talk that changes its subject.
 """
 
 import re
@@ -25,20 +25,20 @@ RUN = 4  # words in a row that a sentence is not expected to share with what cam
 
 
 def run(quick: bool) -> dict:
-    """BLEU, chrF, percent of the sentences that repeat and seconds a sentence, for each way."""
+    """BLEU, chrF, percent of the sentences that repeat and seconds a sentence, for each kind of context."""
     rows = mini.table(CorpusConfig(name="mini")).iloc[: 4 if quick else None]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
     translate, references, found = WhisperTranslator(), list(rows.en), []
     for name, told in WAYS.items():
-        heard: list[str] = []
+        transcribed: list[str] = []
         again, started = 0, time.perf_counter()
         for wav, rate in bar(wavs, len(wavs), name):
-            said = " ".join(heard)[-MAX_CONTEXT_CHARS:]
+            said = " ".join(transcribed)[-MAX_CONTEXT_CHARS:]
             english = translate(wav, rate, told(said), transcribe=False).english
             again += not _runs(said).isdisjoint(_runs(english))
-            heard.append(english)
+            transcribed.append(english)
         seconds = (time.perf_counter() - started) / len(wavs)
-        scores = {"BLEU": corpus_bleu(heard, references), "chrF": corpus_chrf(heard, references)}
+        scores = {"BLEU": corpus_bleu(transcribed, references), "chrF": corpus_chrf(transcribed, references)}
         found.append({"way": name} | scores | {"repeat (%)": 100 * again / len(wavs), "seconds": seconds})
     return {"sentences": len(wavs), "ways": found}
 

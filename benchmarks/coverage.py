@@ -1,4 +1,4 @@
-"""Do the released weights' training voices vary as human voices do? Shares of variance in their main directions.
+"""Variance of the released weights' training voices in their principal components, compared with human voices.
 
 Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. Needs the corpus and the
 embeddings of the profile "released", the demo's for the bundled test voices, and THESIS_HUMAN.

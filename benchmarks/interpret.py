@@ -1,8 +1,8 @@
-"""Live interpreting: seconds from the end of a sentence to its first English; and how speakers are told apart.
+"""Live interpreting: seconds from the end of a sentence to its first English; and errors of the speaker check.
 
 Bundled Spanish test recordings are fed in real time, a quarter of a second at a time, with pauses between them. The
-clock of a sentence runs from its last voiced sample; the pause that ends it is part of what one waits for. Telling
-speakers apart is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
+clock of a sentence runs from its last voiced sample; the pause that ends it is included. The speaker check
+is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
 """
 
 import os
@@ -68,7 +68,7 @@ def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, floa
 
 
 def _speakers(count: int) -> list[dict]:
-    """How often recordings of one voice are called two, and of two voices one."""
+    """Error rates: recordings of one voice taken for two, and of two voices for one."""
     encoder = speaker_encoder(EncoderConfig(speaker="ecapa"))
     rows = mini.table(CorpusConfig(name="mini"))
     groups = {"bundled": [[mini.bundle() / "audio" / f"{i}.es.opus" for i in g.id] for _, g in rows.groupby("voice")]}

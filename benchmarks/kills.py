@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of a training that saves after every step: is there always a checkpoint that loads?
+"""SIGKILL at random moments of a training that saves after every step: whether a checkpoint always loads.
 
 Each attempt is a forked process that trains on from what the last one left; finished, a new training begins. A kill
 loses the step in hand and nothing more: the newest checkpoint stands at the last logged step or one before it.
@@ -35,7 +35,7 @@ SETTINGS = {
 
 
 def run(quick: bool) -> dict:
-    """How many kills, where they fell, and what was lost; an unreadable checkpoint ends it with an error."""
+    """The kills, their moments, and the steps lost; an unreadable checkpoint raises an error."""
     # A forked process must not meet threads that its parent began.
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

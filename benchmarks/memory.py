@@ -1,7 +1,7 @@
-"""Resident memory of the pipeline over a long recording: does it grow?
+"""Resident memory of the pipeline over a long recording.
 
-Bundled Spanish recordings of many voices, one after the other with a second between them, as one file. What it takes
-while the models are loaded, and the highest of each tenth of the recording (Linux: /proc tells).
+Bundled Spanish recordings of many voices, one after the other with a second between them, as one file. The memory
+with the models loaded, and the peak of each tenth of the recording (Linux only: /proc).
 """
 
 import os
@@ -23,7 +23,7 @@ RATE = 22_050
 
 
 def run(quick: bool) -> dict:
-    """GB resident, and seconds of work for a second of Spanish."""
+    """GB resident, and seconds of computation for a second of Spanish."""
     with tempfile.TemporaryDirectory() as work:
         source = Path(work) / "long.wav"
         _write(source, 1 if quick else MINUTES)
@@ -44,7 +44,7 @@ def run(quick: bool) -> dict:
     return {
         "cores": len(os.sched_getaffinity(0)),
         "minutes of Spanish": made.source_duration / 60,
-        "seconds of work for a second": seconds / made.source_duration,
+        "seconds of computation for a second": seconds / made.source_duration,
         "GB with the models loaded": loaded,
         "highest GB of each tenth": [max(part) for part in np.array_split(log, 10)],
     }

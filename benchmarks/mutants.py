@@ -1,7 +1,7 @@
-"""Are the losses' tests worth anything? Break the losses and the training step in many ways and count what is caught.
+"""Mutation test of the losses and the training step: the share of planted faults that the tests catch.
 
 Each mutant is one textual change of a copy of the package; ``tests/losses`` runs
-against that copy and must fail. A mutant that survives is a hole in the tests.
+against that copy and must fail. A mutant that survives is a gap in the tests.
 """
 
 import os
@@ -21,7 +21,7 @@ TESTS = ("tests/losses",)
 
 @dataclass(frozen=True)
 class Mutant:
-    """In ``file``, ``old`` (which stands there once) becomes ``new``."""
+    """In ``file``, ``old`` (which occurs once) becomes ``new``."""
 
     name: str
     file: str

@@ -1,6 +1,7 @@
 """Human Spanish and published English beside our conversion (``thesis validate --pairs FOLDER``).
 
-Needs a folder in the layout of thesis_lib.validation.pairs: THESIS_PAIRS names it.
+Needs a folder in the layout of thesis_lib.validation.pairs, named by THESIS_PAIRS, and the demo's conversion vocoder
+(``thesis train --task conversion --profile demo``).
 """
 
 import os
@@ -13,7 +14,7 @@ from thesis_lib.validation import validate_pairs
 
 
 def run(quick: bool) -> dict:
-    """The summary, by the demo's vocoder (trained first where it is not)."""
+    """The summary, by the demo's vocoder."""
     folder = os.environ.get("THESIS_PAIRS")
     if not folder:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")

@@ -156,9 +156,9 @@ def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
     def words(files: dict[str, Path], text: str) -> None:
         for path in (files["reference"], *estimates(files)):
             segments, _ = whisper.transcribe(str(path), language="en", temperature=0.0)
-            heard = metrics.normalise_text(" ".join(segment.text for segment in segments))
-            jiwer.wer(metrics.normalise_text(text), heard)
-            sacrebleu.corpus_bleu([heard], [[metrics.normalise_text(text)]])
+            recognised = metrics.normalise_text(" ".join(segment.text for segment in segments))
+            jiwer.wer(metrics.normalise_text(text), recognised)
+            sacrebleu.corpus_bleu([recognised], [[metrics.normalise_text(text)]])
 
     def similarity(files: dict[str, Path], text: str) -> None:
         for encoder in encoders:

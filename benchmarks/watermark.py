@@ -1,6 +1,6 @@
-"""What the watermark survives, what it costs, and how often it is seen where there is none (THESIS_HUMAN).
+"""Detection rate of the watermark after common changes, its effect on quality, and false alarms (THESIS_HUMAN).
 
-Human recordings of a folder, marked and then changed as recordings are on their way; the same unmarked.
+Human recordings of a folder, marked and then changed (compressed, resampled, ...); the same unmarked.
 """
 
 import os
@@ -19,7 +19,7 @@ FILES = 50
 
 
 def run(quick: bool) -> dict:
-    """Shares of marked and unmarked recordings that are called marked, after each change; quality with the mark."""
+    """Shares of marked and unmarked recordings detected as marked, after each change; quality with the mark."""
     human = os.environ.get("THESIS_HUMAN")
     if not human:
         raise SystemExit("THESIS_HUMAN must name a folder of human speech")

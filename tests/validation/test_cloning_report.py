@@ -33,10 +33,10 @@ from thesis_lib.validation.metrics import PROSODY
 from thesis_lib.vocoder.synthesis import Vocoder
 
 
-class Ear:
-    """Stands for Whisper base: hears the same words in everything."""
+class Recogniser:
+    """A substitute for Whisper base that recognises the same words in everything."""
 
-    name, revision = "ear", "1"
+    name, revision = "recogniser", "1"
 
     def __call__(self, wav, sample_rate, language=None):
         return Recognised("hello my friend", "en", 1.0)
@@ -60,7 +60,7 @@ def faked(monkeypatch):
         return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
 
     monkeypatch.setattr(cloning_report, "build", build)
-    monkeypatch.setattr(cloning_report, "Whisper", lambda no_repeat: Ear())
+    monkeypatch.setattr(cloning_report, "Whisper", lambda no_repeat: Recogniser())
     monkeypatch.setattr(cloning.pipeline, "nearest_voice", lambda vector: "am_adam")
 
 

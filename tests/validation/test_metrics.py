@@ -109,7 +109,7 @@ def test_dnsmos_of_shared_windows_is_the_package_s_own(pair, monkeypatch, second
     from speechmos import dnsmos
 
     module = importlib.import_module("thesis_lib.validation.metrics.dnsmos")
-    monkeypatch.setattr(module, "TOGETHER", 2)  # and so a group of one is left over
+    monkeypatch.setattr(module, "MAX_SHARED_WINDOWS", 2)  # so that a group of one is left over
     wav = record(np.tile(pair[0], 7)[: int(seconds * RATE)])
     assert len(module._windows(wav.wideband)) == windows
     ours, theirs = metrics.dnsmos(wav), dnsmos.run(wav.wideband, metrics.WIDEBAND)

@@ -244,7 +244,7 @@ def test_comparisons_find_a_planted_difference_and_no_other(planted):
     assert not many[many.metric != "mel_l1"].significant.any()
 
 
-def test_judges_agree_as_far_as_they_do(planted):
+def test_agreement_of_encoders(planted):
     table = agreements(planted, SETTINGS)
     assert list(table[["first", "second"]].iloc[0]) == ["encoder", "other"]
     assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
@@ -253,7 +253,7 @@ def test_judges_agree_as_far_as_they_do(planted):
     assert agreements(Evidence(twins), SETTINGS).tau[0] == pytest.approx(1)
 
 
-def test_who_may_judge(tiny_run):
+def test_roles_of_encoders(tiny_run):
     vocoders = {"conversion": train(tiny_run, "conversion")}
 
     class Ecapa(TinyTestEncoder):

@@ -15,7 +15,7 @@ from thesis_lib.vocoder.generators import Generator
 
 
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:
-    """What made this page, as a table of two columns."""
+    """Provenance of a page, as a table of two columns."""
     return pd.DataFrame((run.stamp() | more).items(), columns=["what", "value"])
 
 
@@ -28,7 +28,7 @@ def benchmark(name: str) -> dict:
 
 
 def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
-    """A table as the pages show it: no index, three decimals, and a word where a number is missing."""
+    """A table without index, with three decimals, and ``missing`` where there is no number."""
     return table.style.hide(axis="index").format(precision=3, na_rep=missing)
 
 
@@ -57,7 +57,7 @@ def modulation_table(generator: Generator, speaker: Tensor, emotion: Tensor) -> 
 
 
 def leak_table(leaks: dict[tuple[str, str], Leak]) -> pd.DataFrame:
-    """A row for every two parts: speakers, how many may be one of the other's, and how many would be by chance."""
+    """A row for every two splits: speakers, how many may be in both, and how many would be by chance."""
     return pd.DataFrame(
         {
             "part": part,
@@ -73,7 +73,7 @@ def leak_table(leaks: dict[tuple[str, str], Leak]) -> pd.DataFrame:
 
 
 def data_speed(result: dict) -> pd.DataFrame:
-    """Pairs a second of ``benchmarks data``, a row a way, with how many times as long it takes as ours."""
+    """Pairs a second of ``benchmarks data``, a row an implementation, with its time relative to ours."""
     thread = result["one thread"]
     return pd.DataFrame(
         {
@@ -88,7 +88,7 @@ def data_speed(result: dict) -> pd.DataFrame:
 
 
 def with_interval(row: dict) -> str:
-    """A value and its 95 % interval, or that there is none."""
+    """A value and its 95 % interval, or "not measured" with the reason."""
     if np.isnan(row["value"]):
         return "not measured: " + row["reason"]
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
@@ -104,7 +104,7 @@ def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]
 
 
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
-    """metric x system, each cell "value [low, high]"; what is missing says so.
+    """metric x system, each cell "value [low, high]" or "not measured".
 
     An asterisk: significantly better than every other vocoder of its row. A dagger: measured by a network that has a
     role in a vocoder (``validation.roles``); such a metric is no headline.
@@ -127,7 +127,7 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFr
 
 
 def settings_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """How each metric of a summary is measured, to the version: the table's footnotes."""
+    """The settings and package versions of each metric of a summary: the table's footnotes."""
     names = list(dict.fromkeys(summary.metric))
     rows = [(name, describe(name).better, describe(name).settings) for name in names]
     return pd.DataFrame(rows, columns=["metric", "better", "measured by"])
@@ -145,7 +145,7 @@ def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
 
 
 def forms_table(variants: list[dict]) -> pd.DataFrame:
-    """A row a variant of `python -m benchmarks compress`: what it weighs, how fast it is, what it takes."""
+    """A row a variant of `python -m benchmarks compress`: parameters, file size, speed, peak memory."""
     return pd.DataFrame(
         {
             "variant": variant["variant"],
@@ -160,7 +160,7 @@ def forms_table(variants: list[dict]) -> pd.DataFrame:
 
 
 def forms_quality(variants: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a variant whose sound is its own; ``metrics`` is metric -> heading, each cell with its interval."""
+    """A row a variant with samples of its own; ``metrics`` is metric -> heading, each cell with its interval."""
     rows = []
     for variant in variants:
         if not isinstance(variant["quality"], str):
@@ -170,7 +170,7 @@ def forms_quality(variants: list[dict], metrics: dict[str, str]) -> pd.DataFrame
 
 
 def streams_table(streams: list[dict]) -> pd.DataFrame:
-    """A row a variant: how far it looks ahead, and what a piece of a tenth of a second costs on one thread."""
+    """A row a variant: its look-ahead, and the time of a piece of a tenth of a second on one thread."""
     return pd.DataFrame(
         {
             "variant": stream["variant"],
@@ -185,7 +185,7 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
 
 
 def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a system of one test_set; ``metrics`` is metric -> heading, each cell with its interval."""
+    """A row a system of one test set; ``metrics`` is metric -> heading, each cell with its interval."""
     part = summary[(summary.test_set == test_set) & summary.metric.isin(metrics)]
     part = part.assign(cell=[with_interval(row) for row in part.to_dict("records")])
     wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)

@@ -1,7 +1,7 @@
-"""What each part of the recipe is worth: one thing off at a time, several seeds each, everything else equal.
+"""Ablation: the contribution of each loss, with one setting changed at a time and several seeds.
 
-Every cell of the grid is a run folder of its own below RUN/ablation, on the same corpus and embeddings: it resumes,
-and can be looked at, like any other.
+Every cell of the grid is a run folder below RUN/ablation, on the same corpus and embeddings; it resumes like any
+other run. The ablation trains its own cells.
 """
 
 import os
@@ -34,7 +34,7 @@ from thesis_lib.validation import (
 )
 
 FULL = "full recipe"
-# Row of the table -> what is different, below the recipe.
+# Row of the table -> the settings of the recipe that are changed.
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
     "no speaker consistency": {"losses.speaker": 0.0},
@@ -48,15 +48,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "MSE for cosine": {"losses.embedding_distance": "mse"},
     "no condition dropout": {"generator.condition_dropout": 0.0},
 }
-NEEDED = ("corpus", "embeddings", "analyses")  # what the cells share with the run
+SHARED_FOLDERS = ("corpus", "embeddings", "analyses")  # of the run, linked into each cell
 
 
 def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
-    """Train and score the grid; the table of differences from everything, a row a variant and metric.
+    """Train and evaluate the grid; the table of differences from the full recipe, a row a variant and metric.
 
     Columns: variant, metric, value (the variant's mean), difference from "full recipe" with the 95 % interval that
     draws seeds and speakers, p (Wilcoxon over speakers and seeds) corrected by Holm, role of the metric's encoder,
-    seeds, n. What could not be varied is in ``ablation_not_measured``. Interrupted, it goes on where it was.
+    seeds, n. Variants that change nothing are in ``ablation_not_measured``. Interrupted, it resumes.
     """
     if run.has("ablation"):
         return run.load_table("ablation")
@@ -88,10 +88,10 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
 
 def significant(table: pd.DataFrame) -> pd.Series:
-    """Which rows show a difference: the corrected p is below 5 %, and the interval leaves out 0.
+    """Rows with a significant difference: the corrected p is below 5 %, and the interval excludes 0.
 
-    The test takes every speaker of every seed for itself, but one training's speakers have its luck in common; the
-    interval, which draws seeds as well, knows that.
+    The test treats every speaker of every seed as independent, but the speakers of one training are not; the
+    interval, which draws seeds as well, takes that into account.
     """
     return (table.p_holm < LEVEL) & (table.low * table.high > 0)
 
@@ -99,7 +99,7 @@ def significant(table: pd.DataFrame) -> pd.Series:
 def differences(
     cells: dict[tuple[str, int], Evidence], variants: list[str], seeds: int, config: Config
 ) -> tuple[pd.DataFrame, list[dict]]:
-    """Each variant against everything, paired by seed and utterance; and which metric of which has too little."""
+    """Each variant minus the full recipe, paired by seed and utterance; and what was not measured."""
     evidence = next(iter(cells.values()))
     names = [*(name for name in (*ALIGNED, *PREDICTED) if name in evidence.table), *evidence.encoders]
     (system,) = evidence.systems
@@ -137,7 +137,7 @@ def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) ->
 
 
 def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
-    """The variants that differ from everything at this configuration, and why the others do not."""
+    """The variants that differ from the full recipe at this configuration, and the reason for each other one."""
     base, possible, missing = _base(config), {}, []
     for variant, changes in VARIANTS.items():
         changed = base.override({f"{config.ablation.task}.{key}": value for key, value in changes.items()})
@@ -150,13 +150,13 @@ def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
 
 
 def _idle(changes: dict[str, Any], losses: LossConfig) -> bool:
-    """Whether only the distance of encoder losses changes, where there is no encoder loss."""
+    """Whether only the distance of the encoder losses changes and there is no encoder loss."""
     by_encoders = losses.speaker + losses.emotion + losses.sampled_speaker
     return set(changes) == {"losses.embedding_distance"} and not by_encoders
 
 
 def _base(config: Config) -> Config:
-    """The recipe at the ablation's budget; nothing of it depends on the clock, or on what other cells do."""
+    """The recipe at the ablation's budget, which is in steps and not in minutes."""
     task, settings = config.ablation.task, config.ablation
     changes: dict[str, Any] = {f"{task}.training.max_minutes": None, f"{task}.training.keep": 1}
     changes["validation.metrics"] = settings.metrics
@@ -179,7 +179,7 @@ def _cell(run: Run, variant: str, seed: int) -> Run:
     changes = {f"{task}.{key}": value for key, value in VARIANTS[variant].items()} | {f"{task}.training.seed": seed}
     path = run.path / "ablation" / f"{variant.replace(' ', '-').lower()}-{seed}"
     cell = Run(path, _base(run.config).override(changes))
-    for name in NEEDED:
+    for name in SHARED_FOLDERS:
         link = cell.path / name
         if not link.exists():
             link.symlink_to(os.path.relpath(run.path / name, cell.path), target_is_directory=True)

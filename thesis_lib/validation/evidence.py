@@ -1,4 +1,4 @@
-"""What was measured: kept utterance by utterance, so that an interrupted validation goes on, and stacked at the end."""
+"""Measurements of a validation, stored by utterance so that it can resume, and stacked for the statistics."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ SOURCE = "source"  # the Spanish recording, among the systems
 
 @dataclass(frozen=True)
 class Measured:
-    """One utterance: a row a system, embeddings by (system, encoder's column), and what is missing."""
+    """One utterance: a row a system, embeddings by (system, encoder's column), and what was not measured."""
 
     rows: list[dict] = field(default_factory=list)
     missing: list[dict] = field(default_factory=list)
     vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """One .npz, whole or not at all."""
+        """Write one .npz atomically."""
         text = json.dumps({"rows": self.rows, "missing": self.missing}, default=float)
         arrays: dict[str, Any] = {f"{system}|{column}": vector for (system, column), vector in self.vectors.items()}
         with replacing(path) as partial, open(partial, "wb") as stream:
@@ -51,7 +51,7 @@ class Evidence:
 
     @property
     def missing(self) -> list[dict]:
-        """id, system, metric, reason of everything that could not be measured."""
+        """id, system, metric, reason of everything that was not measured."""
         return [row for one in self.measured for row in one.missing]
 
     @cached_property
@@ -66,12 +66,12 @@ class Evidence:
 
     @cached_property
     def speakers(self) -> np.ndarray:
-        """(n,) whose each utterance is."""
+        """(n,) speaker of each utterance."""
         return self._of_utterances("speaker_id")
 
     @cached_property
     def styles(self) -> np.ndarray:
-        """(n,) in which style each is spoken."""
+        """(n,) style of each utterance."""
         return self._of_utterances("style")
 
     def _of_utterances(self, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Every metric of one utterance and system, over features that are computed once."""
+"""Score one utterance of one system by every metric, over features that are computed once."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -71,24 +71,24 @@ class Scorers:
     whisper: Whisper | None
     encoders: dict[str, Encoder]  # column -> encoder of the speaker
     style: Encoder | None
-    absent: dict[str, str]  # metric -> why it cannot be had here
+    absent: dict[str, str]  # metric -> why it is not available
 
     @classmethod
     def load(cls, config: Config) -> "Scorers":
-        """Raises ModelError or EncoderError where a weight cannot be had."""
+        """Load the models. Raises ModelError or EncoderError where weights are not available."""
         wanted, absent = config.validation.metrics, {}
         if "nisqa" in wanted and not pretrained.is_cached(NISQA):
-            # Never by itself: its licence is the user's to accept.
+            # Never fetched automatically: the user has to accept its licence.
             weight = pretrained.get(NISQA)
             absent["nisqa"] = f"its weights ({weight.licence}) are not cached: run `thesis models fetch {NISQA}`"
             wanted = tuple(metric for metric in wanted if metric != "nisqa")
         encoders = {"speaker": speaker_encoder(config.encoders)} if "speaker" in wanted else {}
         if "evaluation" in wanted:
-            encoders |= {judge.name: judge for judge in evaluation_encoders(config.encoders)}
+            encoders |= {encoder.name: encoder for encoder in evaluation_encoders(config.encoders)}
         return cls(
             config.audio,
             wanted,
-            # One thread a call: two of them take half as much work again, and hardly less time.
+            # One thread a call: two take half as much processor time again, for hardly less time.
             Whisper("whisper-tiny.en", threads=1, workers=os.cpu_count() or 1) if "asr" in wanted else None,
             encoders,
             emotion_encoder(config.encoders) if "style" in wanted else None,
@@ -107,7 +107,7 @@ class Scorers:
         return Recording(wav, self.audio.sample_rate, self.audio)
 
     def vectors(self, recording: Recording) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Embeddings of a recording by column, and why one is missing."""
+        """Embeddings of a recording by column, and the reason for each missing one."""
         found, reasons = {}, {}
         for name, encoder in (self.encoders | ({"style": self.style} if self.style else {})).items():
             try:
@@ -127,7 +127,7 @@ def all_vectors(recording: Recording, scorers: Scorers) -> dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Scores:
-    """One system's output of one utterance: numbers, embeddings, and why some are missing."""
+    """Numbers and embeddings of one output, and the reason for each missing one."""
 
     row: dict[str, object]
     vectors: dict[str, np.ndarray]
@@ -142,7 +142,7 @@ def score_all(
     text: str,
     scorers: Scorers,
 ) -> dict[str, Scores]:
-    """Scores of the source and of all outputs of one utterance by name, a core each; features that they share, once."""
+    """Score the source and all outputs of one utterance, a core each; shared features are computed once."""
 
     def one(name: str) -> Scores:
         if name == SOURCE:
@@ -154,14 +154,14 @@ def score_all(
 
 
 def score_source(source: Recording, scorers: Scorers) -> Scores:
-    """What outputs are compared with: its embeddings and its prosody."""
+    """Embeddings and prosody of the source, which outputs are compared with."""
     vectors, reasons = scorers.vectors(source)
     row, unmeasured = prosody(source, scorers, "source")
     return Scores(row, vectors, reasons | unmeasured)
 
 
 def score(system: System, output: Recording, reference: Recording, text: str, scorers: Scorers) -> Scores:
-    """What can be measured of one output. Nothing is compared with itself, nor words with another text."""
+    """Score one output. The recording is not compared with itself, nor words with another text."""
     vectors, reasons = scorers.vectors(output)
     row, unmeasured = prosody(output, scorers, "output")
     reasons.update(unmeasured)
@@ -190,7 +190,7 @@ def score(system: System, output: Recording, reference: Recording, text: str, sc
 
 
 def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str, object], dict[str, str]]:
-    """Its statistics as ``WHO_NAME``, where they are asked for; or why there are none."""
+    """Its prosody as ``WHO_NAME`` where that metric was chosen; or the reason why there is none."""
     if "prosody" not in scorers.chosen:
         return {}, {}
     try:
@@ -200,7 +200,7 @@ def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str,
 
 
 def words(whisper: Whisper, output: Recording, text: str) -> dict[str, object]:
-    """What is recognised, and its errors against the text."""
+    """The recognised text, and its errors against the target text."""
     recognised = whisper(output.wideband, metrics.WIDEBAND, language="en").text
     errors, count = metrics.word_errors(recognised, text)
     wrong, characters = metrics.character_errors(recognised, text)

@@ -1,4 +1,4 @@
-"""Is somebody in two splits of the corpus under two names? Measured with the run's speaker embeddings."""
+"""Speaker leak between the splits of a corpus, measured with the run's speaker embeddings."""
 
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
@@ -8,9 +8,9 @@ from thesis_lib.validation.metrics import Leak, speaker_leak
 
 
 def leaks(run: Run, progress: Progress = silent, scheduler: str | None = None) -> dict[tuple[str, str], Leak]:
-    """{(part, other): how near its speakers are to the other's}, by the condition's encoder on the Spanish side.
+    """{(split, other): similarity of its speakers to the other's}, by the condition's encoder on the Spanish side.
 
-    Every two parts are compared. Raises MetricError where a part has no speakers, or too few have two recordings.
+    Every two splits are compared. Raises MetricError where a split has no speakers, or too few have two recordings.
     """
     table = prepared(run, progress, scheduler).table()
     embeddings = embedded(run, progress, scheduler, sides=("source",))

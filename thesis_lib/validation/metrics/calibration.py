@@ -1,4 +1,4 @@
-"""What a cosine means: where it lies between different speakers and one speaker, and the space it is taken in."""
+"""Calibration of cosines: normalised similarity between other speakers and the same speaker, and whitening."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,8 +15,8 @@ Cosines = TypeVar("Cosines", float, np.ndarray)
 class Calibration:
     """One encoder's cosines between recordings of one speaker, and of two.
 
-    A raw cosine of 0.5 is much by one encoder and nothing by another; a share of the way from ``floor`` to
-    ``ceiling`` can be compared.
+    Raw cosines of different encoders cannot be compared; the normalised similarity (0 at ``floor``, 1 at ``ceiling``)
+    can.
     """
 
     same: np.ndarray  # (n,) the ceiling's
@@ -32,7 +32,7 @@ class Calibration:
 
     @classmethod
     def between(cls, sources: np.ndarray, targets: np.ndarray, speakers: np.ndarray) -> "Calibration":
-        """(n, D) of one language, (n, D) of the other, (n,) whose they are."""
+        """(n, D) of one language, (n, D) of the other, (n,) their speakers."""
         return cls(*labelled_cosines(sources, targets, speakers))
 
     @property
@@ -47,11 +47,11 @@ class Calibration:
 
     @property
     def equal_error_rate(self) -> float:
-        """How often the encoder itself is wrong."""
+        """Equal error rate of the encoder on these pairs."""
         return equal_error_rate(self.same, self.different)
 
     def normalised(self, cosine: Cosines) -> Cosines:
-        """Share of the way from floor (0) to ceiling (1); beyond both it goes on."""
+        """Normalised similarity: 0 at the floor, 1 at the ceiling, not clipped."""
         return (cosine - self.floor) / (self.ceiling - self.floor)
 
     def percentile(self, cosine: float) -> float:
@@ -63,8 +63,8 @@ class Calibration:
 class Whitening:
     """x -> W (x - mean): every direction of the reference set has variance one.
 
-    emotion2vec's raw cosines are above 0.93 even between emotions: what all recordings share hides what tells
-    them apart. The covariance is shrunk (Ledoit & Wolf 2004), for a few hundred recordings do not fill 768
+    emotion2vec's raw cosines are above 0.93 even between emotions: what all recordings share hides the
+    differences. The covariance is shrunk (Ledoit & Wolf 2004), for a few hundred recordings do not fill 768
     dimensions.
     """
 

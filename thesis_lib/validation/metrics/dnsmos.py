@@ -1,9 +1,9 @@
-"""DNSMOS: predicted opinion of speech (Reddy et al. 2022, arXiv:2110.01763), for a quarter of the work.
+"""DNSMOS: predicted opinion of speech (Reddy et al. 2022, arXiv:2110.01763), at a quarter of the computation.
 
 The published code rates windows of 9.01 s that start a second apart, each by itself, so that most of a recording goes
 through the networks eight or nine times. Nine tenths of that is four convolutions, which see four frames to each side
 and can be shared: here they run once over all windows together, and once more over the frames at each window's ends,
-where a window sees zeros and not its neighbour. The values are the published code's.
+where the published code pads with zeros. The values equal the published code's.
 """
 
 import functools
@@ -20,7 +20,7 @@ from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
 
 WINDOW, HOP = 144_160, WIDEBAND  # samples
 FRAMES, STEP = 900, 100  # the same in frames of 10 ms
-TOGETHER = 16  # windows that share the convolutions: bounds the memory for a long recording
+MAX_SHARED_WINDOWS = 16  # that share the convolutions: bounds the memory for a long recording
 CONTEXT_FRAMES = 4  # frames that the four convolutions see to each side
 CUTS = ("input_1", "adjusted_input6", "mos_estimator_logpow/conv2d_3/Relu:0", "Identity:0")  # samples ... opinions
 OVERALL = 2  # of P.835's three: signal, background, overall
@@ -70,8 +70,8 @@ def dnsmos(recording: Recording) -> dict[str, float]:
     windows = _windows(recording.audible("DNSMOS"))
     models = _models()
     overall, p808 = [], []
-    for first in range(0, len(windows), TOGETHER):
-        group = windows[first : first + TOGETHER]
+    for first in range(0, len(windows), MAX_SHARED_WINDOWS):
+        group = windows[first : first + MAX_SHARED_WINDOWS]
         overall += [models.published.get_polyfit_val(*raw, False)[OVERALL] for raw in _opinions(group)]
         mels = (models.published.audio_melspec(audio=window[:-160]) for window in group)
         p808 += [_run(models.p808, mel[None])[0, 0] for mel in mels]
@@ -79,7 +79,7 @@ def dnsmos(recording: Recording) -> dict[str, float]:
 
 
 def _windows(wav: np.ndarray) -> list[np.ndarray]:
-    """The published choice of windows of (N,); what is shorter than one is first doubled until it is not."""
+    """(N,) -> the published code's windows; a signal shorter than one is repeated first."""
     while len(wav) < WINDOW:
         wav = np.append(wav, wav)
     count = max(1, len(wav) // WIDEBAND - WINDOW // WIDEBAND)

@@ -1,4 +1,4 @@
-"""What every metric does when it cannot measure: it says so. None returns a default."""
+"""The error of a metric that cannot be computed; no metric returns a default."""
 
 import numpy as np
 

@@ -1,9 +1,8 @@
 """NISQA-TTS: predicted naturalness of synthetic speech (Mittag & Möller 2020, doi:10.21437/Interspeech.2020-2382).
 
-The published package demands versions of its own of everything, so the network is written down here and its
-published weights are loaded strictly; the value of the package for one signal stands in the tests. The weights are
-CC BY-NC-SA 4.0, not for commercial use: they are used where somebody has fetched them, and never fetched by
-themselves.
+The published package pins old versions of its dependencies, so the network is defined here and loads the published
+weights strictly; a test compares one value with the package's. The weights are CC BY-NC-SA 4.0, not for commercial
+use: they are used where the user has fetched them, and never fetched automatically.
 """
 
 import functools
@@ -42,7 +41,7 @@ class Nisqa(nn.Module):
         self.opinion = nn.Linear(256, 1)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """The last state of each direction decides."""
+        """(T, 1, 48, 15) -> (); from the last state of each direction."""
         x = patches
         for number, (conv, norm) in enumerate(zip(self.conv, self.norm, strict=True)):
             x = F.relu(norm(conv(x)))

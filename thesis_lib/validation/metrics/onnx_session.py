@@ -1,4 +1,4 @@
-"""ONNX Runtime for the predictors of opinion."""
+"""ONNX Runtime sessions of the opinion predictors."""
 
 
 def session(model: str | bytes):

@@ -24,8 +24,8 @@ def _predictor():
 def plcmos(recording: Recording) -> dict[str, float]:
     """Predicted MOS. MetricError for silence.
 
-    It averages 15 imagined raters, drawn by NumPy's global generator; here they are the same for every recording,
-    and the caller's generator stays as it was.
+    It averages 15 simulated raters, drawn by NumPy's global generator; here they are the same for every recording,
+    and the state of the generator is restored.
     """
     samples = recording.audible("PLCMOS")
     with _DRAWS:

@@ -1,4 +1,4 @@
-"""A recording, and the features that several metrics share: each is computed once, when it is first asked for."""
+"""A recording, and the features that several metrics share; each is computed once, at first use."""
 
 import functools
 import threading
@@ -86,7 +86,7 @@ class Recording:
     def cepstra(self) -> np.ndarray:
         """(T', 14) mel cepstra of WORLD's envelope, every 5 ms, as pymcd has them.
 
-        Step by step: most of the package's time goes to WORLD's aperiodicity, which it then drops.
+        Without WORLD's aperiodicity, which takes most of the package's time and is not used.
         """
         import pysptk
         import pyworld
@@ -106,7 +106,7 @@ def _log_mel(audio: AudioConfig) -> LogMel:
 
 @functools.cache
 def pymcd():
-    """The package's calculator, with one of its modes; its parts are called one by one."""
+    """pymcd's calculator in one of its modes; its functions are called one by one."""
     from pymcd.mcd import Calculate_MCD
 
     return Calculate_MCD(MCD_mode="plain")

@@ -1,4 +1,4 @@
-"""How well an embedding tells pairs of one label, a speaker or a style, from pairs of two."""
+"""Separation: how well an embedding distinguishes pairs with equal labels (speaker, style) from other pairs."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,20 +15,20 @@ from thesis_lib.validation.metrics.statistics import (
 
 
 def triplet_accuracy(a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np.ndarray | None = None) -> float:
-    """How often one of a is nearer to one of its label than to one of another label, both of b: over all triplets.
+    """Share of triplets in which a row of a is nearer to a row of b with its label than to one with another label.
 
     0.5 is chance. Unlike the AUC it compares only what one recording is compared with. Arguments as for
     ``paired_cosines``. MetricError where no recording has both.
     """
     cosines, same, counted = paired_cosines(a, b, labels, apart)
-    won = triplets = 0.0
+    correct = triplets = 0.0
     for row, own, counts in zip(cosines, same, counted, strict=True):
         positive, negative = row[own & counts], np.sort(row[~own & counts])
-        won += sum(np.searchsorted(negative, positive, side=side).sum() / 2 for side in ("left", "right"))
+        correct += sum(np.searchsorted(negative, positive, side=side).sum() / 2 for side in ("left", "right"))
         triplets += len(positive) * len(negative)
     if not triplets:
         raise MetricError("triplets need recordings of one label and of two")
-    return float(won / triplets)
+    return float(correct / triplets)
 
 
 def _mean(cosines: np.ndarray) -> float:
@@ -78,7 +78,7 @@ def separations(
 ) -> list[dict[str, object]]:
     """``separation`` by several measures: a row each, {measure, value, low, high, reason}.
 
-    What cannot be measured, where no label has two recordings, say, is NaN and has the reason; else that is "".
+    A measure without a value, as where no label has two recordings, is NaN with the reason; otherwise that is "".
     """
     rows = []
     for measure in measures:

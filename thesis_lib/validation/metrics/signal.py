@@ -1,6 +1,6 @@
-"""How far an estimate is from the recording it was made from: estimate first, reference second.
+"""Signal metrics of an estimate against its reference recording; estimate first, reference second.
 
-All but ``mcd_dtw`` need two signals of one length, sample by sample the same speech.
+All but ``mcd_dtw`` need aligned signals of equal length.
 """
 
 import math
@@ -21,7 +21,7 @@ def _demand_aligned(estimate: Recording, reference: Recording) -> None:
 
 
 def _demand_audible(reference: Recording) -> None:
-    # A silent estimate is a bad one, and counts as such; a silent reference tells nothing.
+    # A silent estimate is measured as a bad one; a silent reference cannot be compared with.
     if reference.is_silent:
         raise MetricError("the reference is silent")
 
@@ -100,7 +100,7 @@ def stoi(estimate: Recording, reference: Recording) -> float:
 
 
 def pitch_errors(estimate: Recording, reference: Recording) -> dict[str, float]:
-    """How the voicing and the F0 of two signals agree, by SwiftF0 on the mel's frames.
+    """Errors of voicing and F0 between two signals, by SwiftF0 on the mel's frames.
 
     ``voicing_f1``: F1 of the voiced/unvoiced decision. ``f0_cents``: RMSE of F0 in cents over the frames that are
     voiced in both. ``periodicity``: RMSE of the tracker's confidence, 0..1 (as CARGAN, arXiv:2110.10139, with its

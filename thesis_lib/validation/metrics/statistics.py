@@ -1,4 +1,4 @@
-"""From scores to statements: cosines, error rates, intervals, paired tests."""
+"""Statistics of scores: cosines, error rates, bootstrap intervals, paired tests."""
 
 from collections.abc import Callable
 
@@ -52,7 +52,7 @@ def correlation_of(a: np.ndarray, b: np.ndarray) -> Statistic:
 def paired_cosines(
     a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n, n) each: cosines of every row of a (n, D) with every row of b (n, D), which have one label, which count.
+    """(n, n) each: cosines of every row of a (n, D) with every row of b (n, D), whether labels are equal, which count.
 
     With ``apart`` (n,), only pairs that differ in it count (styles compared across speakers, say).
     """
@@ -127,7 +127,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Kendall's tau-b of two judges' scores (n,): 1 same order, 0 unrelated, -1 opposite."""
+    """Kendall's tau-b of the scores (n,) of two encoders: 1 same order, 0 unrelated, -1 opposite."""
     from scipy.stats import kendalltau
 
     _demand_scores(a, b, what="Kendall's tau")

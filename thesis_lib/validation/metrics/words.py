@@ -1,4 +1,4 @@
-"""What an English recogniser hears, against what should have been said. Both sides are always normalised."""
+"""Errors of recognised English against the target text; both sides are always normalised."""
 
 from collections.abc import Callable, Iterable
 
@@ -23,7 +23,7 @@ def word_errors(recognised: str, reference: str, language: str = "en") -> tuple[
 
 
 def character_errors(recognised: str, reference: str, language: str = "en") -> tuple[int, int]:
-    """The same of characters, spaces included."""
+    """The same for characters, spaces included."""
     import jiwer
 
     reference = _demand_words(reference, language)
@@ -63,7 +63,7 @@ def _scorer(metric: str):
 
 
 def signature(metric: str) -> str:
-    """sacrebleu's own words for the exact settings of "BLEU" or "CHRF"."""
+    """sacrebleu's signature of the settings of "BLEU" or "CHRF"."""
     scorer = _scorer(metric)
     scorer.corpus_score(["a"], [["a"]])
     return str(scorer.get_signature())

@@ -1,0 +1,96 @@
+"""The framework of every evaluation: trials, what was not measured, intervals over speakers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import interval, summarise_groups
+from thesis_lib.validation.metrics import MetricError, mean_of
+
+NUMBERS = TestSet([1, 2, 3], lambda item: {"id": item})
+PLUS = System("plus", lambda item: item + 10, about={"system": "plus"})
+
+
+def fails_on_two(item: int) -> int:
+    if item == 2:
+        raise MetricError("two has no output")
+    return -item
+
+
+MINUS = System("minus", fails_on_two, about={"system": "minus"})
+
+
+def odd(item: int, output: int) -> dict:
+    if output % 2 == 0:
+        raise MetricError("even")
+    return {"value": output}
+
+
+SAME = Scorer(lambda item, output: {"value": output}, about={"scorer": "same"})
+ODD = Scorer(odd, about={"scorer": "odd"})
+
+
+def test_every_trial_has_a_row_or_a_reason():
+    kept = []
+    results = evaluate(NUMBERS, [PLUS, MINUS], [SAME, ODD], keep=lambda item, system, output: kept.append(output))
+    assert [(r["id"], r["system"], r["scorer"], r["value"]) for r in results.rows] == [
+        (1, "plus", "same", 11),
+        (1, "plus", "odd", 11),
+        (1, "minus", "same", -1),
+        (1, "minus", "odd", -1),
+        (2, "plus", "same", 12),
+        (3, "plus", "same", 13),
+        (3, "plus", "odd", 13),
+        (3, "minus", "same", -3),
+        (3, "minus", "odd", -3),
+    ]
+    missing = results.not_measured(["id", "system", "scorer"])
+    assert list(missing.columns) == ["id", "system", "scorer", "reason"]
+    assert missing.reason.tolist() == ["even", "two has no output"]
+    assert kept == [11, -1, 12, 13, -3]
+
+
+def test_order_and_share_of_the_trials():
+    first = System("first", lambda item: item, about={"system": "first"}, takes=lambda item: item == 1)
+    by_system = evaluate(NUMBERS, [PLUS, first], [SAME], by_system=True)
+    assert [(r["system"], r["id"]) for r in by_system.rows] == [("plus", 1), ("plus", 2), ("plus", 3), ("first", 1)]
+
+
+def test_an_error_of_another_kind_is_not_a_missing_value():
+    with pytest.raises(ZeroDivisionError):
+        evaluate(NUMBERS, [System("broken", lambda item: 1 / 0)], [SAME])
+
+
+def test_results_are_added():
+    both = evaluate(NUMBERS, [PLUS], [SAME]) + evaluate(NUMBERS, [MINUS], [SAME])
+    assert (len(both.rows), len(both.missing)) == (5, 1)
+    assert len(Results().table) == 0
+
+
+def test_an_interval_or_its_reason():
+    values = np.array([1.0, 2.0, 3.0])
+    found = interval(3, mean_of(values), 200, 0)
+    assert found["value"] == 2
+    assert found["low"] < 2 < found["high"]
+    assert (found["n"], found["reason"]) == (3, "")
+    one = interval(1, mean_of(values[:1]), 200, 0)
+    assert np.isnan([one["value"], one["low"], one["high"]]).all()
+    assert "no interval" in one["reason"]
+
+
+def test_groups_are_summarised_over_speakers():
+    """Copies of a speaker's rows narrow no interval."""
+    table = pd.DataFrame({"system": "a", "kind": "b", "speaker": ["x", "y", "z"], "value": [0.0, 1.0, 5.0]})
+
+    def statistics(part: pd.DataFrame) -> dict:
+        return {"mean": mean_of(part.value.to_numpy())}
+
+    once, often = (
+        summarise_groups(x, ["system", "kind"], statistics, "speaker", 300, 0)
+        for x in (table, pd.concat([table] * 4, ignore_index=True))
+    )
+    assert once.loc[0, ["low", "high"]].tolist() == pytest.approx(often.loc[0, ["low", "high"]].tolist())
+    assert (once.n[0], often.n[0]) == (3, 12)
+    empty = summarise_groups(table.iloc[:0], ["system", "kind"], statistics, "speaker", 300, 0)
+    assert list(empty.columns) == ["system", "kind", "metric", "value", "low", "high", "n", "reason"]
