@@ -198,7 +198,7 @@ def test_what_is_no_exported_vocoder_is_refused(tmp_path, vocoders):
     with pytest.raises(OnnxError, match="a speaker embedding of shape"):
         exported(frames_of(vocoder, 9)[None], speaker=np.zeros((1, 7), np.float32))
     if exported.converts:
-        with pytest.raises(OnnxError, match="networks of torch"):
+        with pytest.raises(OnnxError, match="torch networks"):
             exported.render(np.ones(9000, np.float32))
 
 
@@ -297,7 +297,7 @@ def test_openvino_streams_what_onnx_runtime_does(tmp_path, capfd):
 def test_openvino_is_for_onnx_files_and_for_hifigan(live):
     with pytest.raises(OnnxError, match="thesis export"):
         cli.app(["stream", "a.wav", "b.wav", "--runtime", "openvino"], standalone_mode=False)
-    with pytest.raises(OnnxError, match="leave the runtime to ONNX Runtime"):
+    with pytest.raises(OnnxError, match="use --runtime onnxruntime"):
         OnnxVocoder(live / "vocoder.onnx", runtime="openvino")
 
 
@@ -369,6 +369,6 @@ def test_what_cannot_be_streamed_is_refused(live, tmp_path):
     with pytest.raises(StreamError, match=r"mel\.npy: a log-mel \(80, T\)"):
         stream_file(vocoder, tmp_path / "mel.npy", tmp_path / "out.wav", 0.1)
     (tmp_path / "no.npy").write_bytes(b"no")
-    with pytest.raises(StreamError, match=r"no\.npy: no array"):
+    with pytest.raises(StreamError, match=r"no\.npy: not a NumPy array"):
         stream_file(vocoder, tmp_path / "no.npy", tmp_path / "out.wav", 0.1)
     assert not (tmp_path / "out.wav").exists()
