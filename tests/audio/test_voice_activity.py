@@ -51,7 +51,7 @@ def test_a_segment_comes_as_soon_as_its_pause_is_over(talk):
 
 
 def test_no_segment_is_longer_than_whispers_window_and_memory_stays_flat():
-    endless = np.concatenate([spoken(i % 4, RATE) for i in range(12)])  # no pause worth the name
+    endless = np.concatenate([spoken(i % 4, RATE) for i in range(12)])  # pauses shorter than PAUSE_S only
     segments = list(speech_segments(np.array_split(endless, 60), RATE))
     assert max(s.duration for s in segments) <= MAX_SEGMENT_S
     assert sum(s.duration for s in segments) > 0.7 * len(endless) / RATE

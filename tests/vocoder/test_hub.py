@@ -1,4 +1,4 @@
-"""The hub is out of reach in a test: a folder stands for it, behind its client's own functions."""
+"""Download and upload, with a folder in place of the hub, behind the functions of its client."""
 
 import shutil
 from pathlib import Path

@@ -102,7 +102,7 @@ def published_network() -> nn.Module:
     return network.eval()
 
 
-def known_speakers() -> Tensor:
+def speaker_prototypes() -> Tensor:
     """Speaker prototypes of VoxCeleb (AAM class centres): (7205, 192), unit length.
 
     They are the rows of the classifier that the encoder was trained with (additive angular margin, arXiv:1801.07698);
@@ -111,6 +111,9 @@ def known_speakers() -> Tensor:
     path = pretrained.fetch("ecapa-speakers") / "classifier.ckpt"
     rows = torch.load(path, map_location="cpu", weights_only=True)["weight"]
     return nn.functional.normalize(rows, dim=1)
+
+
+known_speakers = speaker_prototypes  # the earlier name
 
 
 def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:

@@ -35,6 +35,6 @@ def tensors(path: Path) -> dict:
     for name in names:
         module = name.split(".")[0]
         if module in sys.stdlib_module_names and module not in PLAIN_MODULES and name not in PLAIN_TYPES:
-            raise EncoderError(f"{path}: it refers to {name}, which weights do not need: not loaded, fetch it again")
+            raise EncoderError(f"{path}: it refers to {name}, which no weights need: not loaded, fetch it again")
     with torch.serialization.safe_globals([(_Placeholder, name) for name in names]):
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
