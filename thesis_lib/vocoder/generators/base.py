@@ -58,7 +58,7 @@ class Generator(nn.Module):
         """
         width, frames = cast(nn.Conv1d, self.pre).in_channels, MIN_PROBE_FRAMES
         while frames <= 2 * MAX_RECEPTIVE_FIELD_FRAMES:
-            content = torch.zeros(1, width, frames)
+            content = torch.zeros(1, width, frames, device=self.condition.neutral.device)
             content[:, :, frames // 2] = torch.nan
             content[:, PITCH_CHANNEL] = 0.0  # the excitation sums F0 to a phase: NaN would fill all frames after it
             wav = self.synthesise(content, self.condition.neutral.detach()[None])
