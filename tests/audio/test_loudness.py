@@ -4,7 +4,7 @@ from helpers import spoken, voiced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_lib.audio.loudness import CEILING, as_loud_as, limited, loudness
+from thesis_lib.audio.loudness import MAX_PEAK, as_loud_as, limited, loudness
 
 RATE = 22_050
 
@@ -35,7 +35,7 @@ def test_the_limiter_lets_nothing_over_its_ceiling(seed, gain, length):
     wav = (gain * np.random.default_rng(seed).normal(size=length)).astype(np.float32)
     out = limited(wav, RATE)
     assert out.shape == wav.shape
-    assert np.abs(out).max() <= CEILING * (1 + 1e-6)
+    assert np.abs(out).max() <= MAX_PEAK * (1 + 1e-6)
     assert (np.sign(out) == np.sign(wav)).all()
 
 
@@ -46,6 +46,6 @@ def test_what_is_quiet_enough_passes_untouched_and_a_peak_leaves_the_rest_alone(
     peaked = wav.copy()
     peaked[RATE] = 3.0
     out = limited(peaked, RATE)
-    assert out[RATE] == pytest.approx(CEILING, rel=1e-5)
+    assert out[RATE] == pytest.approx(MAX_PEAK, rel=1e-5)
     far = np.abs(np.arange(len(wav)) - RATE) > 0.02 * RATE
     assert np.array_equal(out[far], wav[far])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers import voiced
 
-from thesis_lib.audio.pitch import HIGHEST, VOICED, Pitch, PitchError, track
+from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_VOICED_CONFIDENCE, Pitch, PitchError, track
 from thesis_lib.config import AudioConfig
 
 AUDIO = AudioConfig()
@@ -38,7 +38,7 @@ def test_moving_by_hand():
     log_f0 = np.log(np.array([100, 100, 200, 100, 400, 100, 100], np.float32))
     pitch = Pitch(log_f0, np.ones(7, np.float32))
     up = pitch.moved(np.log(200))
-    assert np.allclose(np.exp(up.log_f0), [200, 200, 400, 200, HIGHEST, 200, 200]), "the level moves, within bounds"
+    assert np.allclose(np.exp(up.log_f0), [200, 200, 400, 200, MAX_F0_HZ, 200, 200]), "the level moves, within bounds"
     flat = pitch.moved(spread=pitch.range.spread / 2)
     assert np.allclose(np.exp(flat.log_f0[:3]), [100, 100, 100 * 2**0.5], rtol=1e-4), "the width moves alone"
     assert np.array_equal(pitch.moved().log_f0, log_f0)
@@ -48,4 +48,4 @@ def test_voicing_is_the_trackers_confidence():
     wav = voiced(1.0)
     wav[8_000:14_000] = 0
     voicing = track(wav, AUDIO).voicing
-    assert voicing[10:25].min() > VOICED > voicing[36:50].max()
+    assert voicing[10:25].min() > MIN_VOICED_CONFIDENCE > voicing[36:50].max()

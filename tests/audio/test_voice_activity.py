@@ -3,7 +3,7 @@ import pytest
 from helpers import chords, spoken
 
 from thesis_lib.audio.files import AudioError
-from thesis_lib.audio.voice_activity import LONGEST, RATE, Segment, signal_to_noise, speech_segments
+from thesis_lib.audio.voice_activity import MAX_SEGMENT_S, RATE, Segment, signal_to_noise, speech_segments
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -50,15 +50,15 @@ def test_a_segment_comes_as_soon_as_its_pause_is_over(talk):
     assert given / RATE < first.end + 1.3
 
 
-def test_no_segment_is_longer_than_whisper_can_hear_and_memory_stays_flat():
-    endless = np.concatenate([spoken(i % 4, RATE) for i in range(12)])  # no pause worth the name
+def test_no_segment_is_longer_than_whispers_window_and_memory_stays_flat():
+    endless = np.concatenate([spoken(i % 4, RATE) for i in range(12)])  # pauses shorter than PAUSE_S only
     segments = list(speech_segments(np.array_split(endless, 60), RATE))
-    assert max(s.duration for s in segments) <= LONGEST
+    assert max(s.duration for s in segments) <= MAX_SEGMENT_S
     assert sum(s.duration for s in segments) > 0.7 * len(endless) / RATE
     assert all(a.end <= b.start for a, b in zip(segments, segments[1:], strict=False))
 
 
-def test_other_rates_and_integers_are_heard_too():
+def test_other_rates_and_integers_are_segmented_too():
     plain = list(speech_segments([spoken(0, RATE)], RATE))
     found = list(speech_segments([(spoken(0, 44_100) * 32767).astype(np.int16)], 44_100))
     assert [s.start for s in found] == pytest.approx([s.start for s in plain], abs=0.1)

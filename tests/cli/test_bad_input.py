@@ -291,7 +291,7 @@ def test_bombs_stop_at_the_expected_size(canary, kind):
     assert path.stat().st_size < size // 100
     with pytest.raises(ModelError, match="more than the 1000 bytes expected"):
         read(path)
-    assert path.with_name("joined").stat().st_size < 2 * fetching.CHUNK
+    assert path.with_name("joined").stat().st_size < 2 * fetching.CHUNK_BYTES
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive at all" * 99, b"PK\x05\x06" + bytes(18), b"\x1f\x8b" + bytes(50)])

@@ -163,7 +163,7 @@ def test_a_worker_with_another_encoder_is_refused(tmp_path):
     class Other(Counting):
         revision = "2"
 
-    with pytest.raises(EncoderError, match=r"counting \(2\) where counting \(1\)"):
+    with pytest.raises(EncoderError, match=r"counting \(2\), not counting \(1\)"):
         store._embed(files(tmp_path, 1), lambda _: Other(), TINY, tmp_path, "counting (1)")
 
 

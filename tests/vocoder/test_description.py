@@ -8,6 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from thesis_lib.cloning import build
 from thesis_lib.compression import export_onnx
 from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, HifiganConfig
 from thesis_lib.vocoder import checkpoints
@@ -110,6 +111,16 @@ def test_an_encoder_of_another_name_revision_or_size_is_refused():
     emotional = about.but(emotion_encoder="emotion2vec (4f14)", emotion_dim=768)
     with pytest.raises(EncoderMismatchError, match=r"emotion2vec \(5\): .*encoders.emotion_folder=PATH"):
         emotional.check_encoders(Named(), Named("emotion2vec", "5", 768))
+
+
+@pytest.mark.weights("ecapa")
+@pytest.mark.parametrize(("kind", "name"), [("speaker", "ecapa"), ("emotion", "egemaps")])
+def test_the_pipeline_is_not_built_with_an_encoder_of_another_revision(tmp_path, kind, name):
+    changed = VocoderDescription.of(RELEASED).but(**{f"{kind}_encoder": f"{name} (0000)"})
+    vocoder = Vocoder(Vocoder.from_torch(DEFAULT).generator, changed)
+    vocoder.save_pretrained(tmp_path / "v")
+    with pytest.raises(EncoderMismatchError, match=rf"{kind} encoder {name} \(0000\), this one is {name} \("):
+        build(tmp_path / "v")
 
 
 def test_an_unknown_encoder_is_refused_and_not_replaced_by_the_tiny_one(tmp_path):

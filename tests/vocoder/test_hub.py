@@ -1,4 +1,4 @@
-"""The hub is out of reach in a test: a folder stands for it, behind its client's own functions."""
+"""Download and upload, with a folder in place of the hub, behind the functions of its client."""
 
 import shutil
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_a_folder_that_is_no_vocoder_is_not_pushed(tmp_path, shelf):
 
 
 def test_an_unknown_repository_and_a_mistyped_folder_are_named(shelf):
-    with pytest.raises(CheckpointError, match=r"me/nothing is no folder here, and not to be had .*404.* at abc"):
+    with pytest.raises(CheckpointError, match=r"me/nothing is no folder here, .* did not give it .*404.* at abc"):
         Vocoder.from_pretrained("me/nothing", revision="abc")
     with pytest.raises(CheckpointError, match="missing"):
         Vocoder.from_pretrained("runs/no/such/folder")

@@ -1,4 +1,4 @@
-"""Pieces give what the whole gives, whatever their length and whatever computes them."""
+"""Streaming equals the whole, for pieces of any length, in torch, ONNX Runtime and OpenVINO."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def made(kind: str) -> Vocoder:
         if hasattr(module, "affine"):
             torch.nn.init.normal_(module.affine.weight, std=0.05)
         if isinstance(module, torch.nn.Conv1d | torch.nn.ConvTranspose1d):
-            torch.nn.init.normal_(module.weight, std=0.1)  # that the farthest frame is heard too
+            torch.nn.init.normal_(module.weight, std=0.1)  # so that the farthest frame has an effect
         if isinstance(module, Block):
             for layer in (module.up, module.down):
                 torch.nn.init.normal_(layer.weight, std=0.3)
@@ -108,11 +108,11 @@ def test_every_size_of_a_harmonic_stream(size):
     assert np.abs(found - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
-def test_a_frame_is_heard_as_far_as_the_reach_says_and_no_farther(vocoders):
+def test_a_frame_changes_the_output_within_the_receptive_field_and_not_beyond(vocoders):
     vocoder, exported = vocoders
     assert exported.receptive_field == vocoder.receptive_field
     if vocoder.generator.excited:
-        pytest.skip("a phase is heard for ever; what goes on from seam to seam is tested above")
+        pytest.skip("the phase depends on all earlier frames; its continuity is tested above")
     content = frames_of(vocoder, 90)
     other = content.copy()
     other[:, 45] += 100
@@ -123,7 +123,7 @@ def test_a_frame_is_heard_as_far_as_the_reach_says_and_no_farther(vocoders):
     ]
 
 
-def test_hifigan_v1_hears_thirteen_frames_to_each_side():
+def test_hifigan_v1_has_thirteen_frames_of_context_to_each_side():
     config = Recipe(generator="v2", training=TrainingConfig(warm_start="none")).generator
     sections = {"audio": AudioConfig(), "content": ContentConfig(), "generator": config}
     meta = {name: section.model_dump() for name, section in sections.items()}
@@ -198,7 +198,7 @@ def test_what_is_no_exported_vocoder_is_refused(tmp_path, vocoders):
     with pytest.raises(OnnxError, match="a speaker embedding of shape"):
         exported(frames_of(vocoder, 9)[None], speaker=np.zeros((1, 7), np.float32))
     if exported.converts:
-        with pytest.raises(OnnxError, match="networks of torch"):
+        with pytest.raises(OnnxError, match="torch networks"):
             exported.render(np.ones(9000, np.float32))
 
 
@@ -297,7 +297,7 @@ def test_openvino_streams_what_onnx_runtime_does(tmp_path, capfd):
 def test_openvino_is_for_onnx_files_and_for_hifigan(live):
     with pytest.raises(OnnxError, match="thesis export"):
         cli.app(["stream", "a.wav", "b.wav", "--runtime", "openvino"], standalone_mode=False)
-    with pytest.raises(OnnxError, match="leave the runtime to ONNX Runtime"):
+    with pytest.raises(OnnxError, match="use --runtime onnxruntime"):
         OnnxVocoder(live / "vocoder.onnx", runtime="openvino")
 
 
@@ -327,7 +327,7 @@ def test_other_rates_and_a_spectrum_and_raw_samples_can_be_streamed(live, tmp_pa
 
 
 def test_a_voice_can_be_given(live, tmp_path, capfd):
-    """Of a vocoder whose encoders are the stand-ins: 192 and 88 numbers."""
+    """The vocoder was trained with the substitute encoders: 192-d and 88-d."""
     content, generator = KINDS["live"]
     sections = {"audio": AudioConfig(), "content": content, "generator": generator}
     meta = {name: section.model_dump() for name, section in sections.items()}
@@ -339,11 +339,11 @@ def test_a_voice_can_be_given(live, tmp_path, capfd):
     vocoder.save_pretrained(tmp_path / "vocoder")
     write_audio(tmp_path / "in.wav", voiced(1.0, 22_050), 22_050)
     common = (tmp_path / "in.wav", tmp_path / "out.wav", "--vocoder", tmp_path / "vocoder")
-    heard = []
+    outputs = []
     for more in ((), ("--voice-from", tmp_path / "in.wav")):
         stream(capfd, *common, *more)
-        heard.append(read_audio(tmp_path / "out.wav")[0])
-    assert not np.array_equal(*heard)
+        outputs.append(read_audio(tmp_path / "out.wav")[0])
+    assert not np.array_equal(*outputs)
 
 
 def test_a_device_and_encoders_that_do_not_fit_are_refused(live, tmp_path, capfd):
@@ -369,6 +369,6 @@ def test_what_cannot_be_streamed_is_refused(live, tmp_path):
     with pytest.raises(StreamError, match=r"mel\.npy: a log-mel \(80, T\)"):
         stream_file(vocoder, tmp_path / "mel.npy", tmp_path / "out.wav", 0.1)
     (tmp_path / "no.npy").write_bytes(b"no")
-    with pytest.raises(StreamError, match=r"no\.npy: no array"):
+    with pytest.raises(StreamError, match=r"no\.npy: not a NumPy array"):
         stream_file(vocoder, tmp_path / "no.npy", tmp_path / "out.wav", 0.1)
     assert not (tmp_path / "out.wav").exists()

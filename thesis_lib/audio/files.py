@@ -1,4 +1,4 @@
-"""Audio in and out.
+"""Read, check, resample and write audio files and raw samples.
 
 Shapes: N samples.
 Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compressed one.
@@ -17,13 +17,14 @@ import soxr
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import replacing
 
-SILENCE = 1e-4  # peak below which a recording holds no speech (-80 dBFS)
-CLIPPED_SHARE = 0.01  # of the samples at full scale, above which a recording is called clipped
-SHORTEST, LONGEST = 0.1, 4 * 3600.0  # s
-BLOCK = 30.0  # s that are read at a time
+MIN_PEAK = 1e-4  # -80 dBFS; a recording below it counts as silence
+MAX_CLIPPED_SHARE = 0.01  # of the samples at full scale; a recording above it counts as clipped
+MIN_DURATION_S, MAX_DURATION_S = 0.1, 4 * 3600.0
+SILENCE = MIN_PEAK  # the earlier name
+BLOCK_S = 30.0  # length that is read at a time
 STDOUT = "-"
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")  # of files that are read and written
-MP3_SLACK = 0.2  # s by which an MP3 may be shorter than it is taken for
+MP3_TOLERANCE_S = 0.2  # by which an MP3 may be shorter than its estimated length
 
 
 class AudioError(ThesisError):
@@ -35,7 +36,7 @@ class AudioError(ThesisError):
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Mono float32 samples (N,) and their rate; resampled when ``sample_rate`` (Hz) is given.
+    """Read a file: mono float32 samples (N,) and their rate; resampled when ``sample_rate`` (Hz) is given.
 
     Any format, rate and channel count that libsndfile reads. Channels are averaged.
     Raises AudioError: missing file, folder, zero length, undecodable, truncated.
@@ -48,13 +49,13 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
 
 
 def header(path: str | Path) -> tuple[int, float]:
-    """Hz and seconds, as the file declares them. Raises what ``read_audio`` raises, but for what only reading finds."""
+    """Rate in Hz and duration in seconds, as the file declares them. AudioError as ``read_audio``, except truncated."""
     with _opened(Path(path)) as stream:
         return stream.samplerate, stream.frames / stream.samplerate
 
 
-def read_blocks(path: str | Path, seconds: float = BLOCK) -> Iterator[np.ndarray]:
-    """The same samples in blocks (n,), at the file's own rate, so that an hour needs no memory.
+def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:
+    """Read a file in mono blocks (n,) at its own rate, so that memory does not grow with its length.
 
     Raises what ``read_audio`` raises; a truncated file only at its end.
     """
@@ -65,8 +66,8 @@ def read_blocks(path: str | Path, seconds: float = BLOCK) -> Iterator[np.ndarray
             read += len(block)
             yield block.mean(axis=1) if stream.channels > 1 else block[:, 0]
         # The length of an MP3 of constant rate is an estimate from the file's size.
-        slack = int(MP3_SLACK * stream.samplerate) if stream.format == "MP3" else 0
-        if read < stream.frames - slack or _riff_is_cut(path):
+        tolerance = int(MP3_TOLERANCE_S * stream.samplerate) if stream.format == "MP3" else 0
+        if read < stream.frames - tolerance or _riff_is_cut(path):
             raise AudioError("truncated", path, "the file ends before its header says: fetch it again")
         if not read:
             raise AudioError("zero length", path, "the file holds no samples")
@@ -82,10 +83,10 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         raise AudioError("zero length", path, "the file is empty: fetch or record it again")
     try:
         with soundfile.SoundFile(path) as stream:
-            if stream.frames > LONGEST * stream.samplerate:
-                # Also a header that lies: memory would be asked for before the first sample is read.
+            if stream.frames > MAX_DURATION_S * stream.samplerate:
+                # Also a wrong header: memory would be allocated before the first sample is read.
                 hours = stream.frames / stream.samplerate / 3600
-                raise AudioError("too long", path, f"it declares {hours:.0f} hours: cut it")
+                raise AudioError("too long", path, f"it declares {hours:.0f} hours: split it")
             yield stream
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(
@@ -98,18 +99,18 @@ def _short(error: Exception) -> str:
 
 
 def _riff_is_cut(path: Path) -> bool:
-    """libsndfile mends a WAV whose data end too early without a word; its RIFF size tells."""
+    """Whether a WAV file is shorter than its RIFF size: libsndfile reads such a file without an error."""
     with open(path, "rb") as stream:
         head = stream.read(8)
     declared = int.from_bytes(head[4:8], "little")
-    # 0 and 0xFFFFFFFF are what streaming writers leave there.
+    # Streaming writers leave 0 or 0xFFFFFFFF there.
     return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
 
 
 def as_samples(wav: np.ndarray, path: object) -> np.ndarray:
-    """(N,) float32 of whatever holds mono samples; integers are scaled so that their full scale is 1.
+    """Convert an array of mono samples to (N,) float32; integers are scaled so that their full scale is 1.
 
-    Raises AudioError for several channels and for what holds no numbers.
+    Raises AudioError for several channels and for an array without numbers.
     """
     wav = np.asarray(wav)
     if wav.dtype.kind not in "fiu":
@@ -121,28 +122,28 @@ def as_samples(wav: np.ndarray, path: object) -> np.ndarray:
 
 
 def check_audible(wav: np.ndarray, sample_rate: int, path: object) -> None:
-    """Raise AudioError where there is nothing to hear: no rate, NaN, too short, silent."""
+    """Raise AudioError for audio without usable samples: no sample rate, NaN, too short, silent."""
     if not sample_rate > 0:
-        raise AudioError("no sample rate", path, f"{sample_rate} Hz is none")
+        raise AudioError("no sample rate", path, f"{sample_rate} Hz is given: give the rate in Hz")
     if not np.isfinite(wav).all():
         raise AudioError("not finite", path, "the samples hold NaN or infinity: export it again")
-    if len(wav) < SHORTEST * sample_rate:
-        raise AudioError("too short", path, f"at least {SHORTEST} s of speech is needed")
-    if np.abs(wav).max() < SILENCE:
+    if len(wav) < MIN_DURATION_S * sample_rate:
+        raise AudioError("too short", path, f"at least {MIN_DURATION_S} s of speech is needed")
+    if np.abs(wav).max() < MIN_PEAK:
         raise AudioError("silence", path, "no sample is louder than -80 dBFS: check the microphone")
 
 
 def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
-    """Raise AudioError for what no model should be given: what ``check_audible`` refuses, and clipping."""
+    """Raise AudioError for audio that no model should process: what ``check_audible`` refuses, and clipping."""
     check_audible(wav, sample_rate, path)
-    if np.mean(np.abs(wav) >= 0.999) > CLIPPED_SHARE:
+    if np.mean(np.abs(wav) >= 0.999) > MAX_CLIPPED_SHARE:
         raise AudioError("clipping", path, "over 1 % of the samples are at full scale: record at a lower level")
 
 
 def resample(wav: np.ndarray, source: int, target: int, quality: str = "VHQ") -> np.ndarray:
-    """(N,) at ``source`` Hz -> (N * target / source,) float32 by soxr; equal rates change nothing.
+    """Resample (N,) from ``source`` Hz to ``target`` Hz, float32, by soxr; equal rates change nothing.
 
-    ``quality``: VHQ is exact to 28 bits, HQ, in two thirds of the time, to 20.
+    ``quality``: "VHQ" is exact to 28 bits; "HQ" is exact to 20 bits and takes two thirds of the time.
     """
     if source == target:
         return np.asarray(wav, np.float32)
@@ -150,7 +151,7 @@ def resample(wav: np.ndarray, source: int, target: int, quality: str = "VHQ") ->
 
 
 def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: Any) -> None:
-    """Write atomically; the format follows the suffix (.wav is 16-bit). Clips at full scale."""
+    """Write (N,) or (N, channels) atomically; the suffix sets the format (.wav is 16-bit). Clips at full scale."""
     with writing(path, sample_rate, np.shape(wav)[1:], **options) as write:
         write(wav)
 
@@ -159,9 +160,9 @@ def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: 
 def writing(
     path: str | Path, sample_rate: int, channels: tuple[int, ...] = (), comment: str = "", **options: Any
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """A function that appends samples (n,) to a file that takes its place when the block ends well.
+    """Open a file for writing: yields a function that appends samples (n,).
 
-    ``comment`` goes into the file's own metadata.
+    The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata.
     """
     path = Path(path)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
@@ -174,14 +175,14 @@ def writing(
         def write(wav: np.ndarray) -> None:
             # 32767 / 32768: +1.0 times 32768 would wrap or clip audibly.
             bounded = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
-            # What libsndfile makes of floats too, in twice the time.
+            # The same rounding as libsndfile's own, in half the time.
             stream.write(np.rint(bounded * 32768).astype(np.int16) if stream.subtype == "PCM_16" else bounded)
 
         yield write
 
 
 def raw_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> Iterator[np.ndarray]:
-    """Raw 16-bit mono samples -> int16 blocks (n,) until the stream ends; half a sample at the end is dropped."""
+    """Read raw 16-bit mono samples in int16 blocks (n,) until the stream ends; an odd byte at the end is dropped."""
     size = 2 * max(1, int(seconds * sample_rate))
     while data := stream.read(size):
         yield np.frombuffer(data[: len(data) // 2 * 2], "<i2")
@@ -189,7 +190,7 @@ def raw_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> Iterator[n
 
 @contextmanager
 def sink(target: str | Path, sample_rate: int, comment: str = "") -> Iterator[Callable[[np.ndarray], None]]:
-    """``writing``, or raw 16-bit samples on stdout, each as soon as it is there, where the target is "-"."""
+    """As ``writing``; for the target "-" raw 16-bit samples go to stdout at once."""
     if str(target) != STDOUT:
         with writing(target, sample_rate, comment=comment) as append:
             yield append

@@ -1,4 +1,4 @@
-"""The project's one log-mel spectrogram.
+"""The log-mel spectrogram that the whole project uses.
 
 Shapes: B batch, N samples, M mel bands, T frames; N = T * hop_length.
 """

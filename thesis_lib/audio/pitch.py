@@ -1,4 +1,4 @@
-"""Fundamental frequency, by SwiftF0 (arXiv:2508.18440): a small network whose weights are in its package.
+"""Fundamental frequency (F0) by SwiftF0 (arXiv:2508.18440), a small network; its weights are in its package.
 
 Shapes: N samples, T frames of the project's mel.
 """
@@ -13,70 +13,91 @@ from thesis_lib.audio.files import resample
 from thesis_lib.config import AudioConfig
 from thesis_lib.utils.errors import ThesisError
 
-RATE = 16_000  # Hz, what the tracker hears
-LOWEST, HIGHEST = 55.0, 600.0  # Hz, of speech
-VOICED = 0.5  # the tracker's own threshold of its confidence
-NARROWEST = 0.01  # spread of ln F0 (a sixth of a semitone) below which widening would only magnify noise
-# Of ln F0 as a content has it; part of the weights' meaning, in single precision, which is all an ONNX file keeps.
+RATE = 16_000  # Hz, of the tracker's input
+MIN_F0_HZ, MAX_F0_HZ = 55.0, 600.0  # of speech
+MIN_VOICED_CONFIDENCE = 0.5  # the tracker's own threshold
+MIN_LOG_F0_STD = 0.01  # a sixth of a semitone; scaling up a smaller one would amplify noise
+# Centre and scale of the content's log-F0; trained weights depend on them. float32, the precision of an ONNX file.
 PITCH_CENTRE, PITCH_SCALE = float(np.float32(math.log(150.0))), float(np.float32(0.35))
-PITCH_CHANNEL = -2  # of a content from which the voice has been taken
-FEWEST = 5  # voiced frames below which a recording has no pitch to speak of
+PITCH_CHANNEL = -2  # of content features other than the mel
+MIN_VOICED_FRAMES = 5  # for F0 statistics
+LOWEST, HIGHEST, VOICED = MIN_F0_HZ, MAX_F0_HZ, MIN_VOICED_CONFIDENCE  # the earlier names
 
 
 class PitchError(ThesisError):
-    """A recording without voiced speech."""
+    """A recording with too few voiced frames to measure F0."""
 
 
 @dataclass(frozen=True)
 class PitchRange:
-    """Where a voice speaks: median and standard deviation of log-F0 (F0 in Hz, natural log) over voiced frames."""
+    """F0 statistics over voiced frames (natural log of F0 in Hz)."""
 
-    level: float
-    spread: float
+    log_f0_median: float
+    log_f0_std: float  # standard deviation
+
+    @property
+    def level(self) -> float:
+        """The earlier name of ``log_f0_median``."""
+        return self.log_f0_median
+
+    @property
+    def spread(self) -> float:
+        """The earlier name of ``log_f0_std``."""
+        return self.log_f0_std
 
 
 @dataclass(frozen=True)
 class Pitch:
-    """A contour on the mel's frames. ``log_f0`` runs on through unvoiced frames by interpolation."""
+    """An F0 contour on the frames of the mel. ``log_f0`` is interpolated through unvoiced frames."""
 
     log_f0: np.ndarray  # (T,) natural log of Hz
     voicing: np.ndarray  # (T,) the tracker's confidence, 0..1
 
     @property
     def is_voiced(self) -> bool:
-        """Whether enough frames are voiced to speak of a range."""
-        return int((self.voicing >= VOICED).sum()) >= FEWEST
+        """Whether at least ``MIN_VOICED_FRAMES`` frames are voiced."""
+        return int((self.voicing >= MIN_VOICED_CONFIDENCE).sum()) >= MIN_VOICED_FRAMES
+
+    @property
+    def log_f0_median(self) -> float | None:
+        """The log-F0 median; None with too few voiced frames."""
+        return self.range.log_f0_median if self.is_voiced else None
 
     @property
     def level(self) -> float | None:
-        """The range's level; None when hardly a frame is voiced."""
-        return self.range.level if self.is_voiced else None
+        """The earlier name of ``log_f0_median``."""
+        return self.log_f0_median
 
     @property
     def range(self) -> PitchRange:
-        """PitchError when hardly a frame is voiced."""
-        voiced = self.log_f0[self.voicing >= VOICED]
+        """The F0 statistics of the voiced frames. PitchError with fewer than ``MIN_VOICED_FRAMES``."""
+        voiced = self.log_f0[self.voicing >= MIN_VOICED_CONFIDENCE]
         if not self.is_voiced:
-            raise PitchError(f"only {len(voiced)} voiced frames: no pitch can be measured")
+            raise PitchError(
+                f"only {len(voiced)} voiced frames, {MIN_VOICED_FRAMES} are needed to measure F0: use more speech"
+            )
         return PitchRange(float(np.median(voiced)), float(voiced.std()))
 
     def moved(self, level: float | None = None, spread: float | None = None) -> "Pitch":
-        """The contour at another level, and as wide as another spread; None keeps it, and so does no voicing."""
+        """The contour with another log-F0 median (``level``) and standard deviation (``spread``).
+
+        None keeps the contour's own. A contour with too few voiced frames is returned unchanged.
+        """
         if not self.is_voiced:
             return self
         own = self.range
-        scale = 1.0 if spread is None else spread / max(own.spread, NARROWEST)
-        moved = (own.level if level is None else level) + scale * (self.log_f0 - own.level)
-        return Pitch(np.clip(moved, np.log(LOWEST), np.log(HIGHEST)).astype(np.float32), self.voicing)
+        scale = 1.0 if spread is None else spread / max(own.log_f0_std, MIN_LOG_F0_STD)
+        moved = (own.log_f0_median if level is None else level) + scale * (self.log_f0 - own.log_f0_median)
+        return Pitch(np.clip(moved, np.log(MIN_F0_HZ), np.log(MAX_F0_HZ)).astype(np.float32), self.voicing)
 
 
 def track(wav: np.ndarray, audio: AudioConfig) -> Pitch:
-    """(N,) at ``audio.sample_rate`` -> the contour at the centres of its T = N // hop_length mel frames."""
-    found = _tracker().detect(resample(wav, audio.sample_rate, RATE), RATE, fmin=LOWEST, fmax=HIGHEST)
+    """Track F0: (N,) at ``audio.sample_rate`` -> the contour at the centres of T = N // hop_length mel frames."""
+    found = _tracker().detect(resample(wav, audio.sample_rate, RATE), RATE, fmin=MIN_F0_HZ, fmax=MAX_F0_HZ)
     centres = (np.arange(len(wav) // audio.hop_length) + 0.5) * audio.hop_length / audio.sample_rate
-    voiced = found.confidence >= VOICED
+    voiced = found.confidence >= MIN_VOICED_CONFIDENCE
     if not voiced.any():
-        flat = np.full(len(centres), np.log(LOWEST), np.float32)
+        flat = np.full(len(centres), np.log(MIN_F0_HZ), np.float32)
         return Pitch(flat, np.zeros(len(centres), np.float32))
     log_f0 = np.interp(centres, found.timestamps[voiced], np.log(found.pitch_hz[voiced]))
     voicing = np.interp(centres, found.timestamps, found.confidence)

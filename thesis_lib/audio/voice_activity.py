@@ -1,7 +1,7 @@
-"""Where somebody speaks: stretches of speech out of a recording of any length, by Silero's network.
+"""Voice activity detection: segments of speech in a recording of any length, by Silero's network.
 
-The network's weights come with faster-whisper (MIT). Samples arrive in blocks and leave as segments as soon as a
-pause ends them, so that neither an hour of input nor a microphone needs more memory than the longest segment.
+The network's weights come with faster-whisper (MIT). Samples are processed in blocks, and each segment is
+returned as soon as a pause ends it, so that long recordings and live input need memory for the longest segment only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ import soxr
 
 from thesis_lib.audio.files import as_samples
 
-RATE = 16_000  # Hz, what the network hears and segments have
-LONGEST = 15.0  # s; longer speech is cut at its last short pause: Whisper's window is 30 s, and people wait
-SHORTEST = 0.25  # s; what is shorter is a click or a breath
-PAUSE = 0.8  # s of silence that end a segment
-MARGIN = 0.1  # s kept on each side
-LEAD = 1.0  # s of silence that stay in memory: speech may have begun in them
-FRAME = 320  # samples at RATE over which a level is taken
+RATE = 16_000  # Hz, of the network's input and of segments
+MAX_SEGMENT_S = 15.0  # longer speech is cut at its last short pause: Whisper's window is 30 s, and it limits latency
+MIN_SEGMENT_S = 0.25  # anything shorter is a click or a breath
+PAUSE_S = 0.8  # silence that ends a segment
+MARGIN_S = 0.1  # kept on each side
+KEPT_SILENCE_S = 1.0  # that stays in memory: speech may have begun in it
+POWER_FRAME = 320  # samples at RATE over which a power is averaged
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech and where it begins in the recording."""
+    """A segment of speech and its place in the recording."""
 
     start: float  # s
     end: float  # s
@@ -35,43 +35,44 @@ class Segment:
         return self.end - self.start
 
 
-def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, pause: float = PAUSE) -> Iterator[Segment]:
-    """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a pause (s) has ended it.
+def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, pause: float = PAUSE_S) -> Iterator[Segment]:
+    """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a ``pause`` (s) has ended it.
 
     AudioError for a block that is not mono samples. NaN and infinity count as silence.
     """
     resampler = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="VHQ")
-    waiting, passed = np.zeros(0, np.float32), 0  # samples that may still belong to a segment, and those before them
+    waiting = np.zeros(0, np.float32)  # samples that may belong to a segment
+    passed = 0  # number of samples before them
     for block, is_last in _with_last(blocks):
         samples = np.nan_to_num(as_samples(block, "a block"), posinf=0.0, neginf=0.0)
         waiting = np.concatenate([waiting, resampler.resample_chunk(samples, last=is_last)])
         spans = _spans(waiting, pause)
-        # Speech that touches the end goes on in the next block.
+        # Speech that touches the end may continue in the next block.
         ended = [(a, b) for a, b in spans if is_last or b < len(waiting)]
         for start, end in ended:
             yield Segment((passed + start) / RATE, (passed + end) / RATE, waiting[start:end].copy())
         done = ended[-1][1] if ended else 0
         begun = spans[len(ended)][0] if len(spans) > len(ended) else len(waiting)
-        kept = max(done, begun - int(LEAD * RATE))
+        kept = max(done, begun - int(KEPT_SILENCE_S * RATE))
         waiting, passed = waiting[kept:], passed + kept
 
 
 def _spans(wav: np.ndarray, pause: float) -> list[tuple[int, int]]:
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-    if len(wav) < SHORTEST * RATE:
+    if len(wav) < MIN_SEGMENT_S * RATE:
         return []
     options = VadOptions(
-        min_speech_duration_ms=int(1000 * SHORTEST),
-        max_speech_duration_s=LONGEST,
+        min_speech_duration_ms=int(1000 * MIN_SEGMENT_S),
+        max_speech_duration_s=MAX_SEGMENT_S,
         min_silence_duration_ms=int(1000 * pause),
-        speech_pad_ms=int(1000 * MARGIN),
+        speech_pad_ms=int(1000 * MARGIN_S),
     )
     return [(span["start"], span["end"]) for span in get_speech_timestamps(wav, options)]
 
 
 def _with_last(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
-    """Each block, and whether it is the last; at least an empty one."""
+    """Pair each block with whether it is the last; an empty last block where there is none."""
     before = None
     for block in blocks:
         if before is not None:
@@ -81,11 +82,12 @@ def _with_last(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]
 
 
 def signal_to_noise(segments: Iterable[Segment]) -> float:
-    """dB by which speech stands above what is left in its own short pauses (the quietest twentieth of frames).
+    """Signal-to-noise ratio in dB: mean power of speech over the power of its quietest twentieth of frames.
 
-    An estimate from below for speech without pauses. -inf where there is no segment.
+    An underestimate for speech without pauses. -inf where there is no segment.
     """
-    levels = [np.square(s.wav[: len(s.wav) // FRAME * FRAME]).reshape(-1, FRAME).mean(1) for s in segments]
+    frames = [s.wav[: len(s.wav) // POWER_FRAME * POWER_FRAME].reshape(-1, POWER_FRAME) for s in segments]
+    levels = [np.square(rows).mean(1) for rows in frames]
     power = np.concatenate(levels) if levels else np.zeros(0)
     if not len(power) or not power.any():
         return -np.inf

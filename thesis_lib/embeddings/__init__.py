@@ -1,1 +1,1 @@
-"""Speaker and emotion embeddings: the encoders and the store that keeps what they computed."""
+"""Speaker and emotion embeddings: the encoders and the store of computed embeddings."""

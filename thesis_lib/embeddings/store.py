@@ -1,7 +1,7 @@
-"""Content-addressed store of embeddings: what is computed once for some samples is never computed again.
+"""Content-addressed store of embeddings: each embedding is computed once.
 
-The key is everything that determines a vector: the samples' sha256, their rate, the encoder's name and
-revision. A renamed file keeps its vector and a changed one loses it.
+The key has everything that determines a vector: the samples' sha256, their rate, the encoder's name and
+revision. A renamed file keeps its vector; a changed file gets a new one.
 """
 
 import functools
@@ -16,33 +16,33 @@ import soundfile
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import Encoder, EncoderError, embed_batch
-from thesis_lib.embeddings.encoders.base import Recognised
+from thesis_lib.embeddings.encoders.base import Recording
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
 
-Load = Callable[[EncoderConfig], Encoder]  # one of thesis_lib.embeddings.encoders: it says which encoder is meant
+Load = Callable[[EncoderConfig], Encoder]  # ``speaker_encoder``, ``emotion_encoder`` and the like
 _LOADING = threading.Lock()
 
 
 class EmbeddingStore:
-    """One small .npy a vector, in 256 folders by the key's first byte; written atomically."""
+    """One .npy file per vector, in 256 folders by the key's first byte; written atomically."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
     def key(self, wav: np.ndarray, sample_rate: int, encoder: Encoder) -> str:
-        """sha256 of samples + rate + encoder name + revision, hex."""
+        """The key of a vector: sha256 of samples, rate, encoder name and revision, in hex."""
         digest = hashlib.sha256(np.ascontiguousarray(wav, np.float32).tobytes())
         digest.update(f"|{sample_rate}|{encoder.name}|{encoder.revision}".encode())
         return digest.hexdigest()
 
     def get(self, wav: np.ndarray, sample_rate: int, encoder: Encoder, source: object = "audio") -> np.ndarray:
-        """(N,) -> (D,), from the store or computed and stored. Raises what ``embed`` raises."""
+        """(N,) -> (D,), from the store, or computed and stored. Raises what ``embed`` raises."""
         return self.get_batch([(wav, sample_rate, source)], encoder)[0]
 
-    def get_batch(self, recordings: Sequence[Recognised], encoder: Encoder) -> list[np.ndarray]:
-        """Recordings -> (D,) each; those that are not stored are computed together."""
+    def get_batch(self, recordings: Sequence[Recording], encoder: Encoder) -> list[np.ndarray]:
+        """Recordings -> (D,) each; those that are not stored are computed in one batch."""
         keys = [self.key(wav, sample_rate, encoder) for wav, sample_rate, _ in recordings]
         paths = [self.folder / key[:2] / f"{key[2:]}.npy" for key in keys]
         found = {path: vector for path in paths if (vector := _load(path, encoder.dim)) is not None}
@@ -55,7 +55,7 @@ class EmbeddingStore:
 
 
 def _load(path: Path, dim: int) -> np.ndarray | None:
-    """A stored vector; None where there is none, or a damaged one, which is then computed again."""
+    """Read a stored vector; None when it is missing or damaged, so that it is computed again."""
     try:
         stored = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -72,10 +72,10 @@ def embed_files(
     label: str = "",
     scheduler: str | None = None,
 ) -> np.ndarray:
-    """Files -> (n, D) in their order, through the store in ``folder``.
+    """Embed files -> (n, D) in their order, through the store in ``folder``.
 
-    ``config.batch_size`` files of similar length at once, on every core or, with the address of a Dask ``scheduler``,
-    on every worker of its cluster, which must see the same folders. Raises what ``embed`` raises.
+    Batches of ``config.batch_size`` files of similar length are computed on every core or, with the address of a Dask
+    ``scheduler``, on every worker of its cluster, which must see the same folders. Raises what ``embed`` raises.
     """
     paths = list(paths)
     batches = _by_length(paths, config.batch_size)
@@ -89,7 +89,7 @@ def embed_files(
 
 
 def _by_length(paths: list[Path], size: int) -> list[list[int]]:
-    """Row numbers in batches; of similar length where a batch is more than one, so that little is padding."""
+    """Indices of the paths in batches; by length for batches of more than one file, so that padding is short."""
     order = list(range(len(paths)))
     if size > 1:
         order.sort(key=lambda i: _seconds(paths[i]))
@@ -100,23 +100,23 @@ def _seconds(path: Path) -> float:
     try:
         return soundfile.info(path).duration
     except (OSError, soundfile.LibsndfileError):
-        return 0.0  # whoever reads it says what is wrong
+        return 0.0  # reading it will raise the error
 
 
 def _embed(paths: list[Path], load: Load, config: EncoderConfig, folder: Path, expected: str) -> list[np.ndarray]:
     encoder = loaded(load, config)
     if title(encoder) != expected:
-        raise EncoderError(f"a worker has {title(encoder)} where {expected} is wanted: give all of them the same")
+        raise EncoderError(f"a worker has the encoder {title(encoder)}, not {expected}: use the same on all")
     return EmbeddingStore(folder).get_batch([(*read_audio(path), path) for path in paths], encoder)
 
 
 def title(encoder: Encoder) -> str:
-    """Name and revision: what every table cites."""
+    """The encoder's name and revision, "name (revision)", for tables and descriptions."""
     return f"{encoder.name} ({encoder.revision})"
 
 
 def loaded(load: Load, config: EncoderConfig) -> Encoder:
-    """The encoder, loaded once in a process, whatever the number of its threads and tasks."""
+    """Load an encoder once per process; all threads and tasks share it."""
     with _LOADING:
         return _newest(load, config)
 

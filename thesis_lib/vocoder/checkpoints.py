@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON, written whole or not at all.
+"""Checkpoints: safetensors and JSON, written atomically.
 
 No pickle: a checkpoint is tensors by name and a JSON file that describes them.
 """
@@ -25,9 +25,9 @@ class CheckpointError(ThesisError):
 
 
 def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: dict[str, str] | None = None) -> None:
-    """Replace ``folder`` by one that holds the tensors, the meta data and some texts by file name, atomically.
+    """Write the tensors, the metadata and ``texts`` (file name -> content) to ``folder``, atomically.
 
-    Raises CheckpointError when the disk is full or closed; an earlier checkpoint stays as it was.
+    Raises CheckpointError when the disk is full or not writable; an earlier checkpoint stays as it was.
     """
     folder = Path(folder)
     try:
@@ -39,70 +39,70 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: 
         ) from error
     try:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial / WEIGHTS)
-        os.chmod(partial / WEIGHTS, 0o644)  # its writer leaves it to the owner alone
+        os.chmod(partial / WEIGHTS, 0o644)  # safetensors makes it readable by its owner only
         for name, text in ({META: json.dumps(meta, indent=2) + "\n"} | (texts or {})).items():
             (partial / name).write_text(text, encoding="utf-8")
         os.chmod(partial, 0o755)
         if folder.exists():
-            # A folder cannot be replaced in one step; the old one steps aside under a name that load ignores.
+            # A folder cannot be replaced in one step: the old one is renamed first, to a name that load ignores.
             old = partial.with_name(partial.name + "-old")
             os.rename(folder, old)
             os.rename(partial, folder)
             shutil.rmtree(old)
         else:
             os.rename(partial, folder)
-    except (OSError, SafetensorError) as error:  # its writer has an error of its own for a full disk
+    except (OSError, SafetensorError) as error:  # safetensors raises its own error for a full disk
         raise CheckpointError(f"{folder}: cannot write: {error}; free some space or choose another folder") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, meta) that ``save`` wrote. CheckpointError when missing or damaged."""
+    """Read what ``save`` wrote: (tensors by name, metadata). CheckpointError when missing or damaged."""
     folder = Path(folder)
     for name in (WEIGHTS, META):
         if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name} is missing: not a checkpoint of this project")
+            raise CheckpointError(f"{folder / name} is missing: not a checkpoint of this project; check the path")
     try:
         return load_file(folder / WEIGHTS), json.loads((folder / META).read_text())
     except Exception as error:  # safetensors raises its own type for each kind of damage
-        raise CheckpointError(f"{folder}: damaged ({error}); remove it to go on from an earlier one") from error
+        raise CheckpointError(f"{folder}: damaged ({error}); remove it to continue from an earlier one") from error
 
 
 def step_folder(folder: Path, step: int) -> Path:
-    """checkpoints/step-000040"""
+    """Path of the checkpoint of a step: FOLDER/step-00000040."""
     return Path(folder) / f"step-{step:08d}"
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint of a training, or None."""
+    """The checkpoint with the highest step, or None."""
     return max(Path(folder).glob("step-*"), default=None)
 
 
 def best(folder: Path, by: str) -> Path | None:
-    """The checkpoint whose meta data has the lowest ``by``, or None when none has it."""
+    """The checkpoint with the lowest value of ``by`` in its metadata, or None when none has it."""
     values = ((json.loads((path / META).read_text()).get(by), path) for path in Path(folder).glob("step-*"))
     return min((found for found in values if found[0] is not None), default=(None, None))[1]
 
 
 def prune(folder: Path, count: int, by: str) -> None:
-    """Remove all but the newest ``count`` and the ``best``."""
+    """Remove all checkpoints except the newest ``count`` and the ``best`` one."""
     kept = best(folder, by)
     for old in sorted(Path(folder).glob("step-*"))[:-count]:
         if old != kept:
-            # Renamed first: killed in the middle, it leaves nothing that looks like a checkpoint.
+            # Renamed first: a process killed during the removal leaves nothing that looks like a checkpoint.
             os.rename(old, aside := old.with_name(f".partial-{old.name}"))
             shutil.rmtree(aside)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed ``save`` or ``prune`` has left."""
+    """Remove the partial folders of an interrupted ``save`` or ``prune``."""
     for left in Path(folder).glob(".partial-*"):
         shutil.rmtree(left)
 
 
 def flatten_optimizer(name: str, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict]]:
-    """Optimizer state as named tensors and JSON-able parameter groups."""
+    """Optimizer -> (state tensors by name, parameter groups as JSON types)."""
     state = optimizer.state_dict()
     tensors = {f"{name}.{i}.{key}": value for i, slots in state["state"].items() for key, value in slots.items()}
     return tensors, state["param_groups"]
@@ -111,7 +111,7 @@ def flatten_optimizer(name: str, optimizer: torch.optim.Optimizer) -> tuple[dict
 def restore_optimizer(
     name: str, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], groups: list[dict]
 ) -> None:
-    """Inverse of ``flatten_optimizer``."""
+    """Load into ``optimizer`` what ``flatten_optimizer`` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         owner, _, rest = key.partition(".")
@@ -123,10 +123,10 @@ def restore_optimizer(
 
 
 def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """{"a": t} -> {"prefix.a": t}"""
+    """Add a prefix to all names: {"a": t} -> {"prefix.a": t}."""
     return {f"{prefix}.{key}": value for key, value in tensors.items()}
 
 
 def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Inverse of ``with_prefix``; other keys are left out."""
+    """Select the names with a prefix and remove it: the inverse of ``with_prefix``."""
     return {key[len(prefix) + 1 :]: value for key, value in tensors.items() if key.startswith(prefix + ".")}

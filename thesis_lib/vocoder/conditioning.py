@@ -1,4 +1,4 @@
-"""The condition: speaker and emotion embeddings, fused, and how they modulate the generator; the content's reduction.
+"""Conditioning: fusion of speaker and emotion embeddings, FiLM modulation, and reduction of the content features.
 
 Shapes: B batch, S speaker size, E emotion size, C channels, T frames, D condition size.
 
@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from thesis_lib.config import ConditionConfig
 
-MOST_SPREADS = 3.0  # from the mean, which nearly all training embeddings lie within
-SMALLEST_SPREAD = 1e-4  # a feature that hardly varies in training must not explode in use
+MAX_DEVIATION_STDS = 3.0  # from the mean; nearly all training embeddings lie within
+MIN_STD = 1e-4  # a feature that hardly varies in training must not become huge in use
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std with the training set's statistics, which travel with the weights.
+    """(x - mean) / std with the training set's statistics, which are saved with the weights.
 
     eGeMAPS mixes Hz, dB and ratios, and emotion2vec's raw vectors share a large mean (cosine >= 0.93 between
-    different emotions): without this the condition is mostly a constant. A value further out than any that training
-    saw counts as ``MOST_SPREADS``: some of eGeMAPS are divided by a mean that may be near zero, and one recording in
-    some twenty had one hundreds of spreads away, which made noise of the voice.
+    different emotions): without this the condition is mostly a constant. Values are clipped at ``MAX_DEVIATION_STDS``
+    standard deviations: some eGeMAPS features are divided by a mean that may be near zero, and in about one recording
+    of twenty one feature was hundreds of standard deviations from the mean; the output was then noise.
     """
 
     mean: Tensor  # (D,)
@@ -32,19 +32,20 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(dim))
 
     def fit(self, rows: Tensor) -> None:
-        """(n, D) training embeddings."""
+        """Set mean and standard deviation from training embeddings (n, D)."""
         self.mean.copy_(rows.mean(0))
-        self.std.copy_(rows.std(0, correction=0).clamp(min=SMALLEST_SPREAD))
+        self.std.copy_(rows.std(0, correction=0).clamp(min=MIN_STD))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D) -> (B, D)."""
-        return ((x - self.mean) / self.std).clamp(-MOST_SPREADS, MOST_SPREADS)
+        return ((x - self.mean) / self.std).clamp(-MAX_DEVIATION_STDS, MAX_DEVIATION_STDS)
 
 
 class PrincipalComponents(nn.Module):
-    """The first channels of a content reduced to their principal components, whitened; the others pass.
+    """Reduce the first content channels to whitened principal components; the other channels pass unchanged.
 
-    Fitted on training content, and part of the weights. Besides being smaller, what is left tells less of the voice.
+    Fitted on training content and saved with the weights. The components also carry less speaker information than
+    the full channels.
     """
 
     mean: Tensor  # (channels,)
@@ -57,12 +58,12 @@ class PrincipalComponents(nn.Module):
         self.register_buffer("basis", torch.eye(components, channels))
 
     def fit(self, rows: Tensor) -> None:
-        """(n, channels) training frames."""
+        """Set mean and basis from training frames (n, channels)."""
         self.mean.copy_(rows.mean(0))
         _, sizes, directions = torch.linalg.svd(rows - self.mean, full_matrices=False)
         kept = len(self.basis)
-        spreads = sizes[:kept] / len(rows) ** 0.5
-        self.basis.copy_(directions[:kept] / spreads.clamp(min=SMALLEST_SPREAD).unsqueeze(1))
+        stds = sizes[:kept] / len(rows) ** 0.5
+        self.basis.copy_(directions[:kept] / stds.clamp(min=MIN_STD).unsqueeze(1))
 
     def forward(self, content: Tensor) -> Tensor:
         """(B, C, T) -> (B, C - channels + components, T)."""
@@ -71,9 +72,9 @@ class PrincipalComponents(nn.Module):
 
 
 class ConditionFusion(nn.Module):
-    """Speaker and emotion embeddings -> one condition vector.
+    """Fuse speaker and emotion embeddings into one condition vector.
 
-    The first plan's "256-d emotion" is ``emotion_projection``: a learned projection of what the encoder gives.
+    ``emotion_projection`` is the size of the learned projection of the emotion encoder's output.
     """
 
     def __init__(self, speaker_dim: int, emotion_dim: int, config: ConditionConfig) -> None:
@@ -94,9 +95,10 @@ class ConditionFusion(nn.Module):
     def forward(self, speaker: Tensor, emotion: Tensor, guidance: float = 1.0) -> Tensor:
         """(B, S), (B, E) -> (B, D).
 
-        In training a share of the items gets the learned ``neutral`` condition instead (classifier-free guidance,
-        Ho & Salimans 2022, arXiv:2207.12598). In use ``guidance`` moves along the line from it: 0 is neutral, 1 as
-        trained, above 1 stronger. FiLM is affine in the condition, so that line is also one of modulations.
+        In training the fraction ``condition_dropout`` of the items gets the learned ``neutral`` condition instead
+        (classifier-free guidance, Ho & Salimans 2022, arXiv:2207.12598). At inference ``guidance`` extrapolates from
+        the neutral condition: 0 is neutral, 1 as trained, above 1 stronger. FiLM is affine in the condition, so the
+        modulations are extrapolated in the same way.
         """
         speaker = self.speaker(self.speaker_statistics(speaker))
         emotion = self.emotion(self.emotion_statistics(emotion))

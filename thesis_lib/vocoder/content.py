@@ -1,16 +1,16 @@
-"""What the generator is given of the signal: the log-mel itself, or content from which the voice has been taken.
+"""Content features, the generator's first input: the log-mel, or features with the speaker removed.
 
 Shapes: B batch, M mel bands, T mel frames, K cepstra, P phonetic channels, C content channels.
 
-``mel``       the log-mel as it is. It carries the voice, so a vocoder may ignore its condition.
+``mel``       the log-mel. It carries the speaker, so a vocoder may ignore its condition.
 ``envelope``  the first K cepstra of the log-mel, without the utterance's mean (Atal 1974, doi:10.1121/1.1914702),
               the frequency axis stretched at random in training (vocal tract length perturbation, Jaitly & Hinton
-              2013). `python -m benchmarks content` shows how much of the voice this leaves.
+              2013). `python -m benchmarks content` measures how much speaker information remains.
 ``phonetic``  the last layer of Whisper's encoder (arXiv:2212.04356), without the utterance's mean: trained to
-              recognise words whoever says them, it has hardly any voice left. The generator reduces it to its
-              first principal components.
+              recognise words of any speaker, it carries little speaker information. The generator reduces it to
+              its first principal components.
 
-The last two come with energy, log-F0 and voicing, which say how something is said.
+The last two are followed by three channels of prosody: energy, log-F0 and voicing.
 """
 
 import functools
@@ -24,27 +24,28 @@ from torch import Tensor, nn
 
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.audio.pitch import NARROWEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE, Pitch, track
+from thesis_lib.audio.pitch import MIN_LOG_F0_STD, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE, Pitch, track
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
 
-ACTIVE = 3.0  # nepers below the loudest frame's energy, within which a frame counts as speech
+MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's, within which it counts as speech
+ACTIVE = MAX_BELOW_PEAK_NEPERS  # the earlier name
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
-# Fixed scales that bring every channel near unit size; they are part of the weights' meaning.
+# Fixed scales that bring every channel near unit size; trained weights depend on them.
 CEPSTRUM_SCALE, ENERGY_CENTRE, ENERGY_SCALE = 2.0, -5.0, 2.0
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is measured of a whole recording, once, on its mel's frames."""
+    """Measurements of a whole recording, on the frames of its mel; cached by training."""
 
     pitch: Pitch
     mel_mean: np.ndarray  # (M,) mean log-mel of the frames that hold speech
-    phonetic: np.ndarray  # (P, T), without its mean; (0, T) where the content does not need it
+    phonetic: np.ndarray  # (P, T), mean removed; (0, T) for a content kind without it
 
 
 def analyse(wav: np.ndarray, log_mel: LogMel, config: ContentConfig) -> Analysis:
-    """(N,) -> Analysis of its whole frames, zero-padded at the end. ModelError when Whisper cannot be had."""
+    """(N,) -> Analysis of its frames, zero-padded to whole ones. ModelError when Whisper cannot be loaded."""
     audio = log_mel.config
     wav = whole_frames(wav, audio.hop_length)
     mel = log_mel(torch.from_numpy(wav).unsqueeze(0))[0]
@@ -62,9 +63,9 @@ def analyse(wav: np.ndarray, log_mel: LogMel, config: ContentConfig) -> Analysis
 
 
 def spoken(mel: Tensor) -> Tensor:
-    """(M, T) -> (M, T'): the frames that hold speech."""
+    """Select the frames with speech: (M, T) -> (M, T')."""
     energy = mel.mean(0)
-    return mel[:, energy >= energy.max() - ACTIVE]
+    return mel[:, energy >= energy.max() - MAX_BELOW_PEAK_NEPERS]
 
 
 @functools.cache
@@ -73,26 +74,26 @@ def _recogniser() -> Whisper:
 
 
 def release() -> None:
-    """Let the recogniser go after a pass over a corpus.
+    """Unload the recogniser after a pass over a corpus.
 
-    Its OpenMP threads beside torch's are more than the cores, and torch's then sleep between operations: on two
-    cores a training step took 0.26 s in its presence and 0.13 s without.
+    Its OpenMP threads and torch's together are more than the cores, and torch's then sleep between operations: on two
+    cores a training step took 0.26 s with the recogniser loaded and 0.13 s without.
     """
     _recogniser.cache_clear()
 
 
 def channels(audio: AudioConfig, config: ContentConfig) -> int:
-    """C: the mel's bands; or what the content keeps of the signal, and energy, log-F0 and voicing."""
+    """C, the number of content channels: the mel bands, or the kind's features plus energy, log-F0 and voicing."""
     return {"mel": audio.n_mels, "envelope": config.cepstra + 3, "phonetic": PHONETIC + 3}[config.kind]
 
 
 def absolute_pitch(content: Tensor) -> Tensor:
-    """Content without a voice (B, C, T) -> its F0 in Hz (B, T), in double precision: phases add it up."""
+    """Content with a log-F0 channel (B, C, T) -> F0 in Hz (B, T), float64, because phases sum it."""
     return torch.exp(content[:, PITCH_CHANNEL].double() * PITCH_SCALE + PITCH_CENTRE)
 
 
 class Content(nn.Module):
-    """(log-mel, analysis) -> content (B, C, T)."""
+    """Compute content features (B, C, T) from a log-mel and an analysis."""
 
     basis: Tensor  # (cepstra, M)
 
@@ -107,10 +108,10 @@ class Content(nn.Module):
         self._centres = edges[1:-1]
 
     def forward(self, mel: Tensor, analyses: list[Analysis], start: list[int], warp: np.ndarray | None) -> Tensor:
-        """(B, M, T) cut at frame ``start`` of each recording -> (B, C, T).
+        """Log-mel segments (B, M, T), from frame ``start`` of each recording -> (B, C, T).
 
-        ``warp`` (B,) stretches each item's frequency axis by that factor; None leaves it as it is. Past a
-        recording's end the cut is unvoiced.
+        ``warp`` (B,) stretches each item's frequency axis by that factor; None leaves it as it is. Frames after a
+        recording's end are unvoiced.
         """
         if self.config.kind == "mel":
             return mel
@@ -131,24 +132,24 @@ class Content(nn.Module):
         return (self.basis @ mel) / CEPSTRUM_SCALE
 
     def _log_f0(self, pitch: Pitch) -> np.ndarray:
-        """(T,)"""
+        """The log-F0 channel (T,), scaled; relative to the speaker's own range where the configuration says so."""
         if self.config.pitch == "level":
             return (pitch.log_f0 - PITCH_CENTRE) / PITCH_SCALE
         if not pitch.is_voiced:
             return np.zeros_like(pitch.log_f0)
-        return (pitch.log_f0 - pitch.range.level) / max(pitch.range.spread, NARROWEST)
+        return (pitch.log_f0 - pitch.range.log_f0_median) / max(pitch.range.log_f0_std, MIN_LOG_F0_STD)
 
     def _cut(
         self, rows: list[np.ndarray], start: list[int], frames: int, past: Literal["edge", "constant"] = "edge"
     ) -> Tensor:
-        """Frames ``start`` to ``start + frames`` of each (n, T), padded at the end."""
+        """Frames ``start`` to ``start + frames`` of each (n, T) -> (B, n, frames), padded at the end."""
         cuts = [row[:, s : s + frames] for row, s in zip(rows, start, strict=True)]
         return torch.from_numpy(
             np.stack([np.pad(cut, ((0, 0), (0, frames - cut.shape[1])), mode=past) for cut in cuts]).astype(np.float32)
         )
 
     def _stretch(self, mel: Tensor, factor: float) -> Tensor:
-        """(M, T): the value at f Hz is taken from f / factor, linearly between bands."""
+        """Stretch the frequency axis of (M, T): the value at f Hz is that at f / factor, interpolated linearly."""
         places = np.interp(self._centres / factor, self._centres, np.arange(len(self._centres)))
         low = torch.from_numpy(np.floor(places).astype(np.int64)).clamp(max=len(places) - 2)
         share = torch.from_numpy(places.astype(np.float32)).unsqueeze(1) - low.unsqueeze(1)

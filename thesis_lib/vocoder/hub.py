@@ -1,4 +1,4 @@
-"""A vocoder on the model hub, in the hub's own layout: config.json, model.safetensors and README.md, its card."""
+"""Download and upload of vocoders on the model hub: config.json, model.safetensors and README.md, the model card."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -51,38 +51,42 @@ vocoder = Vocoder.from_pretrained("OWNER/NAME")  # this repository, or a folder
 english = vocoder.render(wav, Voice(speaker, emotion))  # (N,) at the sample rate above
 ```
 
-Weights are safetensors and the rest is JSON: nothing in here is executed. Speak in somebody's voice with their consent
-only, and say that the speech is synthetic.
+Weights are safetensors and the rest is JSON: nothing in here is executed. Use a person's voice only with their
+consent, and say that the speech is synthetic.
 """
 
 
 def is_repository(source: str) -> bool:
-    """Whether a source that is no folder could name one on the hub."""
+    """Whether a source is not a path here and has the form of a hub repository, owner/name."""
     return bool(REPOSITORY.fullmatch(source)) and not Path(source).exists()
 
 
 def download(repository: str, revision: str | None = None) -> Path:
-    """A vocoder's files in the hub's cache. CheckpointError when they cannot be had."""
+    """Download a vocoder's files to the hub's cache. CheckpointError when that fails."""
     return snapshot(repository, revision, FILES)
 
 
 def snapshot(repository: str, revision: str | None, files: Sequence[str]) -> Path:
-    """The files of a repository that match some patterns, likewise."""
+    """Download the files of a repository that match ``files``, patterns. CheckpointError when that fails."""
     if pretrained.offline() or not pretrained.hub_reachable():
         raise CheckpointError(f"{repository} is no folder here, and the model hub is out of reach: name a folder")
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=list(files)))
-    except Exception as error:  # its client has a dozen, of three libraries
-        raise CheckpointError(f"{repository} is no folder here, and not to be had from the hub ({error})") from error
+    except Exception as error:  # the client raises errors of three libraries
+        raise CheckpointError(
+            f"{repository} is no folder here, and the hub did not give it ({error}); check the name"
+        ) from error
 
 
 def upload(folder: Path, repository: str, private: bool = False) -> str:
-    """Publish a vocoder's folder; returns its address. CheckpointError when the hub refuses."""
+    """Upload a vocoder's folder; returns its address. CheckpointError when the hub refuses."""
     missing = [name for name in FILES if not (Path(folder) / name).is_file()]
     if missing:
-        raise CheckpointError(f"{folder}: {', '.join(missing)} is missing: not a vocoder's folder")
+        raise CheckpointError(
+            f"{folder}: {', '.join(missing)} is missing: not a vocoder's folder; `thesis train` writes one"
+        )
     from huggingface_hub import HfApi
 
     api = HfApi()

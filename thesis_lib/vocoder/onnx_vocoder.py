@@ -1,7 +1,7 @@
-"""An exported vocoder: one ONNX file, run by ONNX Runtime alone, or by OpenVINO; torch is not imported.
+"""The ONNX vocoder: one file, run by ONNX Runtime or by OpenVINO; torch is not imported.
 
-The file holds the generator, the conditioning, the inverse STFT and, in its metadata, everything else that a vocoder
-needs to know. ``thesis_lib.compression.export_onnx`` writes it.
+The file holds the generator, the conditioning and the inverse STFT, and in its metadata the vocoder's description, its
+receptive field and the mean embeddings. ``thesis_lib.compression.export_onnx`` writes it.
 """
 
 import json
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import openvino
 
 META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
-ORIGIN = "origin"  # the input that only a generator with an excitation has
-Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # the last one is faster, and coarser
+ORIGIN = "origin"  # an input of generators with a harmonic excitation only
+Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # bf16: faster and less precise
 
 
 class OnnxError(ThesisError):
-    """A file that is no vocoder of this project, or one asked for what it cannot do."""
+    """A file that is not a vocoder of this project, or a request that an ONNX vocoder cannot fulfil."""
 
 
 def _row(vector: np.ndarray | None) -> np.ndarray | None:
-    """(D,) -> (1, D), or None where the voice leaves it out."""
+    """(D,) -> (1, D); None stays None."""
     return None if vector is None else np.asarray(vector)[None]
 
 
@@ -50,14 +50,14 @@ def _openvino(path: Path, threads: int, runtime: Runtime) -> Callable[[dict], np
     if runtime == "openvino":
         whole = request(model, "f32")
         return lambda given: np.array(whole.infer(given)[0])
-    before, last = (request(part, precision) for part, precision in zip(_parted(model), ("bf16", "f32"), strict=True))
+    before, last = (request(part, precision) for part, precision in zip(_split(model), ("bf16", "f32"), strict=True))
     return lambda given: np.array(last.infer([before.infer(given)[0]])[0])
 
 
-def _parted(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
-    """All before the last convolution, and the last convolution, which makes samples.
+def _split(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
+    """Split the model before its last convolution, which outputs samples.
 
-    It stays in float32: a sample of bfloat16 would have eight bits.
+    That one stays in float32: a bfloat16 sample would have eight bits.
     """
     import openvino
     from openvino import opset8
@@ -71,10 +71,10 @@ def _parted(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
 
 
 class OnnxVocoder:
-    """What ``synthesis.Vocoder`` does with given content, on one ONNX file."""
+    """A vocoder in an ONNX file, with the interface of ``synthesis.Vocoder`` for content features and mels."""
 
     def __init__(self, path: Path, threads: int = 0, runtime: Runtime = "onnxruntime") -> None:
-        """``threads`` of the runtime; 0 leaves their number to it. Raises OnnxError."""
+        """Load a file. ``threads`` of the runtime, 0 for its default. OnnxError when the file cannot be used."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -88,7 +88,7 @@ class OnnxVocoder:
         except DescriptionError as error:
             raise OnnxError(f"{path}: not a vocoder of this project ({error})") from error
         except KeyError as error:
-            raise OnnxError(f"{path}: no vocoder of this project: `thesis export` writes one") from error
+            raise OnnxError(f"{path}: not a vocoder of this project: `thesis export` writes one") from error
         except Exception as error:  # its errors have no common class
             raise OnnxError(f"{path}: not an ONNX file that can be run ({str(error).splitlines()[0]})") from error
         self.card = about[CARD]  # the model card
@@ -98,8 +98,8 @@ class OnnxVocoder:
         elif self.description.generator.kind == "hifigan":
             self._run = _openvino(path, threads, runtime)
         else:
-            # A student is faster in ONNX Runtime; a generator with an excitation OpenVINO cannot read.
-            raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: leave the runtime to ONNX Runtime")
+            # Inverse-STFT generators are faster in ONNX Runtime; OpenVINO cannot read a harmonic excitation.
+            raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: use --runtime onnxruntime")
         self.name, self.audio = str(path), self.description.audio
         self.receptive_field = ReceptiveField(**meta["receptive_field"])
         self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
@@ -107,7 +107,7 @@ class OnnxVocoder:
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> "OnnxVocoder":
-        """The vocoder in a file. Raises OnnxError."""
+        """Load a file. OnnxError when it cannot be used."""
         return cls(Path(path))
 
     @property
@@ -140,7 +140,8 @@ class OnnxVocoder:
     ) -> np.ndarray:
         """(1, C, T), (1, S), (1, E) -> (1, N). An embedding left out is the training set's mean.
 
-        ``origin`` is where a piece of a stream begins, as ``generators.Generator`` has it.
+        ``origin`` (2,) is the phase and the number of samples before a piece of a stream, as
+        ``Generator.synthesise`` defines it. OnnxError for an embedding of another size.
         """
         given = {"content": np.asarray(content, np.float32), "guidance": np.array([guidance], np.float32)}
         for name, vector in (("speaker", speaker), ("emotion", emotion)):
@@ -153,20 +154,22 @@ class OnnxVocoder:
         return self._run(given).reshape(1, -1)
 
     def content(self, wav: np.ndarray) -> np.ndarray:
-        """(N,) -> (1, C, T) of the recording. OnnxError for a vocoder whose content only torch can analyse."""
+        """(N,) -> log-mel (1, M, T). OnnxError for a vocoder with other content features, which need torch."""
         if self.converts:
-            raise OnnxError(f"{self.name}: its content comes from networks of torch: give it, or use the torch vocoder")
+            raise OnnxError(
+                f"{self.name}: its content features come from torch networks: pass them in, or use the torch vocoder"
+            )
         mel = MelStream(self.audio)
         return np.concatenate([mel.feed(wav), mel.finish()], axis=1)[None]
 
     def render(self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0) -> np.ndarray:
-        """(N,) -> (N,): what the recording says, in the voice as far as this vocoder listens to it."""
+        """(N,) -> (N,): the recording's content, synthesised with the voice's embeddings."""
         return self(self.content(wav), _row(voice.speaker), _row(voice.emotion), guidance)[0, : len(wav)]
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Content (C, T) in pieces of any length -> sound (n,), as ``synthesis.Vocoder.stream``."""
+        """Content (C, T) in pieces of any length -> samples (n,), as ``synthesis.Vocoder.stream``."""
         stream = Stream(
             lambda content, origin: self(content, _row(voice.speaker), _row(voice.emotion), guidance, origin)[0],
             self.receptive_field,

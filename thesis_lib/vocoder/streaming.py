@@ -1,7 +1,8 @@
-"""Exact streaming: log-mel frames from samples as they come, and sound from frames as they come.
+"""Exact streaming: samples in blocks -> log-mel frames, and content frames in pieces -> samples.
 
-A generator hears a few frames behind and ahead of what it makes. Each piece is made with as many of them around it,
-which are then cut off: what comes out is what the whole would have given, and memory holds one piece.
+An output frame depends on the input frames in the generator's receptive field. Each piece is synthesised with that
+much context on both sides, and the output of the context is cut off: the result equals that of the whole input, and
+memory holds one piece with its context.
 
 In NumPy alone, for vocoders of torch and of ONNX Runtime. Shapes: N samples, M mel bands, C content channels, T frames.
 """
@@ -33,7 +34,7 @@ Synthesise = Callable[[np.ndarray, np.ndarray], np.ndarray]  # content (1, C, T)
 
 
 class StreamError(ThesisError):
-    """A vocoder that cannot stream what it was asked to, or frames that do not fit it."""
+    """A vocoder that cannot stream this input, or frames of the wrong shape."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class ReceptiveField:
 
 
 class Streaming(Protocol):
-    """A vocoder of torch or of ONNX Runtime."""
+    """What a torch vocoder and an ONNX vocoder have in common for streaming."""
 
     name: str
     audio: AudioConfig
@@ -53,7 +54,7 @@ class Streaming(Protocol):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """Its look-behind and look-ahead."""
+        """Input frames before and after an output frame that it depends on."""
 
     @property
     def sample_rate(self) -> int:
@@ -61,7 +62,7 @@ class Streaming(Protocol):
 
     @property
     def converts(self) -> bool:
-        """Whether its content is more than a mel."""
+        """Whether its content features are other than the log-mel."""
 
     @property
     def encoders(self) -> EncoderConfig:
@@ -70,33 +71,38 @@ class Streaming(Protocol):
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Content (C, T) in pieces -> sound (n,)."""
+        """Content (C, T) in pieces -> samples (n,)."""
 
 
 class Stream:
-    """Content in, in pieces of any length; the same sound out as of the whole, as early as it is certain."""
+    """Content in pieces of any length -> samples, equal to those of the whole, as soon as their context is complete."""
 
     def __init__(
         self, synthesise: Synthesise, receptive_field: ReceptiveField, audio: AudioConfig, excited: bool
     ) -> None:
-        """``excited``: a generator with a harmonic excitation, whose phase goes on from piece to piece."""
+        """``excited``: the generator has a harmonic excitation, so its phase continues from piece to piece."""
         self._synthesise, self._field, self._excited = synthesise, receptive_field, excited
         self._audio, self._hop = audio, audio.hop_length
-        self._frames = np.zeros((1, 0, 0), np.float32)  # (1, C, T) from frame ``_first`` on; C is the first piece's
-        self._first = self._made = 0  # frames: before the kept ones, and sound that has been given out
+        self._frames = np.zeros((1, 0, 0), np.float32)  # (1, C, T) from frame ``_first`` on; the first piece sets C
+        self._first = self._made = 0  # frames before the kept ones, and frames already synthesised
         self._phase: float | None = None  # cycles, at the first kept frame's centre
 
     def feed(self, frames: np.ndarray) -> np.ndarray:
-        """(C, T) -> (N,): what these frames have made certain, ``receptive_field.right`` frames behind them."""
+        """(C, T) -> (N,): the samples with complete context, ``receptive_field.right`` frames behind the input.
+
+        StreamError for frames of another shape.
+        """
         frames = np.asarray(frames, np.float32)
         begun = self._frames.shape[1] > 0
         if frames.ndim != 2 or (begun and len(frames) != self._frames.shape[1]):
-            raise StreamError(f"frames of shape {frames.shape} do not go on with this stream: (C, T) is needed")
+            raise StreamError(
+                f"frames of shape {frames.shape} do not continue this stream: (C, T) with one C is needed"
+            )
         self._frames = np.concatenate([self._frames, frames[None]], axis=2) if begun else frames[None].copy()
         return self._make(self._first + self._frames.shape[2] - self._field.right)
 
     def finish(self) -> np.ndarray:
-        """(N,): what is left, with nothing after it."""
+        """(N,): the remaining samples, at the end of the input."""
         return self._make(self._first + self._frames.shape[2])
 
     def _make(self, until: int) -> np.ndarray:
@@ -111,7 +117,7 @@ class Stream:
         return self._synthesise(self._frames, origin)[start:end]
 
     def _forget(self, until: int, phase: float) -> float:
-        """Frames before ``until`` -> the phase, moved on from centre to centre."""
+        """Drop the frames before ``until``; returns the phase advanced from frame centre to frame centre."""
         gone = max(0, until - self._first)
         if self._excited:
             rates = [cycles(self._frames, frame, self._audio) for frame in range(gone + 1)]
@@ -121,24 +127,24 @@ class Stream:
 
 
 def beginning(content: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """(1, C, T) -> the origin (2,) of content with nothing before it."""
+    """The origin of a stream's start: (1, C, T) -> (2,), the phase at the first frame's centre and 0 samples."""
     return np.array([cycles(content, 0, audio) * (audio.hop_length // 2), 0.0])
 
 
 def cycles(content: np.ndarray, frame: int, audio: AudioConfig) -> float:
-    """Of a frame's F0, a sample: as the generator computes them."""
+    """Cycles per sample of a frame's F0, computed as the generator does."""
     return float(np.exp(np.float64(content[0, PITCH_CHANNEL, frame]) * PITCH_SCALE + PITCH_CENTRE)) / audio.sample_rate
 
 
 def streamed(stream: Stream, pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pieces (C, T) -> the sound (n,) that each has made certain, and the rest at the end."""
+    """Pieces (C, T) -> samples (n,) after each, and the remaining ones at the end."""
     for piece in pieces:
         yield stream.feed(piece)
     yield stream.finish()
 
 
 class MelStream:
-    """Samples in, in pieces of any length; the frames of ``LogMel`` out, as early as they are certain."""
+    """Samples in blocks of any length -> the frames of ``LogMel``, as soon as their window is complete."""
 
     def __init__(self, audio: AudioConfig) -> None:
         import librosa
@@ -154,7 +160,7 @@ class MelStream:
         self._samples = np.zeros(0)
 
     def feed(self, wav: np.ndarray) -> np.ndarray:
-        """(N,) -> (M, T)"""
+        """(N,) -> (M, T): the frames with complete windows."""
         self._samples = np.concatenate([self._samples, wav])
         if not self._begun:
             if len(self._samples) <= self._pad:
@@ -164,7 +170,7 @@ class MelStream:
         return self._frames(max(0, (len(self._samples) - self._size) // self._hop + 1))
 
     def finish(self) -> np.ndarray:
-        """(M, T): the last ones, of a recording that is zero-padded to whole frames."""
+        """(M, T): the last frames, of the recording zero-padded to whole frames. StreamError when it is too short."""
         before = self._pad if self._begun else 0
         made = self.feed(np.zeros(-(len(self._samples) - before) % self._hop))
         if not self._begun:
@@ -189,19 +195,19 @@ def stream_file(
     voice: Voice = MEAN_VOICE,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """A recording, a log-mel (M, T) in an .npy file, or raw samples from stdin ("-") -> ``target``, piece by piece.
+    """Synthesise a recording, a log-mel (M, T) in an .npy file, or raw samples from stdin ("-"), piece by piece.
 
-    Returns seconds written, seconds of work for a second, seconds of work before the first sound and milliseconds of
-    look-ahead. Raises StreamError for a vocoder whose content no stream can be analysed for, AudioError for a
-    recording that cannot be read.
+    ``seconds`` is the length of a block. Returns seconds written, seconds of computation per second of output, seconds
+    of computation before the first output and milliseconds of look-ahead. Raises StreamError for a vocoder whose
+    content features need the whole recording, AudioError for a recording that cannot be read.
     """
     if vocoder.converts:
-        raise StreamError(f"{vocoder.name} hears words, which need the whole: `thesis clone - -` goes clause by clause")
+        raise StreamError(f"{vocoder.name} analyses whole clauses: use `thesis clone - -`, which goes clause by clause")
     rate, hop = vocoder.sample_rate, vocoder.audio.hop_length
     written, first, busy, taken = 0, 0.0, 0.0, time.perf_counter()
 
     def awaited() -> Iterator[np.ndarray]:
-        """The pieces, and how long the work between them took."""
+        """The pieces; measures the time of computation between them."""
         nonlocal busy, taken
         for piece in _pieces(source, vocoder.audio, seconds, progress):
             taken = time.perf_counter()
@@ -223,7 +229,7 @@ def stream_file(
 
 
 def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Progress) -> Iterator[np.ndarray]:
-    """(M, T) each."""
+    """The log-mel of the source in pieces (M, T)."""
     rate = audio.sample_rate
     if Path(source).suffix == ".npy":
         whole, size = _read_mel(Path(source), audio), max(1, round(seconds * rate / audio.hop_length))
@@ -244,7 +250,7 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
 
 
 def _resampled(blocks: Iterable[np.ndarray], source: int, target: int) -> Iterator[np.ndarray]:
-    """Without seams."""
+    """Resample blocks (n,) continuously, without discontinuities between them."""
     if source == target:
         yield from blocks
         return
@@ -258,7 +264,7 @@ def _read_mel(path: Path, audio: AudioConfig) -> np.ndarray:
     try:
         mel = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise StreamError(f"{path}: no array of NumPy ({error})") from error
+        raise StreamError(f"{path}: not a NumPy array ({error}); write one with numpy.save") from error
     if mel.ndim != 2 or len(mel) != audio.n_mels or mel.dtype.kind != "f" or not np.isfinite(mel).all():
         raise StreamError(f"{path}: a log-mel ({audio.n_mels}, T) of finite numbers is needed, not {mel.shape}")
     return mel

@@ -1,4 +1,4 @@
-"""Whose voice and style a vocoder is asked for."""
+"""The target voice: speaker and emotion embeddings, and F0 statistics."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Voice:
-    """Whose voice and style to speak in.
+    """Target speaker and speaking style.
 
-    An embedding left out is the training set's mean; a pitch left out stays the content's.
+    An embedding left out is the training set's mean; an F0 statistic left out stays that of the content.
     """
 
     speaker: np.ndarray | None = None  # (S,)
     emotion: np.ndarray | None = None  # (E,)
-    pitch_level: float | None = None  # median of ln F0, F0 in Hz: the voice's
-    pitch_spread: float | None = None  # standard deviation of ln F0: the style's
+    pitch_level: float | None = None  # log-F0 median, F0 in Hz; of the target speaker
+    pitch_spread: float | None = None  # log-F0 standard deviation; of the target style
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both embeddings, of a voice that has been heard. ValueError where one was left out."""
+        """Both embeddings, (S,) and (E,). ValueError where one was left out."""
         if self.speaker is None or self.emotion is None:
-            raise ValueError("a voice without embeddings is nobody's")
+            raise ValueError("this voice has no embeddings: it is the training set's mean speaker")
         return self.speaker, self.emotion
 
 
-MEAN_VOICE = Voice()  # in particular: the training set's means, and the content's own pitch
+MEAN_VOICE = Voice()  # the training set's mean embeddings and the content's own F0

@@ -1,4 +1,4 @@
-"""What every encoder has in common: one protocol, one check on the way in, one on the way out."""
+"""The protocol of all encoders, and ``embed``, which checks the recording and the vector."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,37 +10,37 @@ from thesis_lib.utils.errors import ThesisError
 
 
 class EncoderError(ThesisError):
-    """An encoder's weights or output are not what they must be."""
+    """Weights of an encoder that cannot be used, or a vector of the wrong shape or value."""
 
 
 class Encoder(Protocol):
-    """``name`` and ``revision`` go into every table and cache key.
+    """An encoder: waveform -> embedding. ``name`` and ``revision`` are part of every table and cache key.
 
-    One that has ``encode_batch(wavs) -> (B, D)`` too is given several signals at once.
+    An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets several signals at once.
     """
 
     name: str
     revision: str
     dim: int
-    sample_rate: int  # Hz, what ``encode`` is given
+    sample_rate: int  # Hz, of the input of ``encode``
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) float32 at ``sample_rate`` -> (D,) float32."""
 
 
-# Samples (N,), their rate, and what to call them when something is wrong.
-Recognised = tuple[np.ndarray, int, object]
+# Samples (N,), their rate in Hz, and their name in error messages.
+Recording = tuple[np.ndarray, int, object]
 
 
 def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = "audio") -> np.ndarray:
-    """(N,) at any rate -> (D,). AudioError for unusable audio, EncoderError for a wrong vector."""
+    """Embed (N,) at any rate -> (D,). AudioError for unusable audio, EncoderError for a wrong vector."""
     return embed_batch(encoder, [(wav, sample_rate, source)])[0]
 
 
-def embed_batch(encoder: Encoder, recordings: Sequence[Recognised]) -> list[np.ndarray]:
-    """Recordings of any lengths and rates -> (D,) each, the same as alone; together where the encoder can.
+def embed_batch(encoder: Encoder, recordings: Sequence[Recording]) -> list[np.ndarray]:
+    """Embed recordings of any lengths and rates -> (D,) each, equal to those of ``embed``.
 
-    Raises what ``embed`` raises.
+    Computed in one batch where the encoder has ``encode_batch``. Raises what ``embed`` raises.
     """
     wavs = []
     for wav, sample_rate, source in recordings:
@@ -55,7 +55,7 @@ def embed_batch(encoder: Encoder, recordings: Sequence[Recognised]) -> list[np.n
 def _checked(encoder: Encoder, vector: np.ndarray, source: object) -> np.ndarray:
     vector = np.asarray(vector, np.float32)
     if vector.shape != (encoder.dim,):
-        raise EncoderError(f"{encoder.name} gave shape {vector.shape} for {source}, not ({encoder.dim},)")
+        raise EncoderError(f"{encoder.name} gave shape {vector.shape} for {source}, not ({encoder.dim},): set its dim")
     if not np.isfinite(vector).all() or not vector.any():
-        raise EncoderError(f"{encoder.name} gave a vector for {source} that is zero or not finite")
+        raise EncoderError(f"{encoder.name} gave a vector for {source} that is zero or not finite: check the recording")
     return vector

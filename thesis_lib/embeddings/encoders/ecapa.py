@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from thesis_lib import pretrained
 
 BANDS = 80
-CONTEXT_FRAMES = 4  # frames to each side that the widest convolution sees
+CONTEXT_FRAMES = 4  # frames to each side that the widest convolution spans
 _frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batch", default=None)
 
 
 class EcapaTdnn(nn.Module):
-    """192-d, 16 kHz; equals ``EncoderClassifier.encode_batch`` of the published model.
+    """ECAPA-TDNN, 192-d, 16 kHz; equals ``EncoderClassifier.encode_batch`` of the published model.
 
-    With ``precision="bfloat16"`` the network computes in it, which some CPUs do twice as fast, and ``revision`` says
-    so; ``forward``, which a loss differentiates, stays in float32.
+    With ``precision="bfloat16"`` the network computes in bfloat16, twice as fast on some CPUs, and ``revision`` ends
+    in "-bfloat16"; ``forward``, which a loss differentiates, stays in float32.
     """
 
     name = "ecapa"
@@ -45,7 +45,7 @@ class EcapaTdnn(nn.Module):
             if isinstance(layer, Conv1d):
                 layer.register_forward_pre_hook(_reflect_each_end)
                 if layer.kernel_size == 1:
-                    layer.padding = "valid"  # to reflect no frames copies the signal: a fifth of the whole time
+                    layer.padding = "valid"  # reflecting 0 frames would copy the signal: a fifth of the total time
         self.eval().requires_grad_(False)
 
     def forward(self, wav: Tensor) -> Tensor:
@@ -59,23 +59,23 @@ class EcapaTdnn(nn.Module):
 
     @torch.inference_mode()
     def encode_batch(self, wavs: Sequence[np.ndarray]) -> np.ndarray:
-        """Signals (N,) of any lengths -> (B, 192), each as if it were alone.
+        """Signals (N,) of any lengths -> (B, 192), each equal to that of ``encode``.
 
-        speechbrain's own batches are not that: its convolutions reflect what lies at a signal's end, and in a batch
-        this is the padding of the others.
+        speechbrain's own batches differ: its convolutions reflect the end of the batch's rows, which for shorter
+        signals is padding.
         """
         device = next(self.parameters()).device
         one = torch.ones(1, device=device)
         bands = [self.features(torch.from_numpy(wav).to(device)[None]) for wav in wavs]
         features = [self.normalise(x, one)[0] for x in bands]
         frames = torch.tensor([len(x) for x in features], device=device)
-        # Behind the longest of several there must be room for its reflection too.
+        # The longest of several needs room for its reflection too.
         total = int(frames.max()) + (CONTEXT_FRAMES if len(wavs) > 1 else 0)
         padded = torch.stack([nn.functional.pad(x, (0, 0, 0, total - len(x))) for x in features])
         token = _frames.set(frames if len(wavs) > 1 else None)
         try:
             with torch.autocast(device.type, torch.bfloat16, enabled=self.in_bfloat16):
-                # Relative lengths become frames again inside; half a frame less, and rounding cannot add one.
+                # The network converts relative lengths to frames; half a frame less, so that rounding cannot add one.
                 vectors = self.network(padded, (frames - 0.5) / total)
         finally:
             _frames.reset(token)
@@ -83,9 +83,9 @@ class EcapaTdnn(nn.Module):
 
 
 def published_network() -> nn.Module:
-    """speechbrain's, with the published sizes and weights and nothing of ours: (B, T, 80), (B,) -> (B, 1, 192).
+    """speechbrain's network with the published sizes and weights: (B, T, 80), (B,) -> (B, 1, 192).
 
-    Raises ``ModelError`` where the weights cannot be had, ``RuntimeError`` for a missing, extra or mis-shaped key.
+    Raises ``ModelError`` where the weights cannot be loaded, ``RuntimeError`` for a missing, extra or mis-shaped key.
     """
     from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
@@ -102,19 +102,22 @@ def published_network() -> nn.Module:
     return network.eval()
 
 
-def known_speakers() -> Tensor:
-    """(7205, 192), unit length: the people of VoxCeleb, each as the direction that training drew their embeddings to.
+def speaker_prototypes() -> Tensor:
+    """Speaker prototypes of VoxCeleb (AAM class centres): (7205, 192), unit length.
 
-    They are the rows of the classifier that the encoder was trained with (additive angular margin, arXiv:1801.07698),
-    and all that is had of these people: no recording. Raises ``ModelError`` where they cannot be had.
+    They are the rows of the classifier that the encoder was trained with (additive angular margin, arXiv:1801.07698);
+    no recording of these speakers is used. Raises ``ModelError`` where they cannot be loaded.
     """
     path = pretrained.fetch("ecapa-speakers") / "classifier.ckpt"
     rows = torch.load(path, map_location="cpu", weights_only=True)["weight"]
     return nn.functional.normalize(rows, dim=1)
 
 
+known_speakers = speaker_prototypes  # the earlier name
+
+
 def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
-    """Before a convolution, (B, C, T): continue every signal beyond its own end as it would be if it were alone."""
+    """Before a convolution, (B, C, T): reflect every signal at its own end, as in a batch of one."""
     frames = _frames.get()
     if frames is None or layer.kernel_size == 1:
         return None

@@ -1,14 +1,14 @@
-"""eGeMAPS functionals (Eyben et al. 2016, doi:10.1109/TAFFC.2015.2457417): the named stand-in for emotion2vec.
+"""eGeMAPS functionals (Eyben et al. 2016, doi:10.1109/TAFFC.2015.2457417): the substitute encoder for emotion2vec.
 
-88 statistics of pitch, loudness, spectrum and voice quality over an utterance. They describe style of
-speaking; they are not an emotion embedding, and every table that uses them says so.
+88 statistics of F0, loudness, spectrum and voice quality over an utterance. They describe the speaking style; they
+are not a learned emotion embedding, and every table that uses them names them.
 """
 
 import numpy as np
 
 
 class Egemaps:
-    """88-d, 16 kHz, in the features' own units (Hz semitones, dB, ratios): standardise before use."""
+    """eGeMAPS, 88-d, 16 kHz, in the features' own units (Hz semitones, dB, ratios): standardise before use."""
 
     name = "egemaps"
     dim = 88

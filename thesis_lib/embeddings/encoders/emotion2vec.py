@@ -1,7 +1,7 @@
 """emotion2vec (Ma et al. 2023, arXiv:2312.15185), funasr's network.
 
-The network is built directly, not through funasr's AutoModel, which resets the global seed, the thread
-count and logging, and only prints about a missing key. The size of the embedding is read from the model.
+The network is built directly, not through funasr's AutoModel, which resets the global seed, the thread count and
+logging, and does not fail for a missing key. The size of the embedding is read from the model.
 """
 
 import ast
@@ -21,7 +21,7 @@ from thesis_lib.utils.files import sha256
 REPOSITORY, REVISION = "emotion2vec/emotion2vec_base", "0c9a3152734f9d7a7a05b4ee6bfb3c109d288664"
 CONFIG, BASE, PLUS = "config.yaml", "emotion2vec_base.pt", "model.pt"  # the published names
 SHA256 = "4f14ddf7ba394bcafdd4bff6ae0f24ab2e4134260d4dd42c58ea791a201b02dd"  # of BASE
-LARGEST = 4096  # channels, kernel, stride or repetition of a layer
+MAX_LAYER_NUMBER = 4096  # channels, kernel, stride or repetition of a layer
 
 
 class Emotion2vec(nn.Module):
@@ -31,9 +31,9 @@ class Emotion2vec(nn.Module):
     sample_rate = 16_000  # Hz
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        """``folder`` is a published one, of any variant; without it the hub is asked for the base model's.
+        """Load ``folder``, a published one of any variant; without it the base model is downloaded from the hub.
 
-        EncoderError where there is none, or where the hub's file is not the known one.
+        EncoderError where there is none, or where the hub's file does not have the known sha256.
         """
         super().__init__()
         named = folder is not None
@@ -45,14 +45,14 @@ class Emotion2vec(nn.Module):
         digest = sha256(weights)
         if not named and digest != SHA256:
             raise EncoderError(
-                f"{weights}: sha256 {digest[:12]}… is not the known {SHA256[:12]}…. If you trust it, name its folder: "
+                f"{weights}: sha256 {digest[:12]}… is not the known {SHA256[:12]}…; if you trust it, name its folder: "
                 f"--set encoders.emotion_folder={folder}"
             )
         try:
             settings, network = _network(config, weights)
         except EncoderError:
             raise
-        except Exception as error:  # a damaged or hostile file fails in as many ways as there are files
+        except Exception as error:  # a damaged or hostile file can raise any error
             raise EncoderError(f"{folder}: not a folder of emotion2vec ({type(error).__name__}: {error})") from error
         self.network: Any = network  # funasr's
         self.eval().requires_grad_(False)
@@ -74,7 +74,7 @@ class Emotion2vec(nn.Module):
 
 
 def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
-    """The model's settings and funasr's network with the weights, every key of it."""
+    """Load the model's settings and funasr's network with all of its weights."""
     from funasr.models.emotion2vec.model import Emotion2vec as Network
     from omegaconf import OmegaConf
 
@@ -98,19 +98,19 @@ def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
 
 
 def _demand_plain_layers(text: str) -> None:
-    """funasr runs this text as Python: let through lists of integers, their sums and repetitions, nothing else."""
+    """Refuse text that is not lists of integers, their sums and repetitions: funasr evaluates it as Python."""
     plain = (ast.Expression, ast.BinOp, ast.Add, ast.Mult, ast.List, ast.Tuple, ast.Load)
     for node in ast.walk(ast.parse(text, mode="eval")):
-        number = isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value <= LARGEST
+        number = isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value <= MAX_LAYER_NUMBER
         if not (number or isinstance(node, plain)):
             raise EncoderError(f"feature_encoder_spec is {text!r}: a list of (channels, kernel, stride) is expected")
 
 
 def download() -> Path:
-    """The published folder from the hub; EncoderError when it cannot be reached."""
+    """Download the published folder from the hub. EncoderError when it cannot be reached."""
     if pretrained.offline() or not pretrained.hub_reachable():
         raise EncoderError(
-            f"emotion2vec: the hub is out of reach and no mirror is known. Download {REPOSITORY} elsewhere and "
+            f"emotion2vec: the hub is out of reach and no mirror is known: download {REPOSITORY} elsewhere and "
             "give its folder with --set encoders.emotion_folder=PATH, or use --set encoders.emotion=egemaps."
         )
     from huggingface_hub import snapshot_download

@@ -1,4 +1,4 @@
-"""ERes2Net speaker encoder (Chen et al. 2023, arXiv:2305.12838), funasr's network: a judge that never trains."""
+"""ERes2Net speaker encoder (Chen et al. 2023, arXiv:2305.12838), funasr's network: an evaluation encoder."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from thesis_lib import pretrained
 
 
 class Eres2net(nn.Module):
-    """192-d, 16 kHz; trained on VoxCeleb by 3D-Speaker."""
+    """ERes2Net, 192-d, 16 kHz; trained on VoxCeleb by 3D-Speaker."""
 
     name = "eres2net"
     dim = 192

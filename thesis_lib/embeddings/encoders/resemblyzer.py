@@ -1,4 +1,4 @@
-"""Resemblyzer's GE2E speaker encoder (Wan et al. 2018, arXiv:1710.10467): a judge that never trains."""
+"""Resemblyzer's GE2E speaker encoder (Wan et al. 2018, arXiv:1710.10467): an evaluation encoder."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from thesis_lib import pretrained
 
 
 class Resemblyzer:
-    """256-d unit vector, 16 kHz."""
+    """Resemblyzer, 256-d unit vector, 16 kHz."""
 
     name = "resemblyzer"
     dim = 256
@@ -17,7 +17,7 @@ class Resemblyzer:
 
         self.revision = pretrained.get("resemblyzer").revision
         weights = pretrained.fetch("resemblyzer") / "pretrained.pt"
-        # It loads the file itself; the file's hash has just been checked against the pinned one.
+        # The library loads the file; ``fetch`` has checked its sha256.
         self._encoder = VoiceEncoder("cpu", verbose=False, weights_fpath=weights)
         self._preprocess = preprocess_wav
 

@@ -1,4 +1,4 @@
-"""A tiny encoder for tests: it stands where real weights are not cached, and says so in its name."""
+"""A tiny encoder for tests: the substitute encoder where real weights are not cached, named as such."""
 
 import numpy as np
 import torch
@@ -8,10 +8,10 @@ from thesis_lib.config import AudioConfig
 
 
 class TinyTestEncoder:
-    """192-d: a fixed orthogonal projection of the log-mel's mean and spread.
+    """192-d: a fixed orthogonal projection of the log-mel's mean and standard deviation.
 
-    It separates voices a little, because a long-term spectrum does. It is no speaker encoder, and a
-    table that shows its name shows no result.
+    It separates speakers a little, because the long-term spectrum does. It is not a speaker encoder, and a table with
+    its name has no result.
     """
 
     name = "tiny-test-encoder"

@@ -1,8 +1,7 @@
 """Whisper's encoder as a network that a loss can differentiate (Radford et al. 2022, arXiv:2212.04356).
 
 ``thesis_lib.pretrained.whisper`` runs the same weights through CTranslate2, faster and without a gradient.
-They are read out of its file, whose layout is CTranslate2's own (version 6): name, shape, type and bytes of one
-tensor after the other.
+They are read from its file in CTranslate2's format (version 6): name, shape, type and bytes of each tensor.
 """
 
 import os
@@ -19,7 +18,7 @@ from thesis_lib import pretrained
 WIDTH, HEADS, LAYERS = 384, 6, 4  # of tiny.en
 BANDS, SIZE, HOP = 80, 400, 160  # log-mel: bands, samples at 16 kHz
 TYPES = {0: torch.float32, 4: torch.float16}
-# Their names of a layer's parts, and of the others.
+# CTranslate2's names -> ours: of a layer's modules, and of the other modules.
 PARTS = {
     "self_attention/layer_norm": "attention_norm",
     "self_attention/linear_0": "projection",
@@ -32,7 +31,7 @@ OTHERS = {"conv1": "first", "conv2": "second", "layer_norm": "norm"}
 
 
 class Layer(nn.Module):
-    """Self-attention and a network of two layers, each after a norm and with a residual."""
+    """A transformer layer: self-attention and a two-layer network, each after a norm and with a residual."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,9 +48,9 @@ class Layer(nn.Module):
 
 
 class WhisperEncoder(nn.Module):
-    """What is said, frame by frame: 384-d, 50 frames a second, 16 kHz.
+    """Phonetic features frame by frame: 384-d, 50 frames a second, 16 kHz.
 
-    The mean over the frames is taken off, as ``thesis_lib.vocoder.content`` does: most of what it tells is the voice.
+    The mean over the frames is subtracted, as in ``thesis_lib.vocoder.content``: it mostly encodes the speaker.
     """
 
     name = "whisper-tiny.en"
@@ -77,9 +76,9 @@ class WhisperEncoder(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, wav: Tensor) -> Tensor:
-        """(B, N) at 16 kHz, at most 30 s -> (B, D, N / 320), without its mean; differentiable."""
+        """(B, N) at 16 kHz, at most 30 s -> (B, D, N / 320), mean subtracted; differentiable."""
         spectrum = torch.stft(wav, SIZE, HOP, window=self.window, return_complex=True)[..., :-1]
-        # |x|^2 has no kink where a bin is empty.
+        # |x|^2 is differentiable where a bin is 0.
         log = (self.mel @ (spectrum.real**2 + spectrum.imag**2)).clamp(min=1e-10).log10()
         log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8)
         x = F.gelu(self.second(F.gelu(self.first((log + 4) / 4)))).transpose(1, 2)
@@ -91,11 +90,11 @@ class WhisperEncoder(nn.Module):
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """The encoder's tensors in a CTranslate2 file, by its names."""
+    """Read the encoder's tensors from a CTranslate2 file, by its names."""
     with open(path, "rb") as stream:
 
-        def number(form: str) -> int:
-            return struct.unpack(form, stream.read(struct.calcsize(form)))[0]
+        def number(layout: str) -> int:
+            return struct.unpack(layout, stream.read(struct.calcsize(layout)))[0]
 
         def text() -> str:
             return stream.read(number("<H"))[:-1].decode()
@@ -110,12 +109,12 @@ def _tensors(path: Path) -> dict[str, Tensor]:
                 data = torch.frombuffer(bytearray(stream.read(size)), dtype=TYPES[kind])
                 found[name.removeprefix("encoder/")] = data.reshape(shape).float()
             else:
-                stream.seek(size, os.SEEK_CUR)  # the decoder's, most of the file
+                stream.seek(size, os.SEEK_CUR)  # a tensor of the decoder
         return found
 
 
 def _renamed(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """By this module's names."""
+    """Rename CTranslate2's tensors to this module's state."""
     names = OTHERS | {
         f"layer_{i}/{theirs}": f"layers.{i}.{ours}" for i in range(LAYERS) for theirs, ours in PARTS.items()
     }

@@ -1,4 +1,4 @@
-"""What every generator has in common: the condition, and plain weights after training.
+"""Base class of the generators: conditioning, receptive field, and folding of weight norm.
 
 Shapes: B batch, C content channels, T frames, S and E embedding sizes, D condition size.
 """
@@ -26,9 +26,9 @@ class GeneratorError(ThesisError):
 
 
 class Generator(nn.Module):
-    """Content and two embeddings -> waveform of exactly T * hop_length samples."""
+    """Content features and two embeddings -> waveform of exactly T * hop_length samples."""
 
-    excited = False  # whether a harmonic excitation makes the content's F0 add up to a phase
+    excited = False  # whether it has a harmonic excitation, which sums the content's F0 to a phase
 
     def __init__(self, content: ContentConfig, config: ConditionConfig, speaker_dim: int, emotion_dim: int) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class Generator(nn.Module):
         self.reduce = PrincipalComponents(PHONETIC, content.components) if phonetic else nn.Identity()
 
     def forward(self, content: Tensor, speaker: Tensor, emotion: Tensor, guidance: float = 1.0) -> Tensor:
-        """(B, C, T), (B, S), (B, E) -> (B, 1, T * hop_length); ``guidance`` as ``ConditionFusion`` has it."""
+        """(B, C, T), (B, S), (B, E) -> (B, 1, T * hop_length); ``guidance`` as in ``ConditionFusion``."""
         return self.synthesise(self.reduce(content), self.condition(speaker, emotion, guidance))
 
     def synthesise(self, content: Tensor, c: Tensor, origin: Tensor | None = None) -> Tensor:
         """(B, C, T), (B, D) -> (B, 1, T * hop_length).
 
-        Where the content is a piece of a stream, ``origin`` (2,), in double precision, is the excitation's phase at
-        the first frame's centre, in cycles, and the number of samples before the piece.
+        For a piece of a stream, ``origin`` (2,), float64, is the excitation's phase in cycles at the first frame's
+        centre, and the number of samples before the piece.
         """
         raise NotImplementedError
 
@@ -58,7 +58,7 @@ class Generator(nn.Module):
         """
         width, frames = cast(nn.Conv1d, self.pre).in_channels, MIN_PROBE_FRAMES
         while frames <= 2 * MAX_RECEPTIVE_FIELD_FRAMES:
-            content = torch.zeros(1, width, frames)
+            content = torch.zeros(1, width, frames, device=self.condition.neutral.device)
             content[:, :, frames // 2] = torch.nan
             content[:, PITCH_CHANNEL] = 0.0  # the excitation sums F0 to a phase: NaN would fill all frames after it
             wav = self.synthesise(content, self.condition.neutral.detach()[None])
@@ -80,7 +80,7 @@ class Generator(nn.Module):
         return self
 
     def load_folded(self, state: dict[str, Tensor]) -> None:
-        """The state of the same generator after ``fold_weight_norm``, into one that is to train.
+        """Load the state of the same generator after ``fold_weight_norm`` into one with weight norm, for training.
 
         Raises RuntimeError when a key is missing, left over or mis-shaped.
         """
@@ -99,6 +99,6 @@ class Generator(nn.Module):
 
 
 def reduced_channels(audio: AudioConfig, content: ContentConfig) -> int:
-    """What ``synthesise`` is given."""
+    """Number of content channels after the reduction: the input size of ``synthesise``."""
     reduction = PHONETIC - content.components if content.kind == "phonetic" else 0
     return channels(audio, content) - reduction

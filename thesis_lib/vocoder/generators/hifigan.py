@@ -19,22 +19,22 @@ from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators.base import Generator, reduced_channels
 
 LEAKY_SLOPE = 0.1
-# The official code leaves the slope of the last activation at torch's default; its weights expect that.
-LAST_SLOPE = 0.01
+# The official code uses torch's default slope in the last activation; its weights expect that.
+LAST_LEAKY_SLOPE = 0.01
 
 
 class SameConv1d(nn.Conv1d):
     """A convolution that keeps the length, padding with zeros.
 
-    Padded beforehand where the kernel is wide: CPU kernels of 7 and more take up to twice as long when they pad
-    themselves.
+    Wide kernels are padded in a separate operation: on a CPU, convolutions of 7 samples and more take up to twice as
+    long when they pad themselves.
     """
 
-    WIDE = 7  # samples
+    MIN_WIDE_KERNEL = 7  # samples
 
     def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
         around = dilation * (kernel - 1) // 2
-        wide = kernel >= self.WIDE
+        wide = kernel >= self.MIN_WIDE_KERNEL
         super().__init__(inputs, outputs, kernel, dilation=dilation, padding=0 if wide else around)
         self.around = around if wide else 0
 
@@ -44,7 +44,7 @@ class SameConv1d(nn.Conv1d):
 
 
 def inner_channels(channels: int, config: HifiganConfig) -> int:
-    """Between the two convolutions of a pair; in eights, as vector units like them."""
+    """Channels between the two convolutions of a pair; multiples of eight, for vector units."""
     return channels if config.inner == 1.0 else min(channels, max(8, 8 * round(config.inner * channels / 8)))
 
 
@@ -120,7 +120,7 @@ class HifiganGenerator(Generator):
         x = self.film(self.pre(content), c)
         for stage in self.stages:
             x = stage(x, c)
-        return torch.tanh(self.post(F.leaky_relu(x, LAST_SLOPE)))
+        return torch.tanh(self.post(F.leaky_relu(x, LAST_LEAKY_SLOPE)))
 
     def load_hifigan(self, state: dict[str, Tensor]) -> None:
         """Load an official HiFi-GAN generator's state (V1 or V2); the condition stays as it is.

@@ -1,7 +1,7 @@
 """ConvNeXt blocks and an inverse-STFT head, modulated by speaker and emotion embeddings.
 
-The whole network works at the frame rate; the inverse STFT makes the samples. With a harmonic excitation the head
-filters a pulse train of the given F0, and noise, frame by frame, instead of drawing the spectrum itself.
+The network works at the frame rate; the inverse STFT outputs the samples. With a harmonic excitation the head predicts
+filters for a pulse train of the given F0 and for noise, frame by frame, instead of the spectrum itself.
 
 Shapes: B batch, C channels, T frames, F = n_fft / 2 + 1 frequency bins, N = T * hop_length samples, D condition size.
 
@@ -24,13 +24,13 @@ from thesis_lib.vocoder.content import absolute_pitch
 from thesis_lib.vocoder.generators.base import Generator, reduced_channels
 from thesis_lib.vocoder.streaming import ReceptiveField
 
-LOUDEST = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
-QUIET = -4.0  # nepers, where a filter of the excitation starts
+MAX_LOG_MAGNITUDE = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
+INITIAL_LOG_GAIN = -4.0  # nepers, of the excitation's filters at initialisation
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def _small(layer: Layer) -> Layer:
-    """Vocos's initialisation."""
+    """Initialise a layer as Vocos does."""
     weight, bias = layer.parameters()
     nn.init.trunc_normal_(weight, std=0.02)
     nn.init.zeros_(bias)
@@ -38,10 +38,10 @@ def _small(layer: Layer) -> Layer:
 
 
 class FrameConv1d(nn.Conv1d):
-    """A convolution of seven frames that keeps the length and sees ``ahead`` of them ahead.
+    """A convolution over seven frames that keeps the length; ``ahead`` is its right context in frames.
 
-    A dense one is computed as one matrix product: ONNX Runtime's own adds up in another order for another length, and
-    a stream would be the whole to 1e-5 only.
+    A dense one is computed as one matrix product: ONNX Runtime's convolution sums in an order that depends on the
+    length, and a stream would equal the whole only to 1e-5.
     """
 
     KERNEL = 7
@@ -82,7 +82,7 @@ class Block(nn.Module):
 
 
 class Stft(nn.Module):
-    """STFT and its inverse on the mel's own frames: Hann window, N = T * hop_length, no centring."""
+    """STFT and its inverse on the frames of the mel: Hann window, N = T * hop_length, no centring."""
 
     window: Tensor  # (n_fft,)
 
@@ -93,7 +93,7 @@ class Stft(nn.Module):
         self.size, self.hop = audio.n_fft, audio.hop_length
         self.pad = (self.size - self.hop) // 2
         self.register_buffer("window", torch.hann_window(self.size), persistent=False)
-        self.signals: Callable[[Tensor], Tensor] = functools.partial(torch.fft.irfft, n=self.size)  # of spectra
+        self.signals: Callable[[Tensor], Tensor] = functools.partial(torch.fft.irfft, n=self.size)
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) -> complex (B, T, F)."""
@@ -106,7 +106,7 @@ class Stft(nn.Module):
         frames = self.signals(spectrum) * self.window
         hops = frames.unflatten(2, (parts, self.hop))
         added = sum(F.pad(hops[:, :, part], (0, 0, part, parts - 1 - part)) for part in range(parts))
-        # Which part of the window of which frame falls on a hop: all parts, but at the edges.
+        # Sum of squared windows over the frames that overlap each hop; fewer frames overlap at the edges.
         hop, part = (torch.arange(n, device=hops.device) for n in (count + parts - 1, parts))
         frame = hop.unsqueeze(1) - part
         weight = ((frame >= 0) & (frame < count)).to(hops) @ (self.window**2).view(parts, self.hop)
@@ -115,44 +115,47 @@ class Stft(nn.Module):
 
 
 class HarmonicSource(nn.Module):
-    """F0 -> a band-limited pulse train, and noise, both of unit power."""
+    """F0 -> a band-limited pulse train and noise, both of unit power."""
 
-    noise: Tensor  # (NOISE,)
-    NOISE = 2**16  # samples, after which the noise repeats; unheard, and it makes the output reproducible
+    noise: Tensor  # (NOISE_PERIOD,)
+    NOISE_PERIOD = 2**16  # samples; inaudible, and it makes the output reproducible
 
     def __init__(self, audio: AudioConfig) -> None:
         super().__init__()
         if audio.hop_length % 2:
             raise ValueError("the harmonic excitation needs an even hop_length")
         self.rate, self.hop = audio.sample_rate, audio.hop_length
-        noise = torch.randn(self.NOISE, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(self.NOISE_PERIOD, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)
 
     def forward(self, f0: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, T) Hz, in double precision -> pulses (B, N), noise (B, N); ``origin`` as ``Generator`` has it."""
+        """F0 (B, T) in Hz, float64 -> pulses (B, N), noise (B, N); ``origin`` as in ``Generator.synthesise``."""
         samples, half = f0.shape[-1] * self.hop, self.hop // 2
         f0 = self._sampled(f0)
-        # In double precision: an hour of phase at 600 Hz has lost all its fraction in single.
+        # In float64: in float32 the phase after an hour at 600 Hz has no fractional digits left.
         turned = torch.cumsum(f0 / self.rate, dim=1)
         place = torch.arange(samples, device=f0.device)
         if origin is not None:
             turned = turned - turned[:, half - 1 : half] + origin[0]
             place = place + origin[1].long()
-        noise = self.noise[place % self.NOISE]
+        noise = self.noise[place % self.NOISE_PERIOD]
         # Centred before it is rounded: in single precision a phase just below 1 has steps of 6e-8 cycles, which the
         # pulse multiplies by its number of harmonics squared; one just below 0 has steps in proportion to itself.
         phase = (turned - torch.round(turned)).float()
         return self._pulses(phase, f0.float()), noise.expand(len(f0), -1)
 
     def _sampled(self, f0: Tensor) -> Tensor:
-        """(B, T) -> (B, N): linear between the frames' centres, constant before the first and after the last."""
+        """Interpolate (B, T) -> (B, N): linear between frame centres, constant before the first and after the last."""
         share = (torch.arange(self.hop, device=f0.device, dtype=f0.dtype) + 0.5) / self.hop
         before, after = torch.cat([f0[:, :1], f0], dim=1), torch.cat([f0, f0[:, -1:]], dim=1)
         between = before.unsqueeze(2) + (after - before).unsqueeze(2) * share  # (B, T + 1, hop), centre to centre
         return between.flatten(1)[:, self.hop // 2 : -(self.hop // 2)]
 
     def _pulses(self, phase: Tensor, f0: Tensor) -> Tensor:
-        """Dirichlet's sum of cos(k x), k = 1..K, up to the Nyquist frequency, at unit power."""
+        """The sum of cos(k x), k = 1..K, up to the Nyquist frequency (Dirichlet kernel), at unit power.
+
+        Phase in cycles, within +-0.5, and F0 in Hz: (B, N), (B, N) -> (B, N).
+        """
         count = torch.floor(0.5 * self.rate / f0)
         half = math.pi * phase  # x / 2
         near = half.abs() < 1e-4
@@ -162,7 +165,7 @@ class HarmonicSource(nn.Module):
 
 
 def _frames_ahead(config: IstftConfig) -> list[int]:
-    """Of every convolution: the first ones take what there is, so that the others see it too."""
+    """Right context of every convolution, in frames: the first ones take as much of the look-ahead as they can."""
     left = FrameConv1d.HALF * (1 + config.blocks) if config.lookahead is None else config.lookahead
     found = []
     for _ in range(1 + config.blocks):
@@ -184,7 +187,7 @@ class IstftGenerator(Generator):
         self.pre_norm = nn.LayerNorm(config.channels)
         self.blocks = nn.ModuleList(Block(config, ahead) for ahead in others)
         self.post_norm = nn.LayerNorm(config.channels, elementwise_affine=False)
-        # Beside the head, so that the condition reaches the long-term spectrum directly.
+        # Directly before the head, so that the condition modulates the long-term spectrum.
         self.post_film = FiLM(config.channels, config.condition_dim)
         self.stft = Stft(audio)
         bins = audio.n_fft // 2 + 1
@@ -192,10 +195,10 @@ class IstftGenerator(Generator):
         self.source = HarmonicSource(audio) if self.excited else None
         self.head = _small(nn.Linear(config.channels, (3 if self.source else 2) * bins))
         if self.source:
-            nn.init.constant_(self.head.bias[: 2 * bins], QUIET)
+            nn.init.constant_(self.head.bias[: 2 * bins], INITIAL_LOG_GAIN)
 
     def receptive_field(self) -> ReceptiveField:
-        """As every generator's; what the excitation adds is known: its F0 goes through both STFTs."""
+        """Measured as in ``Generator``; with an excitation at least that of F0, which passes both STFTs."""
         found = super().receptive_field()
         if not self.source:
             return found
@@ -218,13 +221,13 @@ class IstftGenerator(Generator):
             return self.stft.inverse(spectrum).unsqueeze(1)
 
     def _drawn(self, heads: Tensor) -> Tensor:
-        """(B, T, 2 F) -> (B, T, F): magnitude and phase of every bin, predicted."""
+        """(B, T, 2 F) -> complex (B, T, F): the predicted magnitude and phase of every bin."""
         log_magnitude, phase = heads.chunk(2, dim=2)
-        return torch.polar(torch.exp(log_magnitude.clamp(max=LOUDEST)), phase)
+        return torch.polar(torch.exp(log_magnitude.clamp(max=MAX_LOG_MAGNITUDE)), phase)
 
     def _filtered(self, source: HarmonicSource, content: Tensor, heads: Tensor, origin: Tensor | None) -> Tensor:
-        """(B, T, 3 F) -> (B, T, F): the pulses filtered in magnitude and phase, and the noise in magnitude."""
+        """(B, T, 3 F) -> complex (B, T, F): the pulses filtered in magnitude and phase, the noise in magnitude."""
         pulse_gain, noise_gain, phase = heads.chunk(3, dim=2)
         pulses, noise = (self.stft(x) for x in source(absolute_pitch(content), origin))
-        pulse_filter = torch.polar(torch.exp(pulse_gain.clamp(max=LOUDEST)), phase)
-        return pulses * pulse_filter + noise * torch.exp(noise_gain.clamp(max=LOUDEST))
+        pulse_filter = torch.polar(torch.exp(pulse_gain.clamp(max=MAX_LOG_MAGNITUDE)), phase)
+        return pulses * pulse_filter + noise * torch.exp(noise_gain.clamp(max=MAX_LOG_MAGNITUDE))
