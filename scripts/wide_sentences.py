@@ -10,7 +10,7 @@ the shoemaker|a bearded sailor|the youngest singer|three boys|the weather servic
 the mayor of the city|George|Victoria|my uncle Thomas|the carpenter|a group of hikers|the photographer|the cook"""
 DID = """repaired|carried|forgot|described|measured|bought|painted|discovered|borrowed|washed|sold|followed|guarded
 noticed|photographed|finished|opened|enjoyed|watched|chose|examined|pushed|touched|sketched|moved|covered|changed
-admired|burned|hid|lifted|polished|returned|cherished|exchanged|shook|threw|weighed|scored_row|removed|joined|crushed"""
+admired|burned|hid|lifted|polished|returned|cherished|exchanged|shook|threw|weighed|judged|removed|joined|crushed"""
 WHAT = """a heavy wooden box|the yellow umbrella|two jars of honey|an enormous map|the broken violin|a pair of gloves
 the judge's letter|a bunch of purple flowers|the garage door|an unusual photograph|the kitchen table|a cheap watch
 the long bridge|fresh orange juice|a thick woollen jumper|the church bell|a strange machine|the oldest oyster shell

@@ -16,7 +16,7 @@ from thesis_lib.audio.files import AudioError, check_speech, read_audio, resampl
 from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.cvss_t import LOWEST_RATE, CorpusError
+from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, CorpusError
 from thesis_lib.corpus.manifest import Manifest, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.split import strata
 from thesis_lib.utils.files import write_text
@@ -159,8 +159,8 @@ def converted(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpus: 
 def _read(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
     """A recording as (N,) samples at ``sample_rate``, trimmed and normalised. AudioError where it cannot be used."""
     wav, rate = read_audio(path)
-    if rate < LOWEST_RATE:
-        raise AudioError("sample rate", path, f"it has {rate} Hz, at least {LOWEST_RATE} are needed")
+    if rate < MIN_SOURCE_RATE:
+        raise AudioError("sample rate", path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
     wav = resample(wav, rate, sample_rate, "HQ")
     if corpus.trim is not None and len(wav):
         from librosa.effects import trim  # takes seconds to import

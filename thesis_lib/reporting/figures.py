@@ -175,7 +175,7 @@ def optimisation_curves(log: pd.DataFrame) -> Figure:
 
 
 def speaker_sampling_figure(log: pd.DataFrame) -> Figure:
-    """How near speech in lent voices comes to their people, and all speech to its words, while training goes on."""
+    """Cosine to the sampled target speakers, and of all outputs to the words of their source, over training."""
     figure, axes = plt.subplots(1, 2, figsize=SIZE)
     panels = (
         ("sampled_speaker", "cosine to the sampled speaker (ECAPA)"),
