@@ -28,7 +28,9 @@ def test_a_stage_reads_earlier_stages_only():
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_the_command_of_a_stage_is_a_verb(stage):
     verb = stage.command.split()[1]
-    assert CliRunner().invoke(app, [verb, "--help"]).exit_code == 0
+    done = CliRunner().invoke(app, [verb, "--help"])
+    assert done.exit_code == 0
+    assert f"Example: thesis {verb}" in done.output
 
 
 def without_one(run):

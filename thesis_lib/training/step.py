@@ -105,9 +105,13 @@ def _adversarial_losses(state: State, estimate: Tensor, real: Features, count: i
 
 
 def _float32(found: tuple[Scores, Features]) -> tuple[Scores, Features]:
-    """Scores and features in float32: the square of a score of 300 is above float16's largest number, 65,504."""
+    """Scores and features of half precision in float32: the square of a score of 300 is above float16's 65,504."""
     scores, features = found
-    return [score.float() for score in scores], [[layer.float() for layer in layers] for layers in features]
+    return [_widened(score) for score in scores], [[_widened(layer) for layer in layers] for layers in features]
+
+
+def _widened(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _mean(scores: Sequence[Tensor]) -> Tensor:
