@@ -217,6 +217,7 @@ def test_channels_that_weigh_nothing_are_pruned_without_a_difference(tiny_run, t
 def test_only_hifigan_with_pairs_is_pruned():
     meta = {"audio": AudioConfig().model_dump(), "content": ContentConfig().model_dump()}
     meta |= {"generator": IstftConfig(channels=8, blocks=1).model_dump(), "speaker_dim": 5, "emotion_dim": 6}
+    meta |= {"task": "resynthesis", "speaker_encoder": "ecapa", "emotion_encoder": "egemaps"}
     with pytest.raises(ValueError, match="only a hifigan"):
         prune(Vocoder.untrained(meta), 0.5)
     with pytest.raises(ValueError, match="plain_convolutions"):
