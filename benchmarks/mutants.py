@@ -190,20 +190,20 @@ MUTANTS = [
     Mutant(
         "encoder losses begin a step late",
         "training/step.py",
-        "AUXILIARY or state.step >= state.recipe.training.auxiliary_from",
-        "AUXILIARY or state.step > state.recipe.training.auxiliary_from",
+        "if state.step >= first_step(name, state.recipe.training)",
+        "if state.step > first_step(name, state.recipe.training)",
     ),
     Mutant(
         "encoder losses begin at once",
         "training/step.py",
-        "if name not in AUXILIARY or state.step >= state.recipe.training.auxiliary_from",
+        "if state.step >= first_step(name, state.recipe.training)",
         "if True",
     ),
     Mutant(
-        "adversary hears a detached estimate",
+        "the discriminator gets a detached estimate",
         "training/step.py",
-        "fake, features = state.discriminator(spoken)",
-        "fake, features = state.discriminator(spoken.detach())",
+        "fake, features = state.discriminator(estimate)",
+        "fake, features = state.discriminator(estimate.detach())",
     ),
     Mutant(
         "features matched to nothing",

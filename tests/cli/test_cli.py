@@ -33,6 +33,7 @@ COMMANDS = [
     "download",
     "prepare",
     "embed",
+    "analyse",
     "train",
     "validate",
     "ablate",

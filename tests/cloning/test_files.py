@@ -117,7 +117,7 @@ def test_an_earlier_output_stays_until_the_new_one_is_complete(stages, recording
 
 
 def test_a_recording_that_is_too_long_is_refused_before_it_is_read(stages, recording, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "LONGEST", 3.0)
+    monkeypatch.setattr(files, "MAX_DURATION_S", 3.0)
     with pytest.raises(AudioError, match=r"voz\.wav: too long"):
         clone_file(pipeline(stages), recording, tmp_path / "out.wav")
 

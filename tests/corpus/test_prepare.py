@@ -141,7 +141,7 @@ def planted(tmp_path) -> Planted:
         made.add(number)
     made.add(10, "dev", client="tester")
     made.add(11, "test", client="tester")
-    made.add(12, reason="speaker is in the test part", client="tester")
+    made.add(12, reason="speaker is in the test split", client="tester")
     made.add(20, reason="source: duration", source=2.0)
     made.add(21, reason="target: duration", target=11.0)
     made.add(22, reason="source: duration", source=2.7)  # within what a header may be wrong by

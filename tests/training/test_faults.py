@@ -40,7 +40,7 @@ def test_steps_without_a_loss_are_refused_before_training(tiny_run, begins, says
     changes = {"losses.mel": 0.0, "training.adversarial_from": begins}
     config = tiny_run.config.override({f"resynthesis.{key}": value for key, value in changes.items()})
     with pytest.raises(TrainingError, match=f"no loss is active in {says}: give losses"):
-        State.create(config, "resynthesis", Segments(tiny_run, "resynthesis", "train"))
+        State.create(config, "resynthesis", Segments(tiny_run, "resynthesis", "train")).check_losses()
 
 
 def test_a_step_without_a_loss_is_a_training_error(tiny_run):

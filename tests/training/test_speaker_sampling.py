@@ -120,7 +120,7 @@ def test_speaker_sampling_begins_when_configured_and_gives_the_generator_a_gradi
 def test_speakers_are_sampled_only_where_the_content_has_no_voice():
     for change in ({"content.kind": "mel", "generator": "v3"}, {"content.pitch": "normalised"}):
         changes = {f"conversion.{key}": value for key, value in change.items()}
-        with pytest.raises(ConfigError, match="losses.sampled_speaker needs a content without the voice"):
+        with pytest.raises(ConfigError, match="losses.sampled_speaker needs a content without the speaker"):
             Config().override(
                 {"conversion.losses.sampled_speaker": 1.0, "conversion.generator.excitation": "none", **changes}
             )

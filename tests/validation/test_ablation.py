@@ -70,7 +70,7 @@ def test_an_interrupted_grid_goes_on(grid, monkeypatch):
 
 def test_a_loss_that_does_not_exist_is_refused(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run", ablation__losses={"speker": 1.0})
-    with pytest.raises(ConfigError, match="losses.speker"):
+    with pytest.raises(ConfigError, match="conversion.losses: no loss named 'speker'; known: "):
         ablate(run)
 
 
@@ -114,3 +114,12 @@ def test_a_difference_must_survive_the_seeds_too():
     rows = [(0.001, 0.1, 0.3), (0.001, -0.1, 0.3), (0.2, 0.1, 0.3), (0.001, -0.3, -0.1), (np.nan, 0.0, 0.0)]
     table = pd.DataFrame(rows, columns=["p_holm", "low", "high"])
     assert significant(table).tolist() == [True, False, False, True, False]
+
+
+def test_a_variant_without_a_loss_is_named_and_not_trained(tiny_config):
+    losses = {"stft": 0.0, "temporal": 0.0}
+    config = tiny_config.override({f"conversion.losses.{name}": weight for name, weight in losses.items()})
+    possible, missing = ablation._possible(config)
+    assert "no mel loss" not in possible
+    reason = next(row["reason"] for row in missing if row["variant"] == "no mel loss")
+    assert "no loss is active in steps 0 to 1" in reason

@@ -88,7 +88,8 @@ class VoiceCloningPipeline:
     def copy_with(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "VoiceCloningPipeline":
         """Return a pipeline with the same stages but another vocoder or configuration."""
         encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
-        changed = vocoder or self.vocoder, config or self.config
+        placed = (vocoder or self.vocoder).to(self.vocoder.device)
+        changed = placed, config or self.config
         return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, *changed)
 
     @property

@@ -248,7 +248,7 @@ def _without_shared_speakers(rows: list[Row]) -> tuple[list[Row], list[Reject]]:
     """Reject the training rows of speakers that the release's dev or test split also has."""
     tested = {row.speaker for row in rows if row.split != "train"}
     shared = [row for row in rows if row.split == "train" and row.speaker in tested]
-    reason = "speaker is in the test part"
+    reason = "speaker is in the test split"
     rejects = [Reject(id=row.file, split=row.split, reason=reason, detail=row.speaker) for row in shared]
     return [row for row in rows if row.split != "train" or row.speaker not in tested], rejects
 

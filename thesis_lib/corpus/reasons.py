@@ -12,7 +12,7 @@ ROW = {
     "split differs from CoVoST": "train, dev or test here and another there",
     "no speaker": "its client_id is empty",
     "empty text": "no Spanish or no English words",
-    "speaker is in the test part": "a training row by somebody whom the official dev or test part also has",
+    "speaker is in the test split": "a training row of a speaker who is also in the official dev or test split",
     "not in the subset": "usable for all that is known; the subset that was asked for is full without it",
 }
 # Found in one of the two recordings; the table has "source: …" or "target: …".

@@ -71,6 +71,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
         clock = SessionClock()
         data, validation = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
     state = State.create(run.config, task, data, fabric)
+    state.check_losses()
     saved = checkpoints.latest(run.path / task / "checkpoints")
     if saved:
         state.restore(saved)

@@ -85,8 +85,6 @@ class State:
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
         losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
-        others = [name for name in (*ADVERSARIAL, "sampled_speaker") if getattr(recipe.losses, name) > 0]
-        demand_losses([*losses, *others], training)
         sampler = None
         if recipe.losses.sampled_speaker:
             loss = consistency(config, recipe.losses, "sampled_speaker")
@@ -98,6 +96,11 @@ class State:
     def result(self) -> Generator:
         """The generator that becomes the vocoder: the moving average where there is one."""
         return cast(Generator, self.average.module) if self.average else self.generator
+
+    def check_losses(self) -> None:
+        """Check that every step of the training has a loss. Raises TrainingError with the first steps without one."""
+        others = [name for name in (*ADVERSARIAL, "sampled_speaker") if getattr(self.recipe.losses, name) > 0]
+        demand_losses([*self.losses, *others], self.recipe.training)
 
     def estimate(self, batch: Batch) -> torch.Tensor:
         """Synthesise a batch, -> (B, 1, N)."""

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thesis_lib.config import Config, LossConfig
+from thesis_lib.config import Config, LossConfig, Recipe
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.training import TrainingError, train
+from thesis_lib.training.schedule import demand_losses
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import (
     ALIGNED,
@@ -141,12 +142,27 @@ def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:
     base, possible, missing = _base(config), {}, []
     for variant, changes in VARIANTS.items():
         changed = base.override({f"{config.ablation.task}.{key}": value for key, value in changes.items()})
-        if variant == FULL or (changed != base and not _idle(changes, base.recipe(config.ablation.task).losses)):
+        idle = changed == base or _idle(changes, base.recipe(config.ablation.task).losses)
+        lossless = _lossless(changed.recipe(config.ablation.task))
+        if variant == FULL or not (idle or lossless):
             possible[variant] = changes
+        elif lossless:
+            missing.append({"variant": variant, "reason": lossless})
         else:
             settings = ", ".join(f"{config.ablation.task}.{key} = {value}" for key, value in changes.items())
             missing.append({"variant": variant, "reason": f"{settings} changes nothing in this recipe"})
     return possible, missing
+
+
+def _lossless(recipe: Recipe) -> str:
+    """The reason why some steps of a training would have no loss; empty where every step has one."""
+    weights = recipe.losses.model_dump()
+    active = [name for name, weight in weights.items() if isinstance(weight, int | float) and weight > 0]
+    try:
+        demand_losses(active, recipe.training)
+    except TrainingError as error:
+        return str(error)
+    return ""
 
 
 def _idle(changes: dict[str, Any], losses: LossConfig) -> bool:

@@ -58,10 +58,11 @@ class Generator(nn.Module):
         """
         width, frames = cast(nn.Conv1d, self.pre).in_channels, MIN_PROBE_FRAMES
         while frames <= 2 * MAX_RECEPTIVE_FIELD_FRAMES:
-            content = torch.zeros(1, width, frames, device=self.condition.neutral.device)
+            neutral = self.condition.neutral.detach()[None]
+            content = torch.zeros(1, width, frames, device=neutral.device, dtype=neutral.dtype)
             content[:, :, frames // 2] = torch.nan
             content[:, PITCH_CHANNEL] = 0.0  # the excitation sums F0 to a phase: NaN would fill all frames after it
-            wav = self.synthesise(content, self.condition.neutral.detach()[None])
+            wav = self.synthesise(content, neutral)
             affected = wav.view(frames, -1).isnan().any(1).nonzero().flatten().tolist()
             if affected[0] > 0 and affected[-1] < frames - 1:
                 return ReceptiveField(left=affected[-1] - frames // 2, right=frames // 2 - affected[0])
