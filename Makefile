@@ -13,7 +13,8 @@ test: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
 	$(BIN)/python scripts/check_words.py
-	$(BIN)/pytest tests --numprocesses 2 --dist loadfile
+	$(BIN)/pytest tests -m "not pages and not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest tests -m alone
 	$(BIN)/pytest --nbval notebooks
 
 # The property tests with other examples than those of `make test`, and many more of them.

@@ -22,6 +22,7 @@ CHANGES = {
     "conversion.generator.condition_dropout": 0.0,
 }
 NAMED = {key.replace(".", "__"): value for key, value in CHANGES.items()}
+pytestmark = pytest.mark.alone
 TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
