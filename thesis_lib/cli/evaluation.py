@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib.cli.options import Profile, RunDir, Set, run_of
+from thesis_lib.cli.options import Device, Profile, RunDir, Set, run_of
 
 evaluation = typer.Typer()
 listening = typer.Typer(no_args_is_help=True, help="A listening test: build it, analyse its answers.")
@@ -16,6 +16,7 @@ def validate(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
+    device: Device = "cpu",
     pairs: Annotated[Path | None, typer.Option(help="Human GROUP_es_src/ beside published GROUP_en_SYSTEM/.")] = None,
 ) -> None:
     """Measure the trained vocoders on held-out speakers, beside references, with intervals.
@@ -29,7 +30,7 @@ def validate(
     from thesis_lib.validation import validate as run_validation
     from thesis_lib.validation import validate_pairs
 
-    run = run_of(profile, run_dir, set_)
+    run = run_of(profile, run_dir, set_, device)
     run_validation(run, bar)
     summary = run.load_table("validation_summary")
     typer.echo(summary_table(summary, run.load_table("validation_comparisons")).to_string(index=False))

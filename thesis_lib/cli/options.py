@@ -33,6 +33,6 @@ def encoders_of(changes: list[str] | None) -> EncoderConfig:
     return EncoderConfig(**chosen.model_dump(include=named))
 
 
-def run_of(profile: str, run_dir: Path | None, changes: list[str] | None) -> Run:
+def run_of(profile: str, run_dir: Path | None, changes: list[str] | None, device: str = "cpu") -> Run:
     """Return the run in ``run_dir``, by default runs/PROFILE."""
-    return Run(run_dir or Path("runs") / profile, config_of(profile, changes))
+    return Run(run_dir or Path("runs") / profile, config_of(profile, changes), device)

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 import typer
 
-from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, run_of
+from thesis_lib.cli.options import Device, Profile, RunDir, Scheduler, Set, run_of
 from thesis_lib.config import TASKS, Task
 
 phases = typer.Typer()
@@ -87,6 +87,7 @@ def swap_test(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
+    device: Device = "cpu",
     json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
 ) -> None:
     """Speaker and style swap: the same content with the embedding of another speaker, or of another style.
@@ -96,7 +97,7 @@ def swap_test(
     from thesis_lib.utils.progress import bar
     from thesis_lib.validation import swap
 
-    run = run_of(profile, run_dir, set_)
+    run = run_of(profile, run_dir, set_, device)
     swap.swap_test(run, bar)
     speakers = run.load_table("swap_summary")
     styles = swap.style_summary(swap.style_swap(run, bar), run.config.swap.seed)

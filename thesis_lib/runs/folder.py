@@ -33,9 +33,10 @@ class Run:
     samples/, notebooks/.
     """
 
-    def __init__(self, path: str | Path, config: Config) -> None:
+    def __init__(self, path: str | Path, config: Config, device: str = "cpu") -> None:
         self.path = project_root() / path
         self.config = config
+        self.device = device  # where ``load_vocoder`` puts the run's vocoders
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
         stored = self.path / "config.json"

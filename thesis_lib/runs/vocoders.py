@@ -40,9 +40,10 @@ def check_vocoder(run: Run, task: Task) -> None:
 
 
 def load_vocoder(run: Run, task: Task) -> Vocoder:
-    """The run's trained vocoder, with a StaleWarning that names the inputs that have changed since its training.
+    """The run's trained vocoder, on the run's device.
 
-    RunError with the command that trains it where there is none.
+    A StaleWarning names the inputs that have changed since its training. RunError with the command that trains it where
+    there is none; DeviceError where the machine does not have the run's device.
     """
     folder = vocoder_folder(run, task)
     if not (folder / WEIGHTS).exists():
@@ -54,7 +55,7 @@ def load_vocoder(run: Run, task: Task) -> Vocoder:
             StaleWarning,
             stacklevel=2,
         )
-    return Vocoder.from_torch(folder)
+    return Vocoder.from_torch(folder, device=run.device)
 
 
 def vocoder_changes(run: Run, task: Task) -> list[str]:

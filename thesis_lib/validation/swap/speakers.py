@@ -212,6 +212,7 @@ def swap_systems(run: Run, task: Task) -> list[SwapSystem]:
     trained = load_vocoder(run, task)
     warm = run.config.recipe(task).training.warm_start
     before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_torch(warm)
+    before.to(run.device)
     start = [SwapSystem(task, "before training", before, REDUCED_SHARE)]
     if not trained.converts:
         return [*start, SwapSystem(task, "after training", trained, REDUCED_SHARE)]
