@@ -136,3 +136,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(changes, says):
     with pytest.raises(ConfigError, match=says) as caught:
         Config().override(changes)
     assert "\n" not in str(caught.value)
+
+
+def test_old_names_work_in_a_whole_section_too():
+    assert Config().override({"encoders": {"judges": []}}).encoders.evaluation == ()
+    with pytest.raises(ConfigError, match="no setting named 'ablation.losses.sped'"):
+        Config().override({"ablation.losses.sped": 1.0})

@@ -4,8 +4,9 @@ from helpers import beside
 from typer.testing import CliRunner
 
 from thesis_lib.cli import app
+from thesis_lib.config import Config
 from thesis_lib.runs import history
-from thesis_lib.runs.folder import RunError
+from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import train
 
 
@@ -71,3 +72,24 @@ def test_a_training_under_way_is_read_without_its_half_line(tiny_run, tmp_path):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunError, match="holds no run"):
         history.open_run(tmp_path)
+
+
+def test_logs_and_tables_of_an_earlier_version_are_read_or_left_out(tmp_path):
+    run = Run(tmp_path / "old", Config())
+    (run.path / "conversion").mkdir()
+    (run.path / "conversion" / "metrics.jsonl").write_text('{"step": 0, "validation_mel": 2.0, "listening": 0.5}\n')
+    run.save_table("swap_summary", pd.DataFrame({"material": ["x"], "judge": ["ecapa"], "value": [1.0]}))
+    for name in ("swap_summary", "manner_swap"):
+        (run.path / "tables" / f"{name}.origin.json").write_text("{}")
+    assert history.training(run, "conversion")["conditioning sensitivity, last"] == 0.5
+    assert history.results(run) == {f"conversion: {k}": v for k, v in history.training(run, "conversion").items()}
+    assert set(run.stale()) == {"swap_summary"}, "nothing makes manner_swap again"
+
+
+def test_a_run_that_cannot_be_opened_does_not_hide_the_others(tmp_path):
+    Run(tmp_path / "good", Config())
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "config.json").write_text('{"profile": "thesis", "nonsense": 1}')
+    found = history.runs(tmp_path).set_index("run").profile
+    assert found["good"] == "thesis"
+    assert "cannot be opened: nonsense" in found["bad"]

@@ -38,6 +38,7 @@ from thesis_lib.validation import (
     roles,
     scoring,
     summarise,
+    summarise_pairs,
     systems,
     validate,
     validate_pairs,
@@ -315,3 +316,9 @@ def test_human_pairs_stand_beside_ours(tiny_run, tmp_path):
 def test_a_wrong_folder_of_pairs_is_named(tiny_run, tmp_path):
     with pytest.raises(RunError, match="GROUP_es_src"):
         validate_pairs(tiny_run, tmp_path)
+
+
+def test_nothing_measured_is_an_empty_summary_with_its_columns():
+    summary = summarise_pairs(pd.DataFrame(), SETTINGS)
+    assert list(summary.columns) == ["group", "system", "metric", "value", "low", "high", "n"]
+    assert summary.empty

@@ -21,7 +21,7 @@ from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftCo
 from thesis_lib.vocoder.checkpoints import CheckpointError
 from thesis_lib.vocoder.description import EncoderMismatchError
 from thesis_lib.vocoder.generators.istft import Block
-from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
+from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder, _receptive_field
 from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, StreamError, stream_file
 from thesis_lib.vocoder.synthesis import DeviceError, Vocoder
 from thesis_lib.vocoder.voice import Voice
@@ -372,3 +372,12 @@ def test_what_cannot_be_streamed_is_refused(live, tmp_path):
     with pytest.raises(StreamError, match=r"no\.npy: not a NumPy array"):
         stream_file(vocoder, tmp_path / "no.npy", tmp_path / "out.wav", 0.1)
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_a_file_of_an_earlier_version_says_its_receptive_field(tmp_path):
+    """Its metadata call the receptive field "reach", with the frames before and after."""
+    path = tmp_path / "vocoder.onnx"
+    assert _receptive_field({"reach": {"before": 13, "after": 12}}, path) == ReceptiveField(left=13, right=12)
+    assert _receptive_field({"receptive_field": {"left": 1, "right": 2}}, path) == ReceptiveField(left=1, right=2)
+    with pytest.raises(OnnxError, match="export the vocoder again"):
+        _receptive_field({}, path)

@@ -30,6 +30,8 @@ def encoders_of(changes: list[str] | None) -> EncoderConfig:
     chosen = config_of("thesis", changes).encoders
     keys = {current_key(parse_assignment(change)[0]) for change in changes or []}
     named = {key.removeprefix("encoders.") for key in keys if key.startswith("encoders.")}
+    if "encoders" in keys:  # the whole section at once
+        named = set(EncoderConfig.model_fields)
     return EncoderConfig(**chosen.model_dump(include=named))
 
 

@@ -80,7 +80,8 @@ def reproduce_weights(
 ) -> None:
     """Synthesise the corpus, train on a GPU or CPU, and replace the released weights; interrupted, it continues.
 
-    Three hours for the corpus and an hour for embeddings and analyses on two cores, then eight minutes of an H200.
+    One to three hours for the corpus and an hour for embeddings and analyses on two cores; then eight minutes on an
+    H200, or some thirty hours on two cores.
 
     Example: thesis weights reproduce
     Example: thesis weights reproduce --device cuda --set encoders.device=cuda

@@ -21,12 +21,13 @@ from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.runs.vocoders import load_vocoder
-from thesis_lib.utils.files import replacing
+from thesis_lib.runs.vocoders import load_vocoder, vocoder_folder
+from thesis_lib.utils.files import fingerprint, replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.utils.timing import interleaved, ratio
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, select
 from thesis_lib.validation.metrics import Recording, mel_l1
+from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.generators import HifiganGenerator
 from thesis_lib.vocoder.onnx_vocoder import ORIGIN, OnnxVocoder, Runtime
 from thesis_lib.vocoder.streaming import beginning
@@ -146,10 +147,13 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("compression"):
         return run.load_table("compression")
-    if run.staleness("compression"):
-        shutil.rmtree(run.path / "compressed", ignore_errors=True)  # variants of another vocoder
     config = run.config.compression
     vocoder = load_vocoder(run, "resynthesis")
+    made_of = fingerprint(vocoder_folder(run, "resynthesis") / WEIGHTS)
+    mark = run.path / "compressed" / "vocoder.txt"
+    if not mark.exists() or mark.read_text() != made_of:
+        shutil.rmtree(mark.parent, ignore_errors=True)  # variants of another vocoder
+        write_text(mark, made_of)
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
 
     def items(split: Split, count: int) -> list[TestUtterance]:

@@ -155,13 +155,13 @@ class Config(Section):
         """A copy with dotted keys replaced: ``{"conversion.training.steps": 10}``. ConfigError for an unknown key."""
         tree = self.model_dump()
         for old_key, old_value in changes.items():
-            value = current_value(key := current_key(old_key), old_value)
+            value = current_tree(current_value(key := current_key(old_key), old_value), f"{key}.")
             *path, last = key.split(".")
             node: Any = tree
             for part in path:
                 node = node.get(part) if isinstance(node, dict) else None
             # A weight may be of a loss from outside: its name is checked with the others.
-            is_weight = bool(path) and path[-1] == "losses"
+            is_weight = key.split(".")[:-1] in [[task, "losses"] for task in TASKS]
             if not isinstance(node, dict) or (last not in node and not is_weight):
                 raise ConfigError(f"no setting named {key!r}; `thesis config` lists them all")
             node[last] = value

@@ -18,6 +18,7 @@ VALUES = {  # key -> old value -> new value
     "ablation.metrics": {"judges": "evaluation"},
 }
 ABLATION_LOSSES = {"swap": "sampled_speaker"}
+LOG = {"listening": "conditioning_sensitivity", "swap": "sampled_speaker"}  # columns of a training's metrics.jsonl
 
 
 def current_key(key: str) -> str:
@@ -45,3 +46,8 @@ def current_tree(tree: Any, prefix: str = "") -> Any:
         key = current_key(prefix + name)
         found[key.removeprefix(prefix)] = current_tree(current_value(key, node), f"{key}.")
     return found
+
+
+def current_log(row: dict[str, Any]) -> dict[str, Any]:
+    """A line of a training's log under the names of today."""
+    return {LOG.get(name, name): value for name, value in row.items()}

@@ -24,7 +24,7 @@ from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.content import PHONETIC_MODEL, Analysis, analyse, release
 
 SPLITS = ("train", "validation")  # the splits that training reads; a test recording is analysed when it is converted
-_FIRST = threading.Lock()  # held by the first analysis of a process, which loads the recogniser for all threads
+_FIRST = threading.Lock()  # held by the first analysis after each load, which loads the recogniser for all threads
 _READY = threading.Event()
 
 
@@ -49,6 +49,7 @@ def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str |
         work = _Analyser(run.config.audio, content)
         _finish(progress(spread_over(work, missing, scheduler), len(missing), f"analyse, {content.kind}"))
         release()
+        _READY.clear()
     return paths
 
 
@@ -67,16 +68,6 @@ def load_pitch(path: Path) -> Pitch:
     """The pitch contour of a stored analysis, without reading its content features."""
     with np.load(path, allow_pickle=False) as stored:
         return Pitch(stored["log_f0"], stored["voicing"])
-
-
-def stored_analysis(
-    run: Run, manifest: Manifest, utterance: Utterance, log_mel: LogMel, config: ContentConfig
-) -> Analysis:
-    """An utterance's analysis, from the run's folder or computed and stored."""
-    path = analysis_path(run, utterance, config)
-    if not path.exists():
-        _store(manifest.target(utterance), path, log_mel, config)
-    return load_analysis(path)
 
 
 @dataclass(frozen=True)

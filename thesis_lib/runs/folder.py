@@ -15,6 +15,8 @@ from thesis_lib.runs.provenance import Provenance, commit, machine
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
 
+RETIRED_TABLES = {"manner_swap"}  # of earlier versions; under another name now
+
 
 class RunError(ThesisError):
     """A run folder that cannot be used, or a result that is missing."""
@@ -95,7 +97,7 @@ class Run:
         """Every stale table with the reasons."""
         kinds = (".provenance.json", ".origin.json")  # the second: of earlier versions
         names = {path.name.removesuffix(kind) for kind in kinds for path in (self.path / "tables").glob(f"*{kind}")}
-        return {name: why for name in sorted(names) if (why := self.staleness(name))}
+        return {name: why for name in sorted(names - RETIRED_TABLES) if (why := self.staleness(name))}
 
     def _provenance_path(self, name: str) -> Path:
         return self.path / "tables" / f"{name}.provenance.json"

@@ -7,8 +7,10 @@ from typing import Any
 import pandas as pd
 
 from thesis_lib.config import TASKS, Config
+from thesis_lib.config.renamed import current_log
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import settings_inputs
+from thesis_lib.utils.errors import ThesisError
 
 # Summary tables: table -> the columns that together name a value.
 SUMMARIES = {
@@ -32,7 +34,11 @@ def runs(root: str | Path = "runs") -> pd.DataFrame:
     for stored in sorted(Path(root).glob("*/config.json")):
         if stored.parent.is_symlink():
             continue
-        run = open_run(stored.parent)
+        try:
+            run = open_run(stored.parent)
+        except ThesisError as error:  # another version's, or one whose plugin is missing
+            rows.append({"run": stored.parent.name, "profile": f"cannot be opened: {error}"})
+            continue
         row: dict[str, Any] = {"run": stored.parent.name, "profile": run.config.profile, "config": run.config.digest()}
         for task in TASKS:
             found = training(run, task)
@@ -47,7 +53,7 @@ def training(run: Run, task: str) -> dict[str, Any]:
     if not path.exists():
         return {}
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    log = pd.DataFrame(json.loads(line) for line in lines if line.endswith("\n"))  # the last one may be incomplete
+    log = pd.DataFrame(current_log(json.loads(line)) for line in lines if line.endswith("\n"))  # the last may be cut
     held_out = log.dropna(subset=["validation_mel"])
     minutes = 0.0 if "seconds" not in log else round(float(log.seconds.max()) / 60, 2)
     found = {"steps": int(log.step.iloc[-1]), "minutes": minutes}
@@ -75,7 +81,7 @@ def results(run: Run) -> dict[str, float]:
     """Every value of the run's training logs and summary tables, by name."""
     found = {f"{task}: {name}": value for task in TASKS for name, value in training(run, task).items()}
     for table, names in SUMMARIES.items():
-        if run.table_path(table).exists():
+        if run.has(table):
             for _, row in run.load_table(table).iterrows():
                 found[", ".join(str(row[name]) for name in names)] = row.value
     return found

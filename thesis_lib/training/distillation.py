@@ -8,6 +8,7 @@ from thesis_lib.config import digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.runs.embed import Embeddings
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.stages import corpus_inputs
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
@@ -28,7 +29,8 @@ def distillation_targets(
     when the teacher cannot be loaded.
     """
     vocoder = Vocoder.from_torch(teacher)
-    folder = run.path / "distilled" / digest([teacher, vocoder.meta])
+    encoders = [embeddings.speaker_encoder, embeddings.emotion_encoder]
+    folder = run.path / "distilled" / digest([teacher, vocoder.meta, corpus_inputs(run, manifest), encoders])
     paths = [folder / f"{utterance.id}.wav" for utterance in utterances]
     missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
     for utterance, path in progress(missing, len(missing), "distillation targets"):

@@ -63,8 +63,8 @@ class State:
         """The state before the first step: random weights, HiFi-GAN universal's, or another vocoder's.
 
         Raises CheckpointError when the vocoder of the warm start has another generator or content than the recipe,
-        TrainingError when the first steps have no loss, or when the training split has too few frames to fit the
-        content's principal components; a warm start from a vocoder brings its own components.
+        TrainingError when a loss needs the gradient of an encoder that has none, or when the training split has too few
+        frames to fit the content's principal components; a warm start from a vocoder brings its own components.
         """
         recipe = config.recipe(task)
         training = recipe.training

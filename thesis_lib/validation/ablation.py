@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thesis_lib.config import Config, LossConfig, Recipe
+from thesis_lib.config import Config, LossConfig, Recipe, digest
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import TrainingError, train
 from thesis_lib.training.schedule import demand_losses
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import (
     ALIGNED,
@@ -33,6 +34,7 @@ from thesis_lib.validation import (
     single,
     vocoder_system,
 )
+from thesis_lib.validation.validate import SCHEMA
 
 FULL = "full recipe"
 # Row of the table -> the settings of the recipe that are changed.
@@ -76,10 +78,13 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         scorers = Scorers.load(cell.config)
         system = vocoder_system(OURS[run.config.ablation.task], vocoder)
         chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
-        cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, cell.path / "validation")
+        weights = cell.path / run.config.ablation.task / "vocoder" / "model.safetensors"
+        key = digest([SCHEMA, fingerprint(weights), scorers.revisions, list(scorers.chosen)])
+        home = cell.path / "validation" / key  # another vocoder or scorer is measured again
+        cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, home)
         known |= Roles.of(cell.config, {run.config.ablation.task: vocoder})
         names = {column: encoder.name for column, encoder in scorers.encoders.items()}
-        trained.append(cell.path / run.config.ablation.task / "vocoder" / "model.safetensors")
+        trained.append(weights)
     table, unmeasured = differences(cells, list(variants), len(seeds), run.config)
     missing += unmeasured
     table["role"] = [known.of_metric(metric, names) for metric in table.metric]

@@ -24,7 +24,7 @@ from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.voices import NEAREST
 from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.runs.folder import Run
+from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.adaptation import adapt
@@ -121,11 +121,13 @@ def clone_report(
         times.append(cloned.about | _seconds(cloned, scorers))
         results += _evaluated(run, number, cloned, scorers, recogniser)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    run.save_table("cloning_not_measured", results.not_measured(ABOUT))
+    if not results.rows:
+        raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")
     table = _normalised(results.table, sources, names)
     summary = summarise_clones(table, names.values(), run.config.corpus.name)
     summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
     provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
-    run.save_table("cloning_not_measured", results.not_measured(ABOUT))
     run.save_table("cloning_seconds", pd.DataFrame(times))
     run.save_table("cloning_summary", summary, provenance)
     run.save_json("cloning_asked", asked)

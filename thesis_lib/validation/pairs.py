@@ -153,9 +153,9 @@ def _score(pair: Pair, wav: np.ndarray) -> dict[str, float]:
 
 
 def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFrame:
-    """group, system, metric, mean, 95 % interval over utterances (each of another speaker), n."""
-    rows = []
-    for (group, system), part in table.groupby(["group", "system"], sort=False):
+    """group, system, metric, value, 95 % interval over utterances (each of another speaker), n."""
+    rows: list[dict] = []
+    for (group, system), part in table.groupby(["group", "system"], sort=False) if len(table) else ():
         for metric in part.columns.drop([*ABOUT]):
             values = part[metric].dropna().to_numpy()
             if len(values) < MIN_UTTERANCES:
@@ -163,4 +163,4 @@ def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFra
             found = interval(len(values), metrics.mean_of(values), config.resamples, config.seed)
             del found["reason"]
             rows.append({"group": group, "system": system, "metric": metric} | found)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["group", "system", "metric", "value", "low", "high", "n"])

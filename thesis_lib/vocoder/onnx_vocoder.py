@@ -70,6 +70,15 @@ def _split(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
     return before, openvino.Model(model.get_results(), [handed])
 
 
+def _receptive_field(meta: dict, path: Path) -> ReceptiveField:
+    """The receptive field in a file's metadata, also of files that an earlier version exported."""
+    earlier = meta.get("reach") or {}
+    field = meta.get("receptive_field") or {"left": earlier.get("before"), "right": earlier.get("after")}
+    if None in field.values():
+        raise OnnxError(f"{path}: its metadata have no receptive field: export the vocoder again with `thesis export`")
+    return ReceptiveField(**field)
+
+
 class OnnxVocoder:
     """A vocoder in an ONNX file, with the interface of ``synthesis.Vocoder`` for content features and mels."""
 
@@ -101,7 +110,7 @@ class OnnxVocoder:
             # Inverse-STFT generators are faster in ONNX Runtime; OpenVINO cannot read a harmonic excitation.
             raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: use --runtime onnxruntime")
         self.name, self.audio = str(path), self.description.audio
-        self.receptive_field = ReceptiveField(**meta["receptive_field"])
+        self.receptive_field = _receptive_field(meta, path)
         self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
         self._excited = any(given.name == ORIGIN for given in session.get_inputs())
 

@@ -185,8 +185,7 @@ def score_trials(
             return
         paths = sample_paths(run, test_set, system.about["task"], system.name, trial.target.kind, trial.number)
         for path, sound in zip(paths.values(), (trial.content.content, trial.target.references[0], wav), strict=True):
-            if not path.exists():
-                write_audio(path, sound, run.config.audio.sample_rate)
+            write_audio(path, sound, run.config.audio.sample_rate)
 
     found = evaluate(work, [trial_system(system, count) for system in systems], scorers, progress, keep, by_system=True)
     return Results([_in_order(row) for row in found.rows], found.missing)
