@@ -144,7 +144,7 @@ def test_an_encoder_of_another_role_or_name_is_refused(workplace):
 
 def pairs(folder: Path) -> None:
     """The page's table, with a bundled recording for each of its paths."""
-    (table,) = re.findall(r"^```csv\n(.*?)^```$", section("A corpus"), re.M | re.S)
+    (table,) = re.findall(r"^```text\n(.*?)^```$", section("A corpus"), re.M | re.S)
     (folder / "pairs.csv").write_text(table)
     for number, row in enumerate(table.splitlines()[1:]):
         for side, path in zip(("es", "en"), row.split(",")[:2], strict=True):
