@@ -4,6 +4,7 @@ from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.validation.metrics.calibration import Calibration, Whitening
 from thesis_lib.validation.metrics.dnsmos import dnsmos
 from thesis_lib.validation.metrics.errors import MetricError
+from thesis_lib.validation.metrics.intervals import Groups, Statistic, bootstrap, share_interval
 from thesis_lib.validation.metrics.leak import Leak, speaker_leak
 from thesis_lib.validation.metrics.nisqa import nisqa
 from thesis_lib.validation.metrics.plcmos import plcmos
@@ -12,10 +13,8 @@ from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
 from thesis_lib.validation.metrics.separation import separation, separations, triplet_accuracy
 from thesis_lib.validation.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
 from thesis_lib.validation.metrics.statistics import (
-    Statistic,
     agreement,
     auc,
-    bootstrap,
     correlation,
     correlation_of,
     equal_error_rate,
@@ -38,6 +37,7 @@ __all__ = [
     "PROSODY",
     "WIDEBAND",
     "Calibration",
+    "Groups",
     "Leak",
     "MetricError",
     "Recording",
@@ -71,6 +71,7 @@ __all__ = [
     "prosody",
     "separation",
     "separations",
+    "share_interval",
     "signature",
     "speaker_leak",
     "stoi",

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from thesis_lib.validation.metrics.errors import MetricError
+from thesis_lib.validation.metrics.intervals import bootstrap
 from thesis_lib.validation.metrics.statistics import (
     auc,
-    bootstrap,
     equal_error_rate,
     labelled_cosines,
     paired_cosines,

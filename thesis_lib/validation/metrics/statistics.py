@@ -1,42 +1,9 @@
-"""Statistics of scores: cosines, error rates, bootstrap intervals, paired tests."""
-
-from collections.abc import Callable
+"""Statistics of scores: cosines, error rates, correlations, paired tests."""
 
 import numpy as np
 
 from thesis_lib.validation.metrics.errors import MetricError, measured
-
-Statistic = Callable[[np.ndarray], float]  # indices (n,) of utterances -> a number
-
-
-def bootstrap(
-    count: int,
-    statistic: Statistic,
-    resamples: int,
-    seed: int,
-    groups: np.ndarray | None = None,
-) -> tuple[float, float, float]:
-    """(value, low, high): the statistic of all utterances and its 95 % percentile bootstrap interval.
-
-    ``statistic`` takes indices (n,) into the utterances. With ``groups`` (count,), whole groups are drawn: utterances
-    of one speaker are not independent (Efron & Tibshirani 1993, ch. 13; Davison & Hinkley 1997, sec. 3.8).
-    MetricError when the statistic is not finite for some draw, or where there is but one group.
-    """
-    names = np.arange(count) if groups is None else np.asarray(groups)
-    members = [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
-    if len(members) < 2:
-        raise MetricError(f"{len(members)} {'utterances' if groups is None else 'groups'} give no interval")
-    rng = np.random.default_rng(seed)
-
-    def once(indices: np.ndarray) -> float:
-        return measured(statistic(indices), "the bootstrapped statistic")
-
-    draws = [
-        once(np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]))
-        for _ in range(resamples)
-    ]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return once(np.arange(count)), float(low), float(high)
+from thesis_lib.validation.metrics.intervals import Statistic
 
 
 def mean_of(values: np.ndarray) -> Statistic:
