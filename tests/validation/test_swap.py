@@ -119,7 +119,7 @@ def test_human_recordings_are_halved(tiny_run, tmp_path):
     found = swap.human_speakers(tmp_path, tiny_run.config)
     assert [s.name for s in found] == ["a", "b"]
     assert len(found[0].references[0]) == 2 * 22_050
-    assert np.exp(found[1].voice.pitch_level) == pytest.approx(180, rel=0.03)
+    assert np.exp(found[1].voice.log_f0_median) == pytest.approx(180, rel=0.03)
 
 
 @pytest.mark.parametrize(("make", "says"), [(False, "no folder"), (True, "holds 0 recordings")])

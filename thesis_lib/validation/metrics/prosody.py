@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from thesis_lib.audio.pitch import VOICED
+from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE
 from thesis_lib.validation.metrics.recording import Recording
-from thesis_lib.vocoder.content import ACTIVE
+from thesis_lib.vocoder.content import MAX_BELOW_PEAK_NEPERS
 
 # column -> label with its unit
 PROSODY = {
@@ -26,13 +26,13 @@ def prosody(recording: Recording) -> dict[str, float]:
     mel, pitch = recording.mel, recording.pitch
     semitone, decibel = 12 / np.log(2), 20 / np.log(10)
     energy = mel.mean(0)
-    active = energy >= energy.max() - ACTIVE
+    active = energy >= energy.max() - MAX_BELOW_PEAK_NEPERS
     first, last = np.flatnonzero(active)[[0, -1]]
     half = len(mel) // 2
-    voiced = pitch.voicing >= VOICED
+    voiced = pitch.voicing >= MIN_VOICED_CONFIDENCE
     return {
-        "f0_level": semitone * (pitch.range.level - np.log(100)),
-        "f0_spread": semitone * pitch.range.spread,
+        "f0_level": semitone * (pitch.range.log_f0_median - np.log(100)),
+        "f0_spread": semitone * pitch.range.log_f0_std,
         "energy_spread": decibel * float(energy[active].std()),
         "tilt": decibel * float(mel[half:, active].mean() - mel[:half, active].mean()),
         "rate": float((np.diff(voiced.astype(int)) == 1).sum() / (len(recording.wav) / recording.audio.sample_rate)),

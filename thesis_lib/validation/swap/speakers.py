@@ -61,8 +61,8 @@ class SwapSystem:
 
     def render(self, content: np.ndarray, voice: Voice) -> np.ndarray:
         """(N,) -> (N,), normalised to the content's loudness and limited to full scale."""
-        level = voice.pitch_level if self.moves_pitch else None
-        wav = self.vocoder.render(content, Voice(voice.speaker, voice.emotion, level), self.guidance)
+        median = voice.log_f0_median if self.moves_pitch else None
+        wav = self.vocoder.render(content, Voice(voice.speaker, voice.emotion, median), self.guidance)
         rate = self.vocoder.sample_rate
         return limited(as_loud_as(wav, content, rate, rate), rate)
 
