@@ -28,7 +28,7 @@ SENTENCES = 8
 def run(quick: bool) -> dict:
     """Seconds to the first English, real-time factor of what follows, and rates of the speaker check."""
     rows = mini.table(CorpusConfig(name="mini"))
-    rows = rows[rows.part == "test"].groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
+    rows = rows[rows.split == "test"].groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus", RATE)[0] for id in rows.id]
     pipeline = build()
     pipeline(wavs[0], RATE)  # the models are warm

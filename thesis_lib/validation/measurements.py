@@ -39,7 +39,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Measurements:
     """All utterances, in one order: row i of every array is utterance i."""
 
     measured: list[Measured]
