@@ -129,7 +129,7 @@ def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
     found = []
     for number in range(count):
         prosody = {f"{side}_{name}": rng.normal() for side in ("source", "output") for name in PROSODY}
-        prosody["output_f0_level"] = prosody["source_f0_level"] + 1
+        prosody["output_f0_median"] = prosody["source_f0_median"] + 1
         found.append(
             {"test_set": "mini" if number < 2 else "g", "id": str(number), "speaker": str(number),
              "system": system,
@@ -147,7 +147,7 @@ def test_the_summary_by_hand():
     assert summary.loc[(HUMAN, "b", "ecapa"), "value"] == pytest.approx(1.65)
     assert summary.loc[("g", "a", "wer"), "value"] == pytest.approx(100 * 65 / 100)
     assert summary.loc[("mini", "a", "bleu"), "value"] == pytest.approx(100)
-    assert summary.loc[("g", "a", "f0_level_correlation"), "value"] == pytest.approx(1)
+    assert summary.loc[("g", "a", "f0_median_correlation"), "value"] == pytest.approx(1)
     assert abs(summary.loc[("g", "a", "tilt_correlation"), "value"]) < 1
     assert summary.loc[("g", "a", "ecapa"), "low"] < 0.65 < summary.loc[("g", "a", "ecapa"), "high"]
     assert ("mini", "a", "tilt_correlation") not in summary.index  # two speakers correlate with anything

@@ -157,7 +157,7 @@ def test_the_style_swap_compares_content_style_and_output(tiny_run, tmp_path, mo
     assert (table.content_style != table.style_style).all()
     assert table.to_content.to_numpy() == pytest.approx(1)
     assert (table.to_style < 0.999).all()
-    assert np.allclose(table.f0_spread_output, table.f0_spread_content)
+    assert np.allclose(table.f0_std_output, table.f0_std_content)
     assert style_summary(table, 0, resamples=50).slope.to_numpy() == pytest.approx(0)
 
 
