@@ -174,7 +174,7 @@ def test_every_planted_defect_is_reported_under_its_reason(planted, tmp_path):
     assert len(set(planted.expected.values())) >= 15
     assert {r.reason.split(": ")[-1] for r in manifest.rejects} <= set(explained())
     assert {u.id for u in manifest} == {f"common_voice_es_{n}" for n in (0, 1, 2, 10, 11)}
-    for utterance in manifest:  # nobody has somebody else's words or sound
+    for utterance in manifest:  # each pair has its own words and sound
         number = int(utterance.id.split("_")[-1])
         assert utterance.source_text == f'dijo "hola" \\ {number}'
         assert utterance.target_text == f"text {number}"

@@ -88,7 +88,7 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     ours = table[table.system == OURS].iloc[0]
     # "hello my dear friend" said, "hello my friend" recognised.
     assert (ours.word_errors, ours.words) == (1, 4)
-    assert table[table.system == "ref"].words.isna().all()  # nobody has written down what it says
+    assert table[table.system == "ref"].words.isna().all()  # there is no transcript
     cosine = next(name.removesuffix("_normalised") for name in table if name.endswith("_normalised"))
     assert np.isfinite(table[f"{cosine}_normalised"]).all()
     summary = run.load_table("cloning_summary")

@@ -146,7 +146,7 @@ def test_a_speaker_with_one_recording_has_no_ceiling(tiny_run):
             found[name].render(item)
 
 
-def test_a_metric_whose_licence_nobody_accepted_is_named_and_not_fetched(tiny_run, unpublished):
+def test_a_metric_without_an_accepted_licence_is_named_and_not_fetched(tiny_run, unpublished):
     config = tiny_run.config.override({"validation.metrics": ("mel_l1", "nisqa")})
     scorers = Scorers.load(config)
     assert scorers.chosen == ("mel_l1",)
