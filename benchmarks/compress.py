@@ -78,7 +78,7 @@ KEPT = 0.5  # share of V1's inner channels that pruning leaves
 
 
 @dataclass(frozen=True)
-class Form:
+class Variant:
     """One variant of a vocoder: its parameters, its file and its call."""
 
     parameters: int
@@ -99,7 +99,7 @@ def run(quick: bool) -> dict:
         return [(u, inputs_of(u, manifest, embeddings, vocoders[V1])) for u in chosen]
 
     calibration = [_cut(given) for _, given in inputs("train", 4 if quick else CALIBRATION)]
-    variants = _forms(vocoders, calibration, FOLDER / f"variants-{minutes:g}")
+    variants = _variants(vocoders, calibration, FOLDER / f"variants-{minutes:g}")
     tests = inputs("test", 2 if quick else UTTERANCES)
     given = _cut(tests[0][1])
     seconds = {threads: _seconds(variants, given, threads, 2 if quick else 5) for threads in (1, 2)}
@@ -167,7 +167,9 @@ def _slug(name: str) -> str:
     return name.replace(", ", "_").replace(" ", "-")
 
 
-def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]], folder: Path) -> dict[str, Form]:
+def _variants(
+    vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]], folder: Path
+) -> dict[str, Variant]:
     found = {}
     folder.mkdir(exist_ok=True)
 
@@ -178,18 +180,20 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
                 make(partial)
         return path
 
-    def torch_form(name: str, vocoder: Vocoder, half: bool = False) -> Form:
+    def torch_variant(name: str, vocoder: Vocoder, half: bool = False) -> Variant:
         vocoder.save_pretrained(folder / _slug(name), half=half)
-        return Form(vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: torch_caller(vocoder))
+        return Variant(
+            vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: torch_caller(vocoder)
+        )
 
-    def onnx_form(path: Path, parameters: int, quality: bool, runtime: Runtime = "onnxruntime") -> Form:
-        return Form(parameters, path, partial(onnx_caller, path, runtime=runtime), quality, runtime)
+    def onnx_variant(path: Path, parameters: int, quality: bool, runtime: Runtime = "onnxruntime") -> Variant:
+        return Variant(parameters, path, partial(onnx_caller, path, runtime=runtime), quality, runtime)
 
     for name, vocoder in vocoders.items():
-        found[name] = torch_form(name, vocoder)
+        found[name] = torch_variant(name, vocoder)
         path = written(name, partial(export_onnx, vocoder))
-        found[f"{name}, ONNX"] = onnx_form(path, vocoder.parameters(), False)
-    found[f"{V1}, float16 storage"] = torch_form(f"{V1}, float16 storage", float16_copy(vocoders[V1]), half=True)
+        found[f"{name}, ONNX"] = onnx_variant(path, vocoder.parameters(), False)
+    found[f"{V1}, float16 storage"] = torch_variant(f"{V1}, float16 storage", float16_copy(vocoders[V1]), half=True)
     large, whole = vocoders[V1], found[f"{V1}, ONNX"].file
     options = {
         "all layers": {"operators": ()},
@@ -199,10 +203,10 @@ def _forms(vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]
     }
     for name, option in options.items():
         path = written(f"{V1}, int8, {name}", partial(_int8, whole, calibration, option))
-        found[f"{V1}, int8, {name}"] = onnx_form(path, large.parameters(), True)
-    found[f"{V1}, bfloat16, OpenVINO"] = onnx_form(whole, large.parameters(), True, "openvino-bf16")
+        found[f"{V1}, int8, {name}"] = onnx_variant(path, large.parameters(), True)
+    found[f"{V1}, bfloat16, OpenVINO"] = onnx_variant(whole, large.parameters(), True, "openvino-bf16")
     path = written(f"{V1}, int8 weights", lambda partial: quantize_weights(whole, partial, calibration))
-    found[f"{V1}, int8 weights and bfloat16, OpenVINO"] = onnx_form(path, large.parameters(), True, "openvino-bf16")
+    found[f"{V1}, int8 weights and bfloat16, OpenVINO"] = onnx_variant(path, large.parameters(), True, "openvino-bf16")
     return found
 
 
@@ -234,7 +238,7 @@ def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict
         seconds = interleaved(calls, rounds, bar)
     return [
         {
-            "way": name,
+            "method": name,
             "convolutions": len(layers),
             "changed": count,
             "speed / HiFi-GAN V1": ratio(seconds[V1], seconds[name]),
@@ -243,7 +247,7 @@ def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict
     ]
 
 
-def _quality(variants: dict[str, Form], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
+def _quality(variants: dict[str, Variant], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
     """variant -> metric -> one value an utterance; words wrong and words said as "wer"."""
     given = {utterance.id: inputs for utterance, inputs in tests}
 
@@ -295,13 +299,13 @@ def _audio() -> float:
     return FRAMES * 256 / 22_050
 
 
-def _seconds(variants: dict[str, Form], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
+def _seconds(variants: dict[str, Variant], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
     calls = {name: partial(variant.load(threads), given) for name, variant in variants.items()}
     with torch.inference_mode():
         return interleaved(calls | {name: make()[0] for name, make in peers().items()}, rounds, bar, threads)
 
 
-def _peak(variant: Form) -> float:
+def _peak(variant: Variant) -> float:
     """Peak MB of a process that loads the variant and renders some seconds."""
     command = [
         sys.executable,
@@ -327,7 +331,7 @@ def _stream(name: str, file: Path) -> dict[str, object]:
     hop = vocoder.audio.hop_length / vocoder.sample_rate
     return {
         "variant": name,
-        "reach before": vocoder.receptive_field.left,
+        "left context (frames)": vocoder.receptive_field.left,
         "look-ahead ms": 1000 * hop * vocoder.receptive_field.right,
         "work for a second": sum(spent) / (hop * mel.shape[1]),
         "ms of work for a piece": {"median": 1000 * statistics.median(full), "highest": 1000 * max(full)},

@@ -16,7 +16,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation.metrics import corpus_bleu, corpus_chrf
 
-WAYS: dict[str, Callable[[str], str]] = {  # all English so far -> what the translator is told of it
+CONTEXTS: dict[str, Callable[[str], str]] = {  # all English so far -> the translator's context
     "nothing": lambda said: "",
     "what was said before": lambda said: said,
     "an unfinished sentence": unfinished_sentence,
@@ -29,18 +29,18 @@ def run(quick: bool) -> dict:
     rows = mini.table(CorpusConfig(name="mini")).iloc[: 4 if quick else None]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
     translate, references, found = WhisperTranslator(), list(rows.en), []
-    for name, told in WAYS.items():
+    for name, context_of in CONTEXTS.items():
         transcribed: list[str] = []
         again, started = 0, time.perf_counter()
         for wav, rate in bar(wavs, len(wavs), name):
             said = " ".join(transcribed)[-MAX_CONTEXT_CHARS:]
-            english = translate(wav, rate, told(said), transcribe=False).english
+            english = translate(wav, rate, context_of(said), transcribe=False).english
             again += not _runs(said).isdisjoint(_runs(english))
             transcribed.append(english)
         seconds = (time.perf_counter() - started) / len(wavs)
         scores = {"BLEU": corpus_bleu(transcribed, references), "chrF": corpus_chrf(transcribed, references)}
-        found.append({"way": name} | scores | {"repeat (%)": 100 * again / len(wavs), "seconds": seconds})
-    return {"sentences": len(wavs), "ways": found}
+        found.append({"context": name} | scores | {"repeat (%)": 100 * again / len(wavs), "seconds": seconds})
+    return {"sentences": len(wavs), "contexts": found}
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

@@ -57,8 +57,8 @@ def _join(folder: Path, quick: bool) -> dict:
             "print(time.perf_counter() - start);"
             "print(next(line for line in open('/proc/self/status') if 'VmHWM' in line).split()[1])"
         )
-        told = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
-        taken, peak = told.stdout.split()
+        finished = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+        taken, peak = finished.stdout.split()
         seconds.append(float(taken))
         peaks.append(int(peak) / 1024)
     rows, rejects = join(planted.release)

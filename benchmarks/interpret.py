@@ -28,7 +28,7 @@ SENTENCES = 8
 def run(quick: bool) -> dict:
     """Seconds to the first English, real-time factor of what follows, and rates of the speaker check."""
     rows = mini.table(CorpusConfig(name="mini"))
-    rows = rows[rows.part == "test"].groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
+    rows = rows[rows.split == "test"].groupby("voice").head(1).iloc[: 2 if quick else SENTENCES]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus", RATE)[0] for id in rows.id]
     pipeline = build()
     pipeline(wavs[0], RATE)  # the models are warm
@@ -57,12 +57,12 @@ def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, floa
                 yield block.astype(np.float32)
 
     waits, spent, last = [], {}, None
-    for passage in pipeline.live(microphone(), RATE):
+    for spoken in pipeline.live(microphone(), RATE):
         now = time.perf_counter()
-        for stage, seconds in passage.seconds.items():
+        for stage, seconds in spoken.seconds.items():
             spent[stage] = spent.get(stage, 0.0) + seconds
-        if passage.line.segment is not last:
-            last = passage.line.segment
+        if spoken.translated.segment is not last:
+            last = spoken.translated.segment
             waits.append(now - max(end for end in ends if end < now))
     return waits, spent
 

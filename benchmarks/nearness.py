@@ -23,11 +23,11 @@ def nearness(
     chosen = select(prepared(corpus).split("test"), count)
     everything = {GROUND_TRUTH: System(GROUND_TRUTH, lambda item: item.wav)} | systems
     with tempfile.TemporaryDirectory() as home:
-        evidence = measure(corpus, chosen, everything, scorers, Path(home), bar)
-    columns, found = evidence.table.select_dtypes("number").columns, {}
+        measurements = measure(corpus, chosen, everything, scorers, Path(home), bar)
+    columns, found = measurements.table.select_dtypes("number").columns, {}
     for name in systems:
-        found[name] = {column: evidence.values(name, column) for column in columns}
+        found[name] = {column: measurements.values(name, column) for column in columns}
         for column, encoder in scorers.encoders.items():
-            both = zip(evidence.vectors(name, column), evidence.vectors(GROUND_TRUTH, column), strict=True)
+            both = zip(measurements.vectors(name, column), measurements.vectors(GROUND_TRUTH, column), strict=True)
             found[name][encoder.name] = np.array([cosine(output, own) for output, own in both])
     return found

@@ -46,7 +46,7 @@ def plant(folder: Path, sizes: dict[str, int] | None = None, each: int = 40, see
         train = split == "train"
         for _ in range(size):
             number += 1
-            # A hundred speakers have a third of the rows; nobody of train is in dev or test.
+            # A hundred speakers have a third of the rows; no speaker of train is in dev or test.
             speaker = rng.randrange(100 if rng.random() < 0.3 else SPEAKERS)
             lines.append(_row(number, f"{train}{speaker}", split, rng, spoken, translated))
         if train:

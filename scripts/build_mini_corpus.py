@@ -1,7 +1,7 @@
 """Speak the bundled corpus: Spanish–English pairs in the same voice, checked by ECAPA and Whisper.
 
 Every pair is one sentence pair, one Kokoro voice (or a mixture of two) and one prosodic style, on both
-sides. A pair is kept when both sides last 3–10 s, Whisper understands them and ECAPA hears one voice;
+sides. A pair is kept when both sides last 3–10 s, Whisper understands them and ECAPA finds one voice;
 everything else goes to the reject table with its reason. Seeded, and resumable: finished pairs are kept.
 
     python scripts/build_mini_corpus.py --jobs 2          # about 50 minutes on 2 cores
@@ -30,11 +30,12 @@ from thesis_lib.validation.metrics import word_errors
 HERE = Path(__file__).parent
 OUT = HERE.parent / "thesis_lib" / "data" / "mini"
 
-# Held back for the official dev and test parts: both genders, several languages of origin.
+# Held back for the official dev and test splits: both genders, several languages of origin.
 DEV = ("af_nova", "am_onyx", "bm_george", "em_alex", "zf_xiaoyi")
 TEST = ("am_puck", "bf_emma", "ef_dora", "ff_siwis", "im_nicola", "pm_santa")
 # Kokoro publishes some speakers under several names: by its own style vectors and by ECAPA these are voices of another
-# part (``thesis manifest leak`` found them). Each keeps its place in the plan, so that nobody else's sentences change.
+# split (``thesis manifest leak`` found them). Each keeps its place in the plan, so that the sentences of the
+# others do not change.
 SAME_SPEAKER = {"ef_dora": "pf_dora", "em_alex": "pm_alex", "am_santa": "pm_santa", "em_santa": "pm_santa"}
 MIXTURES = 12
 PAIRS_PER_VOICE = 4
@@ -141,11 +142,11 @@ def attempt(job: dict, sentence: dict, out: Path) -> dict:
         row[f"duration_{language}"] = round(len(wav) / 24_000, 3)
         if not config.min_duration <= len(wav) / 24_000 <= config.max_duration:
             return row | {"reason": f"duration ({language})"}
-        heard = _tools[language](wav, 24_000, language=language, beams=1).text
-        errors, words = word_errors(heard, sentence[language], language)
+        recognised = _tools[language](wav, 24_000, language=language, beams=1).text
+        errors, words = word_errors(recognised, sentence[language], language)
         row[f"wer_{language}"] = round(errors / words, 4)
         if errors / words > MAX_WER:
-            return row | {"reason": f"word error rate ({language})", "detail": heard}
+            return row | {"reason": f"word error rate ({language})", "detail": recognised}
         vector = embed(_tools["ecapa"], wav, 24_000)
         vectors[language], wavs[language] = vector / np.linalg.norm(vector), wav
     row["cosine"] = round(float(vectors["es"] @ vectors["en"]), 4)
@@ -161,7 +162,7 @@ def make(job: dict, out: Path) -> list[dict]:
     """Try the job's sentences until one is kept; every attempt is reported."""
     if twin := SAME_SPEAKER.get(job["voice"]):
         row = {"id": job["id"], "split": job["split"], "voice": job["voice"], "style": STYLES[job["style"]].name}
-        return [row | {"reason": "the speaker of another part", "detail": twin}]
+        return [row | {"reason": "the speaker of another split", "detail": twin}]
     rows = []
     for sentence in job["tries"]:
         rows.append(attempt(job, sentence, out))

@@ -100,11 +100,11 @@ def utterance(text, voice, language, style, vectors) -> tuple[np.ndarray | None,
         return None, "too short"
     if len(wav) / 24_000 * max(1 / s for s in SPEEDS) > config.max_duration:
         return None, "too long"
-    if language == "en":  # tiny.en hears no Spanish, and base costs as much as Kokoro
-        heard = _tools["en"](wav, 24_000, language="en", beams=1).text
-        errors, words = word_errors(heard, text, "en")
+    if language == "en":  # tiny.en recognises no Spanish, and base costs as much as Kokoro
+        recognised = _tools["en"](wav, 24_000, language="en", beams=1).text
+        errors, words = word_errors(recognised, text, "en")
         if errors / words > MAX_WER:
-            return None, f"heard as {heard!r}"
+            return None, f"recognised as {recognised!r}"
     vector = embed(_tools["ecapa"], wav, 24_000)
     vector = vector / np.linalg.norm(vector)
     if vectors and float(np.mean([v @ vector for v in vectors])) < SAME_VOICE:

@@ -33,7 +33,7 @@ RETIRED = {
     r"voices? of one's own": "speaker adaptation",
     r"from (?:the )?floor to (?:the )?ceiling": "normalised similarity",
     r"\d ?% closer|closer rates?": "target-preference rate",
-    r"nobody's": "mean speaker, unconditional",
+    r"nobody(?:'s)?": "mean speaker, unconditional",
     rf"{MACHINE} (?:(?:does|do|did) not |really |still |only )?(?:listens?|listened)": "uses the speaker embedding",
     r"\*listening\*": "conditioning sensitivity",
     rf"hears|{MACHINE} (?:(?:does|do|did) not |cannot |can |really |still |only )?hear": (
@@ -48,13 +48,15 @@ RETIRED = {
     r"passages?": "synthesised segment",
     r"stand-ins?": "substitute encoder",
     r"portable": "ONNX vocoder, exported",
+    r"swapped-in": "target speaker, target voice",
+    r"reach before": "left context",
     r"inert": "safe (checkpoint reader)",
     r"finishing": "loudness normalisation",
     r"(?:its|the generator's|the vocoder's|frames of) reach": "receptive field, left and right context",
     r"(?:pitch|F0)(?:'s)? (?:level|spread)s?|(?:level|spread) of (?:the )?(?:pitch|F0)": (
         "log-F0 median, log-F0 standard deviation"
     ),
-    r"(?:train|training|validation|test|held-out) parts?": "split",
+    r"(?:train|training|dev|validation|test|held-out) parts?": "split",
     r"(?:int8|float16|ONNX|compressed) forms?|forms? of (?:the|a) vocoders?": "model variant, export format",
 }
 SPACE = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # at most one line break

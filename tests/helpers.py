@@ -45,7 +45,7 @@ def spoken(number: int = 0, rate: int = 22_050, side: str = "es") -> np.ndarray:
 
 
 def chords(seconds: float = 8.0, rate: int = 22_050) -> np.ndarray:
-    """Plucked chords: music in which nobody sings."""
+    """Plucked chords: music without a singer."""
     t = np.arange(int(seconds * rate)) / rate
     wav = np.zeros_like(t)
     for number in range(int(2 * seconds)):

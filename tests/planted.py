@@ -1,4 +1,4 @@
-"""Planted evidence: scores with a known answer, for the statistics of validation and ablation."""
+"""Planted measurements: scores with a known answer, for the statistics of validation and ablation."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from thesis_lib.validation import (
     GROUND_TRUTH,
     INVERSION,
     OURS,
-    Evidence,
     Measured,
+    Measurements,
     metrics,
 )
-from thesis_lib.validation.evidence import SOURCE
+from thesis_lib.validation.measurements import SOURCE
 
 
-def evidence(speakers="aabbccddee", noise=0.1, seed=0) -> Evidence:
+def measurements(speakers="aabbccddee", noise=0.1, seed=0) -> Measurements:
     """Planted: ours keeps the voice and is better than the inversion by 0.1 nepers in every utterance."""
     rng = np.random.default_rng(seed)
     centres = {name: rng.normal(size=8) for name in sorted(set(speakers))}
@@ -31,4 +31,4 @@ def evidence(speakers="aabbccddee", noise=0.1, seed=0) -> Evidence:
         keys = [SOURCE, *(row["system"] for row in rows)]
         vectors = {(key, c): centres[name] + noise * rng.normal(size=8) for key in keys for c in ("encoder", "other")}
         measured.append(Measured([about | row for row in rows], [], vectors))
-    return Evidence(measured)
+    return Measurements(measured)

@@ -32,6 +32,9 @@ def planted(tmp_path, name: str, text: str) -> list[str]:
         ("What a loss is Worth.", "1: Worth -> ablation, contribution of"),
         ("Each passage is rendered.", "1: passage -> synthesised segment"),
         ("The lent voices.", "1: lent -> sampled target speaker, speaker sampling"),
+        ("The voice of nobody.", "1: nobody -> mean speaker, unconditional"),
+        ("A swapped-in voice.", "1: swapped-in -> target speaker, target voice"),
+        ("The reach before a frame.", "1: reach before -> left context"),
         ("Speakers of the test part.", "1: test part -> split"),
     ],
 )
@@ -76,7 +79,15 @@ def test_docstrings_comments_errors_and_help_are_prose_and_names_are_not(tmp_pat
     found = [
         (int(line.split(":")[0]), line.split(": ")[1].split(" -> ")[0]) for line in planted(tmp_path, "a.py", text)
     ]
-    assert found == [(1, "manner"), (3, "judge"), (3, "manner"), (4, "passage"), (5, "that listens"), (6, "lent")]
+    assert found == [
+        (1, "manner"),
+        (3, "judge"),
+        (3, "manner"),
+        (4, "passage"),
+        (5, "that listens"),
+        (6, "lent"),
+        (7, "nobody"),
+    ]
 
 
 def test_markdown_cells_are_prose_and_code_cells_are_not(tmp_path):

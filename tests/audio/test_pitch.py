@@ -12,8 +12,8 @@ AUDIO = AudioConfig()
 def test_the_pitch_of_a_known_signal(f0):
     pitch = track(voiced(1.5, f0=f0), AUDIO)
     assert len(pitch.log_f0) == len(pitch.voicing) == int(1.5 * 22_050) // 256
-    assert np.exp(pitch.range.level) == pytest.approx(f0, rel=0.02)
-    assert pitch.range.spread < 0.05
+    assert np.exp(pitch.range.log_f0_median) == pytest.approx(f0, rel=0.02)
+    assert pitch.range.log_f0_std < 0.05
 
 
 def test_a_glide_is_on_the_mels_frames():
@@ -39,7 +39,7 @@ def test_moving_by_hand():
     pitch = Pitch(log_f0, np.ones(7, np.float32))
     up = pitch.moved(np.log(200))
     assert np.allclose(np.exp(up.log_f0), [200, 200, 400, 200, MAX_F0_HZ, 200, 200]), "the level moves, within bounds"
-    flat = pitch.moved(spread=pitch.range.spread / 2)
+    flat = pitch.moved(log_f0_std=pitch.range.log_f0_std / 2)
     assert np.allclose(np.exp(flat.log_f0[:3]), [100, 100, 100 * 2**0.5], rtol=1e-4), "the width moves alone"
     assert np.array_equal(pitch.moved().log_f0, log_f0)
 

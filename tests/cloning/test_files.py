@@ -75,8 +75,8 @@ def test_voice_and_speaking_style_of_other_recordings(stages, recording, tmp_pat
     directions = [voice.speaker / np.linalg.norm(voice.speaker) for voice in voices[:2]]
     assert embed_cosine(seen[0].speaker, np.mean(directions, axis=0)) > 0.999
     assert seen[0].emotion == pytest.approx(voices[2].emotion, rel=1e-3)
-    assert seen[0].pitch_spread == pytest.approx(voices[2].pitch_spread, rel=1e-3)
-    assert seen[0].pitch_level == pytest.approx(np.mean([v.pitch_level for v in voices[:2]]), abs=1e-3)
+    assert seen[0].log_f0_std == pytest.approx(voices[2].log_f0_std, rel=1e-3)
+    assert seen[0].log_f0_median == pytest.approx(np.mean([v.log_f0_median for v in voices[:2]]), abs=1e-3)
 
 
 def embed_cosine(a, b):

@@ -31,12 +31,12 @@ def test_embeddings_and_pitch_come_from_the_speaker(stages, monkeypatch):
     assert not np.allclose(one.emotion, other.emotion)
     wav = np.concatenate([segment.wav for segment in speech_segments([spoken(0)], HZ)])
     pitch = track(wav, stages[2].audio.model_copy(update={"sample_rate": RATE})).range
-    assert one.pitch_level == pytest.approx(pitch.level, abs=0.05)
-    assert one.pitch_spread == pytest.approx(pitch.spread, abs=0.05)
-    assert one.pitch_level != other.pitch_level
+    assert one.log_f0_median == pytest.approx(pitch.log_f0_median, abs=0.05)
+    assert one.log_f0_std == pytest.approx(pitch.log_f0_std, abs=0.05)
+    assert one.log_f0_median != other.log_f0_median
     seen.clear()
     pipeline(stages, PLAIN.model_copy(update={"follow_pitch": False}))(spoken(0), HZ)
-    assert seen[0][0].pitch_spread is None
+    assert seen[0][0].log_f0_std is None
 
 
 class Two:
@@ -78,15 +78,15 @@ def test_several_recordings_of_a_voice_are_averaged():
     one = Voice(np.array([1.0, 0.0]), np.array([1.0]), 5.0, 0.2)
     voice = average([one, Voice(np.array([0.0, 3.0]), np.array([3.0]), None, 0.4)])
     assert voice.speaker == pytest.approx(np.array([1, 1]) / np.sqrt(2) * 2)
-    assert (voice.emotion[0], voice.pitch_level, voice.pitch_spread) == (2.0, 5.0, pytest.approx(0.3))
+    assert (voice.emotion[0], voice.log_f0_median, voice.log_f0_std) == (2.0, 5.0, pytest.approx(0.3))
 
 
 @pytest.mark.parametrize(("share", "emotion", "spread"), [(0.0, 1.0, 0.2), (0.5, 2.0, 0.3), (1.0, 3.0, 0.4)])
 def test_speaking_style_is_interpolated(share, emotion, spread):
     own = Voice(np.ones(2), np.array([1.0]), 5.0, 0.2)
     mixed = between(own, Voice(np.zeros(2), np.array([3.0]), 6.0, 0.4), share)
-    assert (mixed.emotion[0], mixed.pitch_spread) == (emotion, pytest.approx(spread))
-    assert (mixed.speaker is own.speaker, mixed.pitch_level) == (True, 5.0)
+    assert (mixed.emotion[0], mixed.log_f0_std) == (emotion, pytest.approx(spread))
+    assert (mixed.speaker is own.speaker, mixed.log_f0_median) == (True, 5.0)
 
 
 def test_the_nearest_voice_is_a_voice_and_its_own_is_nearest():

@@ -36,7 +36,7 @@ def test_float16_storage_changes_the_weights_and_hardly_the_sound(tiny_run):
     assert (copy(mel) - vocoder(mel)).abs().max() < 0.05
 
 
-def test_the_table_has_every_form(tiny_run):
+def test_the_table_has_every_variant(tiny_run):
     table = compress(tiny_run)
     assert list(table.variant) == [
         "torch float32",
@@ -121,7 +121,7 @@ def _random_inputs(count: int) -> list[dict[str, np.ndarray]]:
     return [row | {"content": 2 * row["content"] - 5, "guidance": np.ones(1, np.float32)} for row in rows]
 
 
-def test_a_generator_that_openvino_cannot_run_has_the_other_forms(tmp_path):
+def test_a_generator_that_openvino_cannot_run_has_the_other_variants(tmp_path):
     variants = build_variants(_loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path, _random_inputs(2))
     assert [variant.name.split()[0] for variant in variants] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
 

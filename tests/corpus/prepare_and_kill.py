@@ -48,19 +48,19 @@ longest = time.perf_counter() - start
 check(finished=True)
 shutil.rmtree(folder)
 rng = random.Random(0)
-told = {"kills": 0, "finished": 1, "with some recordings": 0}
-while told["kills"] < wanted:
+counts = {"kills": 0, "finished": 1, "with some recordings": 0}
+while counts["kills"] < wanted:
     child = begun()
     time.sleep(rng.uniform(0, longest))
     done, status = os.waitpid(child, os.WNOHANG)
     if done:
         assert status == 0, status
         check(finished=True)
-        told["finished"] += 1
+        counts["finished"] += 1
         shutil.rmtree(folder)
         continue
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    told["kills"] += 1
-    told["with some recordings"] += 0 < check(finished=False) < 2 * 18
-print(json.dumps(told))
+    counts["kills"] += 1
+    counts["with some recordings"] += 0 < check(finished=False) < 2 * 18
+print(json.dumps(counts))

@@ -40,7 +40,7 @@ def test_round_trip_keeps_everything(tmp_path):
     assert read.table().shape == (2, 12)
 
 
-def test_a_speaker_in_two_parts_is_refused(tmp_path):
+def test_a_speaker_in_two_splits_is_refused(tmp_path):
     with pytest.raises(ManifestError, match="speaker"):
         Manifest(tmp_path, [utterance("a"), utterance("b", "test")])
 

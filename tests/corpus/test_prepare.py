@@ -174,7 +174,7 @@ def test_every_planted_defect_is_reported_under_its_reason(planted, tmp_path):
     assert len(set(planted.expected.values())) >= 15
     assert {r.reason.split(": ")[-1] for r in manifest.rejects} <= set(explained())
     assert {u.id for u in manifest} == {f"common_voice_es_{n}" for n in (0, 1, 2, 10, 11)}
-    for utterance in manifest:  # nobody has somebody else's words or sound
+    for utterance in manifest:  # each pair has its own words and sound
         number = int(utterance.id.split("_")[-1])
         assert utterance.source_text == f'dijo "hola" \\ {number}'
         assert utterance.target_text == f"text {number}"
@@ -215,8 +215,8 @@ def test_trimmed_levelled_and_compressed(release, tmp_path):
         assert soundfile.info(made.target(utterance)).format == "FLAC"
         wav, rate = read_audio(made.target(utterance))
         assert loudness(wav, rate) == pytest.approx(-23, abs=0.5)
-    told = json.loads((made.folder / "made.json").read_text())
-    assert (told["trim"], told["loudness"], told["format"]) == (40.0, -23.0, "flac")
+    report = json.loads((made.folder / "made.json").read_text())
+    assert (report["trim"], report["loudness"], report["format"]) == (40.0, -23.0, "flac")
 
 
 @pytest.mark.slow
@@ -225,10 +225,10 @@ def test_killed_at_fifty_random_moments_it_ends_with_the_same_bytes(release, who
     command = [sys.executable, helper, release.cvss.parent, whole.folder, tmp_path, "50"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["kills"] == 50
-    assert told["finished"] >= 3
-    assert told["with some recordings"] >= 10  # not all before the first
+    report = json.loads(done.stdout)
+    assert report["kills"] == 50
+    assert report["finished"] >= 3
+    assert report["with some recordings"] >= 10  # not all before the first
 
 
 @pytest.mark.slow

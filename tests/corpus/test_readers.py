@@ -36,10 +36,10 @@ def test_the_bundle_is_what_the_data_card_says():
         assert all((mini.bundle() / "audio" / f"{id}.{side}.opus").exists() for id in rows.id)
     assert (rows.cosine >= 0.25).all()
     assert mini.rejected().reason.notna().all()
-    voices = rows.groupby("part").voice.nunique()
+    voices = rows.groupby("split").voice.nunique()
     trained = voices["train"] + voices["validation"]
     assert 0.15 < voices["validation"] / trained < 0.25
-    assert not set(rows.voice[rows.part == "test"]) & set(rows.voice[rows.part != "test"])
+    assert not set(rows.voice[rows.split == "test"]) & set(rows.voice[rows.split != "test"])
     card = (ROOT / CARD).read_text()
     assert f"the test split ({voices['test']})" in card
     assert f"the validation split ({voices['validation']})" in card
@@ -47,28 +47,28 @@ def test_the_bundle_is_what_the_data_card_says():
 
 def test_mixtures_have_training_parents_only():
     rows = mini.table(MINI)
-    part = dict(zip(rows.voice, rows.part, strict=True))
-    mixtures = [v for v in part if "+" in v]
+    split = dict(zip(rows.voice, rows.split, strict=True))
+    mixtures = [v for v in split if "+" in v]
     assert mixtures
     for mixture in mixtures:
-        assert part[mixture] == "train"
+        assert split[mixture] == "train"
         for parent in mixture.split("+"):
-            assert part.get(parent, "train") == "train"
+            assert split.get(parent, "train") == "train"
 
 
-def test_nobody_is_in_two_parts_under_two_names():
-    """By the synthesizer's own style vectors: two names of one speaker reach 0.92, others 0.74 across parts."""
+def test_no_speaker_is_in_two_splits_under_two_names():
+    """By the synthesizer's own style vectors: two names of one speaker reach 0.92, others 0.74 across splits."""
     styles = {name: style.reshape(-1, 256).mean(axis=0) for name, style in KokoroSynthesizer(threads=1).voices.items()}
     centre = np.mean(list(styles.values()), axis=0)
-    parts = {"train": set(), "validation": set(), "test": set()}
-    for voice, part in mini.table(MINI)[["voice", "part"]].itertuples(index=False):
-        parts[part] |= set(voice.split("+"))
+    splits = {"train": set(), "validation": set(), "test": set()}
+    for voice, split in mini.table(MINI)[["voice", "split"]].itertuples(index=False):
+        splits[split] |= set(voice.split("+"))
 
     def likeness(a: str, b: str) -> float:
         return cosine(styles[a] - centre, styles[b] - centre)
 
     assert likeness("ef_dora", "pf_dora") > 0.9
-    for here, there in itertools.combinations(parts.values(), 2):
+    for here, there in itertools.combinations(splits.values(), 2):
         assert max(likeness(a, b) for a in here for b in there) < 0.8
 
 
@@ -155,9 +155,9 @@ PAIR = st.tuples(st.sampled_from("ab"), st.sampled_from("wxyz"), st.floats(3, 10
 @given(st.lists(PAIR, min_size=1, max_size=60, unique_by=lambda pair: pair[3]), st.integers(1, 70), st.randoms())
 def test_strata_hold_everybody_once_and_forget_the_order(pairs, count, random):
     def groups_of(pairs):
-        parts, speakers, durations, ids = zip(*pairs, strict=True)
+        splits, speakers, durations, ids = zip(*pairs, strict=True)
         ids = list(map(str, ids))
-        return [[ids[i] for i in group] for group in strata(parts, speakers, durations, ids, count, 3)]
+        return [[ids[i] for i in group] for group in strata(splits, speakers, durations, ids, count, 3)]
 
     groups = groups_of(pairs)
     assert len(groups) == min(count, len(pairs))
@@ -171,21 +171,21 @@ def test_a_subset_is_like_the_whole():
     rng = np.random.default_rng(0)
     speakers = [f"s{int(s)}" for s in rng.zipf(1.6, 4000) % 500]
     durations = rng.gamma(9, 0.6, 4000)
-    parts = ["validation" if is_validation(s, 0.2, 7) else "train" for s in speakers]
+    splits = ["validation" if is_validation(s, 0.2, 7) else "train" for s in speakers]
     ids = [str(i) for i in range(4000)]
-    chosen = [group[0] for group in strata(parts, speakers, durations, ids, 400, 0)]
-    other = [group[0] for group in strata(parts, speakers, durations, ids, 400, 1)]
+    chosen = [group[0] for group in strata(splits, speakers, durations, ids, 400, 0)]
+    other = [group[0] for group in strata(splits, speakers, durations, ids, 400, 1)]
     assert chosen != other
     whole, part = Counter(speakers), Counter(speakers[i] for i in chosen)
     assert all(abs(part[name] - n / 10) < 2 for name, n in whole.items())
-    held = sum(parts[i] == "validation" for i in chosen) - parts.count("validation") / 10
+    held = sum(splits[i] == "validation" for i in chosen) - splits.count("validation") / 10
     assert abs(held) <= 1
     at = np.linspace(0.05, 0.95, 10)
     assert np.abs(np.quantile(durations[chosen], at) - np.quantile(durations, at)).max() < 0.25  # s
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=50, unique=True))
-def test_a_speakers_part_does_not_depend_on_the_others(speakers):
+def test_a_speakers_split_does_not_depend_on_the_others(speakers):
     before = {s: is_validation(s, 0.2, 7) for s in speakers}
     assert {s: is_validation(s, 0.2, 7) for s in reversed([*speakers, "new"])}.items() >= before.items()
 

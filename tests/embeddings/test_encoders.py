@@ -34,7 +34,7 @@ from thesis_lib.utils.files import sha256
 def two_voices() -> dict[str, list[np.ndarray]]:
     """Two bundled test voices, Spanish and English of each, 16 kHz."""
     rows = mini.table(CorpusConfig(name="mini"))
-    chosen = rows[rows.part == "test"].groupby("voice").head(1).iloc[:2]
+    chosen = rows[rows.split == "test"].groupby("voice").head(1).iloc[:2]
     folder = mini.bundle() / "audio"
     return {
         r.voice: [read_audio(folder / f"{r.id}.{s}.opus", 16_000)[0] for s in ("es", "en")] for r in chosen.itertuples()
@@ -151,7 +151,7 @@ def test_resemblyzer_tells_voices_apart(two_voices):
     assert encoder.dim == 256
 
 
-def test_egemaps_hears_pitch_and_level():
+def test_egemaps_follows_pitch_and_level():
     encoder = Egemaps()
     names = encoder.feature_names
     pitch = names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
@@ -256,7 +256,7 @@ def test_the_hub_gives_the_pinned_emotion2vec_or_none(emotion2vec_folder, monkey
     assert emotion_encoder(EncoderConfig(emotion="auto")).name == "emotion2vec"
 
 
-def test_without_emotion2vec_the_stand_in_is_named_or_refused(monkeypatch):
+def test_without_emotion2vec_the_substitute_encoder_is_named_or_refused(monkeypatch):
     monkeypatch.setattr(pretrained, "hub_reachable", lambda: False)
     assert emotion_encoder(EncoderConfig(emotion="auto")).name == "egemaps"
     with pytest.raises(EncoderError, match="emotion_folder"):

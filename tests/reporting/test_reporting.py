@@ -12,7 +12,7 @@ from thesis_lib import reporting
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
-from thesis_lib.corpus.card import parts_table
+from thesis_lib.corpus.card import splits_table
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
@@ -164,7 +164,7 @@ def test_a_shown_table_says_what_is_missing():
     assert "not measured" in page
 
 
-def test_parts_count_pairs_speakers_and_hours():
+def test_splits_count_pairs_speakers_and_hours():
     table = pd.DataFrame(
         {
             "split": ["train", "train", "test"],
@@ -173,7 +173,7 @@ def test_parts_count_pairs_speakers_and_hours():
             "target_duration": [3600.0, 3600.0, 0.0],
         }
     )
-    found = parts_table(table).set_index("part")
+    found = splits_table(table).set_index("split")
     assert found.loc["train"].to_list() == [2, 1, 0.5, 2.0]
     assert found.loc["validation", "pairs"] == 0
     assert found.loc["all"].to_list() == [3, 2, 1.5, 2.0]

@@ -87,3 +87,14 @@ def test_a_table_of_an_earlier_version_is_stale_by_name(tmp_path):
     (run.path / "tables" / "swap.origin.json").write_text("{}")
     assert not run.has("swap")
     assert "earlier version" in run.stale()["swap"][0]
+
+
+def test_statistics_of_an_earlier_version_are_read_under_their_present_names(tmp_path):
+    run = Run(tmp_path / "a", Config())
+    earlier = {"source_f0_level": [1.0, 2.0], "energy_spread_output": [3.0, 4.0], "metric": ["follows_f0_spread", None]}
+    run.save_table("earlier", pd.DataFrame(earlier))
+    found = run.load_table("earlier")
+    assert list(found) == ["source_f0_median", "energy_std_output", "metric"]
+    assert found.metric[0] == "follows_f0_std"
+    assert found.metric.isna()[1]
+    assert found.energy_std_output.to_list() == [3.0, 4.0]

@@ -7,7 +7,7 @@ import torch
 from helpers import beside
 from torch.nn import functional as F
 
-from thesis_lib.audio.pitch import HIGHEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
+from thesis_lib.audio.pitch import MAX_F0_HZ, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.training import State, TrainingError, speaker_sampling, train_step
 from thesis_lib.training.segments import Segments
@@ -40,8 +40,8 @@ def test_the_pitch_moves_to_the_level_and_nothing_else_does():
 
 
 def test_no_pitch_leaves_the_range_of_speech():
-    found = moved(contents(), torch.full((3,), math.log(HIGHEST)))
-    assert found[:2, PITCH_CHANNEL].max() <= (math.log(HIGHEST) - PITCH_CENTRE) / PITCH_SCALE + 1e-6
+    found = moved(contents(), torch.full((3,), math.log(MAX_F0_HZ)))
+    assert found[:2, PITCH_CHANNEL].max() <= (math.log(MAX_F0_HZ) - PITCH_CENTRE) / PITCH_SCALE + 1e-6
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import beside
-from planted import evidence
+from planted import measurements
 
 from thesis_lib.config import Config, ConfigError
-from thesis_lib.validation import INVERSION, Evidence, Measured, ablation
+from thesis_lib.validation import INVERSION, Measured, Measurements, ablation
 from thesis_lib.validation.ablation import FULL, VARIANTS, ablate, differences, significant
 from thesis_lib.vocoder import checkpoints
 
@@ -74,17 +74,17 @@ def test_a_loss_that_does_not_exist_is_refused(tiny_run, tmp_path):
         ablate(run)
 
 
-def shifted(planted: Evidence, by: float) -> Evidence:
+def shifted(planted: Measurements, by: float) -> Measurements:
     """One system alone, its mel worse by that much."""
     rows = [
         [{**row, "mel_l1": row["mel_l1"] + by} for row in m.rows if row["system"] == INVERSION]
         for m in planted.measured
     ]
-    return Evidence([Measured(row, [], {}) for row in rows])
+    return Measurements([Measured(row, [], {}) for row in rows])
 
 
 def test_differences_are_paired_by_seed_and_utterance():
-    planted = evidence("abcdefgh")
+    planted = measurements("abcdefgh")
     cells = {(FULL, seed): shifted(planted, seed) for seed in range(3)}
     cells |= {("no mel loss", seed): shifted(planted, seed + 0.2) for seed in range(3)}
     config = Config().override({"validation.resamples": 100})
@@ -100,7 +100,7 @@ def test_differences_are_paired_by_seed_and_utterance():
 
 
 def test_a_metric_that_one_variant_hardly_has_is_named():
-    planted = evidence("abcd")
+    planted = measurements("abcd")
     cells = {(v, s): shifted(planted, 0.0) for v in (FULL, "no mel loss", "MSE for cosine") for s in range(2)}
     for one in cells["no mel loss", 1].measured[1:]:
         del one.rows[0]["mel_l1"]

@@ -88,7 +88,7 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     ours = table[table.system == OURS].iloc[0]
     # "hello my dear friend" said, "hello my friend" recognised.
     assert (ours.word_errors, ours.words) == (1, 4)
-    assert table[table.system == "ref"].words.isna().all()  # nobody has written down what it says
+    assert table[table.system == "ref"].words.isna().all()  # there is no transcript
     cosine = next(name.removesuffix("_normalised") for name in table if name.endswith("_normalised"))
     assert np.isfinite(table[f"{cosine}_normalised"]).all()
     summary = run.load_table("cloning_summary")
@@ -129,7 +129,7 @@ def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
     found = []
     for number in range(count):
         prosody = {f"{side}_{name}": rng.normal() for side in ("source", "output") for name in PROSODY}
-        prosody["output_f0_level"] = prosody["source_f0_level"] + 1
+        prosody["output_f0_median"] = prosody["source_f0_median"] + 1
         found.append(
             {"test_set": "mini" if number < 2 else "g", "id": str(number), "speaker": str(number),
              "system": system,
@@ -147,7 +147,7 @@ def test_the_summary_by_hand():
     assert summary.loc[(HUMAN, "b", "ecapa"), "value"] == pytest.approx(1.65)
     assert summary.loc[("g", "a", "wer"), "value"] == pytest.approx(100 * 65 / 100)
     assert summary.loc[("mini", "a", "bleu"), "value"] == pytest.approx(100)
-    assert summary.loc[("g", "a", "f0_level_correlation"), "value"] == pytest.approx(1)
+    assert summary.loc[("g", "a", "f0_median_correlation"), "value"] == pytest.approx(1)
     assert abs(summary.loc[("g", "a", "tilt_correlation"), "value"]) < 1
     assert summary.loc[("g", "a", "ecapa"), "low"] < 0.65 < summary.loc[("g", "a", "ecapa"), "high"]
     assert ("mini", "a", "tilt_correlation") not in summary.index  # two speakers correlate with anything

@@ -222,7 +222,7 @@ def rate_all(page):
         if heading == "How close to the reference?":
             page.locator("input[type=submit]").focus()
             page.keyboard.press("Enter")
-            assert "play every recording" in page.locator(".asks").inner_text(), "no way on before all is recognised"
+            assert "play every recording" in page.locator(".asks").inner_text(), "all must be played first"
         for button in page.locator(".play").all():
             page.keyboard.press(button.get_attribute("aria-keyshortcuts"))
             page.wait_for_function("file => player.sound(file).currentTime > 0", arg=button.get_attribute("data-file"))

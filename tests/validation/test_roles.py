@@ -61,7 +61,7 @@ def test_every_metric_by_a_network_has_its_role():
     for name in ("wer", "cer", "bleu", "chrf"):
         assert found.of_metric(name, ENCODERS) == "gives content to and trains"
         assert found.of_metric(name, ENCODERS, "whisper-base") == EVALUATION
-    for name in ("voicing_f1", "f0_cents", "periodicity", "follows_f0_level", "follows_f0_spread", "follows_rate"):
+    for name in ("voicing_f1", "f0_cents", "periodicity", "follows_f0_median", "follows_f0_std", "follows_rate"):
         assert found.of_metric(name, ENCODERS) == "gives content to"
     for name in ("speaker", "normalised_speaker", "percentile_speaker", "eer_speaker"):
         assert found.of_metric(name, ENCODERS) == "conditions and trains"

@@ -21,7 +21,7 @@ def test_somebody_under_two_ids_is_found():
     assert not clean.suspects.any()
     assert clean.false_alarms == 0.0
     names = names.copy()
-    names[3:6] = "other"  # half of p00, of the training part, is held out under another name
+    names[3:6] = "other"  # half of p00, of the training split, is held out under another name
     held[3:6] = True
     found = speaker_leak(vectors, names, held, ~held)
     assert [found.speakers[i] for i in np.flatnonzero(found.suspects)] == ["other"]

@@ -119,7 +119,7 @@ def test_human_recordings_are_halved(tiny_run, tmp_path):
     found = swap.human_speakers(tmp_path, tiny_run.config)
     assert [s.name for s in found] == ["a", "b"]
     assert len(found[0].references[0]) == 2 * 22_050
-    assert np.exp(found[1].voice.pitch_level) == pytest.approx(180, rel=0.03)
+    assert np.exp(found[1].voice.log_f0_median) == pytest.approx(180, rel=0.03)
 
 
 @pytest.mark.parametrize(("make", "says"), [(False, "no folder"), (True, "holds 0 recordings")])
@@ -157,7 +157,7 @@ def test_the_style_swap_compares_content_style_and_output(tiny_run, tmp_path, mo
     assert (table.content_style != table.style_style).all()
     assert table.to_content.to_numpy() == pytest.approx(1)
     assert (table.to_style < 0.999).all()
-    assert np.allclose(table.f0_spread_output, table.f0_spread_content)
+    assert np.allclose(table.f0_std_output, table.f0_std_content)
     assert style_summary(table, 0, resamples=50).slope.to_numpy() == pytest.approx(0)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import trained_beside, voiced
-from planted import evidence
+from planted import measurements
 from safetensors.torch import load_file, save_file
 
 from thesis_lib import validation
@@ -23,8 +23,8 @@ from thesis_lib.validation import (
     PUBLISHED,
     SAME,
     CircularScoring,
-    Evidence,
     Measured,
+    Measurements,
     Scorers,
     System,
     agreements,
@@ -54,8 +54,8 @@ def unpublished(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def planted() -> Evidence:
-    return evidence()
+def planted() -> Measurements:
+    return measurements()
 
 
 def cell(summary, system, metric):
@@ -146,7 +146,7 @@ def test_a_speaker_with_one_recording_has_no_ceiling(tiny_run):
             found[name].render(item)
 
 
-def test_a_metric_whose_licence_nobody_accepted_is_named_and_not_fetched(tiny_run, unpublished):
+def test_a_metric_without_an_accepted_licence_is_named_and_not_fetched(tiny_run, unpublished):
     config = tiny_run.config.override({"validation.metrics": ("mel_l1", "nisqa")})
     scorers = Scorers.load(config)
     assert scorers.chosen == ("mel_l1",)
@@ -175,7 +175,7 @@ def test_griffin_lim_comes_back_in_time_with_the_recording():
     assert np.array_equal(back, griffin_lim(wav, log_mel)), "the phases it starts from are always the same"
 
 
-def test_evidence_survives_its_file(planted, tmp_path):
+def test_measurements_survive_their_file(planted, tmp_path):
     one = planted.measured[3]
     one.save(tmp_path / "x.npz")
     again = Measured.load(tmp_path / "x.npz")
@@ -184,16 +184,21 @@ def test_evidence_survives_its_file(planted, tmp_path):
     assert all(np.array_equal(again.vectors[key], one.vectors[key]) for key in one.vectors)
 
 
+def test_stored_measurements_of_an_earlier_version_have_the_present_names(tmp_path):
+    Measured([{"system": "a", "output_f0_level": 1.0, "source_f0_spread": 2.0}]).save(tmp_path / "a.npz")
+    assert Measured.load(tmp_path / "a.npz").rows == [{"system": "a", "output_f0_median": 1.0, "source_f0_std": 2.0}]
+
+
 def test_a_missing_vector_is_a_gap_and_no_shift(planted):
     holes = [Measured(m.rows, m.missing, dict(m.vectors)) for m in planted.measured]
     del holes[2].vectors[OURS["conversion"], "encoder"]
-    found = Evidence(holes).cosines(OURS["conversion"], "encoder")
+    found = Measurements(holes).cosines(OURS["conversion"], "encoder")
     assert np.isnan(found[2]).all()
     rest = np.arange(10) != 2
     assert np.allclose(found[rest], planted.cosines(OURS["conversion"], "encoder")[rest])
 
 
-def test_summary_of_planted_evidence(planted):
+def test_summary_of_planted_measurements(planted):
     known, missing = calibrations(planted)
     assert not missing
     summary, unsummed = summarise(planted, known, SETTINGS)
@@ -211,7 +216,7 @@ def test_summary_of_planted_evidence(planted):
 
 
 def test_words_are_counted_over_the_corpus_and_not_averaged():
-    found = evidence("ab")
+    found = measurements("ab")
     for one, recognised, errors, count in zip(
         found.measured, ("one two three four five", "x"), (0, 1), (5, 1), strict=True
     ):
@@ -222,10 +227,10 @@ def test_words_are_counted_over_the_corpus_and_not_averaged():
 
 
 def test_one_speaker_has_no_interval_and_says_so():
-    summary, missing = summarise(evidence("aaa"), {}, SETTINGS)
+    summary, missing = summarise(measurements("aaa"), {}, SETTINGS)
     assert not len(summary)
     assert {row["reason"] for row in missing} == {"1 groups give no interval"}
-    known, unknown = calibrations(evidence("aaa"))
+    known, unknown = calibrations(measurements("aaa"))
     assert not known
     assert "pairs of one speaker and of two" in unknown[0]["reason"]
 
@@ -240,7 +245,7 @@ def test_comparisons_find_a_planted_difference_and_no_other(planted):
     assert mel.p_holm > mel.p
     assert not mel.significant, "five speakers cannot show it at 5 %"
     assert leaders(table) == set()
-    many = comparisons(evidence("abcdefghijkl"), SETTINGS)
+    many = comparisons(measurements("abcdefghijkl"), SETTINGS)
     assert leaders(many) == {(OURS["conversion"], "mel_l1")}
     assert not many[many.metric != "mel_l1"].significant.any()
 
@@ -251,7 +256,7 @@ def test_agreement_of_encoders(planted):
     assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
     assert table.n[0] == 30
     twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "encoder"] for k in m.vectors}) for m in planted.measured]
-    assert agreements(Evidence(twins), SETTINGS).tau[0] == pytest.approx(1)
+    assert agreements(Measurements(twins), SETTINGS).tau[0] == pytest.approx(1)
 
 
 def test_roles_of_encoders(tiny_run):

@@ -4,7 +4,7 @@ import torch
 from benchmarks.peers import speechbrain_v1
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_SCALE
 from thesis_lib.config import (
-    GENERATORS,
+    GENERATOR_PRESETS,
     AudioConfig,
     Config,
     ContentConfig,
@@ -69,7 +69,7 @@ def test_the_plans_checkpoint_size():
 
 
 def test_istft_sizes():
-    sizes = {name: sum(p.numel() for p in by_name(name).parameters()) for name in GENERATORS if "istft" in name}
+    sizes = {name: sum(p.numel() for p in by_name(name).parameters()) for name in GENERATOR_PRESETS if "istft" in name}
     assert sizes["istft-small"] < 1.05e6
     assert sizes["istft"] <= 1.9e6, "with emotion2vec's 768 dimensions"
     assert sizes["istft-large"] < 3.4e6
@@ -228,7 +228,7 @@ def test_v3_equals_speechbrains_generator_with_the_same_weights():
         inference_padding=0,
     ).eval()
     reference.remove_weight_norm()
-    config = HifiganConfig(**GENERATORS["v3"], **SMALL)
+    config = HifiganConfig(**GENERATOR_PRESETS["v3"], **SMALL)
     ours = build(AudioConfig(), ContentConfig(), config, 5, 6).fold_weight_norm()
     state = {}
     for name, value in reference.state_dict().items():

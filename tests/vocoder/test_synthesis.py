@@ -39,7 +39,7 @@ def test_half_of_the_bytes_sound_the_same(tiny_run, tmp_path, task):
 @pytest.mark.parametrize("samples", [22_050, 22_051, 3_000])
 def test_rendering_keeps_the_length(tiny_run, task, samples):
     vocoder = train(tiny_run, task)
-    voice = Voice(np.zeros(192, np.float32), np.zeros(88, np.float32), pitch_level=5.0, pitch_spread=0.1)
+    voice = Voice(np.zeros(192, np.float32), np.zeros(88, np.float32), log_f0_median=5.0, log_f0_std=0.1)
     wav = vocoder.render(voiced(1.01)[:samples], voice)
     assert wav.shape == (samples,)
     assert wav.dtype == np.float32

@@ -21,7 +21,6 @@ MIN_LOG_F0_STD = 0.01  # a sixth of a semitone; scaling up a smaller one would a
 PITCH_CENTRE, PITCH_SCALE = float(np.float32(math.log(150.0))), float(np.float32(0.35))
 PITCH_CHANNEL = -2  # of content features other than the mel
 MIN_VOICED_FRAMES = 5  # for F0 statistics
-LOWEST, HIGHEST, VOICED = MIN_F0_HZ, MAX_F0_HZ, MIN_VOICED_CONFIDENCE  # the earlier names
 
 
 class PitchError(ThesisError):
@@ -34,16 +33,6 @@ class PitchRange:
 
     log_f0_median: float
     log_f0_std: float  # standard deviation
-
-    @property
-    def level(self) -> float:
-        """The earlier name of ``log_f0_median``."""
-        return self.log_f0_median
-
-    @property
-    def spread(self) -> float:
-        """The earlier name of ``log_f0_std``."""
-        return self.log_f0_std
 
 
 @dataclass(frozen=True)
@@ -64,11 +53,6 @@ class Pitch:
         return self.range.log_f0_median if self.is_voiced else None
 
     @property
-    def level(self) -> float | None:
-        """The earlier name of ``log_f0_median``."""
-        return self.log_f0_median
-
-    @property
     def range(self) -> PitchRange:
         """The F0 statistics of the voiced frames. PitchError with fewer than ``MIN_VOICED_FRAMES``."""
         voiced = self.log_f0[self.voicing >= MIN_VOICED_CONFIDENCE]
@@ -78,16 +62,17 @@ class Pitch:
             )
         return PitchRange(float(np.median(voiced)), float(voiced.std()))
 
-    def moved(self, level: float | None = None, spread: float | None = None) -> "Pitch":
-        """The contour with another log-F0 median (``level``) and standard deviation (``spread``).
+    def moved(self, log_f0_median: float | None = None, log_f0_std: float | None = None) -> "Pitch":
+        """The contour with another log-F0 median and standard deviation.
 
         None keeps the contour's own. A contour with too few voiced frames is returned unchanged.
         """
         if not self.is_voiced:
             return self
         own = self.range
-        scale = 1.0 if spread is None else spread / max(own.log_f0_std, MIN_LOG_F0_STD)
-        moved = (own.log_f0_median if level is None else level) + scale * (self.log_f0 - own.log_f0_median)
+        scale = 1.0 if log_f0_std is None else log_f0_std / max(own.log_f0_std, MIN_LOG_F0_STD)
+        median = own.log_f0_median if log_f0_median is None else log_f0_median
+        moved = median + scale * (self.log_f0 - own.log_f0_median)
         return Pitch(np.clip(moved, np.log(MIN_F0_HZ), np.log(MAX_F0_HZ)).astype(np.float32), self.voicing)
 
 

@@ -131,10 +131,10 @@ def _of(profile: str, run_dir: Path | None):
 
 
 def _stats(found) -> None:
-    from thesis_lib.corpus.card import known, parts_table, rejects_table
+    from thesis_lib.corpus.card import known, rejects_table, splits_table
 
     table = found.table()
-    shown = [parts_table(table), *(known(table, column) for column in ("gender", "age"))]
+    shown = [splits_table(table), *(known(table, column) for column in ("gender", "age"))]
     for rows in [*shown, rejects_table(found)]:
         if len(rows):
             typer.echo(rows.to_string(index=False) + "\n")

@@ -35,7 +35,7 @@ def validate(
     summary = run.load_table("validation_summary")
     typer.echo(summary_table(summary, run.load_table("validation_comparisons")).to_string(index=False))
     typer.echo("* better than every other vocoder, p < 0.05 after Holm's correction, over speakers")
-    typer.echo("† by a network that conditions, gives content to or trained a vocoder: no headline\n")
+    typer.echo("† favours a vocoder: measured by a network that conditions it, computes its content or trained it\n")
     typer.echo(settings_table(summary).to_string(index=False))
     typer.echo(f"not measured: {len(run.load_table('validation_not_measured'))}, with reasons in {run.path / 'tables'}")
     if pairs:

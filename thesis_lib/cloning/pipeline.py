@@ -233,7 +233,7 @@ class VoiceCloningPipeline:
                 np.clip(translated.segment.duration * self.sample_rate / len(content), MIN_SPEED, MAX_SPEED)
             )
         if not self.config.follow_pitch:
-            voice = replace(voice, pitch_spread=None)
+            voice = replace(voice, log_f0_std=None)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)
 
     def _speed(self, transcript: str, segment: Segment) -> float:

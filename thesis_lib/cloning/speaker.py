@@ -55,7 +55,7 @@ class SpeakerAnalyser:
         speaker, emotion = (embed(x, wav, RATE, source) for x in (self.speaker_encoder, self.emotion_encoder))
         rate = self.audio.sample_rate
         pitch = track(resample(wav, RATE, rate), self.audio)
-        median, deviation = (pitch.range.level, pitch.range.spread) if pitch.is_voiced else (None, None)
+        median, deviation = (pitch.range.log_f0_median, pitch.range.log_f0_std) if pitch.is_voiced else (None, None)
         warnings = _warnings(segments, others, source)
         return Speaker(Voice(speaker, emotion, median, deviation), others, warnings)
 
@@ -103,8 +103,8 @@ def average(voices: Sequence[Voice]) -> Voice:
     return Voice(
         (direction / np.linalg.norm(direction) * np.mean(lengths)).astype(np.float32),
         np.mean(emotions, axis=0).astype(np.float32),
-        mean([voice.pitch_level for voice in voices]),
-        mean([voice.pitch_spread for voice in voices]),
+        mean([voice.log_f0_median for voice in voices]),
+        mean([voice.log_f0_std for voice in voices]),
     )
 
 
@@ -114,7 +114,7 @@ def combined_voice(own: Voice, others: Sequence[Voice], style: Voice | None, sha
     With ``others``, speaker embedding and log-F0 median are their average; the speaking style stays the source's.
     With ``style``, the speaking style is interpolated towards it by ``share`` (0..1).
     """
-    voice = replace(average(others), emotion=own.emotion, pitch_spread=own.pitch_spread) if others else own
+    voice = replace(average(others), emotion=own.emotion, log_f0_std=own.log_f0_std) if others else own
     return between(voice, style, share) if style else voice
 
 
@@ -124,5 +124,5 @@ def between(voice: Voice, style: Voice, share: float) -> Voice:
     def mix(own, other):
         return own if other is None else other if own is None else (1 - share) * own + share * other
 
-    emotion, deviation = mix(voice.emotion, style.emotion), mix(voice.pitch_spread, style.pitch_spread)
-    return replace(voice, emotion=np.asarray(emotion, np.float32), pitch_spread=deviation)
+    emotion, deviation = mix(voice.emotion, style.emotion), mix(voice.log_f0_std, style.log_f0_std)
+    return replace(voice, emotion=np.asarray(emotion, np.float32), log_f0_std=deviation)

@@ -48,7 +48,6 @@ from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.plugins import import_plugins
 
 __all__ = [
-    "GENERATORS",
     "GENERATOR_PRESETS",
     "PROFILES",
     "TASKS",
@@ -78,8 +77,6 @@ __all__ = [
     "digest",
     "parse_assignment",
 ]
-
-GENERATORS = GENERATOR_PRESETS  # the presets' earlier name; the registry of that name is in vocoder.generators
 
 
 class ConfigError(ThesisError):

@@ -24,8 +24,6 @@ GENERATORS: Registry[Callable[..., Any]] = Registry(
     "generator", "thesis_lib.vocoder.generators", {"hifigan": {}, "istft": {}}, required=("config",)
 )
 
-ENCODER_ROLES = ("speaker", "emotion", "evaluation")
-
 # EncoderConfig -> ``embeddings.encoders.Encoder``. ``roles``: the settings of ``encoders`` that may name it.
 ENCODERS: Registry[Callable[..., Any]] = Registry(
     "encoder",

@@ -18,6 +18,7 @@ VALUES = {  # key -> old value -> new value
     "ablation.metrics": {"judges": "evaluation"},
 }
 ABLATION_LOSSES = {"swap": "sampled_speaker"}
+STATISTICS = {"f0_level": "f0_median", "f0_spread": "f0_std", "energy_spread": "energy_std"}  # in names of columns
 LOG = {"listening": "conditioning_sensitivity", "swap": "sampled_speaker"}  # columns of a training's metrics.jsonl
 
 
@@ -51,3 +52,10 @@ def current_tree(tree: Any, prefix: str = "") -> Any:
 def current_log(row: dict[str, Any]) -> dict[str, Any]:
     """A line of a training's log under the names of today."""
     return {LOG.get(name, name): value for name, value in row.items()}
+
+
+def current_column(name: str) -> str:
+    """Return the present name of a column, or of a metric in one, of a result table."""
+    for earlier, present in STATISTICS.items():
+        name = name.replace(earlier, present)
+    return name

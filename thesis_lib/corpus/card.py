@@ -25,7 +25,7 @@ def data_card(manifest: Manifest, made: dict[str, Any]) -> str:
     table = manifest.table()
     name = made["name"]
     licence = LICENCES[name] if name in LICENCES else CORPORA.details(name)["licence"]
-    parts = [f"# Data card: {name}", licence, "## Splits", _markdown(parts_table(table))]
+    parts = [f"# Data card: {name}", licence, "## Splits", _markdown(splits_table(table))]
     for column in ("gender", "age"):
         parts += [f"## {column.capitalize()}, as given by the speakers", _markdown(known(table, column))]
     for side, language in (("source", "Spanish"), ("target", "English")):
@@ -35,18 +35,18 @@ def data_card(manifest: Manifest, made: dict[str, Any]) -> str:
     return "\n\n".join([*parts, "## How it was made", _markdown(settings)]) + "\n"
 
 
-def parts_table(table: pd.DataFrame) -> pd.DataFrame:
+def splits_table(table: pd.DataFrame) -> pd.DataFrame:
     """One row a split and one for all of them: pairs, speakers, and hours of each side."""
-    parts = [(name, table[table.split == name]) for name in ("train", "validation", "test")] + [("all", table)]
+    splits = [(name, table[table.split == name]) for name in ("train", "validation", "test")] + [("all", table)]
     return pd.DataFrame(
         {
-            "part": name,
+            "split": name,
             "pairs": len(rows),
             "speakers": rows.speaker.nunique(),
             "Spanish, h": round(rows.source_duration.sum() / 3600, 2),
             "English, h": round(rows.target_duration.sum() / 3600, 2),
         }
-        for name, rows in parts
+        for name, rows in splits
     )
 
 

@@ -30,25 +30,28 @@ def bundle() -> Path:
 
 
 def table(config: CorpusConfig) -> pd.DataFrame:
-    """One row a bundled pair: id, split of the release, voice, style, both texts and the measured checks.
+    """One row a bundled pair: id, split, voice, style, both texts and the measured checks.
 
-    The column ``part`` is the project's split: train, validation or test. With ``config.limit``, so many pairs of each.
+    ``split`` is the project's: train, validation or test; ``release_split`` is that of the release. With
+    ``config.limit``, so many pairs of each.
     """
     rows = pd.read_csv(bundle() / "pairs.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
+    rows = rows.rename(columns={"split": "release_split"})
     held = [is_validation(client_id(v), config.validation_fraction, config.split_seed) for v in rows.voice]
-    rows["part"] = [
-        "test" if s != "train" else "validation" if h else "train" for s, h in zip(rows.split, held, strict=True)
+    rows["split"] = [
+        "test" if s != "train" else "validation" if h else "train"
+        for s, h in zip(rows.release_split, held, strict=True)
     ]
     if config.limit is not None:
-        rows = pd.concat(_some(part, config.limit) for _, part in rows.groupby("part")).sort_index()
+        rows = pd.concat(_some(pairs, config.limit) for _, pairs in rows.groupby("split")).sort_index()
     return rows.reset_index(drop=True)
 
 
-def _some(part: pd.DataFrame, count: int) -> pd.DataFrame:
+def _some(pairs: pd.DataFrame, count: int) -> pd.DataFrame:
     """``count`` pairs, two a voice, of voices evenly spaced over the table, so that few pairs have several voices."""
-    voices = part.voice.unique()
+    voices = pairs.voice.unique()
     chosen = voices[spread(len(voices), -(-count // 2))]
-    return part[part.voice.isin(chosen)].groupby("voice", sort=False).head(2).head(count)
+    return pairs[pairs.voice.isin(chosen)].groupby("voice", sort=False).head(2).head(count)
 
 
 def rejected() -> pd.DataFrame:
@@ -65,7 +68,7 @@ def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Rel
     def write(row: Any) -> None:
         sides: tuple[tuple[str, Path, dict[str, Any]], ...] = (
             ("es", release.common_voice / "clips" / row.file, {"bitrate_mode": "VARIABLE", "compression_level": 0.2}),
-            ("en", release.cvss / row.split / f"{row.file}.wav", {}),
+            ("en", release.cvss / row.release_split / f"{row.file}.wav", {}),
         )
         for language, path, options in sides:
             if not path.exists():
@@ -78,13 +81,15 @@ def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Rel
             pass
 
     for split in SPLITS:
-        part = rows[rows.split == split]
-        _write_tsv(release.cvss / f"{split}.tsv", zip(part.file, map(normalise_text, part.en), strict=True))
+        pairs = rows[rows.release_split == split]
+        _write_tsv(release.cvss / f"{split}.tsv", zip(pairs.file, map(normalise_text, pairs.en), strict=True))
     speakers = [client_id(voice) for voice in rows.voice]
     columns = ["client_id", "path", "sentence", "up_votes", "down_votes", "age", "gender", "accent"]
     spoken = ([s, f, t, "2", "0", "", "", ""] for s, f, t in zip(speakers, rows.file, rows.es, strict=True))
     _write_tsv(release.common_voice / "validated.tsv", [columns, *spoken])
-    translated = ([f, t.replace("\\", "\\\\"), s] for f, t, s in zip(rows.file, rows.en, rows.split, strict=True))
+    translated = (
+        [f, t.replace("\\", "\\\\"), s] for f, t, s in zip(rows.file, rows.en, rows.release_split, strict=True)
+    )
     _write_tsv(release.covost, [["path", "translation", "split"], *translated])
     _write_tsv(release.styles, [["path", "style"], *zip(rows.file, rows["style"], strict=True)])
     return release

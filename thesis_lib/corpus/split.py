@@ -15,16 +15,21 @@ def is_validation(speaker: str, fraction: float, seed: int) -> bool:
 
 
 def strata(
-    parts: Sequence[str], speakers: Sequence[str], durations: Sequence[float], ids: Sequence[str], count: int, seed: int
+    splits: Sequence[str],
+    speakers: Sequence[str],
+    durations: Sequence[float],
+    ids: Sequence[str],
+    count: int,
+    seed: int,
 ) -> list[list[int]]:
     """Group the positions 0 … n - 1 of n pairs in ``count`` strata; a subset takes the first usable pair of each.
 
-    Systematic sampling with implicit strata (Cochran, Sampling Techniques, 3rd ed., ch. 8): in the order of part,
+    Systematic sampling with implicit strata (Cochran, Sampling Techniques, 3rd ed., ch. 8): in the order of split,
     speaker and duration, each gets its share. Within a group the seed decides the order; the result does not depend on
     the order of the pairs.
     """
     order = sorted(
-        range(len(ids)), key=lambda i: (parts[i], _hash_fraction(speakers[i], seed), speakers[i], durations[i], ids[i])
+        range(len(ids)), key=lambda i: (splits[i], _hash_fraction(speakers[i], seed), speakers[i], durations[i], ids[i])
     )
     groups = np.array_split(np.array(order, int), max(1, min(count, len(order))))
     return [sorted(group.tolist(), key=lambda i: _hash_fraction(ids[i], seed)) for group in groups]

@@ -12,7 +12,7 @@ from thesis_lib.validation.metrics import Leak
 
 
 def durations(table: pd.DataFrame) -> Figure:
-    """Histograms of Spanish and English durations, by part of the corpus."""
+    """Histograms of Spanish and English durations, by split of the corpus."""
     figure, axes = plt.subplots(1, 2, sharey=True, figsize=SIZE)
     for axis, side, title in zip(axes, ("source_duration", "target_duration"), ("Spanish", "English"), strict=True):
         parts = [part[side] for _, part in table.groupby("split")]
@@ -38,11 +38,11 @@ def flow(rejects: dict[str, int], kept: int) -> Figure:
 
 
 def speaker_leak(leaks: dict[tuple[str, str], Leak]) -> Figure:
-    """Cosines of one speaker's two halves, of two training speakers, and of each with the nearest of another part."""
+    """Cosines of one speaker's two halves, of two training speakers, and of each with the nearest of another split."""
     figure, axis = plt.subplots()
     first = next(iter(leaks.values()))
     groups = {"two halves of one speaker": first.same, "two training speakers": first.different}
-    groups |= {f"{part}: nearest of {other}": leak.cosines for (part, other), leak in leaks.items()}
+    groups |= {f"{split}: nearest of {other}": leak.cosines for (split, other), leak in leaks.items()}
     for number, values in enumerate(groups.values()):
         spread = np.linspace(-0.3, 0.3, len(values)) if len(values) > 1 else np.zeros(1)
         axis.plot(np.sort(values), number + spread, ".", markersize=3, color=COLOURS[number])

@@ -48,8 +48,8 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
         voice = voice_of(speaker, manifest, embeddings, run.config.audio)
         if style:
             other = voice_of(style, manifest, embeddings, run.config.audio)
-            deviation = track(read_audio(manifest.source(style))[0], run.config.audio).range.spread
-            voice = between(voice, replace(other, pitch_spread=deviation), 1.0)
+            deviation = track(read_audio(manifest.source(style))[0], run.config.audio).range.log_f0_std
+            voice = between(voice, replace(other, log_f0_std=deviation), 1.0)
         wav = vocoder.render(read_audio(manifest.target(content))[0], voice)
         sample = Path("samples") / f"matrix_{number}.mp3"
         write_audio(run.path / sample, wav, vocoder.sample_rate)

@@ -57,18 +57,18 @@ def modulation_table(generator: Generator, speaker: Tensor, emotion: Tensor) -> 
 
 
 def leak_table(leaks: dict[tuple[str, str], Leak]) -> pd.DataFrame:
-    """A row for every two splits: speakers, how many may be in both, and how many would be by chance."""
+    """A row for every two splits: speakers, suspected speakers of both, and the false-alarm rate of a comparison."""
     return pd.DataFrame(
         {
-            "part": part,
+            "split": split,
             "speakers": len(leak.speakers),
-            "against": other,
-            "as like one of them as oneself": int(leak.suspects.sum()),
-            "threshold": leak.threshold,
-            "two different speakers are that like (%)": 100 * leak.false_alarms,
+            "compared with": other,
+            "suspects": int(leak.suspects.sum()),
+            "threshold (cosine)": leak.threshold,
+            "false-alarm rate (%)": 100 * leak.false_alarms,
             "highest cosine": leak.cosines.max(),
         }
-        for (part, other), leak in leaks.items()
+        for (split, other), leak in leaks.items()
     )
 
 
@@ -77,9 +77,9 @@ def data_speed(result: dict) -> pd.DataFrame:
     thread = result["one thread"]
     return pd.DataFrame(
         {
-            "way": name,
+            "implementation": name,
             "pairs a second": "{median:.0f} ({low:.0f}–{high:.0f})".format(**spread),
-            "takes, in ours": "1"
+            "time relative to ours": "1"
             if name == "ours"
             else "{median:.2f} ({low:.2f}–{high:.2f})".format(**thread["times"][name]),
         }
@@ -106,8 +106,8 @@ def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
     """metric x system, each cell "value [low, high]" or "not measured".
 
-    An asterisk: significantly better than every other vocoder of its row. A dagger: measured by a network that has a
-    role in a vocoder (``validation.roles``); such a metric is no headline.
+    An asterisk: significantly better than every other vocoder of its row. A dagger: measured by a network that
+    conditions a vocoder, computes its content or trained it (``validation.roles``); the metric favours that vocoder.
     """
     best = leaders(comparisons)
     cells = summary.assign(
@@ -144,7 +144,7 @@ def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def forms_table(variants: list[dict]) -> pd.DataFrame:
+def variants_table(variants: list[dict]) -> pd.DataFrame:
     """A row a variant of `python -m benchmarks compress`: parameters, file size, speed, peak memory."""
     return pd.DataFrame(
         {
@@ -159,7 +159,7 @@ def forms_table(variants: list[dict]) -> pd.DataFrame:
     )
 
 
-def forms_quality(variants: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
+def variants_quality(variants: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
     """A row a variant with samples of its own; ``metrics`` is metric -> heading, each cell with its interval."""
     rows = []
     for variant in variants:
@@ -174,11 +174,11 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "variant": stream["variant"],
-            "frames behind": stream["reach before"],
+            "left context (frames)": stream["left context (frames)"],
             "look-ahead, ms": stream["look-ahead ms"],
             "work for a second, s": stream["work for a second"],
             "work for a piece, ms": stream["ms of work for a piece"]["median"],
-            "highest": stream["ms of work for a piece"]["highest"],
+            "maximum work for a piece, ms": stream["ms of work for a piece"]["highest"],
         }
         for stream in streams
     )

@@ -159,4 +159,4 @@ def _given(encoder: Encoder, config: EncoderConfig) -> Encoder:
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:
     """The speaker as the vocoder needs it: embeddings and log-F0 median of the Spanish recording."""
     pitch = track(read_audio(manifest.source(utterance))[0], audio)
-    return Voice(*embeddings.condition(utterance), pitch.level)
+    return Voice(*embeddings.condition(utterance), pitch.log_f0_median)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from thesis_lib.config import Config, ConfigError
+from thesis_lib.config.renamed import current_column
 from thesis_lib.runs.provenance import Provenance, commit, machine
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
@@ -103,11 +104,12 @@ class Run:
         return self.path / "tables" / f"{name}.provenance.json"
 
     def load_table(self, name: str) -> pd.DataFrame:
-        """Read tables/NAME.csv; RunError when its phase has not run."""
+        """Read tables/NAME.csv, metrics under their present names; RunError when its phase has not run."""
         path = self.table_path(name)
         if not path.exists():
             raise RunError(f"{path} is not there yet: run the phase that makes it")
-        return pd.read_csv(path)
+        table = pd.read_csv(path).rename(columns=current_column)
+        return table.assign(metric=table.metric.map(current_column, na_action="ignore")) if "metric" in table else table
 
     def save_json(self, name: str, tree: Any) -> None:
         """Write tables/NAME.json."""

@@ -95,24 +95,18 @@ def changes(folder: Path, inputs: dict[str, Any]) -> list[str]:
     return [name for name in found if name != ROWS]
 
 
-def check_inputs(
-    run: Run, stage: Stage, inputs: dict[str, Any], task: str = "", kind: str = "", remove: str = ""
-) -> None:
-    """StaleError when the stage's outputs were made from other inputs; ``remove`` names more folders that go too."""
+def check_inputs(run: Run, stage: Stage, inputs: dict[str, Any], task: str = "", kind: str = "") -> None:
+    """StaleError when the stage's outputs were made from other inputs."""
     folder = stage.folder(run, task, kind)
     if found := changes(folder, inputs):
         before = recorded(folder)
         what = "; ".join(f"{name} was {before[name]}, is {inputs[name]}" for name in found)
-        raise StaleError(
-            f"{folder} is stale ({what}): remove {remove or 'that folder'} and run `{stage.command_for(run, task)}`"
-        )
+        raise StaleError(f"{folder} is stale ({what}): remove that folder and run `{stage.command_for(run, task)}`")
 
 
-def record_inputs(
-    run: Run, stage: Stage, inputs: dict[str, Any], task: str = "", kind: str = "", remove: str = ""
-) -> None:
+def record_inputs(run: Run, stage: Stage, inputs: dict[str, Any], task: str = "", kind: str = "") -> None:
     """Check the recorded inputs; record them where the stage has no outputs yet."""
-    check_inputs(run, stage, inputs, task, kind, remove)
+    check_inputs(run, stage, inputs, task, kind)
     folder = stage.folder(run, task, kind)
     if folder.is_dir() and any(folder.iterdir()):
         return  # recorded before, or made by an earlier version

@@ -131,7 +131,7 @@ class Segments:
         """(n,) median ln F0 of every recording; the median of all where fewer frames are voiced than it takes."""
         medians = torch.full((len(self.utterances),), torch.nan)
         for index, utterance in enumerate(self.utterances):
-            median = load_pitch(analysis_path(self._run, utterance, self.recipe.content)).level
+            median = load_pitch(analysis_path(self._run, utterance, self.recipe.content)).log_f0_median
             if median is not None:
                 medians[index] = median
         return torch.where(medians.isnan(), medians.nanmedian(), medians)

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from thesis_lib.audio.pitch import HIGHEST, LOWEST, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
+from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_F0_HZ, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.embeddings.encoders.ecapa import known_speakers
 from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.training.segments import Batch, Segments
 
 # Length of the random offset of a recording's embedding from its unit prototype: a cosine of 0.8 between the two.
 SESSION_OFFSET = 0.75
-CONTOUR_RANGE = tuple((math.log(f0) - PITCH_CENTRE) / PITCH_SCALE for f0 in (LOWEST, HIGHEST))  # content units
+CONTOUR_RANGE = tuple((math.log(f0) - PITCH_CENTRE) / PITCH_SCALE for f0 in (MIN_F0_HZ, MAX_F0_HZ))  # content units
 MIN_VOICED_SUM = 1.0  # frames, weighted by voicing, that a segment's mean pitch needs
 
 

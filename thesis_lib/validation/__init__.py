@@ -2,7 +2,7 @@
 
 from thesis_lib.validation.columns import ALIGNED, Column, describe
 from thesis_lib.validation.evaluation import Results, Scorer, System, TestSet, evaluate
-from thesis_lib.validation.evidence import Evidence, Measured
+from thesis_lib.validation.measurements import Measured, Measurements
 from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, validate_pairs
 from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline, roles
 from thesis_lib.validation.scoring import Scorers
@@ -45,7 +45,7 @@ __all__ = [
     "SAMPLES",
     "CircularScoring",
     "Column",
-    "Evidence",
+    "Measurements",
     "Item",
     "Measured",
     "Results",

@@ -25,7 +25,7 @@ from thesis_lib.validation import (
     LEVEL,
     OURS,
     PREDICTED,
-    Evidence,
+    Measurements,
     Roles,
     Scorers,
     measure,
@@ -68,7 +68,7 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     (run.path / "analyses").mkdir(exist_ok=True)
     seeds = range(run.config.ablation.seeds)
     work = [(variant, seed) for seed in seeds for variant in variants]
-    cells: dict[tuple[str, int], Evidence] = {}
+    cells: dict[tuple[str, int], Measurements] = {}
     trained: list[Path] = []
     known, names = Roles({}), {}
     for variant, seed in progress(work, len(work), "ablation"):
@@ -103,23 +103,23 @@ def significant(table: pd.DataFrame) -> pd.Series:
 
 
 def differences(
-    cells: dict[tuple[str, int], Evidence], variants: list[str], seeds: int, config: Config
+    cells: dict[tuple[str, int], Measurements], variants: list[str], seeds: int, config: Config
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Each variant minus the full recipe, paired by seed and utterance; and what was not measured."""
-    evidence = next(iter(cells.values()))
-    names = [*(name for name in (*ALIGNED, *PREDICTED) if name in evidence.table), *evidence.encoders]
-    (system,) = evidence.systems
+    measurements = next(iter(cells.values()))
+    names = [*(name for name in (*ALIGNED, *PREDICTED) if name in measurements.table), *measurements.encoders]
+    (system,) = measurements.systems
     rows, missing = [], []
     for metric in names:
         values = {v: np.stack([single(cells[v, s], system, metric) for s in range(seeds)]) for v in variants}
         for variant in variants:
             difference = values[variant] - values[FULL]
             both = np.isfinite(difference).all(0)
-            if len(set(evidence.speakers[both])) < 2:
+            if len(set(measurements.speakers[both])) < 2:
                 missing.append({"variant": variant, "reason": f"{metric} was measured for fewer than two speakers"})
                 continue
             row = {"variant": variant, "metric": metric, "value": float(np.nanmean(values[variant]))}
-            rows.append(row | _difference(difference[:, both], evidence.speakers[both], config))
+            rows.append(row | _difference(difference[:, both], measurements.speakers[both], config))
     table = pd.DataFrame(rows)
     tested = table.variant != FULL
     table.loc[tested, "p_holm"] = metrics.holm(table.p[tested].to_numpy())

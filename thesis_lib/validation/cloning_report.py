@@ -204,12 +204,12 @@ def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers
     wav, _ = read_audio(recording.source, scorers.audio.sample_rate)
     segments = list(speech_segments([wav], pipeline.sample_rate))
     speaker = pipeline.analyse_speaker(segments, recording.source)
-    lines = list(pipeline.translate(segments, recording.source))
+    translated = list(pipeline.translate(segments, recording.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        passages = list(using.synthesise(lines, speaker))
-        content, output = (np.concatenate([getattr(p, side) for p in passages]) for side in ("content", "wav"))
-        return content, output, total_seconds(passages)
+        synthesised = list(using.synthesise(translated, speaker))
+        content, output = (np.concatenate([getattr(s, side) for s in synthesised]) for side in ("content", "wav"))
+        return content, output, total_seconds(synthesised)
 
     content, output, seconds = sides(pipeline)
     outputs = {KOKORO: content, OURS: output}
@@ -219,7 +219,7 @@ def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
     if minutes and not speaker.others:  # adapted to two speakers, a vocoder would mix their voices
         outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [recording.source], minutes, adapt))[1]
-    transcript, translation = (" ".join(getattr(line, side) for line in lines) for side in ("transcript", "english"))
+    transcript, translation = (" ".join(getattr(s, side) for s in translated) for side in ("transcript", "english"))
     source = Source(wav, recording.speaker, scorers)
     return Cloned(recording, source, speaker, transcript, translation, outputs, seconds)
 

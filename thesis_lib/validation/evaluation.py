@@ -54,7 +54,7 @@ class System(Generic[Item, Output]):
 
     name: str
     render: Callable[[Item], Output]
-    says_it: bool = True  # the output has the item's words, in time with its recording
+    has_words: bool = True  # the output has the item's words, in time with its recording
     about: Columns = field(default_factory=dict)  # the columns that identify the system, beside its name
     takes: Callable[[Item], bool] = _every  # items that it is evaluated on
 

@@ -84,7 +84,7 @@ class Pair:
         """The condition of our conversion, from the Spanish recording."""
         wav = self.recording.wav
         speaker, emotion = (embed(encoder, wav, self.rate) for encoder in self.encoders)
-        return Voice(speaker, emotion, track(wav, self.scorers.audio).level)
+        return Voice(speaker, emotion, track(wav, self.scorers.audio).log_f0_median)
 
 
 def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.DataFrame:

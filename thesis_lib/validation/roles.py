@@ -1,6 +1,6 @@
 """Roles of pretrained networks in a vocoder, and the metrics that are circular because of them.
 
-A system that is trained on a network, or is given what it computes, scores well by that network
+A system that is trained with a network, or uses its output, gets good scores from that network
 (arXiv:2506.20190). The roles follow from the recipe and from the recipes of its warm start and its teacher, and of
 theirs in turn.
 """
@@ -27,12 +27,12 @@ ORDER = (CONDITIONS, CONTENT, TRAINS, SELECTS, UNKNOWN)
 
 RECOGNISER = "whisper-tiny.en"  # the content features, the content loss, and the recogniser of the word metrics
 PITCH_TRACKER = "swift-f0"  # the pitch of the content and of the condition, and of the pitch metrics
-PITCH_METRICS = ("voicing_f1", "f0_cents", "periodicity", "follows_f0_level", "follows_f0_spread", "follows_rate")
+PITCH_METRICS = ("voicing_f1", "f0_cents", "periodicity", "follows_f0_median", "follows_f0_std", "follows_rate")
 SPEAKER_LOSS, EMOTION_LOSS = "ecapa", "emotion2vec"  # the encoders that have a gradient
 
 
 class CircularScoring(ThesisError):
-    """A number measured by a network that has a role in the system."""
+    """A number measured by a network that has a role in the vocoder; it cannot be a main result."""
 
 
 @dataclass(frozen=True)
@@ -182,20 +182,20 @@ def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Enc
 
 
 def is_circular(role: object) -> bool:
-    """Whether a table's role rules the number out as a headline; an empty cell of a file reads as NaN."""
+    """Whether the network that measured a number has a role in the vocoder; an empty cell of a file reads as NaN."""
     return isinstance(role, str) and role not in ("", EVALUATION)
 
 
 def circular(summary: pd.DataFrame) -> set[str]:
-    """The metrics of a summary with a role in some system: to be marked, and no headline."""
+    """The metrics that a network with a role in a vocoder measured; tables mark them with a dagger."""
     return {row.metric for row in summary.itertuples() if is_circular(row.role)} if "role" in summary else set()
 
 
 def headline(summary: pd.DataFrame, system: str, metric: str) -> pd.Series:
-    """One cell of a summary that a sentence may cite.
+    """The row of a summary for one system and metric, to be cited as a main result.
 
-    Raises CircularScoring where the network that measures it has a role in the vocoder, MetricError where it was not
-    measured.
+    Raises CircularScoring where the network that measures the metric has a role in the vocoder, MetricError where the
+    metric was not measured.
     """
     rows = summary[(summary.system == system) & (summary.metric == metric)]
     if rows.empty:

@@ -21,7 +21,7 @@ from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.parallel import a_core_each
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import UNMEASURABLE, System
-from thesis_lib.validation.evidence import SOURCE
+from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.metrics.nisqa import WEIGHT as NISQA
 from thesis_lib.validation.systems import GROUND_TRUTH
@@ -180,11 +180,11 @@ def score(system: System, output: Recording, reference: Recording, text: str, sc
         return found if isinstance(found, dict) else {name: found}
 
     registered = [name for name in scorers.chosen if name in METRICS]
-    if system.says_it:
+    if system.has_words:
         measure([name for name in registered if not METRICS.details(name)["reference"]], of_recordings)
         if whisper := scorers.whisper:
             measure(["asr"], lambda name: words(whisper, output, text))
-    if system.says_it and system.name != GROUND_TRUTH:
+    if system.has_words and system.name != GROUND_TRUTH:
         measure([name for name in registered if METRICS.details(name)["reference"]], of_recordings)
     return Scores(row, vectors, reasons)
 

@@ -15,7 +15,7 @@ from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, PREDICTED, describe
 from thesis_lib.validation.evaluation import interval
-from thesis_lib.validation.evidence import Evidence
+from thesis_lib.validation.measurements import Measurements
 from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
@@ -24,12 +24,12 @@ LEVEL = 0.05  # of significance, after Holm's correction
 MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 
 
-def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]]:
+def calibrations(measurements: Measurements) -> tuple[dict[str, Calibration], list[dict]]:
     """Encoder's column -> floor and ceiling between the languages, from the recordings; and what was not measured."""
     found, missing = {}, []
-    for column in evidence.encoders:
-        cosines = evidence.cosines(GROUND_TRUTH, column)
-        own = evidence.speakers[:, None] == evidence.speakers[None]
+    for column in measurements.encoders:
+        cosines = measurements.cosines(GROUND_TRUTH, column)
+        own = measurements.speakers[:, None] == measurements.speakers[None]
         same, different = (cosines[mask & np.isfinite(cosines)] for mask in (own, ~own))
         try:
             found[column] = Calibration(same, different)
@@ -41,14 +41,14 @@ def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]
 
 
 def summarise(
-    evidence: Evidence, known: dict[str, Calibration], config: ValidationConfig
+    measurements: Measurements, known: dict[str, Calibration], config: ValidationConfig
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Summarise each system and metric: value, low, high (95 %), n, speakers; and what was not measured."""
     rows, missing = [], []
-    for system in evidence.systems:
-        for metric, members, statistic in _statistics(evidence, system, known):
+    for system in measurements.systems:
+        for metric, members, statistic in _statistics(measurements, system, known):
             chosen = partial(_of_these, statistic, members)
-            groups = evidence.speakers[members]
+            groups = measurements.speakers[members]
             found = interval(len(members), chosen, config.resamples, config.seed, groups)
             if reason := found.pop("reason"):
                 missing.append({"id": "all", "system": system, "metric": metric, "reason": reason})
@@ -62,7 +62,7 @@ def summarise(
 
 
 def _statistics(
-    evidence: Evidence, system: str, known: dict[str, Calibration]
+    measurements: Measurements, system: str, known: dict[str, Calibration]
 ) -> Iterator[tuple[str, np.ndarray, Statistic]]:
     """Yield (metric, utterances that have it, statistic of some of those)."""
 
@@ -72,16 +72,16 @@ def _statistics(
             yield name, members, metrics.mean_of(values)
 
     for name in (*ALIGNED, *PREDICTED):
-        yield from mean(name, evidence.values(system, name).astype(float))
-    yield from _words(evidence, system)
-    for column in evidence.encoders:
-        cosines = evidence.cosines(system, column)
+        yield from mean(name, measurements.values(system, name).astype(float))
+    yield from _words(measurements, system)
+    for column in measurements.encoders:
+        cosines = measurements.cosines(system, column)
         own = np.diagonal(cosines)
         yield from mean(column, own)
         if column == "style":
             members = np.flatnonzero(np.isfinite(own))
             if len(members):
-                yield "style_auc", members, partial(_style_auc, cosines, evidence=evidence)
+                yield "style_auc", members, partial(_style_auc, cosines, measurements=measurements)
             continue
         if column in known:
             yield from mean(f"normalised_{column}", 100 * known[column].normalised(own))
@@ -89,21 +89,21 @@ def _statistics(
             yield from mean(f"percentile_{column}", np.array(percentiles))
         members = np.flatnonzero(np.isfinite(own))
         if len(members):
-            yield f"eer_{column}", members, partial(_verification_error, cosines, evidence=evidence)
+            yield f"eer_{column}", members, partial(_verification_error, cosines, measurements=measurements)
     for name in PROSODY:
-        output, source = (evidence.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
+        output, source = (measurements.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
         members = np.flatnonzero(np.isfinite(output) & np.isfinite(source))
         if len(members) >= MIN_CORRELATED_UTTERANCES:
             yield f"follows_{name}", members, metrics.correlation_of(output, source)
 
 
-def _words(evidence: Evidence, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
-    recognised, target = evidence.values(system, "recognised"), evidence.values(system, "target_text")
+def _words(measurements: Measurements, system: str) -> Iterator[tuple[str, np.ndarray, Statistic]]:
+    recognised, target = measurements.values(system, "recognised"), measurements.values(system, "target_text")
     members = np.flatnonzero([isinstance(text, str) for text in recognised])
     if not len(members):
         return
     for name, errors, units in (("wer", "word_errors", "words"), ("cer", "character_errors", "characters")):
-        wrong, count = (evidence.values(system, x) for x in (errors, units))
+        wrong, count = (measurements.values(system, x) for x in (errors, units))
         yield name, members, partial(_percentage, wrong, count)
     place = {int(member): number for number, member in enumerate(members)}
     for name in ("bleu", "chrf"):
@@ -123,33 +123,33 @@ def _at_places(scorer: Callable[[Iterable[int]], float], place: dict[int, int], 
     return scorer(place[int(member)] for member in i)
 
 
-def _verification_error(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:
-    other = evidence.speakers[i][:, None] != evidence.speakers[i][None]
+def _verification_error(cosines: np.ndarray, i: np.ndarray, measurements: Measurements) -> float:
+    other = measurements.speakers[i][:, None] != measurements.speakers[i][None]
     return 100 * metrics.equal_error_rate(cosines[i, i], cosines[np.ix_(i, i)][other])
 
 
-def _style_auc(cosines: np.ndarray, i: np.ndarray, evidence: Evidence) -> float:
-    other = evidence.speakers[i][:, None] != evidence.speakers[i][None]
-    alike = evidence.styles[i][:, None] == evidence.styles[i][None]
+def _style_auc(cosines: np.ndarray, i: np.ndarray, measurements: Measurements) -> float:
+    other = measurements.speakers[i][:, None] != measurements.speakers[i][None]
+    alike = measurements.styles[i][:, None] == measurements.styles[i][None]
     drawn = cosines[np.ix_(i, i)]
     return metrics.auc(drawn[other & alike], drawn[other & ~alike])
 
 
-def comparisons(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
+def comparisons(measurements: Measurements, config: ValidationConfig) -> pd.DataFrame:
     """Compare every two vocoders, and each with the recording, in every metric, paired by speaker.
 
     Columns: metric, first, second, difference of means with its 95 % interval, p (Wilcoxon's signed ranks over
     speakers' means), p_holm (corrected for all rows of this table), effect (rank-biserial), significant, n.
     """
     rows = []
-    compared = [system for system in (GROUND_TRUTH, *VOCODERS) if system in evidence.systems]
+    compared = [system for system in (GROUND_TRUTH, *VOCODERS) if system in measurements.systems]
     for second, first in combinations(compared, 2):
-        for metric in (*ALIGNED, *PREDICTED, *evidence.encoders):
-            a, b = (single(evidence, system, metric) for system in (first, second))
+        for metric in (*ALIGNED, *PREDICTED, *measurements.encoders):
+            a, b = (single(measurements, system, metric) for system in (first, second))
             both = np.isfinite(a) & np.isfinite(b)
-            if len(set(evidence.speakers[both])) > 1:
+            if len(set(measurements.speakers[both])) > 1:
                 about = {"metric": metric, "first": first, "second": second}
-                rows.append(about | _compare(a, b, both, evidence, config))
+                rows.append(about | _compare(a, b, both, measurements, config))
     table = pd.DataFrame(rows)
     if len(table):
         table.insert(7, "p_holm", metrics.holm(table.p.to_numpy()))
@@ -171,15 +171,17 @@ def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
     return found
 
 
-def single(evidence: Evidence, system: str, metric: str) -> np.ndarray:
+def single(measurements: Measurements, system: str, metric: str) -> np.ndarray:
     """(n,) one metric of one system, a value an utterance; NaN where it is missing."""
-    if metric in evidence.encoders:
-        return np.diagonal(evidence.cosines(system, metric))
-    return evidence.values(system, metric).astype(float)
+    if metric in measurements.encoders:
+        return np.diagonal(measurements.cosines(system, metric))
+    return measurements.values(system, metric).astype(float)
 
 
-def _compare(a: np.ndarray, b: np.ndarray, both: np.ndarray, evidence: Evidence, config: ValidationConfig) -> dict:
-    members, speakers = np.flatnonzero(both), evidence.speakers[both]
+def _compare(
+    a: np.ndarray, b: np.ndarray, both: np.ndarray, measurements: Measurements, config: ValidationConfig
+) -> dict:
+    members, speakers = np.flatnonzero(both), measurements.speakers[both]
     difference = (a - b)[members]
     value, low, high = metrics.bootstrap(
         len(members), lambda i: float(difference[i].mean()), config.resamples, config.seed, groups=speakers
@@ -197,11 +199,11 @@ def _compare(a: np.ndarray, b: np.ndarray, both: np.ndarray, evidence: Evidence,
     }
 
 
-def agreements(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
+def agreements(measurements: Measurements, config: ValidationConfig) -> pd.DataFrame:
     """Kendall's tau of every two speaker encoders over all outputs: first, second, tau, low, high, n."""
     rows = []
-    for first, second in combinations([column for column in evidence.encoders if column != "style"], 2):
-        scores = [np.stack([single(evidence, s, c) for s in evidence.systems], axis=1) for c in (first, second)]
+    for first, second in combinations([column for column in measurements.encoders if column != "style"], 2):
+        scores = [np.stack([single(measurements, s, c) for s in measurements.systems], axis=1) for c in (first, second)]
 
         def tau(i: np.ndarray, scores: list[np.ndarray] = scores) -> float:
             a, b = (score[i].ravel() for score in scores)
@@ -209,7 +211,7 @@ def agreements(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
             return metrics.agreement(a[both], b[both])
 
         value, low, high = metrics.bootstrap(
-            len(evidence.measured), tau, config.resamples, config.seed, groups=evidence.speakers
+            len(measurements.measured), tau, config.resamples, config.seed, groups=measurements.speakers
         )
         cells = int(np.isfinite(scores[0] + scores[1]).sum())
         rows.append({"first": first, "second": second, "tau": value, "low": low, "high": high, "n": cells})

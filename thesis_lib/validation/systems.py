@@ -50,8 +50,8 @@ def systems_of(
     log_mel = next(iter(vocoders.values())).log_mel
     found: list[ValidationSystem] = [
         System(GROUND_TRUTH, lambda item: item.wav),
-        System(SAME, lambda item: _another(item.utterance, manifest, tests, same=True), says_it=False),
-        System(OTHER, lambda item: _another(item.utterance, manifest, tests, same=False), says_it=False),
+        System(SAME, lambda item: _another(item.utterance, manifest, tests, same=True), has_words=False),
+        System(OTHER, lambda item: _another(item.utterance, manifest, tests, same=False), has_words=False),
         System(INVERSION, lambda item: griffin_lim(item.wav, log_mel)),
     ]
     if pretrained.is_cached(UNIVERSAL):

@@ -20,7 +20,7 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import ALL, TestSet, evaluate
-from thesis_lib.validation.evidence import SOURCE, Evidence, Measured
+from thesis_lib.validation.measurements import SOURCE, Measured, Measurements
 from thesis_lib.validation.metrics import Whitening
 from thesis_lib.validation.roles import RECOGNISER, Roles
 from thesis_lib.validation.scoring import Scorers, score_all
@@ -54,11 +54,11 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     # Other metrics or weights give another folder, so that no stale measurement is used.
     home = run.path / "validation" / digest([SCHEMA, provenance.inputs, provenance.weights, list(scorers.chosen)])
     chosen = select(manifest.split("test"), run.config.validation.utterances)
-    evidence = measure(run, chosen, systems, scorers, home, progress, sample=True)
-    known, missing = calibrations(evidence)
-    summary, unsummed = summarise(evidence, known, run.config.validation)
+    measurements = measure(run, chosen, systems, scorers, home, progress, sample=True)
+    known, missing = calibrations(measurements)
+    summary, unsummed = summarise(measurements, known, run.config.validation)
     summary["role"] = _roles(run, vocoders, scorers, summary)
-    missing += evidence.missing + unsummed
+    missing += measurements.missing + unsummed
     missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
         reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
@@ -69,12 +69,12 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     for name, table in (
         ("validation_not_measured", pd.DataFrame(missing, columns=MISSING)),
         ("validation_summary", summary),
-        ("validation_comparisons", comparisons(evidence, run.config.validation)),
-        ("validation_agreement", agreements(evidence, run.config.validation)),
-        ("validation", evidence.table),  # written last: its presence says that all are there
+        ("validation_comparisons", comparisons(measurements, run.config.validation)),
+        ("validation_agreement", agreements(measurements, run.config.validation)),
+        ("validation", measurements.table),  # written last: its presence says that all are there
     ):
         run.save_table(name, table, provenance)
-    return evidence.table
+    return measurements.table
 
 
 def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: pd.DataFrame) -> list[str]:
@@ -101,7 +101,7 @@ def measure(
     home: Path,
     progress: Progress = silent,
     sample: bool = False,
-) -> Evidence:
+) -> Measurements:
     """Evaluate some systems on some utterances; those in the folder ``home`` are not measured again."""
     manifest, embeddings, config = prepared(run), embedded(run), run.config
     measured = []
@@ -117,7 +117,7 @@ def measure(
             source = read_audio(manifest.source(utterance))[0]
             _score(item, source, outputs, missing, systems, scorers).save(path)
         measured.append(Measured.load(path))
-    return _whitened(Evidence(measured), manifest, embeddings)
+    return _whitened(Measurements(measured), manifest, embeddings)
 
 
 def _render(item: Item, systems: dict[str, ValidationSystem]) -> tuple[dict[str, np.ndarray], list[dict]]:
@@ -159,15 +159,15 @@ def _not_measured(utterance: Utterance, system: str, reasons: dict[str, str]) ->
     return [{"id": utterance.id, "system": system, "metric": m, "reason": why} for m, why in reasons.items()]
 
 
-def _whitened(evidence: Evidence, manifest: Manifest, embeddings: Embeddings) -> Evidence:
+def _whitened(measurements: Measurements, manifest: Manifest, embeddings: Embeddings) -> Measurements:
     """The same with the style embeddings whitened by the training split's, where style was measured."""
-    if "style" not in evidence.encoders:
-        return evidence
+    if "style" not in measurements.encoders:
+        return measurements
     rows = embeddings.rows(manifest.split("train"))
     whiten = Whitening.fit(np.concatenate([embeddings.emotion[side][rows] for side in ("source", "target")]))
-    return Evidence(
+    return Measurements(
         [
             Measured(one.rows, one.missing, {k: whiten(v) if k[1] == "style" else v for k, v in one.vectors.items()})
-            for one in evidence.measured
+            for one in measurements.measured
         ]
     )

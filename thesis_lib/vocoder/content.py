@@ -29,7 +29,6 @@ from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
 
 MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's, within which it counts as speech
-ACTIVE = MAX_BELOW_PEAK_NEPERS  # the earlier name
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
 # Fixed scales that bring every channel near unit size; trained weights depend on them.
 CEPSTRUM_SCALE, ENERGY_CENTRE, ENERGY_SCALE = 2.0, -5.0, 2.0

@@ -100,17 +100,17 @@ class Vocoder:
         emotion = condition.emotion_statistics.mean.expand(len(content), -1) if emotion is None else emotion
         return self.generator(content, speaker.to(self.device), emotion.to(self.device), guidance).squeeze(1)
 
-    def content(self, wav: np.ndarray, level: float | None = None, spread: float | None = None) -> Tensor:
+    def content(self, wav: np.ndarray, log_f0_median: float | None = None, log_f0_std: float | None = None) -> Tensor:
         """(N,) -> content features (1, C, T) of the recording, zero-padded to whole frames, on the CPU.
 
-        ``level`` and ``spread`` are the log-F0 median and standard deviation to move its F0 to (``Pitch.moved``); None
-        keeps the recording's. Raises ModelError where the recogniser of phonetic content cannot be loaded.
+        Its F0 is moved to the log-F0 median and standard deviation (``Pitch.moved``); None keeps the recording's.
+        Raises ModelError where the recogniser of phonetic content cannot be loaded.
         """
         mel = self.log_mel(torch.from_numpy(whole_frames(wav, self.audio.hop_length)).unsqueeze(0))
         if not self.converts:
             return mel
         found = analyse(wav, self.log_mel, self.content_config)
-        found = replace(found, pitch=found.pitch.moved(level, spread))
+        found = replace(found, pitch=found.pitch.moved(log_f0_median, log_f0_std))
         return self._content(mel, [found], [0], None)
 
     def render(
@@ -121,7 +121,7 @@ class Vocoder:
         The content features are stretched before synthesis, so pitch and timbre stay.
         """
         speaker, emotion = (None if x is None else torch.tensor(x)[None] for x in (voice.speaker, voice.emotion))
-        content = self.content(wav, voice.pitch_level, voice.pitch_spread)
+        content = self.content(wav, voice.log_f0_median, voice.log_f0_std)
         length = round(len(wav) * stretch)
         if stretch != 1.0:
             frames = -(-length // self.audio.hop_length)

@@ -14,8 +14,8 @@ class Voice:
 
     speaker: np.ndarray | None = None  # (S,)
     emotion: np.ndarray | None = None  # (E,)
-    pitch_level: float | None = None  # log-F0 median, F0 in Hz; of the target speaker
-    pitch_spread: float | None = None  # log-F0 standard deviation; of the target style
+    log_f0_median: float | None = None  # log-F0 median, F0 in Hz; of the target speaker
+    log_f0_std: float | None = None  # log-F0 standard deviation; of the target style
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Both embeddings, (S,) and (E,). ValueError where one was left out."""

@@ -42,14 +42,14 @@ const ask = (text) => { const line = document.querySelector(".asks"); if (line) 
 function mark(file, playing) {
   for (const button of buttons().filter((b) => b.dataset.file === file)) {
     button.classList.toggle("playing", playing);
-    if (playing) button.classList.add("heard");
+    if (playing) button.classList.add("played");
   }
 }
 
 const playButton = (file, label, digit) =>
   `<button type="button" class="play" data-file="${file}" aria-keyshortcuts="${digit}">${label}</button>`;
 
-// What every page has: play buttons and their digits, and no way on before all is heard and answered.
+// What every page has: play buttons and their digits, and the next page opens when all is played and answered.
 function wire(keepPlace) {
   player.counts = {};
   for (const button of buttons()) button.addEventListener("click", () => player.play(button.dataset.file, keepPlace));
@@ -61,13 +61,13 @@ function wire(keepPlace) {
   }
   const form = document.querySelector("form");
   form.addEventListener("submit", (event) => {
-    const unheard = buttons().filter((b) => !b.classList.contains("heard"));
+    const unplayed = buttons().filter((b) => !b.classList.contains("played"));
     const unmoved = [...document.querySelectorAll("input[type=range]")].filter((s) => !s.dataset.moved);
-    if (!unheard.length && !unmoved.length) { player.stop(); return; }
+    if (!unplayed.length && !unmoved.length) { player.stop(); return; }
     event.preventDefault();
     event.stopImmediatePropagation();
-    ask(unheard.length ? "Please play every recording first." : "Please move every slider, back to its place if need be.");
-    (unheard[0] || unmoved[0]).focus();
+    ask(unplayed.length ? "Please play every recording first." : "Please move every slider, back to its place if need be.");
+    (unplayed[0] || unmoved[0]).focus();
   }, true);
 }
 
@@ -119,7 +119,7 @@ function opinion(trial) {
 function abx(trial) {
   const pair = jsPsych.randomization.shuffle(trial.pair);
   return page(
-    `<h2>Whose voice?</h2><p>X speaks Spanish, A and B English. Keys: 0 plays X, 1 A, 2 B.</p>
+    `<h2>Speaker similarity</h2><p>X speaks Spanish, A and B English. Keys: 0 plays X, 1 A, 2 B.</p>
      <p>${playButton(trial.x, "X", 0)} ${playButton(pair[0], "A", 1)} ${playButton(pair[1], "B", 2)}</p>` +
       radios("voice", [[pair[0], "A is the voice of X"], [pair[1], "B is the voice of X"]], "Which of the two?"),
     { kind: "abx", item: trial.item, order: pair });

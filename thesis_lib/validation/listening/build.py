@@ -86,7 +86,7 @@ def _rated(
 ) -> tuple[dict[str, str], list[dict]]:
     """Files by system, and the MUSHRA and MOS trials of one item."""
     utterance = item.utterance
-    outputs = {name: system.render(item) for name, system in systems.items() if system.says_it}
+    outputs = {name: system.render(item) for name, system in systems.items() if system.has_words}
     names = {name: stimuli.add(wav, utterance.id, name) for name, wav in outputs.items()}
     names[ANCHOR] = stimuli.add(low_pass(item.wav, stimuli.rate), utterance.id, ANCHOR)
     reference = stimuli.add(item.wav, utterance.id, "open reference")

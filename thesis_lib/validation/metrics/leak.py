@@ -43,7 +43,7 @@ def speaker_leak(vectors: np.ndarray, speakers: np.ndarray, held: np.ndarray, ot
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = {name: np.flatnonzero(speakers == name) for name in np.unique(speakers)}
     halves = [(_direction(units[r[::2]]), _direction(units[r[1::2]])) for r in rows.values() if len(r) > 1]
-    ours, theirs = ([name for name, r in rows.items() if part[r[0]]] for part in (held, others))
+    ours, theirs = ([name for name, r in rows.items() if split[r[0]]] for split in (held, others))
     if len(halves) < 3 or not ours or len(theirs) < 2:
         raise MetricError("a speaker leak between splits needs speakers on both sides, and three with two recordings")
     same = np.array([a @ b for a, b in halves])

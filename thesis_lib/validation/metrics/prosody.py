@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from thesis_lib.audio.pitch import VOICED
+from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE
 from thesis_lib.validation.metrics.recording import Recording
-from thesis_lib.vocoder.content import ACTIVE
+from thesis_lib.vocoder.content import MAX_BELOW_PEAK_NEPERS
 
 # column -> label with its unit
 PROSODY = {
-    "f0_level": "F0 median (semitones re 100 Hz)",
-    "f0_spread": "F0 standard deviation (semitones)",
-    "energy_spread": "energy standard deviation (dB)",
+    "f0_median": "F0 median (semitones re 100 Hz)",
+    "f0_std": "F0 standard deviation (semitones)",
+    "energy_std": "energy standard deviation (dB)",
     "tilt": "spectral tilt (dB)",
     "rate": "voiced segments (per s)",
     "pauses": "pauses (share of the time)",
@@ -26,14 +26,14 @@ def prosody(recording: Recording) -> dict[str, float]:
     mel, pitch = recording.mel, recording.pitch
     semitone, decibel = 12 / np.log(2), 20 / np.log(10)
     energy = mel.mean(0)
-    active = energy >= energy.max() - ACTIVE
+    active = energy >= energy.max() - MAX_BELOW_PEAK_NEPERS
     first, last = np.flatnonzero(active)[[0, -1]]
     half = len(mel) // 2
-    voiced = pitch.voicing >= VOICED
+    voiced = pitch.voicing >= MIN_VOICED_CONFIDENCE
     return {
-        "f0_level": semitone * (pitch.range.level - np.log(100)),
-        "f0_spread": semitone * pitch.range.spread,
-        "energy_spread": decibel * float(energy[active].std()),
+        "f0_median": semitone * (pitch.range.log_f0_median - np.log(100)),
+        "f0_std": semitone * pitch.range.log_f0_std,
+        "energy_std": decibel * float(energy[active].std()),
         "tilt": decibel * float(mel[half:, active].mean() - mel[:half, active].mean()),
         "rate": float((np.diff(voiced.astype(int)) == 1).sum() / (len(recording.wav) / recording.audio.sample_rate)),
         "pauses": float(1 - active[first : last + 1].mean()),

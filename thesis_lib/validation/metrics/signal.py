@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-from thesis_lib.audio.pitch import VOICED
+from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE
 from thesis_lib.losses import multi_resolution_stft_loss
 from thesis_lib.validation.metrics.errors import MetricError, measured
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording, pymcd
@@ -107,7 +107,7 @@ def pitch_errors(estimate: Recording, reference: Recording) -> dict[str, float]:
     tracker). MetricError where one of them has no voiced frame in common with the other.
     """
     _demand_aligned(estimate, reference)
-    voiced, expected = estimate.pitch.voicing >= VOICED, reference.pitch.voicing >= VOICED
+    voiced, expected = estimate.pitch.voicing >= MIN_VOICED_CONFIDENCE, reference.pitch.voicing >= MIN_VOICED_CONFIDENCE
     both = voiced & expected
     if not both.any():
         raise MetricError("no frame is voiced in both signals")

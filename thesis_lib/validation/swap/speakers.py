@@ -61,8 +61,8 @@ class SwapSystem:
 
     def render(self, content: np.ndarray, voice: Voice) -> np.ndarray:
         """(N,) -> (N,), normalised to the content's loudness and limited to full scale."""
-        level = voice.pitch_level if self.moves_pitch else None
-        wav = self.vocoder.render(content, Voice(voice.speaker, voice.emotion, level), self.guidance)
+        median = voice.log_f0_median if self.moves_pitch else None
+        wav = self.vocoder.render(content, Voice(voice.speaker, voice.emotion, median), self.guidance)
         rate = self.vocoder.sample_rate
         return limited(as_loud_as(wav, content, rate, rate), rate)
 
@@ -199,7 +199,7 @@ def _in_order(row: dict) -> dict:
 def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, trial: int) -> dict[str, Path]:
     """Paths of content, target speaker and output of one of the first ``SAMPLES`` trials."""
     common = f"swap_{test_set}_{target}_{trial}"
-    names = {"content": "content", "swapped-in voice": "voice", "output": f"{task}_{stage}"}
+    names = {"content": "content", "target voice": "voice", "output": f"{task}_{stage}"}
     return {
         what: run.path / "samples" / f"{common}_{name.replace(' ', '-').replace(',', '')}.mp3"
         for what, name in names.items()

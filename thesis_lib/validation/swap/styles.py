@@ -56,8 +56,8 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
         for condition in CONDITIONS:
             about = _about(content, other, condition)
             try:
-                pitch_range = None if condition == EMBEDDING else track(wavs[1], run.config.audio).range.spread
-                output = vocoder.render(wavs[0], Voice(own.speaker, target.emotion, own.pitch_level, pitch_range))
+                pitch_range = None if condition == EMBEDDING else track(wavs[1], run.config.audio).range.log_f0_std
+                output = vocoder.render(wavs[0], Voice(own.speaker, target.emotion, own.log_f0_median, pitch_range))
                 rows.append(about | measure([*wavs, output]))
             except (AudioError, PitchError, metrics.MetricError) as error:
                 missing.append(about | {"reason": str(error)})

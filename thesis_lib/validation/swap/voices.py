@@ -18,7 +18,6 @@ from thesis_lib.vocoder.voice import Voice
 
 SPEAKERS_PER_KIND = 8  # content speakers, and target speakers of each kind
 CENTROID_RECORDINGS = 3  # of a speaker
-MIN_RECORDINGS = 2  # of a speaker, of whom one is the condition
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_K
         wav, rate = read_audio(path, config.audio.sample_rate)
         first, second = np.array_split(wav, 2)
         speaker, emotion = (embed(encoder, first, rate, path) for encoder in encoders)
-        voice = Voice(speaker, emotion, track(first, config.audio).level)
+        voice = Voice(speaker, emotion, track(first, config.audio).log_f0_median)
         found.append(SwapSpeaker(path.stem, "human", path.stem, opening(first, config), voice, [second]))
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from thesis_lib.config.renamed import current_column
 from thesis_lib.utils.files import replacing
 
 SOURCE = "source"  # the Spanish recording, among the systems
@@ -35,11 +36,12 @@ class Measured:
         with np.load(path, allow_pickle=False) as stored:
             tree = json.loads(str(stored["text"]))
             vectors = {tuple(name.split("|")): stored[name] for name in stored.files if name != "text"}
-        return cls(tree["rows"], tree["missing"], vectors)
+        rows = [{current_column(name): value for name, value in row.items()} for row in tree["rows"]]
+        return cls(rows, tree["missing"], vectors)
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Measurements:
     """All utterances, in one order: row i of every array is utterance i."""
 
     measured: list[Measured]
