@@ -8,7 +8,7 @@ from thesis_lib.audio.loudness import CEILING, loudness
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import RunError
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.validation import swap
+from thesis_lib.validation import metrics, swap
 from thesis_lib.validation.metrics import PROSODY
 from thesis_lib.validation.swap import (
     SpeakerScorer,
@@ -158,7 +158,11 @@ def test_the_style_swap_compares_content_style_and_output(tiny_run, tmp_path, mo
     assert table.to_content.to_numpy() == pytest.approx(1)
     assert (table.to_style < 0.999).all()
     assert np.allclose(table.f0_std_output, table.f0_std_content)
-    assert style_summary(table, 0, resamples=50).slope.to_numpy() == pytest.approx(0)
+    every = np.arange(len(part := table[table.condition == "embedding"]))
+    for name in PROSODY:
+        style, output = part[f"{name}_style"].to_numpy(), part[f"{name}_output"].to_numpy()
+        assert metrics.slope_within(style, output, part.content.to_numpy())(every) == pytest.approx(0, abs=1e-9)
+    assert style_summary(table, 0, resamples=50).slope.isna().all(), "too few recordings for an interval"
 
 
 def test_a_corpus_without_styles_is_not_measured_and_says_why(tiny_run, tmp_path):
@@ -178,17 +182,45 @@ def test_a_corpus_without_styles_is_not_measured_and_says_why(tiny_run, tmp_path
         assert "different styles" in summary.reason[0]
 
 
-def test_style_summary_by_hand():
-    """An output that goes half the way has slope 0.5, one that stays 0."""
-    columns = {}
+def style_trials(output, contents: int = 12, styles: int = 6) -> pd.DataFrame:
+    """Trials that cross contents with styles; ``output`` takes (content, style) statistics and gives the output's."""
+    rng = np.random.default_rng(0)
+    content, style = (x.ravel() for x in np.indices((contents, styles)))
+    columns: dict[str, np.ndarray] = {"content": content, "style": style}
     for name in PROSODY:
-        columns[f"{name}_content"] = [0.0, 1.0, 2.0]
-        columns[f"{name}_style"] = [2.0, 5.0, 0.0]
-        columns[f"{name}_output"] = [1.0, 3.0, 1.0] if name != "rate" else [0.0, 1.0, 2.0]
-    table = pd.DataFrame(columns).assign(condition="embedding")
-    summary = style_summary(table, 0, resamples=100).set_index("statistic")
-    assert summary.slope["F0 standard deviation (semitones)"] == pytest.approx(0.5)
-    assert summary.slope["voiced segments (per s)"] == 0
+        own, other = rng.normal(size=contents)[content], rng.normal(size=styles)[style]
+        columns |= {f"{name}_content": own, f"{name}_style": other, f"{name}_output": output(own, other)}
+    return pd.DataFrame(columns).assign(condition="embedding")
+
+
+@pytest.mark.parametrize(
+    ("output", "slope"),
+    [
+        (lambda content, style: 0.5 * content + 0.5 * style, 0.5),
+        (lambda content, style: style, 1.0),
+        (lambda content, style: content, 0.0),
+        # One sound for every style. Its difference from the content follows the style's difference by half.
+        (lambda content, style: np.zeros_like(content), 0.0),
+    ],
+)
+def test_the_slope_of_an_output_that_follows_the_style_wholly_by_half_or_not(output, slope):
+    summary = style_summary(style_trials(output), 0, resamples=100)
+    for column in ("slope", "low", "high"):
+        assert summary[column].to_numpy() == pytest.approx(slope, abs=1e-9)
+
+
+def test_the_slope_of_an_output_that_ignores_the_style_has_an_interval_that_holds_zero():
+    noise = np.random.default_rng(1)
+    summary = style_summary(style_trials(lambda content, style: content + noise.normal(size=len(content))), 0, 300)
+    assert ((summary.low < 0) & (summary.high > 0)).all()
+    assert (summary.high - summary.low).median() < 1.5
+
+
+def test_contents_that_have_one_style_each_give_no_slope():
+    table = style_trials(lambda content, style: style)
+    summary = style_summary(table[table["style"] == table.content % 6], 0, resamples=100)
+    assert summary.slope.isna().all()
+    assert set(summary.reason) == {"no two values of x differ within a level of the factor"}
 
 
 def test_an_output_is_as_loud_as_its_content_and_within_full_scale():

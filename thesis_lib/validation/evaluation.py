@@ -122,11 +122,12 @@ def evaluate(
 
 
 def interval(
-    count: int, statistic: metrics.Statistic, resamples: int, seed: int, groups: np.ndarray | None = None
+    count: int, statistic: metrics.Statistic, resamples: int, seed: int, groups: metrics.Groups = None
 ) -> Columns:
     """Return value, low, high (95 % bootstrap), n and reason of a statistic of ``count`` rows.
 
-    With ``groups`` (count,), whole groups are drawn, as the rows of one speaker are not independent. Where there is no
+    With ``groups`` (count,), whole groups are drawn, as the rows of one speaker are not independent; with several,
+    crossed groups. Where there is no
     interval, all three are NaN and ``reason`` says why.
     """
     try:

@@ -22,6 +22,7 @@ from thesis_lib.validation.metrics.statistics import (
     labelled_cosines,
     mean_of,
     paired_test,
+    slope_within,
 )
 from thesis_lib.validation.metrics.words import (
     character_errors,
@@ -73,6 +74,7 @@ __all__ = [
     "separations",
     "share_interval",
     "signature",
+    "slope_within",
     "speaker_leak",
     "stoi",
     "triplet_accuracy",

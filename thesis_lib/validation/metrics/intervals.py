@@ -16,6 +16,7 @@ Groups = np.ndarray | Sequence[np.ndarray] | None  # (n,) names of groups; sever
 
 CONFIDENCE = 0.95
 PERCENTILES = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
+MAX_UNDEFINED = 0.05  # share of the bootstrap samples
 MAX_EMPTY_DRAWS = 100  # in a row, of crossed groups whose drawn voices and contents have no trial in common
 
 
@@ -27,11 +28,22 @@ def bootstrap(
     ``statistic`` takes indices (n,) into the utterances. With ``groups`` (count,), whole groups are drawn: utterances
     of one speaker are not independent. With several, as the voice and the content of each trial, the groups of each
     are drawn independently, and a trial comes as often as its voice was drawn times its content was.
-    MetricError when the statistic is not finite for some draw, or where there is but one group.
+    MetricError where there is but one group, when the statistic is not finite, and when it is undefined (raises
+    MetricError) for all utterances or for more than ``MAX_UNDEFINED`` of the draws.
     """
-    draws = [measured(statistic(rows), "the bootstrapped statistic") for rows in _draws(count, resamples, seed, groups)]
+    drawn = _draws(count, resamples, seed, groups)
+    value = measured(statistic(np.arange(count)), "the bootstrapped statistic")
+    draws: list[float] = []
+    for rows in drawn:
+        try:
+            found = statistic(rows)
+        except MetricError:
+            continue
+        draws.append(measured(found, "the bootstrapped statistic"))
+    if (undefined := resamples - len(draws)) > MAX_UNDEFINED * resamples:
+        raise MetricError(f"the statistic is undefined for {undefined} of {resamples} bootstrap samples")
     low, high = np.percentile(draws, PERCENTILES)
-    return measured(statistic(np.arange(count)), "the bootstrapped statistic"), float(low), float(high)
+    return value, float(low), float(high)
 
 
 def share_interval(

@@ -59,7 +59,7 @@ def separation(
     """(value, low, high) of one of ``MEASURES`` over pairs of a (n, D) and b (n, D), with its 95 % interval.
 
     The interval draws whole ``groups`` (n,), speakers as a rule, and takes the pairs among those that were drawn.
-    MetricError where a draw has no pairs of both kinds.
+    MetricError where the recordings, or many of the draws, have no pairs of both kinds.
     """
 
     def statistic(rows: np.ndarray) -> float:

@@ -5,6 +5,8 @@ import numpy as np
 from thesis_lib.validation.metrics.errors import MetricError, measured
 from thesis_lib.validation.metrics.intervals import Statistic
 
+MIN_VARIATION = 1e-9  # mean square within a level, of x, that a slope needs
+
 
 def mean_of(values: np.ndarray) -> Statistic:
     """The mean of some of the values (n,)."""
@@ -14,6 +16,24 @@ def mean_of(values: np.ndarray) -> Statistic:
 def correlation_of(a: np.ndarray, b: np.ndarray) -> Statistic:
     """``correlation`` of some of the pairs (n,), (n,)."""
     return lambda indices: correlation(a[indices], b[indices])
+
+
+def slope_within(x: np.ndarray, y: np.ndarray, factor: np.ndarray) -> Statistic:
+    """Slope of y (n,) on x (n,) with ``factor`` (n,) as a factor: least squares after each level's means are removed.
+
+    MetricError where x is constant within every level of some draw.
+    """
+    levels = np.unique(np.asarray(factor), return_inverse=True)[1]
+
+    def statistic(rows: np.ndarray) -> float:
+        level = levels[rows]
+        counts = np.maximum(np.bincount(level), 1)
+        a, b = (v[rows] - (np.bincount(level, weights=v[rows]) / counts)[level] for v in (x, y))
+        if a @ a <= MIN_VARIATION * len(rows):
+            raise MetricError("no two values of x differ within a level of the factor")
+        return float(a @ b / (a @ a))
+
+    return statistic
 
 
 def paired_cosines(

@@ -1,7 +1,6 @@
 """Style swap: test content in its own voice, with the emotion embedding of another recording in another style."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,7 +28,6 @@ SIDES = ("content", "style", "output")
 ABOUT = ("content", "style", "condition", "content_style", "style_style")
 MEASURED = (*(f"{name}_{side}" for side in SIDES for name in metrics.PROSODY), "to_content", "to_style")
 NO_STYLES = "the test split has no two recordings of different speakers in different styles"
-MIN_SLOPE_DENOMINATOR = 1e-9  # of the sum of squared differences
 
 
 def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
@@ -91,23 +89,23 @@ def _measure(run: Run, vocoder: Vocoder) -> Callable[[list[np.ndarray]], dict[st
 
 
 def style_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
-    """Slope of (output - content) on (style - content): 0 keeps the content's style, 1 takes the other one.
+    """Slope of the output's statistic on the style's within a content: 0 ignores the style, 1 takes it wholly.
 
-    Columns: condition, statistic, slope with its 95 % bootstrap interval over trials, n, reason. Where there are fewer
-    than two trials the slope is NaN and ``reason`` says why.
+    The content is a factor: its mean over the styles that it was given is removed from both sides, so that an output
+    which moves to the mean of all styles has slope 0. Columns: condition, statistic, slope with its 95 % bootstrap
+    interval over contents and styles, n, reason. Where no content has two styles the slope is NaN and ``reason`` says
+    why.
     """
     rows = []
     for condition in dict.fromkeys(table.condition) if len(table) else CONDITIONS:
         part = table[table.condition == condition]
+        groups = (part.content.to_numpy(), part["style"].to_numpy())
         # The vocoder keeps the content's timing, so rate and pauses cannot follow.
         for name, label in metrics.PROSODY.items():
-            content, style, output = (part[f"{name}_{side}"].to_numpy(float) for side in SIDES)
-            found = interval(len(part), partial(_slope, style - content, output - content), resamples, seed)
+            style, output = (part[f"{name}_{side}"].to_numpy(float) for side in ("style", "output"))
+            slope = metrics.slope_within(style, output, groups[0])
+            found = interval(len(part), slope, resamples, seed, groups)
             if not len(table):
                 found["reason"] = NO_STYLES
             rows.append({"condition": condition, "statistic": label, "slope": found.pop("value")} | found)
     return pd.DataFrame(rows)
-
-
-def _slope(wished: np.ndarray, made: np.ndarray, i: np.ndarray) -> float:
-    return float((wished[i] * made[i]).sum() / max((wished[i] ** 2).sum(), MIN_SLOPE_DENOMINATOR))
