@@ -33,7 +33,6 @@ from thesis_lib.validation import (
     describe,
     griffin_lim,
     headline,
-    leaders,
     metrics,
     roles,
     scoring,
@@ -42,6 +41,7 @@ from thesis_lib.validation import (
     systems,
     validate,
     validate_pairs,
+    winners,
 )
 from thesis_lib.validation.metrics import MetricError, Recording
 
@@ -236,18 +236,42 @@ def test_one_speaker_has_no_interval_and_says_so():
 
 
 def test_comparisons_find_a_planted_difference_and_no_other(planted):
-    table = comparisons(planted, SETTINGS)
+    ours = OURS["conversion"]
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours, INVERSION), ("pesq", ours, INVERSION))})
+    table, untested = comparisons(planted, named)
+    assert untested == [
+        {"id": "all", "system": ours, "metric": "pesq", "reason": f"hypothesis: not compared with {INVERSION}"}
+    ]
     mel = table[(table.metric == "mel_l1")].iloc[0]
     assert (mel["first"], mel["second"]) == (OURS["conversion"], INVERSION)
     assert mel.difference == pytest.approx(-0.1)
     assert (mel.effect, mel.speakers) == (-1, 5)
     assert mel.p == pytest.approx(2 / 2**5)
-    assert mel.p_holm > mel.p
+    assert mel.p_holm == mel.p, "the only hypothesis of the table"
     assert not mel.significant, "five speakers cannot show it at 5 %"
-    assert leaders(table) == set()
-    many = comparisons(measurements("abcdefghijkl"), SETTINGS)
-    assert leaders(many) == {(OURS["conversion"], "mel_l1")}
+    assert winners(table) == set()
+    many, _ = comparisons(measurements("abcdefghijkl"), named)
+    assert winners(many) == {(ours, "mel_l1")}
+    assert many[many.metric != "mel_l1"].p.isna().all(), "no hypothesis"
     assert not many[many.metric != "mel_l1"].significant.any()
+    two = named.model_copy(update={"hypotheses": (("mel_l1", INVERSION, ours), ("encoder", ours, INVERSION))})
+    corrected = comparisons(measurements("abcdefghijkl"), two)[0].set_index("metric")
+    assert corrected.p_holm["mel_l1"] == pytest.approx(2 * corrected.p["mel_l1"])
+
+
+def test_a_difference_of_no_hypothesis_is_not_tested(planted):
+    table, untested = comparisons(planted, SETTINGS)
+    assert table.p.isna().all()
+    assert not table.significant.any()
+    assert len(untested) == len(SETTINGS.hypotheses)
+
+
+def test_the_hypotheses_of_the_configuration_name_systems_and_metrics_that_exist():
+    for metric, *compared in SETTINGS.hypotheses:
+        assert describe(metric).better
+        assert set(compared) <= {GROUND_TRUTH, PUBLISHED, *OURS.values()}
+    with pytest.raises(ConfigError, match="hypotheses"):
+        Config().override({"validation.hypotheses": [["mel_l1", "a", "b"]] * 6})
 
 
 def test_agreement_of_encoders(planted):

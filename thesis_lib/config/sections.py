@@ -10,6 +10,7 @@ from thesis_lib.config.section import Section
 Task = Literal["resynthesis", "conversion"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
+MAX_HYPOTHESES = 5  # of one table: the correction for many tests leaves few speakers or seeds no power
 AUTO = "auto"  # encoders.speaker and encoders.emotion: the one whose weights can be had
 
 
@@ -99,6 +100,17 @@ class ValidationConfig(Section):
     )  # fmt: skip
     resamples: int = Field(2000, ge=100)  # of the bootstrap
     seed: int = 0
+    # (metric, first system, second system): the comparisons that are tested. All others are described by an interval.
+    hypotheses: tuple[tuple[str, str, str], ...] = Field(
+        (
+            ("mel_l1", "ours, resynthesis", "HiFi-GAN universal"),
+            ("pesq", "ours, resynthesis", "HiFi-GAN universal"),
+            ("dnsmos_ovrl", "ours, resynthesis", "HiFi-GAN universal"),
+            ("dnsmos_ovrl", "ours, conversion", "ground truth"),
+            ("resemblyzer", "ours, conversion", "ours, resynthesis"),
+        ),
+        max_length=MAX_HYPOTHESES,
+    )
 
     _check_metrics = field_validator("metrics")(_known_metrics)
 
@@ -116,6 +128,18 @@ class AblationConfig(Section):
     metrics: tuple[str, ...] = (
         "mel_l1", "stft", "mcd", "pesq", "pitch", "dnsmos", "plcmos", "speaker", "evaluation",
     )  # fmt: skip
+
+    # (row of the table, metric): the differences from the full recipe that are tested, each over the seeds.
+    hypotheses: tuple[tuple[str, str], ...] = Field(
+        (
+            ("no speaker sampling", "resemblyzer"),
+            ("no speaker consistency", "resemblyzer"),
+            ("MSE for cosine", "resemblyzer"),
+            ("no temporal consistency", "f0_cents"),
+            ("no adversarial loss", "dnsmos_ovrl"),
+        ),
+        max_length=MAX_HYPOTHESES,
+    )
 
     _check_metrics = field_validator("metrics")(_known_metrics)
 

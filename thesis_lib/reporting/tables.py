@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.runs.folder import Run, RunError, project_root
-from thesis_lib.validation import ALIGNED, GROUND_TRUTH, circular, describe, leaders
+from thesis_lib.validation import ALIGNED, GROUND_TRUTH, circular, describe, winners
 from thesis_lib.validation.metrics import Leak
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
@@ -106,10 +106,10 @@ def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]
 def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFrame:
     """metric x system, each cell "value [low, high]" or "not measured".
 
-    An asterisk: significantly better than every other vocoder of its row. A dagger: measured by a network that
+    An asterisk: significantly better in one of the configured hypotheses. A dagger: measured by a network that
     conditions a vocoder, computes its content or trained it (``validation.roles``); the metric favours that vocoder.
     """
-    best = leaders(comparisons)
+    best = winners(comparisons)
     cells = summary.assign(
         cell=[
             f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" + " *" * ((r.system, r.metric) in best)

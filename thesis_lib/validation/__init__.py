@@ -12,9 +12,9 @@ from thesis_lib.validation.summary import (
     agreements,
     calibrations,
     comparisons,
-    leaders,
     single,
     summarise,
+    winners,
 )
 from thesis_lib.validation.systems import (
     GROUND_TRUTH,
@@ -63,7 +63,7 @@ __all__ = [
     "evaluate",
     "griffin_lim",
     "headline",
-    "leaders",
+    "winners",
     "measure",
     "pair_recordings",
     "roles",

@@ -51,6 +51,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "MSE for cosine": {"losses.embedding_distance": "mse"},
     "no condition dropout": {"generator.condition_dropout": 0.0},
 }
+MIN_TESTED_SEEDS = 6  # trainings of each variant that a test needs
 SHARED_FOLDERS = ("corpus", "embeddings", "analyses")  # of the run, linked into each cell
 
 
@@ -58,8 +59,9 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Train and evaluate the grid; the table of differences from the full recipe, a row a variant and metric.
 
     Columns: variant, metric, value (the variant's mean), difference from "full recipe" with the 95 % interval that
-    draws seeds and speakers, p (Wilcoxon over speakers and seeds) corrected by Holm, role of the metric's encoder,
-    seeds, n. Variants that change nothing are in ``ablation_not_measured``. Interrupted, it resumes.
+    draws seeds and speakers, p of the configured hypotheses (Student's t over the seeds, at least six; corrected by
+    Holm), significant at 5 %, role of the metric's encoder, seeds, n. Variants that change nothing are in ``ablation_not_measured``.
+    Interrupted, it resumes.
     """
     if run.has("ablation"):
         return run.load_table("ablation")
@@ -93,15 +95,6 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     return table
 
 
-def significant(table: pd.DataFrame) -> pd.Series:
-    """Rows with a significant difference: the corrected p is below 5 %, and the interval excludes 0.
-
-    The test treats every speaker of every seed as independent, but the speakers of one training are not; the
-    interval, which draws seeds as well, takes that into account.
-    """
-    return (table.p_holm < LEVEL) & (table.low * table.high > 0)
-
-
 def differences(
     cells: dict[tuple[str, int], Measurements], variants: list[str], seeds: int, config: Config
 ) -> tuple[pd.DataFrame, list[dict]]:
@@ -121,13 +114,35 @@ def differences(
             row = {"variant": variant, "metric": metric, "value": float(np.nanmean(values[variant]))}
             rows.append(row | _difference(difference[:, both], measurements.speakers[both], config))
     table = pd.DataFrame(rows)
-    tested = table.variant != FULL
-    table.loc[tested, "p_holm"] = metrics.holm(table.p[tested].to_numpy())
-    return table, missing
+    return table, missing + _test(table, seeds, config)
+
+
+def _test(table: pd.DataFrame, seeds: int, config: Config) -> list[dict]:
+    """Keep the p of the hypotheses alone, and correct it for their number; the reason for each that has none."""
+    named = config.ablation.hypotheses
+    tested = np.array([(row.variant, row.metric) in named for row in table.itertuples()], bool)
+    table.loc[~tested, "p"] = np.nan
+    table["p_holm"], table["significant"] = np.nan, False
+    if seeds < MIN_TESTED_SEEDS:
+        return [{"variant": variant, "reason": f"{metric}: {seeds} seeds: no test"} for variant, metric in named]
+    if tested.any():
+        table.loc[tested, "p_holm"] = metrics.holm(table.p[tested].to_numpy())
+        table["significant"] = table.p_holm < LEVEL
+    found = {(row.variant, row.metric) for row in table[tested].itertuples()}
+    return [
+        {"variant": variant, "reason": f"{metric}: a hypothesis, but not measured"}
+        for variant, metric in named
+        if (variant, metric) not in found
+    ]
 
 
 def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) -> dict[str, float]:
-    """(seeds, n), (n,) -> mean, interval over seeds and speakers, p."""
+    """(seeds, n), (n,) -> mean, interval over seeds and speakers, p (Student's t of the seeds' means; else NaN).
+
+    A training's luck is common to all of its utterances, so that the seeds alone are independent.
+    """
+    from scipy.stats import ttest_1samp
+
     rng = np.random.default_rng(config.validation.seed)
     members = [np.flatnonzero(speakers == name) for name in dict.fromkeys(speakers.tolist())]
     draws = []
@@ -136,8 +151,10 @@ def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) ->
         drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
         draws.append(difference[np.ix_(seeds, drawn)].mean())
     low, high = np.percentile(draws, [2.5, 97.5])
-    means = np.array([[row[m].mean() for m in members] for row in difference]).ravel()
-    p, _ = metrics.paired_test(means, np.zeros_like(means))
+    means = np.mean([difference[:, m].mean(1) for m in members], axis=0)  # (seeds,): each speaker counts the same
+    p = np.nan
+    if len(difference) >= MIN_TESTED_SEEDS:
+        p = float(ttest_1samp(means, 0.0).pvalue) if means.any() else 1.0
     counts = {"seeds": len(difference), "n": difference.shape[1], "speakers": len(members)}
     return {"difference": float(difference.mean()), "low": float(low), "high": float(high), "p": p} | counts
 

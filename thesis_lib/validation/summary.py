@@ -135,11 +135,12 @@ def _style_auc(cosines: np.ndarray, i: np.ndarray, measurements: Measurements) -
     return metrics.auc(drawn[other & alike], drawn[other & ~alike])
 
 
-def comparisons(measurements: Measurements, config: ValidationConfig) -> pd.DataFrame:
+def comparisons(measurements: Measurements, config: ValidationConfig) -> tuple[pd.DataFrame, list[dict]]:
     """Compare every two vocoders, and each with the recording, in every metric, paired by speaker.
 
-    Columns: metric, first, second, difference of means with its 95 % interval, p (Wilcoxon's signed ranks over
-    speakers' means), p_holm (corrected for all rows of this table), effect (rank-biserial), significant, n.
+    Columns: metric, first, second, difference of means with its 95 % interval, effect (rank-biserial), p (Wilcoxon's
+    signed ranks over speakers' means) and p_holm (Holm's correction) of the configured hypotheses alone, significant,
+    n, speakers. Also returned: the hypotheses that were not tested, with the reason.
     """
     rows = []
     compared = [system for system in (GROUND_TRUTH, *VOCODERS) if system in measurements.systems]
@@ -152,22 +153,33 @@ def comparisons(measurements: Measurements, config: ValidationConfig) -> pd.Data
                 rows.append(about | _compare(a, b, both, measurements, config))
     table = pd.DataFrame(rows)
     if len(table):
-        table.insert(7, "p_holm", metrics.holm(table.p.to_numpy()))
-        table["significant"] = table.p_holm < LEVEL
-    return table
+        _test(table, config)
+    found = {(row.metric, row.first, row.second) for row in table.itertuples() if np.isfinite(row.p)}
+    return table, [
+        {"id": "all", "system": first, "metric": metric, "reason": f"hypothesis: not compared with {second}"}
+        for metric, first, second in config.hypotheses
+        if not found & {(metric, first, second), (metric, second, first)}
+    ]
 
 
-def leaders(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
-    """(system, metric) of every vocoder that is significantly better than each other vocoder in that metric."""
+def _test(table: pd.DataFrame, config: ValidationConfig) -> None:
+    """Keep the p of the hypotheses alone, and correct it for their number."""
+    named = {frozenset(hypothesis) for hypothesis in config.hypotheses}
+    tested = np.array([frozenset((row.metric, row.first, row.second)) in named for row in table.itertuples()], bool)
+    table.loc[~tested, "p"] = np.nan
+    corrected = np.full(len(table), np.nan)
+    if tested.any():
+        corrected[tested] = metrics.holm(table.p[tested].to_numpy())
+    table.insert(table.columns.get_loc("p") + 1, "p_holm", corrected)
+    table["significant"] = table.p_holm < LEVEL
+
+
+def winners(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
+    """(system, metric) of the better side of each hypothesis that is significant."""
     found = set()
-    among = comparisons[comparisons["first"].isin(VOCODERS) & comparisons["second"].isin(VOCODERS)]
-    for metric, part in among.groupby("metric", sort=False):
-        sign = 1 if describe(metric).better == "higher" else -1
-        for system in set(part["first"]) | set(part["second"]):
-            own = part[(part["first"] == system) | (part["second"] == system)]
-            gains = sign * np.where(own["first"] == system, own.difference, -own.difference)
-            if own.significant.all() and (gains > 0).all():
-                found.add((system, metric))
+    for row in comparisons[comparisons.significant].to_dict("records"):
+        better = row["difference"] if describe(row["metric"]).better == "higher" else -row["difference"]
+        found.add((row["first"] if better > 0 else row["second"], row["metric"]))
     return found
 
 

@@ -58,7 +58,8 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     known, missing = calibrations(measurements)
     summary, unsummed = summarise(measurements, known, run.config.validation)
     summary["role"] = _roles(run, vocoders, scorers, summary)
-    missing += measurements.missing + unsummed
+    compared, untested = comparisons(measurements, run.config.validation)
+    missing += measurements.missing + unsummed + untested
     missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
         reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
@@ -69,7 +70,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     for name, table in (
         ("validation_not_measured", pd.DataFrame(missing, columns=MISSING)),
         ("validation_summary", summary),
-        ("validation_comparisons", comparisons(measurements, run.config.validation)),
+        ("validation_comparisons", compared),
         ("validation_agreement", agreements(measurements, run.config.validation)),
         ("validation", measurements.table),  # written last: its presence says that all are there
     ):
