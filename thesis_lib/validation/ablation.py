@@ -60,8 +60,8 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
     Columns: variant, metric, value (the variant's mean), difference from "full recipe" with the 95 % interval that
     draws seeds and speakers, p of the configured hypotheses (Student's t over the seeds, at least six; corrected by
-    Holm), significant at 5 %, role of the metric's encoder, seeds, n. Variants that change nothing are in ``ablation_not_measured``.
-    Interrupted, it resumes.
+    Holm), significant at 5 %, role of the metric's encoder, seeds, n. Variants that change nothing are in
+    ``ablation_not_measured``. Interrupted, it resumes.
     """
     if run.has("ablation"):
         return run.load_table("ablation")
