@@ -1,4 +1,5 @@
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -95,6 +96,30 @@ def test_pitch_errors_of_a_semitone():
     hiss = record(0.05 * np.random.default_rng(0).normal(size=2 * RATE).astype(np.float32))
     with pytest.raises(metrics.MetricError, match="voiced in both"):
         metrics.pitch_errors(hiss, low)
+
+
+def test_the_f0_of_the_evaluation_is_measured_without_the_tracker_of_the_content(monkeypatch):
+    monkeypatch.setattr("thesis_lib.validation.metrics.recording.track", None)
+    for f0 in (70.0, 140.0, 420.0):
+        found = record(voiced(1.0, f0=f0)).f0
+        assert np.median(found[found > 0]) == pytest.approx(f0, rel=0.01)
+        assert metrics.prosody(record(voiced(1.0, f0=f0)))["f0_median"] == pytest.approx(
+            12 * np.log2(f0 / 100), abs=0.2
+        )
+    silent = record(np.zeros(RATE, np.float32))
+    assert not silent.f0.any()
+    with pytest.raises(metrics.MetricError, match="0 voiced frames"):
+        metrics.prosody(silent)
+    with pytest.raises(metrics.MetricError):
+        metrics.prosody(record(voiced(0.01)))
+
+
+def test_f0_of_recordings_that_threads_measure_side_by_side_is_that_of_one_after_the_other():
+    wavs = [voiced(0.5 + 0.1 * i, f0=100.0 + 20 * i) for i in range(8)]
+    alone = [record(wav).f0 for wav in wavs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda wav: record(wav).f0, wavs * 4))
+    assert all(np.array_equal(a, b) for a, b in zip(alone * 4, together, strict=True))
 
 
 def test_predictors_prefer_clean(pair):

@@ -61,8 +61,9 @@ def test_every_metric_by_a_network_has_its_role():
     for name in ("wer", "cer", "bleu", "chrf"):
         assert found.of_metric(name, ENCODERS) == "gives content to and trains"
         assert found.of_metric(name, ENCODERS, "whisper-base") == EVALUATION
-    for name in ("voicing_f1", "f0_cents", "periodicity", "follows_f0_median", "follows_f0_std", "follows_rate"):
-        assert found.of_metric(name, ENCODERS) == "gives content to"
+    assert found.of_metric("periodicity", ENCODERS) == "gives content to"
+    for name in ("voicing_f1", "f0_cents", "follows_f0_median", "follows_f0_std", "follows_rate"):
+        assert found.of_metric(name, ENCODERS) == "", "by pYIN, which has no part in a vocoder"
     for name in ("speaker", "normalised_speaker", "percentile_speaker", "eer_speaker"):
         assert found.of_metric(name, ENCODERS) == "conditions and trains"
     assert found.of_metric("style_auc", ENCODERS) == "conditions"
@@ -81,11 +82,11 @@ def test_a_circular_word_error_rate_is_marked_and_no_headline():
     summary = pd.DataFrame(
         [
             {"system": "ours", "metric": name, "value": 1.0, "role": found.of_metric(name, ENCODERS)}
-            for name in ("wer", "f0_cents", "mel_l1", "resemblyzer")
+            for name in ("wer", "periodicity", "mel_l1", "resemblyzer")
         ]
     )
-    assert circular(summary) == {"wer", "f0_cents"}
-    for name in ("wer", "f0_cents"):
+    assert circular(summary) == {"wer", "periodicity"}
+    for name in ("wer", "periodicity"):
         with pytest.raises(CircularScoring, match="gives content to"):
             headline(summary, "ours", name)
     assert headline(summary, "ours", "mel_l1").value == headline(summary, "ours", "resemblyzer").value == 1

@@ -66,10 +66,12 @@ _FIXED: dict[str, Callable[[], Column]] = {
     "pesq": lambda: Column("PESQ-wb (MOS-LQO)", "higher", f"{_package('pesq')}, P.862.2 wideband at 16 kHz"),
     "stoi": lambda: Column("STOI", "higher", f"{_package('pystoi')}, classical, from 16 kHz"),
     "voicing_f1": lambda: Column(
-        "V/UV F1", "higher", f"{_package('swift-f0')}, 55–600 Hz, a frame each 256 samples, voiced from confidence 0.5"
+        "V/UV F1", "higher", f"pYIN by {_package('librosa')}, 55–600 Hz, a frame each 10 ms at 16 kHz"
     ),
     "f0_cents": lambda: Column("F0 RMSE (cents)", "lower", "the same tracker, frames voiced in both"),
-    "periodicity": lambda: Column("periodicity RMSE", "lower", "of the same tracker's confidence"),
+    "periodicity": lambda: Column(
+        "periodicity RMSE", "lower", f"of the confidence of {_package('swift-f0')}, a frame each 256 samples"
+    ),
     "dnsmos_ovrl": lambda: Column(
         "DNSMOS P.835 overall", "higher", f"{_package('speechmos')}, windows of 9.01 s each second, not personalised"
     ),

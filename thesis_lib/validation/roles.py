@@ -26,8 +26,8 @@ UNKNOWN = "may have trained"  # a warm start came from a recipe that is not know
 ORDER = (CONDITIONS, CONTENT, TRAINS, SELECTS, UNKNOWN)
 
 RECOGNISER = "whisper-tiny.en"  # the content features, the content loss, and the recogniser of the word metrics
-PITCH_TRACKER = "swift-f0"  # the pitch of the content and of the condition, and of the pitch metrics
-PITCH_METRICS = ("voicing_f1", "f0_cents", "periodicity", "follows_f0_median", "follows_f0_std", "follows_rate")
+PITCH_TRACKER = "swift-f0"  # the pitch of the content and of the condition, and the confidence of "periodicity"
+PITCH_METRICS = ("periodicity",)
 SPEAKER_LOSS, EMOTION_LOSS = "ecapa", "emotion2vec"  # the encoders that have a gradient
 
 

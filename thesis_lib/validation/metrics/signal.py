@@ -8,7 +8,6 @@ import math
 import numpy as np
 import torch
 
-from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE
 from thesis_lib.losses import multi_resolution_stft_loss
 from thesis_lib.validation.metrics.errors import MetricError, measured
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording, pymcd
@@ -100,18 +99,18 @@ def stoi(estimate: Recording, reference: Recording) -> float:
 
 
 def pitch_errors(estimate: Recording, reference: Recording) -> dict[str, float]:
-    """Errors of voicing and F0 between two signals, by SwiftF0 on the mel's frames.
+    """Errors of voicing and F0 between two signals.
 
-    ``voicing_f1``: F1 of the voiced/unvoiced decision. ``f0_cents``: RMSE of F0 in cents over the frames that are
-    voiced in both. ``periodicity``: RMSE of the tracker's confidence, 0..1 (as CARGAN, arXiv:2110.10139, with its
-    tracker). MetricError where one of them has no voiced frame in common with the other.
+    ``voicing_f1``: F1 of pYIN's voiced/unvoiced decision. ``f0_cents``: RMSE of pYIN's F0 in cents over the frames
+    that are voiced in both. ``periodicity``: RMSE of SwiftF0's confidence, 0..1, on the mel's frames (as CARGAN,
+    arXiv:2110.10139, with its tracker). MetricError where one of them has no voiced frame in common with the other.
     """
     _demand_aligned(estimate, reference)
-    voiced, expected = estimate.pitch.voicing >= MIN_VOICED_CONFIDENCE, reference.pitch.voicing >= MIN_VOICED_CONFIDENCE
+    voiced, expected = estimate.f0 > 0, reference.f0 > 0
     both = voiced & expected
     if not both.any():
         raise MetricError("no frame is voiced in both signals")
-    cents = (estimate.pitch.log_f0 - reference.pitch.log_f0)[both] * 1200 / np.log(2)
+    cents = 1200 * np.log2(estimate.f0[both] / reference.f0[both])
     confidence = estimate.pitch.voicing - reference.pitch.voicing
     return {
         "voicing_f1": measured(2 * both.sum() / (voiced.sum() + expected.sum()), "V/UV F1"),
