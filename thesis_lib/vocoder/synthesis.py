@@ -17,11 +17,11 @@ from torch import Tensor
 from thesis_lib import pretrained
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, HifiganConfig
+from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
-from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
+from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
 from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
 from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
@@ -39,7 +39,7 @@ class DeviceError(ThesisError):
     """A device that is unknown or that this machine does not have."""
 
 
-class Vocoder:
+class Vocoder(Described):
     """A generator in eval mode with weight norm folded, its description and its content features.
 
     The condition is made by the encoders of ``description``, which ``description.check_encoders`` compares.
@@ -51,26 +51,6 @@ class Vocoder:
         self.log_mel = LogMel(self.audio)
         self._content = Content(self.audio, self.content_config)
         self.generator = generator.eval().requires_grad_(False)
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """The description as the dictionary that config.json holds; read-only: a change has no effect."""
-        return self.description.to_dict()
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz"""
-        return self.audio.sample_rate
-
-    @property
-    def converts(self) -> bool:
-        """Whether the content carries no speaker, so that the speaker embedding determines the output voice."""
-        return self.description.converts
-
-    @property
-    def encoders(self) -> EncoderConfig:
-        """The settings that load the encoders that it was trained with. EncoderMismatchError for an unknown one."""
-        return self.description.encoder_config()
 
     @property
     def device(self) -> torch.device:
