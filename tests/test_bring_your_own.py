@@ -81,6 +81,19 @@ def test_a_loss_moves_the_generator(tiny_run, workplace):
     assert any(not one[name].equal(other[name]) for name in one)
 
 
+def test_a_loss_that_needs_an_encoder_begins_with_the_built_in_ones(tiny_run, workplace):
+    def loss(config, weights):
+        return lambda estimate, reference: (estimate - reference).abs().mean()
+
+    LOSSES.register("at_once")(loss)
+    LOSSES.register("later", needs_encoder=True)(loss)
+    weights = {f"conversion.losses.{name}": 1.0 for name in ("at_once", "later")}
+    run = run_of(tiny_run, workplace, weights | {"conversion.training.auxiliary_from": 1})
+    train(run, "conversion")
+    steps = [row for row in log_of(run, "conversion") if row["step"]]
+    assert [("at_once" in row, "later" in row) for row in steps] == [(True, False), (True, True)]
+
+
 def test_an_unknown_loss_and_a_typo_in_its_weight_are_refused(workplace):
     config = Config().override({"plugins": "my_loss"})
     with pytest.raises(ConfigError, match="no loss named 'log_enrgy'; known: adversarial, .*log_energy; .*plugins"):
