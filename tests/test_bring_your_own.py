@@ -1,5 +1,6 @@
 """The examples of the page "Bring your own", taken from it: each through two training steps, or one validation."""
 
+import json
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import TINY, log_of, spoken, trained_beside
 
 from thesis_lib.audio.files import write_audio
@@ -22,7 +24,10 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.validation import GROUND_TRUTH, describe, validate
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.checkpoints import CheckpointError
+from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
+from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER, Vocoder
 
 PAGE = (Path(__file__).parents[1] / "book" / "bring_your_own.md").read_text(encoding="utf-8")
 TWO_STEPS = {"conversion.training.steps": 2, "conversion.training.checkpoint_every": 2}
@@ -123,6 +128,21 @@ def test_a_generator(tiny_run, workplace):
     assert Config.from_json(run.config.model_dump_json()) == run.config
     by_name = Config().override({"plugins": ["my_generator"], "conversion.generator": "linear-head"})
     assert by_name.conversion.generator.channels == 64
+
+
+def test_a_vocoder_of_a_generator_or_encoder_that_is_not_loaded_names_the_remedy(tmp_path):
+    about = json.loads((DEFAULT_FOLDER / checkpoints.META).read_text())
+    changed = about | {"generator": about["generator"] | {"kind": "linear-head"}}
+    checkpoints.save(tmp_path / "v", {"a": torch.zeros(1)}, changed)
+    says = r"^\S+/v: .*no generator named 'linear-head'; .*in `plugins`, or install its package\)$"
+    with pytest.raises(CheckpointError, match=says):
+        Vocoder.from_torch(tmp_path / "v")
+    checkpoints.save(tmp_path / "w", {"a": torch.zeros(1)}, about)
+    with pytest.raises(CheckpointError, match=r"^\S+/w: .*Missing key\(s\).*\)$") as error:
+        Vocoder.from_torch(tmp_path / "w")
+    assert "\n" not in str(error.value)
+    with pytest.raises(EncoderMismatchError, match="band-energies .* `plugins` or install its package"):
+        VocoderDescription.of(about | {"speaker_encoder": "band-energies (1)"}).encoder_config()
 
 
 def test_a_generators_settings_are_strict(workplace):

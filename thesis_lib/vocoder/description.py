@@ -149,7 +149,8 @@ class VocoderDescription(BaseModel):
             kind = str(error.errors()[0]["loc"][0])
             raise EncoderMismatchError(
                 f"the vocoder was trained with the {kind} encoder {getattr(self, f'{kind}_encoder')}, which is not "
-                "known here; name a vocoder that was trained with a known encoder"
+                "known here: name the module that registers it in `plugins` or install its package, or name a vocoder "
+                "that was trained with a known encoder"
             ) from error
 
     def check_encoders(self, speaker: NamedEncoder, emotion: NamedEncoder) -> None:

@@ -18,7 +18,7 @@ from thesis_lib import pretrained
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
-from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.errors import ThesisError, one_line
 from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
 from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
@@ -204,7 +204,7 @@ class Vocoder(Described):
             generator.load_state_dict(tensors, strict=True)
             return cls(generator, description, str(source)).to(device)
         except (DescriptionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({error})") from error
+            raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({one_line(error)})") from error
 
     @classmethod
     def untrained(cls, description: Description, seed: int = 0) -> "Vocoder":
