@@ -164,6 +164,19 @@ def test_an_encoder(tiny_run, workplace):
     assert evaluation.name == "band-energies"
 
 
+def test_an_encoder_on_the_workers_of_a_cluster(tiny_run, workplace):
+    """The worker is started in another folder than the one that has the module."""
+    pytest.importorskip("distributed")
+    from distributed import LocalCluster
+
+    workers = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**workers, local_directory=str(workplace / "dask")) as cluster:
+        run = run_of(tiny_run, workplace, settings("An encoder"), shared=("corpus",))
+        found = embedded(run, scheduler=cluster.scheduler_address, sides=("source",)).speaker["source"]
+    here = run_of(tiny_run, workplace / "here", settings("An encoder"), shared=("corpus",))
+    np.testing.assert_allclose(found, embedded(here, sides=("source",)).speaker["source"], rtol=1e-4)
+
+
 def test_an_encoder_of_another_role_or_name_is_refused(workplace):
     config = Config().override({"plugins": "my_encoder", "encoders.speaker": "band-energies"})
     with pytest.raises(ConfigError, match="encoders.emotion: no encoder named 'band-energies'; known: emotion2vec"):

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from thesis_lib.cloning import (
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.utils.plugins import import_plugins
 from thesis_lib.vocoder.synthesis import Vocoder
 
 
@@ -51,6 +53,24 @@ def test_a_folder_with_one_table_and_no_file_that_stops_the_rest(tiny_run, folde
     assert json.loads(table.seconds[0])["speak"] > 0
     stored = pd.read_csv(tmp_path / "out" / "clones.csv", keep_default_na=False)
     assert list(stored.file) == list(table.file)
+
+
+def make_with_plugin(vocoder, config, threads=None):
+    """``make``, in a process that has imported the plugin."""
+    assert "own_encoder" in sys.modules
+    return make(vocoder, config, threads)
+
+
+def test_the_processes_import_the_plugins(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_encoder.py").write_text("")
+    import_plugins(["own_encoder"])
+    write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
+    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
+    table = clone_folder(tmp_path / "in", tmp_path / "out", batch, 2, make=make_with_plugin)
+    del sys.modules["own_encoder"]  # for the tests after this one
+    assert list(table.status) == ["done"]
 
 
 def test_a_second_call_makes_what_is_missing_failed_or_changed(tiny_run, folder, tmp_path, monkeypatch):

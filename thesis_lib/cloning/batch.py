@@ -19,6 +19,7 @@ from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
+from thesis_lib.utils.plugins import import_plugins, imported_plugins
 from thesis_lib.utils.progress import Progress, silent
 
 TABLE = "clones.csv"
@@ -95,7 +96,9 @@ def _in_this_process(work: list[tuple[str, Path, Path]], batch: Batch, make: Cal
 def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Spawned, not forked: a forked copy of a process that has used OpenMP hangs.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (batch, make, threads)) as pool:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), _start_worker, (batch, make, threads, imported_plugins())
+    ) as pool:
         futures = {pool.submit(_in_worker, source, target): name for name, source, target in work}
         try:
             for future in as_completed(futures):
@@ -109,8 +112,9 @@ def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterat
 _worker: tuple[VoiceCloningPipeline, Batch]  # of each process of the pool
 
 
-def _start_worker(batch: Batch, make: Callable, threads: int) -> None:
+def _start_worker(batch: Batch, make: Callable, threads: int, plugins: tuple[str, ...]) -> None:
     global _worker
+    import_plugins(plugins)
     torch.set_num_threads(threads)
     _worker = make(batch.vocoder, batch.config, threads), batch
 
