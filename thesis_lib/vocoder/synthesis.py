@@ -17,8 +17,9 @@ from torch import Tensor
 from thesis_lib import pretrained
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
+from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, digest
 from thesis_lib.utils.errors import ThesisError, one_line
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
 from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
@@ -187,14 +188,7 @@ class Vocoder(Described):
         device = available_device(device)
         if str(source) == UNIVERSAL:
             return cls._universal().to(device)
-        if str(source).endswith(".onnx"):
-            raise checkpoints.CheckpointError(
-                f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
-            )
-        folder = DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
-        if hub.is_repository(str(source)):
-            folder = hub.download(str(source), revision)
-        tensors, meta = checkpoints.load(folder)
+        tensors, meta = checkpoints.load(_folder_of(source, revision))
         try:
             description = VocoderDescription.of(meta)
             # First on the meta device: a configuration that fits other weights is refused before it takes memory.
@@ -231,6 +225,27 @@ class Vocoder(Described):
         generator = cast(HifiganGenerator, _generator(description))
         generator.load_hifigan(universal_state())
         return cls(generator.fold_weight_norm(), description, UNIVERSAL)
+
+
+def vocoder_key(source: str | Path) -> str:
+    """A key for results of the vocoder that a source names now: digest of its weights and of its description.
+
+    The description has the encoders, by name and revision. Raises CheckpointError for a wrong folder or repository.
+    """
+    if str(source) == UNIVERSAL:
+        return digest([UNIVERSAL, pretrained.get(UNIVERSAL).revision])
+    return digest([fingerprint(path) for path in checkpoints.files_of(_folder_of(source))])
+
+
+def _folder_of(source: str | Path, revision: str | None = None) -> Path:
+    """The folder of a vocoder in torch; one on the model hub is downloaded."""
+    if str(source).endswith(".onnx"):
+        raise checkpoints.CheckpointError(
+            f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
+        )
+    if hub.is_repository(str(source)):
+        return hub.download(str(source), revision)
+    return DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
 
 
 def available_device(device: str | torch.device) -> torch.device:
