@@ -179,7 +179,7 @@ MUTANTS = [
         "encoder losses of zero weight",
         "training/step.py",
         "total = sum(getattr(weights, name) * loss",
-        "total = sum((name not in AUXILIARY) * getattr(weights, name) * loss",
+        "total = sum((first_step(name, training) == 0) * getattr(weights, name) * loss",
     ),
     Mutant(
         "weights left out",

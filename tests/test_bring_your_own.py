@@ -1,5 +1,6 @@
 """The examples of the page "Bring your own", taken from it: each through two training steps, or one validation."""
 
+import json
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers import TINY, log_of, spoken, trained_beside
 
 from thesis_lib.audio.files import write_audio
@@ -22,7 +24,10 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.validation import GROUND_TRUTH, describe, validate
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.checkpoints import CheckpointError
+from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
+from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER, Vocoder
 
 PAGE = (Path(__file__).parents[1] / "book" / "bring_your_own.md").read_text(encoding="utf-8")
 TWO_STEPS = {"conversion.training.steps": 2, "conversion.training.checkpoint_every": 2}
@@ -81,6 +86,19 @@ def test_a_loss_moves_the_generator(tiny_run, workplace):
     assert any(not one[name].equal(other[name]) for name in one)
 
 
+def test_a_loss_that_needs_an_encoder_begins_with_the_built_in_ones(tiny_run, workplace):
+    def loss(config, weights):
+        return lambda estimate, reference: (estimate - reference).abs().mean()
+
+    LOSSES.register("at_once")(loss)
+    LOSSES.register("later", needs_encoder=True)(loss)
+    weights = {f"conversion.losses.{name}": 1.0 for name in ("at_once", "later")}
+    run = run_of(tiny_run, workplace, weights | {"conversion.training.auxiliary_from": 1})
+    train(run, "conversion")
+    steps = [row for row in log_of(run, "conversion") if row["step"]]
+    assert [("at_once" in row, "later" in row) for row in steps] == [(True, False), (True, True)]
+
+
 def test_an_unknown_loss_and_a_typo_in_its_weight_are_refused(workplace):
     config = Config().override({"plugins": "my_loss"})
     with pytest.raises(ConfigError, match="no loss named 'log_enrgy'; known: adversarial, .*log_energy; .*plugins"):
@@ -112,6 +130,21 @@ def test_a_generator(tiny_run, workplace):
     assert by_name.conversion.generator.channels == 64
 
 
+def test_a_vocoder_of_a_generator_or_encoder_that_is_not_loaded_names_the_remedy(tmp_path):
+    about = json.loads((DEFAULT_FOLDER / checkpoints.META).read_text())
+    changed = about | {"generator": about["generator"] | {"kind": "linear-head"}}
+    checkpoints.save(tmp_path / "v", {"a": torch.zeros(1)}, changed)
+    says = r"^\S+/v: .*no generator named 'linear-head'; .*in `plugins`, or install its package\)$"
+    with pytest.raises(CheckpointError, match=says):
+        Vocoder.from_torch(tmp_path / "v")
+    checkpoints.save(tmp_path / "w", {"a": torch.zeros(1)}, about)
+    with pytest.raises(CheckpointError, match=r"^\S+/w: .*Missing key\(s\).*\)$") as error:
+        Vocoder.from_torch(tmp_path / "w")
+    assert "\n" not in str(error.value)
+    with pytest.raises(EncoderMismatchError, match="band-energies .* `plugins` or install its package"):
+        VocoderDescription.of(about | {"speaker_encoder": "band-energies (1)"}).encoder_config()
+
+
 def test_a_generators_settings_are_strict(workplace):
     with pytest.raises(ConfigError, match="conversion.generator.chanels"):
         Config().override(
@@ -129,6 +162,19 @@ def test_an_encoder(tiny_run, workplace):
     assert vocoder.generator.condition.speaker.in_features == 80
     (evaluation,) = evaluation_encoders(run.config.override({"encoders.evaluation": ["band-energies"]}).encoders)
     assert evaluation.name == "band-energies"
+
+
+def test_an_encoder_on_the_workers_of_a_cluster(tiny_run, workplace):
+    """The worker is started in another folder than the one that has the module."""
+    pytest.importorskip("distributed")
+    from distributed import LocalCluster
+
+    workers = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**workers, local_directory=str(workplace / "dask")) as cluster:
+        run = run_of(tiny_run, workplace, settings("An encoder"), shared=("corpus",))
+        found = embedded(run, scheduler=cluster.scheduler_address, sides=("source",)).speaker["source"]
+    here = run_of(tiny_run, workplace / "here", settings("An encoder"), shared=("corpus",))
+    np.testing.assert_allclose(found, embedded(here, sides=("source",)).speaker["source"], rtol=1e-4)
 
 
 def test_an_encoder_of_another_role_or_name_is_refused(workplace):

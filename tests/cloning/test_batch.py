@@ -1,4 +1,6 @@
 import json
+import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -16,7 +18,10 @@ from thesis_lib.cloning import (
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.utils.plugins import import_plugins
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.checkpoints import CheckpointError
+from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder, vocoder_key
 
 
 def make(vocoder, config, threads=None):
@@ -53,21 +58,89 @@ def test_a_folder_with_one_table_and_no_file_that_stops_the_rest(tiny_run, folde
     assert list(stored.file) == list(table.file)
 
 
-def test_a_second_call_makes_what_is_missing_failed_or_changed(tiny_run, folder, tmp_path, monkeypatch):
-    made = []
-    clone = cloning.batch.clone_file
+def make_with_plugin(vocoder, config, threads=None):
+    """``make``, in a process that has imported the plugin."""
+    assert "own_encoder" in sys.modules
+    return make(vocoder, config, threads)
 
-    def noted(pipeline, source, *more, **named):
+
+def test_the_processes_import_the_plugins(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_encoder.py").write_text("")
+    import_plugins(["own_encoder"])
+    write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
+    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
+    table = clone_folder(tmp_path / "in", tmp_path / "out", batch, 2, make=make_with_plugin)
+    del sys.modules["own_encoder"]  # for the tests after this one
+    assert list(table.status) == ["done"]
+
+
+@pytest.fixture
+def noted(monkeypatch):
+    """The names of the recordings that are cloned."""
+    made, clone = [], cloning.batch.clone_file
+
+    def cloned(pipeline, source, *more, **named):
         made.append(source.name)
         return clone(pipeline, source, *more, **named)
 
-    monkeypatch.setattr(cloning.batch, "clone_file", noted)
+    monkeypatch.setattr(cloning.batch, "clone_file", cloned)
+    return made
+
+
+def test_a_vocoder_that_was_trained_again_under_its_name_clones_again(tiny_run, tmp_path, noted):
+    write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
+    folder = shutil.copytree(tiny_run.path / "conversion" / "vocoder", tmp_path / "v")
+    batch, out = Batch(str(folder), PLAIN, Request()), tmp_path / "out"
+    for _ in range(2):
+        first = clone_folder(tmp_path / "in", out, batch, make=make)
+    before = (out / "a.wav.wav").read_bytes()
+    assert noted == ["a.wav"]
+    tensors, meta = checkpoints.load(folder)
+    checkpoints.save(folder, {name: 1.1 * x for name, x in tensors.items()}, meta)
+    second = clone_folder(tmp_path / "in", out, batch, make=make)
+    assert noted == ["a.wav"] * 2
+    assert first.key[0] != second.key[0]
+    assert (out / "a.wav.wav").read_bytes() != before
+
+
+def test_a_table_of_an_earlier_version_is_made_anew(tiny_run, tmp_path, noted):
+    """Its key had the vocoder's name only."""
+    write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
+    vocoder, out = str(tiny_run.path / "conversion" / "vocoder"), tmp_path / "out"
+    batch = Batch(vocoder, PLAIN, Request())
+    table = clone_folder(tmp_path / "in", out, batch, make=make)
+    table["key"] = batch.key(tmp_path / "in" / "a.wav", vocoder)
+    table.to_csv(out / "clones.csv", index=False)
+    assert list(clone_folder(tmp_path / "in", out, batch, make=make).status) == ["done"]
+    assert noted == ["a.wav"] * 2
+
+
+def test_the_key_of_a_vocoder_has_its_weights_and_its_encoders(tiny_run, tmp_path):
+    folder = shutil.copytree(tiny_run.path / "conversion" / "vocoder", tmp_path / "v")
+    same = shutil.copytree(folder, tmp_path / "same")
+    tensors, meta = checkpoints.load(folder)
+    keys = {vocoder_key(folder), vocoder_key(DEFAULT), vocoder_key("hifigan-universal")}
+    for encoder in ("speaker_encoder", "emotion_encoder"):
+        checkpoints.save(tmp_path / encoder, tensors, meta | {encoder: meta[encoder].replace("(", "(another ")})
+        keys.add(vocoder_key(tmp_path / encoder))
+    assert len(keys) == 5
+    assert vocoder_key(same) == vocoder_key(folder)
+    write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
+    with pytest.raises(CheckpointError, match="nowhere.*is missing"):
+        clone_folder(tmp_path / "in", tmp_path / "out", Batch(str(tmp_path / "nowhere"), PLAIN, Request()))
+    with pytest.raises(CheckpointError, match="ONNX"):
+        vocoder_key("v.onnx")
+
+
+def test_a_second_call_makes_what_is_missing_failed_or_changed(tiny_run, folder, tmp_path, noted):
     vocoder = str(tiny_run.path / "conversion" / "vocoder")
 
     def again(request=None):
-        made.clear()
+        noted.clear()
         clone_folder(folder, tmp_path / "out", Batch(vocoder, PLAIN, request or Request()), make=make)
-        return sorted(made)
+        return sorted(noted)
 
     assert again() == ["a.wav", "broken.wav", "c.flac"]
     assert again() == ["broken.wav"]
@@ -85,7 +158,7 @@ def test_a_defect_in_one_file_is_named_and_the_others_go_on(tiny_run, folder, tm
         raise ZeroDivisionError(f"in {source.name}")
 
     monkeypatch.setattr(cloning.batch, "clone_file", clone)
-    table = clone_folder(folder, tmp_path / "out", Batch("x", PLAIN, Request()), make=lambda *given: None)
+    table = clone_folder(folder, tmp_path / "out", Batch(DEFAULT, PLAIN, Request()), make=lambda *given: None)
     assert list(table.status) == ["failed"] * 3
     assert table.reason[0] == "ZeroDivisionError: in a.wav"
 

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +16,7 @@ from thesis_lib.cloning import (
 )
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.training.adaptation import adapt
+from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder
 
 
@@ -95,6 +98,22 @@ def test_the_vocoder_is_adapted_once_and_then_loaded(stages, recording, tmp_path
     assert all(vocoder is not made.vocoder for vocoder in used)
     assert len(list((tmp_path / "voices").iterdir())) == 1
     assert used[0].meta["minutes"] == used[-1].meta["minutes"]
+
+
+def test_a_vocoder_that_was_trained_again_is_adapted_again(stages, recording, tmp_path, tiny_run):
+    folder = shutil.copytree(tiny_run.path / "conversion" / "vocoder", tmp_path / "v")
+    made, folders = pipeline(stages), []
+    made.vocoder = Vocoder.from_torch(folder)
+
+    def adapter(recordings, folder, vocoder, minutes, progress):
+        folders.append(folder)
+        return Vocoder.from_torch(vocoder)
+
+    for factor in (1.0, 1.0, 1.1):
+        tensors, meta = checkpoints.load(folder)
+        checkpoints.save(folder, {name: factor * x for name, x in tensors.items()}, meta)
+        cloning.files.adapted_to(made, [recording], 1.0, adapter)
+    assert folders[0] == folders[1] != folders[2]
 
 
 def test_an_earlier_output_stays_until_the_new_one_is_complete(stages, recording, tmp_path):

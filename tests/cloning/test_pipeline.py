@@ -31,9 +31,11 @@ from thesis_lib.cloning.watermark import watermark
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.utils import memory
 from thesis_lib.utils.parallel import prefetch
 from thesis_lib.validation.metrics import word_errors
+from thesis_lib.vocoder.description import EncoderMismatchError
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -178,6 +180,22 @@ def test_encoders_must_fit_the_vocoder(stages):
         VoiceCloningPipeline(Translator(), Synthesizer(), speaker, speaker, vocoder, PLAIN)
     with pytest.raises(CloningError, match="needs the speaker encoder ecapa"):
         pipeline(stages, CloningConfig(voice="nearest"))
+
+
+@pytest.mark.parametrize(("name", "revision"), [("tiny-test-encoder", "another"), ("another", "1")])
+def test_encoders_of_the_same_size_but_another_name_or_revision_are_refused(stages, name, revision):
+    _, emotion, vocoder = stages
+
+    class Other(TinyTestEncoder):
+        pass
+
+    Other.name, Other.revision = name, revision
+    with pytest.raises(EncoderMismatchError, match=rf"trained with .* this one is {name} \({revision}\)"):
+        VoiceCloningPipeline(Translator(), Synthesizer(), Other(), emotion, vocoder, PLAIN)
+    made = pipeline(stages)
+    changed = vocoder.description.but(emotion_encoder="egemaps (0000)")
+    with pytest.raises(EncoderMismatchError, match=r"emotion encoder egemaps \(0000\)"):
+        made.copy_with(Vocoder(vocoder.generator, changed))
 
 
 def test_clauses_keep_every_word_and_end_at_a_mark():

@@ -2,7 +2,9 @@
 
 import csv
 import itertools
+import pickle
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,9 @@ from benchmarks.synthetic import KINDS, plant
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.corpus.cvss_t import CorpusError, join
+from thesis_lib.corpus.cvss_t import CorpusError, Row, join
+from thesis_lib.corpus.manifest import PairLabels
+from thesis_lib.corpus.pairs import Pair
 from thesis_lib.corpus.reasons import explained
 from thesis_lib.corpus.split import client_id, is_validation, spread, strata
 from thesis_lib.validation.metrics import cosine
@@ -91,6 +95,16 @@ def test_unpacks_into_the_layout_of_the_real_release(tmp_path):
     spoken = pd.read_csv(release.common_voice / "validated.tsv", sep="\t", quoting=csv.QUOTE_NONE)
     assert list(spoken.columns[:3]) == ["client_id", "path", "sentence"]
     assert spoken.client_id.str.fullmatch("[0-9a-f]{128}").all()
+
+
+def test_every_reader_has_the_same_labels_of_a_pair_and_its_rows_reach_the_workers():
+    about = {"split": "train", "speaker": "ana", "source_text": "hola", "target_text": "hello", "style": "calm"}
+    rows = Row(file="a.mp3", **about), Pair(id="a", source_audio="a.wav", target_audio="b.wav", **about)
+    for row in rows:
+        assert isinstance(row, PairLabels)
+        assert not {field.name for field in fields(PairLabels)} & set(type(row).__annotations__)
+        assert pickle.loads(pickle.dumps(row)) == row
+        assert not hasattr(row, "__dict__"), "a corpus of 79,000 pairs stays small"
 
 
 def test_a_release_of_full_size_and_every_row_accounted_for(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -10,7 +11,9 @@ from helpers import beside, log_of
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from thesis_lib.training import State, TrainingError, loop, speaker_sampling, train, train_step
+from thesis_lib.audio.files import write_audio
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training import State, TrainingError, distillation, loop, speaker_sampling, train, train_step
 from thesis_lib.training.clock import SessionClock
 from thesis_lib.training.monitor import TrainingWarning
 from thesis_lib.training.segments import Segments, Steps
@@ -119,6 +122,26 @@ def test_the_time_budget_counts_loading_validation_and_saving(tiny_run, tmp_path
     minutes = [row["seconds"] / 60 for row in log_of(run, "resynthesis")[1:]]
     assert minutes == [3, 4, 10, 11, 17]
     assert meta["minutes"] == 17 + 2 + 3
+
+
+def test_distillation_targets_are_no_part_of_the_time_budget(tiny_run, tmp_path, time, monkeypatch):
+    """A session that makes them trains as long as one that finds them."""
+    teacher = str(tiny_run.path / "resynthesis" / "vocoder")
+    changes = {"resynthesis__training__teacher": teacher, "resynthesis__training__max_minutes": 1.0}
+    run = beside(tiny_run, tmp_path / "run", **changes)
+    made = []
+
+    def slow(path, *given):
+        time.now += 600
+        made.append(path)
+        write_audio(path, *given)
+
+    monkeypatch.setattr(distillation, "write_audio", slow)
+    for _ in range(2):
+        meta = train(run, "resynthesis").meta
+        assert (meta["steps"], meta["stopped_by"], meta["minutes"]) == (4, "steps", 0.0)
+        shutil.rmtree(run.path / "resynthesis")
+    assert len(made) == len(set(made)) == len(prepared(run).split("train"))
 
 
 def test_a_second_session_adds_its_minutes_to_those_of_the_first(tiny_run, tmp_path, time):

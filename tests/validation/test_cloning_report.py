@@ -57,6 +57,7 @@ def faked(monkeypatch):
 
     def build(vocoder, config):
         loaded = Vocoder.from_pretrained(vocoder)
+        loaded.description = loaded.description.but(speaker_encoder=f"ecapa ({Ecapa.revision})")
         return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
 
     monkeypatch.setattr(cloning_report, "build", build)

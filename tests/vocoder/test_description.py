@@ -156,3 +156,12 @@ def test_a_vocoder_has_a_device(monkeypatch):
             make()
     with pytest.raises(DeviceError, match="device 'gpu' is unknown"):
         vocoder.to("gpu")
+
+
+def test_every_runtime_answers_from_the_description_by_the_same_code(tmp_path):
+    vocoder = Vocoder.untrained(small(speaker_encoder="tiny-test-encoder (1)"))
+    export_onnx(vocoder, tmp_path / "v.onnx")
+    onnx = OnnxVocoder(tmp_path / "v.onnx")
+    for name in ("meta", "sample_rate", "converts", "encoders"):
+        assert getattr(type(vocoder), name) is getattr(type(onnx), name)
+        assert getattr(vocoder, name) == getattr(onnx, name)

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib.config import Config
-
 history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
 
 
@@ -29,12 +27,12 @@ def show_run(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None
 
     Example: thesis runs show runs/demo
     """
+    from thesis_lib.runs.commands import profile_of
     from thesis_lib.runs.history import differences, open_run, results
 
     opened = open_run(run)
-    profile = opened.config.profile
-    changed = differences(Config.from_profile(profile), opened.config)
-    typer.echo(f"profile {profile}, configuration {opened.config.digest()}")
+    changed = differences(profile_of(opened.config), opened.config)
+    typer.echo(f"profile {opened.config.profile}, configuration {opened.config.digest()}")
     for row in changed.itertuples():
         typer.echo(f"  {row.setting} = {json.dumps(row.second)} instead of {json.dumps(row.first)}")
     for name, value in results(opened).items():

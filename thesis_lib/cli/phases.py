@@ -66,6 +66,9 @@ def train(
 ) -> None:
     """Train a vocoder; interrupted, the same command continues from the last checkpoint.
 
+    TASK.training.max_minutes limits reading, steps, validation and saving. Embeddings, analyses and a teacher's
+    distillation targets are made before and stored, and their time is not counted.
+
     Example: thesis train --task conversion --set conversion.training.steps=500 --run-dir runs/longer
     """
     from thesis_lib.training import fabric_of

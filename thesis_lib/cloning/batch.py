@@ -19,7 +19,9 @@ from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
+from thesis_lib.utils.plugins import import_plugins, imported_plugins
 from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.vocoder.synthesis import vocoder_key
 
 TABLE = "clones.csv"
 DONE, FAILED = "done", "failed"
@@ -35,10 +37,10 @@ class Batch:
     suffix: str = ".wav"  # of the outputs
     adapter: Adapter | None = None  # trains the vocoder if the request asks for speaker adaptation
 
-    def key(self, path: Path) -> str:
-        """Digest of the recording and of everything that determines its output."""
+    def key(self, path: Path, vocoder: str) -> str:
+        """Digest of the recording and of everything that determines its output; ``vocoder`` is its ``vocoder_key``."""
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
-        return digest([fingerprint(path), self.vocoder, self.config.model_dump(mode="json"), asked, self.suffix])
+        return digest([fingerprint(path), vocoder, self.config.model_dump(mode="json"), asked, self.suffix])
 
 
 def _named(path: Path) -> str:
@@ -57,9 +59,10 @@ def clone_folder(
 
     The table has one row per recording: file, key, status, reason, and the fields of ``Clone``. A recording that
     fails is recorded with its reason, and the others continue. A second call repeats only recordings that are
-    missing, failed or changed. ``jobs`` processes share the cores.
+    missing, failed or changed, or all of them after the vocoder has changed. ``jobs`` processes share the cores.
     Raises CloningError for a folder without recordings, an output folder that is inside it or a file, and a process
-    that was killed; AudioError for a recording of the options that cannot be opened.
+    that was killed; AudioError for a recording of the options that cannot be opened; CheckpointError for a wrong
+    vocoder.
     """
     folder, out = Path(folder), Path(out)
     if out.resolve().is_relative_to(folder.resolve()):
@@ -71,15 +74,16 @@ def clone_folder(
         raise CloningError(f"{out} is a file: name a folder for the output of a folder")
     check_recordings(batch.request.recordings)
     earlier, rows, work = _rows(out / TABLE), {}, []
+    vocoder = vocoder_key(batch.vocoder)
     for path in paths:
         name = str(path.relative_to(folder))
         target = (out / name).with_name(path.name + batch.suffix)
         row = rows[name] = earlier.get(name, {})
-        if not (row.get("status") == DONE and row["key"] == batch.key(path) and target.exists()):
+        if not (row.get("status") == DONE and row["key"] == batch.key(path, vocoder) and target.exists()):
             work.append((name, path, target))
     results = _in_this_process(work, batch, make) if jobs == 1 else _in_processes(work, batch, make, jobs)
     for name, result in progress(results, len(work), "clone"):
-        rows[name] = {"file": name, "key": batch.key(folder / name)} | result
+        rows[name] = {"file": name, "key": batch.key(folder / name, vocoder)} | result
         _save(out / TABLE, rows)
     return _save(out / TABLE, rows)
 
@@ -95,7 +99,9 @@ def _in_this_process(work: list[tuple[str, Path, Path]], batch: Batch, make: Cal
 def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Spawned, not forked: a forked copy of a process that has used OpenMP hangs.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _start_worker, (batch, make, threads)) as pool:
+    with ProcessPoolExecutor(
+        jobs, get_context("spawn"), _start_worker, (batch, make, threads, imported_plugins())
+    ) as pool:
         futures = {pool.submit(_in_worker, source, target): name for name, source, target in work}
         try:
             for future in as_completed(futures):
@@ -109,8 +115,9 @@ def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterat
 _worker: tuple[VoiceCloningPipeline, Batch]  # of each process of the pool
 
 
-def _start_worker(batch: Batch, make: Callable, threads: int) -> None:
+def _start_worker(batch: Batch, make: Callable, threads: int, plugins: tuple[str, ...]) -> None:
     global _worker
+    import_plugins(plugins)
     torch.set_num_threads(threads)
     _worker = make(batch.vocoder, batch.config, threads), batch
 

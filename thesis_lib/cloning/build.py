@@ -34,7 +34,7 @@ def build(
     if "device" not in encoders.model_fields_set:
         settings = settings.model_copy(update={"device": device})
     speaker, emotion = speaker_encoder(settings), emotion_encoder(settings)
-    loaded.description.check_encoders(speaker, emotion)
+    loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
         watermark.load()
     return VoiceCloningPipeline(

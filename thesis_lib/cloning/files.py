@@ -21,7 +21,7 @@ from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.synthesis import Vocoder, vocoder_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
@@ -205,12 +205,14 @@ def adapted_to(
 ) -> VoiceCloningPipeline:
     """Return the pipeline with a vocoder adapted to the voice in the recordings; a second call loads it from disk.
 
-    Raises CloningError without an adapter.
+    A vocoder that has been trained again under the same name is adapted again. Raises CloningError without an adapter,
+    and CheckpointError for a vocoder that is not on disk.
     """
     if adapter is None:
         raise CloningError("speaker adaptation needs an adapter: pass adapter=thesis_lib.training.adaptation.adapt")
-    key = digest([[fingerprint(path) for path in recordings], pipeline.vocoder.name, minutes])
-    return pipeline.copy_with(adapter(recordings, ADAPTED_VOCODERS / key, pipeline.vocoder.name, minutes, progress))
+    name = pipeline.vocoder.name
+    key = digest([[fingerprint(path) for path in recordings], name, vocoder_key(name), minutes])
+    return pipeline.copy_with(adapter(recordings, ADAPTED_VOCODERS / key, name, minutes, progress))
 
 
 def _translated(

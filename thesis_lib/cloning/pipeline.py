@@ -57,7 +57,8 @@ class Synthesizer(Protocol):
 class VoiceCloningPipeline:
     """Spanish speech -> English speech in the same voice. Every stage can be replaced by an object with the same call.
 
-    Raises CloningError for encoders whose sizes are not the vocoder's, and for the nearest voice without ECAPA.
+    Raises CloningError for encoders whose sizes are not the vocoder's, and for the nearest voice without ECAPA;
+    EncoderMismatchError for encoders of another name or revision than those that the vocoder was trained with.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class VoiceCloningPipeline:
                 f"cloning.voice={NEAREST} needs the speaker encoder ecapa, not {speaker_encoder.name}: "
                 "set cloning.voice to a Kokoro voice, such as af_heart"
             )
+        vocoder.description.check_encoders(speaker_encoder, emotion_encoder)
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 

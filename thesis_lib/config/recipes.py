@@ -67,7 +67,11 @@ class LossConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Steps, segments, optimizers. Training ends at ``steps`` or ``max_minutes``, whichever comes first."""
+    """Steps, segments, optimizers. Training ends at ``steps`` or ``max_minutes``, whichever comes first.
+
+    ``max_minutes`` is wall-clock time, all sessions together: reading the data, steps, validation and saving. What
+    the stages before training compute and store (embeddings, analyses, distillation targets) is no part of it.
+    """
 
     steps: int = Field(500_000, ge=0)
     adversarial_from: int = Field(0, ge=0)  # step at which the adversarial and feature matching losses begin
@@ -94,7 +98,7 @@ class TrainingConfig(Section):
     patience: int | None = Field(None, ge=1)  # training stops after so many checkpoints without a new best
     tensorboard: bool = True
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training process itself
-    max_minutes: float | None = Field(None, gt=0)  # training time after which training stops
+    max_minutes: float | None = Field(None, gt=0)  # minutes of training, without the stages before it
     seed: int = 0
 
 

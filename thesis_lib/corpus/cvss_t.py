@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from thesis_lib.corpus.manifest import Reject, is_plain_name
+from thesis_lib.corpus.manifest import PairLabels, Reject, is_plain_name
 from thesis_lib.corpus.reasons import ROW
 from thesis_lib.utils.errors import ThesisError
 
@@ -53,18 +53,11 @@ class Release:
                 raise CorpusError(f"{path} is missing: see the data card for where each archive comes from")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of CVSS's tables, joined with the other two sources."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(PairLabels):
+    """A row of CVSS's tables, joined with the other two sources; the split is the release's."""
 
-    split: str  # of the release
     file: str  # name of the Spanish clip
-    source_text: str
-    target_text: str
-    speaker: str
-    style: str
-    gender: str
-    age: str
 
 
 def join(release: Release) -> tuple[list[Row], list[Reject]]:
@@ -91,7 +84,8 @@ def join(release: Release) -> tuple[list[Row], list[Reject]]:
             continue
         seen.add(file)
         speaker, sentence, gender, age = spoken[file]
-        rows.append(Row(split, file, sentence, cells[1], speaker, styles.get(file, ("",))[0], gender, age))
+        labels = {"style": styles.get(file, ("",))[0], "gender": gender, "age": age}
+        rows.append(Row(file=file, split=split, speaker=speaker, source_text=sentence, target_text=cells[1], **labels))
     absent = sum(reject.reason == "no Common Voice row" for reject in rejects)
     if absent > max(len(rows), 10):
         raise CorpusError(

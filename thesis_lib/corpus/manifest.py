@@ -7,6 +7,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,6 +55,19 @@ class Utterance(BaseModel):
     style: str = ""  # speaking style, of the bundled corpus only
     gender: str = ""  # as given by the speaker; empty where unknown
     age: str = ""  # as given by the speaker: "twenties", …
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairLabels:
+    """What the tables of a corpus say of a pair besides its recordings."""
+
+    split: str
+    speaker: str
+    source_text: str
+    target_text: str
+    style: str = ""
+    gender: str = ""
+    age: str = ""
 
 
 class Reject(BaseModel):

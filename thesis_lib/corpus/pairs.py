@@ -17,7 +17,7 @@ from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus.card import data_card
 from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, CorpusError
-from thesis_lib.corpus.manifest import Manifest, Reject, Utterance, is_plain_name
+from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.split import strata
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.parallel import spread_over
@@ -54,20 +54,13 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     return manifest
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(PairLabels):
     """One row of the table, with its id and split."""
 
     id: str
-    split: str
     source_audio: str
     target_audio: str
-    source_text: str
-    target_text: str
-    speaker: str
-    style: str
-    gender: str
-    age: str
 
 
 def table_path(root: str | None) -> Path:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from thesis_lib.config import digest
 from thesis_lib.corpus.manifest import Manifest, index_of
+from thesis_lib.runs.commands import command_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.provenance import commit
 from thesis_lib.utils.files import fingerprint, write_text
@@ -40,8 +41,8 @@ class Stage:
         return run.path / self.outputs[0].format(task=task, kind=kind)
 
     def command_for(self, run: Run, task: str = "") -> str:
-        """The command line that runs the stage for a run."""
-        return f"{self.command.format(task=task)} --profile {run.config.profile} --run-dir {run.path}"
+        """The command line, quoted for the shell, that makes the stage's outputs of a run again with its settings."""
+        return command_of(run, self.command.format(task=task))
 
 
 PREPARE = Stage("prepare", (), ("corpus",), "thesis prepare")

@@ -13,6 +13,7 @@ import numpy as np
 from thesis_lib.audio.files import AudioError, check_speech, read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Manifest, Utterance, index_of
+from thesis_lib.runs.commands import ADAPTED, RECORDINGS
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import train
 from thesis_lib.utils.files import fingerprint, write_text
@@ -56,12 +57,13 @@ def adapt(
         raise RunError(f"{vocoder} takes the voice from its content and cannot be adapted: name a conversion vocoder")
     run = Run(folder, _config(source, vocoder, minutes))
     segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
-    fingerprints = "".join(f"{fingerprint(path)}  {Path(path).name}\n" for path in recordings)
-    listed = run.path / "recordings.txt"
+    fingerprints = [fingerprint(path) for path in recordings]
+    listed = run.path / RECORDINGS
     if not index_of(run.path / "corpus").exists():
-        write_text(listed, fingerprints)
+        both = zip(fingerprints, recordings, strict=True)
+        write_text(listed, "".join(f"{digest}  {Path(path).absolute()}\n" for digest, path in both))
         _manifest(segments, run.path / "corpus", source.sample_rate).save()
-    elif listed.read_text() != fingerprints:
+    elif [line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines()] != fingerprints:
         raise RunError(f"{run.path} was made from other recordings, and is left as it is: choose another folder")
     return train(run, "conversion", progress)
 
@@ -76,7 +78,7 @@ def _config(source: Vocoder, name: str, minutes: float) -> Config:
     }
     return Config().override(
         {
-            "profile": "adapt",
+            "profile": ADAPTED,
             "audio": source.audio.model_dump(),
             "corpus.name": "recordings",
             "encoders": source.encoders.model_dump(),

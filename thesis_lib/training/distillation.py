@@ -4,14 +4,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from thesis_lib.audio.files import read_audio, write_audio
-from thesis_lib.config import digest
+from thesis_lib.config import Task, digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.runs.embed import Embeddings
+from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.stages import corpus_inputs
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
+
+
+def distilled(run: Run, task: Task, progress: Progress = silent) -> list[Path]:
+    """The distillation targets of a task's training split, in its order; empty where the recipe has no teacher.
+
+    A stage before training: its time is no part of ``training.max_minutes``, so that a run whose targets are stored
+    trains as long as one that makes them. Raises what ``distillation_targets`` raises.
+    """
+    teacher = run.config.recipe(task).training.teacher
+    if teacher is None:
+        return []
+    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+    return distillation_targets(run, teacher, manifest, manifest.split("train"), embeddings, progress)
 
 
 def distillation_targets(

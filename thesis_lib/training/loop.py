@@ -27,6 +27,7 @@ from thesis_lib.runs.stages import TRAIN, record_inputs
 from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder, vocoder_inputs
 from thesis_lib.training.clock import SessionClock
 from thesis_lib.training.devices import device_name, fabric_of
+from thesis_lib.training.distillation import distilled
 from thesis_lib.training.errors import Interrupted, NonFinite
 from thesis_lib.training.log import Log
 from thesis_lib.training.monitor import TrainingMonitor
@@ -49,9 +50,10 @@ VALIDATION_BATCHES = 4  # fixed batches of the validation split
 def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | None" = None) -> Vocoder:
     """Train until ``steps`` or ``max_minutes`` (wall-clock time); the vocoder is written to the run's TASK/vocoder/.
 
-    Stages before it that have not run (prepare, embed, analyse) run first. Interrupted, training continues from the
-    last checkpoint; finished, its vocoder is returned. TASK/metrics.jsonl holds one line a step. With a ``fabric`` of
-    several devices every process calls this; the first one writes.
+    Stages before it that have not run (prepare, embed, analyse, and distillation targets) run first, and their time
+    is not counted. Interrupted, training continues from the last checkpoint; finished, its vocoder is returned.
+    TASK/metrics.jsonl holds one line a step. With a ``fabric`` of several devices every process calls this; the first
+    one writes.
 
     Raises Interrupted after Ctrl-C or SIGTERM, with the state saved; NonFinite with the batch's files named and the
     state saved in TASK/failed/; CheckpointError when the disk is full or the last checkpoint damaged; StaleError when
@@ -68,6 +70,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
         embedded(run, progress, sides=("source",))
         analysed(run, task, progress)
         record_inputs(run, TRAIN, vocoder_inputs(run, task, prepared(run)), task)
+        distilled(run, task, progress)
         clock = SessionClock()
         data, validation = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
     state = State.create(run.config, task, data, fabric)

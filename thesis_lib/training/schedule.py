@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable
 
 from thesis_lib.config import TrainingConfig
+from thesis_lib.config.registries import LOSSES
 from thesis_lib.training.errors import TrainingError
 
 ADVERSARIAL = ("adversarial", "feature_matching")  # losses that begin at ``training.adversarial_from``
-AUXILIARY = ("speaker", "emotion", "content", "sampled_speaker")  # losses that begin at ``training.auxiliary_from``
 
 
 def rate_factor(training: TrainingConfig, step: int, total: int) -> float:
@@ -38,7 +38,8 @@ def first_step(name: str, training: TrainingConfig) -> int:
     """The first step that computes the loss of that name."""
     if name in ADVERSARIAL:
         return training.adversarial_from
-    return training.auxiliary_from if name in AUXILIARY else 0
+    by_encoder = name == "sampled_speaker" or (name in LOSSES and LOSSES.details(name)["needs_encoder"])
+    return training.auxiliary_from if by_encoder else 0
 
 
 def demand_losses(names: Iterable[str], training: TrainingConfig) -> None:

@@ -23,7 +23,7 @@ from thesis_lib.runs.analyse import analysed, analysis_path, load_analysis, load
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training.distillation import distillation_targets
+from thesis_lib.training.distillation import distilled
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.content import Analysis, Content
 
@@ -55,7 +55,10 @@ class Segments:
     """
 
     def __init__(self, run: Run, task: Task, split: Split, progress: Progress = silent) -> None:
-        """Run the missing stages before training (prepare, embed, analyse). RunError when the split is empty."""
+        """Run the missing stages before training (prepare, embed, analyse, and distillation targets).
+
+        RunError when the split is empty.
+        """
         self.manifest = prepared(run, progress)
         self.utterances = self.manifest.split(split)
         if not self.utterances:
@@ -76,11 +79,8 @@ class Segments:
         self._length = self.recipe.training.segment_frames * self.hop_length  # samples
         self._warps = split == "train"
         self._recordings = list(map(self.manifest.target, self.utterances))
-        self._targets = self._recordings
         # Validation always compares with the recordings.
-        if self.recipe.training.teacher and split == "train":
-            teacher = self.recipe.training.teacher
-            self._targets = distillation_targets(run, teacher, self.manifest, self.utterances, embeddings, progress)
+        self._targets = (distilled(run, task, progress) if split == "train" else []) or self._recordings
         self._log_mel = LogMel(run.config.audio)
         self._content = Content(run.config.audio, self.recipe.content)
 

@@ -21,6 +21,7 @@ from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
 from thesis_lib.training.schedule import ADVERSARIAL, demand_losses, rate_factor
 from thesis_lib.training.segments import Batch, Segments
 from thesis_lib.training.speaker_sampling import SpeakerSampler
+from thesis_lib.utils.errors import one_line
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL
@@ -215,5 +216,6 @@ def _load_vocoder(generator: Generator, source: str, encoders: dict[str, str]) -
         generator.load_folded(state)
     except RuntimeError as error:
         raise checkpoints.CheckpointError(
-            f"{source} cannot start this training: its generator or content differs from the recipe's ({error})"
+            f"{source} cannot start this training: its generator or content differs from the recipe's "
+            f"({one_line(error)})"
         ) from error

@@ -3,11 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
 
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.plugins import import_plugins, imported_plugins
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,8 +33,9 @@ def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str | None) -> Iterator[R]:
     """Yield the results as ``a_core_each`` does; with the address of a Dask scheduler, computed by its workers.
 
-    ``function`` and items must be picklable, and workers must see the same files. Dask repeats the items of a lost
-    worker on another one. Raises what ``function`` raises, and ThesisError where no scheduler answers.
+    ``function`` and items must be picklable, and workers must see the same files. They import the plugins that this
+    process has imported. Dask repeats the items of a lost worker on another one. Raises what ``function`` raises,
+    PluginError for a plugin that a worker cannot import, and ThesisError where no scheduler answers.
     """
     if scheduler is None:
         yield from a_core_each(function, items)
@@ -44,10 +48,17 @@ def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str |
         client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ThesisError(f"no Dask scheduler answers at {scheduler}: {error}") from error
+    work = partial(_with_plugins, function, imported_plugins(), str(Path.cwd()))
     with client:
         # Not pure: a file of the same name may have changed, and the store decides what is computed again.
-        for future in client.map(function, list(items), pure=False):
+        for future in client.map(work, list(items), pure=False):
             yield future.result()
+
+
+def _with_plugins(function: Callable[[T], R], plugins: tuple[str, ...], folder: str, item: T) -> R:
+    """Call the function in a process of a cluster, after the plugins of the one that sent it have been imported."""
+    import_plugins(plugins, folder)
+    return function(item)
 
 
 def prefetch(items: Iterable[T]) -> Iterator[T]:

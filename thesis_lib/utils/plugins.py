@@ -10,22 +10,26 @@ from pathlib import Path
 from thesis_lib.utils.errors import ThesisError
 
 ENTRY_POINT_GROUP = "thesis_lib"
+_imported: dict[str, None] = {}  # names of plugins, in the order of their first import
 
 
 class PluginError(ThesisError):
     """A module from outside that cannot be imported; the message names it and the remedy."""
 
 
-def import_plugins(modules: Iterable[str]) -> None:
+def import_plugins(modules: Iterable[str], folder: str | Path | None = None) -> None:
     """Import each module, which registers what it defines; one that is imported already is left as it is.
 
-    The working folder is searched after ``sys.path``. Raises PluginError with the module's name and the reason.
+    ``folder``, by default the working folder, is searched after ``sys.path``. Raises PluginError with the module's name
+    and the reason.
     """
+    place = str(folder or Path.cwd())
     for module in modules:
+        _imported[module] = None
         if module in sys.modules:
             continue
-        if (folder := str(Path.cwd())) not in sys.path:
-            sys.path.append(folder)
+        if place not in sys.path:
+            sys.path.append(place)
         importlib.invalidate_caches()
         try:
             importlib.import_module(module)
@@ -34,6 +38,11 @@ def import_plugins(modules: Iterable[str]) -> None:
                 f"plugins: cannot import {module!r} ({_reason(error)}); "
                 "install it, or put it in the working folder or on PYTHONPATH"
             ) from error
+
+
+def imported_plugins() -> tuple[str, ...]:
+    """The modules that ``import_plugins`` has imported here; a process that works for this one needs them too."""
+    return tuple(module for module in _imported if module in sys.modules)
 
 
 @cache

@@ -124,7 +124,7 @@ class Registry(Generic[T]):
         listed = ", ".join(self.names() if known is None else known)
         return (
             f"no {self.kind} named {name!r}; known: {listed}; "
-            "for one from outside, name the module that registers it in `plugins`"
+            "for one from outside, name the module that registers it in `plugins`, or install its package"
         )
 
 

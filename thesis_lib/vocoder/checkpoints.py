@@ -59,14 +59,20 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what ``save`` wrote: (tensors by name, metadata). CheckpointError when missing or damaged."""
-    folder = Path(folder)
-    for name in (WEIGHTS, META):
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name} is missing: not a checkpoint of this project; check the path")
+    weights, meta = files_of(folder)
     try:
-        return load_file(folder / WEIGHTS), json.loads((folder / META).read_text())
+        return load_file(weights), json.loads(meta.read_text())
     except Exception as error:  # safetensors raises its own type for each kind of damage
         raise CheckpointError(f"{folder}: damaged ({error}); remove it to continue from an earlier one") from error
+
+
+def files_of(folder: Path) -> tuple[Path, Path]:
+    """The files of the tensors and of the metadata in a checkpoint's folder. CheckpointError when one is missing."""
+    weights, meta = paths = Path(folder) / WEIGHTS, Path(folder) / META
+    for path in paths:
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing: not a checkpoint of this project; check the path")
+    return weights, meta
 
 
 def step_folder(folder: Path, step: int) -> Path:

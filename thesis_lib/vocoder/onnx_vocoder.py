@@ -7,13 +7,12 @@ receptive field and the mean embeddings. ``thesis_lib.compression.export_onnx`` 
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from thesis_lib.config import EncoderConfig
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
+from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
 from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, beginning, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
@@ -79,7 +78,7 @@ def _receptive_field(meta: dict, path: Path) -> ReceptiveField:
     return ReceptiveField(**field)
 
 
-class OnnxVocoder:
+class OnnxVocoder(Described):
     """A vocoder in an ONNX file, with the interface of ``synthesis.Vocoder`` for content features and mels."""
 
     def __init__(self, path: Path, threads: int = 0, runtime: Runtime = "onnxruntime") -> None:
@@ -118,26 +117,6 @@ class OnnxVocoder:
     def from_pretrained(cls, path: str | Path) -> "OnnxVocoder":
         """Load a file. OnnxError when it cannot be used."""
         return cls(Path(path))
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz"""
-        return self.audio.sample_rate
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """The description as the dictionary that the file's metadata holds; read-only: a change has no effect."""
-        return self.description.to_dict()
-
-    @property
-    def converts(self) -> bool:
-        """Whether the content carries no speaker, so that the speaker embedding determines the output voice."""
-        return self.description.converts
-
-    @property
-    def encoders(self) -> EncoderConfig:
-        """The settings that load the encoders that it was trained with. EncoderMismatchError for an unknown one."""
-        return self.description.encoder_config()
 
     def __call__(
         self,

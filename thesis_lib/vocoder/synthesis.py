@@ -17,11 +17,12 @@ from torch import Tensor
 from thesis_lib import pretrained
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, HifiganConfig
-from thesis_lib.utils.errors import ThesisError
+from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, digest
+from thesis_lib.utils.errors import ThesisError, one_line
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
-from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
+from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
 from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
 from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
@@ -39,7 +40,7 @@ class DeviceError(ThesisError):
     """A device that is unknown or that this machine does not have."""
 
 
-class Vocoder:
+class Vocoder(Described):
     """A generator in eval mode with weight norm folded, its description and its content features.
 
     The condition is made by the encoders of ``description``, which ``description.check_encoders`` compares.
@@ -51,26 +52,6 @@ class Vocoder:
         self.log_mel = LogMel(self.audio)
         self._content = Content(self.audio, self.content_config)
         self.generator = generator.eval().requires_grad_(False)
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """The description as the dictionary that config.json holds; read-only: a change has no effect."""
-        return self.description.to_dict()
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz"""
-        return self.audio.sample_rate
-
-    @property
-    def converts(self) -> bool:
-        """Whether the content carries no speaker, so that the speaker embedding determines the output voice."""
-        return self.description.converts
-
-    @property
-    def encoders(self) -> EncoderConfig:
-        """The settings that load the encoders that it was trained with. EncoderMismatchError for an unknown one."""
-        return self.description.encoder_config()
 
     @property
     def device(self) -> torch.device:
@@ -207,14 +188,7 @@ class Vocoder:
         device = available_device(device)
         if str(source) == UNIVERSAL:
             return cls._universal().to(device)
-        if str(source).endswith(".onnx"):
-            raise checkpoints.CheckpointError(
-                f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
-            )
-        folder = DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
-        if hub.is_repository(str(source)):
-            folder = hub.download(str(source), revision)
-        tensors, meta = checkpoints.load(folder)
+        tensors, meta = checkpoints.load(_folder_of(source, revision))
         try:
             description = VocoderDescription.of(meta)
             # First on the meta device: a configuration that fits other weights is refused before it takes memory.
@@ -224,7 +198,7 @@ class Vocoder:
             generator.load_state_dict(tensors, strict=True)
             return cls(generator, description, str(source)).to(device)
         except (DescriptionError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({error})") from error
+            raise checkpoints.CheckpointError(f"{source}: not a vocoder of this project ({one_line(error)})") from error
 
     @classmethod
     def untrained(cls, description: Description, seed: int = 0) -> "Vocoder":
@@ -251,6 +225,27 @@ class Vocoder:
         generator = cast(HifiganGenerator, _generator(description))
         generator.load_hifigan(universal_state())
         return cls(generator.fold_weight_norm(), description, UNIVERSAL)
+
+
+def vocoder_key(source: str | Path) -> str:
+    """A key for results of the vocoder that a source names now: digest of its weights and of its description.
+
+    The description has the encoders, by name and revision. Raises CheckpointError for a wrong folder or repository.
+    """
+    if str(source) == UNIVERSAL:
+        return digest([UNIVERSAL, pretrained.get(UNIVERSAL).revision])
+    return digest([fingerprint(path) for path in checkpoints.files_of(_folder_of(source))])
+
+
+def _folder_of(source: str | Path, revision: str | None = None) -> Path:
+    """The folder of a vocoder in torch; one on the model hub is downloaded."""
+    if str(source).endswith(".onnx"):
+        raise checkpoints.CheckpointError(
+            f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
+        )
+    if hub.is_repository(str(source)):
+        return hub.download(str(source), revision)
+    return DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
 
 
 def available_device(device: str | torch.device) -> torch.device:

@@ -1,0 +1,80 @@
+"""The command line that made a run, and that makes its missing or stale outputs again."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from thesis_lib.config import PROFILES, TASKS, Config, parse_assignment
+from thesis_lib.runs.folder import Run
+
+ADAPTED = "adapt"  # profile of a run that `thesis adapt` made
+RECORDINGS = "recordings.txt"  # of such a run: fingerprint and path of each recording
+ABLATION = "ablation"  # folder of a run; below it `thesis ablate` makes one run for each variant and seed
+
+
+def command_of(run: Run, command: str) -> str:
+    """The command line, quoted for the shell, that runs ``command`` (a stage's) with a run's folder and settings.
+
+    The outputs of a run of `thesis adapt` are made by that command, and those of an ablation's run by `thesis ablate`
+    on the run that it belongs to.
+    """
+    if run.config.profile == ADAPTED:
+        return _adapt_command(run)
+    folder, config = run.path, run.config
+    if (found := _ablated(run.path)) is not None:
+        command, (folder, config) = "thesis ablate", found
+    changes = (word for text in overrides(config) for word in ("--set", text))
+    return shlex.join([*command.split(), "--profile", config.profile, "--run-dir", str(folder), *changes])
+
+
+def overrides(config: Config) -> list[str]:
+    """The ``--set`` assignments that turn the configuration's profile into it."""
+    before, now = (x.model_dump(mode="json") for x in (profile_of(config), config))
+    return [f"{key}={_written(value)}" for key, value in _changes(before, now)]
+
+
+def profile_of(config: Config) -> Config:
+    """The configuration that a run's settings are compared with: its profile, or "thesis" under a name that is none."""
+    known = config.profile in PROFILES
+    return Config.from_profile(config.profile) if known else Config().override({"profile": config.profile})
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The dotted keys that differ, with their values now; a section with other keys, of another generator, is whole."""
+    found: list[tuple[str, Any]] = []
+    for name, value in now.items():
+        key, old = f"{prefix}{name}", before.get(name)
+        if old == value and name in before:
+            continue
+        # Weights of losses from outside are set one by one, as the built-in ones.
+        is_open = key in [f"{task}.losses" for task in TASKS]
+        if isinstance(old, dict) and isinstance(value, dict) and (old.keys() == value.keys() or is_open):
+            found += _changes(old, value, f"{key}.")
+        else:
+            found.append((key, value))
+    return found
+
+
+def _written(value: Any) -> str:
+    """A value as ``--set`` reads it: a string as it is, unless it would be read as another type; else JSON."""
+    if isinstance(value, str) and parse_assignment(f"key={value}") == ("key", value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _adapt_command(run: Run) -> str:
+    """`thesis adapt` with the recordings, the vocoder and the minutes of its run."""
+    training, listed = run.config.conversion.training, run.path / RECORDINGS
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    recordings = [line.partition("  ")[2] for line in lines]
+    options = ["--run-dir", str(run.path), "--vocoder", training.warm_start, "--minutes", str(training.max_minutes)]
+    return shlex.join(["thesis", "adapt", *recordings, *options])
+
+
+def _ablated(path: Path) -> tuple[Path, Config] | None:
+    """Folder and configuration of the run whose ablation a run folder belongs to; None for any other run."""
+    owner = path.parent.parent
+    if path.parent.name != ABLATION or not (stored := owner / "config.json").is_file():
+        return None
+    return owner, Config.from_json(stored.read_text(encoding="utf-8"))
