@@ -99,6 +99,10 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     assert (seconds[["translate", "speak", "render", "finish"]] >= 0).all(axis=None)
     assert table.speaker.nunique() == table.id.nunique() == 4
     assert table[cosine].between(-1, 1).all()
+    unvoiced = table.prosody_reason != ""
+    assert set(table.system[unvoiced]) == {OURS, OURS_FIXED}, "a vocoder of two steps makes noise"
+    assert table[unvoiced].output_f0_median.isna().all()
+    assert table[~unvoiced].output_f0_median.notna().all()
     # It stands until it is asked for something else.
     assert clone_report(run, pairs=pairs).equals(run.load_table("cloning"))
     assert set(clone_report(run).test_set) == {m for m in table.test_set if m.startswith("mini")}
@@ -157,6 +161,14 @@ def test_the_summary_by_hand():
     wide = summarise_clones(twice, ["ecapa"]).set_index(["test_set", "system", "metric"])
     key = ("g", "a", "ecapa")
     assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
+
+
+def test_a_correlation_is_left_out_where_an_output_has_no_prosody():
+    table = pd.DataFrame(rows("a"))
+    table.loc[5, "output_f0_std"] = np.nan
+    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"])
+    assert ("g", "a", "f0_std_correlation") not in summary.index
+    assert summary.loc[("g", "a", "f0_median_correlation"), "value"] == pytest.approx(1)
 
 
 def test_synthetic_rows_never_join_the_human_ones():

@@ -248,9 +248,17 @@ def _measured(output: np.ndarray, text: str, source: Source, scorers: Scorers, r
         found["recognised"] = recogniser(recording.wideband, metrics.WIDEBAND, "en").text
     if "dnsmos" in scorers.chosen:
         found |= metrics.dnsmos(recording)
-    for side, values in (("source", source.prosody), ("output", metrics.prosody(recording))):
-        found |= {f"{side}_{name}": value for name, value in values.items()}
-    return found
+    found |= {f"source_{name}": value for name, value in source.prosody.items()}
+    return found | _output_prosody(recording)
+
+
+def _output_prosody(recording: metrics.Recording) -> Columns:
+    """The prosody of an output; NaN, and the reason in ``prosody_reason``, where hardly anything of it is voiced."""
+    try:
+        values, reason = metrics.prosody(recording), ""
+    except metrics.MetricError as error:
+        values, reason = dict.fromkeys(metrics.PROSODY, np.nan), str(error)
+    return {f"output_{name}": value for name, value in values.items()} | {"prosody_reason": reason}
 
 
 def _roles(run: Run, named: str | None, meta: dict, summary: pd.DataFrame, encoders: Iterable[str]) -> list[str]:

@@ -77,5 +77,6 @@ def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, metrics.S
     if rows.speaker.nunique() >= MIN_CORRELATED_SPEAKERS:
         for name in metrics.PROSODY:
             source, output = (rows[f"{side}_{name}"].to_numpy() for side in ("source", "output"))
-            found[f"{name}_correlation"] = metrics.correlation_of(source, output)
+            if np.isfinite(source).all() and np.isfinite(output).all():
+                found[f"{name}_correlation"] = metrics.correlation_of(source, output)
     return found
