@@ -33,7 +33,7 @@ from thesis_lib.validation import Scorers, metrics, pair_recordings
 from thesis_lib.validation.cloning_summary import HUMAN, SEVERAL, calibrations, summarise_clones
 from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results, Scorer, System, TestSet, evaluate
 from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
-from thesis_lib.validation.scoring import all_vectors, words
+from thesis_lib.validation.scoring import words
 
 BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
 KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
@@ -229,15 +229,15 @@ class Source:
 
     def __init__(self, wav: np.ndarray, speaker: str, scorers: Scorers) -> None:
         self.speaker, self.recording = speaker, scorers.record(wav)
-        self.vectors = all_vectors(self.recording, scorers)
-        self.halves = [all_vectors(scorers.record(half), scorers) for half in np.array_split(wav, 2)]
+        self.vectors = scorers.vectors(self.recording)
+        self.halves = [scorers.vectors(scorers.record(half)) for half in np.array_split(wav, 2)]
         self.prosody = metrics.prosody(self.recording)
 
 
 def _measured(output: np.ndarray, text: str, source: Source, scorers: Scorers, recogniser: Whisper) -> Columns:
     """Cosines to the source, recognised words, predicted opinion, and the prosody of source and output."""
     recording = scorers.record(output)
-    vectors = all_vectors(recording, scorers)
+    vectors = scorers.vectors(recording)
     found: Columns = {
         encoder.name: metrics.cosine(vectors[column], source.vectors[column])
         for column, encoder in scorers.encoders.items()

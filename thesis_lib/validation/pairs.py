@@ -23,7 +23,7 @@ from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import Scorer, System, TestSet, evaluate, interval, save_results
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.roles import Roles
-from thesis_lib.validation.scoring import PREDICTORS, Scorers, all_vectors
+from thesis_lib.validation.scoring import Scorers, score
 from thesis_lib.validation.systems import OURS
 from thesis_lib.vocoder.voice import Voice
 
@@ -31,6 +31,7 @@ CANONICAL = "ref"
 OTHER_VOICE = "another Spanish speaker"
 GUIDANCE = (1.0, 2.0)  # as in training, and as in the speaker swap's stronger system
 ABOUT = ("group", "id", "system")
+OPINIONS = ("dnsmos", "plcmos", "nisqa")  # metrics
 MIN_UTTERANCES = 2  # for an interval
 
 Files = dict[str, Path]  # name of the utterance -> file
@@ -77,7 +78,7 @@ class Pair:
     @cached_property
     def vectors(self) -> dict[str, np.ndarray]:
         """Encoder's column -> embedding of the Spanish recording. MetricError where one is missing."""
-        return all_vectors(self.recording, self.scorers)
+        return self.scorers.vectors(self.recording)
 
     @cached_property
     def voice(self) -> Voice:
@@ -146,9 +147,9 @@ def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers) -> l
 def _score(pair: Pair, wav: np.ndarray) -> dict[str, float]:
     """Cosines to the Spanish recording, and predicted opinions."""
     scorers, output = pair.scorers, pair.scorers.record(wav)
-    given = all_vectors(output, scorers)
+    given = scorers.vectors(output)
     cosines = {column: metrics.cosine(given[column], pair.vectors[column]) for column in scorers.encoders}
-    opinions = [PREDICTORS[name](output) for name in PREDICTORS if name in scorers.chosen]
+    opinions = [score(name, output, output) for name in OPINIONS if name in scorers.chosen]
     return cosines | {key: value for one in opinions for key, value in one.items()}
 
 
