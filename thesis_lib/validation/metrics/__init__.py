@@ -1,7 +1,7 @@
 """Metrics, each by the field's standard code. One that cannot be computed raises MetricError with the reason."""
 
 from thesis_lib.embeddings.similarity import cosine
-from thesis_lib.validation.metrics.calibration import Calibration, Whitening
+from thesis_lib.validation.metrics.calibration import Calibration, Whitening, calibrate
 from thesis_lib.validation.metrics.dnsmos import dnsmos
 from thesis_lib.validation.metrics.errors import MetricError
 from thesis_lib.validation.metrics.leak import Leak, speaker_leak
@@ -18,10 +18,12 @@ from thesis_lib.validation.metrics.statistics import (
     bootstrap,
     correlation,
     correlation_of,
+    crossed_bootstrap,
     equal_error_rate,
     holm,
     labelled_cosines,
     mean_of,
+    members_of,
     paired_test,
 )
 from thesis_lib.validation.metrics.words import (
@@ -46,12 +48,14 @@ __all__ = [
     "agreement",
     "auc",
     "bootstrap",
+    "calibrate",
     "character_errors",
     "corpus_bleu",
     "corpus_chrf",
     "corpus_scorer",
     "correlation",
     "correlation_of",
+    "crossed_bootstrap",
     "cosine",
     "dnsmos",
     "equal_error_rate",
@@ -60,6 +64,7 @@ __all__ = [
     "mcd",
     "mcd_dtw",
     "mean_of",
+    "members_of",
     "mel_l1",
     "multi_resolution_stft",
     "nisqa",

@@ -22,8 +22,7 @@ def bootstrap(
     of one speaker are not independent (Efron & Tibshirani 1993, ch. 13; Davison & Hinkley 1997, sec. 3.8).
     MetricError when the statistic is not finite for some draw, or where there is but one group.
     """
-    names = np.arange(count) if groups is None else np.asarray(groups)
-    members = [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
+    members = members_of(np.arange(count) if groups is None else np.asarray(groups))
     if len(members) < 2:
         raise MetricError(f"{len(members)} {'utterances' if groups is None else 'groups'} give no interval")
     rng = np.random.default_rng(seed)
@@ -37,6 +36,32 @@ def bootstrap(
     ]
     low, high = np.percentile(draws, [2.5, 97.5])
     return once(np.arange(count)), float(low), float(high)
+
+
+def crossed_bootstrap(
+    table: np.ndarray, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """(value, low, high): the mean of a table (R, C) with gaps as NaN, and its 95 % percentile bootstrap interval.
+
+    Rows and columns are both drawn: raters and items, seeds and utterances. With ``groups`` (C,), whole groups of
+    columns are drawn.
+    """
+    members = members_of(np.arange(table.shape[1]) if groups is None else groups)
+    rng = np.random.default_rng(seed)
+    draws = []
+    for _ in range(resamples):
+        rows = rng.integers(0, len(table), len(table))
+        columns = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
+        drawn = table[np.ix_(rows, columns)]
+        if np.isfinite(drawn).any():
+            draws.append(np.nanmean(drawn))
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(np.nanmean(table)), float(low), float(high)
+
+
+def members_of(names: np.ndarray) -> list[np.ndarray]:
+    """The indices of each name in (n,), in the order of the names' first appearance."""
+    return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
 
 
 def mean_of(values: np.ndarray) -> Statistic:
