@@ -268,6 +268,11 @@ def test_one_speaker_has_no_interval_and_says_so():
     known, unknown = calibrations(evidence("aaa"))
     assert not known
     assert "pairs of one speaker and of two" in unknown[0]["reason"]
+    agreed, missing = agreements(evidence("aaa"), SETTINGS)
+    assert not len(agreed)
+    assert [(row["metric"], row["reason"]) for row in missing] == [
+        ("agreement of encoder and other", "1 groups give no interval")
+    ]
 
 
 def test_comparisons_find_a_planted_difference_and_no_other(planted):
@@ -286,12 +291,13 @@ def test_comparisons_find_a_planted_difference_and_no_other(planted):
 
 
 def test_agreement_of_encoders(planted):
-    table = agreements(planted, SETTINGS)
+    table, missing = agreements(planted, SETTINGS)
+    assert not missing
     assert list(table[["first", "second"]].iloc[0]) == ["encoder", "other"]
     assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
     assert table.n[0] == 30
     twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "encoder"] for k in m.vectors}) for m in planted.measured]
-    assert agreements(Evidence(twins), SETTINGS).tau[0] == pytest.approx(1)
+    assert agreements(Evidence(twins), SETTINGS)[0].tau[0] == pytest.approx(1)
 
 
 def test_roles_of_encoders(tiny_run):

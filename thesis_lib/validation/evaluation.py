@@ -131,7 +131,8 @@ def evaluate(
                 found.missing.append(about | {"reason": str(error)})
         return found
 
-    for found in (a_core_each if parallel else map)(scored, outputs()):
+    # Rendered first: a vocoder uses all cores, and the scorers of an output one.
+    for found in a_core_each(scored, list(outputs())) if parallel else map(scored, outputs()):
         results.rows.extend(found.rows)
         results.missing.extend(found.missing)
     return results

@@ -90,9 +90,13 @@ class Scorers:
     @cached_property
     def revisions(self) -> dict[str, str]:
         """Model -> revision, for a table's provenance."""
-        every: list[Encoder | Whisper] = [*self.encoders.values()]
-        every += [model for model in (self.style, self.whisper) if model]
+        every: list[Encoder | Whisper] = [*self.columns.values(), *([self.whisper] if self.whisper else [])]
         return {model.name: model.revision for model in every}
+
+    @property
+    def columns(self) -> dict[str, Encoder]:
+        """Column of embeddings -> its encoder, of the speaker or the style."""
+        return self.encoders | ({"style": self.style} if self.style else {})
 
     def record(self, wav: np.ndarray) -> Recording:
         """(N,) at the project's rate."""
@@ -101,7 +105,7 @@ class Scorers:
     def vectors(self, recording: Recording) -> dict[str, np.ndarray]:
         """Encoder's column -> embedding of a recording. MetricError with the reasons where one is missing."""
         found, reasons = {}, []
-        for column, encoder in self._encoders.items():
+        for column, encoder in self.columns.items():
             try:
                 found[column] = embed(encoder, recording.wideband, metrics.WIDEBAND)
             except UNMEASURABLE as error:
@@ -110,14 +114,10 @@ class Scorers:
             raise metrics.MetricError("; ".join(reasons))
         return found
 
-    @property
-    def _encoders(self) -> dict[str, Encoder]:
-        return self.encoders | ({"style": self.style} if self.style else {})
-
     @cached_property
     def every(self) -> list[ValidationScorer]:
         """One scorer a metric and encoder; first, one without columns, so that every output has a row."""
-        found = [Scorer(lambda item, output: {}), *(_by_encoder(*entry) for entry in self._encoders.items())]
+        found = [Scorer(lambda item, output: {}), *(_by_encoder(*entry) for entry in self.columns.items())]
         if "prosody" in self.chosen:
             found += [_by_prosody("source", lambda system: system.name == SOURCE)]
             found += [_by_prosody("output", lambda system: system.name != SOURCE)]

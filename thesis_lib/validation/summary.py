@@ -14,9 +14,9 @@ import pandas as pd
 from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, PREDICTED, describe
-from thesis_lib.validation.evaluation import interval
+from thesis_lib.validation.evaluation import ALL, interval
 from thesis_lib.validation.evidence import Evidence
-from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
+from thesis_lib.validation.metrics import PROSODY, Calibration, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
@@ -26,18 +26,13 @@ MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 
 def calibrations(evidence: Evidence) -> tuple[dict[str, Calibration], list[dict]]:
     """Encoder's column -> floor and ceiling between the languages, from the recordings; and what was not measured."""
-    found, missing = {}, []
-    for column in evidence.encoders:
-        cosines = evidence.cosines(GROUND_TRUTH, column)
-        own = evidence.speakers[:, None] == evidence.speakers[None]
-        same, different = (cosines[mask & np.isfinite(cosines)] for mask in (own, ~own))
-        try:
-            found[column] = Calibration(same, different)
-        except MetricError as error:
-            missing.append(
-                {"id": "all", "system": GROUND_TRUTH, "metric": f"normalised_{column}", "reason": str(error)}
-            )
-    return found, missing
+    own = evidence.speakers[:, None] == evidence.speakers[None]
+    every = {column: evidence.cosines(GROUND_TRUTH, column) for column in evidence.encoders}
+    found, reasons = metrics.calibrate(
+        (column, *(cosines[mask & np.isfinite(cosines)] for mask in (own, ~own))) for column, cosines in every.items()
+    )
+    about = {"id": ALL, "system": GROUND_TRUTH}
+    return found, [about | {"metric": f"normalised_{column}", "reason": why} for column, why in reasons.items()]
 
 
 def summarise(
@@ -51,7 +46,7 @@ def summarise(
             groups = evidence.speakers[members]
             found = interval(len(members), chosen, config.resamples, config.seed, groups)
             if reason := found.pop("reason"):
-                missing.append({"id": "all", "system": system, "metric": metric, "reason": reason})
+                missing.append({"id": ALL, "system": system, "metric": metric, "reason": reason})
                 continue
             rows.append({"system": system, "metric": metric} | found | {"speakers": len(set(groups))})
     # Signal metrics first, then predicted opinion and words.
@@ -181,15 +176,13 @@ def single(evidence: Evidence, system: str, metric: str) -> np.ndarray:
 def _compare(a: np.ndarray, b: np.ndarray, both: np.ndarray, evidence: Evidence, config: ValidationConfig) -> dict:
     members, speakers = np.flatnonzero(both), evidence.speakers[both]
     difference = (a - b)[members]
-    value, low, high = metrics.bootstrap(
-        len(members), lambda i: float(difference[i].mean()), config.resamples, config.seed, groups=speakers
-    )
+    found = interval(len(members), metrics.mean_of(difference), config.resamples, config.seed, speakers)
     means = pd.DataFrame({"a": a[members], "b": b[members]}).groupby(speakers).mean()
     p, effect = metrics.paired_test(means.a.to_numpy(), means.b.to_numpy())
     return {
-        "difference": value,
-        "low": low,
-        "high": high,
+        "difference": found["value"],
+        "low": found["low"],
+        "high": found["high"],
         "p": p,
         "effect": effect,
         "n": len(members),
@@ -197,9 +190,12 @@ def _compare(a: np.ndarray, b: np.ndarray, both: np.ndarray, evidence: Evidence,
     }
 
 
-def agreements(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
-    """Kendall's tau of every two speaker encoders over all outputs: first, second, tau, low, high, n."""
-    rows = []
+def agreements(evidence: Evidence, config: ValidationConfig) -> tuple[pd.DataFrame, list[dict]]:
+    """Kendall's tau of every two speaker encoders over all outputs, and what was not measured.
+
+    Columns: first, second, tau, low, high, n.
+    """
+    rows, missing = [], []
     for first, second in combinations([column for column in evidence.encoders if column != "style"], 2):
         scores = [np.stack([single(evidence, s, c) for s in evidence.systems], axis=1) for c in (first, second)]
 
@@ -208,9 +204,11 @@ def agreements(evidence: Evidence, config: ValidationConfig) -> pd.DataFrame:
             both = np.isfinite(a) & np.isfinite(b)
             return metrics.agreement(a[both], b[both])
 
-        value, low, high = metrics.bootstrap(
-            len(evidence.measured), tau, config.resamples, config.seed, groups=evidence.speakers
-        )
+        found = interval(len(evidence.measured), tau, config.resamples, config.seed, evidence.speakers)
+        if reason := found["reason"]:
+            metric = f"agreement of {first} and {second}"
+            missing.append({"id": ALL, "system": ALL, "metric": metric, "reason": reason})
+            continue
         cells = int(np.isfinite(scores[0] + scores[1]).sum())
-        rows.append({"first": first, "second": second, "tau": value, "low": low, "high": high, "n": cells})
-    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high", "n"])
+        rows.append(found | {"first": first, "second": second, "tau": found["value"], "n": cells})
+    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high", "n"]), missing

@@ -60,11 +60,12 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     known, missing = calibrations(evidence)
     summary, unsummed = summarise(evidence, known, run.config.validation)
     summary["role"] = _roles(run, vocoders, scorers, summary)
-    missing += evidence.missing + unsummed
-    missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
+    agreement, disagreed = agreements(evidence, run.config.validation)
+    missing += evidence.missing + unsummed + disagreed
+    missing += [{"id": ALL, "system": ALL, "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
         reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
-        missing.append({"id": "all", "system": PUBLISHED, "metric": "all", "reason": reason})
+        missing.append({"id": ALL, "system": PUBLISHED, "metric": ALL, "reason": reason})
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     run.save_json("validation_encoders", names | {"condition": embeddings.speaker_encoder})
     run.save_json("calibration", {column: {"floor": x.floor, "ceiling": x.ceiling} for column, x in known.items()})
@@ -72,7 +73,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         ("validation_not_measured", pd.DataFrame(missing, columns=MISSING)),
         ("validation_summary", summary),
         ("validation_comparisons", comparisons(evidence, run.config.validation)),
-        ("validation_agreement", agreements(evidence, run.config.validation)),
+        ("validation_agreement", agreement),
         ("validation", evidence.table),  # written last: its presence says that all are there
     ):
         run.save_table(name, table, provenance)
@@ -83,8 +84,7 @@ def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: p
     """The role of each row's network in its system; a reference is compared with all vocoders, so it gets theirs."""
     every = Roles.of(run.config, vocoders)
     own = {OURS[task]: Roles.of(run.config, {task: vocoder}) for task, vocoder in vocoders.items()}
-    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
-    names = {column: encoder.name for column, encoder in encoders.items()}
+    names = {column: encoder.name for column, encoder in scorers.columns.items()}
     recogniser = scorers.whisper.name if scorers.whisper else RECOGNISER
     rows = zip(summary.system, summary.metric, strict=True)
     return [own.get(system, every).of_metric(metric, names, recogniser) for system, metric in rows]
