@@ -24,7 +24,7 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.utils.progress import bar
-from thesis_lib.validation import vocoder_system
+from thesis_lib.validation import metrics, vocoder_system
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
@@ -110,13 +110,9 @@ def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
 
 def _interval(values: np.ndarray) -> dict[str, float]:
     """(seeds, utterances) -> mean and the 95 % interval that draws both."""
-    rng = np.random.default_rng(0)
-    draws = [
-        values[rng.integers(0, len(values), len(values))][:, rng.integers(0, values.shape[1], values.shape[1])].mean()
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return {"value": float(values.mean()), "low": float(low), "high": float(high)}
+    if not np.isfinite(values).all():
+        raise SystemExit("an output could not be measured")
+    return dict(zip(("value", "low", "high"), metrics.crossed_bootstrap(values, RESAMPLES, 0), strict=True))
 
 
 def _trained_all(wanted: list[tuple]) -> list[list[str]]:

@@ -61,7 +61,7 @@ def run(quick: bool) -> dict:
         # The phonetic analysis holds what every kind needs, and is the slow part: once for all.
         richest = ContentConfig(kind="phonetic")
         found = {id: analyse(w, log_mel, richest) for id, w in bar(wavs.items(), len(wavs), "analyse")}
-        recognised = {u.id: Recognised.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
+        recognised = {u.id: DecoderInput.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
         rows = []
         for name, config in KINDS.items():
             content = Content(base.config.audio, ContentConfig(**config))
@@ -85,7 +85,7 @@ def run(quick: bool) -> dict:
 
 
 @dataclass(frozen=True)
-class Recognised:
+class DecoderInput:
     """A recording as input of Whisper's decoder."""
 
     encoded: np.ndarray  # (T, D), as if silence of some seconds followed
@@ -93,14 +93,14 @@ class Recognised:
     text: str
 
     @classmethod
-    def of(cls, wav: np.ndarray, text: str) -> "Recognised":
+    def of(cls, wav: np.ndarray, text: str) -> "DecoderInput":
         """(N,) at the project's rate."""
         audio = resample(wav, AudioConfig().sample_rate, RATE)
         silence = np.zeros(WINDOW * FRAME - len(audio), np.float32)
         return cls(_whisper().encode(np.concatenate([audio, silence]), RATE), -(-len(audio) // FRAME), text)
 
 
-def _word_errors(recognised: dict[str, Recognised], components: int | None, speakers: list[list]) -> float:
+def _word_errors(recognised: dict[str, DecoderInput], components: int | None, speakers: list[list]) -> float:
     """WER of the recordings that are held out, of every word; the components are those of the others' frames."""
     cut = None
     if components:
@@ -118,7 +118,7 @@ def _word_errors(recognised: dict[str, Recognised], components: int | None, spea
     return float(wrong / words)
 
 
-def _centred(item: Recognised) -> tuple[np.ndarray, np.ndarray]:
+def _centred(item: DecoderInput) -> tuple[np.ndarray, np.ndarray]:
     spoken = item.encoded[: item.frames]
     return spoken - spoken.mean(0), spoken.mean(0)
 

@@ -29,15 +29,15 @@ from thesis_lib.validation.swap import (
 )
 from thesis_lib.validation.systems import GROUND_TRUTH
 
-METRICS = ("mel_l1", "mcd", "pesq", "dnsmos", "speaker", "evaluation")
+ALIGNED = ("mel_l1", "mcd", "pesq")  # need the recording as a reference
+PREDICTED = ("dnsmos",)
+ENCODERS = ("speaker", "evaluation")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
 ROUNDS = 2  # of swaps: in each, every speaker is the target once
 MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4
 MIN_SECONDS = 3.0  # of half a recording
 MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
-ALIGNED = ("mel_l1", "mcd", "pesq")  # need the recording as a reference
-PREDICTED = ("dnsmos_ovrl", "dnsmos_p808")
 
 
 class HumanTest:
@@ -48,7 +48,7 @@ class HumanTest:
         if not folder:
             raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
         self.rounds = 1 if quick else ROUNDS
-        config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": METRICS})
+        config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": ENCODERS})
         speakers = human_speakers(Path(folder), config, QUICK_SPEAKERS if quick else MAX_SPEAKERS)
         least = MIN_SECONDS * config.audio.sample_rate
         self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
@@ -80,12 +80,12 @@ class HumanTest:
     def resynthesis(self, name: str, render: Callable[[SwapSpeaker], np.ndarray]) -> list[dict]:
         """One row a metric: the speakers' own content in their own voices, with 95 % intervals over speakers."""
         system = System(name, render)
-        shown = PREDICTED if name == GROUND_TRUTH else ALIGNED + PREDICTED
+        shown = PREDICTED if name == GROUND_TRUTH else (*ALIGNED, *PREDICTED)
 
         def measure(speaker: SwapSpeaker, wav: np.ndarray) -> dict[str, object]:
-            output = self.models.record(wav)
-            row = score(system, output, self._recordings[speaker.name], "", self.models).row
-            found: dict[str, object] = {metric: row[metric] for metric in shown}
+            output, found = self.models.record(wav), {}
+            for metric in shown:
+                found |= score(metric, output, self._recordings[speaker.name])
             for rate, (errors, count) in self._errors(self._recognised(output), speaker).items():
                 found[rate] = (errors, count)
                 if name != GROUND_TRUTH:

@@ -19,9 +19,11 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.corpus import mini
+from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.embeddings.encoders import evaluation_encoders, speaker_encoder
-from thesis_lib.validation import GROUND_TRUTH, Scorers, System, griffin_lim, metrics
-from thesis_lib.validation.scoring import score_all
+from thesis_lib.validation import GROUND_TRUTH, Scorers, System, TestSet, ValidationItem, evaluate, griffin_lim, metrics
+from thesis_lib.validation.validate import SPANISH
+from thesis_lib.vocoder.voice import MEAN_VOICE
 
 SYSTEMS = 3  # estimates of each utterance
 RATE = AudioConfig().sample_rate
@@ -87,9 +89,16 @@ def _files(name: str, folder: Path) -> dict[str, Path]:
 def _ours(files: dict[str, Path], text: str, scorers: Scorers) -> None:
     recordings = {name: scorers.record(read_audio(path)[0]) for name, path in files.items()}
     source, reference = recordings.pop("source"), recordings.pop("reference")
-    outputs = {GROUND_TRUTH: reference, **recordings}
-    systems = {name: System(name, None) for name in outputs}
-    score_all(systems, outputs, reference, source, text, scorers)
+    item = ValidationItem(_utterance(text), reference, source, MEAN_VOICE)
+    systems = [System(name, lambda item, output=output: output) for name, output in recordings.items()]
+    systems += [System(GROUND_TRUTH, lambda item: item.reference), SPANISH]
+    evaluate(TestSet([item]), systems, scorers.every, parallel=True)
+
+
+def _utterance(text: str) -> Utterance:
+    """An utterance of which the scorers need the English text only."""
+    names = dict.fromkeys(("id", "speaker", "source_audio", "target_audio", "source_text"), "unused")
+    return Utterance(split="test", target_text=text, source_duration=1.0, target_duration=1.0, **names)
 
 
 def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:

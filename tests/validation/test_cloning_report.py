@@ -108,6 +108,14 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     assert set(clone_report(run).test_set) == {m for m in table.test_set if m.startswith("mini")}
 
 
+def test_a_similarity_without_floor_is_named_as_not_measured(tiny_run, tmp_path, faked):
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=1)
+    table = clone_report(run)
+    assert not [name for name in table if name.endswith("_normalised")], "one speaker has no floor"
+    (reason,) = run.load_table("cloning_not_measured").reason
+    assert reason == "normalised tiny-test-encoder: a calibration needs pairs of one speaker and of two"
+
+
 def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs, monkeypatch):
     adapted = []
     monkeypatch.setattr(

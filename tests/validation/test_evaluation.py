@@ -57,6 +57,18 @@ def test_order_and_share_of_the_trials():
     assert [(r["system"], r["id"]) for r in by_system.rows] == [("plus", 1), ("plus", 2), ("plus", 3), ("first", 1)]
 
 
+def test_a_scorer_scores_the_systems_that_it_takes():
+    only = Scorer(lambda item, output: {"value": output}, takes=lambda system: system.name == "plus")
+    results = evaluate(NUMBERS, [PLUS, MINUS], [only])
+    assert [(row["system"], row["value"]) for row in results.rows] == [("plus", 11), ("plus", 12), ("plus", 13)]
+
+
+def test_scoring_side_by_side_gives_the_same_rows():
+    one, other = (evaluate(NUMBERS, [PLUS, MINUS], [SAME, ODD], parallel=parallel) for parallel in (False, True))
+    assert one.rows == other.rows
+    assert sorted(row["reason"] for row in one.missing) == sorted(row["reason"] for row in other.missing)
+
+
 def test_an_error_of_another_kind_is_not_a_missing_value():
     with pytest.raises(ZeroDivisionError):
         evaluate(NUMBERS, [System("broken", lambda item: 1 / 0)], [SAME])

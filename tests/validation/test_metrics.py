@@ -274,6 +274,22 @@ def test_intervals_over_groups_are_wider_where_groups_agree():
         metrics.bootstrap(200, lambda i: values[i].mean(), 500, 0, groups=np.zeros(200))
 
 
+def test_rows_and_columns_are_drawn_and_gaps_left_out():
+    rng = np.random.default_rng(0)
+    rows, columns = rng.normal(size=20), rng.normal(size=50)
+    table = rows[:, None] + columns
+    value, low, high = metrics.crossed_bootstrap(table, 1000, 0)
+    assert value == pytest.approx(table.mean())
+    half = 1.96 * np.sqrt(rows.var() / 20 + columns.var() / 50)
+    assert (high - low) / 2 == pytest.approx(half, rel=0.1), "the variances of both add up"
+    once = metrics.crossed_bootstrap(columns[None], 500, 0)
+    twice = metrics.crossed_bootstrap(np.repeat(columns, 2)[None], 500, 0, groups=np.repeat(np.arange(50), 2))
+    assert twice == pytest.approx(once), "copies in the same group add nothing"
+    table[:, 0] = np.nan
+    assert metrics.crossed_bootstrap(table, 100, 0)[0] == pytest.approx(table[:, 1:].mean())
+    assert np.isfinite(metrics.crossed_bootstrap(table, 100, 0)).all()
+
+
 def angles(*degrees):
     return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], 1)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,9 @@ from thesis_lib import validation
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config, ConfigError, ValidationConfig
+from thesis_lib.config.registries import METRICS
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
@@ -27,15 +31,17 @@ from thesis_lib.validation import (
     Measurements,
     Scorers,
     System,
+    TestSet,
+    ValidationItem,
     agreements,
     calibrations,
     comparisons,
     describe,
+    evaluate,
     griffin_lim,
     headline,
     metrics,
     roles,
-    scoring,
     summarise,
     summarise_pairs,
     systems,
@@ -43,7 +49,9 @@ from thesis_lib.validation import (
     validate_pairs,
     winners,
 )
+from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import MetricError, Recording
+from thesis_lib.validation.validate import SPANISH
 
 SETTINGS = ValidationConfig(resamples=100)
 
@@ -56,6 +64,12 @@ def unpublished(monkeypatch):
 @pytest.fixture(scope="module")
 def planted() -> Measurements:
     return measurements()
+
+
+def item_of(run) -> ValidationItem:
+    """The first test utterance of a run."""
+    manifest = prepared(run)
+    return ValidationItem.load(manifest.split("test")[0], manifest, embedded(run), run.config.audio)
 
 
 def cell(summary, system, metric):
@@ -81,15 +95,15 @@ def test_every_system_and_metric_of_the_tiny_run(tiny_run, unpublished):
 def test_an_interrupted_validation_goes_on(tiny_run, tmp_path, unpublished, monkeypatch):
     run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=3)
     scored = []
-    real = validation.validate.__globals__["_score"]
+    real = validation.validate.__globals__["evaluate"]
 
-    def once(*given):
-        scored.append(given[0].utterance.id)
+    def once(test_set, *given, **options):
+        scored.append(test_set.items[0].utterance.id)
         if len(scored) == 2:
             raise KeyboardInterrupt
-        return real(*given)
+        return real(test_set, *given, **options)
 
-    monkeypatch.setitem(validation.validate.__globals__, "_score", once)
+    monkeypatch.setitem(validation.validate.__globals__, "evaluate", once)
     with pytest.raises(KeyboardInterrupt):
         validate(run)
     assert not run.table_path("validation").exists()
@@ -116,7 +130,7 @@ def test_what_cannot_be_measured_is_listed_with_its_reason(tiny_run, tmp_path, m
     def fails(*_):
         raise MetricError("no speech found")
 
-    monkeypatch.setitem(scoring.SCALARS, "pesq", fails)
+    monkeypatch.setitem(METRICS._entries, "pesq", replace(METRICS.entry("pesq"), value=fails))
     run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=2)
     table = validate(run)
     missing = run.load_table("validation_not_measured")
@@ -128,19 +142,45 @@ def test_what_cannot_be_measured_is_listed_with_its_reason(tiny_run, tmp_path, m
 
 def test_a_silent_output_is_scored_as_not_measured(tiny_run):
     scorers = Scorers.load(tiny_run.config)
-    reference = scorers.record(voiced(2.0))
-    silent = scorers.record(np.zeros_like(reference.wav))
-    found = scoring.score(System(OURS["conversion"], None), silent, reference, "hello", scorers)
-    assert "silence" in found.reasons["speaker"]
-    assert "speaker" not in found.vectors
-    assert found.row["mel_l1"] > 1
+    silence = System(OURS["conversion"], lambda item: scorers.record(np.zeros_like(item.wav)), about={"system": "ours"})
+    found = Measured.of(evaluate(TestSet([item_of(tiny_run)]), [silence], scorers.every))
+    reasons = {row["metric"]: row["reason"] for row in found.missing}
+    assert "silence" in reasons["speaker"]
+    assert ("ours", "speaker") not in found.vectors
+    assert found.rows[0]["mel_l1"] > 1
+
+
+def test_each_output_is_scored_by_what_is_defined_for_it(tiny_run):
+    """Of the source only embeddings and prosody; the ground truth is not compared with itself."""
+    scorers = Scorers.load(tiny_run.config)
+    systems = [System(name, lambda item: item.reference, about={"system": name}) for name in (GROUND_TRUTH, "copy")]
+    systems += [System(SAME, lambda item: item.reference, has_words=False, about={"system": SAME}), SPANISH]
+    found = Measured.of(evaluate(TestSet([item_of(tiny_run)]), systems, scorers.every, parallel=True))
+    assert [row["system"] for row in found.rows] == [GROUND_TRUTH, "copy", SAME]
+    assert [row.get("mel_l1") for row in found.rows] == [None, 0, None]
+    for row in found.rows:
+        assert row["source_rate"] != row["output_rate"] == found.rows[0]["output_rate"]
+    assert {system for system, _ in found.vectors} == {SOURCE, GROUND_TRUTH, "copy", SAME}
+    assert not found.missing
+
+
+def test_an_output_that_is_no_sound_is_not_measured_and_stops_nothing(tiny_run, tmp_path, unpublished):
+    run = trained_beside(tiny_run, tmp_path / "run", validation__utterances=2)
+    systems = {
+        "broken": System("broken", lambda item: np.full(len(item.wav), np.nan)),
+        "copy": System("copy", lambda item: item.wav),
+    }
+    chosen = prepared(run).split("test")[:2]
+    found = validation.measure(run, chosen, systems, Scorers.load(run.config), tmp_path / "home")
+    assert found.systems == ["copy"]
+    assert [(row["system"], row["reason"]) for row in found.missing] == 2 * [("broken", "a signal is not finite")]
 
 
 def test_a_speaker_with_one_recording_has_no_ceiling(tiny_run):
     manifest = prepared(tiny_run)
     one = manifest.split("test")[:1]
     found = systems.systems_of({"conversion": train(tiny_run, "conversion")}, manifest, one)
-    item = systems.Item(one[0], voiced(1.0), None)
+    item = ValidationItem(one[0], Recording(voiced(1.0), 22_050), None, None)
     for name in (SAME, OTHER):
         with pytest.raises(MetricError, match="no other recording"):
             found[name].render(item)
@@ -233,6 +273,11 @@ def test_one_speaker_has_no_interval_and_says_so():
     known, unknown = calibrations(measurements("aaa"))
     assert not known
     assert "pairs of one speaker and of two" in unknown[0]["reason"]
+    agreed, missing = agreements(measurements("aaa"), SETTINGS)
+    assert not len(agreed)
+    assert [(row["metric"], row["reason"]) for row in missing] == [
+        ("agreement of encoder and other", "1 groups give no interval")
+    ]
 
 
 def test_comparisons_find_a_planted_difference_and_no_other(planted):
@@ -275,12 +320,13 @@ def test_the_hypotheses_of_the_configuration_name_systems_and_metrics_that_exist
 
 
 def test_agreement_of_encoders(planted):
-    table = agreements(planted, SETTINGS)
+    table, missing = agreements(planted, SETTINGS)
+    assert not missing
     assert list(table[["first", "second"]].iloc[0]) == ["encoder", "other"]
     assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
     assert table.n[0] == 30
     twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "encoder"] for k in m.vectors}) for m in planted.measured]
-    assert agreements(Measurements(twins), SETTINGS).tau[0] == pytest.approx(1)
+    assert agreements(Measurements(twins), SETTINGS)[0].tau[0] == pytest.approx(1)
 
 
 def test_roles_of_encoders(tiny_run):

@@ -143,20 +143,14 @@ def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) ->
     """
     from scipy.stats import ttest_1samp
 
-    rng = np.random.default_rng(config.validation.seed)
-    members = [np.flatnonzero(speakers == name) for name in dict.fromkeys(speakers.tolist())]
-    draws = []
-    for _ in range(config.validation.resamples):
-        seeds = rng.integers(0, len(difference), len(difference))
-        drawn = np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))])
-        draws.append(difference[np.ix_(seeds, drawn)].mean())
-    low, high = np.percentile(draws, [2.5, 97.5])
+    settings, members = config.validation, metrics.members_of(speakers)
+    value, low, high = metrics.crossed_bootstrap(difference, settings.resamples, settings.seed, speakers)
     means = np.mean([difference[:, m].mean(1) for m in members], axis=0)  # (seeds,): each speaker counts the same
     p = np.nan
     if len(difference) >= MIN_TESTED_SEEDS:
         p = float(ttest_1samp(means, 0.0).pvalue) if means.any() else 1.0
     counts = {"seeds": len(difference), "n": difference.shape[1], "speakers": len(members)}
-    return {"difference": float(difference.mean()), "low": float(low), "high": float(high), "p": p} | counts
+    return {"difference": value, "low": low, "high": high, "p": p} | counts
 
 
 def _possible(config: Config) -> tuple[dict[str, dict], list[dict]]:

@@ -12,7 +12,7 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation.evaluation import Keep, Results, System, evaluate, save_results
+from thesis_lib.validation.evaluation import Keep, Results, System, TestSet, evaluate, save_results
 from thesis_lib.validation.roles import Roles
 from thesis_lib.validation.swap import (
     SpeakerScorer,
@@ -24,7 +24,6 @@ from thesis_lib.validation.swap import (
     summarise_swaps,
     trial_scorer,
     trial_system,
-    trials_of,
 )
 from thesis_lib.vocoder.synthesis import Vocoder
 
@@ -80,15 +79,9 @@ def compared(
     trials = [Trial(content, target, number) for number, content in enumerate(contents)]
     stages = ((BEFORE, before), (AFTER, after))
     systems = [trial_system(SwapSystem("conversion", stage, vocoder)) for stage, vocoder in stages]
-    work = trials_of(test_set, trials, "adaptation")
-    found = evaluate(work, systems, [trial_scorer(scorer) for scorer in scorers], keep=keep, by_system=True)
-    return Results([_in_order(row) for row in found.rows], found.missing)
-
-
-def _in_order(row: dict) -> dict:
-    """The row without the trial's number and recording, the columns that identify it first."""
-    kept = {name: row[name] for name in ABOUT}
-    return kept | {name: value for name, value in row.items() if name not in ("trial", "content_id")}
+    about = {"test_set": test_set, "target": target.kind, "target_speaker": target.name}
+    work = TestSet(trials, lambda trial: about | {"content": trial.content.name}, "adaptation")
+    return evaluate(work, systems, [trial_scorer(scorer) for scorer in scorers], keep=keep, by_system=True)
 
 
 def adaptation_sample(run: Run, number: int, what: str) -> Path:

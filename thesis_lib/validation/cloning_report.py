@@ -30,10 +30,11 @@ from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import Scorers, metrics, pair_recordings
-from thesis_lib.validation.cloning_summary import HUMAN, SEVERAL, calibrations, summarise_clones
+from thesis_lib.validation.cloning_summary import HUMAN, SEVERAL, Source, calibrate_sources, summarise_clones
 from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results, Scorer, System, TestSet, evaluate
+from thesis_lib.validation.metrics import Calibration
 from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
-from thesis_lib.validation.scoring import all_vectors, words
+from thesis_lib.validation.scoring import words
 
 BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
 KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
@@ -64,7 +65,7 @@ class Cloned:
     """The pipeline's outputs for a recording."""
 
     recording: SpanishRecording
-    source: "Source"
+    source: Source
     speaker: Speaker
     transcript: str
     translation: str
@@ -121,10 +122,13 @@ def clone_report(
         times.append(cloned.about | _seconds(cloned, scorers))
         results += _evaluated(run, number, cloned, scorers, recogniser)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    known, reasons = calibrate_sources(sources, names)
+    every = dict.fromkeys(ABOUT, ALL)
+    results.missing.extend(every | {"reason": f"normalised {names[x]}: {why}"} for x, why in reasons.items())
     run.save_table("cloning_not_measured", results.not_measured(ABOUT))
     if not results.rows:
         raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")
-    table = _normalised(results.table, sources, names)
+    table = _normalised(results.table, {names[column]: calibration for column, calibration in known.items()})
     summary = summarise_clones(table, names.values(), run.config.corpus.name)
     summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
     provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
@@ -162,12 +166,11 @@ def _evaluated(run: Run, number: int, cloned: Cloned, scorers: Scorers, recognis
     return evaluate(test_set, [system(name) for name in (*cloned.outputs, *published)], [scorer], keep=keep)
 
 
-def _normalised(table: pd.DataFrame, sources: list["Source"], names: dict[str, str]) -> pd.DataFrame:
+def _normalised(table: pd.DataFrame, known: dict[str, Calibration]) -> pd.DataFrame:
     """The table with each encoder's normalised similarity, and its percentile among halves of one recording."""
-    for column, calibration in calibrations(sources, names):
-        cosines = table[names[column]]
-        table[f"{names[column]}_normalised"] = [calibration.normalised(value) for value in cosines]
-        table[f"{names[column]}_percentile"] = [calibration.percentile(value) for value in cosines]
+    for name, calibration in known.items():
+        table[f"{name}_normalised"] = [calibration.normalised(value) for value in table[name]]
+        table[f"{name}_percentile"] = [calibration.percentile(value) for value in table[name]]
     return table
 
 
@@ -224,20 +227,10 @@ def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers
     return Cloned(recording, source, speaker, transcript, translation, outputs, seconds)
 
 
-class Source:
-    """A Spanish recording: its prosody, its embeddings, and those of its halves for the ceiling."""
-
-    def __init__(self, wav: np.ndarray, speaker: str, scorers: Scorers) -> None:
-        self.speaker, self.recording = speaker, scorers.record(wav)
-        self.vectors = all_vectors(self.recording, scorers)
-        self.halves = [all_vectors(scorers.record(half), scorers) for half in np.array_split(wav, 2)]
-        self.prosody = metrics.prosody(self.recording)
-
-
 def _measured(output: np.ndarray, text: str, source: Source, scorers: Scorers, recogniser: Whisper) -> Columns:
     """Cosines to the source, recognised words, predicted opinion, and the prosody of source and output."""
     recording = scorers.record(output)
-    vectors = all_vectors(recording, scorers)
+    vectors = scorers.vectors(recording)
     found: Columns = {
         encoder.name: metrics.cosine(vectors[column], source.vectors[column])
         for column, encoder in scorers.encoders.items()

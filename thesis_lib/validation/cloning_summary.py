@@ -1,9 +1,7 @@
 """Statistics of the cloning report: floor and ceiling of each encoder, means, error rates and correlations."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,6 +9,7 @@ import pandas as pd
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import summarise_groups
 from thesis_lib.validation.metrics import Calibration
+from thesis_lib.validation.scoring import Scorers
 
 SEVERAL = ", several speakers"  # suffix of the test set of recordings with more than one speaker
 HUMAN = "human, one speaker each"  # test set that pools all human recordings of one speaker each
@@ -18,28 +17,30 @@ RESAMPLES, SEED = 1000, 0
 MIN_CORRELATED_SPEAKERS = 8  # of fewer, some draw of the bootstrap has only one
 
 
-class Source(Protocol):
-    """A Spanish recording that outputs are compared with."""
+class Source:
+    """A Spanish recording: its prosody, its embeddings, and those of its halves for the ceiling."""
 
-    speaker: str
-    vectors: dict[str, np.ndarray]  # encoder's column -> embedding
-    halves: list[dict[str, np.ndarray]]  # the same of each half
+    def __init__(self, wav: np.ndarray, speaker: str, scorers: Scorers) -> None:
+        self.speaker, self.recording = speaker, scorers.record(wav)
+        self.vectors = scorers.vectors(self.recording)
+        self.halves = [scorers.vectors(scorers.record(half)) for half in np.array_split(wav, 2)]
+        self.prosody = metrics.prosody(self.recording)
 
 
-def calibrations(sources: Sequence[Source], columns: Iterable[str]) -> Iterator[tuple[str, Calibration]]:
-    """Yield (encoder's column, its floor and ceiling on these recordings), where there are both.
+def calibrate_sources(
+    sources: Sequence[Source], columns: Iterable[str]
+) -> tuple[dict[str, Calibration], dict[str, str]]:
+    """Encoder's column -> floor and ceiling on these recordings, and the reason for each without them.
 
     The floor is the cosine of two speakers, the ceiling that of the two halves of one recording.
     """
-    for column in columns:
-        same = [metrics.cosine(*(half[column] for half in source.halves)) for source in sources]
-        different = [
-            metrics.cosine(a.vectors[column], b.vectors[column])
-            for a, b in combinations(sources, 2)
-            if a.speaker != b.speaker
-        ]
-        with suppress(metrics.MetricError):
-            yield column, Calibration(np.array(same), np.array(different))
+    pairs = [(a.vectors, b.vectors) for a, b in combinations(sources, 2) if a.speaker != b.speaker]
+    halves = [source.halves for source in sources]
+
+    def cosines(column: str, vectors: Iterable[Sequence[dict[str, np.ndarray]]]) -> np.ndarray:
+        return np.array([metrics.cosine(a[column], b[column]) for a, b in vectors])
+
+    return metrics.calibrate((column, cosines(column, halves), cosines(column, pairs)) for column in columns)
 
 
 def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str | None = None) -> pd.DataFrame:

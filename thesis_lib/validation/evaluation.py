@@ -4,7 +4,7 @@ A test set holds items, a system renders an output for an item, a scorer gives c
 trial is one item, system and scorer: a row of the results, or a row of what was not measured with the reason.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from thesis_lib.audio.pitch import PitchError
 from thesis_lib.embeddings.encoders import EncoderError
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.provenance import Provenance
+from thesis_lib.utils.parallel import a_core_each
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 
@@ -33,7 +34,7 @@ def _nothing(item: Any) -> Columns:
     return {}
 
 
-def _every(item: Any) -> bool:
+def _every(given: Any) -> bool:
     return True
 
 
@@ -65,6 +66,7 @@ class Scorer(Generic[Item, Output]):
 
     score: Callable[[Item, Output], Columns]
     about: Columns = field(default_factory=dict)  # the columns that identify the scorer
+    takes: Callable[[System], bool] = _every  # systems whose outputs it scores
 
 
 @dataclass(frozen=True)
@@ -94,30 +96,45 @@ def evaluate(
     progress: Progress = silent,
     keep: Keep | None = None,
     by_system: bool = False,
+    parallel: bool = False,
 ) -> Results:
-    """Render every item by every system that takes it, and score every output by every scorer.
+    """Render every item by every system that takes it, and score every output by every scorer that takes the system.
 
     ``keep`` is called with each output, to store its audio. Rows are ordered by item, then system, then scorer; with
-    ``by_system``, by system first. An output that a scorer cannot measure does not stop the others.
+    ``by_system``, by system first. With ``parallel``, outputs are scored on a core each, and all of them are in memory.
+    An output that a scorer cannot measure does not stop the others.
     """
     results = Results()
     work = [(item, system) for item in test_set.items for system in systems if system.takes(item)]
     if by_system:
         work = [(item, system) for system in systems for item in test_set.items if system.takes(item)]
-    for item, system in progress(work, len(work), test_set.name):
-        about = test_set.about(item) | system.about
-        try:
-            output = system.render(item)
-        except UNMEASURABLE as error:
-            results.missing.append(about | {"reason": str(error)})
-            continue
-        for scorer in scorers:
+
+    def outputs() -> Iterator[tuple[Item, System[Item, Output], Output]]:
+        for item, system in progress(work, len(work), test_set.name):
             try:
-                results.rows.append(about | scorer.about | scorer.score(item, output))
+                output = system.render(item)
             except UNMEASURABLE as error:
-                results.missing.append(about | scorer.about | {"reason": str(error)})
-        if keep:
-            keep(item, system, output)
+                results.missing.append(test_set.about(item) | system.about | {"reason": str(error)})
+                continue
+            if keep:
+                keep(item, system, output)
+            yield item, system, output
+
+    def scored(trial: tuple[Item, System[Item, Output], Output]) -> Results:
+        item, system, output = trial
+        found = Results()
+        for scorer in (scorer for scorer in scorers if scorer.takes(system)):
+            about = test_set.about(item) | system.about | scorer.about
+            try:
+                found.rows.append(about | scorer.score(item, output))
+            except UNMEASURABLE as error:
+                found.missing.append(about | {"reason": str(error)})
+        return found
+
+    # Rendered first: a vocoder uses all cores, and the scorers of an output one.
+    for found in a_core_each(scored, list(outputs())) if parallel else map(scored, outputs()):
+        results.rows.extend(found.rows)
+        results.missing.extend(found.missing)
     return results
 
 
@@ -165,14 +182,15 @@ def summarise_groups(
 
 
 def save_results(
-    run: Run, name: str, results: Results, columns: Iterable[str], summary: pd.DataFrame, provenance: Provenance
+    run: Run, name: str, results: Results, columns: Sequence[str], summary: pd.DataFrame, provenance: Provenance
 ) -> pd.DataFrame:
-    """Write tables/NAME_not_measured, NAME_summary and NAME with their provenance; returns the last one.
+    """Write tables/NAME_not_measured, NAME_summary and NAME, ``columns`` first, with provenance; returns the last one.
 
     It is written last: its presence says that all are there.
     """
     run.save_table(f"{name}_not_measured", results.not_measured(columns))
     run.save_table(f"{name}_summary", summary, provenance)
     table = results.table
+    table = table.reindex(columns=list(dict.fromkeys([*columns, *table.columns])))
     run.save_table(name, table, provenance)
     return table

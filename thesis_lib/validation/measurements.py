@@ -11,6 +11,7 @@ import pandas as pd
 
 from thesis_lib.config.renamed import current_column
 from thesis_lib.utils.files import replacing
+from thesis_lib.validation.evaluation import Results
 
 SOURCE = "source"  # the Spanish recording, among the systems
 
@@ -22,6 +23,21 @@ class Measured:
     rows: list[dict] = field(default_factory=list)
     missing: list[dict] = field(default_factory=list)
     vectors: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Results) -> "Measured":
+        """Join the rows of each system: arrays are embeddings, and the source's other columns go to every system."""
+        rows: dict[str, dict] = {}
+        vectors = {}
+        for row in results.rows:
+            joined = rows.setdefault(row["system"], {})
+            for column, value in row.items():
+                if isinstance(value, np.ndarray):
+                    vectors[row["system"], column] = value
+                elif column != "metric":
+                    joined[column] = value
+        source = rows.pop(SOURCE, {})
+        return cls([source | row for row in rows.values()], results.missing, vectors)
 
     def save(self, path: Path) -> None:
         """Write one .npz atomically."""

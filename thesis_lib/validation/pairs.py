@@ -5,8 +5,9 @@ there is an English recording in a canonical voice (SYSTEM is ``ref``), our conv
 speaker's voice.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +21,19 @@ from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
-from thesis_lib.validation.evaluation import Scorer, System, TestSet, evaluate, interval, save_results
+from thesis_lib.validation.evaluation import Scorer, System, TestSet, evaluate, save_results, summarise_groups
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.roles import Roles
-from thesis_lib.validation.scoring import PREDICTORS, Scorers, all_vectors
+from thesis_lib.validation.scoring import Scorers, score
 from thesis_lib.validation.systems import OURS
+from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 CANONICAL = "ref"
 OTHER_VOICE = "another Spanish speaker"
 GUIDANCE = (1.0, 2.0)  # as in training, and as in the speaker swap's stronger system
 ABOUT = ("group", "id", "system")
-MIN_UTTERANCES = 2  # for an interval
+OPINIONS = ("dnsmos", "plcmos", "nisqa")  # metrics
 
 Files = dict[str, Path]  # name of the utterance -> file
 
@@ -54,7 +56,7 @@ def _files(folder: Path) -> Files:
 
 
 @dataclass
-class Pair:
+class PublishedPair:
     """A Spanish recording, the English ones of the same utterance, and what is computed of it once."""
 
     group: str
@@ -69,6 +71,10 @@ class Pair:
         """Hz"""
         return self.scorers.audio.sample_rate
 
+    def english(self, system: str) -> np.ndarray:
+        """(N,) the recording of a system. AudioError where it cannot be used."""
+        return read_audio(self.files[system], self.rate)[0]
+
     @cached_property
     def recording(self) -> Recording:
         """The Spanish recording."""
@@ -77,7 +83,7 @@ class Pair:
     @cached_property
     def vectors(self) -> dict[str, np.ndarray]:
         """Encoder's column -> embedding of the Spanish recording. MetricError where one is missing."""
-        return all_vectors(self.recording, self.scorers)
+        return self.scorers.vectors(self.recording)
 
     @cached_property
     def voice(self) -> Voice:
@@ -98,27 +104,10 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     vocoder = load_vocoder(run, "conversion")
     pairs = _pairs(run, groups, scorers)
     names = dict.fromkeys(name for pair in pairs for name in pair.files)
-    systems: list[System[Pair, np.ndarray]] = [
-        System(
-            name,
-            lambda pair, name=name: read_audio(pair.files[name], pair.rate)[0],  # type: ignore[misc]
-            about={"system": name},
-            takes=lambda pair, name=name: name in pair.files,  # type: ignore[misc]
-        )
-        for name in names
-    ]
+    systems = [_system(name, name, partial(PublishedPair.english, system=name)) for name in names]
     for guidance in GUIDANCE:
         name = f"{OURS['conversion']}, guidance {guidance:g}"
-        systems.append(
-            System(
-                name,
-                lambda pair, guidance=guidance: vocoder.render(  # type: ignore[misc]
-                    read_audio(pair.files[CANONICAL], pair.rate)[0], pair.voice, guidance
-                ),
-                about={"system": name},
-                takes=lambda pair: CANONICAL in pair.files,
-            )
-        )
+        systems.append(_system(name, CANONICAL, partial(_converted, vocoder, guidance)))
     test_set = TestSet(pairs, lambda pair: {"group": pair.group, "id": pair.name}, "validate, human pairs")
     results = evaluate(test_set, systems, [Scorer(_score)], progress)
     summary = summarise_pairs(results.table, run.config.validation)
@@ -130,7 +119,16 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     )
 
 
-def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers) -> list[Pair]:
+def _system(name: str, needed: str, render: Callable[[PublishedPair], np.ndarray]) -> System[PublishedPair, np.ndarray]:
+    """A system that takes the pairs with English of the system ``needed``."""
+    return System(name, render, about={"system": name}, takes=lambda pair: needed in pair.files)
+
+
+def _converted(vocoder: Vocoder, guidance: float, pair: PublishedPair) -> np.ndarray:
+    return vocoder.render(pair.english(CANONICAL), pair.voice, guidance)
+
+
+def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers) -> list[PublishedPair]:
     encoders = speaker_encoder(run.config.encoders), emotion_encoder(run.config.encoders)
     found = []
     for group, systems in groups.items():
@@ -139,28 +137,24 @@ def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers) -> l
             other = names[(number + 1) % len(names)]
             files = {OTHER_VOICE: systems["source"][other]} if other != name else {}
             files |= {system: own[name] for system, own in systems.items() if system != "source" and name in own}
-            found.append(Pair(group, name, files, systems["source"][name], scorers, encoders))
+            found.append(PublishedPair(group, name, files, systems["source"][name], scorers, encoders))
     return found
 
 
-def _score(pair: Pair, wav: np.ndarray) -> dict[str, float]:
+def _score(pair: PublishedPair, wav: np.ndarray) -> dict[str, float]:
     """Cosines to the Spanish recording, and predicted opinions."""
     scorers, output = pair.scorers, pair.scorers.record(wav)
-    given = all_vectors(output, scorers)
+    given = scorers.vectors(output)
     cosines = {column: metrics.cosine(given[column], pair.vectors[column]) for column in scorers.encoders}
-    opinions = [PREDICTORS[name](output) for name in PREDICTORS if name in scorers.chosen]
+    opinions = [score(name, output, output) for name in OPINIONS if name in scorers.chosen]
     return cosines | {key: value for one in opinions for key, value in one.items()}
 
 
 def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFrame:
-    """group, system, metric, value, 95 % interval over utterances (each of another speaker), n."""
-    rows: list[dict] = []
-    for (group, system), part in table.groupby(["group", "system"], sort=False) if len(table) else ():
-        for metric in part.columns.drop([*ABOUT]):
-            values = part[metric].dropna().to_numpy()
-            if len(values) < MIN_UTTERANCES:
-                continue
-            found = interval(len(values), metrics.mean_of(values), config.resamples, config.seed)
-            del found["reason"]
-            rows.append({"group": group, "system": system, "metric": metric} | found)
-    return pd.DataFrame(rows, columns=["group", "system", "metric", "value", "low", "high", "n"])
+    """group, system, metric, value, 95 % interval over utterances (each of another speaker; two or more), n."""
+
+    def means(part: pd.DataFrame) -> dict[str, metrics.Statistic]:
+        return {name: metrics.mean_of(part[name].to_numpy()) for name in part.columns.drop([*ABOUT])}
+
+    found = summarise_groups(table, ["group", "system"], means, "id", config.resamples, config.seed)
+    return found[found.reason == ""].drop(columns="reason")

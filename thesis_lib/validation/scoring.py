@@ -1,7 +1,7 @@
-"""Score one utterance of one system by every metric, over features that are computed once."""
+"""The scorers of a validation: one a metric, over features of a recording that are computed once."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,53 +18,45 @@ from thesis_lib.embeddings.encoders import (
     speaker_encoder,
 )
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.utils.parallel import a_core_each
 from thesis_lib.validation import metrics
-from thesis_lib.validation.evaluation import UNMEASURABLE, System
+from thesis_lib.validation.evaluation import UNMEASURABLE, Columns, Scorer, System
 from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.metrics.nisqa import WEIGHT as NISQA
-from thesis_lib.validation.systems import GROUND_TRUTH
+from thesis_lib.validation.systems import GROUND_TRUTH, ValidationItem
 
-SCALARS = {
+ValidationScorer = Scorer[ValidationItem, Recording]
+
+
+def _of_output(predict: Callable[[Recording], Columns]) -> Callable[[Recording, Recording], Columns]:
+    """A metric of the output alone, as the registry has metrics."""
+    return lambda output, reference: predict(output)
+
+
+for _name, _metric in {
     "mel_l1": metrics.mel_l1,
     "stft": metrics.multi_resolution_stft,
     "mcd": metrics.mcd,
     "mcd_dtw": metrics.mcd_dtw,
     "pesq": metrics.pesq,
     "stoi": metrics.stoi,
-}
-PREDICTORS = {"dnsmos": metrics.dnsmos, "plcmos": metrics.plcmos, "nisqa": metrics.nisqa}
+    "pitch": metrics.pitch_errors,
+    "dnsmos": _of_output(metrics.dnsmos),
+    "plcmos": _of_output(metrics.plcmos),
+    "nisqa": _of_output(metrics.nisqa),
+}.items():
+    METRICS.register(_name)(_metric)
 
 
-def _by_comparison(name: str) -> Callable[[Recording, Recording], float]:
-    """The metric of ``SCALARS`` with that name, as the registry has metrics."""
-
-    def measure(output: Recording, reference: Recording) -> float:
-        return SCALARS[name](output, reference)
-
-    return measure
-
-
-def _by_prediction(name: str) -> Callable[[Recording, Recording], dict]:
-    """The metric of ``PREDICTORS`` with that name, which needs no reference, as the registry has metrics."""
-
-    def measure(output: Recording, reference: Recording) -> dict:
-        return PREDICTORS[name](output)
-
-    return measure
-
-
-for _name in SCALARS:
-    METRICS.register(_name)(_by_comparison(_name))
-for _name in PREDICTORS:
-    METRICS.register(_name)(_by_prediction(_name))
-METRICS.register("pitch")(metrics.pitch_errors)
+def score(metric: str, output: Recording, reference: Recording) -> Columns:
+    """The columns of a registered metric. Raises one of UNMEASURABLE with the reason why there are none."""
+    found = METRICS[metric](output, reference)
+    return found if isinstance(found, dict) else {metric: found}
 
 
 @dataclass(frozen=True)
 class Scorers:
-    """The models that the chosen metrics need, loaded once."""
+    """The scorers of the chosen metrics, and the models that they need, loaded once."""
 
     audio: AudioConfig
     chosen: tuple[str, ...]
@@ -98,108 +90,77 @@ class Scorers:
     @cached_property
     def revisions(self) -> dict[str, str]:
         """Model -> revision, for a table's provenance."""
-        every: list[Encoder | Whisper] = [*self.encoders.values()]
-        every += [model for model in (self.style, self.whisper) if model]
+        every: list[Encoder | Whisper] = [*self.columns.values(), *([self.whisper] if self.whisper else [])]
         return {model.name: model.revision for model in every}
+
+    @property
+    def columns(self) -> dict[str, Encoder]:
+        """Column of embeddings -> its encoder, of the speaker or the style."""
+        return self.encoders | ({"style": self.style} if self.style else {})
 
     def record(self, wav: np.ndarray) -> Recording:
         """(N,) at the project's rate."""
         return Recording(wav, self.audio.sample_rate, self.audio)
 
-    def vectors(self, recording: Recording) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """Embeddings of a recording by column, and the reason for each missing one."""
-        found, reasons = {}, {}
-        for name, encoder in (self.encoders | ({"style": self.style} if self.style else {})).items():
+    def vectors(self, recording: Recording) -> dict[str, np.ndarray]:
+        """Encoder's column -> embedding of a recording. MetricError with the reasons where one is missing."""
+        found, reasons = {}, []
+        for column, encoder in self.columns.items():
             try:
-                found[name] = embed(encoder, recording.wideband, metrics.WIDEBAND)
+                found[column] = embed(encoder, recording.wideband, metrics.WIDEBAND)
             except UNMEASURABLE as error:
-                reasons[name] = str(error)
-        return found, reasons
+                reasons.append(f"{column}: {error}")
+        if reasons:
+            raise metrics.MetricError("; ".join(reasons))
+        return found
+
+    @cached_property
+    def every(self) -> list[ValidationScorer]:
+        """One scorer a metric and encoder; first, one without columns, so that every output has a row."""
+        found = [Scorer(lambda item, output: {}), *(_by_encoder(*entry) for entry in self.columns.items())]
+        if "prosody" in self.chosen:
+            found += [_by_prosody("source", lambda system: system.name == SOURCE)]
+            found += [_by_prosody("output", lambda system: system.name != SOURCE)]
+        registered = [name for name in self.chosen if name in METRICS]
+        found += [_by_metric(name, _says) for name in registered if not METRICS.details(name)["reference"]]
+        if whisper := self.whisper:
+            found.append(_by_words(whisper))
+        found += [_by_metric(name, _is_compared) for name in registered if METRICS.details(name)["reference"]]
+        return found
 
 
-def all_vectors(recording: Recording, scorers: Scorers) -> dict[str, np.ndarray]:
-    """Encoder's column -> embedding of a recording. MetricError with the reasons where one is missing."""
-    found, reasons = scorers.vectors(recording)
-    if reasons:
-        raise metrics.MetricError("; ".join(f"{name}: {why}" for name, why in reasons.items()))
-    return found
+def _says(system: System) -> bool:
+    return system.has_words
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Numbers and embeddings of one output, and the reason for each missing one."""
-
-    row: dict[str, object]
-    vectors: dict[str, np.ndarray]
-    reasons: dict[str, str]
+def _is_compared(system: System) -> bool:
+    """Whether an output is compared with the recording, which is not compared with itself."""
+    return system.has_words and system.name != GROUND_TRUTH
 
 
-def score_all(
-    systems: dict[str, System],
-    outputs: dict[str, Recording],
-    reference: Recording,
-    source: Recording,
-    text: str,
-    scorers: Scorers,
-) -> dict[str, Scores]:
-    """Score the source and all outputs of one utterance, a core each; shared features are computed once."""
-
-    def one(name: str) -> Scores:
-        if name == SOURCE:
-            return score_source(source, scorers)
-        return score(systems[name], outputs[name], reference, text, scorers)
-
-    names = [SOURCE, *outputs]
-    return dict(zip(names, a_core_each(one, names), strict=True))
+def _by_metric(name: str, takes: Callable[[System], bool]) -> ValidationScorer:
+    return Scorer(lambda item, output: score(name, output, item.reference), {"metric": name}, takes)
 
 
-def score_source(source: Recording, scorers: Scorers) -> Scores:
-    """Embeddings and prosody of the source, which outputs are compared with."""
-    vectors, reasons = scorers.vectors(source)
-    row, unmeasured = prosody(source, scorers, "source")
-    return Scores(row, vectors, reasons | unmeasured)
+def _by_encoder(column: str, encoder: Encoder) -> ValidationScorer:
+    """A scorer with one column, the output's embedding."""
+    return Scorer(lambda item, output: {column: embed(encoder, output.wideband, metrics.WIDEBAND)}, {"metric": column})
 
 
-def score(system: System, output: Recording, reference: Recording, text: str, scorers: Scorers) -> Scores:
-    """Score one output. The recording is not compared with itself, nor words with another text."""
-    vectors, reasons = scorers.vectors(output)
-    row, unmeasured = prosody(output, scorers, "output")
-    reasons.update(unmeasured)
-
-    def measure(names: Iterable[str], compute: Callable[[str], dict]) -> None:
-        for name in names:
-            if name not in scorers.chosen:
-                continue
-            try:
-                row.update(compute(name))
-            except UNMEASURABLE as error:  # a silent output, for one
-                reasons[name] = str(error)
-
-    def of_recordings(name: str) -> dict:
-        found = METRICS[name](output, reference)
-        return found if isinstance(found, dict) else {name: found}
-
-    registered = [name for name in scorers.chosen if name in METRICS]
-    if system.has_words:
-        measure([name for name in registered if not METRICS.details(name)["reference"]], of_recordings)
-        if whisper := scorers.whisper:
-            measure(["asr"], lambda name: words(whisper, output, text))
-    if system.has_words and system.name != GROUND_TRUTH:
-        measure([name for name in registered if METRICS.details(name)["reference"]], of_recordings)
-    return Scores(row, vectors, reasons)
+def _by_words(whisper: Whisper) -> ValidationScorer:
+    return Scorer(lambda item, output: words(whisper, output, item.utterance.target_text), {"metric": "asr"}, _says)
 
 
-def prosody(recording: Recording, scorers: Scorers, who: str) -> tuple[dict[str, object], dict[str, str]]:
-    """Its prosody as ``WHO_NAME`` where that metric was chosen; or the reason why there is none."""
-    if "prosody" not in scorers.chosen:
-        return {}, {}
-    try:
-        return {f"{who}_{name}": value for name, value in metrics.prosody(recording).items()}, {}
-    except UNMEASURABLE as error:
-        return {}, {"prosody": str(error)}
+def _by_prosody(who: str, takes: Callable[[System], bool]) -> ValidationScorer:
+    """A scorer of the prosody, in columns WHO_NAME."""
+
+    def prosody(item: ValidationItem, output: Recording) -> Columns:
+        return {f"{who}_{name}": value for name, value in metrics.prosody(output).items()}
+
+    return Scorer(prosody, {"metric": "prosody"}, takes)
 
 
-def words(whisper: Whisper, output: Recording, text: str) -> dict[str, object]:
+def words(whisper: Whisper, output: Recording, text: str) -> Columns:
     """The recognised text, and its errors against the target text."""
     recognised = whisper(output.wideband, metrics.WIDEBAND, language="en").text
     errors, count = metrics.word_errors(recognised, text)

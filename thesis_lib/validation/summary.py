@@ -14,9 +14,9 @@ import pandas as pd
 from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, PREDICTED, describe
-from thesis_lib.validation.evaluation import interval
+from thesis_lib.validation.evaluation import ALL, interval
 from thesis_lib.validation.measurements import Measurements
-from thesis_lib.validation.metrics import PROSODY, Calibration, MetricError, Statistic
+from thesis_lib.validation.metrics import PROSODY, Calibration, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
 VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
@@ -26,18 +26,13 @@ MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 
 def calibrations(measurements: Measurements) -> tuple[dict[str, Calibration], list[dict]]:
     """Encoder's column -> floor and ceiling between the languages, from the recordings; and what was not measured."""
-    found, missing = {}, []
-    for column in measurements.encoders:
-        cosines = measurements.cosines(GROUND_TRUTH, column)
-        own = measurements.speakers[:, None] == measurements.speakers[None]
-        same, different = (cosines[mask & np.isfinite(cosines)] for mask in (own, ~own))
-        try:
-            found[column] = Calibration(same, different)
-        except MetricError as error:
-            missing.append(
-                {"id": "all", "system": GROUND_TRUTH, "metric": f"normalised_{column}", "reason": str(error)}
-            )
-    return found, missing
+    own = measurements.speakers[:, None] == measurements.speakers[None]
+    every = {column: measurements.cosines(GROUND_TRUTH, column) for column in measurements.encoders}
+    found, reasons = metrics.calibrate(
+        (column, *(cosines[mask & np.isfinite(cosines)] for mask in (own, ~own))) for column, cosines in every.items()
+    )
+    about = {"id": ALL, "system": GROUND_TRUTH}
+    return found, [about | {"metric": f"normalised_{column}", "reason": why} for column, why in reasons.items()]
 
 
 def summarise(
@@ -51,7 +46,7 @@ def summarise(
             groups = measurements.speakers[members]
             found = interval(len(members), chosen, config.resamples, config.seed, groups)
             if reason := found.pop("reason"):
-                missing.append({"id": "all", "system": system, "metric": metric, "reason": reason})
+                missing.append({"id": ALL, "system": system, "metric": metric, "reason": reason})
                 continue
             rows.append({"system": system, "metric": metric} | found | {"speakers": len(set(groups))})
     # Signal metrics first, then predicted opinion and words.
@@ -156,7 +151,7 @@ def comparisons(measurements: Measurements, config: ValidationConfig) -> tuple[p
         _test(table, config)
     found = {(row.metric, row.first, row.second) for row in table.itertuples() if np.isfinite(row.p)}
     return table, [
-        {"id": "all", "system": first, "metric": metric, "reason": f"hypothesis: not compared with {second}"}
+        {"id": ALL, "system": first, "metric": metric, "reason": f"hypothesis: not compared with {second}"}
         for metric, first, second in config.hypotheses
         if not found & {(metric, first, second), (metric, second, first)}
     ]
@@ -195,15 +190,13 @@ def _compare(
 ) -> dict:
     members, speakers = np.flatnonzero(both), measurements.speakers[both]
     difference = (a - b)[members]
-    value, low, high = metrics.bootstrap(
-        len(members), lambda i: float(difference[i].mean()), config.resamples, config.seed, groups=speakers
-    )
+    found = interval(len(members), metrics.mean_of(difference), config.resamples, config.seed, speakers)
     means = pd.DataFrame({"a": a[members], "b": b[members]}).groupby(speakers).mean()
     p, effect = metrics.paired_test(means.a.to_numpy(), means.b.to_numpy())
     return {
-        "difference": value,
-        "low": low,
-        "high": high,
+        "difference": found["value"],
+        "low": found["low"],
+        "high": found["high"],
         "p": p,
         "effect": effect,
         "n": len(members),
@@ -211,9 +204,12 @@ def _compare(
     }
 
 
-def agreements(measurements: Measurements, config: ValidationConfig) -> pd.DataFrame:
-    """Kendall's tau of every two speaker encoders over all outputs: first, second, tau, low, high, n."""
-    rows = []
+def agreements(measurements: Measurements, config: ValidationConfig) -> tuple[pd.DataFrame, list[dict]]:
+    """Kendall's tau of every two speaker encoders over all outputs, and what was not measured.
+
+    Columns: first, second, tau, low, high, n.
+    """
+    rows, missing = [], []
     for first, second in combinations([column for column in measurements.encoders if column != "style"], 2):
         scores = [np.stack([single(measurements, s, c) for s in measurements.systems], axis=1) for c in (first, second)]
 
@@ -222,9 +218,11 @@ def agreements(measurements: Measurements, config: ValidationConfig) -> pd.DataF
             both = np.isfinite(a) & np.isfinite(b)
             return metrics.agreement(a[both], b[both])
 
-        value, low, high = metrics.bootstrap(
-            len(measurements.measured), tau, config.resamples, config.seed, groups=measurements.speakers
-        )
+        found = interval(len(measurements.measured), tau, config.resamples, config.seed, measurements.speakers)
+        if reason := found["reason"]:
+            metric = f"agreement of {first} and {second}"
+            missing.append({"id": ALL, "system": ALL, "metric": metric, "reason": reason})
+            continue
         cells = int(np.isfinite(scores[0] + scores[1]).sum())
-        rows.append({"first": first, "second": second, "tau": value, "low": low, "high": high, "n": cells})
-    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high", "n"])
+        rows.append(found | {"first": first, "second": second, "tau": found["value"], "n": cells})
+    return pd.DataFrame(rows, columns=["first", "second", "tau", "low", "high", "n"]), missing

@@ -10,10 +10,11 @@ import torch
 from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio, whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import Task
+from thesis_lib.config import AudioConfig, Task
 from thesis_lib.corpus.manifest import Manifest, Utterance
+from thesis_lib.runs.embed import Embeddings, voice_of
 from thesis_lib.validation.evaluation import System
-from thesis_lib.validation.metrics import MetricError
+from thesis_lib.validation.metrics import MetricError, Recording
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -23,15 +24,37 @@ OURS = {"resynthesis": "ours, resynthesis", "conversion": "ours, conversion"}
 
 
 @dataclass(frozen=True)
-class Item:
+class ValidationItem:
     """A test utterance with the inputs of the systems."""
 
     utterance: Utterance
-    wav: np.ndarray  # (N,) its English
+    reference: Recording  # its English
+    source: Recording  # its Spanish
     voice: Voice  # of its Spanish
 
+    @classmethod
+    def load(
+        cls,
+        utterance: Utterance,
+        manifest: Manifest,
+        embeddings: Embeddings,
+        audio: AudioConfig,
+        seconds: float | None = None,
+    ) -> "ValidationItem":
+        """Read the recordings, of the English the first ``seconds``. AudioError names a file that cannot be used."""
+        english, spanish = (read_audio(path)[0] for path in (manifest.target(utterance), manifest.source(utterance)))
+        if seconds is not None:
+            english = english[: int(seconds * audio.sample_rate)]
+        reference, source = (Recording(wav, audio.sample_rate, audio) for wav in (english, spanish))
+        return cls(utterance, reference, source, voice_of(utterance, manifest, embeddings, audio))
 
-ValidationSystem = System[Item, np.ndarray]  # ``render`` gives (N',) for an item
+    @property
+    def wav(self) -> np.ndarray:
+        """(N,) samples of its English."""
+        return self.reference.wav
+
+
+ValidationSystem = System[ValidationItem, np.ndarray]  # ``render`` gives (N',) for an item
 
 
 def vocoder_system(name: str, vocoder: Vocoder) -> ValidationSystem:

@@ -4,33 +4,35 @@ Similarity is measured to the *Spanish* recording, so the ground truth's similar
 stand beside the encoder of the condition, which is circular.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS, Task, digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.runs.embed import Embeddings, embedded, voice_of
+from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation.evaluation import ALL, TestSet, evaluate
+from thesis_lib.validation.evaluation import ALL, System, TestSet, evaluate
 from thesis_lib.validation.measurements import SOURCE, Measured, Measurements
-from thesis_lib.validation.metrics import Whitening
+from thesis_lib.validation.metrics import Recording, Whitening
 from thesis_lib.validation.roles import RECOGNISER, Roles
-from thesis_lib.validation.scoring import Scorers, score_all
+from thesis_lib.validation.scoring import Scorers
 from thesis_lib.validation.summary import agreements, calibrations, comparisons, summarise
-from thesis_lib.validation.systems import OURS, PUBLISHED, Item, ValidationSystem, systems_of
+from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 SCHEMA = 2  # of the stored measurements: 1 had other column names
 SAMPLES = 3  # utterances whose audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
+SPANISH = System[ValidationItem, Recording](
+    SOURCE, lambda item: item.source, has_words=False, about={"system": SOURCE, "metric": ALL}
+)  # its embeddings and prosody are what outputs are compared with
 
 
 def select(utterances: list[Utterance], count: int) -> list[Utterance]:
@@ -58,12 +60,13 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     known, missing = calibrations(measurements)
     summary, unsummed = summarise(measurements, known, run.config.validation)
     summary["role"] = _roles(run, vocoders, scorers, summary)
+    agreement, disagreed = agreements(measurements, run.config.validation)
     compared, untested = comparisons(measurements, run.config.validation)
-    missing += measurements.missing + unsummed + untested
-    missing += [{"id": "all", "system": "all", "metric": m, "reason": why} for m, why in scorers.absent.items()]
+    missing += measurements.missing + unsummed + untested + disagreed
+    missing += [{"id": ALL, "system": ALL, "metric": m, "reason": why} for m, why in scorers.absent.items()]
     if PUBLISHED not in systems:
         reason = f"its weights are not cached: run `thesis models fetch {UNIVERSAL}`"
-        missing.append({"id": "all", "system": PUBLISHED, "metric": "all", "reason": reason})
+        missing.append({"id": ALL, "system": PUBLISHED, "metric": ALL, "reason": reason})
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     run.save_json("validation_encoders", names | {"condition": embeddings.speaker_encoder})
     run.save_json("calibration", {column: {"floor": x.floor, "ceiling": x.ceiling} for column, x in known.items()})
@@ -71,7 +74,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         ("validation_not_measured", pd.DataFrame(missing, columns=MISSING)),
         ("validation_summary", summary),
         ("validation_comparisons", compared),
-        ("validation_agreement", agreements(measurements, run.config.validation)),
+        ("validation_agreement", agreement),
         ("validation", measurements.table),  # written last: its presence says that all are there
     ):
         run.save_table(name, table, provenance)
@@ -82,8 +85,7 @@ def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: p
     """The role of each row's network in its system; a reference is compared with all vocoders, so it gets theirs."""
     every = Roles.of(run.config, vocoders)
     own = {OURS[task]: Roles.of(run.config, {task: vocoder}) for task, vocoder in vocoders.items()}
-    encoders = scorers.encoders | ({"style": scorers.style} if scorers.style else {})
-    names = {column: encoder.name for column, encoder in encoders.items()}
+    names = {column: encoder.name for column, encoder in scorers.columns.items()}
     recogniser = scorers.whisper.name if scorers.whisper else RECOGNISER
     rows = zip(summary.system, summary.metric, strict=True)
     return [own.get(system, every).of_metric(metric, names, recogniser) for system, metric in rows]
@@ -104,60 +106,36 @@ def measure(
     sample: bool = False,
 ) -> Measurements:
     """Evaluate some systems on some utterances; those in the folder ``home`` are not measured again."""
-    manifest, embeddings, config = prepared(run), embedded(run), run.config
+    manifest, embeddings, audio = prepared(run), embedded(run), run.config.audio
+    recorded = [SPANISH, *(_recorded(system, scorers) for system in systems.values())]
     measured = []
     for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):
         path = home / f"{utterance.id}.npz"
+
+        def keep(item: ValidationItem, system: System, output: Recording, number: int = number) -> None:
+            if sample and number < SAMPLES and system.name != SOURCE:
+                write_audio(sample_path(run, number, system.name), output.wav, audio.sample_rate)
+
         if not path.exists():
-            voice = voice_of(utterance, manifest, embeddings, config.audio)
-            item = Item(utterance, read_audio(manifest.target(utterance))[0], voice)
-            outputs, missing = _render(item, systems)
-            if sample and number < SAMPLES:
-                for name, wav in outputs.items():
-                    write_audio(sample_path(run, number, name), wav, config.audio.sample_rate)
-            source = read_audio(manifest.source(utterance))[0]
-            _score(item, source, outputs, missing, systems, scorers).save(path)
+            test_set = TestSet([ValidationItem.load(utterance, manifest, embeddings, audio)], _about)
+            Measured.of(evaluate(test_set, recorded, scorers.every, keep=keep, parallel=True)).save(path)
         measured.append(Measured.load(path))
     return _whitened(Measurements(measured), manifest, embeddings)
 
 
-def _render(item: Item, systems: dict[str, ValidationSystem]) -> tuple[dict[str, np.ndarray], list[dict]]:
-    """The output of each system for an utterance, and the reason where there is none."""
-    outputs: dict[str, np.ndarray] = {}
+def _recorded(system: ValidationSystem, scorers: Scorers) -> System[ValidationItem, Recording]:
+    """The system with its outputs as recordings; the ground truth's is the reference, whose features are computed."""
 
-    def keep(item: Item, system: ValidationSystem, wav: np.ndarray) -> None:
-        outputs[system.name] = wav
+    def render(item: ValidationItem) -> Recording:
+        wav = system.render(item)
+        return item.reference if wav is item.wav else scorers.record(wav)
 
-    test_set = TestSet([item], lambda item: {"id": item.utterance.id})
-    # The scorers of one utterance share its features and run side by side, in ``score_all``.
-    named = [replace(system, about={"system": name, "metric": ALL}) for name, system in systems.items()]
-    return outputs, evaluate(test_set, named, [], keep=keep).missing
+    return System(system.name, render, system.has_words, {"system": system.name, "metric": ALL})
 
 
-def _score(
-    item: Item,
-    source: np.ndarray,
-    outputs: dict[str, np.ndarray],
-    missing: list[dict],
-    systems: dict[str, ValidationSystem],
-    scorers: Scorers,
-) -> Measured:
-    utterance = item.utterance
-    reference, spanish = scorers.record(item.wav), scorers.record(source)
-    about = {"id": utterance.id, "speaker_id": utterance.speaker, "style": utterance.style}
-    about |= {"target_text": utterance.target_text}
-    recordings = {name: reference if wav is item.wav else scorers.record(wav) for name, wav in outputs.items()}
-    scored = score_all(systems, recordings, reference, spanish, utterance.target_text, scorers)
-    asked = scored[SOURCE].row
-    found = Measured([about | {"system": name} | asked | scored[name].row for name in outputs], missing)
-    for name, scores in scored.items():
-        found.vectors.update({(name, column): vector for column, vector in scores.vectors.items()})
-        found.missing.extend(_not_measured(utterance, name, scores.reasons))
-    return found
-
-
-def _not_measured(utterance: Utterance, system: str, reasons: dict[str, str]) -> list[dict]:
-    return [{"id": utterance.id, "system": system, "metric": m, "reason": why} for m, why in reasons.items()]
+def _about(item: ValidationItem) -> dict[str, str]:
+    u = item.utterance
+    return {"id": u.id, "speaker_id": u.speaker, "style": u.style, "target_text": u.target_text}
 
 
 def _whitened(measurements: Measurements, manifest: Manifest, embeddings: Embeddings) -> Measurements:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.runs.folder import Run
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.validation import GROUND_TRUTH
+from thesis_lib.validation import GROUND_TRUTH, metrics
 from thesis_lib.validation.listening.build import key_path
 
 # ITU-R BS.1534-3, 4.1.2: a rater who puts the hidden reference below 90 in more than 15 % of the items is left out.
@@ -138,13 +138,7 @@ def _screen(rows: list[dict], given: Answers) -> str:
 def _summary(part: pd.DataFrame, kind: str, system: str, run: Run) -> dict:
     """Mean and 95 % interval; raters are drawn, and items within the draw."""
     table = part.pivot_table(index="rater", columns="item", values="value").to_numpy()
-    rng = np.random.default_rng(run.config.validation.seed)
-    draws = []
-    for _ in range(run.config.validation.resamples):
-        drawn = table[rng.integers(0, len(table), len(table))][:, rng.integers(0, table.shape[1], table.shape[1])]
-        if np.isfinite(drawn).any():
-            draws.append(np.nanmean(drawn))
-    low, high = np.percentile(draws, [2.5, 97.5])
-    value = float(np.nanmean(table))
+    settings = run.config.validation
+    value, low, high = metrics.crossed_bootstrap(table, settings.resamples, settings.seed)
     counts = {"raters": len(table), "n": int(np.isfinite(table).sum())}
-    return {"kind": kind, "system": system, "value": value, "low": float(low), "high": float(high)} | counts
+    return {"kind": kind, "system": system, "value": value, "low": low, "high": high} | counts

@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib import pretrained
-from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS
-from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation import OTHER, OURS, SAME, Item, ValidationSystem, select, systems_of
+from thesis_lib.validation import OTHER, OURS, SAME, ValidationItem, ValidationSystem, select, systems_of
 from thesis_lib.validation.metrics import MetricError
 
 ANCHOR = "anchor, 3.5 kHz low-pass"
@@ -68,10 +67,9 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
     trials: list[dict] = []
     chosen = select(tests, settings.items)
     for number, utterance in enumerate(progress(chosen, len(chosen), "listening test")):
-        voice = voice_of(utterance, manifest, embeddings, run.config.audio)
-        item = Item(utterance, read_audio(manifest.target(utterance))[0], voice)
+        item = ValidationItem.load(utterance, manifest, embeddings, run.config.audio)
         names, rated = _rated(item, systems, stimuli, number)
-        trials += rated + _abx(item, manifest, systems, stimuli, names[OURS["conversion"]])
+        trials += rated + _abx(item, systems, stimuli, names[OURS["conversion"]])
     np.random.default_rng(settings.seed).shuffle(trials)
     key = stimuli.key
     identity = hashlib.sha256(json.dumps([key, trials], sort_keys=True).encode()).hexdigest()[:12]
@@ -82,7 +80,7 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
 
 
 def _rated(
-    item: Item, systems: dict[str, ValidationSystem], stimuli: Stimuli, number: int
+    item: ValidationItem, systems: dict[str, ValidationSystem], stimuli: Stimuli, number: int
 ) -> tuple[dict[str, str], list[dict]]:
     """Files by system, and the MUSHRA and MOS trials of one item."""
     utterance = item.utterance
@@ -96,12 +94,10 @@ def _rated(
     return names, [mushra, {"kind": "mos", "item": utterance.id, "stimulus": names[turn]}]
 
 
-def _abx(
-    item: Item, manifest: Manifest, systems: dict[str, ValidationSystem], stimuli: Stimuli, ours: str
-) -> list[dict]:
+def _abx(item: ValidationItem, systems: dict[str, ValidationSystem], stimuli: Stimuli, ours: str) -> list[dict]:
     """The ABX trials of one item; none where the split has one speaker, or one recording of this one."""
-    utterance: Utterance = item.utterance
-    x = stimuli.add(read_audio(manifest.source(utterance))[0], utterance.id, "Spanish source")
+    utterance = item.utterance
+    x = stimuli.add(item.source.wav, utterance.id, "Spanish source")
     try:
         other = stimuli.add(systems[OTHER].render(item), utterance.id, OTHER)
         same = stimuli.add(systems[SAME].render(item), utterance.id, SAME)

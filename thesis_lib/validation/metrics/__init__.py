@@ -1,10 +1,17 @@
 """Metrics, each by the field's standard code. One that cannot be computed raises MetricError with the reason."""
 
 from thesis_lib.embeddings.similarity import cosine
-from thesis_lib.validation.metrics.calibration import Calibration, Whitening
+from thesis_lib.validation.metrics.calibration import Calibration, Whitening, calibrate
 from thesis_lib.validation.metrics.dnsmos import dnsmos
 from thesis_lib.validation.metrics.errors import MetricError
-from thesis_lib.validation.metrics.intervals import Groups, Statistic, bootstrap, share_interval
+from thesis_lib.validation.metrics.intervals import (
+    Groups,
+    Statistic,
+    bootstrap,
+    crossed_bootstrap,
+    members_of,
+    share_interval,
+)
 from thesis_lib.validation.metrics.leak import Leak, speaker_leak
 from thesis_lib.validation.metrics.nisqa import nisqa
 from thesis_lib.validation.metrics.plcmos import plcmos
@@ -47,12 +54,14 @@ __all__ = [
     "agreement",
     "auc",
     "bootstrap",
+    "calibrate",
     "character_errors",
     "corpus_bleu",
     "corpus_chrf",
     "corpus_scorer",
     "correlation",
     "correlation_of",
+    "crossed_bootstrap",
     "cosine",
     "dnsmos",
     "equal_error_rate",
@@ -61,6 +70,7 @@ __all__ = [
     "mcd",
     "mcd_dtw",
     "mean_of",
+    "members_of",
     "mel_l1",
     "multi_resolution_stft",
     "nisqa",

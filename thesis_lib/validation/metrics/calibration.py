@@ -1,5 +1,6 @@
 """Calibration of cosines: normalised similarity between other speakers and the same speaker, and whitening."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -57,6 +58,19 @@ class Calibration:
     def percentile(self, cosine: float) -> float:
         """Percentage of one speaker's own pairs that lie below it."""
         return float(100 * np.mean(self.same < cosine))
+
+
+def calibrate(
+    cosines: Iterable[tuple[str, np.ndarray, np.ndarray]],
+) -> tuple[dict[str, Calibration], dict[str, str]]:
+    """(column, cosines of one speaker, of two) -> each column's calibration, and the reason for each without one."""
+    found, reasons = {}, {}
+    for column, same, different in cosines:
+        try:
+            found[column] = Calibration(same, different)
+        except MetricError as error:
+            reasons[column] = str(error)
+    return found, reasons
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,25 @@ def bootstrap(
     return value, float(low), float(high)
 
 
+def crossed_bootstrap(
+    table: np.ndarray, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[float, float, float]:
+    """(value, low, high): the mean of a table (R, C) with gaps as NaN, and its 95 % percentile bootstrap interval.
+
+    Rows and columns are both drawn: raters and items, seeds and utterances. With ``groups`` (C,), whole groups of
+    columns are drawn. A side with one member is not drawn. MetricError where neither has two.
+    """
+    rows, columns = np.nonzero(np.isfinite(table))
+    values, names = table[rows, columns], columns if groups is None else np.asarray(groups)[columns]
+    sides = [side for side in (rows, names) if len(set(side.tolist())) > 1] or [names]
+    return bootstrap(len(values), lambda i: float(values[i].mean()), resamples, seed, sides)
+
+
+def members_of(names: np.ndarray) -> list[np.ndarray]:
+    """The indices of each name in (n,), in the order of the names' first appearance."""
+    return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
+
+
 def share_interval(
     successes: np.ndarray, resamples: int = 1000, seed: int = 0, groups: Groups = None
 ) -> tuple[float, float, float]:
@@ -85,7 +104,7 @@ def _members(count: int, groups: Groups) -> list[list[np.ndarray]]:
     names = [np.arange(count)] if groups is None else [groups] if isinstance(groups, np.ndarray) else list(groups)
     found = []
     for labels in map(np.asarray, names):
-        members = [np.flatnonzero(labels == name) for name in dict.fromkeys(labels.tolist())]
+        members = members_of(labels)
         if len(members) < 2:
             raise MetricError(f"{len(members)} {'utterances' if groups is None else 'groups'} give no interval")
         found.append(members)

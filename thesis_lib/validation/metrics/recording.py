@@ -15,7 +15,7 @@ from thesis_lib.config import AudioConfig
 from thesis_lib.validation.metrics.errors import MetricError
 
 WIDEBAND = 16_000  # Hz, what PESQ-wb, DNSMOS and most encoders are defined for
-# Frames in samples, resolution in semitones. The package's own 0.1 and 100 take four times as long for the same F0.
+# Frames in samples, resolution in semitones. librosa's defaults, 0.1 and 100, take four times as long for the same F0.
 PYIN = {"frame_length": 1024, "hop_length": WIDEBAND // 100, "resolution": 0.2, "n_thresholds": 50}
 AUDIO = AudioConfig()  # the project's one analysis
 

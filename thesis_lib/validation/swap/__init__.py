@@ -15,7 +15,6 @@ from thesis_lib.validation.swap.speakers import (
     trial_scorer,
     trial_system,
     trials,
-    trials_of,
 )
 from thesis_lib.validation.swap.styles import style_summary, style_swap
 from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, human_speakers
@@ -40,5 +39,4 @@ __all__ = [
     "trial_scorer",
     "trial_system",
     "trials",
-    "trials_of",
 ]

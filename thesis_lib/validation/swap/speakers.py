@@ -187,13 +187,7 @@ def score_trials(
         for path, sound in zip(paths.values(), (trial.content.content, trial.target.references[0], wav), strict=True):
             write_audio(path, sound, run.config.audio.sample_rate)
 
-    found = evaluate(work, [trial_system(system, count) for system in systems], scorers, progress, keep, by_system=True)
-    return Results([_in_order(row) for row in found.rows], found.missing)
-
-
-def _in_order(row: dict) -> dict:
-    """The row with the columns that identify it first."""
-    return {name: row[name] for name in COLUMNS} | row
+    return evaluate(work, [trial_system(system, count) for system in systems], scorers, progress, keep, by_system=True)
 
 
 def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, trial: int) -> dict[str, Path]:

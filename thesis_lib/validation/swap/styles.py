@@ -1,24 +1,23 @@
 """Style swap: test content in its own voice, with the emotion embedding of another recording in another style."""
 
-from collections.abc import Callable
+from functools import partial
+from itertools import permutations
 
-import numpy as np
 import pandas as pd
 import torch
 
-from thesis_lib.audio.files import AudioError, read_audio
-from thesis_lib.audio.pitch import PitchError, track
 from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
-from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
-from thesis_lib.validation.evaluation import interval
-from thesis_lib.validation.swap.voices import opening
+from thesis_lib.validation.evaluation import ALL, Columns, Scorer, System, TestSet, evaluate, interval
+from thesis_lib.validation.metrics import Recording
+from thesis_lib.validation.systems import ValidationItem
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -28,6 +27,8 @@ SIDES = ("content", "style", "output")
 ABOUT = ("content", "style", "condition", "content_style", "style_style")
 MEASURED = (*(f"{name}_{side}" for side in SIDES for name in metrics.PROSODY), "to_content", "to_style")
 NO_STYLES = "the test split has no two recordings of different speakers in different styles"
+
+StyleTrial = tuple[ValidationItem, ValidationItem]  # content, and another utterance in the style to take
 
 
 def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
@@ -41,51 +42,64 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.has("style_swap"):
         return run.load_table("style_swap")
     vocoder = load_vocoder(run, "conversion")
-    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
-    measure = _measure(run, vocoder)
-    tests = manifest.split("test")
-    contents = [tests[i] for i in spread(len(tests), max(2, int(run.config.swap.trials**0.5)))]
-    pairs = [(c, m) for c in contents for m in contents if c.style != m.style and c.speaker != m.speaker]
-    rows = []
-    missing = [] if pairs else [dict.fromkeys(ABOUT, "all") | {"reason": NO_STYLES}]
-    for content, other in progress(pairs, len(pairs), "swap, style"):
-        own, target = (voice_of(u, manifest, embeddings, run.config.audio) for u in (content, other))
-        wavs = [opening(read_audio(manifest.target(u))[0], run.config) for u in (content, other)]
-        for condition in CONDITIONS:
-            about = _about(content, other, condition)
-            try:
-                pitch_range = None if condition == EMBEDDING else track(wavs[1], run.config.audio).range.log_f0_std
-                output = vocoder.render(wavs[0], Voice(own.speaker, target.emotion, own.log_f0_median, pitch_range))
-                rows.append(about | measure([*wavs, output]))
-            except (AudioError, PitchError, metrics.MetricError) as error:
-                missing.append(about | {"reason": str(error)})
-    table = pd.DataFrame(rows, columns=[*ABOUT, *MEASURED])
-    run.save_table("style_swap_not_measured", pd.DataFrame(missing, columns=[*ABOUT, "reason"]))
+    trials = _trials(run, progress)
+    systems = [System(name, partial(_render, vocoder, name), about={"condition": name}) for name in CONDITIONS]
+    test_set = TestSet(trials, _about, "swap, style")
+    results = evaluate(test_set, systems, [_scorer(run, vocoder)], progress)
+    if not trials:
+        results.missing.append(dict.fromkeys(ABOUT, ALL) | {"reason": NO_STYLES})
+    table = pd.DataFrame(results.rows, columns=[*ABOUT, *MEASURED])
+    run.save_table("style_swap_not_measured", results.not_measured(ABOUT))
     run.save_table("style_swap", table, run.provenance_of("conversion"))
     return table
 
 
-def _about(content: Utterance, style: Utterance, condition: str) -> dict[str, str]:
-    values = (content.id, style.id, condition, content.style, style.style)
-    return dict(zip(ABOUT, values, strict=True))
+def _trials(run: Run, progress: Progress) -> list[StyleTrial]:
+    """Every two of some test utterances that differ in speaker and style."""
+    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+    audio, tests = run.config.audio, manifest.split("test")
+    chosen = [tests[i] for i in spread(len(tests), max(2, int(run.config.swap.trials**0.5)))]
+    items = [ValidationItem.load(u, manifest, embeddings, audio, run.config.swap.seconds) for u in chosen]
+    return [trial for trial in permutations(items, 2) if _differ(*(item.utterance for item in trial))]
 
 
-def _measure(run: Run, vocoder: Vocoder) -> Callable[[list[np.ndarray]], dict[str, float]]:
-    """[content, style, output] -> the statistics of all three, and the output's cosines to the others."""
+def _differ(content: Utterance, style: Utterance) -> bool:
+    return content.style != style.style and content.speaker != style.speaker
+
+
+def _about(trial: StyleTrial) -> Columns:
+    content, style = (item.utterance for item in trial)
+    return {"content": content.id, "style": style.id, "content_style": content.style, "style_style": style.style}
+
+
+def _render(vocoder: Vocoder, condition: str, trial: StyleTrial) -> Recording:
+    """The content in its own voice, with the other recording's emotion and, if asked for, its pitch range."""
+    content, style = trial
+    pitch_range = style.reference.pitch.range.log_f0_std if condition == WITH_PITCH_RANGE else None
+    voice = Voice(content.voice.speaker, style.voice.emotion, content.voice.log_f0_median, pitch_range)
+    return Recording(vocoder.render(content.wav, voice), vocoder.sample_rate, vocoder.audio)
+
+
+def _scorer(run: Run, vocoder: Vocoder) -> Scorer[StyleTrial, Recording]:
+    """The prosody of content, style and output, and the standardised cosines of the output to the others."""
     encoder = emotion_encoder(run.config.encoders)
     statistics = vocoder.generator.condition.emotion_statistics
 
-    def measure(wavs: list[np.ndarray]) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for side, wav in zip(SIDES, wavs, strict=True):
-            recording = metrics.Recording(wav, vocoder.sample_rate, vocoder.audio)
+    def score(trial: StyleTrial, output: Recording) -> Columns:
+        found: Columns = {}
+        recordings = (*(item.reference for item in trial), output)
+        for side, recording in zip(SIDES, recordings, strict=True):
             found |= {f"{name}_{side}": value for name, value in metrics.prosody(recording).items()}
-        content, style, output = (
-            statistics(torch.tensor(embed(encoder, wav, vocoder.sample_rate))).numpy() for wav in wavs
+        content, style, output_style = (
+            statistics(torch.tensor(embed(encoder, recording.wav, vocoder.sample_rate))).numpy()
+            for recording in recordings
         )
-        return found | {"to_content": metrics.cosine(output, content), "to_style": metrics.cosine(output, style)}
+        return found | {
+            "to_content": metrics.cosine(output_style, content),
+            "to_style": metrics.cosine(output_style, style),
+        }
 
-    return measure
+    return Scorer(score)
 
 
 def style_summary(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
