@@ -95,11 +95,11 @@ class HumanTest:
         return _rows({"system": name}, evaluate(TestSet(self.speakers), [system], [Scorer(measure)]))
 
     def conversion(self, system: SwapSystem) -> list[dict]:
-        """One row a metric and encoder: other speakers' content in every voice, 95 % intervals over target speakers."""
+        """One row a metric and encoder: other speakers' content in every voice; intervals over targets and contents."""
         swaps = [Trial(*trial) for trial in trials(self.speakers, self.rounds * len(self.speakers))]
-        test_set = TestSet(swaps, lambda trial: {"target_speaker": trial.target.name})
+        test_set = TestSet(swaps, lambda trial: {"target_speaker": trial.target.name, "content": trial.content.name})
         found = evaluate(test_set, [trial_system(system)], [Scorer(self._converted)])
-        groups = np.array([row.pop("target_speaker") for row in found.rows])
+        groups = [np.array([row.pop(side) for row in found.rows]) for side in ("target_speaker", "content")]
         for row in found.rows:
             del row["task"], row["stage"]
         return _rows({"system": system.stage}, found, groups)
@@ -117,14 +117,17 @@ class HumanTest:
         return row | self._errors(self._recognised(output), trial.content)
 
 
-def _rows(about: dict, results: Results, groups: np.ndarray | None = None) -> list[dict]:
+def _rows(about: dict, results: Results, groups: metrics.Groups = None) -> list[dict]:
     """One row a column of the results, with its mean, or the error rate of its (errors, words)."""
     if results.missing:
         raise SystemExit(f"{len(results.missing)} outputs could not be measured: {results.missing[0]['reason']}")
     rows = []
     for metric in results.rows[0]:
-        numbers = np.array([row[metric] for row in results.rows], float)
-        statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else _rate(numbers)
+        values = np.array([row[metric] for row in results.rows])
+        numbers = values.astype(float)
+        statistic: metrics.Statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else _rate(numbers)
+        if values.dtype == bool:
+            statistic = metrics.Share(values)
         found = interval(len(numbers), statistic, RESAMPLES, 0, groups)
         del found["reason"]
         rows.append(about | {"metric": metric} | found)

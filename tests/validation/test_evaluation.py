@@ -99,10 +99,18 @@ def test_groups_are_summarised_over_speakers():
         return {"mean": mean_of(part.value.to_numpy())}
 
     once, often = (
-        summarise_groups(x, ["system", "kind"], statistics, "speaker", 300, 0)
+        summarise_groups(x, ["system", "kind"], statistics, ["speaker"], 300, 0)
         for x in (table, pd.concat([table] * 4, ignore_index=True))
     )
     assert once.loc[0, ["low", "high"]].tolist() == pytest.approx(often.loc[0, ["low", "high"]].tolist())
     assert (once.n[0], often.n[0]) == (3, 12)
-    empty = summarise_groups(table.iloc[:0], ["system", "kind"], statistics, "speaker", 300, 0)
+    crossed = pd.DataFrame({"system": "a", "kind": "b", "value": np.tile([0.0, 1.0, 5.0], 20)})
+    crossed = crossed.assign(speaker=np.repeat(np.arange(20), 3), content=np.tile(["u", "v", "w"], 20))
+    narrow, wide = (
+        summarise_groups(crossed, ["system", "kind"], statistics, groups, 300, 0)
+        for groups in (["speaker"], ["speaker", "content"])
+    )
+    assert narrow.high[0] - narrow.low[0] == pytest.approx(0, abs=1e-9)
+    assert wide.high[0] - wide.low[0] > 1, "three contents say little, however many speakers there are"
+    empty = summarise_groups(table.iloc[:0], ["system", "kind"], statistics, ["speaker"], 300, 0)
     assert list(empty.columns) == ["system", "kind", "metric", "value", "low", "high", "n", "reason"]

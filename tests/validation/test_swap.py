@@ -66,7 +66,7 @@ def test_trials_visit_every_pair_once_with_unseen_content_of_another_voice():
 
 def test_summary_by_hand():
     about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
-    about["target_speaker"] = "s"
+    about |= {"target_speaker": "s", "content": "c"}
     rows = [(0.5, 0.2), (0.3, 0.4), (0.7, 0.1), (0.5, 0.3)]
     table = pd.DataFrame([about | {"to_target": a, "to_content": b, "floor": 0.1, "ceiling": 0.9} for a, b in rows])
     summary = summarise_swaps(table, 0, resamples=100).set_index("statistic")
@@ -79,17 +79,38 @@ def test_summary_by_hand():
 def test_intervals_draw_voices_and_not_trials():
     """One voice of two is always followed: of another voice that says nothing, however many the trials."""
     about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
+    about["content"] = "c"
     cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
     rows = [about | cosines | {"target_speaker": n, "to_target": v} for n, v in (("a", 0.5), ("b", 0.3))] * 50
     target_preference = (
         summarise_swaps(pd.DataFrame(rows), 0, resamples=100).set_index("statistic").loc["target_preference"]
     )
-    assert (target_preference.value, target_preference.low, target_preference.high, target_preference.n) == (
-        0.5,
-        0,
-        1,
-        100,
-    )
+    found = target_preference[["value", "low", "high", "n"]].tolist()
+    assert found == pytest.approx([0.5, 0, 1, 100], abs=0.01)
+
+
+def test_a_target_that_every_trial_prefers_has_an_interval_below_one():
+    """86 of 86 trials of eight voices and eleven contents."""
+    about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
+    cosines = {"to_content": 0.2, "floor": 0.1, "ceiling": 0.9, "to_target": 0.5}
+    rows = [about | cosines | {"target_speaker": f"t{i % 8}", "content": f"c{i % 11}"} for i in range(86)]
+    summary = summarise_swaps(pd.DataFrame(rows), 0, resamples=100).set_index("statistic")
+    preference = summary.loc["target_preference"]
+    assert preference.value == preference.high == 1
+    assert 0.9 < preference.low < 0.96
+
+
+def test_intervals_draw_contents_as_well_as_voices():
+    """The content decides everything: of two contents that says little, however many the voices."""
+    about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
+    cosines = {"to_content": 0.4, "floor": 0.1, "ceiling": 0.9}
+    rows = [
+        about | cosines | {"target_speaker": str(voice), "content": content, "to_target": cosine}
+        for voice in range(30)
+        for content, cosine in (("c", 0.5), ("d", 0.3))
+    ]
+    summary = summarise_swaps(pd.DataFrame(rows), 0, resamples=100).set_index("statistic")
+    assert summary.loc["to_target", ["low", "high"]].tolist() == pytest.approx([0.3, 0.5])
 
 
 def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):

@@ -59,7 +59,7 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str |
     def statistics(rows: pd.DataFrame) -> dict[str, metrics.Statistic]:
         return _statistics(rows, means)
 
-    summary = summarise_groups(pooled, ["test_set", "system"], statistics, "speaker", RESAMPLES, SEED)
+    summary = summarise_groups(pooled, ["test_set", "system"], statistics, ["speaker"], RESAMPLES, SEED)
     order = {name: number for number, name in enumerate(dict.fromkeys(pooled.test_set))}
     return summary.sort_values("test_set", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 

@@ -141,43 +141,43 @@ def evaluate(
 def interval(
     count: int, statistic: metrics.Statistic, resamples: int, seed: int, groups: metrics.Groups = None
 ) -> Columns:
-    """Return value, low, high (95 % bootstrap), n and reason of a statistic of ``count`` rows.
+    """Return value, low, high (95 %, ``metrics.interval``), n and reason of a statistic of ``count`` rows.
 
-    With ``groups`` (count,), whole groups are drawn, as the rows of one speaker are not independent; with several,
-    crossed groups. Where there is no
-    interval, all three are NaN and ``reason`` says why.
+    With ``groups`` (count,), whole groups are drawn, as the rows of one speaker are not independent; with several, the
+    groups of each are drawn independently. Where there is no interval, all three are NaN and ``reason`` says why.
     """
     try:
-        value, low, high = metrics.bootstrap(count, statistic, resamples, seed, groups)
+        value, low, high = metrics.interval(count, statistic, resamples, seed, groups)
     except metrics.MetricError as error:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "n": count, "reason": str(error)}
     return {"value": value, "low": low, "high": high, "n": count, "reason": ""}
 
 
-def speaker_groups(speakers: pd.Series) -> np.ndarray | None:
-    """The groups of a bootstrap over speakers; None for one speaker, of whom only the trials can be drawn."""
-    return speakers.to_numpy() if speakers.nunique() > 1 else None
+def groups_of(part: pd.DataFrame, columns: Sequence[str]) -> metrics.Groups:
+    """The groups of a bootstrap; None where every column has one value, so that only the trials can be drawn."""
+    return [part[name].to_numpy() for name in columns if part[name].nunique() > 1] or None
 
 
 def summarise_groups(
     table: pd.DataFrame,
     by: Sequence[str],
     statistics: Callable[[pd.DataFrame], dict[str, metrics.Statistic]],
-    speakers: str,
+    groups: Sequence[str],
     resamples: int,
     seed: int,
     label: str = "metric",
 ) -> pd.DataFrame:
-    """Summarise each group of rows by some statistics with intervals over the column ``speakers``.
+    """Summarise each set of rows by some statistics, with intervals over the columns ``groups``.
 
-    Columns: ``by``, ``label`` (the statistic's name), value, low, high, n, reason.
+    One column is the speaker of a row; two are the target and the content of a trial, which cross. Columns: ``by``,
+    ``label`` (the statistic's name), value, low, high, n, reason.
     """
     rows: list[Columns] = []
     for key, part in table.groupby(list(by), sort=False) if len(table) else ():
-        groups = speaker_groups(part[speakers])
+        drawn = groups_of(part, groups)
         about = dict(zip(by, key, strict=True))
         for name, statistic in statistics(part).items():
-            rows.append(about | {label: name} | interval(len(part), statistic, resamples, seed, groups))
+            rows.append(about | {label: name} | interval(len(part), statistic, resamples, seed, drawn))
     return pd.DataFrame(rows, columns=[*by, label, *INTERVAL])
 
 

@@ -156,5 +156,5 @@ def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFra
     def means(part: pd.DataFrame) -> dict[str, metrics.Statistic]:
         return {name: metrics.mean_of(part[name].to_numpy()) for name in part.columns.drop([*ABOUT])}
 
-    found = summarise_groups(table, ["group", "system"], means, "id", config.resamples, config.seed)
+    found = summarise_groups(table, ["group", "system"], means, ["id"], config.resamples, config.seed)
     return found[found.reason == ""].drop(columns="reason")

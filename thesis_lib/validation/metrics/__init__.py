@@ -6,9 +6,11 @@ from thesis_lib.validation.metrics.dnsmos import dnsmos
 from thesis_lib.validation.metrics.errors import MetricError
 from thesis_lib.validation.metrics.intervals import (
     Groups,
+    Share,
     Statistic,
     bootstrap,
     crossed_bootstrap,
+    interval,
     members_of,
     share_interval,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "Leak",
     "MetricError",
     "Recording",
+    "Share",
     "Statistic",
     "Whitening",
     "agreement",
@@ -66,6 +69,7 @@ __all__ = [
     "dnsmos",
     "equal_error_rate",
     "holm",
+    "interval",
     "labelled_cosines",
     "mcd",
     "mcd_dtw",

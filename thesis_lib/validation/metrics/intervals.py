@@ -65,6 +65,26 @@ def members_of(names: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
 
 
+class Share:
+    """A statistic, the share of successes (n,) of bool, that tells ``interval`` to take its exact interval."""
+
+    def __init__(self, successes: np.ndarray) -> None:
+        self.successes = np.asarray(successes, bool)
+
+    def __call__(self, rows: np.ndarray) -> float:
+        """The share of some of the trials, 0..1."""
+        return float(self.successes[rows].mean())
+
+
+def interval(
+    count: int, statistic: Statistic, resamples: int, seed: int, groups: Groups = None
+) -> tuple[float, float, float]:
+    """(value, low, high) of a statistic of ``count`` utterances: a ``Share``'s exact interval, else the bootstrap's."""
+    if isinstance(statistic, Share):
+        return share_interval(statistic.successes, resamples, seed, groups)
+    return bootstrap(count, statistic, resamples, seed, groups)
+
+
 def share_interval(
     successes: np.ndarray, resamples: int = 1000, seed: int = 0, groups: Groups = None
 ) -> tuple[float, float, float]:

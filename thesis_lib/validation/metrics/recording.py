@@ -15,8 +15,8 @@ from thesis_lib.config import AudioConfig
 from thesis_lib.validation.metrics.errors import MetricError
 
 WIDEBAND = 16_000  # Hz, what PESQ-wb, DNSMOS and most encoders are defined for
-# Frames in samples, resolution in semitones. librosa's defaults, 0.1 and 100, take four times as long for the same F0.
-PYIN = {"frame_length": 1024, "hop_length": WIDEBAND // 100, "resolution": 0.2, "n_thresholds": 50}
+# Of pYIN. librosa's defaults, 0.1 and 100, take four times as long for the same F0.
+SEMITONE_RESOLUTION, THRESHOLDS = 0.2, 50
 AUDIO = AudioConfig()  # the project's one analysis
 
 
@@ -92,7 +92,16 @@ class Recording:
         """
         import librosa
 
-        f0, _, _ = librosa.pyin(self.wideband, fmin=MIN_F0_HZ, fmax=MAX_F0_HZ, sr=WIDEBAND, **PYIN)
+        f0, _, _ = librosa.pyin(
+            self.wideband,
+            fmin=MIN_F0_HZ,
+            fmax=MAX_F0_HZ,
+            sr=WIDEBAND,
+            frame_length=WIDEBAND * 64 // 1000,
+            hop_length=WIDEBAND // 100,
+            resolution=SEMITONE_RESOLUTION,
+            n_thresholds=THRESHOLDS,
+        )
         return np.nan_to_num(f0)
 
     @_once

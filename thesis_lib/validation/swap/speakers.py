@@ -246,18 +246,19 @@ def summarise_swaps(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd
     """Summarise each system, kind of target and encoder.
 
     Statistics: target_preference (share of trials), to_target, to_content (cosines), normalised_similarity (0: other
-    speakers, 1: the same speaker). Columns: the group, statistic, value, low, high (95 % bootstrap over target
-    speakers), n (trials), reason.
+    speakers, 1: the same speaker). Columns: the group, statistic, value, low, high (95 %, over target speakers and
+    contents, which cross; the exact interval of a share), n (trials), reason.
     """
     by = ("test_set", "task", "stage", "target", "encoder")
-    return summarise_groups(table, by, _statistics, "target_speaker", resamples, seed, label="statistic")
+    groups = ("target_speaker", "content")
+    return summarise_groups(table, by, _statistics, groups, resamples, seed, label="statistic")
 
 
 def _statistics(part: pd.DataFrame) -> dict[str, metrics.Statistic]:
     values = {
-        "target_preference": part.to_target > part.to_content,
         "to_target": part.to_target,
         "to_content": part.to_content,
         "normalised_similarity": (part.to_target - part.floor) / (part.ceiling - part.floor),
     }
-    return {name: metrics.mean_of(column.to_numpy(float)) for name, column in values.items()}
+    means = {name: metrics.mean_of(column.to_numpy(float)) for name, column in values.items()}
+    return {"target_preference": metrics.Share((part.to_target > part.to_content).to_numpy()), **means}
