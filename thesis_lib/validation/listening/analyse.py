@@ -136,9 +136,12 @@ def _screen(rows: list[dict], given: Answers) -> str:
 
 
 def _summary(part: pd.DataFrame, kind: str, system: str, run: Run) -> dict:
-    """Mean and 95 % interval; raters are drawn, and items within the draw."""
+    """Mean and 95 % interval; raters and items are drawn. One answer has no interval but the reason."""
     table = part.pivot_table(index="rater", columns="item", values="value").to_numpy()
-    settings = run.config.validation
-    value, low, high = metrics.crossed_bootstrap(table, settings.resamples, settings.seed)
+    settings, reason = run.config.validation, ""
+    try:
+        value, low, high = metrics.crossed_bootstrap(table, settings.resamples, settings.seed)
+    except metrics.MetricError as error:
+        value, low, high, reason = float(np.nanmean(table)), np.nan, np.nan, str(error)
     counts = {"raters": len(table), "n": int(np.isfinite(table).sum())}
-    return {"kind": kind, "system": system, "value": value, "low": low, "high": high} | counts
+    return {"kind": kind, "system": system, "value": value, "low": low, "high": high} | counts | {"reason": reason}
