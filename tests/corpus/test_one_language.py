@@ -95,6 +95,32 @@ def test_the_official_held_out_sets_stay_held_out(tmp_path):
             assert utterance.split == ("validation" if held else "train")
 
 
+def test_common_voice_without_the_tables_of_its_splits_is_refused(tmp_path):
+    root = tiny_corpora.make("common-voice", tmp_path / "in")
+    (root / "cv-corpus-17.0-2024-03-15" / "es" / "test.tsv").unlink()
+    with pytest.raises(CorpusError, match=r"test\.tsv is missing"):
+        prepare_recordings(config_of("common-voice", root), tmp_path / "out")
+    shutil.copytree(root / "cv-corpus-17.0-2024-03-15" / "es", root / "cv-corpus-17.0-2024-03-15" / "it")
+    with pytest.raises(CorpusError, match="holds 2 languages: set corpus.root to one"):
+        prepare_recordings(config_of("common-voice", root), tmp_path / "out")
+
+
+def test_an_unlisted_speaker_or_an_unsafe_name_is_a_row_of_the_reject_table(tmp_path):
+    root = tiny_corpora.make("speechocean762", tmp_path / "so")
+    table = root / "speechocean762" / "train" / "utt2spk"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[1:]))
+    made = prepare_recordings(config_of("speechocean762", root), tmp_path / "out")
+    assert [(r.id, r.reason) for r in made.rejects] == [("000010011", "no speaker")]
+    root = tiny_corpora.make("mls-spanish", tmp_path / "mls")
+    with open(root / "mls_spanish_opus" / "train" / "transcripts.txt", "a") as stream:
+        stream.write("../x_1_000000\tno\n10667_6706_000009\tno recording\n")
+    made = prepare_recordings(config_of("mls-spanish", root), tmp_path / "other")
+    assert {r.id: r.reason for r in made.rejects} == {
+        "../x_1_000000": "unsafe file name",
+        "mls-spanish-10667_6706_000009": "missing file",
+    }
+
+
 def test_vctk_takes_the_second_microphone_and_the_first_where_there_is_no_second(tmp_path):
     root = tiny_corpora.make("vctk", tmp_path / "in")
     found = {row.file: row for row in READERS["vctk"].read(root)}
@@ -193,6 +219,8 @@ def test_every_bad_recording_is_a_row_of_the_reject_table(people, tmp_path):
     (bad / "empty.wav").write_bytes(b"")
     (bad / "noise.mp3").write_bytes(b"no audio" * 99)
     person(people, "once", 1)
+    person(people, "twice", 2)
+    write_audio(people / "twice" / "1.wav", np.zeros(48_000), 24_000)
     made = prepare_recordings(config_of("speakers", people, min_recordings=2), tmp_path / "out")
     assert {r.id: r.reason for r in made.rejects} == {
         "speakers-luis-silent": "silence",
@@ -202,6 +230,8 @@ def test_every_bad_recording_is_a_row_of_the_reject_table(people, tmp_path):
         "speakers-luis-empty": "zero length",
         "speakers-luis-noise": "undecodable",
         "speakers-once-0": "too few recordings",
+        "speakers-twice-0": "too few recordings",  # since the other one is silent
+        "speakers-twice-1": "silence",
     }
     assert {r.reason for r in made.rejects} <= set(explained())
     assert "8000 Hz, at least 16000" in next(r.detail for r in made.rejects if r.reason == "sample rate")

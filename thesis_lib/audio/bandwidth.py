@@ -6,14 +6,16 @@ as a fall of some 40 dB within a few hundred Hz, down to the noise of the file's
 Shapes: N samples, F frames, K bins of the spectrum, G groups of bins.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy.fft
 
 from thesis_lib.audio.files import MIN_PEAK, read_audio
 
-WINDOW_S = 0.046
+WINDOW_S = 0.046  # rounded to a power of two in samples
 GROUP_HZ = 100.0  # width of the groups of bins that are averaged
 FRAME_PERCENTILE = 95  # over the frames: fricatives have most of the power above 5 kHz, a click is in fewer frames
 FLOOR_DB = 70.0  # below the strongest group of the speech band; 16-bit files have their noise 85 to 100 dB below
@@ -42,7 +44,7 @@ def effective_bandwidth(wav: np.ndarray, sample_rate: int) -> Bandwidth:
         return Bandwidth(None, "not finite")
     if not len(wav) or np.abs(wav).max() < MIN_PEAK:
         return Bandwidth(None, "silence")
-    size = round(WINDOW_S * sample_rate / 2) * 2
+    size = 2 ** round(math.log2(WINDOW_S * sample_rate))
     if len(wav) < (MIN_FRAMES + 1) * size // 2:
         return Bandwidth(None, "too short")
     power, edges = _long_term_power(wav, sample_rate, size)
@@ -73,7 +75,7 @@ def _long_term_power(wav: np.ndarray, sample_rate: int, size: int) -> tuple[np.n
     width = max(1, round(GROUP_HZ * size / sample_rate))
     starts = np.arange(0, bins, width)
     members = np.diff(np.append(starts, bins))
-    spectrum = np.fft.rfft(frames * window)  # (F, K)
+    spectrum = scipy.fft.rfft(frames * window)  # (F, K), in single precision, unlike numpy's
     power = (spectrum.real**2 + spectrum.imag**2) * 2 / (sample_rate * np.sum(window**2))
     grouped = np.add.reduceat(power, starts, axis=1) / members  # (F, G)
     edges = np.minimum((starts + members - 0.5) * sample_rate / size, sample_rate / 2)

@@ -24,7 +24,7 @@ LICENCES = {
     "Translations: CoVoST 2, CC0 (Wang et al. 2020).",
     "recordings": "The recordings are the user's own.",
     "manifest": "The recordings are the user's own.",
-    **{name: reader.licence for name, reader in READERS.items()},
+    **{name: f"{reader.licence} {reader.page}".strip() for name, reader in READERS.items()},
 }
 
 

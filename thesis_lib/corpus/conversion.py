@@ -47,6 +47,8 @@ def check_duration(seconds: float, path: Path, corpus: CorpusConfig, margin: flo
 def made_with(audio: AudioConfig, corpus: CorpusConfig, **more: object) -> dict[str, object]:
     """The settings that determine a prepared corpus; those of a later version only where they are set."""
     unused = NOT_RECORDED | set(corpus.unused())
+    if corpus.members:  # each has a record of its own
+        more = more | {"members": [member.model_dump(include={"name", "label"}) for member in corpus.members]}
     if corpus.utterances:
         more = more | {"utterances_sha256": sha256(Path(corpus.utterances))}
     return corpus.model_dump(mode="json", exclude=unused) | {"sample_rate": audio.sample_rate} | more

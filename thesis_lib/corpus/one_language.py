@@ -4,7 +4,7 @@ The source supplies the condition. A speaker with one recording is its own sourc
 (``source_kind``). Speakers and ids begin with the corpus's name, so that two corpora cannot be confused.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +47,8 @@ def prepare_recordings(
     with exclusive(folder, made):
         converter = RecordingConverter(folder, config.audio.sample_rate, corpus)
         utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
-        rejects += [*unlisted, *rare, *shared, *over, *refused]
+        utterances, left = _frequent(utterances, folder, corpus.min_recordings)
+        rejects += [*unlisted, *rare, *shared, *over, *refused, *left]
         selection.demand_some(utterances, rejects)
         manifest = Manifest(folder, with_sources(utterances), rejects)
         write_text(folder / "DATA_CARD.md", data_card(manifest, made))
@@ -143,6 +144,16 @@ def with_sources(utterances: list[Utterance]) -> list[Utterance]:
             }
             found.append(utterance.model_copy(update=about))
     return found
+
+
+def _frequent(utterances: list[Utterance], folder: Path, least: int) -> tuple[list[Utterance], list[Reject]]:
+    """Reject what is left of a speaker with fewer than ``least`` usable recordings, and remove the converted files."""
+    counts = Counter(utterance.speaker for utterance in utterances)
+    rare = [utterance for utterance in utterances if counts[utterance.speaker] < least]
+    for utterance in rare:
+        (folder / utterance.target_audio).unlink()
+    rejects = [Reject(id=u.id, split=u.split, reason="too few recordings", detail=u.speaker) for u in rare]
+    return [utterance for utterance in utterances if counts[utterance.speaker] >= least], rejects
 
 
 def _root(corpus: CorpusConfig, reader: Reader) -> Path:

@@ -14,7 +14,7 @@ ROW = {
     "empty text": "no Spanish or no English words",
     "speaker is in the test split": "a training row of a speaker who is also in the official dev or test split",
     "not in the list": "the list of corpus.utterances does not have it",
-    "too few recordings": "its speaker has fewer recordings than corpus.min_recordings",
+    "too few recordings": "its speaker has fewer usable recordings than corpus.min_recordings",
     "not in the subset": "usable for all that is known; the subset that was asked for is full without it",
 }
 # Found in one of the two recordings; the table has "source: …" or "target: …".

@@ -46,7 +46,6 @@ class Reader:
     page: str = ""  # where its publisher describes it
     place: Place | None = None
     archives: dict[str, Archive] = field(default_factory=dict)  # {subset: archive}
-    languages: str = "English"
     holds_test_split: bool = True  # official splits; False: drawn by speaker
 
 

@@ -19,7 +19,7 @@ COLUMNS = ("client_id", "path", "sentence")
 def read(root: Path) -> Iterator[Recording | Reject]:
     """The clips of validated.tsv; those of dev.tsv and test.tsv are held out, and so are their speakers."""
     top = _language_folder(root)
-    held_out = {row["path"] for name in HELD_OUT for row in _rows(top / f"{name}.tsv", required=False)}
+    held_out = {row["path"] for name in HELD_OUT for row in _rows(top / f"{name}.tsv")}
     for row in _rows(top / "validated.tsv"):
         file, speaker = row["path"], row["client_id"].strip()
         split = "test" if file in held_out else "train"
@@ -43,9 +43,9 @@ def _language_folder(root: Path) -> Path:
     )
 
 
-def _rows(path: Path, required: bool = True) -> Iterator[dict[str, str]]:
-    if not path.exists() and not required:
-        return
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    if not path.exists():
+        raise CorpusError(f"{path} is missing, one of the tables that say who is held out: unpack the archive again")
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
         missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
@@ -72,5 +72,4 @@ READER = Reader(
     page="https://commonvoice.mozilla.org/datasets",
     read=read,
     place=place,
-    languages="any",
 )

@@ -42,5 +42,4 @@ READER = Reader(
             "https://dl.fbaipublicfiles.com/mls/mls_spanish_opus.tar.gz", "a2c4b0ff02a71f10ddb21beffbe640ce"
         )
     },
-    languages="Spanish",
 )

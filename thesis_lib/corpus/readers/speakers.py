@@ -80,6 +80,5 @@ READER = Reader(
     licence="The recordings are the user's own.",
     citation="",
     read=read,
-    languages="any",
     holds_test_split=False,
 )
