@@ -233,7 +233,7 @@ def test_killed_at_fifty_random_moments_it_ends_with_the_same_bytes(release, who
 
 @pytest.mark.slow
 def test_over_a_cluster_that_loses_a_worker_the_bytes_are_the_same(release, whole, tmp_path, monkeypatch):
-    from thesis_lib.corpus import prepare as module
+    from thesis_lib.corpus import rows as module
 
     monkeypatch.setattr(module, "BATCH_ROWS", 1)
     with losing_a_worker(tmp_path / "dask", after=3) as (address, killing):

@@ -1,7 +1,9 @@
 """Archives that try something are refused by the member's name, and nothing is written outside."""
 
 import io
+import stat
 import tarfile
+import zipfile
 
 import pytest
 
@@ -97,3 +99,61 @@ def test_a_damaged_archive_is_said_to_be(tmp_path, cut):
     archive.write_bytes(archive.read_bytes()[:cut])
     with pytest.raises(UnpackError, match="fetch it again"):
         unpack(archive, tmp_path / "out")
+
+
+def zip_of(path, files, *modes):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+        for name, mode in modes:
+            member = zipfile.ZipInfo(name)
+            member.external_attr = mode << 16
+            opened.writestr(member, "train.tsv")
+    return path
+
+
+def test_a_zip_comes_out_as_it_went_in(tmp_path):
+    archive = zip_of(tmp_path / "a.zip", GOOD | {"empty/": b""})
+    assert unpack(archive, tmp_path / "out") == 3
+    assert {str(p.relative_to(tmp_path / "out")): p.read_bytes() for p in (tmp_path / "out").rglob("*.*")} == GOOD
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "reason"),
+    [
+        ("../out.txt", stat.S_IFREG, "leads out"),
+        ("/out.txt", 0, "leads out"),
+        ("link", stat.S_IFLNK, "is a link"),
+        ("pipe", stat.S_IFIFO, "neither"),
+    ],
+)
+def test_a_zip_that_tries_something_is_refused_by_name(tmp_path, name, mode, reason):
+    archive = zip_of(tmp_path / "a.zip", GOOD, (name, mode | 0o644))
+    with pytest.raises(UnpackError, match=reason) as refused:
+        unpack(archive, tmp_path / "in" / "out")
+    assert repr(name) in str(refused.value)
+    assert not (tmp_path / "in" / "out.txt").exists()
+
+
+def test_a_damaged_zip_is_said_to_be(tmp_path):
+    body = zip_of(tmp_path / "a.zip", GOOD).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(body[: len(body) // 2])
+    stored = zip_of(tmp_path / "b.zip", {"a.wav": bytes(range(256)) * 400}).read_bytes()
+    place = len(stored) // 3
+    (tmp_path / "flipped.zip").write_bytes(stored[:place] + bytes([stored[place] ^ 255]) + stored[place + 1 :])
+    for name in ("cut.zip", "flipped.zip"):
+        with pytest.raises(UnpackError, match="fetch it again"):
+            unpack(tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out" / "a.wav").exists()
+
+
+def test_hidden_files_of_other_systems_are_left_out_where_that_is_asked_for(tmp_path):
+    hidden = {"train/._a.mp3.wav": b"mac", ".DS_Store": b"mac", ".git/config": b"[core]"}
+    archive = archive_of(tmp_path / "a.tar.gz", hidden | GOOD)
+    assert unpack(archive, tmp_path / "out", skip_hidden=True) == 3
+    assert {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()} == set(GOOD)
+    with pytest.raises(UnpackError, match="leads out"):
+        unpack(archive, tmp_path / "other")
+    escape = archive_of(tmp_path / "b.tar.gz", {"../out.txt": b"x"})
+    with pytest.raises(UnpackError, match="leads out"):
+        unpack(escape, tmp_path / "in" / "out", skip_hidden=True)

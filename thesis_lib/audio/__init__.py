@@ -1,1 +1,1 @@
-"""Audio: reading and writing files, log-mel spectrogram, pitch, voice activity, loudness."""
+"""Audio: reading and writing files, log-mel spectrogram, pitch, voice activity, loudness, bandwidth."""

@@ -1,11 +1,13 @@
 """``thesis download``, ``prepare`` and ``manifest``: fetch, prepare and inspect the corpus."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_of
+from thesis_lib.config.registries import CORPORA
 
 corpus = typer.Typer()
 manifest = typer.Typer(no_args_is_help=True, help="Inspect and verify a prepared corpus.")
@@ -13,22 +15,50 @@ manifest = typer.Typer(no_args_is_help=True, help="Inspect and verify a prepared
 
 @corpus.command()
 def download(
-    folder: Annotated[Path, typer.Argument(help="Folder of the corpus; `corpus.root` of later commands.")],
-    common_voice: Annotated[
-        str | None, typer.Option(help="Signed link to Common Voice 4, Spanish, or the downloaded archive.")
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="librispeech, libritts-r, vctk, speechocean762, common-voice, mls-spanish, or cvss-t; "
+            "without --to, a folder for cvss-t."
+        ),
+    ],
+    to: Annotated[Path | None, typer.Option(help="Folder of the corpus; `corpus.root` of later commands.")] = None,
+    subset: Annotated[
+        list[str] | None, typer.Option(help="Subset, such as train-clean-100; repeatable. Not of cvss-t.")
+    ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(
+            "--archive",
+            "--common-voice",
+            help="Common Voice: its signed link, or the downloaded archive. Others: a mirror's address, or a file.",
+        ),
     ] = None,
     keep: Annotated[bool, typer.Option(help="Keep the archives after unpacking.")] = False,
     set_: Set = None,
 ) -> None:
-    """Download CVSS-T es→en, CoVoST's table and Common Voice; interrupted, it continues where it was.
+    """Download a corpus from its official address, check it by the published md5, unpack it; it continues where it was.
 
-    Example: thesis download corpora/cvss --common-voice es.tar.gz
+    Example: thesis download librispeech --subset train-clean-100 --to corpora/librispeech
+    Example: thesis download common-voice --archive cv-corpus-es.tar.gz --to corpora/common-voice-es
+    Example: thesis download cvss-t --common-voice es.tar.gz --to corpora/cvss
     """
-    from thesis_lib.corpus.fetch import fetch
+    from thesis_lib.corpus.fetch import fetch, fetch_corpus
     from thesis_lib.utils.progress import bar
 
-    fetch(folder, config_of("thesis", set_).corpus, common_voice, keep, bar, lambda text: typer.echo(text, err=True))
-    typer.echo(f"thesis prepare --profile thesis --set corpus.root={folder}")
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    if to is None and name not in CORPORA:
+        name, to = "cvss-t", Path(name)
+    if to is None:
+        raise typer.BadParameter(f"name the folder: thesis download {name} --to FOLDER", param_hint="--to")
+    if name == "cvss-t":
+        fetch(to, config_of("thesis", set_).corpus, archive, keep, bar, say)
+    else:
+        fetch_corpus(name, to, subset or (), archive, keep, bar, say)
+    chosen = "" if name == "cvss-t" else f" --set corpus.name={name}"
+    typer.echo(f"thesis prepare --profile thesis{chosen} --set corpus.root={to}")
 
 
 @corpus.command()
@@ -37,6 +67,7 @@ def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None,
 
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --set corpus.subset=2900
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --scheduler tcp://head:8786
+    Example: thesis prepare --run-dir runs/own --set corpus.name=speakers --set corpus.root=recordings
     """
     from thesis_lib.runs.prepare import prepared
     from thesis_lib.utils.progress import bar
@@ -72,14 +103,15 @@ def show(
             typer.echo(f"{row.split:10} {row.id}  {row.reason}  {row.detail}")
         else:
             seconds = f"{row.source_duration:.1f} s, {row.target_duration:.1f} s"
-            typer.echo(f"{row.split:10} {row.speaker[:8]}  {row.id}  {seconds}  {row.source_text} | {row.target_text}")
+            who = re.sub("[0-9a-f]{32,}", lambda found: found[0][:8], row.speaker)  # Common Voice's ids are hashes
+            typer.echo(f"{row.split:10} {who}  {row.id}  {seconds}  {row.source_text} | {row.target_text}")
     if len(rows) > limit:
         typer.echo(f"… and {len(rows) - limit} more (--limit)", err=True)
 
 
 @manifest.command()
 def stats(profile: Profile = "demo", run_dir: RunDir = None) -> None:
-    """Count pairs, hours and speakers of each split, and rejected rows by reason.
+    """Count utterances, hours and speakers of each split, sources, bandwidths, and rejected rows by reason.
 
     Example: thesis manifest stats --profile thesis
     """
@@ -92,12 +124,13 @@ def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
 
     Example: thesis manifest verify --profile thesis
     """
+    from thesis_lib.corpus.card import unit_of
     from thesis_lib.corpus.verify import verify as problems_of
     from thesis_lib.utils.progress import bar
 
     found = _of(profile, run_dir)
     problems = problems_of(found.folder, bar)
-    typer.echo("\n".join(problems) or f"{len(found)} pairs, all as the manifest says")
+    typer.echo("\n".join(problems) or f"{len(found)} {unit_of(found.table())}, all as the manifest says")
     raise typer.Exit(bool(problems))
 
 
@@ -131,11 +164,12 @@ def _of(profile: str, run_dir: Path | None):
 
 
 def _stats(found) -> None:
-    from thesis_lib.corpus.card import known, rejects_table, splits_table
+    from thesis_lib.corpus.card import bandwidth_table, known, rejects_table, sources_table, splits_table, unit_of
 
     table = found.table()
     shown = [splits_table(table), *(known(table, column) for column in ("gender", "age"))]
+    shown += [sources_table(table), bandwidth_table(table)]
     for rows in [*shown, rejects_table(found)]:
         if len(rows):
             typer.echo(rows.to_string(index=False) + "\n")
-    typer.echo(f"{len(found)} pairs, {len(found.rejects)} rows left out: {found.folder / 'rejects.jsonl'}")
+    typer.echo(f"{len(found)} {unit_of(table)}, {len(found.rejects)} rows left out: {found.folder / 'rejects.jsonl'}")

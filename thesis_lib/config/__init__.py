@@ -7,7 +7,7 @@ applies the same kind of difference from the command line (``--set conversion.tr
 import hashlib
 import json
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError, model_validator
 
@@ -28,6 +28,7 @@ from thesis_lib.config.recipes import (
     Recipe,
     TrainingConfig,
 )
+from thesis_lib.config.registries import CORPORA
 from thesis_lib.config.renamed import current_key, current_tree, current_value
 from thesis_lib.config.section import Section
 from thesis_lib.config.sections import (
@@ -40,6 +41,7 @@ from thesis_lib.config.sections import (
     CorpusConfig,
     EncoderConfig,
     ListeningConfig,
+    MemberConfig,
     SwapConfig,
     Task,
     ValidationConfig,
@@ -69,6 +71,7 @@ __all__ = [
     "IstftConfig",
     "ListeningConfig",
     "LossConfig",
+    "MemberConfig",
     "Recipe",
     "SwapConfig",
     "Task",
@@ -85,6 +88,8 @@ class ConfigError(ThesisError):
 
 class Config(Section):
     """Everything that determines a run."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("plugins",)
 
     profile: str = "thesis"
     plugins: tuple[str, ...] = ()  # modules that register losses, generators, encoders, corpora or metrics
@@ -136,7 +141,19 @@ class Config(Section):
                 raise ValueError(f"{task}.generator.dilations needs one entry for each of kernel_sizes")
         if self.corpus.min_duration >= self.corpus.max_duration:
             raise ValueError("corpus.min_duration must be below corpus.max_duration")
+        self._check_licences()
         return self
+
+    def _check_licences(self) -> None:
+        """Refuse a corpus that forbids publishing trained weights, for the profile of the published ones."""
+        corpus = self.corpus
+        names = {corpus.name, *(member.name for member in corpus.members)} - set(corpus.accepted_licences)
+        forbidden = sorted(name for name in names if not CORPORA.details(name)["weights"])
+        if self.profile == "released" and forbidden:
+            raise ValueError(
+                f"the licence of the corpus {forbidden[0]} forbids publishing weights trained on it: use another "
+                f'corpus, or, for weights that stay with you, set corpus.accepted_licences=["{forbidden[0]}"]'
+            )
 
     def recipe(self, task: str) -> Recipe:
         """The recipe of a task; ConfigError for an unknown one."""
@@ -182,8 +199,7 @@ class Config(Section):
 
 def digest(section: BaseModel | dict | list) -> str:
     """12 hex digits of a section's canonical JSON."""
-    # A configuration without plugins keeps the digest that it had before there was this setting.
-    unused = {"plugins"} if isinstance(section, Config) and not section.plugins else None
+    unused = section.unused() if isinstance(section, Section) else None
     tree = section.model_dump(mode="json", exclude=unused) if isinstance(section, BaseModel) else section
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -45,12 +45,22 @@ ENCODERS: Registry[Callable[..., Any]] = Registry(
 )
 
 # (Config, folder of the manifest, Progress, address of a Dask scheduler or None) -> ``corpus.manifest.Manifest``.
-# ``licence``: a sentence for the data card.
+# ``licence``: a sentence for the data card. ``weights``: whether the licence allows to publish weights trained on it.
+# ``pairs``: whether its utterances are translations; otherwise recordings of one language, with ids that begin with the
+# corpus's name.
+_PAIRS, _ONE_LANGUAGE = {"weights": True, "pairs": True}, {"weights": True, "pairs": False}
 CORPORA: Registry[Callable[..., Any]] = Registry(
     "corpus",
     "thesis_lib.corpus.select",
-    dict.fromkeys(("mini", "cvss-t", "recordings", "manifest"), {}),
+    {
+        **dict.fromkeys(("mini", "cvss-t", "recordings", "manifest", "combined"), _PAIRS),
+        **dict.fromkeys(
+            ("librispeech", "libritts-r", "vctk", "speechocean762", "common-voice", "mls-spanish", "speakers"),
+            _ONE_LANGUAGE,
+        ),
+    },
     required=("licence",),
+    optional={"weights": True, "pairs": True},
 )
 
 # (output, reference), both ``validation.metrics.Recording`` -> a number, or numbers by column. ``label`` with its unit,

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal, get_args
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from thesis_lib.config.registries import CORPORA, ENCODERS, METRICS
 from thesis_lib.config.section import Section
@@ -28,11 +28,35 @@ class AudioConfig(Section):
     fmax: float = 8000.0  # Hz
 
 
-class CorpusConfig(Section):
-    """The corpus, and which of its pairs are used."""
+def _known_corpus(name: str) -> str:
+    """The name, where it is a corpus's; ValueError otherwise."""
+    if name not in CORPORA:
+        raise ValueError(CORPORA.refusal(name))
+    return name
 
-    name: str = "cvss-t"  # mini, cvss-t, recordings (of one speaker, made by ``thesis adapt``), manifest, or registered
-    root: str | None = None  # cvss-t: folder of the unpacked archives; manifest: table of pairs, or its folder
+
+class MemberConfig(Section):
+    """One corpus of the corpus "combined"."""
+
+    name: str
+    root: str | None = None  # as ``corpus.root``
+    utterances: str | None = None  # as ``corpus.utterances``
+    label: str | None = None  # prefix of its ids and speakers; needed where two members have the same name
+
+    _check_name = field_validator("name")(_known_corpus)
+
+
+class CorpusConfig(Section):
+    """The corpus, and which of its utterances are used."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("members", "utterances", "min_recordings", "accepted_licences")
+
+    name: str = "cvss-t"  # a name of ``CORPORA``; ``thesis adapt`` makes "recordings", of one speaker
+    root: str | None = None  # folder of the unpacked archives or recordings; manifest: table of pairs, or its folder
+    members: tuple[MemberConfig, ...] = ()  # combined: its corpora
+    utterances: str | None = None  # text file of utterance ids, one a line: only these are used; None: all
+    min_recordings: int = Field(1, ge=1)  # corpora of one language: usable ones of each speaker
+    accepted_licences: tuple[str, ...] = ()  # corpora that the profile released refuses otherwise
     cvss_url: str = "https://storage.googleapis.com/cvss/cvss_t_v1.0/cvss_t_es_en_v1.0.tar.gz"
     covost_url: str = "https://dl.fbaipublicfiles.com/covost/covost_v2.es_en.tsv.tar.gz"
     common_voice_page: str = "https://commonvoice.mozilla.org/es/datasets"  # asks for consent before it gives a link
@@ -40,19 +64,30 @@ class CorpusConfig(Section):
     max_duration: float = 10.0  # s, of each recording of a pair
     validation_fraction: float = Field(0.2, gt=0, lt=1)  # share of the training speakers in the validation split
     split_seed: int = 7
-    limit: int | None = Field(None, ge=1)  # mini and manifest: pairs of each split
-    subset: int | None = Field(None, ge=1)  # cvss-t: pairs, stratified by split, speaker and duration; None: all
+    limit: int | None = Field(None, ge=1)  # utterances of each split; not of cvss-t
+    subset: int | None = Field(None, ge=1)  # utterances, stratified by split, speaker and duration; not of manifest
     subset_seed: int = 0
     trim: float | None = Field(None, gt=0)  # dB below the peak; quieter ends are cut off; None: no trimming
     loudness: float | None = Field(None, ge=-40, le=-10)  # LUFS of every recording; None: unchanged
     format: Literal["wav", "flac"] = "wav"  # of the converted recordings, 16-bit
 
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        if name not in CORPORA:
-            raise ValueError(CORPORA.refusal(name))
-        return name
+    _check_name = field_validator("name")(_known_corpus)
+
+    @model_validator(mode="after")
+    def _check_members(self) -> "CorpusConfig":
+        labels = [member.label or member.name for member in self.members]
+        repeated = [label for label in labels if labels.count(label) > 1]
+        if (self.name == "combined") != bool(self.members):
+            raise ValueError("corpus.members belongs to corpus.name=combined: set both, or neither")
+        if repeated:
+            raise ValueError(f"two members of the corpus are named {repeated[0]!r}: give each its own label")
+        if self.members and (self.utterances or self.root or self.subset):
+            raise ValueError("for corpus.name=combined, give root and utterances at each member, and no subset")
+        if self.utterances and self.limit:
+            raise ValueError("corpus.utterances already says which utterances are used: set corpus.limit=null")
+        if any(member.name in ("combined", "recordings") for member in self.members):
+            raise ValueError("a member of a combined corpus is neither combined nor recordings: name the corpus itself")
+        return self
 
 
 class EncoderConfig(Section):

@@ -1,4 +1,4 @@
-"""Corpora: readers of CVSS-T, of the bundled pairs and of the user's own ones, and their conversion to one format.
+"""Corpora: readers of pairs, of corpora of one language and of the user's own recordings; conversion to one format.
 
 ``CORPORA`` has them by ``corpus.name``.
 """

@@ -1,4 +1,4 @@
-"""Download large files: resumed after an interruption, checked by sha256, renamed only when complete.
+"""Download large files: resumed after an interruption, checked by sha256 or md5, renamed only when complete.
 
 HTTP ranges and conditional requests: RFC 9110, sections 13 and 14.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.files import md5 as md5_of
 from thesis_lib.utils.files import sha256 as sha256_of
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -44,13 +45,14 @@ def download(
     room: float = 1.0,
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
+    md5: str | None = None,
 ) -> Path:
     """Download ``url`` to ``target``, with its sha256 in a file beside it.
 
     Continues an interrupted download if the server still has the same file, and restarts if it has another one. Waits
     as long as a busy server asks for. ``room``: the free disk space to require, in multiples of the file's size.
 
-    Raises DownloadError: no such file, too little space, repeated failures, or another sha256 than expected.
+    Raises DownloadError: no such file, too little space, repeated failures, or another sha256 or md5 than expected.
     """
     record = target.with_name(target.name + ".sha256")
     if target.exists() and record.exists():
@@ -66,6 +68,9 @@ def download(
         if sha256 not in (None, digest):
             _forget(partial)
             raise DownloadError(f"{url}: sha256 {digest[:12]}… is not the expected {sha256[:12]}…; deleted")
+        if md5 is not None and (found := md5_of(partial)) != md5:
+            _forget(partial)
+            raise DownloadError(f"{url}: md5 {found} is not the published {md5}; deleted")
         write_text(record, f"{digest}  {target.name}\n")
         partial.replace(target)
         _forget(partial)

@@ -1,12 +1,14 @@
-"""Download and unpack CVSS-T, CoVoST 2 and Common Voice 4 into the folders that ``Release.at`` expects."""
+"""Download and unpack corpora from their official addresses into the folders that their readers expect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus.cvss_t import SPLITS, CorpusError, Release
 from thesis_lib.corpus.download import download
+from thesis_lib.corpus.readers import READERS, Archive, Reader
 from thesis_lib.corpus.unpack import unpack
+from thesis_lib.utils.files import md5
 from thesis_lib.utils.progress import Progress, silent
 
 DISK_SPACE_FACTOR = 2.5  # of an archive's size: itself and its unpacked files
@@ -45,19 +47,95 @@ def fetch(
         done = folder / f".{sign.name}.whole"
         if done.exists() and sign.exists():
             continue
-        archive = Path(source)
-        if "://" in source:
-            address = source.split("?")[0]  # the key of a signed link is not printed
-            say(f"fetching {address}")
-            archive = folder / "archives" / PurePosixPath(address).name
-            download(source, archive, None, DISK_SPACE_FACTOR, progress)
+        archive = _obtained(source, folder, None, progress, say)
         say(f"unpacking {archive.name}")
         if not unpack(archive, target, place, progress) or not sign.exists():
             raise CorpusError(f"{archive} holds no {sign.name}: check that it is the right archive")
         done.touch()
-        if "://" in source and not keep:
-            archive.unlink()
+        _remove(source, archive, keep)
     return release
+
+
+def fetch_corpus(
+    name: str,
+    folder: Path,
+    subsets: Sequence[str] = (),
+    source: str | None = None,
+    keep: bool = False,
+    progress: Progress = silent,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Fetch subsets of a corpus of one language to ``folder``, checked by the published md5, and unpack them there.
+
+    ``source``: a mirror's address or a file instead of the official address of the one subset; for Common Voice, the
+    signed link or the archive that it leads to. A subset that has been unpacked is not fetched again.
+
+    Raises CorpusError for an unknown corpus or subset and for a file with another md5; DownloadError; UnpackError.
+    """
+    reader = READERS.get(name)
+    if reader is None or reader.place is None:
+        known = ", ".join(["cvss-t", *(other.name for other in READERS.values() if other.place)])
+        raise CorpusError(f"no corpus named {name!r} to download; known: {known}")
+    for subset, archive in _chosen(reader, subsets, source):
+        done = folder / f".{subset or PurePosixPath(_address(archive.url)).name}.whole"
+        if done.exists():
+            say(f"{subset or name} is in {folder} already")
+            continue
+        path = _obtained(archive.url, folder, archive.md5, progress, say)
+        if archive.md5 is None:
+            say(
+                f"no published checksum for {path.name}: the archive's own check sums are verified while it is unpacked"
+            )
+        say(f"unpacking {path.name}")
+        if not unpack(path, folder, reader.place, progress, skip_hidden=True):
+            raise CorpusError(f"{path} holds nothing of {reader.title}: check that it is the right archive")
+        done.touch()
+        _remove(archive.url, path, keep)
+
+
+def _chosen(reader: Reader, subsets: Sequence[str], source: str | None) -> list[tuple[str, Archive]]:
+    """The subsets with their archives; the only one of a corpus need not be named."""
+    if not reader.archives:
+        if source is None:
+            raise CorpusError(
+                f"{reader.title} gives a signed link only to those who accept its terms ({reader.page}): "
+                "give that link, or the archive it leads to, with --archive"
+            )
+        return [("", Archive(source))]
+    names = list(subsets) or (list(reader.archives) if len(reader.archives) == 1 else [])
+    unknown = [subset for subset in names if subset not in reader.archives]
+    if unknown or not names:
+        problem = f"has no subset {unknown[0]!r}" if unknown else "has several archives: name some with --subset"
+        raise CorpusError(f"{reader.title} {problem}; known: {', '.join(reader.archives)}")
+    if source is not None and len(names) > 1:
+        raise CorpusError("--archive stands for one subset: name that one with --subset")
+    return [(name, Archive(source or reader.archives[name].url, reader.archives[name].md5)) for name in names]
+
+
+def _obtained(source: str, folder: Path, published: str | None, progress: Progress, say: Callable[[str], None]) -> Path:
+    """The archive's file: downloaded to the folder, or the user's own, whose md5 must be the published one."""
+    if "://" in source:
+        address = _address(source)
+        say(f"fetching {address}")
+        archive = folder / "archives" / PurePosixPath(address).name
+        return download(source, archive, None, DISK_SPACE_FACTOR, progress, md5=published)
+    archive = Path(source)
+    if not archive.is_file():
+        raise CorpusError(f"{archive} is no file: give an address, or the path of the downloaded archive")
+    if published is not None and (found := md5(archive)) != published:
+        raise CorpusError(
+            f"{archive}: md5 {found} is not the published {published}: the file is incomplete, damaged or another one"
+        )
+    return archive
+
+
+def _address(source: str) -> str:
+    return source.split("?")[0]  # the key of a signed link is not printed
+
+
+def _remove(source: str, archive: Path, keep: bool) -> None:
+    if "://" in source and not keep:
+        archive.unlink()
 
 
 def _table(path: PurePosixPath, name: str) -> PurePosixPath | None:

@@ -20,7 +20,10 @@ from thesis_lib.utils.files import replacing, sha256, write_text
 SCHEMA_VERSION = 2  # version 1: one line of JSON an utterance
 MAX_SHARD_ROWS = 25_000
 
+NOT_TRANSCRIBED = "(not transcribed)"  # the text of a recording whose words are not known
+
 Split = Literal["train", "validation", "test"]
+SourceKind = Literal["translation", "same speaker", "same recording"]
 
 
 class ManifestError(ThesisError):
@@ -39,7 +42,11 @@ def _inside(path: str) -> str:
 
 
 class Utterance(BaseModel):
-    """One pair: Spanish (source) and English (target) speech with the same content in the same voice."""
+    """One pair of recordings in the same voice: the vocoder makes the target, the source supplies the condition.
+
+    In a corpus of translations the source is Spanish and the target English, with the same content. In a corpus of one
+    language the target is a recording and the source another one of the same speaker, or, where there is none, itself.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +62,8 @@ class Utterance(BaseModel):
     style: str = ""  # speaking style, of the bundled corpus only
     gender: str = ""  # as given by the speaker; empty where unknown
     age: str = ""  # as given by the speaker: "twenties", …
+    source_kind: SourceKind = "translation"  # what the source is to the target
+    target_bandwidth: float | None = Field(None, gt=0)  # Hz, of the target's signal; None: full, or not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,24 +141,29 @@ class Manifest:
         return [u for u in self.utterances if u.split == name]
 
     def source(self, utterance: Utterance) -> Path:
-        """The path of the Spanish recording."""
+        """The path of the source recording, the Spanish one of a pair."""
         return self.folder / utterance.source_audio
 
     def target(self, utterance: Utterance) -> Path:
-        """The path of the English recording."""
+        """The path of the target recording, the English one of a pair."""
         return self.folder / utterance.target_audio
 
     def save(self) -> None:
         """Write rejects and shards, and manifest.json last: where it exists, all files are complete."""
-        from pyarrow import Table, parquet
+        from pyarrow import Table, float64, parquet, schema, string
 
         write_text(self.folder / "rejects.jsonl", "".join(row.model_dump_json() + "\n" for row in self.rejects))
         parts = [self.utterances[i : i + MAX_SHARD_ROWS] for i in range(0, len(self.utterances), MAX_SHARD_ROWS)]
+        # Named types: a column of which one shard has no value would be of another type in that shard.
+        numbers = [name for name, field in Utterance.model_fields.items() if field.annotation in (float, float | None)]
+        types = schema((name, float64() if name in numbers else string()) for name in Utterance.model_fields)
         shards = []
         for number, part in enumerate(parts):
             path = self.folder / "manifest" / f"part-{number:05d}-of-{len(parts):05d}.parquet"
             with replacing(path) as partial:
-                parquet.write_table(Table.from_pylist([u.model_dump() for u in part]), partial, compression="zstd")
+                parquet.write_table(
+                    Table.from_pylist([u.model_dump() for u in part], types), partial, compression="zstd"
+                )
             name = path.relative_to(self.folder).as_posix()
             shards.append(Shard(file=name, rows=len(part), sha256=sha256(path)))
         index = Index(schema_version=SCHEMA_VERSION, shards=tuple(shards))

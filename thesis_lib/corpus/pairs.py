@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from thesis_lib.audio.files import AudioError, check_speech, read_audio, resample, write_audio
-from thesis_lib.audio.loudness import at_loudness, limited
+from thesis_lib.audio.bandwidth import recorded_bandwidth
+from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus.card import data_card
+from thesis_lib.corpus.conversion import converted
 from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
-from thesis_lib.corpus.split import strata
+from thesis_lib.corpus.rows import listed
+from thesis_lib.corpus.split import drawn
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
@@ -40,11 +42,11 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     if corpus.subset is not None:
         raise CorpusError("corpus.subset is for cvss-t only: remove the rows from the table, or set corpus.limit")
     table = table_path(corpus.root)
-    rows = read_pairs(table, corpus)
-    convert = partial(converted, folder=folder, root=table.parent, audio=config.audio, corpus=corpus)
+    rows, unlisted = listed(read_pairs(table, corpus), corpus.utterances, lambda pair: pair.id)
+    convert = partial(convert_pair, folder=folder, root=table.parent, audio=config.audio, corpus=corpus)
     results = list(progress(spread_over(convert, rows, scheduler), len(rows), "convert"))
     utterances = [result for result in results if isinstance(result, Utterance)]
-    rejects = [result for result in results if isinstance(result, Reject)]
+    rejects = [*unlisted, *(result for result in results if isinstance(result, Reject))]
     if not utterances:
         raise CorpusError(f"{table}: none of the {len(rows)} pairs can be used; the first reason: {rejects[0].detail}")
     manifest = Manifest(folder, utterances, rejects)
@@ -61,6 +63,11 @@ class Pair(PairLabels):
     id: str
     source_audio: str
     target_audio: str
+
+    @property
+    def file(self) -> str:
+        """The id."""
+        return self.id
 
 
 def table_path(root: str | None) -> Path:
@@ -107,21 +114,14 @@ def read_pairs(path: Path, corpus: CorpusConfig) -> list[Pair]:
 
 def _splits(path: Path, speakers: list[str], corpus: CorpusConfig) -> list[str]:
     """A split for each row: ``validation_fraction`` of the speakers each for validation and test, the others train."""
-    names = sorted(set(speakers))
-    if len(names) < len(SPLITS):
-        raise CorpusError(
-            f"{path} has {len(names)} speakers, and no speaker may be in two splits: give at least {len(SPLITS)}"
-        )
-    n = len(names)
-    order = strata([""] * n, [""] * n, [0.0] * n, names, 1, corpus.split_seed)[0]  # a fixed random order
-    count = min(max(1, round(corpus.validation_fraction * n)), (n - 1) // 2)
-    split = {
-        names[place]: SPLITS[1 + (rank >= count)] if rank < 2 * count else "train" for rank, place in enumerate(order)
-    }
+    try:
+        split = drawn(speakers, corpus.validation_fraction, corpus.split_seed)
+    except ValueError as error:
+        raise CorpusError(f"{path} has {error}") from error
     return [split[speaker] for speaker in speakers]
 
 
-def converted(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpus: CorpusConfig) -> Utterance | Reject:
+def convert_pair(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpus: CorpusConfig) -> Utterance | Reject:
     """Write a pair's two recordings below ``folder`` when both can be used; otherwise say why not."""
     wavs = {}
     for side in SIDES:
@@ -146,24 +146,13 @@ def converted(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpus: 
         style=pair.style,
         gender=pair.gender,
         age=pair.age,
+        target_bandwidth=recorded_bandwidth(folder / names["target"]),
     )
 
 
 def _read(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
     """A recording as (N,) samples at ``sample_rate``, trimmed and normalised. AudioError where it cannot be used."""
-    wav, rate = read_audio(path)
+    rate, _ = header(path)
     if rate < MIN_SOURCE_RATE:
         raise AudioError("sample rate", path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
-    wav = resample(wav, rate, sample_rate, "HQ")
-    if corpus.trim is not None and len(wav):
-        from librosa.effects import trim  # takes seconds to import
-
-        wav = trim(wav, top_db=corpus.trim)[0]
-    if corpus.loudness is not None:
-        wav = limited(at_loudness(wav, corpus.loudness, sample_rate), sample_rate)
-    check_speech(wav, sample_rate, path)
-    seconds = len(wav) / sample_rate
-    if not corpus.min_duration <= seconds <= corpus.max_duration:
-        limits = f"{corpus.min_duration}–{corpus.max_duration} s"
-        raise AudioError("duration", path, f"{seconds:.2f} s is outside {limits} (corpus.min_duration, max_duration)")
-    return wav
+    return converted(path, sample_rate, corpus)

@@ -13,6 +13,8 @@ ROW = {
     "no speaker": "its client_id is empty",
     "empty text": "no Spanish or no English words",
     "speaker is in the test split": "a training row of a speaker who is also in the official dev or test split",
+    "not in the list": "the list of corpus.utterances does not have it",
+    "too few recordings": "its speaker has fewer usable recordings than corpus.min_recordings",
     "not in the subset": "usable for all that is known; the subset that was asked for is full without it",
 }
 # Found in one of the two recordings; the table has "source: …" or "target: …".
@@ -23,7 +25,7 @@ SIDE = {
     "undecodable": "libsndfile cannot read it",
     "truncated": "it ends before its header says",
     "too long": "its header declares hours",
-    "sample rate": "English that is not at 24 kHz, as CVSS-T is; Spanish below 16 kHz",
+    "sample rate": "English of CVSS-T that is not at 24 kHz; every other recording below 16 kHz",
     "duration": "outside the limits, 3–10 s",
     "not finite": "NaN or infinity among the samples",
     "too short": "nothing is left of it",

@@ -5,13 +5,19 @@ from pathlib import Path
 from thesis_lib.config import Config
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus import mini
+from thesis_lib.corpus.combined import prepare_combined
 from thesis_lib.corpus.cvss_t import CorpusError, Release
 from thesis_lib.corpus.manifest import Manifest
+from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.pairs import prepare_pairs
 from thesis_lib.corpus.prepare import prepare
+from thesis_lib.corpus.readers import READERS
 from thesis_lib.utils.progress import Progress
 
 CORPORA.register("manifest")(prepare_pairs)
+CORPORA.register("combined")(prepare_combined)
+for name in READERS:
+    CORPORA.register(name)(prepare_recordings)
 
 
 @CORPORA.register("mini")
@@ -24,7 +30,12 @@ def prepare_mini(config: Config, folder: Path, progress: Progress, scheduler: st
 @CORPORA.register("cvss-t")
 def prepare_cvss_t(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
     """Prepare the unpacked archives in ``corpus.root``. CorpusError when they are not laid out as published."""
-    release = Release.at(Path(str(config.corpus.root)))
+    if config.corpus.root is None:
+        raise CorpusError(
+            "the corpus cvss-t needs the folder of the unpacked archives: set its root "
+            "(the data card says where each archive comes from)"
+        )
+    release = Release.at(Path(config.corpus.root))
     return prepare(release, folder, config.audio, config.corpus, progress, scheduler)
 
 
@@ -32,5 +43,6 @@ def prepare_cvss_t(config: Config, folder: Path, progress: Progress, scheduler: 
 def refuse_recordings(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
     """Raise CorpusError: `thesis adapt` writes the manifest of this corpus itself."""
     raise CorpusError(
-        f"{folder} holds no recordings: `thesis adapt` prepares them; for pairs of your own, set corpus.name=manifest"
+        f"{folder} holds no recordings: `thesis adapt` prepares them; for pairs of your own, set corpus.name=manifest, "
+        "for recordings of several speakers corpus.name=speakers"
     )

@@ -14,6 +14,21 @@ def is_validation(speaker: str, fraction: float, seed: int) -> bool:
     return _hash_fraction(speaker, seed) < fraction
 
 
+def drawn(speakers: Sequence[str], fraction: float, seed: int) -> dict[str, str]:
+    """Draw a split for each of the speakers: ``fraction`` of them each for validation and test, the others train.
+
+    For corpora without a test split of their own. Each split has a speaker; raises ValueError below three speakers.
+    """
+    names = sorted(set(speakers))
+    n = len(names)
+    if n < 3:
+        raise ValueError(f"{n} speakers, and no speaker may be in two splits: give at least 3")
+    order = strata([""] * n, [""] * n, [0.0] * n, names, 1, seed)[0]  # a fixed random order
+    count = min(max(1, round(fraction * n)), (n - 1) // 2)
+    held = {names[place]: "test" if rank >= count else "validation" for rank, place in enumerate(order[: 2 * count])}
+    return {name: held.get(name, "train") for name in names}
+
+
 def strata(
     splits: Sequence[str],
     speakers: Sequence[str],

@@ -14,6 +14,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def md5(path: Path) -> str:
+    """Return the md5 of a file in hex digits, to compare it with a published one. OSError where it cannot be read."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file; it replaces ``path`` at the end of the block, and is removed at an error."""

@@ -1,0 +1,241 @@
+"""Prepare a corpus of one language: every recording is a target, another one of the same speaker is its source.
+
+The source supplies the condition. A speaker with one recording is its own source, and the manifest says so
+(``source_kind``). Speakers and ids begin with the corpus's name, so that two corpora cannot be confused.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from thesis_lib.audio.bandwidth import recorded_bandwidth
+from thesis_lib.audio.files import AudioError, header, write_audio
+from thesis_lib.config import Config, CorpusConfig
+from thesis_lib.corpus import rows as selection
+from thesis_lib.corpus.card import data_card
+from thesis_lib.corpus.conversion import check_duration, converted, exclusive, made_with
+from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, CorpusError
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, index_of, is_plain_name
+from thesis_lib.corpus.readers import READERS, Reader, Recording
+from thesis_lib.corpus.split import drawn, is_validation
+from thesis_lib.utils.files import write_text
+from thesis_lib.utils.progress import Progress, silent
+
+
+def prepare_recordings(
+    config: Config, folder: Path, progress: Progress = silent, scheduler: str | None = None
+) -> Manifest:
+    """Read ``corpus.root`` by the corpus's reader, convert, and write manifest and data card below ``folder``.
+
+    An interrupted call continues where it was and ends with the same bytes. Raises CorpusError for a wrong layout,
+    no usable recording, other settings than before, or another call that is running in the folder.
+    """
+    if index_of(folder).exists():
+        return Manifest.load(folder)
+    corpus, reader = config.corpus, READERS[config.corpus.name]
+    root = _root(corpus, reader)
+    rows, rejects = _valid(reader.read(root), reader.name)
+    if not rows:
+        raise CorpusError(f"{root} holds no recording of {reader.title} ({len(rejects)} rows rejected)")
+    rows, unlisted = selection.listed(rows, corpus.utterances, _file)
+    rows, rare = selection.frequent_speakers(rows, corpus.min_recordings)
+    rows = _with_splits(rows, reader, corpus, root)
+    rows, shared = selection.without_shared_speakers(rows) if reader.holds_test_split else (rows, [])
+    rows, over = _limited(rows, corpus.limit)
+    made = made_with(config.audio, corpus)
+    with exclusive(folder, made):
+        converter = RecordingConverter(folder, config.audio.sample_rate, corpus)
+        utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
+        utterances, left = _frequent(utterances, folder, corpus.min_recordings)
+        rejects += [*unlisted, *rare, *shared, *over, *refused, *left]
+        selection.demand_some(utterances, rejects)
+        manifest = Manifest(folder, with_sources(utterances), rejects)
+        write_text(folder / "DATA_CARD.md", data_card(manifest, made))
+        manifest.save()
+    return manifest
+
+
+@dataclass(frozen=True)
+class RecordingConverter(selection.Converter[Recording]):
+    """Convert recordings to utterances that are their own source; picklable, for the workers of a cluster."""
+
+    folder: Path
+    sample_rate: int  # Hz
+    corpus: CorpusConfig
+
+    def part_of(self, row: Recording) -> str:
+        """The row's split, which ``_with_splits`` has set: a share of the official training speakers is validation."""
+        return row.split
+
+    def probe(self, row: Recording) -> float | Reject:
+        """Duration in seconds by the header of the converted recording, or of the original one; or a reject."""
+        try:
+            return self._header(row)
+        except AudioError as error:
+            return _rejected(row, error)
+
+    def __call__(self, row: Recording) -> Utterance | Reject:
+        """Convert one recording, or say why it cannot be used."""
+        try:
+            seconds = self._converted(row)
+            bandwidth = recorded_bandwidth(self._target(row))
+        except AudioError as error:
+            return _rejected(row, error)
+        name, text = self._target(row).relative_to(self.folder).as_posix(), row.text or NOT_TRANSCRIBED
+        return Utterance(
+            id=row.file,
+            split=row.split,  # type: ignore[arg-type]  # a split, by _with_splits
+            speaker=row.speaker,
+            source_audio=name,
+            target_audio=name,
+            source_text=text,
+            target_text=text,
+            source_duration=seconds,
+            target_duration=seconds,
+            gender=row.gender,
+            age=row.age,
+            source_kind="same recording",
+            target_bandwidth=bandwidth,
+        )
+
+    def _target(self, row: Recording) -> Path:
+        return self.folder / self.corpus.format / f"{row.file}.{self.corpus.format}"
+
+    def _header(self, row: Recording) -> float:
+        if self._target(row).exists():  # it was written after every check
+            return header(self._target(row))[1]
+        rate, seconds = header(row.path)
+        if rate < MIN_SOURCE_RATE:
+            raise AudioError("sample rate", row.path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
+        return seconds
+
+    def _converted(self, row: Recording) -> float:
+        """Write the converted recording where it is not there yet; its duration in seconds."""
+        seconds = self._header(row)
+        if not self._target(row).exists():
+            if self.corpus.trim is None:  # trimming may shorten a long recording below the limit
+                check_duration(seconds, row.path, self.corpus, margin=selection.HEADER_TOLERANCE_SECONDS)
+            wav = converted(row.path, self.sample_rate, self.corpus)
+            write_audio(self._target(row), wav, self.sample_rate)
+            seconds = len(wav) / self.sample_rate
+        return seconds
+
+
+def with_sources(utterances: list[Utterance]) -> list[Utterance]:
+    """Give each utterance another one of its speaker as source; the only one of a speaker stays its own.
+
+    Half the speaker's list lies between the two, so that they are mostly of two chapters or sessions, and each
+    recording is the source of one utterance.
+    """
+    own: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in sorted(utterances, key=lambda u: u.id):
+        own[utterance.speaker].append(utterance)
+    found = []
+    for group in own.values():
+        shift = len(group) // 2
+        for place, utterance in enumerate(group):
+            source = group[(place + shift) % len(group)]
+            about = {
+                "source_audio": source.target_audio,
+                "source_text": source.target_text,
+                "source_duration": source.target_duration,
+                "source_kind": "same speaker" if shift else "same recording",
+            }
+            found.append(utterance.model_copy(update=about))
+    return found
+
+
+def _frequent(utterances: list[Utterance], folder: Path, least: int) -> tuple[list[Utterance], list[Reject]]:
+    """Reject what is left of a speaker with fewer than ``least`` usable recordings, and remove the converted files."""
+    counts = Counter(utterance.speaker for utterance in utterances)
+    rare = [utterance for utterance in utterances if counts[utterance.speaker] < least]
+    for utterance in rare:
+        (folder / utterance.target_audio).unlink()
+    rejects = [Reject(id=u.id, split=u.split, reason="too few recordings", detail=u.speaker) for u in rare]
+    return [utterance for utterance in utterances if counts[utterance.speaker] >= least], rejects
+
+
+def _root(corpus: CorpusConfig, reader: Reader) -> Path:
+    if corpus.root is None:
+        raise CorpusError(f"the corpus {reader.name} needs its folder: --set corpus.root=FOLDER")
+    root = Path(corpus.root)
+    if not root.is_dir():
+        raise CorpusError(f"{root} is no folder: set corpus.root to the folder of {reader.title}")
+    return root
+
+
+def _valid(found: Iterable[Recording | Reject], name: str) -> tuple[list[Recording], list[Reject]]:
+    """The rows with the corpus's name before id and speaker; a reject for each that has no usable id or a known one."""
+    rows, rejects, seen = [], [], set()
+    for row in found:
+        if isinstance(row, Reject):
+            rejects.append(row)
+            continue
+        prefix = row.corpus or name
+        row = replace(row, file=f"{prefix}-{row.file}", speaker=f"{prefix}-{row.speaker}")
+        if reason := "" if is_plain_name(row.file) and row.speaker.isprintable() else "unsafe file name":
+            rejects.append(
+                Reject(id=row.file.encode("utf-8", "backslashreplace").decode(), split=row.split, reason=reason)
+            )
+        elif row.file in seen:
+            rejects.append(Reject(id=row.file, split=row.split, reason="duplicate", detail=str(row.path)))
+        else:
+            seen.add(row.file)
+            rows.append(row)
+    return rows, rejects
+
+
+def _with_splits(rows: list[Recording], reader: Reader, corpus: CorpusConfig, root: Path) -> list[Recording]:
+    """The rows with their split: the official one, the user's, or drawn by speaker where none is given."""
+    fraction, seed = corpus.validation_fraction, corpus.split_seed
+    if reader.holds_test_split:
+        held = {row.speaker: is_validation(row.speaker, fraction, seed) for row in rows if row.split == "train"}
+        tested = {row.speaker for row in rows if row.split != "train"}
+        return [
+            replace(row, split="validation") if row.split == "train" and held[row.speaker] and row.speaker not in tested
+            else row
+            for row in rows
+        ]  # fmt: skip
+    given = [row for row in rows if row.split]
+    if len(given) == len(rows):
+        return rows
+    if given:
+        raise CorpusError(
+            f"{root}: {len(rows) - len(given)} of {len(rows)} recordings have no split: give all, or none"
+        )
+    try:
+        parts = drawn([row.speaker for row in rows], fraction, seed)
+    except ValueError as error:
+        raise CorpusError(
+            f"{root} has {error}, or a table with a column split; for one speaker, `thesis adapt`"
+        ) from error
+    return [replace(row, split=parts[row.speaker]) for row in rows]
+
+
+def _limited(rows: list[Recording], limit: int | None) -> tuple[list[Recording], list[Reject]]:
+    """At most ``limit`` rows of each split, two of each speaker before a third one; rejects for the others."""
+    if limit is None:
+        return rows, []
+    turns: dict[str, int] = defaultdict(int)
+    order = []
+    for row in sorted(rows, key=_file):
+        order.append((turns[row.speaker] // 2, row.speaker, row.file, row))
+        turns[row.speaker] += 1
+    kept, rejects = [], []
+    counts: dict[str, int] = defaultdict(int)
+    for *_, row in sorted(order, key=lambda item: item[:3]):
+        counts[row.split] += 1
+        if counts[row.split] <= limit:
+            kept.append(row)
+        else:
+            rejects.append(Reject(id=row.file, split=row.split, reason="not in the subset", detail="corpus.limit"))
+    return kept, rejects
+
+
+def _rejected(row: Recording, error: AudioError) -> Reject:
+    return Reject(id=row.file, split=row.split, reason=error.reason, detail=str(error))
+
+
+def _file(row: Recording) -> str:
+    return row.file

@@ -1,0 +1,84 @@
+"""Recordings of the user's own: a folder for each speaker, or a table utterances.tsv or utterances.csv.
+
+The table's columns: path (from the table's folder) and speaker; and, where known, text, gender, age, split and corpus,
+which then begins the ids instead of "speakers". Without a table, FOLDER/SPEAKER/…/NAME.wav is a recording of SPEAKER,
+and NAME.txt beside it is its text.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from thesis_lib.audio.files import SUFFIXES
+from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.manifest import Reject
+from thesis_lib.corpus.readers.base import Reader, Recording
+
+TABLES = ("utterances.tsv", "utterances.csv")
+SPLITS = ("", "train", "validation", "test")
+
+
+def read(root: Path) -> Iterator[Recording | Reject]:
+    """The recordings in ``root``, by its table, or else by its folders. CorpusError for a wrong table or none."""
+    for name in TABLES:
+        if (root / name).is_file():
+            return _by_table(root / name)
+    found = sorted(path for path in root.glob("*/**/*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise CorpusError(
+            f"{root} has no SPEAKER/NAME.wav (or {', '.join(SUFFIXES[1:])}) and no {' or '.join(TABLES)}: "
+            "set corpus.root to the folder that holds one folder for each speaker"
+        )
+    return (_by_folder(path, path.relative_to(root)) for path in found)
+
+
+def _by_folder(path: Path, inside: Path) -> Recording:
+    words = path.with_suffix(".txt")
+    text = words.read_text(encoding="utf-8", errors="replace").strip() if words.exists() else ""
+    return Recording(_id(inside), "", inside.parts[0], path, text)
+
+
+def _by_table(table: Path) -> Iterator[Recording | Reject]:
+    for number, row in enumerate(_rows(table), 1):
+        given = {key: (row.get(key) or "").strip() for key in ("speaker", "text", "gender", "age", "corpus", "split")}
+        path = Path(row["path"])
+        if given["split"] not in SPLITS:
+            known = ", ".join(SPLITS[1:])
+            raise CorpusError(f"{table}, row {number}: the split {given['split']!r} is none of {known}")
+        if not given["speaker"] or not path.name or path.is_absolute() or ".." in path.parts:
+            reason = "unsafe file name" if given["speaker"] else "no speaker"
+            yield Reject(id=row["path"], split=given["split"], reason=reason, detail=f"row {number} of {table.name}")
+            continue
+        yield Recording(_id(path, given["corpus"]), path=table.parent / path, **given)
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as stream:
+            rows = (
+                csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+                if table.suffix == ".tsv"
+                else csv.DictReader(stream, restval="")
+            )
+            missing = [column for column in ("path", "speaker") if column not in (rows.fieldnames or ())]
+            if missing:
+                raise CorpusError(f"{table} has no column {missing[0]!r}; it needs path and speaker")
+            return list(rows)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise CorpusError(f"{table} is no table ({error}): write it as UTF-8 CSV or TSV") from error
+
+
+def _id(inside: Path, corpus: str = "") -> str:
+    """The path with - between its parts, as two folders may hold files of one name; without the corpus's own folder."""
+    parts = inside.with_suffix("").parts
+    return "-".join(parts[1:] if corpus and parts[0] == corpus and len(parts) > 1 else parts)
+
+
+READER = Reader(
+    name="speakers",
+    title="a folder of speakers",
+    licence="The recordings are the user's own.",
+    citation="",
+    read=read,
+    holds_test_split=False,
+)
