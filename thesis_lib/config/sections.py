@@ -126,6 +126,8 @@ def _known_metrics(names: tuple[str, ...]) -> tuple[str, ...]:
 class ValidationConfig(Section):
     """How many utterances are measured, by which metrics, with how many bootstrap samples."""
 
+    ADDED: ClassVar[tuple[str, ...]] = ("hypotheses",)
+
     utterances: int = Field(200, ge=2)  # of the test split
     metrics: tuple[str, ...] = (
         "mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "pitch",  # compared with the recording
@@ -152,6 +154,8 @@ class ValidationConfig(Section):
 
 class AblationConfig(Section):
     """The grid of ``thesis ablate``: recipe, seeds, budget, metrics."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("hypotheses",)
 
     task: Task = "conversion"
     seeds: int = Field(3, ge=2)  # trainings of each variant

@@ -27,7 +27,7 @@ from thesis_lib.validation.summary import agreements, calibrations, comparisons,
 from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
-SCHEMA = 2  # of the stored measurements: 1 had other column names
+SCHEMA = 3  # of the stored measurements: 1 had other column names, 2 the F0 of SwiftF0
 SAMPLES = 3  # utterances whose audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](
