@@ -171,6 +171,7 @@ def test_splits_count_pairs_speakers_and_hours():
             "speaker": ["a", "a", "b"],
             "source_duration": [1800.0, 0.0, 3600.0],
             "target_duration": [3600.0, 3600.0, 0.0],
+            "source_kind": "translation",
         }
     )
     found = splits_table(table).set_index("split")
