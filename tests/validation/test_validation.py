@@ -12,6 +12,7 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config, ConfigError, ValidationConfig
 from thesis_lib.config.registries import METRICS
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import RunError
@@ -51,6 +52,7 @@ from thesis_lib.validation import (
 )
 from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import MetricError, Recording
+from thesis_lib.validation.scoring import words
 from thesis_lib.validation.validate import SPANISH
 
 SETTINGS = ValidationConfig(resamples=100)
@@ -138,6 +140,14 @@ def test_what_cannot_be_measured_is_listed_with_its_reason(tiny_run, tmp_path, m
     assert "thesis models fetch" in missing.reason[missing.system == PUBLISHED].item()
     assert "pesq" not in table
     assert "pesq" not in set(run.load_table("validation_summary").metric)
+
+
+def test_words_of_a_recording_without_a_transcript_are_not_measured():
+    def recognise(*_, **__):
+        raise AssertionError("nothing is recognised that nothing is compared with")
+
+    with pytest.raises(MetricError, match="no transcript"):
+        words(recognise, Recording(voiced(0.5), 22_050), NOT_TRANSCRIBED)
 
 
 def test_a_silent_output_is_scored_as_not_measured(tiny_run):

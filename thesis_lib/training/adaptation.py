@@ -12,7 +12,7 @@ import numpy as np
 
 from thesis_lib.audio.files import AudioError, check_speech, read_audio, write_audio
 from thesis_lib.config import Config
-from thesis_lib.corpus.manifest import Manifest, Utterance, index_of
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Utterance, index_of
 from thesis_lib.runs.commands import ADAPTED, RECORDINGS
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import train
@@ -106,8 +106,8 @@ def _manifest(segments: list[np.ndarray], folder: Path, rate: int) -> Manifest:
                 speaker="the voice, held out" if held_out else "the voice",
                 source_audio=name,
                 target_audio=name,
-                source_text="(not transcribed)",
-                target_text="(not transcribed)",
+                source_text=NOT_TRANSCRIBED,
+                target_text=NOT_TRANSCRIBED,
                 source_duration=len(wav) / rate,
                 target_duration=len(wav) / rate,
             )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.config import Config, LossConfig, Recipe, digest
+from thesis_lib.runs.commands import ABLATION
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
@@ -209,7 +210,7 @@ def _cell(run: Run, variant: str, seed: int) -> Run:
     """The run folder of one variant and seed, sharing the run's corpus and embeddings."""
     task = run.config.ablation.task
     changes = {f"{task}.{key}": value for key, value in VARIANTS[variant].items()} | {f"{task}.training.seed": seed}
-    path = run.path / "ablation" / f"{variant.replace(' ', '-').lower()}-{seed}"
+    path = run.path / ABLATION / f"{variant.replace(' ', '-').lower()}-{seed}"
     cell = Run(path, _base(run.config).override(changes))
     for name in SHARED_FOLDERS:
         link = cell.path / name

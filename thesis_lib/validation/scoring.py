@@ -10,6 +10,7 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.config.registries import METRICS
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED
 from thesis_lib.embeddings.encoders import (
     Encoder,
     embed,
@@ -122,14 +123,14 @@ class Scorers:
             found += [_by_prosody("source", lambda system: system.name == SOURCE)]
             found += [_by_prosody("output", lambda system: system.name != SOURCE)]
         registered = [name for name in self.chosen if name in METRICS]
-        found += [_by_metric(name, _says) for name in registered if not METRICS.details(name)["reference"]]
+        found += [_by_metric(name, _has_words) for name in registered if not METRICS.details(name)["reference"]]
         if whisper := self.whisper:
             found.append(_by_words(whisper))
         found += [_by_metric(name, _is_compared) for name in registered if METRICS.details(name)["reference"]]
         return found
 
 
-def _says(system: System) -> bool:
+def _has_words(system: System) -> bool:
     return system.has_words
 
 
@@ -148,7 +149,9 @@ def _by_encoder(column: str, encoder: Encoder) -> ValidationScorer:
 
 
 def _by_words(whisper: Whisper) -> ValidationScorer:
-    return Scorer(lambda item, output: words(whisper, output, item.utterance.target_text), {"metric": "asr"}, _says)
+    return Scorer(
+        lambda item, output: words(whisper, output, item.utterance.target_text), {"metric": "asr"}, _has_words
+    )
 
 
 def _by_prosody(who: str, takes: Callable[[System], bool]) -> ValidationScorer:
@@ -161,7 +164,9 @@ def _by_prosody(who: str, takes: Callable[[System], bool]) -> ValidationScorer:
 
 
 def words(whisper: Whisper, output: Recording, text: str) -> Columns:
-    """The recognised text, and its errors against the target text."""
+    """The recognised text, and its errors against the target text. MetricError where the corpus has no transcript."""
+    if text == NOT_TRANSCRIBED:
+        raise metrics.MetricError("the corpus has no transcript of the recording")
     recognised = whisper(output.wideband, metrics.WIDEBAND, language="en").text
     errors, count = metrics.word_errors(recognised, text)
     wrong, characters = metrics.character_errors(recognised, text)
