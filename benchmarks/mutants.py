@@ -29,7 +29,7 @@ class Mutant:
     new: str
 
 
-EMBED = "return self.distance(self.encoder(self.resample(estimate)), target)"
+EMBED = "return self.distance(self.encoder(wav), target)"
 TARGET = "target = self.encoder(self.resample(reference))"
 DISTANCE = '{"cosine": cosine_loss, "mse": embedding_mse_loss}[distance]'
 
@@ -38,14 +38,14 @@ MUTANTS = [
     Mutant(
         "detached embedding",
         "losses/embedding.py",
-        "self.encoder(self.resample(estimate))",
-        "self.encoder(self.resample(estimate)).detach()",
+        "self.encoder(wav)",
+        "self.encoder(wav).detach()",
     ),
     Mutant(
         "numpy round trip",
         "losses/embedding.py",
-        "self.encoder(self.resample(estimate))",
-        "self.encoder(torch.from_numpy(self.resample(estimate).detach().numpy()))",
+        "self.encoder(wav)",
+        "self.encoder(torch.from_numpy(wav.detach().numpy()))",
     ),
     Mutant("no resampling", "losses/embedding.py", "Resample(sample_rate, encoder.sample_rate)", "nn.Identity()"),
     Mutant(

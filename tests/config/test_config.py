@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thesis_lib.config import PROFILES, Config, ConfigError, digest, parse_assignment
+from thesis_lib.config.renamed import ADDED
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -105,9 +106,13 @@ def test_a_configuration_without_plugins_is_that_of_earlier_versions():
     config = Config.from_profile("smoke")
     tree = json.loads(config.model_dump_json())
     assert tree.pop("plugins") == []
+    for key, value in ADDED.items():
+        task, section, name = key.split(".")
+        assert tree[task][section].pop(name) == value
     assert Config.from_json(json.dumps(tree)) == config
     assert digest(tree) == config.digest()
     assert config.override({"plugins": "json"}).digest() != config.digest()
+    assert config.override({"conversion.training.condition_from": "another"}).digest() != config.digest()
 
 
 @pytest.mark.parametrize("given", ["json,csv", "json, csv", ["json", "csv"], ("json", "csv")])

@@ -28,7 +28,7 @@ from thesis_lib.config.recipes import (
     Recipe,
     TrainingConfig,
 )
-from thesis_lib.config.renamed import current_key, current_tree, current_value
+from thesis_lib.config.renamed import current_key, current_tree, current_value, without_added
 from thesis_lib.config.section import Section
 from thesis_lib.config.sections import (
     TASKS,
@@ -185,9 +185,11 @@ class Config(Section):
 
 def digest(section: BaseModel | dict | list) -> str:
     """12 hex digits of a section's canonical JSON."""
-    # A configuration without plugins keeps the digest that it had before there was this setting.
+    # A configuration without plugins, or other later settings, keeps the digest that it had before there were these.
     unused = {"plugins"} if isinstance(section, Config) and not section.plugins else None
     tree = section.model_dump(mode="json", exclude=unused) if isinstance(section, BaseModel) else section
+    if isinstance(section, Config):
+        tree = without_added(tree)
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 

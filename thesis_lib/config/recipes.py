@@ -96,6 +96,10 @@ class TrainingConfig(Section):
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training process itself
     max_minutes: float | None = Field(None, gt=0)  # training time after which training stops
     seed: int = 0
+    recorded_share: float = Field(0.0, ge=0, le=1)  # of the sampled target speakers: speakers of training recordings
+    condition_from: Literal["own", "another"] = "own"  # the recording with a training segment's condition
+    encoder_augmentation: float = Field(0.0, ge=0, le=1)  # probability of each change before the speaker encoder
+    data_on_device: Literal["auto", "on", "off"] = "off"  # auto: on a GPU with enough free memory
 
 
 class Recipe(Section):
@@ -117,6 +121,12 @@ class Recipe(Section):
         if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "level"):
             raise ValueError(
                 "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, pitch = level"
+            )
+        if self.training.recorded_share and not self.losses.sampled_speaker:
+            raise ValueError("training.recorded_share is of the sampled target speakers: set losses.sampled_speaker")
+        if self.training.encoder_augmentation and not self.losses.sampled_speaker + self.losses.speaker:
+            raise ValueError(
+                "training.encoder_augmentation is of the speaker encoder: set losses.speaker or losses.sampled_speaker"
             )
         published = self.training.warm_start == "hifigan-universal"
         if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):

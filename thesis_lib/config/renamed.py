@@ -18,6 +18,17 @@ VALUES = {  # key -> old value -> new value
     "ablation.metrics": {"judges": "evaluation"},
 }
 ABLATION_LOSSES = {"swap": "sampled_speaker"}
+# Settings that earlier versions did not have, with the values that stand for what those versions did.
+ADDED: dict[str, Any] = {
+    "resynthesis.training.condition_from": "own",
+    "resynthesis.training.data_on_device": "off",
+    "resynthesis.training.encoder_augmentation": 0.0,
+    "resynthesis.training.recorded_share": 0.0,
+    "conversion.training.condition_from": "own",
+    "conversion.training.data_on_device": "off",
+    "conversion.training.encoder_augmentation": 0.0,
+    "conversion.training.recorded_share": 0.0,
+}
 LOG = {"listening": "conditioning_sensitivity", "swap": "sampled_speaker"}  # columns of a training's metrics.jsonl
 
 
@@ -45,6 +56,16 @@ def current_tree(tree: Any, prefix: str = "") -> Any:
     for name, node in tree.items():
         key = current_key(prefix + name)
         found[key.removeprefix(prefix)] = current_tree(current_value(key, node), f"{key}.")
+    return found
+
+
+def without_added(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration's tree without the settings of ``ADDED`` that stand for what earlier versions did."""
+    found = {}
+    for name, node in tree.items():
+        key = prefix + name
+        if key not in ADDED or node != ADDED[key]:
+            found[name] = without_added(node, f"{key}.") if isinstance(node, dict) else node
     return found
 
 
