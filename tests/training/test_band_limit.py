@@ -1,0 +1,142 @@
+"""Band-limited recordings in training: every loss and every discriminator gets both signals in the recording's band."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers import beside
+
+from thesis_lib.losses import MelLoss
+from thesis_lib.losses.band_limit import NYQUIST
+from thesis_lib.training import State, gradient_norms, loop, segments, speaker_sampling, train_step
+from thesis_lib.training.log import Log
+from thesis_lib.training.segments import CUTOFF_RANGE, Segments, target_bandwidth
+from thesis_lib.training.speaker_sampling import SpeakerSampler
+
+BANDWIDTH = 6000.0  # Hz
+
+
+def test_the_bandwidth_is_the_manifest_s_and_none_where_it_has_none():
+    assert target_bandwidth(SimpleNamespace(target_bandwidth=8000.0)) == 8000.0
+    assert target_bandwidth(SimpleNamespace(target_bandwidth=None)) is None
+    assert target_bandwidth(SimpleNamespace()) is None
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """Of every two recordings one is band-limited, by the last digit of its id; one has a band beyond Nyquist."""
+
+    def bandwidth(utterance):
+        return {0: BANDWIDTH, 1: None}[int(utterance.id[-1]) % 2]
+
+    monkeypatch.setattr(segments, "target_bandwidth", bandwidth)
+    return bandwidth
+
+
+def mixed(data) -> tuple[int, torch.Tensor]:
+    """The number of a batch with items of both kinds, and which of its items are limited."""
+    for number in range(50):
+        cutoff = data.batch(number).cutoff
+        if cutoff is not None and 0 < (cutoff < NYQUIST).sum() < len(cutoff):
+            return number, cutoff < NYQUIST
+    raise AssertionError("the bundled ids have no even and odd ones")
+
+
+def test_cutoffs_lie_just_inside_each_bandwidth_and_depend_on_the_draw(tiny_run, limited):
+    data, again = (Segments(tiny_run, "resynthesis", "train") for _ in range(2))
+    found = []
+    for number in range(20):
+        batch = data.batch(number)
+        if batch.cutoff is None:
+            assert all(int(name[-1]) % 2 for name in batch.ids)
+            continue
+        assert torch.equal(batch.cutoff, again.batch(number).cutoff)
+        for name, cutoff in zip(batch.ids, batch.cutoff.tolist(), strict=True):
+            if int(name[-1]) % 2:
+                assert cutoff == NYQUIST
+            else:
+                found.append(cutoff * data.sample_rate / BANDWIDTH)
+    assert CUTOFF_RANGE[0] <= min(found) < max(found) <= CUTOFF_RANGE[1]
+    assert len(set(found)) == len(found)
+
+
+def test_full_band_recordings_have_no_cutoff(tiny_run, monkeypatch):
+    data = Segments(tiny_run, "resynthesis", "train")
+    assert data.batch(0).cutoff is None
+    monkeypatch.setattr(segments, "target_bandwidth", lambda _: 12_000.0)
+    beyond = Segments(tiny_run, "resynthesis", "train").batch(0)
+    assert torch.equal(beyond.cutoff, torch.full((2,), NYQUIST)), "a band that ends above Nyquist is no limit"
+    assert torch.equal(beyond.band_limited(beyond.wav), beyond.wav)
+
+
+def high_share(wav: torch.Tensor, rate: int) -> torch.Tensor:
+    """(B,) share of the power above the bandwidth."""
+    power = torch.fft.rfft(wav.detach()).abs().square()
+    edge = round(BANDWIDTH / rate * wav.shape[-1])
+    return power[:, edge:].sum(1) / power.sum(1)
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_every_loss_and_the_discriminator_get_both_signals_in_the_recording_s_band(
+    tiny_run, limited, monkeypatch, sampled
+):
+    task = "conversion"
+    data = Segments(tiny_run, task, "train")
+    state = State.create(tiny_run.config, task, data)
+    state.step = state.recipe.training.adversarial_from
+    given: dict[str, list[torch.Tensor]] = {name: [] for name in (*state.losses, "discriminator", "sampled")}
+    if sampled:
+        monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: torch.eye(4, data.speaker.shape[1]))
+
+        def towards(wav, targets):
+            given["sampled"].append(wav)
+            return wav.square().mean()
+
+        state.speaker_sampler = SpeakerSampler(data, SimpleNamespace(towards=towards))
+        training = state.recipe.training.model_copy(update={"auxiliary_from": 0})
+        losses = state.recipe.losses.model_copy(update={"sampled_speaker": 1.0})
+        state.recipe = state.recipe.model_copy(update={"training": training, "losses": losses})
+    for name, loss in dict(state.losses).items():
+
+        def record(estimate, recording, name=name, loss=loss):
+            given[name] += [estimate, recording]
+            return loss(estimate, recording)
+
+        state.losses[name] = record
+    state.discriminator.register_forward_hook(lambda _, x, __: given["discriminator"].append(x[0].squeeze(1)))
+    number, low = mixed(data)
+    whole = []
+    state.generator.register_forward_hook(lambda _, x, found: whole.append(found.detach().squeeze(1)))
+    train_step(state, [data.batch(number)])
+    assert high_share(whole[0], data.sample_rate).min() > 1e-3, "the generator's output has a full band"
+    assert all(given[name] for name in (*state.losses, "discriminator")), "every loss was computed"
+    assert bool(given.pop("sampled")) == sampled
+    wavs = [wav for found in given.values() for wav in found]
+    assert len(wavs) == 2 * len(state.losses) + 2
+    for wav in wavs:
+        shares = high_share(wav, data.sample_rate).unflatten(0, (-1, len(low)))
+        assert shares[:, low].max() < 1e-8
+    discriminated = given["discriminator"][0].unflatten(0, (-1, len(low)))
+    assert torch.equal(discriminated[0][~low], data.batch(number).wav.squeeze(1)[~low]), "the others are untouched"
+    assert torch.equal(discriminated[1][~low], whole[0][: len(low)][~low])
+
+
+def test_the_validation_score_is_of_the_band(tiny_run, limited, tmp_path):
+    """An output that differs from the recording above the band alone has a score of zero there."""
+    run = beside(tiny_run, tmp_path / "run")
+    data = Segments(run, "resynthesis", "validation")
+    state = State.create(run.config, "resynthesis", data)
+    loss = MelLoss(run.config.audio)
+    with Log(tmp_path / "log", 0, tensorboard=False) as log:
+        found = loop.validate_on(state, data, loss, log)
+        data._bandwidths = [None] * len(data.utterances)
+        other = loop.validate_on(state, data, loss, log)
+    assert found.keys() == other.keys()
+    assert found["validation_mel"] != other["validation_mel"]
+    assert found["conditioning_sensitivity"] <= other["conditioning_sensitivity"]
+
+
+def test_gradient_norms_are_of_the_band(tiny_run, monkeypatch):
+    before = gradient_norms(tiny_run, "resynthesis")
+    monkeypatch.setattr(segments, "target_bandwidth", lambda _: 2000.0)
+    assert gradient_norms(tiny_run, "resynthesis")["stft"] != pytest.approx(before["stft"], rel=1e-3)
