@@ -106,8 +106,8 @@ def log_with(*values: float) -> StepLog:
 def test_shares_of_a_value_are_summed_and_the_first_wrong_value_is_named():
     log = log_with(1.0)
     for value in (1.0, 3.0):
-        log.add(0.5, loss=torch.tensor(value))
-    log.add(norm=torch.tensor([2.0]))
+        log.add({"loss": torch.tensor(value)}, 0.5)
+    log.add({"norm": torch.tensor([2.0])})
     assert float(log.failed()) == 0
     assert log.read(0) == {"loss": 2.0, "norm": 2.0}
     log = log_with(1.0, math.inf, math.nan)

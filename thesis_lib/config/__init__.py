@@ -185,11 +185,11 @@ class Config(Section):
 
 def digest(section: BaseModel | dict | list) -> str:
     """12 hex digits of a section's canonical JSON."""
-    # A configuration without plugins, or other later settings, keeps the digest that it had before there were these.
-    unused = {"plugins"} if isinstance(section, Config) and not section.plugins else None
-    tree = section.model_dump(mode="json", exclude=unused) if isinstance(section, BaseModel) else section
+    tree = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
     if isinstance(section, Config):
-        tree = without_added(tree)
+        # Without plugins and other later settings a configuration keeps the digest that it had before these were there.
+        unused = None if section.plugins else {"plugins"}
+        tree = without_added(section.model_dump(mode="json", exclude=unused))
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,6 +1,7 @@
 """The signal losses that a recipe asks for, with their encoders."""
 
 from collections.abc import Callable
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -43,7 +44,7 @@ def consistency(config: Config, weights: LossConfig, name: str, augmentation: fl
 
 
 def _augmentation(encoder: nn.Module, probability: float) -> EncoderAugmentation | None:
-    return EncoderAugmentation(encoder.sample_rate, probability) if probability else None
+    return EncoderAugmentation(cast(int, encoder.sample_rate), probability) if probability else None
 
 
 @LOSSES.register("speaker")

@@ -5,7 +5,7 @@ N = T * hop_length.
 """
 
 import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -42,8 +42,10 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Batch(*(x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in values))
+        tensors = self.wav, self.content, self.speaker, self.emotion
+        wav, content, speaker, emotion = (x.to(device, non_blocking=True) for x in tensors)
+        cutoff = None if self.cutoff is None else self.cutoff.to(device, non_blocking=True)
+        return Batch(wav, content, speaker, emotion, self.ids, cutoff)
 
     def band_limited(self, wav: Tensor) -> Tensor:
         """(k B, 1, N), k versions of the batch -> the same, each item low-passed inside its recording's bandwidth."""

@@ -59,7 +59,7 @@ class SpeakerSampler:
     training split has one speaker only.
     """
 
-    def __init__(self, data: Segments, loss: EmbeddingConsistency | None, device: torch.device | None = None) -> None:
+    def __init__(self, data: Segments, loss: EmbeddingConsistency, device: torch.device | None = None) -> None:
         self.loss = loss  # distance of the synthesised speech to the prototypes
         prototypes, medians = known_speakers(), data.log_f0_medians()  # (P, S), unit length; (n,)
         similar = (prototypes @ F.normalize(data.speaker, dim=1).T).argmax(1)

@@ -28,7 +28,8 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
     weights, training = state.recipe.losses, state.recipe.training
     adversarial = state.step >= training.adversarial_from and weights.adversarial + weights.feature_matching > 0
     single, share = len(batches) == 1, 1 / len(batches)
-    log, rates = StepLog(state.fabric), {}
+    log = StepLog(state.fabric)
+    rates: dict[str, float] = {}
     real_features = []
     batches = [replace(batch, wav=batch.band_limited(batch.wav)) for batch in batches]
     for optimizer in state.optimizers.values():
@@ -45,7 +46,7 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
             real_features.append([[layer[:count].detach() for layer in layers] for layers in features])
             loss = discriminator_loss(fake, real)
             _backward(state, "discriminator", loss * share, batch, log)
-            log.add(share, discriminator=loss, score_real=_mean(real), score_fake=_mean(fake))
+            log.add({"discriminator": loss, "score_real": _mean(real), "score_fake": _mean(fake)}, share)
         rates |= _update(state, "discriminator", batches, log)
     for number, batch in enumerate(batches):
         if not (adversarial and single):
@@ -57,7 +58,7 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
             raise TrainingError(f"step {state.step}: no loss is active: give one of losses.* a weight")
         total = sum(getattr(weights, name) * loss for name, loss in losses.items())
         _backward(state, "generator", total * share, batch, log)
-        log.add(share, **losses)
+        log.add(losses, share)
     rates |= _update(state, "generator", batches, log)
     row = _with_rates(log.read(state.step), rates, training.clip_norm)
     if state.average:
@@ -131,7 +132,7 @@ def _update(state: State, name: str, batches: list[Batch], log: StepLog) -> dict
     optimizer, limit = state.optimizers[name], state.recipe.training.clip_norm
     wrapped = state.wrapped[name]
     norm = cast(Tensor, state.fabric.clip_gradients(wrapped, optimizer, max_norm=limit, error_if_nonfinite=False))
-    log.add(**{f"{name}_norm": norm})
+    log.add({f"{name}_norm": norm})
     # Under a loss scale an overflow is expected: the scaler skips the step and lowers the scale.
     if not state.fabric.strategy.precision.state_dict():
         log.check(f"the {name} gradient", norm, [id for batch in batches for id in batch.ids])

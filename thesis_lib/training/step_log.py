@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -28,7 +29,7 @@ class StepLog:
         self._checked: list[tuple[str, Tensor]] = []  # what is said of the value, value
         self._failed: Tensor | None = None
 
-    def add(self, share: float = 1.0, **values: Tensor) -> None:
+    def add(self, values: Mapping[str, Tensor], share: float = 1.0) -> None:
         """Log values; those of one name are summed, each times its ``share``."""
         self._values += [(name, share, value.detach().reshape(1)) for name, value in values.items()]
 
