@@ -211,6 +211,26 @@ MUTANTS = [
         "(f - r).abs().mean() for f, r in pairs",
         "(f - f).abs().mean() for f, r in pairs",
     ),
+    Mutant("augmentation left out", "losses/embedding.py", "wav = self.augmentation(wav)", "pass"),
+    Mutant(
+        "augmented signal detached", "losses/embedding.py", "self.augmentation(wav)", "self.augmentation(wav.detach())"
+    ),
+    Mutant(
+        "quantisation without a gradient",
+        "losses/augmentation.py",
+        "return wav + (changed - wav).detach()",
+        "return changed",
+    ),
+    Mutant("low-pass of every row", "losses/band_limit.py", "torch.where(cutoff < NYQUIST, filtered, wav)", "filtered"),
+    Mutant(
+        "low-pass without a gradient", "losses/band_limit.py", "torch.fft.rfft(wav)", "torch.fft.rfft(wav.detach())"
+    ),
+    Mutant(
+        "the recording in full band",
+        "training/step.py",
+        "wav=batch.band_limited(batch.wav)",
+        "wav=batch.wav",
+    ),
 ]
 
 
