@@ -17,6 +17,7 @@ NAMES = {
     "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
     "calibration": "floor, ceiling and error rate of the speaker encoders on human speech (THESIS_HUMAN)",
+    "artefacts": "how far noise by ECAPA's gradient moves each speaker encoder, with augmentation and without",
     "content": "speaker identification from each kind of content: how much of the voice remains in it",
     "recipes": "recipes compared for the released weights, three minutes each (THESIS_HUMAN)",
     "adaptation": "adaptation to four seconds of a human voice for a minute, before and after (THESIS_HUMAN)",

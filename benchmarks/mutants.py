@@ -29,7 +29,7 @@ class Mutant:
     new: str
 
 
-EMBED = "return self.distance(self.encoder(self.resample(estimate)), target)"
+EMBED = "return self.distance(self.encoder(wav), target)"
 TARGET = "target = self.encoder(self.resample(reference))"
 DISTANCE = '{"cosine": cosine_loss, "mse": embedding_mse_loss}[distance]'
 
@@ -38,14 +38,14 @@ MUTANTS = [
     Mutant(
         "detached embedding",
         "losses/embedding.py",
-        "self.encoder(self.resample(estimate))",
-        "self.encoder(self.resample(estimate)).detach()",
+        "self.encoder(wav)",
+        "self.encoder(wav).detach()",
     ),
     Mutant(
         "numpy round trip",
         "losses/embedding.py",
-        "self.encoder(self.resample(estimate))",
-        "self.encoder(torch.from_numpy(self.resample(estimate).detach().numpy()))",
+        "self.encoder(wav)",
+        "self.encoder(torch.from_numpy(wav.detach().numpy()))",
     ),
     Mutant("no resampling", "losses/embedding.py", "Resample(sample_rate, encoder.sample_rate)", "nn.Identity()"),
     Mutant(
@@ -210,6 +210,26 @@ MUTANTS = [
         "losses/adversarial.py",
         "(f - r).abs().mean() for f, r in pairs",
         "(f - f).abs().mean() for f, r in pairs",
+    ),
+    Mutant("augmentation left out", "losses/embedding.py", "wav = self.augmentation(wav)", "pass"),
+    Mutant(
+        "augmented signal detached", "losses/embedding.py", "self.augmentation(wav)", "self.augmentation(wav.detach())"
+    ),
+    Mutant(
+        "quantisation without a gradient",
+        "losses/augmentation.py",
+        "return wav + (changed - wav).detach()",
+        "return changed",
+    ),
+    Mutant("low-pass of every row", "losses/band_limit.py", "torch.where(cutoff < NYQUIST, filtered, wav)", "filtered"),
+    Mutant(
+        "low-pass without a gradient", "losses/band_limit.py", "torch.fft.rfft(wav)", "torch.fft.rfft(wav.detach())"
+    ),
+    Mutant(
+        "the recording in full band",
+        "training/step.py",
+        "wav=batch.band_limited(batch.wav)",
+        "wav=batch.wav",
     ),
 ]
 

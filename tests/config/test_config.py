@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_lib.config import PROFILES, Config, ConfigError, CorpusConfig, digest, parse_assignment
+from thesis_lib.config import (
+    PROFILES,
+    TASKS,
+    AblationConfig,
+    Config,
+    ConfigError,
+    CorpusConfig,
+    TrainingConfig,
+    ValidationConfig,
+    digest,
+    parse_assignment,
+)
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -105,11 +116,17 @@ def test_a_configuration_without_plugins_is_that_of_earlier_versions():
     config = Config.from_profile("smoke")
     tree = json.loads(config.model_dump_json())
     assert tree.pop("plugins") == []
-    for name in CorpusConfig.ADDED:
-        del tree["corpus"][name]
+    added = {"corpus": CorpusConfig, "validation": ValidationConfig, "ablation": AblationConfig}
+    for section, kind in added.items():
+        for name in kind.ADDED:
+            del tree[section][name]
+    for task in TASKS:
+        for name in TrainingConfig.ADDED:
+            del tree[task]["training"][name]
     assert Config.from_json(json.dumps(tree)) == config
     assert digest(tree) == config.digest()
     assert config.override({"plugins": "json"}).digest() != config.digest()
+    assert config.override({"conversion.training.condition_from": "another"}).digest() != config.digest()
 
 
 @pytest.mark.parametrize("given", ["json,csv", "json, csv", ["json", "csv"], ("json", "csv")])

@@ -5,6 +5,7 @@ every mutant must be caught.
 """
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -218,6 +219,20 @@ def test_training_with_the_speaker_loss_brings_the_voice_nearer(batch):
     state = fresh(batch, **dict.fromkeys(NAMES, 0.0) | {"speaker": 1.0})
     values = [train_step(state, [batch])["speaker"] for _ in range(15)]
     assert values[-1] < 0.85 * values[0]
+
+
+def test_a_band_limited_batch_trains_its_band_alone(batch):
+    """Recording and estimate are low-passed alike: a change of the recording above the cutoff changes no gradient."""
+    tone = 0.1 * torch.sin(2 * torch.pi * 0.4375 * torch.arange(SAMPLES))  # whole periods
+    for name in ("stft", "multi_scale_mel", "feature_matching"):
+        changes = []
+        for cutoff in (torch.full((2,), 0.25), None):
+            given = dataclasses.replace(batch, cutoff=cutoff)
+            other = dataclasses.replace(given, wav=batch.wav + tone)
+            one, two = (gradients(each, **{name: 1.0})["head.weight"] for each in (given, other))
+            changes.append(float((one - two).norm() / one.norm()))
+        limited, whole = changes
+        assert limited < 1e-2 < 1e-1 < whole, name
 
 
 @pytest.mark.weights("ecapa")

@@ -8,6 +8,7 @@ import torch
 from thesis_lib.config import AudioConfig
 from thesis_lib.losses import (
     MelLoss,
+    MultiResolutionStft,
     MultiScaleMel,
     TemporalConsistency,
     adversarial_loss,
@@ -68,6 +69,7 @@ def test_multi_resolution_is_the_mean_over_sizes():
     a, b = torch.randn(2, 1, 8192)
     parts = [float(stft_loss(a, b, size)) for size in (512, 1024, 2048)]
     assert float(multi_resolution_stft_loss(a, b)) == pytest.approx(sum(parts) / 3, rel=1e-5)
+    assert torch.equal(MultiResolutionStft()(a, b), multi_resolution_stft_loss(a, b)), "with its windows kept"
 
 
 def test_mel_losses_of_a_gain_are_its_logarithm():

@@ -14,7 +14,7 @@ from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.runs.embed import embedded, speaker_vectors
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
+from thesis_lib.training import segments, train
 from thesis_lib.training.segments import Segments
 from thesis_lib.vocoder.voice import Voice
 
@@ -68,6 +68,32 @@ def test_shapes_and_condition_of_a_batch(tiny_run):
     assert batch.content.shape == (training.batch_size, 80, training.segment_frames)
     row = embeddings.ids.index(batch.ids[0])
     assert np.array_equal(batch.speaker[0], embeddings.speaker["source"][row]), "the Spanish side conditions"
+
+
+def test_the_condition_can_be_another_recording_s_of_the_speaker_in_the_same_style(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run", resynthesis__training__condition_from="another")
+    own, another = (Segments(r, "resynthesis", "train") for r in (tiny_run, run))
+    assert len({u.speaker for u in own.utterances}) < len(own.utterances), "some speaker has two recordings"
+    # The bundled styles of a speaker differ: here the first two recordings of all are of one, the others of another.
+    styled = [u.model_copy(update={"style": "lively" if i >= 2 else ""}) for i, u in enumerate(own.utterances)]
+    own.utterances = another.utterances = styled
+    another._conditions = segments._same_voice(another.utterances)
+    seen = set()
+    for number in range(30):
+        plain, batch = own.batch(number), another.batch(number)
+        assert plain.ids == batch.ids
+        assert torch.equal(plain.wav, batch.wav)
+        for item, name in enumerate(batch.ids):
+            index = next(i for i, u in enumerate(own.utterances) if u.id == name)
+            row = next(i for i in range(len(own.utterances)) if torch.equal(own.speaker[i], batch.speaker[item]))
+            assert torch.equal(own.emotion[row], batch.emotion[item])
+            voice = [(u.speaker, u.style) for u in own.utterances]
+            assert voice[row] == voice[index]
+            assert (row == index) == (voice.count(voice[index]) == 1), "its own only where there is no other"
+            seen.add((index, row))
+    assert any(index != row for index, row in seen)
+    held_out = [Segments(r, "resynthesis", "validation").batch(0).speaker for r in (tiny_run, run)]
+    assert torch.equal(*held_out)
 
 
 def test_segments_are_pieces_of_the_english_file(tiny_run):

@@ -117,6 +117,120 @@ def test_speaker_sampling_begins_when_configured_and_gives_the_generator_a_gradi
     assert (weak["post_film.affine.weight"] - strong["post_film.affine.weight"]).abs().max() > 1e-6
 
 
+def test_without_recorded_speakers_a_step_draws_as_the_released_weights_did(sampling):
+    """From torch's generator: which prototypes, then the offsets, and no more."""
+    sampler, data = sampling
+    batch = data.batch(0)
+    torch.manual_seed(3)
+    chosen, offset = torch.randint(4, (len(batch.ids),)), torch.randn(len(batch.ids), data.speaker.shape[1])
+    following = torch.rand(1)
+    torch.manual_seed(3)
+    sampled, asked = sampler.sample(batch)
+    assert torch.equal(torch.rand(1), following)
+    assert torch.equal(asked, sampler.prototypes[chosen])
+    expected = sampler.prototypes[chosen] + speaker_sampling.SESSION_OFFSET * F.normalize(offset, dim=1)
+    assert torch.equal(sampled.speaker, sampler.embedding_norm * F.normalize(expected, dim=1))
+
+
+def recorded(tiny_run, tmp_path, monkeypatch, share: float) -> tuple[SpeakerSampler, Segments]:
+    """A SpeakerSampler of some recorded speakers, with prototypes that no recording has."""
+    changes = {"losses__sampled_speaker": 1.0, "training__recorded_share": share, "training__batch_size": 4}
+    run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
+    data = Segments(run, "conversion", "train")
+    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: torch.eye(5, data.speaker.shape[1]))
+    return SpeakerSampler(data, None), data
+
+
+def test_a_recorded_target_speaker_is_another_one_given_by_one_recording(tiny_run, tmp_path, monkeypatch):
+    sampler, data = recorded(tiny_run, tmp_path, monkeypatch, 1.0)
+    medians, unit, seen = data.log_f0_medians(), F.normalize(data.speaker, dim=1), set()
+    for number in range(20):
+        batch = data.batch(number)
+        sampled, asked = sampler.sample(batch)
+        assert torch.equal(sampled.wav, batch.wav)
+        for item, name in enumerate(batch.ids):
+            (row,) = (data.speaker == sampled.speaker[item]).all(1).nonzero()[0].tolist()
+            target = data.utterances[row].speaker
+            assert target != next(u.speaker for u in data.utterances if u.id == name)
+            assert torch.equal(sampled.emotion[item], data.emotion[row]), "the style is that of the recording"
+            own = [i for i, u in enumerate(data.utterances) if u.speaker == target]
+            assert torch.allclose(asked[item], F.normalize(unit[own].mean(0), dim=0), atol=1e-6)
+            if batch.content[item, PITCH_CHANNEL + 1].sum() > 10:
+                assert float(level_of(sampled.content[item : item + 1])) == pytest.approx(float(medians[row]), abs=0.02)
+            seen.add(row)
+    assert seen == set(range(len(data.utterances))), "every recording is drawn"
+
+
+def test_the_share_of_recorded_speakers_is_the_configured_one(tiny_run, tmp_path, monkeypatch):
+    sampler, data = recorded(tiny_run, tmp_path, monkeypatch, 0.25)
+    batch, taken = data.batch(0), []
+    for _ in range(200):
+        sampled, asked = sampler.sample(batch)
+        by_recording = (sampled.speaker.unsqueeze(1) == data.speaker).all(2).any(1)
+        assert torch.equal(by_recording, asked.amax(1) < 1 - 1e-6), "the prototype is of the same kind"
+        taken.append(by_recording)
+    assert float(torch.stack(taken).float().mean()) == pytest.approx(0.25, abs=0.05)
+    torch.manual_seed(5)
+    first = sampler.sample(batch)[0].speaker
+    torch.manual_seed(5)
+    assert torch.equal(sampler.sample(batch)[0].speaker, first)
+
+
+def test_one_speaker_cannot_be_the_target_of_another(tiny_run, tmp_path, monkeypatch):
+    _, data = recorded(tiny_run, tmp_path, monkeypatch, 0.5)
+    data._speakers = [list(range(len(data.utterances)))]
+    with pytest.raises(TrainingError, match="recorded_share needs two speakers"):
+        SpeakerSampler(data, None)
+
+
+def test_a_share_of_no_sampled_speakers_is_refused():
+    with pytest.raises(ConfigError, match=r"set losses\.sampled_speaker"):
+        Config().override({"conversion.training.recorded_share": 0.5})
+    with pytest.raises(ConfigError, match=r"set losses\.speaker or losses\.sampled_speaker"):
+        Config().override({"conversion.losses.speaker": 0.0, "conversion.training.encoder_augmentation": 0.5})
+
+
+class SmallEncoder(torch.nn.Module):
+    """An encoder with a gradient, as wide as the tiny test encoder."""
+
+    name, sample_rate, dim = "small", 16_000, 192
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.conv, self.out = torch.nn.Conv1d(1, 16, 64, 32), torch.nn.Linear(16, self.dim, bias=False)
+
+    def forward(self, wav):
+        return self.out(torch.log(self.conv(wav.unsqueeze(1)).pow(2).mean(-1) + 1e-6))
+
+
+@pytest.mark.parametrize("loss", ["speaker", "sampled_speaker"])
+def test_the_augmented_losses_move_the_generator_and_are_seeded(tiny_run, tmp_path, monkeypatch, loss):
+    """Towards recorded target speakers where they are sampled."""
+    monkeypatch.setattr("thesis_lib.training.losses.speaker_encoder", lambda _: SmallEncoder())
+    changes = {f"losses__{name}": 0.0 for name in ("multi_scale_mel", "stft", "temporal", "adversarial")}
+    changes |= {"losses__feature_matching": 0.0, f"losses__{loss}": 1.0, "training__auxiliary_from": 0}
+    changes |= {"training__encoder_augmentation": 0.5, "training__recorded_share": float(loss != "speaker")}
+    run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
+    data = Segments(run, "conversion", "train")
+    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: torch.eye(5, 192))
+
+    def step(seed: int, **training) -> tuple[float, torch.Tensor]:
+        config = run.config.override({f"conversion.training.{key}": value for key, value in training.items()})
+        state = State.create(config, "conversion", data)
+        torch.manual_seed(seed)
+        row = train_step(state, [data.batch(0)])
+        return row[loss], state.generator.head.weight.grad.clone()
+
+    value, gradient = step(1)
+    assert gradient.abs().max() > 0
+    again, same = step(1)
+    assert (again, True) == (value, torch.equal(same, gradient))
+    plain, other = step(1, encoder_augmentation=0.0)
+    assert plain != value
+    assert not torch.equal(other, gradient)
+
+
 def test_speakers_are_sampled_only_where_the_content_has_no_voice():
     for change in ({"content.kind": "mel", "generator": "v3"}, {"content.pitch": "normalised"}):
         changes = {f"conversion.{key}": value for key, value in change.items()}

@@ -68,8 +68,8 @@ def test_the_generators_step_leaves_no_gradient_in_the_discriminator(parts, monk
     state.step = state.recipe.training.adversarial_from
     seen, original = {}, step._update
 
-    def spy(state, name, batches):
-        found = original(state, name, batches)
+    def spy(state, name, *more):
+        found = original(state, name, *more)
         seen[name] = [p.grad.clone() for p in state.discriminator.parameters() if p.grad is not None]
         return found
 

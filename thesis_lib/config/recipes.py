@@ -1,6 +1,6 @@
 """One vocoder and how it is trained: content, generator, discriminator, losses, training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -73,6 +73,8 @@ class TrainingConfig(Section):
     the stages before training compute and store (embeddings, analyses, distillation targets) is no part of it.
     """
 
+    ADDED: ClassVar[tuple[str, ...]] = ("recorded_share", "condition_from", "encoder_augmentation", "data_on_device")
+
     steps: int = Field(500_000, ge=0)
     adversarial_from: int = Field(0, ge=0)  # step at which the adversarial and feature matching losses begin
     auxiliary_from: int = Field(0, ge=0)  # step at which the losses that need an encoder begin
@@ -100,6 +102,10 @@ class TrainingConfig(Section):
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training process itself
     max_minutes: float | None = Field(None, gt=0)  # minutes of training, without the stages before it
     seed: int = 0
+    recorded_share: float = Field(0.0, ge=0, le=1)  # of the sampled target speakers: speakers of training recordings
+    condition_from: Literal["own", "another"] = "own"  # the recording with a training segment's condition
+    encoder_augmentation: float = Field(0.0, ge=0, le=1)  # probability of each change before the speaker encoder
+    data_on_device: Literal["auto", "on", "off"] = "off"  # auto: on a GPU with enough free memory
 
 
 class Recipe(Section):
@@ -121,6 +127,12 @@ class Recipe(Section):
         if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "level"):
             raise ValueError(
                 "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, pitch = level"
+            )
+        if self.training.recorded_share and not self.losses.sampled_speaker:
+            raise ValueError("training.recorded_share is of the sampled target speakers: set losses.sampled_speaker")
+        if self.training.encoder_augmentation and not self.losses.sampled_speaker + self.losses.speaker:
+            raise ValueError(
+                "training.encoder_augmentation is of the speaker encoder: set losses.speaker or losses.sampled_speaker"
             )
         published = self.training.warm_start == "hifigan-universal"
         if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):

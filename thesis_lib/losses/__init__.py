@@ -6,12 +6,15 @@ but the adversarial ones are zero for identical signals.
 
 from thesis_lib.config.registries import LOSSES
 from thesis_lib.losses.adversarial import adversarial_loss, discriminator_loss, feature_matching_loss
+from thesis_lib.losses.augmentation import EncoderAugmentation
+from thesis_lib.losses.band_limit import low_pass
 from thesis_lib.losses.embedding import EmbeddingConsistency, cosine_loss, embedding_mse_loss
 from thesis_lib.losses.spectral import (
     MEL_SCALES,
     MIN_MAGNITUDE,
     STFT_SIZES,
     MelLoss,
+    MultiResolutionStft,
     MultiScaleMel,
     mel_loss,
     multi_resolution_stft_loss,
@@ -25,7 +28,9 @@ __all__ = [
     "MIN_MAGNITUDE",
     "STFT_SIZES",
     "EmbeddingConsistency",
+    "EncoderAugmentation",
     "MelLoss",
+    "MultiResolutionStft",
     "MultiScaleMel",
     "TemporalConsistency",
     "adversarial_loss",
@@ -33,6 +38,7 @@ __all__ = [
     "discriminator_loss",
     "embedding_mse_loss",
     "feature_matching_loss",
+    "low_pass",
     "mel_loss",
     "multi_resolution_stft_loss",
     "stft_loss",

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from thesis_lib.losses.augmentation import EncoderAugmentation
+
 
 def cosine_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     """(B, D) or (B, D, T) each: 1 - mean cosine, in 0..2."""
@@ -30,7 +32,13 @@ class EmbeddingConsistency(nn.Module):
     vector per frame, (B, D, T), such as a speech recogniser's, it is the mean over the frames.
     """
 
-    def __init__(self, encoder: nn.Module, sample_rate: int, distance: str = "cosine") -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        sample_rate: int,
+        distance: str = "cosine",
+        augmentation: EncoderAugmentation | None = None,
+    ) -> None:
         super().__init__()
         from torchaudio.transforms import Resample
 
@@ -38,6 +46,7 @@ class EmbeddingConsistency(nn.Module):
         self.encoder = encoder.eval().requires_grad_(False)
         self.resample = Resample(sample_rate, encoder.sample_rate)
         self.distance = {"cosine": cosine_loss, "mse": embedding_mse_loss}[distance]
+        self.augmentation = augmentation  # of the estimate alone: the target is the embedding of what was recorded
 
     def train(self, mode: bool = True) -> "EmbeddingConsistency":
         """Return the loss unchanged: a frozen encoder stays in eval mode."""
@@ -51,4 +60,7 @@ class EmbeddingConsistency(nn.Module):
 
     def towards(self, estimate: Tensor, target: Tensor) -> Tensor:
         """(B, N) at ``sample_rate``, and target embeddings (B, D), of a recording or not -> scalar."""
-        return self.distance(self.encoder(self.resample(estimate)), target)
+        wav = self.resample(estimate)
+        if self.augmentation is not None:
+            wav = self.augmentation(wav)
+        return self.distance(self.encoder(wav), target)

@@ -3,8 +3,6 @@
 Shapes: B batch, N samples, M mel bands, T frames.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -23,13 +21,15 @@ def mel_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     return torch.mean(torch.abs(estimate - reference))
 
 
-def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
+def stft_loss(estimate: Tensor, reference: Tensor, size: int, window: Tensor | None = None) -> Tensor:
     """(B, N) each: spectral convergence + L1 of log magnitudes at one FFT size.
 
     Parallel WaveGAN, Yamamoto et al. 2020, arXiv:1910.11480, eq. 5 and 6:
-    ``||X - Y||_F / ||X||_F + mean |ln X - ln Y|``.
+    ``||X - Y||_F / ||X||_F + mean |ln X - ln Y|``. ``window`` is a Hann window (size,) that need not be computed again.
     """
-    a, b = _magnitude(estimate, size), _magnitude(reference, size)
+    if window is None:
+        window = torch.hann_window(size, device=estimate.device, dtype=estimate.dtype)
+    a, b = _magnitude(estimate, window), _magnitude(reference, window)
     # Per signal, so that the loss of a batch is the mean of its signals' losses, on any number of devices.
     error, norm = (torch.linalg.vector_norm(x, dim=(1, 2)) for x in (b - a, b))
     convergence = (error / norm.clamp(min=MIN_MAGNITUDE)).mean()
@@ -39,6 +39,20 @@ def stft_loss(estimate: Tensor, reference: Tensor, size: int) -> Tensor:
 def multi_resolution_stft_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     """(B, N) each: the mean of ``stft_loss`` over ``STFT_SIZES`` (arXiv:1910.11480, eq. 7)."""
     return total(stft_loss(estimate, reference, size) for size in STFT_SIZES) / len(STFT_SIZES)
+
+
+class MultiResolutionStft(nn.Module):
+    """``multi_resolution_stft_loss`` with its windows as buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for size in STFT_SIZES:
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
+
+    def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """(B, N), (B, N) -> scalar."""
+        windows = {size: self.get_buffer(f"window_{size}") for size in STFT_SIZES}
+        return total(stft_loss(estimate, reference, *item) for item in windows.items()) / len(windows)
 
 
 class MultiScaleMel(nn.Module):
@@ -84,12 +98,12 @@ def _make_multi_scale_mel(config: Config, weights: LossConfig) -> MultiScaleMel:
 
 
 @LOSSES.register("stft")
-def _make_stft_loss(config: Config, weights: LossConfig) -> Callable[[Tensor, Tensor], Tensor]:
-    return multi_resolution_stft_loss
+def _make_stft_loss(config: Config, weights: LossConfig) -> MultiResolutionStft:
+    return MultiResolutionStft()
 
 
-def _magnitude(wav: Tensor, size: int) -> Tensor:
-    window = torch.hann_window(size, device=wav.device, dtype=wav.dtype)
+def _magnitude(wav: Tensor, window: Tensor) -> Tensor:
+    size = len(window)
     spectrum = torch.stft(wav, size, size // 4, window=window, return_complex=True)
     # The offset keeps the gradient finite where a bin is empty.
     return torch.sqrt(spectrum.real**2 + spectrum.imag**2 + MIN_MAGNITUDE**2)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from thesis_lib.config import digest
-from thesis_lib.corpus.manifest import Manifest, Utterance, index_of
+from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.runs.commands import command_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.provenance import commit
@@ -59,13 +59,8 @@ def corpus_inputs(run: Run, manifest: Manifest) -> dict[str, str]:
     The digest leaves out texts and styles, which no embedding, analysis or vocoder depends on.
     """
     columns = ("id", "split", "speaker", "source_audio", "target_audio", "source_duration", "target_duration")
-    rows = digest([[getattr(utterance, column) for column in columns] + _limit(utterance) for utterance in manifest])
+    rows = digest([[getattr(utterance, column) for column in columns] for utterance in manifest])
     return {CORPUS: fingerprint(index_of(run.path / "corpus")), ROWS: rows}
-
-
-def _limit(utterance: Utterance) -> list[float]:
-    """The measured bandwidth, which training depends on; empty for the full band, as in digests of earlier versions."""
-    return [] if utterance.target_bandwidth is None else [utterance.target_bandwidth]
 
 
 def settings_inputs(prefix: str, section: BaseModel) -> dict[str, Any]:

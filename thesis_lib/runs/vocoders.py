@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from thesis_lib.config import Task
+from thesis_lib.config import Task, digest
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.runs.embed import embedding_titles
 from thesis_lib.runs.folder import Run, RunError
@@ -12,7 +12,8 @@ from thesis_lib.runs.stages import TRAIN, changes, check_inputs, corpus_inputs, 
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.synthesis import Vocoder
 
-OPERATIONAL = ("workers", "tensorboard", "checkpoint_every", "keep")  # settings of training that change no weight
+# Settings of training that change no weight.
+OPERATIONAL = ("workers", "tensorboard", "checkpoint_every", "keep", "data_on_device")
 
 
 class StaleWarning(UserWarning):
@@ -30,7 +31,13 @@ def vocoder_inputs(run: Run, task: Task, manifest: Manifest) -> dict[str, Any]:
     settings = settings_inputs("audio", run.config.audio) | recipe
     for name in OPERATIONAL:
         settings.pop(f"{task}.training.{name}")
-    return corpus_inputs(run, manifest) | embedding_titles(run) | settings
+    return corpus_inputs(run, manifest) | _bandwidths(manifest) | embedding_titles(run) | settings
+
+
+def _bandwidths(manifest: Manifest) -> dict[str, str]:
+    """The bandwidths of the band-limited recordings, which training low-passes at."""
+    found = {u.id: u.target_bandwidth for u in manifest if u.target_bandwidth is not None}
+    return {"bandwidths of the recordings": digest(found)}
 
 
 def check_vocoder(run: Run, task: Task) -> None:

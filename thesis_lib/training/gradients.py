@@ -32,7 +32,8 @@ def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[st
     for name, loss in losses.items():
         generator.zero_grad(set_to_none=True)
         estimate = generator(batch.content, batch.speaker, batch.emotion)
-        loss(estimate.squeeze(1), batch.wav.squeeze(1)).backward()
+        estimate, recording = batch.band_limited(estimate), batch.band_limited(batch.wav)
+        loss(estimate.squeeze(1), recording.squeeze(1)).backward()
         gradients = [p.grad.norm() for p in generator.parameters() if p.grad is not None]
         norms[name] = float(torch.stack(gradients).norm())
     return norms

@@ -33,6 +33,7 @@ from thesis_lib.training.log import Log
 from thesis_lib.training.monitor import TrainingMonitor
 from thesis_lib.training.schedule import ADVERSARIAL
 from thesis_lib.training.segments import Batch, Segments, Steps
+from thesis_lib.training.sources import holds_data
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
 from thesis_lib.utils.progress import Progress, note, silent
@@ -123,13 +124,17 @@ class _Session:
         self.training, self.fabric, self.monitor = state.recipe.training, state.fabric, TrainingMonitor()
         self.mel = MelLoss(run.config.audio)
         self.fabric.to_device(self.mel)
+        if holds_data(self.training.data_on_device, data.files, self.fabric.device):
+            data.hold_on(self.fabric.device)
 
     def train(self, progress: Progress) -> list[str]:
         """Train to the end; the warnings of the session."""
         state, training, fabric, warned = self.state, self.training, self.fabric, []
         left = range(state.step, state.step if state.is_out_of_patience else training.steps)
         steps = Steps(self.data, fabric.global_rank, fabric.world_size)
-        loader = DataLoader(steps, batch_size=None, sampler=left, num_workers=training.workers)
+        loader = DataLoader(
+            steps, batch_size=None, sampler=left, num_workers=0 if self.data.is_held else training.workers
+        )
         if fabric.is_global_zero:
             checkpoints.sweep(self.home / "checkpoints")
         with Log(self.home, state.step, training.tensorboard, fabric.is_global_zero) as log, stop_requests() as asked:
@@ -217,12 +222,13 @@ def validate_on(state: State, data: Segments, loss: MelLoss, log: Log) -> dict[s
     generator, total = state.result.eval(), 0.0
     for number in range(VALIDATION_BATCHES):
         batch = data.batch(number).to(state.fabric.device)
-        estimate = generator(batch.content, batch.speaker, batch.emotion).squeeze(1)
-        total += float(loss(estimate, batch.wav.squeeze(1)))
+        whole = generator(batch.content, batch.speaker, batch.emotion)
+        estimate = batch.band_limited(whole).squeeze(1)
+        total += float(loss(estimate, batch.band_limited(batch.wav).squeeze(1)))
         if number == 0:
-            other = generator(batch.content, *_other_condition(batch, data)).squeeze(1)
+            other = batch.band_limited(generator(batch.content, *_other_condition(batch, data))).squeeze(1)
             sensitivity = float(mel_loss(loss.mel(other), loss.mel(estimate)))
-            for name, wav in (("estimate", estimate[:1]), ("recording", batch.wav[0])):
+            for name, wav in (("estimate", whole[0]), ("recording", batch.wav[0])):
                 log.add_audio(name, wav[0].cpu().numpy(), loss.mel(wav)[0].cpu().numpy(), data.sample_rate, state.step)
     generator.train()
     return {"validation_mel": total / VALIDATION_BATCHES, "conditioning_sensitivity": sensitivity}

@@ -1,30 +1,36 @@
 """The signal losses that a recipe asks for, with their encoders."""
 
 from collections.abc import Callable
+from typing import cast
 
 from torch import Tensor, nn
 
 from thesis_lib.config import Config, LossConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
-from thesis_lib.losses import LOSSES, EmbeddingConsistency
+from thesis_lib.losses import LOSSES, EmbeddingConsistency, EncoderAugmentation
 from thesis_lib.training.errors import TrainingError
 
 SignalLoss = Callable[[Tensor, Tensor], Tensor]  # (B, N) estimate, (B, N) reference -> scalar
 
 
-def signal_losses(config: Config, weights: LossConfig) -> dict[str, SignalLoss]:
+def signal_losses(config: Config, weights: LossConfig, augmentation: float = 0.0) -> dict[str, SignalLoss]:
     """Make the losses between two waveforms that have a weight above zero.
 
-    Raises TrainingError when a loss needs the gradient of an encoder that has none.
+    ``augmentation`` is the probability of each change of a signal before the encoder of the speaker loss. Raises
+    TrainingError when a loss needs the gradient of an encoder that has none.
     """
-    return {name: LOSSES[name](config, weights) for name, weight in weights.signal_weights().items() if weight > 0}
+    found = {name: LOSSES[name](config, weights) for name, weight in weights.signal_weights().items() if weight > 0}
+    if "speaker" in found:
+        found["speaker"].augmentation = _augmentation(found["speaker"].encoder, augmentation)
+    return found
 
 
-def consistency(config: Config, weights: LossConfig, name: str) -> EmbeddingConsistency:
+def consistency(config: Config, weights: LossConfig, name: str, augmentation: float = 0.0) -> EmbeddingConsistency:
     """Make the consistency loss of the run's emotion encoder ("emotion") or speaker encoder (any other name).
 
-    Raises TrainingError, which names the loss, when that encoder has no gradient.
+    ``augmentation`` is the probability of each change of a signal before the encoder. Raises TrainingError, which names
+    the loss, when that encoder has no gradient.
     """
     load = emotion_encoder if name == "emotion" else speaker_encoder
     encoder = load(config.encoders)
@@ -33,7 +39,12 @@ def consistency(config: Config, weights: LossConfig, name: str) -> EmbeddingCons
             f"{encoder.name} has no gradient, so losses.{name} cannot use it: "
             f"set that weight to 0, or encoders.{load.__name__.removesuffix('_encoder')} to a neural encoder"
         )
-    return EmbeddingConsistency(encoder, config.audio.sample_rate, weights.embedding_distance)
+    changes = _augmentation(encoder, augmentation)
+    return EmbeddingConsistency(encoder, config.audio.sample_rate, weights.embedding_distance, changes)
+
+
+def _augmentation(encoder: nn.Module, probability: float) -> EncoderAugmentation | None:
+    return EncoderAugmentation(cast(int, encoder.sample_rate), probability) if probability else None
 
 
 @LOSSES.register("speaker")

@@ -6,28 +6,27 @@ N = T * hop_length.
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
-import soundfile
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import Task
+from thesis_lib.config import ContentConfig, Task
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
+from thesis_lib.losses.band_limit import NYQUIST, low_pass
 from thesis_lib.runs.analyse import analysed, analysis_path, load_analysis, load_pitch
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training.distillation import distilled
+from thesis_lib.training.sources import FileSource, ResidentSource
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.content import Analysis, Content
+from thesis_lib.vocoder.content import Analysis
 
-MAX_CACHED_ANALYSES = 512  # of some 400 kB each
+CUTOFF_RANGE = (0.9375, 0.9875)  # of a recording's bandwidth: 7.5 to 7.9 kHz for a recording made at 16 kHz
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,20 @@ class Batch:
     speaker: Tensor  # (B, S), of the Spanish recording
     emotion: Tensor  # (B, E), of the Spanish recording
     ids: list[str]
+    cutoff: Tensor | None = None  # (B,) cycles per sample, of ``band_limited``; None: no recording is band-limited
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
-        wav, content, speaker, emotion = (x.to(device) for x in (self.wav, self.content, self.speaker, self.emotion))
-        return Batch(wav, content, speaker, emotion, self.ids)
+        tensors = self.wav, self.content, self.speaker, self.emotion
+        wav, content, speaker, emotion = (x.to(device, non_blocking=True) for x in tensors)
+        cutoff = None if self.cutoff is None else self.cutoff.to(device, non_blocking=True)
+        return Batch(wav, content, speaker, emotion, self.ids, cutoff)
+
+    def band_limited(self, wav: Tensor) -> Tensor:
+        """(k B, 1, N), k versions of the batch -> the same, each item low-passed inside its recording's bandwidth."""
+        if self.cutoff is None:
+            return wav
+        return low_pass(wav.squeeze(1), self.cutoff.repeat(len(wav) // len(self.cutoff))).unsqueeze(1)
 
 
 class Segments:
@@ -73,25 +81,33 @@ class Segments:
         }
         self.speaker = torch.from_numpy(embeddings.speaker["source"][rows])
         self.emotion = torch.from_numpy(embeddings.emotion["source"][rows])
-        self._run = run
         self.recipe, self.sample_rate = run.config.recipe(task), run.config.audio.sample_rate
-        self.hop_length = run.config.audio.hop_length
-        self._length = self.recipe.training.segment_frames * self.hop_length  # samples
-        self._warps = split == "train"
-        self._recordings = list(map(self.manifest.target, self.utterances))
+        self._trains = split == "train"
+        another = self._trains and self.recipe.training.condition_from == "another"
+        self._conditions = _same_voice(self.utterances) if another else []
+        self._bandwidths = [utterance.target_bandwidth for utterance in self.utterances]
+        recordings = list(map(self.manifest.target, self.utterances))
         # Validation always compares with the recordings.
-        self._targets = (distilled(run, task, progress) if split == "train" else []) or self._recordings
-        self._log_mel = LogMel(run.config.audio)
-        self._content = Content(run.config.audio, self.recipe.content)
+        targets = (distilled(run, task, progress) if self._trains else []) or recordings
+        self._run, self._hop_length = run, run.config.audio.hop_length
+        read = functools.partial(_read_analysis, run, self.recipe.content, self.utterances)
+        self.files = FileSource(recordings, targets, read, run.config.audio, self.recipe.content)
+        self._source: FileSource | ResidentSource = self.files
 
-    @functools.cached_property
-    def _analysis(self) -> Any:
-        """Index -> Analysis. A small corpus stays in memory; a large one is read from disk."""
-        return functools.lru_cache(maxsize=MAX_CACHED_ANALYSES)(self._read_analysis)
+    @property
+    def speakers(self) -> list[list[int]]:
+        """The positions of each speaker's utterances."""
+        return self._speakers
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the cache of analyses, which cannot be pickled and which each process fills for itself."""
-        return {name: value for name, value in self.__dict__.items() if name != "_analysis"}
+    @property
+    def is_held(self) -> bool:
+        """Whether the recordings are in a device's memory."""
+        return isinstance(self._source, ResidentSource)
+
+    def hold_on(self, device: torch.device) -> None:
+        """Read all recordings and analyses into a device's memory; batches are then made there."""
+        self._source = ResidentSource(self.files, device)
+        self.speaker, self.emotion = self.speaker.to(device), self.emotion.to(device)
 
     def batch(self, number: int, part: int = 0, parts: int = 1) -> Batch:
         """Batch ``number``, or one of its ``parts`` equal parts."""
@@ -100,32 +116,44 @@ class Segments:
         draws = range(number * size + part * share, number * size + (part + 1) * share)
         indices = [self._index(draw) for draw in draws]
         starts = [self._start(i, draw) for i, draw in zip(indices, draws, strict=True)]
-        wav = self._cuts(self._recordings, indices, starts)
-        target = wav if self._targets is self._recordings else self._cuts(self._targets, indices, starts)
+        frames = self.recipe.training.segment_frames
+        target, content = self._source.segments(indices, starts, frames, self._warp(draws))
+        conditions = torch.tensor([self._condition(i, draw) for i, draw in zip(indices, draws, strict=True)])
+        conditions = conditions.to(self.speaker.device)
         return Batch(
             wav=target.unsqueeze(1),
-            content=self._content_of(wav, indices, starts, draws),
-            speaker=self.speaker[indices],
-            emotion=self.emotion[indices],
+            content=content,
+            speaker=self.speaker[conditions],
+            emotion=self.emotion[conditions],
             ids=[self.utterances[i].id for i in indices],
+            cutoff=self._cutoff(indices, draws),
         )
 
-    def _content_of(self, wav: Tensor, indices: list[int], starts: list[int], draws: range) -> Tensor:
-        """(B, N) -> (B, C, T)."""
-        mel = self._log_mel(wav)
-        config = self.recipe.content
-        if config.kind == "mel":
-            return mel
-        analyses = [self._analysis(i) for i in indices]
-        warp = None
-        if self._warps:
-            seed = self.recipe.training.seed
-            range_ = np.log(1 + config.warp)
-            warp = np.exp([np.random.default_rng((seed, draw, 2)).uniform(-range_, range_) for draw in draws])
-        return self._content(mel, analyses, starts, warp)
+    def _warp(self, draws: range) -> np.ndarray | None:
+        """The factor of each item's frequency axis, (B,); None outside the training split and for a mel."""
+        if not self._trains or self.recipe.content.kind == "mel":
+            return None
+        seed, range_ = self.recipe.training.seed, np.log(1 + self.recipe.content.warp)
+        return np.exp([np.random.default_rng((seed, draw, 2)).uniform(-range_, range_) for draw in draws])
 
-    def _read_analysis(self, index: int) -> Analysis:
-        return load_analysis(analysis_path(self._run, self.utterances[index], self.recipe.content))
+    def _condition(self, index: int, draw: int) -> int:
+        """The recording with a draw's condition: its own, or another of the same speaker and style where there is."""
+        others = [other for other in self._conditions[index] if other != index] if self._conditions else []
+        if not others:
+            return index
+        return others[int(np.random.default_rng((self.recipe.training.seed, draw, 5)).integers(len(others)))]
+
+    def _cutoff(self, indices: list[int], draws: range) -> Tensor | None:
+        """(B,) cycles per sample, at random just inside each recording's bandwidth."""
+        if all(self._bandwidths[i] is None for i in indices):
+            return None
+        cutoffs = []
+        for index, draw in zip(indices, draws, strict=True):
+            bandwidth = self._bandwidths[index]
+            share = np.random.default_rng((self.recipe.training.seed, draw, 6)).uniform(*CUTOFF_RANGE)
+            limited = bandwidth is not None and bandwidth < self.sample_rate / 2
+            cutoffs.append(share * cast(float, bandwidth) / self.sample_rate if limited else NYQUIST)
+        return torch.tensor(cutoffs, dtype=torch.float32)
 
     def log_f0_medians(self) -> Tensor:
         """(n,) median ln F0 of every recording; the median of all where fewer frames are voiced than it takes."""
@@ -139,7 +167,7 @@ class Segments:
     def phonetic_rows(self, utterances: int) -> Tensor:
         """(n, P) phonetic frames of some utterances, evenly spaced over the split."""
         chosen = spread(len(self.utterances), utterances)
-        return torch.from_numpy(np.concatenate([self._analysis(i).phonetic.T for i in chosen]))
+        return torch.from_numpy(np.concatenate([self.files.analysis(i).phonetic.T for i in chosen]))
 
     def _index(self, draw: int) -> int:
         """The utterance of a draw: a round of draws has every speaker once, a speaker's rounds every recording once."""
@@ -153,18 +181,8 @@ class Segments:
     def _start(self, index: int, draw: int) -> int:
         """The first frame of a draw."""
         rng = np.random.default_rng((self.recipe.training.seed, draw, 1))
-        spare = soundfile.info(self._recordings[index]).frames - self._length
-        return int(rng.integers(0, max(0, spare) // self.hop_length + 1))
-
-    def _cuts(self, paths: list[Path], indices: list[int], starts: list[int]) -> Tensor:
-        """(B, N), read by seeking instead of decoding the whole file; short files are zero-padded."""
-        cuts = []
-        for index, start in zip(indices, starts, strict=True):
-            with soundfile.SoundFile(paths[index]) as stream:
-                stream.seek(start * self.hop_length)
-                wav = stream.read(self._length, dtype="float32")
-            cuts.append(np.pad(wav, (0, self._length - len(wav))))
-        return torch.from_numpy(np.stack(cuts))
+        spare = self._source.samples(index) - self.recipe.training.segment_frames * self._hop_length
+        return int(rng.integers(0, max(0, spare) // self._hop_length + 1))
 
 
 class Steps(Dataset):
@@ -185,3 +203,15 @@ def _by_speaker(utterances: list[Utterance]) -> list[list[int]]:
     for index, utterance in enumerate(utterances):
         found.setdefault(utterance.speaker, []).append(index)
     return list(found.values())
+
+
+def _same_voice(utterances: list[Utterance]) -> list[list[int]]:
+    """For each utterance the positions of those of the same speaker and style, itself among them."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, utterance in enumerate(utterances):
+        groups.setdefault((utterance.speaker, utterance.style), []).append(index)
+    return [groups[utterance.speaker, utterance.style] for utterance in utterances]
+
+
+def _read_analysis(run: Run, content: ContentConfig, utterances: list[Utterance], index: int) -> Analysis:
+    return load_analysis(analysis_path(run, utterances[index], content))

@@ -85,12 +85,13 @@ class State:
             fused = training.precision != "16-mixed"
             optimizer = AdamW(network.parameters(), training.learning_rate, training.betas, fused=fused)
             wrapped[name], optimizers[name] = fabric.setup(network, optimizer)
-        losses = {name: fabric.to_device(loss) for name, loss in signal_losses(config, recipe.losses).items()}
+        signal = signal_losses(config, recipe.losses, training.encoder_augmentation)
+        losses = {name: fabric.to_device(loss) for name, loss in signal.items()}
         sampler = None
         if recipe.losses.sampled_speaker:
-            loss = consistency(config, recipe.losses, "sampled_speaker")
+            loss = consistency(config, recipe.losses, "sampled_speaker", training.encoder_augmentation)
             fabric.to_device(loss)
-            sampler = SpeakerSampler(data, loss)
+            sampler = SpeakerSampler(data, loss, fabric.device)
         return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, sampler)
 
     @property

@@ -1,18 +1,18 @@
 """One training step."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
 
 from thesis_lib.losses import adversarial_loss, discriminator_loss, feature_matching_loss
-from thesis_lib.training.errors import NonFinite, TrainingError
+from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.schedule import first_step
 from thesis_lib.training.segments import Batch
 from thesis_lib.training.state import State
+from thesis_lib.training.step_log import StepLog
 
 Scores: TypeAlias = list[Tensor]  # one for each sub-discriminator
 Features: TypeAlias = list[list[Tensor]]  # of each layer of each sub-discriminator
@@ -22,14 +22,16 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
     """Update each network once over all batches together (gradient accumulation when there are several).
 
     Returns every loss, unweighted, the gradient norms before and after clipping and the learning rates. Raises
-    NonFinite before it updates the network with the loss or gradient that is not finite, and TrainingError where no
-    loss is active.
+    NonFinite, with the network left as it was, when its loss or gradient is not finite, and TrainingError where no loss
+    is active. The host waits for the device once, at the end.
     """
     weights, training = state.recipe.losses, state.recipe.training
     adversarial = state.step >= training.adversarial_from and weights.adversarial + weights.feature_matching > 0
     single, share = len(batches) == 1, 1 / len(batches)
-    log: dict[str, float] = defaultdict(float)
+    log = StepLog(state.fabric)
+    rates: dict[str, float] = {}
     real_features = []
+    batches = [replace(batch, wav=batch.band_limited(batch.wav)) for batch in batches]
     for optimizer in state.optimizers.values():
         optimizer.zero_grad(set_to_none=True)
     if adversarial:
@@ -43,9 +45,9 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
             real, fake = [score[:count] for score in scores], [score[count:] for score in scores]
             real_features.append([[layer[:count].detach() for layer in layers] for layers in features])
             loss = discriminator_loss(fake, real)
-            _backward(state, "discriminator", loss * share, batch)
-            _add(log, share, discriminator=loss, score_real=_mean(real), score_fake=_mean(fake))
-        log |= _update(state, "discriminator", batches)
+            _backward(state, "discriminator", loss * share, batch, log)
+            log.add({"discriminator": loss, "score_real": _mean(real), "score_fake": _mean(fake)}, share)
+        rates |= _update(state, "discriminator", batches, log)
     for number, batch in enumerate(batches):
         if not (adversarial and single):
             estimate, targets = _estimate(state, batch)
@@ -55,26 +57,28 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
         if not losses:
             raise TrainingError(f"step {state.step}: no loss is active: give one of losses.* a weight")
         total = sum(getattr(weights, name) * loss for name, loss in losses.items())
-        _backward(state, "generator", total * share, batch)
-        _add(log, share, **losses)
-    log |= _update(state, "generator", batches)
+        _backward(state, "generator", total * share, batch, log)
+        log.add(losses, share)
+    rates |= _update(state, "generator", batches, log)
+    row = _with_rates(log.read(state.step), rates, training.clip_norm)
     if state.average:
         state.average.update_parameters(state.generator)
     state.step += 1
-    return dict(log)
+    return row
 
 
 def _estimate(state: State, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """Synthesise the batch under its own condition, (B, 1, N).
+    """Synthesise the batch under its own condition, (B, 1, N), in the band of its recordings.
 
     With sampled target speakers the result is (2 B, 1, N), own condition first, with the targets' prototypes (B, S).
     """
     if state.speaker_sampler is None or state.step < first_step("sampled_speaker", state.recipe.training):
-        return state.estimate(batch), None
+        return batch.band_limited(state.estimate(batch)), None
     sampled, targets = state.speaker_sampler.sample(batch)
     both = (torch.cat([getattr(batch, name), getattr(sampled, name)]) for name in ("content", "speaker", "emotion"))
     content, speaker, emotion = both
-    return state.estimate(replace(batch, content=content, speaker=speaker, emotion=emotion)), targets
+    estimate = state.estimate(replace(batch, content=content, speaker=speaker, emotion=emotion))
+    return batch.band_limited(estimate), targets
 
 
 def _signal_losses(state: State, estimate: Tensor, targets: Tensor | None, batch: Batch) -> dict[str, Tensor]:
@@ -118,37 +122,35 @@ def _mean(scores: Sequence[Tensor]) -> Tensor:
     return torch.stack([score.mean() for score in scores]).mean()
 
 
-def _add(log: dict[str, float], share: float, **values: Tensor) -> None:
-    for name, value in values.items():
-        log[name] += share * value.item()
-
-
-def _backward(state: State, name: str, loss: Tensor, batch: Batch) -> None:
-    _demand_finite(state, f"the {name} loss", loss.detach(), [batch])
+def _backward(state: State, name: str, loss: Tensor, batch: Batch, log: StepLog) -> None:
+    log.check(f"the {name} loss", loss, batch.ids)
     state.fabric.backward(loss, model=state.wrapped[name])
 
 
-def _update(state: State, name: str, batches: list[Batch]) -> dict[str, float]:
-    """Clip and step; the gradient norm before and after, and the learning rate."""
+def _update(state: State, name: str, batches: list[Batch], log: StepLog) -> dict[str, float]:
+    """Clip and step, unless a value checked so far is not finite; the learning rate, by the name of its column."""
     optimizer, limit = state.optimizers[name], state.recipe.training.clip_norm
     wrapped = state.wrapped[name]
     norm = cast(Tensor, state.fabric.clip_gradients(wrapped, optimizer, max_norm=limit, error_if_nonfinite=False))
+    log.add({f"{name}_norm": norm})
     # Under a loss scale an overflow is expected: the scaler skips the step and lowers the scale.
     if not state.fabric.strategy.precision.state_dict():
-        _demand_finite(state, f"the {name} gradient", norm, batches)
+        log.check(f"the {name} gradient", norm, [id for batch in batches for id in batch.ids])
+    # The fused optimizer leaves weights, moments and its count of steps as they are where this is 1.
+    cast(Any, optimizer).optimizer.found_inf = log.failed()
     rate = state.rate(name)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    before = float(norm)
-    return {f"{name}_norm": before, f"{name}_norm_clipped": min(before, limit), f"{name}_rate": rate}
+    return {f"{name}_rate": rate}
 
 
-def _demand_finite(state: State, name: str, value: Tensor, batches: list[Batch]) -> None:
-    """Raise NonFinite on every device when the value is not finite on one of them, so that all stop together."""
-    finite = torch.isfinite(value)
-    if state.fabric.world_size > 1:
-        finite = cast(Tensor, state.fabric.all_reduce(finite.float(), reduce_op="mean")) == 1
-    if not finite:
-        names = ", ".join(name for batch in batches for name in batch.ids)
-        raise NonFinite(f"step {state.step}: {name} is {float(value)}; the batch was {names}")
+def _with_rates(row: dict[str, float], rates: dict[str, float], limit: float) -> dict[str, float]:
+    """The row of the log in its order: of each network its losses, gradient norms and learning rate."""
+    found: dict[str, float] = {}
+    for name, value in row.items():
+        found[name] = value
+        network = name.removesuffix("_norm")
+        if network != name:
+            found |= {f"{name}_clipped": min(value, limit), f"{network}_rate": rates[f"{network}_rate"]}
+    return found

@@ -114,23 +114,28 @@ class Content(nn.Module):
         """
         if self.config.kind == "mel":
             return mel
-        energy = ((mel.mean(1) - ENERGY_CENTRE) / ENERGY_SCALE).unsqueeze(1)
         if self.config.kind == "envelope":
-            said = self._cepstra(mel, analyses, warp)
+            said = self.cepstra(mel, torch.from_numpy(np.stack([a.mel_mean for a in analyses])), warp)
         else:
             said = self._cut([analysis.phonetic for analysis in analyses], start, mel.shape[-1])
-        log_f0 = self._cut([self._log_f0(analysis.pitch)[None] for analysis in analyses], start, mel.shape[-1])
+        log_f0 = self._cut([self.log_f0(analysis.pitch)[None] for analysis in analyses], start, mel.shape[-1])
         voicing = self._cut([analysis.pitch.voicing[None] for analysis in analyses], start, mel.shape[-1], "constant")
+        return self.joined(mel, said, log_f0, voicing)
+
+    def joined(self, mel: Tensor, said: Tensor, log_f0: Tensor, voicing: Tensor) -> Tensor:
+        """(B, M, T), and the features said (B, n, T), log_f0 and voicing (B, 1, T) -> (B, n + 3, T)."""
+        energy = ((mel.mean(1) - ENERGY_CENTRE) / ENERGY_SCALE).unsqueeze(1)
         return torch.cat([said, energy, log_f0, voicing], dim=1)
 
-    def _cepstra(self, mel: Tensor, analyses: list[Analysis], warp: np.ndarray | None) -> Tensor:
+    def cepstra(self, mel: Tensor, mean: Tensor, warp: np.ndarray | None) -> Tensor:
+        """(B, M, T), each utterance's mean log-mel (B, M), factors (B,) or None -> (B, K, T)."""
         if self.config.remove_mean:
-            mel = mel - torch.from_numpy(np.stack([a.mel_mean for a in analyses])).unsqueeze(-1)
+            mel = mel - mean.unsqueeze(-1)
         if warp is not None:
             mel = torch.stack([self._stretch(x, float(w)) for x, w in zip(mel, warp, strict=True)])
         return (self.basis @ mel) / CEPSTRUM_SCALE
 
-    def _log_f0(self, pitch: Pitch) -> np.ndarray:
+    def log_f0(self, pitch: Pitch) -> np.ndarray:
         """The log-F0 channel (T,), scaled; relative to the speaker's own range where the configuration says so."""
         if self.config.pitch == "level":
             return (pitch.log_f0 - PITCH_CENTRE) / PITCH_SCALE
@@ -151,5 +156,6 @@ class Content(nn.Module):
         """Stretch the frequency axis of (M, T): the value at f Hz is that at f / factor, interpolated linearly."""
         places = np.interp(self._centres / factor, self._centres, np.arange(len(self._centres)))
         low = torch.from_numpy(np.floor(places).astype(np.int64)).clamp(max=len(places) - 2)
-        share = torch.from_numpy(places.astype(np.float32)).unsqueeze(1) - low.unsqueeze(1)
+        share = (torch.from_numpy(places.astype(np.float32)).unsqueeze(1) - low.unsqueeze(1)).to(mel.device)
+        low = low.to(mel.device)
         return mel[low] * (1 - share) + mel[low + 1] * share

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib import pretrained
+from thesis_lib.embeddings.encoders.fbank import Fbank
 
 BANDS = 80
 CONTEXT_FRAMES = 4  # frames to each side that the widest convolution spans
@@ -32,13 +33,12 @@ class EcapaTdnn(nn.Module):
 
     def __init__(self, precision: Literal["float32", "bfloat16"] = "float32") -> None:
         super().__init__()
-        from speechbrain.lobes.features import Fbank
         from speechbrain.nnet.CNN import Conv1d
         from speechbrain.processing.features import InputNormalization
 
         self.in_bfloat16 = precision == "bfloat16"
         self.revision = pretrained.get("ecapa").revision + ("-bfloat16" if self.in_bfloat16 else "")
-        self.features = Fbank(n_mels=BANDS)
+        self.features = Fbank(BANDS)
         self.normalise = InputNormalization(norm_type="sentence", std_norm=False)
         self.network = published_network()
         for layer in self.network.modules():
