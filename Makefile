@@ -9,11 +9,12 @@ book: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/thesis book --profile $(PROFILE)
 
+# Two processes of tests share two cores: with one thread each they do not wait for each other.
 test: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
 	$(BIN)/python scripts/check_words.py
-	$(BIN)/pytest tests -m "not pages and not alone" --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests -m "not pages and not alone" --numprocesses 2 --dist loadfile
 	$(BIN)/pytest tests -m alone
 	$(BIN)/pytest --nbval notebooks
 
