@@ -9,7 +9,7 @@ from tiny_corpora import BASE, person
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.combined import prepare_combined
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.verify import verify

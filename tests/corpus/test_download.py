@@ -138,5 +138,5 @@ def test_what_will_never_come_is_said_at_once(server, tmp_path):
 
 def test_too_little_space_is_said_before_it_is_used(server, tmp_path):
     with pytest.raises(DownloadError, match=r"needs .* GB in .* are free"):
-        fetch(server, tmp_path / "f", Answer(), room=1e9)
+        fetch(server, tmp_path / "f", Answer(), disk_space_factor=1e9)
     assert not (tmp_path / "f.partial").exists()

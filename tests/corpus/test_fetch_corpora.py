@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from thesis_lib.cli import app
 from thesis_lib.config import Config
 from thesis_lib.corpus import fetch as module
-from thesis_lib.corpus.cvss_t import CorpusError
 from thesis_lib.corpus.download import DownloadError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.fetch import fetch_corpus
 from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.readers import READERS, Archive

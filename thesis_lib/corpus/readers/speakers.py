@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thesis_lib.audio.files import SUFFIXES
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
-from thesis_lib.corpus.readers.base import Reader, Recording
+from thesis_lib.corpus.readers.base import Reader, Recording, text_of
 
 TABLES = ("utterances.tsv", "utterances.csv")
 SPLITS = ("", "train", "validation", "test")
@@ -34,7 +34,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
 
 def _by_folder(path: Path, inside: Path) -> Recording:
     words = path.with_suffix(".txt")
-    text = words.read_text(encoding="utf-8", errors="replace").strip() if words.exists() else ""
+    text = text_of(words).strip() if words.exists() else ""
     return Recording(_id(inside), "", inside.parts[0], path, text)
 
 
