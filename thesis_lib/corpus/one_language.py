@@ -49,11 +49,12 @@ def prepare_recordings(
     if not rows:
         raise CorpusError(f"{root} holds no recording of {reader.title} ({len(rejects)} rows rejected)")
     rows, unlisted = selection.listed(rows, corpus.utterances, _file, rejects)
+    selection.demand_listed(corpus.utterances, {row.file for row in rows}, rejects)
     rows, rare = selection.frequent_speakers(rows, corpus.min_recordings)
     rows = _with_splits(rows, reader, corpus, root)
     rows, shared = selection.without_shared_speakers(rows) if reader.holds_test_split else (rows, [])
     rows, over = _limited(rows, corpus.limit)
-    selection.demand_listed(corpus.utterances, {row.file for row in rows}, [*rejects, *rare, *shared])
+    selection.demand_listed(corpus.utterances, {row.file for row in rows}, [*rare, *shared])
     made = made_with(config.audio, corpus)
     with exclusive(folder, made):
         converter = RecordingConverter(folder, config.audio.sample_rate, corpus)
