@@ -48,6 +48,7 @@ def download(
     Example: thesis download common-voice --archive cv-corpus-es.tar.gz --to corpora/common-voice-es
     Example: thesis download cvss-t --common-voice es.tar.gz --to corpora/cvss
     """
+    from thesis_lib.corpus.errors import CorpusError
     from thesis_lib.corpus.fetch import fetch, fetch_corpus, known_corpora
     from thesis_lib.corpus.readers import READERS
     from thesis_lib.utils.progress import bar
@@ -59,7 +60,8 @@ def download(
         name, to = "cvss-t", Path(name)
     if name not in known_corpora():
         known = ", ".join(known_corpora())
-        raise typer.BadParameter(f"no corpus named {name!r} to download; known: {known}", param_hint="NAME")
+        cvss = f"thesis download cvss-t --to {shlex.quote(name)} --common-voice FILE_OR_LINK"
+        raise CorpusError(f"no corpus named {name!r} to download; known: {known}. A folder for CVSS-T: {cvss}")
     if to is None:
         raise typer.BadParameter(f"name the folder: thesis download {name} --to FOLDER", param_hint="--to")
     chosen = f"--set {shlex.quote(f'corpus.root={to}')}"
