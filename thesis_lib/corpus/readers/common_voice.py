@@ -5,6 +5,7 @@ which asks for consent before it gives a signed link. github.com/common-voice/cv
 """
 
 import csv
+import shlex
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -39,7 +40,8 @@ def _language_folder(root: Path) -> Path:
     if found:
         raise CorpusError(f"{root} holds {len(found)} languages: set corpus.root to one, such as {sorted(found)[0]}")
     raise CorpusError(
-        f"{root} holds no validated.tsv: `thesis download common-voice --archive FILE_OR_LINK --to {root}` unpacks "
+        f"{root} holds no validated.tsv: `thesis download common-voice --archive FILE_OR_LINK "
+        f"--to {shlex.quote(str(root))}` unpacks "
         f"the archive of one language ({READER.page})"
     )
 
