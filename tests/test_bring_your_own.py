@@ -16,7 +16,7 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.config import Config, ConfigError, parse_assignment
 from thesis_lib.config.registries import CORPORA, ENCODERS, GENERATORS, LOSSES, METRICS
 from thesis_lib.corpus import mini
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.embeddings.encoders import EncoderError, evaluation_encoders, speaker_encoder
 from thesis_lib.runs.embed import embedded

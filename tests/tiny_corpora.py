@@ -9,6 +9,7 @@ import numpy as np
 from helpers import voiced
 
 from thesis_lib.audio.files import write_audio
+from thesis_lib.config import Config
 from thesis_lib.corpus.readers import READERS
 
 SECONDS = 1.2
@@ -144,6 +145,12 @@ def person(folder: Path, name: str, count: int = 2, rate: int = 24_000, seconds:
     for number in range(count):
         seed = sum(map(ord, name)) + number
         write_audio(folder / name / f"{number}.wav", voiced(seconds + number / 10, rate, seed=seed), rate)
+
+
+def config_of(name: str, root: Path, **changes) -> Config:
+    """The configuration that prepares a corpus; ``changes``: of its section corpus."""
+    given = {"corpus.name": name, "corpus.root": str(root)}
+    return Config().override(BASE | given | {f"corpus.{key}": value for key, value in changes.items()})
 
 
 def make(name: str, root: Path) -> Path:

@@ -74,6 +74,20 @@ def test_a_click_does_not_widen_it():
     assert effective_bandwidth(wav, 22_050).hz == pytest.approx(4000, rel=0.05)
 
 
+@pytest.mark.parametrize("level", [3e-4, 3e-3])
+@pytest.mark.parametrize("signal", ["noise", "speech"])
+def test_a_lone_tone_above_the_speech_does_not_widen_it(signal, level):
+    rate = 22_050
+    wav = band_limited(noise(rate) if signal == "noise" else spoken(0, rate), rate, 4000)
+    tone = level * np.sin(2 * np.pi * 10_700 * np.arange(len(wav)) / rate)
+    assert effective_bandwidth(sixteen_bits(wav + tone), rate).hz == pytest.approx(4000, rel=0.05)
+
+
+def test_a_single_tone_alone_has_a_bandwidth():
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(22_050) / 22_050)
+    assert 1000 <= effective_bandwidth(sixteen_bits(tone), 22_050).hz < 1300
+
+
 def test_silence_and_other_signals_without_a_bandwidth_have_a_reason():
     rate = 22_050
     assert effective_bandwidth(np.zeros(rate), rate) == Bandwidth(None, "silence")

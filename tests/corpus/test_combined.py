@@ -9,7 +9,7 @@ from tiny_corpora import BASE, person
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.combined import prepare_combined
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.verify import verify
@@ -91,6 +91,26 @@ def test_the_same_utterance_or_speaker_in_two_members_is_refused_with_both_names
             prepare_combined(config_of(*twins), tmp_path / f"out{second}")
     made = prepare_combined(config_of(twins[0], twins[1] | {"label": "b"}), tmp_path / "labelled")
     assert {u.speaker for u in made} == {"x-A", "b-x-A"}
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        ({"name": "vctk"}, "vctk needs its folder"),
+        ({"name": "vctk", "root": "lost"}, "lost is no folder"),
+        ({"name": "librispeech", "root": "."}, "holds no LibriSpeech"),
+        ({"name": "mini", "utterances": "lost.txt"}, r"lost\.txt cannot be read"),
+        ({"name": "mini", "label": "a/b"}, "cannot name a folder"),
+        ({"name": "cvss-t", "root": "lost"}, "is missing"),
+        ({"name": "manifest", "root": "lost"}, "is no table"),
+    ],
+)
+def test_every_member_is_checked_before_the_first_one_is_converted(second, says, folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path / "one")
+    first = {"name": "speakers", "root": str(folders / "one")}
+    with pytest.raises(CorpusError, match=says):
+        prepare_combined(config_of(first, second, limit=None), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_member_lacks_is_said(tmp_path):

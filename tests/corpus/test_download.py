@@ -136,7 +136,24 @@ def test_what_will_never_come_is_said_at_once(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("url", ["corpus.tar.gz", "htp://127.0.0.1/corpus.tar.gz", "http://:80/corpus.tar.gz"])
+def test_what_is_no_address_is_said_at_once(url, tmp_path):
+    pauses = []
+    with pytest.raises(DownloadError, match="is no address"):
+        download(url, tmp_path / "f", pause=pauses.append)
+    assert pauses == []
+
+
+def test_the_md5_of_a_file_that_is_there_is_compared(server, tmp_path):
+    target = fetch(server, tmp_path / "f", Answer())
+    right = hashlib.md5(BODY).hexdigest()
+    assert fetch(server, target, Answer(status=404), md5=right) == target
+    target.write_bytes(OTHER)
+    with pytest.raises(DownloadError, match=rf"has the md5 .*, {right} is published: remove it"):
+        fetch(server, target, Answer(), md5=right)
+
+
 def test_too_little_space_is_said_before_it_is_used(server, tmp_path):
     with pytest.raises(DownloadError, match=r"needs .* GB in .* are free"):
-        fetch(server, tmp_path / "f", Answer(), room=1e9)
+        fetch(server, tmp_path / "f", Answer(), disk_space_factor=1e9)
     assert not (tmp_path / "f.partial").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import cvss_t, mini
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.fetch import fetch
 from thesis_lib.corpus.prepare import prepare
 

@@ -18,7 +18,8 @@ from thesis_lib.audio.files import read_audio, resample, write_audio
 from thesis_lib.audio.loudness import loudness
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.corpus.cvss_t import CorpusError, Release
+from thesis_lib.corpus.cvss_t import Release
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.corpus.prepare import prepare
 from thesis_lib.corpus.reasons import explained
@@ -184,7 +185,7 @@ def test_every_planted_defect_is_reported_under_its_reason(planted, tmp_path):
     assert len(list((tmp_path / "corpus" / "wav").rglob("*.wav"))) == 2 * len(manifest)
     card = (tmp_path / "corpus" / "DATA_CARD.md").read_text()
     assert "| train | 3 | 3 |" in card
-    assert "| source: duration | 2 | outside the limits, 3–10 s |" in card
+    assert "| source: duration | 2 | outside corpus.min_duration and corpus.max_duration |" in card
     assert "CC BY 4.0" in card
 
 

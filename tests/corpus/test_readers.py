@@ -18,7 +18,8 @@ from benchmarks.synthetic import KINDS, plant
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.corpus.cvss_t import CorpusError, Row, join
+from thesis_lib.corpus.cvss_t import Row, join
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import PairLabels
 from thesis_lib.corpus.pairs import Pair
 from thesis_lib.corpus.reasons import explained

@@ -93,6 +93,10 @@ def test_bombs_stop_at_their_limit(tmp_path, monkeypatch, limit, value, reason):
         unpack(archive_of(tmp_path / "a.tar", GOOD), tmp_path / "out")
 
 
+def test_the_largest_corpus_is_within_the_limit():
+    assert module.MAX_FILES > 2 * 2_400_000  # clips of Common Voice in English, which grows
+
+
 @pytest.mark.parametrize("cut", [10, 100, -20])
 def test_a_damaged_archive_is_said_to_be(tmp_path, cut):
     archive = archive_of(tmp_path / "a.tar", GOOD)

@@ -1,6 +1,8 @@
 """``thesis download``, ``prepare`` and ``manifest``: fetch, prepare and inspect the corpus."""
 
 import re
+import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +21,7 @@ def download(
         str,
         typer.Argument(
             help="librispeech, libritts-r, vctk, speechocean762, common-voice, mls-spanish, or cvss-t; "
-            "without --to, a folder for cvss-t."
+            "without --to, a folder for cvss-t, which exists or has a / in its name."
         ),
     ],
     to: Annotated[Path | None, typer.Option(help="Folder of the corpus; `corpus.root` of later commands.")] = None,
@@ -34,36 +36,52 @@ def download(
             help="Common Voice: its signed link, or the downloaded archive. Others: a mirror's address, or a file.",
         ),
     ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="The archive's published sha256, to be compared before unpacking. Not of cvss-t.")
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Keep the archives after unpacking.")] = False,
     set_: Set = None,
 ) -> None:
-    """Download a corpus from its official address, check it by the published md5, unpack it; it continues where it was.
+    """Download a corpus from its official address, check it by the published md5, unpack it; resumes when interrupted.
 
     Example: thesis download librispeech --subset train-clean-100 --to corpora/librispeech
     Example: thesis download common-voice --archive cv-corpus-es.tar.gz --to corpora/common-voice-es
     Example: thesis download cvss-t --common-voice es.tar.gz --to corpora/cvss
     """
-    from thesis_lib.corpus.fetch import fetch, fetch_corpus
+    from thesis_lib.corpus.errors import CorpusError
+    from thesis_lib.corpus.fetch import fetch, fetch_corpus, known_corpora
+    from thesis_lib.corpus.readers import READERS
     from thesis_lib.utils.progress import bar
 
     def say(text: str) -> None:
         typer.echo(text, err=True)
 
-    if to is None and name not in CORPORA:
+    if to is None and name not in CORPORA and ("/" in name or "\\" in name or Path(name).is_dir()):
         name, to = "cvss-t", Path(name)
+    if name not in known_corpora():
+        known = ", ".join(known_corpora())
+        cvss = f"thesis download cvss-t --to {shlex.quote(name)} --common-voice FILE_OR_LINK"
+        raise CorpusError(f"no corpus named {name!r} to download; known: {known}. A folder for CVSS-T: {cvss}")
     if to is None:
         raise typer.BadParameter(f"name the folder: thesis download {name} --to FOLDER", param_hint="--to")
+    chosen = f"--set {shlex.quote(f'corpus.root={to}')}"
     if name == "cvss-t":
+        if subset or sha256:
+            raise typer.BadParameter("cvss-t has no subsets and no published sha256", param_hint="--subset, --sha256")
         fetch(to, config_of("thesis", set_).corpus, archive, keep, bar, say)
     else:
-        fetch_corpus(name, to, subset or (), archive, keep, bar, say)
-    chosen = "" if name == "cvss-t" else f" --set corpus.name={name}"
-    typer.echo(f"thesis prepare --profile thesis{chosen} --set corpus.root={to}")
+        if set_:
+            raise typer.BadParameter(f"{name} has no settings of the download: leave --set out", param_hint="--set")
+        fetch_corpus(name, to, subset or (), archive, keep, bar, say, sha256)
+        reader = READERS[name]
+        limits = f"--set corpus.min_duration={reader.min_duration:g} --set corpus.max_duration={reader.max_duration:g}"
+        chosen = f"--set corpus.name={name} {chosen} {limits}"
+    typer.echo(f"thesis prepare --profile thesis {chosen}")
 
 
 @corpus.command()
 def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Prepare the corpus: manifest, 22.05 kHz recordings, rejected rows, data card; it continues where it was.
+    """Prepare the corpus: manifest, 22.05 kHz recordings, rejected rows, data card; resumes after an interruption.
 
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --set corpus.subset=2900
     Example: thesis prepare --profile thesis --set corpus.root=corpora/cvss --scheduler tcp://head:8786
@@ -74,6 +92,8 @@ def prepare(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None,
 
     found = prepared(run_of(profile, run_dir, set_), bar, scheduler)
     _stats(found)
+    for warning in warnings_of(found):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @manifest.command()
@@ -161,6 +181,21 @@ def _of(profile: str, run_dir: Path | None):
     from thesis_lib.runs.folder import project_root
 
     return Manifest.load(project_root() / (run_dir or Path("runs") / profile) / "corpus")
+
+
+def warnings_of(found) -> list[str]:
+    """What of a prepared manifest is probably not intended: an empty split, or most rows rejected for one reason."""
+    from thesis_lib.corpus.reasons import CHOSEN, explained
+
+    empty = [name for name in ("train", "validation", "test") if not found.split(name)]
+    warnings = [f"the {name} split is empty: download a subset that has it, or give splits" for name in empty]
+    counts = Counter(reject.reason for reject in found.rejects if reject.reason not in CHOSEN)
+    rows = len(found) + sum(counts.values())
+    return warnings + [
+        f"{count} of {rows} rows are rejected for one reason, {reason} ({explained().get(reason.split(': ')[-1], '')})"
+        for reason, count in counts.items()
+        if 2 * count > rows
+    ]
 
 
 def _stats(found) -> None:

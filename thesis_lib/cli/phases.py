@@ -14,7 +14,7 @@ TaskName = Annotated[str, typer.Option("--task", help=f"Vocoder: {' or '.join(TA
 
 @phases.command()
 def embed(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Compute speaker and emotion embeddings of both recordings of every pair; it continues where it was.
+    """Compute speaker and emotion embeddings of both recordings of every utterance; resumes after an interruption.
 
     Example: thesis embed --profile demo
     Example: thesis embed --profile thesis --scheduler tcp://head:8786 --set encoders.device=cuda
@@ -35,7 +35,7 @@ def analyse(
     set_: Set = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Pitch and content features of the English training and validation recordings; it continues where it was.
+    """Pitch and content features of the training and validation targets; resumes after an interruption.
 
     Example: thesis analyse --profile demo
     Example: thesis analyse --profile thesis --task conversion --scheduler tcp://head:8786

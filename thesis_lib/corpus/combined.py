@@ -7,16 +7,19 @@ already; those of pairs get it here. A member's label is one more prefix, for tw
 
 from pathlib import Path
 
-from thesis_lib.config import Config, MemberConfig
+from thesis_lib.config import Config, CorpusConfig, MemberConfig
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.conversion import exclusive, made_with
-from thesis_lib.corpus.cvss_t import CorpusError
-from thesis_lib.corpus.manifest import Manifest, Reject, Utterance, index_of, is_plain_name
+from thesis_lib.corpus.conversion import already_prepared, exclusive, made_with, member_folder
+from thesis_lib.corpus.cvss_t import release_of
+from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.manifest import Manifest, Reject, Utterance, is_plain_name
+from thesis_lib.corpus.one_language import root_of
+from thesis_lib.corpus.pairs import read_pairs, table_path
+from thesis_lib.corpus.readers import READERS, registered_id
+from thesis_lib.corpus.rows import read_list
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
-
-FOLDER = "members"
 
 
 def prepare_combined(
@@ -24,21 +27,26 @@ def prepare_combined(
 ) -> Manifest:
     """Prepare every member of ``corpus.members``, and write a manifest of all their utterances below ``folder``.
 
-    Raises CorpusError for an unusable label, what a member's preparation raises, and CorpusError with both members'
-    names where an utterance is in two of them, or a speaker in two splits.
+    Raises CorpusError for an unusable label, root, layout or list of any member before the first one is converted, what
+    a member's preparation raises, and CorpusError with both members' names where an utterance is in two of them, or a
+    speaker in two splits.
     """
-    if index_of(folder).exists():
-        return Manifest.load(folder)
+    if (found := already_prepared(folder, config.corpus)) is not None:
+        return found
+    members = [(member, settings_of(config, member)) for member in config.corpus.members]
+    for _, own in members:
+        _check_source(own.corpus)
     made = made_with(config.audio, config.corpus)
     with exclusive(folder, made):
         utterances: list[Utterance] = []
         rejects: list[Reject] = []
-        member_of: dict[str, str] = {}
-        split_of: dict[str, tuple[str, str]] = {}
-        for member in config.corpus.members:
-            label, found = prepared_member(config, member, folder, progress, scheduler)
-            for utterance in found.utterances:
-                _demand_new(utterance, label, member_of, split_of)
+        seen = _Seen()
+        for member, own in members:
+            place = member_folder(folder, member.label or member.name)
+            prepared = CORPORA[member.name](own, place, progress, scheduler)
+            found = relocated(prepared, member, folder)
+            for utterance, before in zip(found.utterances, prepared.utterances, strict=True):
+                seen.add(utterance, _identity(member, before.speaker), member.label or member.name)
             utterances += found.utterances
             rejects += found.rejects
         manifest = Manifest(folder, utterances, rejects)
@@ -47,19 +55,33 @@ def prepare_combined(
     return manifest
 
 
-def prepared_member(
-    config: Config, member: MemberConfig, folder: Path, progress: Progress, scheduler: str | None
-) -> tuple[str, Manifest]:
-    """A member's label, and its manifest with ids, speakers and paths as the combined one has them."""
+def settings_of(config: Config, member: MemberConfig) -> Config:
+    """The configuration of a member as a corpus of its own. CorpusError for a label that cannot name a folder."""
     label = member.label or member.name
     if not is_plain_name(label):
         raise CorpusError(f"the label {label!r} of a corpus cannot name a folder: use letters, digits and -")
-    place = folder / FOLDER / label / "corpus"
     settings = {"name": member.name, "root": member.root, "utterances": member.utterances, "members": ()}
-    own = config.override({f"corpus.{key}": value for key, value in settings.items()})
-    found = CORPORA[member.name](own, place, progress, scheduler)
+    return config.override({f"corpus.{key}": value for key, value in settings.items()})
+
+
+def _check_source(corpus: CorpusConfig) -> None:
+    """Raise CorpusError where a member's root, layout or list cannot be used, without reading a recording."""
+    if corpus.utterances is not None:
+        read_list(Path(corpus.utterances))
+    if corpus.name in READERS:
+        reader = READERS[corpus.name]
+        next(iter(reader.read(root_of(corpus.root, reader))), None)
+    elif corpus.name == "manifest":
+        read_pairs(table_path(corpus.root), corpus)
+    elif corpus.name == "cvss-t":
+        release_of(corpus.root).check()
+
+
+def relocated(prepared: Manifest, member: MemberConfig, folder: Path) -> Manifest:
+    """A member's manifest with ids, speakers and paths as the combined one in ``folder`` has them."""
+    label = member.label or member.name
     prefix = f"{label}-" if member.label or CORPORA.details(member.name)["pairs"] else ""
-    inside = place.relative_to(folder).as_posix()
+    inside = prepared.folder.relative_to(folder).as_posix()
     utterances = [
         utterance.model_copy(
             update={
@@ -69,23 +91,43 @@ def prepared_member(
                 "target_audio": f"{inside}/{utterance.target_audio}",
             }
         )
-        for utterance in found
+        for utterance in prepared
     ]
-    rejects = [reject.model_copy(update={"id": prefix + reject.id}) for reject in found.rejects]
-    return label, Manifest(folder, utterances, rejects)
+    rejects = [reject.model_copy(update={"id": prefix + reject.id}) for reject in prepared.rejects]
+    return Manifest(folder, utterances, rejects)
 
 
-def _demand_new(
-    utterance: Utterance, label: str, member_of: dict[str, str], split_of: dict[str, tuple[str, str]]
-) -> None:
-    """Note the utterance; CorpusError where another member has it, or has its speaker in another split."""
-    if (other := member_of.setdefault(utterance.id, label)) != label:
-        raise CorpusError(
-            f"utterance {utterance.id} is in the members {other} and {label}: give one a label, or leave one out"
-        )
-    split, other = split_of.setdefault(utterance.speaker, (utterance.split, label))
-    if split != utterance.split:
-        raise CorpusError(
-            f"speaker {utterance.speaker} is in the {split} split of the member {other} and in the {utterance.split} "
-            f"split of {label}: if they are two people, give one member a label; if not, leave one member out"
-        )
+def _identity(member: MemberConfig, speaker: str) -> str:
+    """What says that speakers of two members are one person; a label tells people apart where no register does."""
+    identity = speaker if member.name == "cvss-t" else registered_id(speaker)
+    if identity is not None:
+        return identity
+    labelled = member.label or CORPORA.details(member.name)["pairs"]
+    return f"{member.label or member.name}-{speaker}" if labelled else speaker
+
+
+class _Seen:
+    """The utterances and speakers so far, each with its member."""
+
+    def __init__(self) -> None:
+        self.member_of: dict[str, str] = {}
+        self.split_of: dict[str, tuple[str, str]] = {}
+
+    def add(self, utterance: Utterance, identity: str, label: str) -> None:
+        """Note the utterance; CorpusError where another member has it, or has its speaker in another split."""
+        if (other := self.member_of.setdefault(utterance.id, label)) != label:
+            raise CorpusError(
+                f"utterance {utterance.id} is in the members {other} and {label}: give one a label, or leave one out"
+            )
+        split, other = self.split_of.setdefault(identity, (utterance.split, label))
+        if split != utterance.split:
+            remedy = (
+                "if they are two people, give one member a label; if not, leave one member out"
+                if identity == utterance.speaker
+                else "both corpora have the ids of one register, so it is one person: leave one member out, or list "
+                "the utterances of other speakers at one (utterances)"
+            )
+            raise CorpusError(
+                f"speaker {utterance.speaker} is in the {split} split of the member {other} and in the "
+                f"{utterance.split} split of {label}: {remedy}"
+            )

@@ -1,18 +1,22 @@
 """The checks and the processing that every recording of every corpus passes, and the folder of a prepared corpus."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
 
-from thesis_lib.audio.files import AudioError, check_speech, read_audio, resample
+from thesis_lib.audio.bandwidth import recorded_bandwidth
+from thesis_lib.audio.files import AudioError, check_speech, header, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, CorpusConfig
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.utils.files import sha256, write_text
+
+MIN_SOURCE_RATE = 16_000  # Hz of an original recording: below, the upper mel bands would be empty
 
 # Of the configuration, what does not change a recording or the choice of recordings.
 NOT_RECORDED = {"root", "cvss_url", "covost_url", "common_voice_page", "utterances", "accepted_licences"}
@@ -42,6 +46,57 @@ def check_duration(seconds: float, path: Path, corpus: CorpusConfig, margin: flo
     if not low - margin <= seconds <= high + margin:
         limits = f"{low}–{high} s (corpus.min_duration, corpus.max_duration)"
         raise AudioError("duration", path, f"{seconds:.2f} s is outside {limits}")
+
+
+def converted_seconds(target: Path) -> float | None:
+    """Seconds of a recording that an earlier call has converted; a damaged one is removed, to be converted again."""
+    if not target.exists():
+        return None
+    try:
+        return header(target)[1]
+    except AudioError:
+        target.unlink()
+        return None
+
+
+def converted_bandwidth(target: Path, convert: Callable[[], object]) -> float | None:
+    """``recorded_bandwidth`` of a converted recording in Hz; a damaged one is removed, and ``convert`` called first."""
+    try:
+        return recorded_bandwidth(target)
+    except AudioError:
+        target.unlink(missing_ok=True)
+        convert()
+        return recorded_bandwidth(target)
+
+
+def already_prepared(folder: Path, corpus: CorpusConfig) -> Manifest | None:
+    """The manifest that an earlier call has completed in ``folder``; None where there is none.
+
+    Raises CorpusError where a list of utterances, its own or a member's, is another one than that of the manifest.
+    """
+    if not index_of(folder).exists():
+        return None
+    _demand_same_list(folder, corpus.utterances)
+    for member in corpus.members:
+        _demand_same_list(member_folder(folder, member.label or member.name), member.utterances)
+    return Manifest.load(folder)
+
+
+def member_folder(folder: Path, label: str) -> Path:
+    """The folder of a member of the combined corpus in ``folder``."""
+    return folder / "members" / label / "corpus"
+
+
+def _demand_same_list(folder: Path, utterances: str | None) -> None:
+    settings = folder / "made.json"
+    if not settings.exists() or (utterances and not Path(utterances).exists()):  # then there is nothing to compare
+        return
+    known = json.loads(settings.read_text()).get("utterances_sha256")
+    if known != (sha256(Path(utterances)) if utterances else None):
+        raise CorpusError(
+            f"{folder} was prepared with another list of utterances than {utterances or 'none'} ({settings.name}): "
+            "restore that list, or remove the run's folder corpus and prepare again"
+        )
 
 
 def made_with(audio: AudioConfig, corpus: CorpusConfig, **more: object) -> dict[str, object]:

@@ -9,21 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from thesis_lib.corpus.manifest import PairLabels, Reject, is_plain_name
+from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.manifest import PairLabels, Reject, damaged, is_plain_name, printable
 from thesis_lib.corpus.reasons import ROW
-from thesis_lib.utils.errors import ThesisError
 
 SPLITS = ("train", "dev", "test")
 # CoVoST's "train_covost" extends its "train"; CVSS names both "train".
 COVOST_SPLITS = {"train": "train", "train_covost": "train", "dev": "dev", "test": "test"}
 RATE = 24_000  # Hz of the English side, as published
-MIN_SOURCE_RATE = 16_000  # Hz of the Spanish side: below, the upper mel bands would be empty
 HEADERS = ("path", "file", "filename", "client_id")  # first cells that mark a line of column names
 CLIP_PREFIX = "common_voice_es_"  # of every clip of the Spanish Common Voice
-
-
-class CorpusError(ThesisError):
-    """A corpus release, or a folder for its prepared form, that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,16 @@ class Release:
                 raise CorpusError(f"{path} is missing: see the data card for where each archive comes from")
 
 
+def release_of(root: str | None) -> Release:
+    """The release below ``corpus.root``. CorpusError where that is not set."""
+    if root is None:
+        raise CorpusError(
+            "the corpus cvss-t needs the folder of the unpacked archives: set its root "
+            "(the data card says where each archive comes from)"
+        )
+    return Release.at(Path(root))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row(PairLabels):
     """A row of CVSS's tables, joined with the other two sources; the split is the release's."""
@@ -79,8 +84,8 @@ def join(release: Release) -> tuple[list[Row], list[Reject]]:
         file = cells[0] if cells else ""
         voice, covost = spoken.get(file), translated.get(file)
         if reason := _objection(split, cells, voice, covost, file in seen):
-            detail = _printable("\t".join(cells))[:200]
-            rejects.append(Reject(id=_printable(file) or "(empty)", split=split, reason=reason, detail=detail))
+            detail = printable("\t".join(cells))[:200]
+            rejects.append(Reject(id=printable(file) or "(empty)", split=split, reason=reason, detail=detail))
             continue
         seen.add(file)
         speaker, sentence, gender, age = spoken[file]
@@ -102,14 +107,14 @@ def _objection(
     file = cells[0] if cells else ""
     reason = (
         "header line" if file in HEADERS
-        else "malformed row" if len(cells) != 2 or not file or _damaged(*cells)
+        else "malformed row" if len(cells) != 2 or not file or damaged(*cells)
         else "unsafe file name" if not is_plain_name(file)
         else "wrong corpus version" if not (file.startswith(CLIP_PREFIX) and file.endswith(".mp3"))
         else "duplicate" if seen
         else "no Common Voice row" if voice is None
         else "no CoVoST row" if covost is None
         else "split differs from CoVoST" if COVOST_SPLITS.get(covost[0]) != split
-        else "malformed row" if _damaged(*voice)
+        else "malformed row" if damaged(*voice)
         else "no speaker" if not voice[0].strip()
         else "empty text" if not cells[1].strip() or not voice[1].strip()
         else ""
@@ -145,11 +150,3 @@ def _selected(
             values = (cells[i] if i is not None and i < len(cells) else "" for i in places)
             found[cells[key]] = tuple(pool.setdefault(value, value) for value in values)
     return found
-
-
-def _damaged(*cells: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for cell in cells if not cell.isascii() for letter in cell)
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

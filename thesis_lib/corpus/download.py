@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import md5 as md5_of
@@ -42,7 +43,7 @@ def download(
     url: str,
     target: Path,
     sha256: str | None = None,
-    room: float = 1.0,
+    disk_space_factor: float = 1.0,
     progress: Progress = silent,
     pause: Callable[[float], None] = time.sleep,
     md5: str | None = None,
@@ -50,7 +51,8 @@ def download(
     """Download ``url`` to ``target``, with its sha256 in a file beside it.
 
     Continues an interrupted download if the server still has the same file, and restarts if it has another one. Waits
-    as long as a busy server asks for. ``room``: the free disk space to require, in multiples of the file's size.
+    as long as a busy server asks for. ``disk_space_factor``: the free disk space to require, in multiples of the file's
+    size.
 
     Raises DownloadError: no such file, too little space, repeated failures, or another sha256 or md5 than expected.
     """
@@ -59,11 +61,13 @@ def download(
         found = record.read_text().split()[0]
         if sha256 not in (None, found):
             raise DownloadError(f"{target} has the sha256 {found[:12]}…, {sha256[:12]}… is expected: remove it")
+        if md5 is not None and (present := md5_of(target)) != md5:
+            raise DownloadError(f"{target} has the md5 {present}, {md5} is published: remove it")
         return target
     partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, partial, room, progress, pause)
+        _fetch(url, partial, disk_space_factor, progress, pause)
         digest = sha256_of(partial)
         if sha256 not in (None, digest):
             _forget(partial)
@@ -79,12 +83,14 @@ def download(
     return target
 
 
-def _fetch(url: str, partial: Path, room: float, progress: Progress, pause: Callable[[float], None]) -> None:
+def _fetch(
+    url: str, partial: Path, disk_space_factor: float, progress: Progress, pause: Callable[[float], None]
+) -> None:
     """Repeat requests until ``partial`` is complete, or MAX_ATTEMPTS in a row have brought no new byte."""
     idle, most = 0, _size(partial)
     while True:
         try:
-            _once(url, partial, room, progress)
+            _once(url, partial, disk_space_factor, progress)
             return
         except _Broken as error:
             idle = 0 if _size(partial) > most else idle + 1
@@ -97,7 +103,7 @@ def _fetch(url: str, partial: Path, room: float, progress: Progress, pause: Call
             pause(max(error.wait, min(2.0**idle, MAX_PAUSE_SECONDS)))
 
 
-def _once(url: str, partial: Path, room: float, progress: Progress) -> None:
+def _once(url: str, partial: Path, disk_space_factor: float, progress: Progress) -> None:
     """One request for the missing bytes. _Broken when the file is still incomplete."""
     known = json.loads(_state(partial).read_text()) if _state(partial).exists() else {}
     have = _size(partial) if known.get("tag") else 0
@@ -119,21 +125,23 @@ def _once(url: str, partial: Path, room: float, progress: Progress) -> None:
             if start and (tag, size) != (known["tag"], known["size"]):
                 _forget(partial)
                 raise _Broken("the file has changed on the server, the download restarts")
-            _demand_room(url, partial, size, start, room)
+            _demand_disk_space(url, partial, size, start, disk_space_factor)
             write_text(_state(partial), json.dumps({"size": size, "tag": tag}))
             total = math.ceil((size - start) / CHUNK_BYTES) if size else 0
             with open(partial, "r+b" if start else "wb") as stream:
                 stream.seek(start)
                 for chunk in progress(answer.iter_content(CHUNK_BYTES), total, f"{partial.stem}, MB"):
                     stream.write(chunk)
+    except (InvalidURL, InvalidSchema, MissingSchema) as error:
+        raise DownloadError(f"{url} is no address ({error}): check it") from error
     except requests.RequestException as error:
         raise _Broken(f"the connection broke ({type(error).__name__})") from error
     if size is not None and _size(partial) != size:
         raise _Broken(f"it ended after {_size(partial)} of {size} bytes")
 
 
-def _demand_room(url: str, partial: Path, size: int | None, start: int, room: float) -> None:
-    needed, free = room * (size or 0) - start, shutil.disk_usage(partial.parent).free
+def _demand_disk_space(url: str, partial: Path, size: int | None, start: int, disk_space_factor: float) -> None:
+    needed, free = disk_space_factor * (size or 0) - start, shutil.disk_usage(partial.parent).free
     if needed > free:
         raise DownloadError(
             f"{url} needs {needed / 1e9:.1f} GB in {partial.parent}, {free / 1e9:.1f} GB are free: "

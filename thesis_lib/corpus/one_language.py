@@ -7,17 +7,26 @@ The source supplies the condition. A speaker with one recording is its own sourc
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import Config, CorpusConfig
 from thesis_lib.corpus import rows as selection
 from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.conversion import check_duration, converted, exclusive, made_with
-from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, CorpusError
-from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, index_of, is_plain_name
-from thesis_lib.corpus.readers import READERS, Reader, Recording
+from thesis_lib.corpus.conversion import (
+    MIN_SOURCE_RATE,
+    already_prepared,
+    check_duration,
+    converted,
+    converted_bandwidth,
+    converted_seconds,
+    exclusive,
+    made_with,
+)
+from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name, printable
+from thesis_lib.corpus.readers import READERS, Reader, Recording, speaker_identity
 from thesis_lib.corpus.split import drawn, is_validation
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -28,27 +37,31 @@ def prepare_recordings(
 ) -> Manifest:
     """Read ``corpus.root`` by the corpus's reader, convert, and write manifest and data card below ``folder``.
 
-    An interrupted call continues where it was and ends with the same bytes. Raises CorpusError for a wrong layout,
-    no usable recording, other settings than before, or another call that is running in the folder.
+    A call resumes after an interruption and ends with the same bytes. Raises CorpusError for a wrong layout, no usable
+    recording, a listed one that cannot be used, a speaker in two splits, other settings than before, or another call
+    that is running in the folder.
     """
-    if index_of(folder).exists():
-        return Manifest.load(folder)
     corpus, reader = config.corpus, READERS[config.corpus.name]
-    root = _root(corpus, reader)
+    if (found := already_prepared(folder, corpus)) is not None:
+        return found
+    root = root_of(corpus.root, reader)
     rows, rejects = _valid(reader.read(root), reader.name)
     if not rows:
         raise CorpusError(f"{root} holds no recording of {reader.title} ({len(rejects)} rows rejected)")
-    rows, unlisted = selection.listed(rows, corpus.utterances, _file)
+    rows, unlisted = selection.listed(rows, corpus.utterances, _file, rejects)
+    selection.demand_listed(corpus.utterances, {row.file for row in rows}, rejects)
     rows, rare = selection.frequent_speakers(rows, corpus.min_recordings)
     rows = _with_splits(rows, reader, corpus, root)
     rows, shared = selection.without_shared_speakers(rows) if reader.holds_test_split else (rows, [])
     rows, over = _limited(rows, corpus.limit)
+    selection.demand_listed(corpus.utterances, {row.file for row in rows}, [*rare, *shared])
     made = made_with(config.audio, corpus)
     with exclusive(folder, made):
         converter = RecordingConverter(folder, config.audio.sample_rate, corpus)
         utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
         utterances, left = _frequent(utterances, folder, corpus.min_recordings)
         rejects += [*unlisted, *rare, *shared, *over, *refused, *left]
+        selection.demand_listed(corpus.utterances, {u.id for u in utterances}, rejects)
         selection.demand_some(utterances, rejects)
         manifest = Manifest(folder, with_sources(utterances), rejects)
         write_text(folder / "DATA_CARD.md", data_card(manifest, made))
@@ -64,7 +77,7 @@ class RecordingConverter(selection.Converter[Recording]):
     sample_rate: int  # Hz
     corpus: CorpusConfig
 
-    def part_of(self, row: Recording) -> str:
+    def split_of(self, row: Recording) -> str:
         """The row's split, which ``_with_splits`` has set: a share of the official training speakers is validation."""
         return row.split
 
@@ -79,7 +92,7 @@ class RecordingConverter(selection.Converter[Recording]):
         """Convert one recording, or say why it cannot be used."""
         try:
             seconds = self._converted(row)
-            bandwidth = recorded_bandwidth(self._target(row))
+            bandwidth = converted_bandwidth(self._target(row), partial(self._converted, row))
         except AudioError as error:
             return _rejected(row, error)
         name, text = self._target(row).relative_to(self.folder).as_posix(), row.text or NOT_TRANSCRIBED
@@ -103,19 +116,20 @@ class RecordingConverter(selection.Converter[Recording]):
         return self.folder / self.corpus.format / f"{row.file}.{self.corpus.format}"
 
     def _header(self, row: Recording) -> float:
-        if self._target(row).exists():  # it was written after every check
-            return header(self._target(row))[1]
+        if (known := converted_seconds(self._target(row))) is not None:  # it was written after every check
+            return known
         rate, seconds = header(row.path)
         if rate < MIN_SOURCE_RATE:
             raise AudioError("sample rate", row.path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
+        # Trimming may shorten a long recording below the limit.
+        least = seconds if self.corpus.trim is None else min(seconds, self.corpus.max_duration)
+        check_duration(least, row.path, self.corpus, selection.HEADER_TOLERANCE_SECONDS)
         return seconds
 
     def _converted(self, row: Recording) -> float:
         """Write the converted recording where it is not there yet; its duration in seconds."""
         seconds = self._header(row)
         if not self._target(row).exists():
-            if self.corpus.trim is None:  # trimming may shorten a long recording below the limit
-                check_duration(seconds, row.path, self.corpus, margin=selection.HEADER_TOLERANCE_SECONDS)
             wav = converted(row.path, self.sample_rate, self.corpus)
             write_audio(self._target(row), wav, self.sample_rate)
             seconds = len(wav) / self.sample_rate
@@ -156,10 +170,11 @@ def _frequent(utterances: list[Utterance], folder: Path, least: int) -> tuple[li
     return [utterance for utterance in utterances if counts[utterance.speaker] >= least], rejects
 
 
-def _root(corpus: CorpusConfig, reader: Reader) -> Path:
-    if corpus.root is None:
+def root_of(given: str | None, reader: Reader) -> Path:
+    """The folder of a corpus. CorpusError where none is given, or where it is no folder."""
+    if given is None:
         raise CorpusError(f"the corpus {reader.name} needs its folder: --set corpus.root=FOLDER")
-    root = Path(corpus.root)
+    root = Path(given)
     if not root.is_dir():
         raise CorpusError(f"{root} is no folder: set corpus.root to the folder of {reader.title}")
     return root
@@ -170,14 +185,14 @@ def _valid(found: Iterable[Recording | Reject], name: str) -> tuple[list[Recordi
     rows, rejects, seen = [], [], set()
     for row in found:
         if isinstance(row, Reject):
-            rejects.append(row)
+            rejects.append(row.model_copy(update={"id": f"{name}-{row.id}"}))
             continue
         prefix = row.corpus or name
         row = replace(row, file=f"{prefix}-{row.file}", speaker=f"{prefix}-{row.speaker}")
-        if reason := "" if is_plain_name(row.file) and row.speaker.isprintable() else "unsafe file name":
-            rejects.append(
-                Reject(id=row.file.encode("utf-8", "backslashreplace").decode(), split=row.split, reason=reason)
-            )
+        if damaged(row.speaker, row.text, row.gender, row.age):
+            rejects.append(Reject(id=printable(row.file), split=row.split, reason="malformed row"))
+        elif not is_plain_name(row.file) or not row.speaker.isprintable():
+            rejects.append(Reject(id=printable(row.file), split=row.split, reason="unsafe file name"))
         elif row.file in seen:
             rejects.append(Reject(id=row.file, split=row.split, reason="duplicate", detail=str(row.path)))
         else:
@@ -190,7 +205,11 @@ def _with_splits(rows: list[Recording], reader: Reader, corpus: CorpusConfig, ro
     """The rows with their split: the official one, the user's, or drawn by speaker where none is given."""
     fraction, seed = corpus.validation_fraction, corpus.split_seed
     if reader.holds_test_split:
-        held = {row.speaker: is_validation(row.speaker, fraction, seed) for row in rows if row.split == "train"}
+        held = {
+            row.speaker: is_validation(speaker_identity(row.speaker), fraction, seed)
+            for row in rows
+            if row.split == "train"
+        }
         tested = {row.speaker for row in rows if row.split != "train"}
         return [
             replace(row, split="validation") if row.split == "train" and held[row.speaker] and row.speaker not in tested
@@ -199,18 +218,19 @@ def _with_splits(rows: list[Recording], reader: Reader, corpus: CorpusConfig, ro
         ]  # fmt: skip
     given = [row for row in rows if row.split]
     if len(given) == len(rows):
+        selection.demand_one_split({(speaker_identity(row.speaker), row.split) for row in rows}, root)
         return rows
     if given:
         raise CorpusError(
             f"{root}: {len(rows) - len(given)} of {len(rows)} recordings have no split: give all, or none"
         )
     try:
-        parts = drawn([row.speaker for row in rows], fraction, seed)
+        splits = drawn([row.speaker for row in rows], fraction, seed)
     except ValueError as error:
         raise CorpusError(
             f"{root} has {error}, or a table with a column split; for one speaker, `thesis adapt`"
         ) from error
-    return [replace(row, split=parts[row.speaker]) for row in rows]
+    return [replace(row, split=splits[row.speaker]) for row in rows]
 
 
 def _limited(rows: list[Recording], limit: int | None) -> tuple[list[Recording], list[Reject]]:

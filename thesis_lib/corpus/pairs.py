@@ -5,6 +5,7 @@ from the table's folder), source_text, target_text, speaker; and, where known, i
 style, gender, age. Recordings have any format that libsndfile reads and any sample rate from 16 kHz.
 """
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,12 @@ from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.conversion import converted
-from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, CorpusError
+from thesis_lib.corpus.conversion import MIN_SOURCE_RATE, converted
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
-from thesis_lib.corpus.rows import listed
+from thesis_lib.corpus.rows import demand_listed, demand_one_split, listed
 from thesis_lib.corpus.split import drawn
-from thesis_lib.utils.files import write_text
+from thesis_lib.utils.files import sha256, write_text
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
 
@@ -36,7 +37,8 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     """Convert the pairs of the user's table to the project's format, and write manifest and data card below ``folder``.
 
     A pair that cannot be used becomes a reject with its reason. Raises CorpusError for a missing or malformed table,
-    when no pair is left, and when ``corpus.subset`` is set.
+    when no pair is left, when a listed one cannot be used or a speaker is in two splits, and when
+    ``corpus.subset`` is set.
     """
     corpus = config.corpus
     if corpus.subset is not None:
@@ -47,10 +49,14 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     results = list(progress(spread_over(convert, rows, scheduler), len(rows), "convert"))
     utterances = [result for result in results if isinstance(result, Utterance)]
     rejects = [*unlisted, *(result for result in results if isinstance(result, Reject))]
+    demand_listed(corpus.utterances, {utterance.id for utterance in utterances}, rejects)
     if not utterances:
         raise CorpusError(f"{table}: none of the {len(rows)} pairs can be used; the first reason: {rejects[0].detail}")
     manifest = Manifest(folder, utterances, rejects)
     made = {"name": corpus.name, "table": str(table), "sample_rate": config.audio.sample_rate, "format": corpus.format}
+    if corpus.utterances:
+        made["utterances_sha256"] = sha256(Path(corpus.utterances))
+    write_text(folder / "made.json", json.dumps(made, indent=2) + "\n")
     write_text(folder / "DATA_CARD.md", data_card(manifest, made))
     manifest.save()
     return manifest
@@ -105,6 +111,7 @@ def read_pairs(path: Path, corpus: CorpusConfig) -> list[Pair]:
     unknown = sorted(set(table.split) - set(SPLITS))
     if unknown:
         raise CorpusError(f"{path}: the split {unknown[0]!r} is unknown; known: {', '.join(SPLITS)}")
+    demand_one_split(zip(table.speaker, table.split, strict=True), path)
     if corpus.limit is not None:
         table = table.groupby("split", sort=False).head(corpus.limit)
     columns = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in table]

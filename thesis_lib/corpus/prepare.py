@@ -3,17 +3,26 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import rows as selection
 from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.conversion import check_duration, converted, exclusive, made_with
-from thesis_lib.corpus.cvss_t import MIN_SOURCE_RATE, RATE, Release, Row, join
-from thesis_lib.corpus.manifest import Manifest, Reject, Utterance, index_of
+from thesis_lib.corpus.conversion import (
+    MIN_SOURCE_RATE,
+    already_prepared,
+    check_duration,
+    converted,
+    converted_bandwidth,
+    converted_seconds,
+    exclusive,
+    made_with,
+)
+from thesis_lib.corpus.cvss_t import RATE, Release, Row, join
+from thesis_lib.corpus.manifest import Manifest, Reject, Utterance
 from thesis_lib.corpus.split import is_validation
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -31,23 +40,25 @@ def prepare(
 ) -> Manifest:
     """Join, check, convert to 16-bit mono at the project's rate, and write manifest and data card below ``folder``.
 
-    An existing manifest is loaded. Converted recordings are kept, so that a call that was interrupted, by SIGKILL too,
-    continues where it was and ends with the same bytes. Runs on every core, or on the workers of a Dask ``scheduler``,
+    An existing manifest is loaded. Converted recordings are kept, so that a call resumes after an interruption, by
+    SIGKILL too, and ends with the same bytes. Runs on every core, or on the workers of a Dask ``scheduler``,
     which must see the same folders.
 
-    Raises CorpusError for a wrong layout, no usable row, another call that is running in the folder, or recordings in
-    it that were made with other settings.
+    Raises CorpusError for a wrong layout, no usable row, a listed one that cannot be used, another call that is running
+    in the folder, or recordings in it that were made with other settings.
     """
-    if index_of(folder).exists():
-        return Manifest.load(folder)
+    if (found := already_prepared(folder, corpus)) is not None:
+        return found
     rows, rejects = join(release)
     rows, unlisted = selection.listed(rows, corpus.utterances, lambda row: Path(row.file).stem)
     rows, shared = selection.without_shared_speakers(rows)
+    selection.demand_listed(corpus.utterances, {Path(row.file).stem for row in rows}, shared, _id_of_reject)
     made = made_with(audio, corpus)
     with exclusive(folder, made):
         converter = Converter(release, folder, audio.sample_rate, corpus)
         utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
         rejects += [*unlisted, *shared, *refused]
+        selection.demand_listed(corpus.utterances, {u.id for u in utterances}, rejects, _id_of_reject)
         selection.demand_some(utterances, rejects)
         manifest = Manifest(folder, utterances, rejects)
         write_text(folder / "DATA_CARD.md", data_card(manifest, made))
@@ -55,7 +66,11 @@ def prepare(
     return manifest
 
 
-def part_of(row: Row, corpus: CorpusConfig) -> str:
+def _id_of_reject(reject: Reject) -> str:
+    return Path(reject.id).stem
+
+
+def split_of(row: Row, corpus: CorpusConfig) -> str:
     """A row's split: the release's dev and test are test, a fifth of its training speakers validation."""
     if row.split != "train":
         return "test"
@@ -80,9 +95,9 @@ class Converter(selection.Converter[Row]):
         """Convert one row; its two recordings are written atomically, once both have passed every check."""
         return self._caught(row, self._convert)
 
-    def part_of(self, row: Row) -> str:
+    def split_of(self, row: Row) -> str:
         """The row's split in the manifest."""
-        return part_of(row, self.corpus)
+        return split_of(row, self.corpus)
 
     def _caught(self, row: Row, function: Callable[[Row], T]) -> T | Reject:
         try:
@@ -107,8 +122,8 @@ class Converter(selection.Converter[Row]):
         found = {}
         for side, (path, target) in self._paths(row).items():
             with _of(side):
-                if target.exists():  # it was written after every check
-                    found[side] = header(target)[1]
+                if (known := converted_seconds(target)) is not None:  # it was written after every check
+                    found[side] = known
                     continue
                 rate, found[side] = header(path)
                 if rate < MIN_SOURCE_RATE or (side == "target" and rate != RATE):
@@ -120,7 +135,8 @@ class Converter(selection.Converter[Row]):
                 check_duration(seconds, path, self.corpus, selection.HEADER_TOLERANCE_SECONDS)
         return found
 
-    def _convert(self, row: Row) -> Utterance:
+    def _written(self, row: Row) -> dict[str, float]:
+        """Write the converted recordings that are not there yet; the duration of each side in seconds."""
         durations, wavs = self._headers(row), {}
         for side, (path, target) in self._paths(row).items():
             if target.exists():
@@ -130,9 +146,13 @@ class Converter(selection.Converter[Row]):
                 durations[side] = len(wavs[target]) / self.sample_rate
         for target, wav in wavs.items():
             write_audio(target, wav, self.sample_rate)
+        return durations
+
+    def _convert(self, row: Row) -> Utterance:
+        durations = self._written(row)
         return Utterance(
             id=Path(row.file).stem,
-            split=part_of(row, self.corpus),
+            split=split_of(row, self.corpus),
             speaker=row.speaker,
             source_audio=self._name(row, "source"),
             target_audio=self._name(row, "target"),
@@ -144,7 +164,7 @@ class Converter(selection.Converter[Row]):
             gender=row.gender,
             age=row.age,
             # Of the file: the same number whether this call has written it or an earlier one.
-            target_bandwidth=recorded_bandwidth(self.folder / self._name(row, "target")),
+            target_bandwidth=converted_bandwidth(self.folder / self._name(row, "target"), partial(self._written, row)),
         )
 
 

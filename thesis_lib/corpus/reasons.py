@@ -3,7 +3,7 @@
 # Found in the tables.
 ROW = {
     "header line": "a line of column names, which CVSS's tables do not have",
-    "malformed row": "not two tab-separated cells, or not UTF-8",
+    "malformed row": "a table's row of another number of cells, or text that is not UTF-8",
     "unsafe file name": "a name that leads to another folder",
     "wrong corpus version": "not the name of a clip of the Spanish Common Voice",
     "duplicate": "the same file name a second time",
@@ -17,6 +17,8 @@ ROW = {
     "too few recordings": "its speaker has fewer usable recordings than corpus.min_recordings",
     "not in the subset": "usable for all that is known; the subset that was asked for is full without it",
 }
+# The user has asked for less than the whole corpus.
+CHOSEN = ("not in the list", "not in the subset")
 # Found in one of the two recordings; the table has "source: …" or "target: …".
 SIDE = {
     "missing file": "the recording is not there",
@@ -26,7 +28,7 @@ SIDE = {
     "truncated": "it ends before its header says",
     "too long": "its header declares hours",
     "sample rate": "English of CVSS-T that is not at 24 kHz; every other recording below 16 kHz",
-    "duration": "outside the limits, 3–10 s",
+    "duration": "outside corpus.min_duration and corpus.max_duration",
     "not finite": "NaN or infinity among the samples",
     "too short": "nothing is left of it",
     "silence": "no sample above -80 dBFS",

@@ -1,14 +1,15 @@
 """Rows of a corpus: which of them are used, in which split, and their conversion on every core or on a Dask cluster."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from thesis_lib.config import CorpusConfig
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject, Utterance
 from thesis_lib.corpus.split import strata
 from thesis_lib.utils.parallel import spread_over
@@ -52,7 +53,7 @@ class Converter(ABC, Generic[R]):
         """Duration in seconds by the header, or a reject where the header is enough for it."""
 
     @abstractmethod
-    def part_of(self, row: R) -> str:
+    def split_of(self, row: R) -> str:
         """The row's split in the manifest."""
 
     def all_of(self, rows: list[R]) -> list[Utterance | Reject]:
@@ -104,21 +105,51 @@ def without_shared_speakers(rows: list[R]) -> tuple[list[R], list[Reject]]:
     return [row for row in rows if row.split != "train" or row.speaker not in tested], rejects
 
 
-def listed(rows: list[R], path: str | None, id_of: Callable[[R], str]) -> tuple[list[R], list[Reject]]:
+def demand_one_split(places: Iterable[tuple[str, str]], table: Path) -> None:
+    """Raise CorpusError for a speaker in two splits of the user's table. ``places``: (speaker, split) of each row."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for speaker, split in places:
+        splits[speaker].add(split)
+    for speaker, found in sorted(splits.items()):
+        if len(found) > 1:
+            raise CorpusError(
+                f"{table}: the speaker {speaker} is in the splits {' and '.join(sorted(found))}: give each speaker one"
+            )
+
+
+def listed(
+    rows: list[R], path: str | None, id_of: Callable[[R], str], rejects: Iterable[Reject] = ()
+) -> tuple[list[R], list[Reject]]:
     """The rows that the file of ``corpus.utterances`` lists, and a reject for each of the others; None: all rows.
 
-    Raises CorpusError for a missing or empty list, and for an id that no row has.
+    Raises CorpusError for a missing or empty list, and for an id that neither a row nor one of ``rejects`` has.
     """
     if path is None:
         return rows, []
     ids = set(read_list(Path(path)))
-    if absent := sorted(ids - {id_of(row) for row in rows}):
+    if absent := sorted(ids - {id_of(row) for row in rows} - {reject.id for reject in rejects}):
         raise CorpusError(
             f"{path}: {len(absent)} of {len(ids)} ids are not in the corpus, such as "
             f"{', '.join(absent[:MAX_NAMED_IDS])}: download the subset that has them, or correct the list"
         )
     rejects = [_reject(row, "not in the list") for row in rows if id_of(row) not in ids]
     return [row for row in rows if id_of(row) in ids], rejects
+
+
+def demand_listed(
+    path: str | None, usable: set[str], rejects: list[Reject], id_of: Callable[[Reject], str] = attrgetter("id")
+) -> None:
+    """Raise CorpusError, with the id and the reason, where a listed utterance is not among the usable ones."""
+    if path is None:
+        return
+    reasons = {id_of(reject): reject for reject in rejects}
+    if lost := [id for id in read_list(Path(path)) if id not in usable]:
+        found = reasons.get(lost[0])
+        reason = f"{found.reason}{f', {found.detail}' if found.detail else ''}" if found else "not in the corpus"
+        raise CorpusError(
+            f"{path}: {len(lost)} listed utterances cannot be used, such as {lost[0]} ({reason}): change the setting, "
+            "mend the recording or remove it from the list, and prepare in an empty folder"
+        )
 
 
 def read_list(path: Path) -> list[str]:
@@ -157,7 +188,7 @@ def _subset(
     left, kept = [row for row in rows if row.file in seconds], 0
     while left and kept < size:
         groups = strata(
-            [converter.part_of(row) for row in left],
+            [converter.split_of(row) for row in left],
             [row.speaker for row in left],
             [seconds[row.file] for row in left],
             [row.file for row in left],

@@ -6,7 +6,8 @@ from thesis_lib.config import Config
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.combined import prepare_combined
-from thesis_lib.corpus.cvss_t import CorpusError, Release
+from thesis_lib.corpus.cvss_t import release_of
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.pairs import prepare_pairs
@@ -30,13 +31,7 @@ def prepare_mini(config: Config, folder: Path, progress: Progress, scheduler: st
 @CORPORA.register("cvss-t")
 def prepare_cvss_t(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
     """Prepare the unpacked archives in ``corpus.root``. CorpusError when they are not laid out as published."""
-    if config.corpus.root is None:
-        raise CorpusError(
-            "the corpus cvss-t needs the folder of the unpacked archives: set its root "
-            "(the data card says where each archive comes from)"
-        )
-    release = Release.at(Path(config.corpus.root))
-    return prepare(release, folder, config.audio, config.corpus, progress, scheduler)
+    return prepare(release_of(config.corpus.root), folder, config.audio, config.corpus, progress, scheduler)
 
 
 @CORPORA.register("recordings")

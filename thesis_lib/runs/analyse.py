@@ -31,8 +31,8 @@ _READY = threading.Event()
 def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str | None = None) -> list[Path]:
     """Analyse the training and validation recordings for a task's content, where that has not been done.
 
-    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder. Interrupted, it continues
-    where it was. Returns the stored files (.npz) in the manifest's order; none for the content "mel", which needs none.
+    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder. Resumes after an
+    interruption. Returns the stored files (.npz) in the manifest's order; none for the content "mel", which needs none.
     Raises StaleError when the stored analyses are of another corpus or recogniser, and ModelError when Whisper cannot
     be had.
     """

@@ -1,7 +1,8 @@
 """The stage "prepare": the corpus in the project's format, with its manifest."""
 
 from thesis_lib.corpus import CORPORA
-from thesis_lib.corpus.manifest import Manifest, index_of
+from thesis_lib.corpus.conversion import already_prepared
+from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.utils.progress import Progress, silent
 
@@ -12,10 +13,9 @@ def prepared(run: Run, progress: Progress = silent, scheduler: str | None = None
     Raises RunError when ``corpus.root`` is missing, CorpusError where the corpus cannot be prepared, RegistryError when
     its name is unknown.
     """
-    folder = run.path / "corpus"
-    if index_of(folder).exists():
-        return Manifest.load(folder)
-    corpus = run.config.corpus
+    folder, corpus = run.path / "corpus", run.config.corpus
+    if (found := already_prepared(folder, corpus)) is not None:
+        return found
     if corpus.name == "cvss-t" and not corpus.root:
         raise RunError(
             "the corpus cvss-t needs the folder of the unpacked archives: --set corpus.root=FOLDER "

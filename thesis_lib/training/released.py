@@ -60,4 +60,4 @@ def _synthesise(corpus: Path) -> None:
         raise RunError(f"{script} is missing: the corpus is synthesised by the repository's own script, clone it")
     code = subprocess.run([sys.executable, script, "--out", corpus]).returncode
     if code:
-        raise RunError(f"{script} ended with code {code}; the same command continues where it was")
+        raise RunError(f"{script} ended with code {code}; the same command resumes from there")

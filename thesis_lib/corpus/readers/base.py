@@ -1,11 +1,13 @@
 """What a reader of a corpus of one language declares: licence, archives, and the rows that it finds in a folder."""
 
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
+from thesis_lib.corpus.unpack import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,8 @@ class Archive:
     """An archive at its official address."""
 
     url: str
-    md5: str | None = None  # as published; None: there is no published checksum
-
-
-# Maps an archive member's path to its path below the corpus's folder; None leaves the member out.
-Place = Callable[[PurePosixPath], PurePosixPath | None]
+    md5: str | None = None  # as published; None: there is no published md5
+    sha256: str | None = None  # as the user gives it
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,11 @@ class Reader:
     place: Place | None = None
     archives: dict[str, Archive] = field(default_factory=dict)  # {subset: archive}
     holds_test_split: bool = True  # official splits; False: drawn by speaker
+    min_duration: float = 1.0  # s, corpus.min_duration of the command that is printed after a download
+    max_duration: float = 30.0  # s, corpus.max_duration of that command
+    # What a speaker's id begins with where splits are drawn and compared: the same for corpora with ids of one
+    # register of people; None: the corpus's name.
+    speaker_space: str | None = None
 
 
 def below(top: str) -> Place:
@@ -58,33 +62,51 @@ def below(top: str) -> Place:
     return place
 
 
-def folder_of(root: Path, name: str, top: str, wanted: str) -> Path:
+def folder_of(root: Path, name: str, top: str, wanted: str, subset: str = "") -> Path:
     """``root / top``, or ``root`` itself where it is that folder; it has ``wanted``, a glob pattern.
 
-    Raises CorpusError with the command that downloads the corpus.
+    Raises CorpusError with the command that downloads the corpus, or ``subset`` of one that has several archives.
     """
     for folder in (root / top, root):
         if next(folder.glob(wanted), None):
             return folder
+    command = f"thesis download {name} {f'--subset {subset} ' if subset else ''}--to {shlex.quote(str(root))}"
     raise CorpusError(
-        f"{root} holds no {top}/{wanted}: `thesis download {name} --to {root}` fetches it, "
+        f"{root} holds no {top}/{wanted}: `{command}` fetches {subset or 'it'}, "
         "or set corpus.root to the folder that has it"
     )
 
 
 def official_split(subset: str) -> str:
-    """The split of a subset's name: dev and test are held out."""
-    return "train" if subset.startswith("train") else "test"
+    """The split of a subset's name: dev and test are held out. CorpusError for any other name."""
+    if subset.startswith("train"):
+        return "train"
+    if subset.startswith(("dev", "test")):
+        return "test"
+    raise CorpusError(f"the subset {subset!r} is neither train, dev nor test: move its folder out of corpus.root")
+
+
+def rows_of(path: Path, separator: str | None = None, columns: int = 2) -> Iterator[list[str]]:
+    """The cells of each line of a table without quotes; missing cells are empty. ``separator`` None: white space.
+
+    Bytes that are not UTF-8 become lone surrogates, so that only their row is rejected. Raises CorpusError for a file
+    that cannot be read.
+    """
+    # Not splitlines, which also splits at U+2028 and other characters inside a text.
+    for line in text_of(path).split("\n"):
+        row = [cell.strip() for cell in line.split(separator, columns - 1)]
+        if row and row[0]:
+            yield row + [""] * (columns - len(row))
 
 
 def table_of(path: Path, separator: str | None = None, columns: int = 2) -> dict[str, list[str]]:
-    """{first cell: other cells} of a table without quotes; missing cells are empty. ``separator`` None: white space.
+    """{first cell: other cells} of a table such as ``rows_of`` reads; of a repeated first cell, the last row."""
+    return {row[0]: row[1:] for row in rows_of(path, separator, columns)}
 
-    Raises CorpusError for a file that is missing or not UTF-8.
-    """
+
+def text_of(path: Path) -> str:
+    """The content of a text file. Bytes that are not UTF-8 become lone surrogates. CorpusError where it is missing."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
         raise CorpusError(f"{path} cannot be read ({error}): download the corpus again") from error
-    cells = ([cell.strip() for cell in line.split(separator, columns - 1)] for line in lines)
-    return {row[0]: row[1:] + [""] * (columns - len(row)) for row in cells if row and row[0]}

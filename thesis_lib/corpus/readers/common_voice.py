@@ -1,14 +1,16 @@
 """Common Voice, any language and version: sentences that volunteers read, MP3.
 
-Reference: Ardila et al. 2020, arXiv:1912.06670. Its page asks for consent before it gives a signed link.
+Reference: Ardila et al. 2020, arXiv:1912.06670. Since October 2025 its archives come from the Mozilla Data Collective,
+which asks for consent before it gives a signed link. github.com/common-voice/cv-dataset publishes their sha256.
 """
 
 import csv
+import shlex
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from thesis_lib.corpus.cvss_t import CorpusError
-from thesis_lib.corpus.manifest import Reject, is_plain_name
+from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.manifest import Reject, is_plain_name, printable
 from thesis_lib.corpus.readers.base import Reader, Recording
 
 HELD_OUT = ("dev", "test")
@@ -25,7 +27,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
         split = "test" if file in held_out else "train"
         if not is_plain_name(file) or not speaker:
             reason = "no speaker" if is_plain_name(file) else "unsafe file name"
-            yield Reject(id=file.encode("utf-8", "backslashreplace").decode(), split=split, reason=reason)
+            yield Reject(id=printable(file), split=split, reason=reason)
             continue
         text, gender, age = (row.get(column) or "" for column in ("sentence", "gender", "age"))
         yield Recording(Path(file).stem, split, speaker, top / "clips" / file, text.strip(), gender, age)
@@ -38,7 +40,8 @@ def _language_folder(root: Path) -> Path:
     if found:
         raise CorpusError(f"{root} holds {len(found)} languages: set corpus.root to one, such as {sorted(found)[0]}")
     raise CorpusError(
-        f"{root} holds no validated.tsv: `thesis download common-voice --archive FILE_OR_LINK --to {root}` unpacks "
+        f"{root} holds no validated.tsv: `thesis download common-voice --archive FILE_OR_LINK "
+        f"--to {shlex.quote(str(root))}` unpacks "
         f"the archive of one language ({READER.page})"
     )
 
@@ -58,10 +61,10 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def place(path: PurePosixPath) -> PurePosixPath | None:
-    """The tables and clips/NAME.mp3, from any folder of the archive."""
+    """VERSION/LANGUAGE/NAME.tsv and VERSION/LANGUAGE/clips/NAME.mp3, so that two languages are never mixed."""
     if path.suffix == ".tsv" and path.stem in TABLES:
-        return PurePosixPath(path.name)
-    return PurePosixPath(*path.parts[-2:]) if path.suffix == ".mp3" and path.parent.name == "clips" else None
+        return PurePosixPath(*path.parts[-3:])
+    return PurePosixPath(*path.parts[-4:]) if path.suffix == ".mp3" and path.parent.name == "clips" else None
 
 
 READER = Reader(
@@ -69,7 +72,9 @@ READER = Reader(
     title="Common Voice",
     licence="Common Voice: CC0 (Ardila et al. 2020).",
     citation="ardila2020commonvoice",
-    page="https://commonvoice.mozilla.org/datasets",
+    page="https://datacollective.mozillafoundation.org",
     read=read,
     place=place,
+    max_duration=15.0,
+    speaker_space="",  # the client ids, as in CVSS-T
 )

@@ -6,7 +6,16 @@ Reference: Panayotov et al. 2015, doi:10.1109/ICASSP.2015.7178964. Layout and ch
 from collections.abc import Iterator
 from pathlib import Path
 
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, below, folder_of, official_split, table_of
+from thesis_lib.corpus.readers.base import (
+    Archive,
+    Reader,
+    Recording,
+    below,
+    folder_of,
+    official_split,
+    rows_of,
+    table_of,
+)
 
 TOP = "LibriSpeech"
 SUBSETS = {
@@ -22,12 +31,12 @@ SUBSETS = {
 
 def read(root: Path) -> Iterator[Recording]:
     """The utterances of every subset in ``root``: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt and .flac files."""
-    top = folder_of(root, "librispeech", TOP, "*/*/*/*.trans.txt")
+    top = folder_of(root, "librispeech", TOP, "*/*/*/*.trans.txt", "dev-clean")
     speakers = top / "SPEAKERS.TXT"  # "14 | F | train-clean-360 | 25.03 | name", and comments that begin with ";"
     genders = {id: row[0] for id, row in table_of(speakers, "|", 5).items()} if speakers.exists() else {}
     for transcript in sorted(top.glob("*/*/*/*.trans.txt")):
         subset, speaker = transcript.parts[-4], transcript.parts[-3]
-        for id, (text,) in table_of(transcript).items():
+        for id, text in rows_of(transcript):
             path = transcript.with_name(f"{id}.flac")
             yield Recording(id, official_split(subset), speaker, path, text, genders.get(speaker, ""))
 
@@ -40,6 +49,8 @@ READER = Reader(
     page="https://www.openslr.org/12",
     read=read,
     place=below(TOP),
+    max_duration=36.0,
+    speaker_space="librispeech-",  # LibriVox's ids of its readers
     archives={
         name: Archive(f"https://www.openslr.org/resources/12/{name}.tar.gz", md5) for name, md5 in SUBSETS.items()
     },

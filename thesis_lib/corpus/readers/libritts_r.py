@@ -6,7 +6,16 @@ Reference: Koizumi et al. 2023, arXiv:2305.18802. Layout: openslr.org/141, Libri
 from collections.abc import Iterator
 from pathlib import Path
 
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, below, folder_of, official_split, table_of
+from thesis_lib.corpus.readers.base import (
+    Archive,
+    Reader,
+    Recording,
+    below,
+    folder_of,
+    official_split,
+    table_of,
+    text_of,
+)
 
 TOP = "LibriTTS_R"
 SUBSETS = {
@@ -23,13 +32,13 @@ SUBSETS = {
 
 def read(root: Path) -> Iterator[Recording]:
     """The utterances of every subset in ``root``: SUBSET/SPEAKER/CHAPTER/ID.wav, with ID.normalized.txt beside it."""
-    top = folder_of(root, "libritts-r", TOP, "*/*/*/*.wav")
+    top = folder_of(root, "libritts-r", TOP, "*/*/*/*.wav", "dev-clean")
     speakers = top / "speakers.tsv"  # reader, gender, subset, name
     genders = {id: row[0] for id, row in table_of(speakers, "\t", 4).items()} if speakers.exists() else {}
     for path in sorted(top.glob("*/*/*/*.wav")):
         subset, speaker = path.parts[-4], path.parts[-3]
         words = path.with_suffix(".normalized.txt")
-        text = words.read_text(encoding="utf-8", errors="replace").strip() if words.exists() else ""
+        text = text_of(words).strip() if words.exists() else ""
         yield Recording(path.stem, official_split(subset), speaker, path, text, genders.get(speaker, ""))
 
 
@@ -41,6 +50,8 @@ READER = Reader(
     page="https://www.openslr.org/141",
     read=read,
     place=below(TOP),
+    max_duration=36.0,
+    speaker_space="librispeech-",  # LibriVox's ids of its readers, as in LibriSpeech
     archives={
         name: Archive(f"https://www.openslr.org/resources/141/{name.replace('-', '_')}.tar.gz", md5)
         for name, md5 in SUBSETS.items()

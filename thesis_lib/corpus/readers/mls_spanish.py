@@ -1,13 +1,23 @@
 """Multilingual LibriSpeech, Spanish: read Spanish of audio books, 16 kHz, the Ogg Opus edition.
 
-Reference: Pratap et al. 2020, arXiv:2012.03411. Layout and checksum: dl.fbaipublicfiles.com/mls, md5sum.txt.
+Reference: Pratap et al. 2020, arXiv:2012.03411. Layout: openslr.org/94. The md5 is copied from another project's
+source, a torchaudio dataset of MLS, and was not compared with the publisher's md5sum.txt.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from thesis_lib.corpus.manifest import Reject, is_plain_name
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, below, folder_of, official_split, table_of
+from thesis_lib.corpus.readers.base import (
+    Archive,
+    Reader,
+    Recording,
+    below,
+    folder_of,
+    official_split,
+    rows_of,
+    table_of,
+)
 
 TOP = "mls_spanish_opus"
 
@@ -19,7 +29,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
     genders = {id: row[0] for id, row in table_of(speakers, "|", 3).items()} if speakers.exists() else {}
     for transcript in sorted(top.glob("*/transcripts.txt")):
         split = official_split(transcript.parent.name)
-        for id, (text,) in table_of(transcript, "\t").items():
+        for id, text in rows_of(transcript, "\t"):
             speaker, _, rest = id.partition("_")
             book = rest.partition("_")[0]
             if not (book and is_plain_name(id)):
@@ -37,6 +47,7 @@ READER = Reader(
     page="https://www.openslr.org/94",
     read=read,
     place=below(TOP),
+    speaker_space="librispeech-",  # LibriVox's ids of its readers, as in LibriSpeech
     archives={
         "opus": Archive(
             "https://dl.fbaipublicfiles.com/mls/mls_spanish_opus.tar.gz", "a2c4b0ff02a71f10ddb21beffbe640ce"

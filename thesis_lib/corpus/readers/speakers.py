@@ -6,13 +6,14 @@ and NAME.txt beside it is its text.
 """
 
 import csv
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from thesis_lib.audio.files import SUFFIXES
-from thesis_lib.corpus.cvss_t import CorpusError
+from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
-from thesis_lib.corpus.readers.base import Reader, Recording
+from thesis_lib.corpus.readers.base import Reader, Recording, text_of
 
 TABLES = ("utterances.tsv", "utterances.csv")
 SPLITS = ("", "train", "validation", "test")
@@ -29,16 +30,18 @@ def read(root: Path) -> Iterator[Recording | Reject]:
             f"{root} has no SPEAKER/NAME.wav (or {', '.join(SUFFIXES[1:])}) and no {' or '.join(TABLES)}: "
             "set corpus.root to the folder that holds one folder for each speaker"
         )
-    return (_by_folder(path, path.relative_to(root)) for path in found)
+    ids = _Ids()
+    return (_by_folder(path, path.relative_to(root), ids) for path in found)
 
 
-def _by_folder(path: Path, inside: Path) -> Recording:
+def _by_folder(path: Path, inside: Path, ids: "_Ids") -> Recording:
     words = path.with_suffix(".txt")
-    text = words.read_text(encoding="utf-8", errors="replace").strip() if words.exists() else ""
-    return Recording(_id(inside), "", inside.parts[0], path, text)
+    text = text_of(words).strip() if words.exists() else ""
+    return Recording(ids.id_of(inside), "", inside.parts[0], path, text)
 
 
 def _by_table(table: Path) -> Iterator[Recording | Reject]:
+    ids = _Ids()
     for number, row in enumerate(_rows(table), 1):
         given = {key: (row.get(key) or "").strip() for key in ("speaker", "text", "gender", "age", "corpus", "split")}
         path = Path(row["path"])
@@ -49,7 +52,7 @@ def _by_table(table: Path) -> Iterator[Recording | Reject]:
             reason = "unsafe file name" if given["speaker"] else "no speaker"
             yield Reject(id=row["path"], split=given["split"], reason=reason, detail=f"row {number} of {table.name}")
             continue
-        yield Recording(_id(path, given["corpus"]), path=table.parent / path, **given)
+        yield Recording(ids.id_of(path, given["corpus"]), path=table.parent / path, **given)
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
@@ -68,10 +71,22 @@ def _rows(table: Path) -> list[dict[str, str]]:
         raise CorpusError(f"{table} is no table ({error}): write it as UTF-8 CSV or TSV") from error
 
 
-def _id(inside: Path, corpus: str = "") -> str:
-    """The path with - between its parts, as two folders may hold files of one name; without the corpus's own folder."""
-    parts = inside.with_suffix("").parts
-    return "-".join(parts[1:] if corpus and parts[0] == corpus and len(parts) > 1 else parts)
+class _Ids:
+    """The ids of one corpus: two paths never have the same one."""
+
+    def __init__(self) -> None:
+        self._path_of: dict[tuple[str, str], Path] = {}
+
+    def id_of(self, inside: Path, corpus: str = "") -> str:
+        """The path with - between its parts, as folders may hold files of one name; without the corpus's own folder.
+
+        Where an earlier path has that id, as of 1.wav and 1.mp3, or a-b/c and a/b-c, a hash of the path follows.
+        """
+        parts = inside.with_suffix("").parts
+        id = "-".join(parts[1:] if corpus and parts[0] == corpus and len(parts) > 1 else parts)
+        if self._path_of.setdefault((corpus, id), inside) == inside:
+            return id
+        return f"{id}-{hashlib.sha256(inside.as_posix().encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 READER = Reader(

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from thesis_lib.corpus.manifest import Reject
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, below, folder_of, official_split, table_of
+from thesis_lib.corpus.readers.base import (
+    Archive,
+    Reader,
+    Recording,
+    below,
+    folder_of,
+    official_split,
+    rows_of,
+    table_of,
+)
 
 TOP = "speechocean762"
 
@@ -18,10 +27,10 @@ def read(root: Path) -> Iterator[Recording | Reject]:
     for listed in sorted(top.glob("*/wav.scp")):
         tables = {
             name: {id: cells[0] for id, cells in table_of(listed.with_name(name)).items()}
-            for name in ("wav.scp", "text", "utt2spk", "spk2gender", "spk2age")
+            for name in ("text", "utt2spk", "spk2gender", "spk2age")
         }
         split = official_split(listed.parent.name)
-        for id, file in tables["wav.scp"].items():
+        for id, file in rows_of(listed):
             speaker = tables["utt2spk"].get(id, "")
             if not speaker:
                 yield Reject(id=id, split=split, reason="no speaker", detail=str(listed.with_name("utt2spk")))
@@ -38,5 +47,6 @@ READER = Reader(
     page="https://www.openslr.org/101",
     read=read,
     place=below(TOP),
+    max_duration=20.0,
     archives={"all": Archive("https://www.openslr.org/resources/101/speechocean762.tar.gz")},
 )

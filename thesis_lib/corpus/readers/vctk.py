@@ -6,7 +6,7 @@ Reference: Yamagishi, Veaux, MacDonald 2019, doi:10.7488/ds/2645. It has no offi
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, folder_of, table_of
+from thesis_lib.corpus.readers.base import Archive, Reader, Recording, folder_of, table_of, text_of
 
 AUDIO = "wav48_silence_trimmed"
 MICROPHONES = ("mic2", "mic1")  # the second is the better one; p280 and p315 have the first alone
@@ -23,7 +23,7 @@ def read(root: Path) -> Iterator[Recording]:
             takes = [folder / f"{id}_{microphone}.flac" for microphone in MICROPHONES]
             path = next((take for take in takes if take.exists()), takes[0])
             words = top / "txt" / folder.name / f"{id}.txt"  # none for p315
-            text = words.read_text(encoding="utf-8", errors="replace").strip() if words.exists() else ""
+            text = text_of(words).strip() if words.exists() else ""
             yield Recording(id, "", folder.name, path, text, gender, age)
 
 
@@ -43,6 +43,7 @@ READER = Reader(
     page="https://datashare.ed.ac.uk/handle/10283/3443",
     read=read,
     place=place,
+    max_duration=15.0,
     archives={
         "0.92": Archive(
             "https://datashare.ed.ac.uk/bitstream/handle/10283/3443/VCTK-Corpus-0.92.zip",
