@@ -7,6 +7,7 @@ White noise is the control. The bundled voices are synthetic.
 """
 
 import numpy as np
+import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -30,11 +31,11 @@ STEP = 0.3  # length of the first step, relative to that of the noise; it falls 
 def run(quick: bool) -> dict:
     """One row an encoder and kind of noise, and the encoders that no noise moves by more than ``MOVES``."""
     trials, steps = (2, 5) if quick else (6, 60)
-    rows = mini.table(CorpusConfig(name="mini"))
-    rows = rows[rows.part == "test"].groupby("voice").head(1)
+    rows = voices()
     spanish, english = ([_read(name, side) for name in rows.id] for side in ("es", "en"))
     ecapa = EcapaTdnn()
     speech = [_mean_speaker(name) for name in rows.id[:trials]]
+    torch.manual_seed(0)
     noises = {"white noise": [_scaled(torch.randn(len(wav)), wav) for wav in speech]}
     for name, probability in LOSSES.items():
         torch.manual_seed(0)
@@ -54,6 +55,12 @@ def run(quick: bool) -> dict:
     headline = [name for name in names if all(row["moved"] <= MOVES for row in found if row["encoder"] == name)]
     settings = {"trials": trials, "steps": steps, "snr": SNR, "seconds": SECONDS, "voices": len(rows)}
     return settings | {"rows": found, "may be a headline": headline}
+
+
+def voices() -> pd.DataFrame:
+    """The first pair of each voice of the test split."""
+    rows = mini.table(CorpusConfig(name="mini"))
+    return rows[rows.split == "test"].groupby("voice").head(1)
 
 
 def optimised(wav: torch.Tensor, target: torch.Tensor, loss: EmbeddingConsistency, steps: int) -> torch.Tensor:

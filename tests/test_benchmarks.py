@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks import mutants
+from benchmarks import artefacts, mutants
 from benchmarks.__main__ import NAMES
 from benchmarks.quality import HumanTest
 from thesis_lib import reporting
 from thesis_lib.audio.files import write_audio
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpus import mini
 from thesis_lib.validation.swap import SwapSystem
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
@@ -52,6 +54,13 @@ def test_help_has_an_example():
     done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert "Example: python -m benchmarks vocoder" in done.stdout
     assert all(name in done.stdout for name in NAMES)
+
+
+def test_the_artefacts_have_one_bundled_pair_a_test_voice():
+    rows = artefacts.voices()
+    tests = mini.table(CorpusConfig(name="mini")).query("split == 'test'")
+    assert len(rows) == rows.voice.nunique() == tests.voice.nunique() >= 6
+    assert set(rows.id) <= set(tests.id)
 
 
 @pytest.mark.slow

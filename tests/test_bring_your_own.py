@@ -23,7 +23,9 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
+from thesis_lib.utils.registry import RegistryError
 from thesis_lib.validation import GROUND_TRUTH, describe, validate
+from thesis_lib.validation.scoring import score
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.checkpoints import CheckpointError
 from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
@@ -286,6 +288,21 @@ def test_a_metric(tiny_run, workplace):
         "crest factor difference (dB)",
         "lower",
     )
+
+
+def test_a_metric_with_a_column_that_no_summary_has_is_refused():
+    def levels(output, reference):
+        return {"levels": 1.0, "peak": 2.0}
+
+    METRICS.register("levels", label="levels", better="", settings="none")(levels)
+    try:
+        with pytest.raises(RegistryError, match="metric 'levels' returned the columns levels, peak: .*for each number"):
+            score("levels", None, None)
+        METRICS._entries.pop("levels")
+        METRICS.register("levels", label="levels", better="", settings="none")(lambda output, reference: 3.0)
+        assert score("levels", None, None) == {"levels": 3.0}
+    finally:
+        METRICS._entries.pop("levels")
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(workplace):

@@ -82,6 +82,19 @@ def test_voice_and_speaking_style_of_other_recordings(stages, recording, tmp_pat
     assert seen[0].log_f0_median == pytest.approx(np.mean([v.log_f0_median for v in voices[:2]]), abs=1e-3)
 
 
+def test_the_warnings_of_every_recording_are_noted_with_its_name(stages, recording, tmp_path):
+    wav = spoken(4)
+    noise = np.random.default_rng(0).normal(size=len(wav)).astype(np.float32) * np.sqrt(np.mean(wav**2))
+    for name in ("voice", "style"):
+        write_audio(tmp_path / f"{name}.wav", 0.3 * (wav + noise), HZ)
+    request = Request(voice_from=(tmp_path / "voice.wav",), emotion_from=tmp_path / "style.wav")
+    said = []
+    made = clone_file(pipeline(stages), recording, tmp_path / "out.wav", request, say=said.append)
+    assert said == list(made.notes)
+    noisy = [note for note in made.notes if "very noisy" in note]
+    assert [note.partition(": ")[0] for note in noisy] == [str(tmp_path / "voice.wav"), str(tmp_path / "style.wav")]
+
+
 def embed_cosine(a, b):
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 

@@ -3,6 +3,7 @@ import os
 import pandas as pd
 import pytest
 
+from thesis_lib import pretrained
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.runs import provenance
 from thesis_lib.runs.folder import Run, RunError, project_root
@@ -87,6 +88,16 @@ def test_a_table_of_an_earlier_version_is_stale_by_name(tmp_path):
     (run.path / "tables" / "swap.origin.json").write_text("{}")
     assert not run.has("swap")
     assert "earlier version" in run.stale()["swap"][0]
+
+
+def test_a_table_by_another_revision_of_an_encoder_is_stale(tmp_path):
+    run, known = Run(tmp_path / "run", Config()), pretrained.get("ecapa").revision
+    revisions = {"same": known, "bfloat16": f"{known}-bfloat16", "another": "0" * len(known)}
+    for name, revision in revisions.items():
+        weights = {"ecapa": revision, "an encoder from outside": "2"}
+        run.save_table(name, pd.DataFrame({"a": [1]}), run.provenance([], weights))
+    run.save_table("earlier", pd.DataFrame({"a": [1]}), run.provenance([]))
+    assert run.stale() == {"another": [f"ecapa was {'0' * len(known)}, is {known}"]}
 
 
 def test_statistics_of_an_earlier_version_are_read_under_their_present_names(tmp_path):

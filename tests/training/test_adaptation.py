@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +10,12 @@ from safetensors.torch import load_file, save_file
 from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.corpus.manifest import Manifest
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.training.adaptation import adapt
+from thesis_lib.training.adaptation import KEY, adapt
+from thesis_lib.validation import adaptation
 from thesis_lib.validation.adaptation import AFTER, BEFORE, adaptation_sample, adaptation_test
+from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder
 
 BRIEF = 0.02  # minutes
@@ -50,6 +56,30 @@ def test_pieces_have_speech_in_them_and_some_are_held_out(tiny_run, recordings, 
     manifest = Manifest.load(tmp_path / "me" / "corpus")
     assert [round(u.target_duration) for u in manifest] == [4, 4, 4, 3, 3]  # one of four is all silence
     assert [u.split for u in manifest] == ["train"] * 4 + ["validation"]
+
+
+def test_the_bandwidth_of_a_recording_made_at_16_khz_is_in_the_manifest(tiny_run, tmp_path):
+    """So that training compares below it only; white noise fills its band up to the Nyquist frequency."""
+    for rate in (16_000, 44_100):
+        noise = 0.003 * np.random.default_rng(0).normal(size=8 * rate)
+        write_audio(tmp_path / f"{rate}.wav", voiced(8.0, rate) + noise.astype(np.float32), rate)
+    recordings = [tmp_path / "16000.wav", tmp_path / "44100.wav"]
+    adapt(recordings, tmp_path / "me", str(tiny_run.path / "conversion" / "vocoder"), BRIEF)
+    narrow, also, full, last = (u.target_bandwidth for u in Manifest.load(tmp_path / "me" / "corpus"))
+    assert narrow == also == pytest.approx(8000, rel=0.05)
+    assert full is last is None
+
+
+def test_a_vocoder_that_was_trained_again_is_not_taken_for_the_one_before(tiny_run, recordings, tmp_path):
+    folder = shutil.copytree(tiny_run.path / "conversion" / "vocoder", tmp_path / "v")
+    adapted = adapt(recordings, tmp_path / "me", str(folder), BRIEF)
+    tensors, meta = checkpoints.load(folder)
+    checkpoints.save(folder, {name: 1.1 * x for name, x in tensors.items()}, meta)
+    with pytest.raises(RunError, match=r"me was made from \S+/v before that was trained again, .*another folder"):
+        adapt(recordings, tmp_path / "me", str(folder), BRIEF)
+    # A run of an earlier version has no key, and loads as before.
+    (tmp_path / "me" / KEY).unlink()
+    assert adapt(recordings, tmp_path / "me", str(folder), BRIEF).meta == adapted.meta
 
 
 def test_too_little_is_refused(tiny_run, tmp_path):
@@ -94,6 +124,33 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
     }
     assert all(adaptation_sample(run, 1, what).exists() for what in ("voice", BEFORE, AFTER))
     assert adaptation_test(run).equals(run.load_table("adaptation"))
+
+
+def test_a_test_that_was_interrupted_goes_on_with_the_vocoder_that_is_there_now(tiny_run, tmp_path, monkeypatch):
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    monkeypatch.setattr(adaptation, "compared", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        adaptation_test(run)
+    folder = run.path / "conversion" / "vocoder"
+    before, meta = checkpoints.load(folder)
+    now = {name: 1.1 * x if x.dim() > 1 else x for name, x in before.items()}
+    checkpoints.save(folder, now, meta)
+    with pytest.raises(KeyboardInterrupt):
+        adaptation_test(run)
+    adapted, _ = checkpoints.load(run.path / "adapted" / "0" / "conversion" / "vocoder")
+    distances = [sum((adapted[name] - x).square().sum() for name, x in tensors.items()) for tensors in (before, now)]
+    assert distances[1] < 0.5 * distances[0]
+
+
+def interrupt(*given):
+    raise KeyboardInterrupt
+
+
+def test_the_table_names_the_encoders_it_was_measured_by(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
+    adaptation_test(run)
+    provenance = json.loads((run.path / "tables" / "adaptation.provenance.json").read_text())
+    assert provenance["weights"]["tiny-test-encoder"] == TinyTestEncoder.revision
 
 
 def test_another_vocoder_is_adapted_anew(tiny_run, tmp_path):

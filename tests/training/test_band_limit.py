@@ -84,7 +84,7 @@ def test_every_loss_and_the_discriminator_get_both_signals_in_the_recording_s_ba
     state.step = state.recipe.training.adversarial_from
     given: dict[str, list[torch.Tensor]] = {name: [] for name in (*state.losses, "discriminator", "sampled")}
     if sampled:
-        monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: torch.eye(4, data.speaker.shape[1]))
+        monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: torch.eye(4, data.speaker.shape[1]))
 
         def towards(wav, targets):
             given["sampled"].append(wav)

@@ -173,7 +173,7 @@ def test_spawned_workers_prepare_the_same_batches(tiny_run):
 def test_a_batch_of_one_gets_the_emotion_of_another_recording(tiny_run, tmp_path, monkeypatch):
     run = beside(tiny_run, tmp_path / "run", conversion__training__batch_size=1)
     data = Segments(run, "conversion", "train")
-    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: F.normalize(data.speaker[:4], dim=1))
+    monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: F.normalize(data.speaker[:4], dim=1))
     batch = data.batch(0)
     sampled, _ = SpeakerSampler(data, None).sample(batch)
     assert not torch.equal(sampled.emotion, batch.emotion)

@@ -49,7 +49,7 @@ def sampling(tiny_run, monkeypatch) -> tuple[SpeakerSampler, Segments]:
     """A SpeakerSampler with prototypes from training recordings, so that the most similar recording is known."""
     data = Segments(tiny_run, "conversion", "train")
     prototypes = F.normalize(data.speaker[:4], dim=1)
-    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: prototypes)
+    monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: prototypes)
     return SpeakerSampler(data, None), data
 
 
@@ -137,7 +137,7 @@ def recorded(tiny_run, tmp_path, monkeypatch, share: float) -> tuple[SpeakerSamp
     changes = {"losses__sampled_speaker": 1.0, "training__recorded_share": share, "training__batch_size": 4}
     run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
     data = Segments(run, "conversion", "train")
-    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: torch.eye(5, data.speaker.shape[1]))
+    monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: torch.eye(5, data.speaker.shape[1]))
     return SpeakerSampler(data, None), data
 
 
@@ -213,7 +213,7 @@ def test_the_augmented_losses_move_the_generator_and_are_seeded(tiny_run, tmp_pa
     changes |= {"training__encoder_augmentation": 0.5, "training__recorded_share": float(loss != "speaker")}
     run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
     data = Segments(run, "conversion", "train")
-    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: torch.eye(5, 192))
+    monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: torch.eye(5, 192))
 
     def step(seed: int, **training) -> tuple[float, torch.Tensor]:
         config = run.config.override({f"conversion.training.{key}": value for key, value in training.items()})
@@ -242,6 +242,6 @@ def test_speakers_are_sampled_only_where_the_content_has_no_voice():
 
 def test_an_encoder_without_gradient_is_refused_for_sampled_speakers(tiny_run, monkeypatch):
     data = Segments(tiny_run, "conversion", "train")
-    monkeypatch.setattr(speaker_sampling, "known_speakers", lambda: F.normalize(data.speaker[:4], dim=1))
+    monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: F.normalize(data.speaker[:4], dim=1))
     with pytest.raises(TrainingError, match="losses.sampled_speaker cannot use it"):
         State.create(tiny_run.config.override({"conversion.losses.sampled_speaker": 1.0}), "conversion", data)

@@ -53,6 +53,31 @@ def networks(state) -> dict[str, torch.Tensor]:
     return found
 
 
+def test_a_loss_scale_updates_both_networks_and_leaves_an_overflow_out(tiny_run):
+    """16-mixed with its loss scaler, on the CPU: the optimizer is not fused and the scaler skips on the host."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.precision.amp import MixedPrecision
+
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    fabric = Fabric(accelerator="cpu", plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    config = tiny_run.config.override({"resynthesis.training.precision": "16-mixed"})
+    data = Segments(tiny_run, "resynthesis", "train")
+    state = State.create(config, "resynthesis", data, fabric)
+    state.step = state.recipe.training.adversarial_from
+    for number in range(2):
+        before = networks(state)
+        row = train_step(state, [data.batch(number)])
+        after = networks(state)
+        assert all(math.isfinite(value) for value in row.values()), row
+        for name in ("generator", "discriminator"):
+            assert any(not torch.equal(before[key], after[key]) for key in before if key.startswith(name))
+    before = networks(state)
+    scaler.update(2.0**120)  # its product with any loss is infinite in half precision
+    train_step(state, [data.batch(2)])
+    assert all(torch.equal(x, before[key]) for key, x in networks(state).items())
+    assert scaler.get_scale() < 2.0**120
+
+
 @pytest.mark.parametrize("wrong", ["discriminator loss", "generator loss", "discriminator gradient"])
 def test_a_step_that_is_not_finite_leaves_the_networks_and_the_next_step_as_they_were(tiny_run, wrong):
     """Its discriminator's loss or gradient stops the generator's update too."""

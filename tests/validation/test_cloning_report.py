@@ -1,4 +1,6 @@
 import html
+import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.pretrained.whisper import Recognised
 from thesis_lib.reporting.sample_matrix import OWN_STYLE, sample_matrix
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.validation import cloning_report
 from thesis_lib.validation.cloning_report import (
     HUMAN,
@@ -30,7 +33,8 @@ from thesis_lib.validation.cloning_report import (
     summarise_clones,
 )
 from thesis_lib.validation.metrics import PROSODY
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.synthesis import Vocoder, vocoder_key
 
 
 class Recogniser:
@@ -106,6 +110,56 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     # It stands until it is asked for something else.
     assert clone_report(run, pairs=pairs).equals(run.load_table("cloning"))
     assert set(clone_report(run).test_set) == {m for m in table.test_set if m.startswith("mini")}
+
+
+def test_a_report_is_made_again_for_another_recording_or_vocoder_under_the_same_name(
+    tiny_run, tmp_path, faked, monkeypatch
+):
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=1)
+    vocoder = shutil.copytree(run.path / "conversion" / "vocoder", tmp_path / "v")
+    spanish = tmp_path / "ana"
+    write_audio(spanish / "one.wav", spoken(6), 22_050)
+    asked = {"vocoder": str(vocoder), "spanish": [spanish]}
+    first = clone_report(run, **asked)
+    built = []
+    monkeypatch.setattr(cloning_report, "build", recorded(cloning_report.build, built))
+    assert clone_report(run, **asked).equals(run.load_table("cloning"))
+    assert built == []
+    write_audio(spanish / "one.wav", spoken(8), 22_050)
+    second = clone_report(run, **asked)
+    medians = [table[table.id == "ana/one"].source_f0_median.iloc[0] for table in (first, second)]
+    assert medians[0] != medians[1]
+    tensors, meta = checkpoints.load(vocoder)
+    checkpoints.save(vocoder, {name: 1.1 * x for name, x in tensors.items()}, meta)
+    clone_report(run, **asked)
+    assert built == [str(vocoder)] * 2
+    provenance = json.loads((run.path / "tables" / "cloning.provenance.json").read_text())
+    assert provenance["outside"] == {
+        str(vocoder): vocoder_key(vocoder),
+        str(spanish / "one.wav"): fingerprint(spanish / "one.wav"),
+    }
+
+
+def recorded(build, built):
+    def recording(vocoder, config):
+        built.append(vocoder)
+        return build(vocoder, config)
+
+    return recording
+
+
+def test_a_report_of_an_earlier_version_stands_for_the_run_s_own_vocoder_only(tiny_run, tmp_path, faked, monkeypatch):
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=1)
+    clone_report(run)
+    built = []
+    monkeypatch.setattr(cloning_report, "build", recorded(cloning_report.build, built))
+    run.save_json("cloning_asked", [None, "None", [], 0.0])
+    clone_report(run)
+    assert built == []
+    vocoder = str(run.path / "conversion" / "vocoder")
+    run.save_json("cloning_asked", [vocoder, "None", [], 0.0])
+    clone_report(run, vocoder=vocoder)
+    assert built == [vocoder]
 
 
 def test_a_similarity_without_floor_is_named_as_not_measured(tiny_run, tmp_path, faked):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,6 +8,8 @@ from helpers import trained_beside, voiced
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import CEILING, loudness
 from thesis_lib.corpus.manifest import Manifest
+from thesis_lib.embeddings.encoders import emotion_encoder
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.validation import metrics, swap
@@ -132,6 +136,12 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
         paths = swap.sample_paths(run, row.test_set, row.task, row.stage, row.target, row.trial)
         assert all(path.exists() for path in paths.values())
     assert swap_test(run).equals(run.load_table("swap")), "a finished test is not done again"
+    assert revisions_of(run, "swap") == {"tiny-test-encoder": TinyTestEncoder.revision}
+
+
+def revisions_of(run, table: str) -> dict[str, str]:
+    """The encoders that a table's provenance names, with their revisions."""
+    return json.loads((run.path / "tables" / f"{table}.provenance.json").read_text())["weights"]
 
 
 def test_human_recordings_are_halved(tiny_run, tmp_path):
@@ -184,6 +194,8 @@ def test_the_style_swap_compares_content_style_and_output(tiny_run, tmp_path, mo
         style, output = part[f"{name}_style"].to_numpy(), part[f"{name}_output"].to_numpy()
         assert metrics.slope_within(style, output, part.content.to_numpy())(every) == pytest.approx(0, abs=1e-9)
     assert style_summary(table, 0, resamples=50).slope.isna().all(), "too few recordings for an interval"
+    encoder = emotion_encoder(run.config.encoders)
+    assert revisions_of(run, "style_swap") == {encoder.name: encoder.revision}
 
 
 def test_a_corpus_without_styles_is_not_measured_and_says_why(tiny_run, tmp_path):

@@ -69,7 +69,11 @@ def recorded_bandwidth(path: Path) -> float | None:
 
     Raises AudioError as ``read_audio``.
     """
-    wav, sample_rate = read_audio(path)
+    return limited_bandwidth(*read_audio(path))
+
+
+def limited_bandwidth(wav: np.ndarray, sample_rate: int) -> float | None:
+    """Hz of a signal (N,) with a band that ends below its Nyquist frequency; None as ``recorded_bandwidth``."""
     hz = effective_bandwidth(wav, sample_rate).hz
     return None if hz is None or hz >= FULL_BAND_SHARE * sample_rate / 2 else round(hz, 1)
 

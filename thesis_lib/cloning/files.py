@@ -16,12 +16,10 @@ from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.cloning.subtitles import write_subtitles
-from thesis_lib.config import digest
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
-from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import Vocoder, vocoder_key
+from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
@@ -178,11 +176,15 @@ def metadata(consent: str) -> str:
 
 
 def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
-    """Extract the voice and the speaking style of the output."""
+    """Extract the voice and the speaking style of the output; the warnings are those of all recordings."""
     own = _speaker_of(pipeline, source)
-    others = [_speaker_of(pipeline, path).voice for path in request.voice_from]
-    style = _speaker_of(pipeline, request.emotion_from).voice if request.emotion_from else None
-    return replace(own, voice=combined_voice(own.voice, others, style, request.emotion_mix))
+    others = [_speaker_of(pipeline, path) for path in request.voice_from]
+    style = _speaker_of(pipeline, request.emotion_from) if request.emotion_from else None
+    every = [own, *others, *([style] if style else [])]
+    voices = [other.voice for other in others]
+    voice = combined_voice(own.voice, voices, style.voice if style else None, request.emotion_mix)
+    warnings = dict.fromkeys(warning for speaker in every for warning in speaker.warnings)  # one recording may be both
+    return replace(own, voice=voice, warnings=tuple(warnings))
 
 
 def _speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
@@ -211,7 +213,7 @@ def adapted_to(
     if adapter is None:
         raise CloningError("speaker adaptation needs an adapter: pass adapter=thesis_lib.training.adaptation.adapt")
     name = pipeline.vocoder.name
-    key = digest([[fingerprint(path) for path in recordings], name, vocoder_key(name), minutes])
+    key = adaptation_key(recordings, name, minutes)
     return pipeline.copy_with(adapter(recordings, ADAPTED_VOCODERS / key, name, minutes, progress))
 
 

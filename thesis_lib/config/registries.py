@@ -63,9 +63,9 @@ CORPORA: Registry[Callable[..., Any]] = Registry(
     optional={"weights": True, "pairs": True},
 )
 
-# (output, reference), both ``validation.metrics.Recording`` -> a number, or numbers by column. ``label`` with its unit,
-# ``better`` "higher", "lower" or "", ``settings`` for the footnote; ``reference``: whether it compares with the
-# recording, so that the recording itself has no value.
+# (output, reference), both ``validation.metrics.Recording`` -> a number, which is the column of the metric's name; only
+# the built-in ones return several, by column. ``label`` with its unit, ``better`` "higher", "lower" or "", ``settings``
+# for the footnote; ``reference``: whether it compares with the recording, so that the recording itself has no value.
 METRICS: Registry[Callable[..., Any]] = Registry(
     "metric",
     "thesis_lib.validation.scoring",

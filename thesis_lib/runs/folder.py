@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from thesis_lib import pretrained
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.renamed import current_column
 from thesis_lib.runs.provenance import Provenance, commit, machine
@@ -88,6 +89,11 @@ class Run:
                 found.append(f"{path} is gone")
             elif fingerprint(self.path / path) != digest:
                 found.append(f"{path} has changed since")
+        for model, revision in provenance.weights.items():
+            # Of a table without revisions, and of a model that has none of the package's, nothing is known.
+            known = pretrained.REGISTRY.get(model)
+            if known and not revision.startswith(known.revision):
+                found.append(f"{model} was {revision}, is {known.revision}")
         return found
 
     def has(self, name: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CPU_FLAGS = Path("/proc/cpuinfo")  # Linux only
@@ -19,6 +19,7 @@ class Provenance:
     commit: str
     inputs: dict[str, str]  # file of the run -> fingerprint
     weights: dict[str, str]  # pretrained model -> revision
+    outside: dict[str, str] = field(default_factory=dict)  # another file or vocoder -> fingerprint or key
 
 
 def machine() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from thesis_lib.audio.bandwidth import limited_bandwidth
 from thesis_lib.audio.files import AudioError, check_speech, read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Utterance, index_of
@@ -18,11 +19,14 @@ from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import train
 from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
+from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder, adaptation_key
+
+Segment = tuple[np.ndarray, float | None]  # (N,), and its recording's bandwidth in Hz where that is limited
 
 SEGMENT_SECONDS = 4.0  # about; a training step cuts half a second from it, the encoders embed all of it
 VALIDATION_EVERY = 5  # one segment of so many, and at least one, is for validation
 MIN_SPEECH_SECONDS = 2.0  # of all recordings together
+KEY = "adaptation_key.txt"  # of the run: ``adaptation_key`` of what it was made from; earlier versions wrote none
 
 RECIPE = {
     "losses.adversarial": 0.0,
@@ -50,7 +54,8 @@ def adapt(
 
     ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. Raises AudioError for a recording that
     cannot be used; RunError for less than two seconds in all, a vocoder that takes the voice from its content, or a
-    folder that was made from other recordings; ConfigError for a folder that holds another run.
+    folder that was made from other recordings, or from the vocoder before it was trained again; ConfigError for a
+    folder that holds another run.
     """
     source = Vocoder.from_torch(vocoder)
     if not source.converts:
@@ -58,14 +63,26 @@ def adapt(
     run = Run(folder, _config(source, vocoder, minutes))
     segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
     fingerprints = [fingerprint(path) for path in recordings]
-    listed = run.path / RECORDINGS
+    listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, minutes)
     if not index_of(run.path / "corpus").exists():
         both = zip(fingerprints, recordings, strict=True)
         write_text(listed, "".join(f"{digest}  {Path(path).absolute()}\n" for digest, path in both))
+        write_text(run.path / KEY, key + "\n")
         _manifest(segments, run.path / "corpus", source.sample_rate).save()
     elif [line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines()] != fingerprints:
         raise RunError(f"{run.path} was made from other recordings, and is left as it is: choose another folder")
+    elif adapted_key(run.path) not in (None, key):
+        raise RunError(
+            f"{run.path} was made from {vocoder} before that was trained again, and is left as it is: choose another "
+            "folder, or remove that one"
+        )
     return train(run, "conversion", progress)
+
+
+def adapted_key(folder: Path) -> str | None:
+    """The ``adaptation_key`` of what a run of ``adapt`` was made from; None where none is recorded."""
+    path = folder / KEY
+    return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
 def _config(source: Vocoder, name: str, minutes: float) -> Config:
@@ -87,15 +104,16 @@ def _config(source: Vocoder, name: str, minutes: float) -> Config:
     )
 
 
-def _manifest(segments: list[np.ndarray], folder: Path, rate: int) -> Manifest:
+def _manifest(segments: list[Segment], folder: Path, rate: int) -> Manifest:
     """Write the segments; a manifest allows no speaker in two splits, so validation has a speaker name of its own."""
-    total = sum(len(wav) for wav in segments) / rate
+    total = sum(len(wav) for wav, _ in segments) / rate
     if total < MIN_SPEECH_SECONDS:
         raise RunError(f"{total:.1f} s of speech in all: give at least {MIN_SPEECH_SECONDS:.0f}, better a minute")
     if len(segments) == 1:
-        segments = np.array_split(segments[0], 2)
+        wav, bandwidth = segments[0]
+        segments = [(half, bandwidth) for half in np.array_split(wav, 2)]
     utterances = []
-    for number, wav in enumerate(segments):
+    for number, (wav, bandwidth) in enumerate(segments):
         name = f"wav/{number:04d}.wav"
         write_audio(folder / name, wav, rate)
         held_out = number % VALIDATION_EVERY == min(VALIDATION_EVERY, len(segments)) - 1
@@ -110,15 +128,17 @@ def _manifest(segments: list[np.ndarray], folder: Path, rate: int) -> Manifest:
                 target_text=NOT_TRANSCRIBED,
                 source_duration=len(wav) / rate,
                 target_duration=len(wav) / rate,
+                target_bandwidth=bandwidth,
             )
         )
     return Manifest(folder, utterances)
 
 
-def _segments(path: Path, rate: int) -> Iterator[np.ndarray]:
-    """Equal segments of about ``SEGMENT_SECONDS``; silent ones are left out."""
+def _segments(path: Path, rate: int) -> Iterator[Segment]:
+    """Equal segments of about ``SEGMENT_SECONDS``; silent ones are left out. All have the recording's bandwidth."""
     wav, _ = read_audio(path, rate)
     check_speech(wav, rate, path)
+    bandwidth = limited_bandwidth(wav, rate)
     for segment in np.array_split(wav, max(1, round(len(wav) / rate / SEGMENT_SECONDS))):
         try:
             check_speech(segment, rate, path)
@@ -126,4 +146,4 @@ def _segments(path: Path, rate: int) -> Iterator[np.ndarray]:
             if error.reason != "silence":
                 raise
             continue  # a pause in a recording with speech
-        yield segment
+        yield segment, bandwidth

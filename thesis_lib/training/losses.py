@@ -20,10 +20,9 @@ def signal_losses(config: Config, weights: LossConfig, augmentation: float = 0.0
     ``augmentation`` is the probability of each change of a signal before the encoder of the speaker loss. Raises
     TrainingError when a loss needs the gradient of an encoder that has none.
     """
-    found = {name: LOSSES[name](config, weights) for name, weight in weights.signal_weights().items() if weight > 0}
-    if "speaker" in found:
-        found["speaker"].augmentation = _augmentation(found["speaker"].encoder, augmentation)
-    return found
+    settings = {"speaker": {"augmentation": augmentation}}
+    active = [name for name, weight in weights.signal_weights().items() if weight > 0]
+    return {name: LOSSES[name](config, weights, **settings.get(name, {})) for name in active}
 
 
 def consistency(config: Config, weights: LossConfig, name: str, augmentation: float = 0.0) -> EmbeddingConsistency:
@@ -39,17 +38,13 @@ def consistency(config: Config, weights: LossConfig, name: str, augmentation: fl
             f"{encoder.name} has no gradient, so losses.{name} cannot use it: "
             f"set that weight to 0, or encoders.{load.__name__.removesuffix('_encoder')} to a neural encoder"
         )
-    changes = _augmentation(encoder, augmentation)
+    changes = EncoderAugmentation(cast(int, encoder.sample_rate), augmentation) if augmentation else None
     return EmbeddingConsistency(encoder, config.audio.sample_rate, weights.embedding_distance, changes)
 
 
-def _augmentation(encoder: nn.Module, probability: float) -> EncoderAugmentation | None:
-    return EncoderAugmentation(cast(int, encoder.sample_rate), probability) if probability else None
-
-
 @LOSSES.register("speaker")
-def _speaker_loss(config: Config, weights: LossConfig) -> SignalLoss:
-    return consistency(config, weights, "speaker")
+def _speaker_loss(config: Config, weights: LossConfig, augmentation: float = 0.0) -> SignalLoss:
+    return consistency(config, weights, "speaker", augmentation)
 
 
 @LOSSES.register("emotion")

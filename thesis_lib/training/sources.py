@@ -15,9 +15,10 @@ from torch import Tensor
 
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig
-from thesis_lib.vocoder.content import Analysis, Content
+from thesis_lib.vocoder.content import PAST_END, Analysis, Content, Feature
 
 MAX_CACHED_ANALYSES = 512  # of some 400 kB each
+DTYPES: dict[Feature, type] = {"phonetic": np.float16, "log_f0": np.float32, "voicing": np.float32}  # in memory
 MAX_MEMORY_SHARE = 0.5  # of a device's free memory that the recordings may take; the rest is for training
 
 
@@ -86,11 +87,11 @@ class ResidentSource:
         self._targets = self._wavs if same else Rows(map(_samples, files.targets), device)
         if self._features.config.kind != "mel":
             analyses = [files.read_analysis(index) for index in range(len(files.recordings))]
-            pitches = [analysis.pitch for analysis in analyses]
             self._means = torch.from_numpy(np.stack([analysis.mel_mean for analysis in analyses])).to(device)
-            self._phonetic = Rows((analysis.phonetic.T.astype(np.float16) for analysis in analyses), device)
-            self._log_f0 = Rows((self._features.log_f0(p)[:, None].astype(np.float32) for p in pitches), device)
-            self._voicing = Rows((pitch.voicing[:, None] for pitch in pitches), device)
+            self._phonetic, self._log_f0, self._voicing = (
+                Rows((self._features.rows(name, analysis).T.astype(dtype) for analysis in analyses), device)
+                for name, dtype in DTYPES.items()
+            )
 
     def samples(self, index: int) -> int:
         """The length of a recording."""
@@ -102,16 +103,14 @@ class ResidentSource:
         """Targets (B, N) and content (B, C, T) on the device, as those of ``FileSource``."""
         wav = self._cuts(self._wavs, indices, starts, frames)
         target = wav if self._targets is self._wavs else self._cuts(self._targets, indices, starts, frames)
-        mel, features = self._log_mel(wav), self._features
-        if features.config.kind == "mel":
-            return target, mel
-        if features.config.kind == "envelope":
-            said = features.cepstra(mel, self._means[indices], warp)
-        else:
-            said = self._phonetic.cut(indices, starts, frames).transpose(1, 2).float()
-        log_f0 = self._log_f0.cut(indices, starts, frames).transpose(1, 2)
-        voicing = self._voicing.cut(indices, starts, frames, "constant").transpose(1, 2)
-        return target, features.joined(mel, said, log_f0, voicing)
+
+        def cut(name: Feature) -> Tensor:
+            if name == "mel_mean":
+                return self._means[indices]
+            rows = {"phonetic": self._phonetic, "log_f0": self._log_f0, "voicing": self._voicing}[name]
+            return rows.cut(indices, starts, frames, PAST_END[name]).transpose(1, 2).float()
+
+        return target, self._features.assembled(self._log_mel(wav), cut, warp)
 
     def _cuts(self, wavs: "Rows", indices: list[int], starts: list[int], frames: int) -> Tensor:
         places = [start * self._hop for start in starts]

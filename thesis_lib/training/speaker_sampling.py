@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_F0_HZ, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
-from thesis_lib.embeddings.encoders.ecapa import known_speakers
+from thesis_lib.embeddings.encoders.ecapa import speaker_prototypes
 from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.segments import Batch, Segments
@@ -61,7 +61,7 @@ class SpeakerSampler:
 
     def __init__(self, data: Segments, loss: EmbeddingConsistency, device: torch.device | None = None) -> None:
         self.loss = loss  # distance of the synthesised speech to the prototypes
-        prototypes, medians = known_speakers(), data.log_f0_medians()  # (P, S), unit length; (n,)
+        prototypes, medians = speaker_prototypes(), data.log_f0_medians()  # (P, S), unit length; (n,)
         similar = (prototypes @ F.normalize(data.speaker, dim=1).T).argmax(1)
         self.prototypes, self.log_f0_medians = prototypes.to(device), medians[similar].to(device)  # (P, S), (P,)
         self.embedding_norm = float(data.speaker.norm(dim=1).mean())  # a recording's embedding is not of unit length

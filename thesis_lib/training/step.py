@@ -23,7 +23,9 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
 
     Returns every loss, unweighted, the gradient norms before and after clipping and the learning rates. Raises
     NonFinite, with the network left as it was, when its loss or gradient is not finite, and TrainingError where no loss
-    is active. The host waits for the device once, at the end.
+    is active. The host waits for the device once, at the end; with 16-mixed also in each network's update, where the
+    loss scaler reads whether a gradient overflowed, and with sampled target speakers for a batch of one, where its
+    emotion embedding is read.
     """
     weights, training = state.recipe.losses, state.recipe.training
     adversarial = state.step >= training.adversarial_from and weights.adversarial + weights.feature_matching > 0
@@ -136,8 +138,11 @@ def _update(state: State, name: str, batches: list[Batch], log: StepLog) -> dict
     # Under a loss scale an overflow is expected: the scaler skips the step and lowers the scale.
     if not state.fabric.strategy.precision.state_dict():
         log.check(f"the {name} gradient", norm, [id for batch in batches for id in batch.ids])
-    # The fused optimizer leaves weights, moments and its count of steps as they are where this is 1.
-    cast(Any, optimizer).optimizer.found_inf = log.failed()
+    failed = log.failed()
+    if optimizer.defaults["fused"]:
+        # It leaves weights, moments and its count of steps as they are where this is 1. The optimizer of 16-mixed is
+        # not fused and refuses the attribute: there the loss scaler leaves the update out.
+        cast(Any, optimizer).optimizer.found_inf = failed
     rate = state.rate(name)
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import write_audio
+from thesis_lib.embeddings.encoders import revisions
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
-from thesis_lib.training.adaptation import adapt
+from thesis_lib.training.adaptation import adapt, adapted_key
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import Keep, Results, System, TestSet, evaluate, save_results
 from thesis_lib.validation.roles import Roles
@@ -25,7 +26,7 @@ from thesis_lib.validation.swap import (
     trial_scorer,
     trial_system,
 )
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
 
 BEFORE, AFTER = "before adaptation", "after adaptation"
 ABOUT = ("test_set", "task", "stage", "target", "content", "target_speaker", "encoder")
@@ -40,8 +41,6 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("adaptation"):
         return run.load_table("adaptation")
-    if run.table_path("adaptation").exists():
-        shutil.rmtree(run.path / "adapted", ignore_errors=True)  # made from another vocoder or corpus
     config, manifest = run.config, prepared(run, progress)
     before = load_vocoder(run, "conversion")
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
@@ -49,7 +48,10 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     targets, results = speakers[: config.adaptation.voices], Results()
     for number, target in enumerate(progress(targets, len(targets), "adapt")):
         own = [manifest.source(u) for u in manifest.split("test") if u.speaker == target.name][1:]
-        adapted = adapt(own, run.path / "adapted" / str(number), before.name, config.adaptation.minutes)
+        folder = run.path / "adapted" / str(number)
+        if adapted_key(folder) != adaptation_key(own, before.name, config.adaptation.minutes):
+            shutil.rmtree(folder, ignore_errors=True)  # made from another vocoder or other recordings
+        adapted = adapt(own, folder, before.name, config.adaptation.minutes)
         contents = [speaker for speaker in speakers if speaker.name != target.name]
 
         def keep(
@@ -60,10 +62,11 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
         results += compared("corpus", before, adapted, target, contents, scorers, keep)
         write_audio(adaptation_sample(run, number, "voice"), target.references[0], config.audio.sample_rate)
+    weights = revisions(scorer.encoder for scorer in scorers)
     summary = summarise_swaps(results.table, config.swap.seed)
     roles = Roles.of(config, {"conversion": before})
     summary["role"] = [roles.of_network(name) for name in summary.encoder]
-    return save_results(run, "adaptation", results, ABOUT, summary, run.provenance_of("conversion"))
+    return save_results(run, "adaptation", results, ABOUT, summary, run.provenance_of("conversion", weights=weights))
 
 
 def compared(

@@ -8,8 +8,9 @@ it sometimes repeats itself.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,9 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_vocoder, vocoder_folder
 from thesis_lib.training.adaptation import adapt
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import Scorers, metrics, pair_recordings
 from thesis_lib.validation.cloning_summary import HUMAN, SEVERAL, Source, calibrate_sources, summarise_clones
@@ -35,11 +37,13 @@ from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results
 from thesis_lib.validation.metrics import Calibration
 from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
 from thesis_lib.validation.scoring import words
+from thesis_lib.vocoder.synthesis import vocoder_key
 
 BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
 KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
 OURS, OURS_FIXED, OURS_ADAPTED = "ours", "ours, from the fixed voice", "ours, adapted"
 OWN = "the speaker's own English"
+OWN_VOCODER = "the run's conversion vocoder"
 RECOGNISER = "whisper-base"
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
@@ -97,17 +101,20 @@ def clone_report(
     Beside it are tables of the summary, of what was not measured and of the stages' seconds, and samples. The
     recordings are test utterances of the run's corpus; those of ``pairs``, in the layout of ``validate --pairs``; and
     those of each folder in ``spanish``, of one speaker a folder. The vocoder is the run's own unless one is named;
-    with ``minutes``, it is also adapted to each human recording of one speaker that long. Raises RunError where the
-    run has no trained vocoder and none is named.
+    with ``minutes``, it is also adapted to each human recording of one speaker that long. A report that is there is
+    made again where the vocoder or a recording has changed. Raises RunError where the run has no trained vocoder and
+    none is named.
     """
-    spanish = list(spanish)
-    asked = [vocoder, str(pairs), [str(folder) for folder in spanish], minutes]
-    if run.has("cloning") and run.load_json("cloning_asked") == asked:
-        return run.load_table("cloning")
     if vocoder is None:
         load_vocoder(run, "conversion")  # says which command trains one
-    pipeline = build(vocoder or run.path / "conversion" / "vocoder", run.config.cloning)
-    recordings = [*_corpus(run, progress), *_pairs(pairs), *(r for folder in spanish for r in _folder(folder))]
+    source = vocoder or str(vocoder_folder(run, "conversion"))
+    given = [*_pairs(pairs), *(recording for folder in spanish for recording in _folder(folder))]
+    outside = {vocoder or OWN_VOCODER: vocoder_key(source)} | _fingerprints(given)
+    asked = {"outside": outside, "minutes": minutes}
+    if run.has("cloning") and _stands(run, asked):
+        return run.load_table("cloning")
+    pipeline = build(source, run.config.cloning)
+    recordings = [*_corpus(run, progress), *given]
     scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
     results, times, sources = Results(), [], []
     for number, recording in enumerate(progress(recordings, len(recordings), "clone")):
@@ -132,11 +139,28 @@ def clone_report(
     summary = summarise_clones(table, names.values(), run.config.corpus.name)
     summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
     provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
+    provenance = replace(provenance, outside=outside)
     run.save_table("cloning_seconds", pd.DataFrame(times))
     run.save_table("cloning_summary", summary, provenance)
     run.save_json("cloning_asked", asked)
     run.save_table("cloning", table, provenance)
     return table
+
+
+def _stands(run: Run, asked: dict[str, Any]) -> bool:
+    """Whether the run's report is of these recordings and this vocoder, as they are now.
+
+    One of an earlier version stands where it is of the run's own vocoder and corpus, which its provenance has: for any
+    other it recorded the names only.
+    """
+    before = run.load_json("cloning_asked")
+    own = list(asked["outside"]) == [OWN_VOCODER]
+    return before == asked or (own and before == [None, "None", [], asked["minutes"]])
+
+
+def _fingerprints(recordings: Iterable[SpanishRecording]) -> dict[str, str]:
+    """Path -> fingerprint of the files of some recordings."""
+    return {str(path): fingerprint(path) for r in recordings for path in (r.source, *r.published.values())}
 
 
 def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float]:

@@ -19,6 +19,7 @@ from thesis_lib.embeddings.encoders import (
     speaker_encoder,
 )
 from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.utils.registry import RegistryError
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import UNMEASURABLE, Columns, Scorer, System
 from thesis_lib.validation.measurements import SOURCE
@@ -50,9 +51,18 @@ for _name, _metric in {
 
 
 def score(metric: str, output: Recording, reference: Recording) -> Columns:
-    """The columns of a registered metric. Raises one of UNMEASURABLE with the reason why there are none."""
+    """The columns of a registered metric. Raises one of UNMEASURABLE with the reason why there are none.
+
+    RegistryError for a metric from outside with another column than its own: no summary would have that one.
+    """
     found = METRICS[metric](output, reference)
-    return found if isinstance(found, dict) else {metric: found}
+    columns = found if isinstance(found, dict) else {metric: found}
+    if metric in METRICS.added() and set(columns) != {metric}:
+        raise RegistryError(
+            f"metric {metric!r} returned the columns {', '.join(map(str, columns))}: return one number, and register a "
+            "metric for each number"
+        )
+    return columns
 
 
 @dataclass(frozen=True)

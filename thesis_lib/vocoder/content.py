@@ -14,6 +14,7 @@ The last two are followed by three channels of prosody: energy, log-F0 and voici
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,10 @@ MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's,
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
 # Fixed scales that bring every channel near unit size; trained weights depend on them.
 CEPSTRUM_SCALE, ENERGY_CENTRE, ENERGY_SCALE = 2.0, -5.0, 2.0
+
+Feature = Literal["mel_mean", "phonetic", "log_f0", "voicing"]  # of an analysis
+# What stands past a recording's end: the last frame's value, or 0.
+PAST_END: dict[Feature, Literal["edge", "constant"]] = {"phonetic": "edge", "log_f0": "edge", "voicing": "constant"}
 
 
 @dataclass(frozen=True)
@@ -112,20 +117,32 @@ class Content(nn.Module):
         ``warp`` (B,) stretches each item's frequency axis by that factor; None leaves it as it is. Frames after a
         recording's end are unvoiced.
         """
+
+        def cut(name: Feature) -> Tensor:
+            if name == "mel_mean":
+                return torch.from_numpy(np.stack([analysis.mel_mean for analysis in analyses]))
+            rows = [self.rows(name, analysis) for analysis in analyses]
+            return self._cut(rows, start, mel.shape[-1], PAST_END[name])
+
+        return self.assembled(mel, cut, warp)
+
+    def assembled(self, mel: Tensor, cut: Callable[[Feature], Tensor], warp: np.ndarray | None) -> Tensor:
+        """Log-mel segments (B, M, T), and ``cut``, which gives a feature of the same segments -> (B, C, T).
+
+        It gives (B, M) for "mel_mean", (B, P, T) for "phonetic", (B, 1, T) for "log_f0" and "voicing", and is called
+        for the features of the content's kind only.
+        """
         if self.config.kind == "mel":
             return mel
-        if self.config.kind == "envelope":
-            said = self.cepstra(mel, torch.from_numpy(np.stack([a.mel_mean for a in analyses])), warp)
-        else:
-            said = self._cut([analysis.phonetic for analysis in analyses], start, mel.shape[-1])
-        log_f0 = self._cut([self.log_f0(analysis.pitch)[None] for analysis in analyses], start, mel.shape[-1])
-        voicing = self._cut([analysis.pitch.voicing[None] for analysis in analyses], start, mel.shape[-1], "constant")
-        return self.joined(mel, said, log_f0, voicing)
-
-    def joined(self, mel: Tensor, said: Tensor, log_f0: Tensor, voicing: Tensor) -> Tensor:
-        """(B, M, T), and the features said (B, n, T), log_f0 and voicing (B, 1, T) -> (B, n + 3, T)."""
+        said = self.cepstra(mel, cut("mel_mean"), warp) if self.config.kind == "envelope" else cut("phonetic")
         energy = ((mel.mean(1) - ENERGY_CENTRE) / ENERGY_SCALE).unsqueeze(1)
-        return torch.cat([said, energy, log_f0, voicing], dim=1)
+        return torch.cat([said, energy, cut("log_f0"), cut("voicing")], dim=1)
+
+    def rows(self, name: Feature, analysis: Analysis) -> np.ndarray:
+        """A feature of every frame of a recording: (P, T) for "phonetic", (1, T) for "log_f0" and "voicing"."""
+        if name == "log_f0":
+            return self.log_f0(analysis.pitch)[None]
+        return analysis.phonetic if name == "phonetic" else analysis.pitch.voicing[None]
 
     def cepstra(self, mel: Tensor, mean: Tensor, warp: np.ndarray | None) -> Tensor:
         """(B, M, T), each utterance's mean log-mel (B, M), factors (B,) or None -> (B, K, T)."""

@@ -5,7 +5,7 @@ Shapes: B batch, C content channels, T frames, N = T * hop_length samples, S and
 
 import functools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -235,6 +235,14 @@ def vocoder_key(source: str | Path) -> str:
     if str(source) == UNIVERSAL:
         return digest([UNIVERSAL, pretrained.get(UNIVERSAL).revision])
     return digest([fingerprint(path) for path in checkpoints.files_of(_folder_of(source))])
+
+
+def adaptation_key(recordings: Sequence[Path], source: str, minutes: float) -> str:
+    """A key for the adaptation of the vocoder that a source names now to some recordings, by minutes of training.
+
+    Raises CheckpointError for a wrong folder or repository.
+    """
+    return digest([[fingerprint(path) for path in recordings], source, vocoder_key(source), minutes])
 
 
 def _folder_of(source: str | Path, revision: str | None = None) -> Path:

@@ -113,9 +113,6 @@ def speaker_prototypes() -> Tensor:
     return nn.functional.normalize(rows, dim=1)
 
 
-known_speakers = speaker_prototypes  # the earlier name
-
-
 def _reflect_each_end(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
     """Before a convolution, (B, C, T): reflect every signal at its own end, as in a batch of one."""
     frames = _frames.get()

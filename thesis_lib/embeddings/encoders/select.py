@@ -1,5 +1,7 @@
 """Make the encoders that a configuration names. "auto" is resolved here; tables show the resolved encoder's name."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
@@ -49,6 +51,11 @@ def evaluation_encoders(config: EncoderConfig) -> list[Encoder]:
     Raises ModelError or EncoderError where weights cannot be had, and RegistryError for an unknown name.
     """
     return [_make(name, config, move=False) for name in config.evaluation]
+
+
+def revisions(encoders: Iterable[Encoder]) -> dict[str, str]:
+    """Encoder's name -> revision, for the provenance of a table."""
+    return {encoder.name: encoder.revision for encoder in encoders}
 
 
 @ENCODERS.register("ecapa")

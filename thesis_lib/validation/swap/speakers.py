@@ -20,7 +20,7 @@ import pandas as pd
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.config import TASKS, Task
-from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders, revisions, speaker_encoder
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training import COLD
@@ -128,7 +128,8 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     summary = summarise_swaps(results.table, run.config.swap.seed)
     own = {task: Roles.of(run.config, {task: load_vocoder(run, task)}) for task in tasks}
     summary["role"] = [own[row.task].of_network(row.encoder) for row in summary.itertuples()]
-    return save_results(run, "swap", results, COLUMNS, summary, run.provenance_of(*tasks))
+    weights = revisions([speaker_encoder(run.config.encoders), *evaluation_encoders(run.config.encoders)])
+    return save_results(run, "swap", results, COLUMNS, summary, run.provenance_of(*tasks, weights=weights))
 
 
 def speaker_scorers(run: Run, speakers: list[SwapSpeaker]) -> list[SpeakerScorer]:

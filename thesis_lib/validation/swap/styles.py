@@ -8,7 +8,7 @@ import torch
 
 from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.embeddings.encoders import embed, emotion_encoder
+from thesis_lib.embeddings.encoders import embed, emotion_encoder, revisions
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
@@ -50,7 +50,8 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
         results.missing.append(dict.fromkeys(ABOUT, ALL) | {"reason": NO_STYLES})
     table = pd.DataFrame(results.rows, columns=[*ABOUT, *MEASURED])
     run.save_table("style_swap_not_measured", results.not_measured(ABOUT))
-    run.save_table("style_swap", table, run.provenance_of("conversion"))
+    weights = revisions([emotion_encoder(run.config.encoders)])
+    run.save_table("style_swap", table, run.provenance_of("conversion", weights=weights))
     return table
 
 
