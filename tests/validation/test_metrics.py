@@ -7,7 +7,8 @@ from helpers import voiced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_lib.validation import metrics
+from thesis_lib.audio.pitch import MIN_F0_HZ
+from thesis_lib.validation import describe, metrics
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.metrics.separation import MEASURES
 
@@ -101,6 +102,14 @@ def test_pitch_errors_of_a_semitone():
     with pytest.raises(metrics.PartlyMeasured, match="voiced in either") as error:
         metrics.pitch_errors(hiss, hiss)
     assert error.value.columns == {"periodicity": 0}
+
+
+def test_the_f0_of_the_evaluation_lies_on_the_grid_that_its_footnote_names():
+    f0 = record(voiced(1.0, f0=141.7)).f0
+    steps = 1200 * np.log2(f0[f0 > 0] / MIN_F0_HZ) / 20
+    assert steps == pytest.approx(np.round(steps), abs=1e-6)
+    assert "F0 in steps of 20 cents, 50 thresholds" in describe("voicing_f1").settings
+    assert "20 cents" in describe("f0_cents").settings
 
 
 def test_the_f0_of_the_evaluation_is_measured_without_the_tracker_of_the_content(monkeypatch):
