@@ -136,7 +136,7 @@ def test_the_ground_truth_is_the_reference_of_signal_metrics_alone():
 def test_nothing_is_starred_without_significance_nor_headlined_by_its_own_encoder():
     ours, other = "ours, conversion", "Griffin-Lim"
     summary = a_summary((ours, "pesq", 3.0, ""), (other, "pesq", 2.0, ""), (ours, "speaker", 0.5, "conditions"))
-    row = {"metric": "pesq", "first": ours, "second": other, "difference": 1.0}
+    row = {"metric": "pesq", "first": ours, "second": other, "difference": 1.0, "effect": 1.0}
     for significant, cell in ((True, "3 [2.5, 3.5] *"), (False, "3 [2.5, 3.5]")):
         table = reporting.summary_table(summary, pd.DataFrame([row | {"significant": significant}]))
         assert table.set_index("metric").loc["pesq", ours] == cell

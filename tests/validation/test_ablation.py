@@ -65,6 +65,7 @@ def test_an_interrupted_grid_goes_on(grid, monkeypatch):
     monkeypatch.setattr(ablation, "measure", lambda *given: started.append(1) or measure(*given))
     again = ablate(run)
     assert np.allclose(again.value, table.value), "from the cells' own results"
+    assert len(started) == 2 * table.variant.nunique(), "every cell is evaluated, from its stored measurements"
 
 
 def test_a_loss_that_does_not_exist_is_refused(tiny_run, tmp_path):
@@ -100,6 +101,50 @@ def test_differences_are_paired_by_seed_and_utterance():
     assert (row.seeds, row.n, row.speakers) == (3, 8, 8)
 
 
+def test_the_difference_and_the_test_are_of_speakers_means():
+    """One speaker of two has most utterances: each counts the same."""
+    planted = measurements("abbbbbbbbb")
+    cells = {(FULL, seed): shifted(planted, 0.0) for seed in range(6)}
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        cells["no mel loss", seed] = shifted(planted, 0.1 * rng.normal())
+        cells["no mel loss", seed].measured[0].rows[0]["mel_l1"] += 1.0
+    table, _ = differences(cells, [FULL, "no mel loss"], 6, Config().override({"validation.resamples": 100}))
+    row, full = (table.set_index("variant").loc[name] for name in ("no mel loss", FULL))
+    mel = {cell: np.array([m.rows[0]["mel_l1"] for m in found.measured]) for cell, found in cells.items()}
+    by_seed = [mel["no mel loss", seed] - mel[FULL, seed] for seed in range(6)]
+    expected = np.mean([(difference[0] + difference[1:].mean()) / 2 for difference in by_seed])
+    assert row.difference == pytest.approx(expected)
+    assert row.value - full.value == pytest.approx(row.difference), "value and difference are of one mean"
+    assert row.low < row.difference < row.high
+
+
+def test_one_speaker_gives_an_empty_table_and_the_reasons():
+    planted = measurements("aaa")
+    cells = {(v, s): shifted(planted, 0.0) for v in (FULL, "no mel loss") for s in range(6)}
+    named = Config().override({"ablation.hypotheses": [["no mel loss", "mel_l1"]]})
+    table, missing = differences(cells, [FULL, "no mel loss"], 6, named)
+    assert table.empty
+    assert {"variant", "metric", "value", "p_holm", "significant", "seeds"} <= set(table.columns)
+    reasons = [row["reason"] for row in missing if row["variant"] == "no mel loss"]
+    assert "mel_l1 was measured for fewer than two speakers" in reasons
+    assert "mel_l1: a hypothesis, but not measured" not in reasons, "it was measured, for one speaker"
+    assert "mel_l1: a hypothesis, but measured for fewer than two speakers" in reasons
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "says"),
+    [(["no mel los", "mel_l1"], "no variant named 'no mel los'"), (["no mel loss", "mel"], "no metric named 'mel'")],
+)
+def test_a_hypothesis_of_an_unknown_name_is_refused_before_any_training(
+    tiny_run, tmp_path, monkeypatch, hypothesis, says
+):
+    monkeypatch.setattr(ablation, "train", None)
+    run = beside(tiny_run, tmp_path / "run", **SMALL, ablation__hypotheses=[hypothesis])
+    with pytest.raises(ConfigError, match=f"ablation.hypotheses: {says}"):
+        ablate(run)
+
+
 def test_a_metric_that_one_variant_hardly_has_is_named():
     planted = measurements("abcd")
     cells = {(v, s): shifted(planted, 0.0) for v in (FULL, "no mel loss", "MSE for cosine") for s in range(2)}
@@ -111,11 +156,11 @@ def test_a_metric_that_one_variant_hardly_has_is_named():
     assert missing[0] == {"variant": "no mel loss", "reason": "mel_l1 was measured for fewer than two speakers"}
 
 
-def trained_by_luck(seeds: int, effect: float, rng: np.random.Generator) -> dict:
-    """Cells whose mel is worse by the effect and by the luck of each training, which all of its utterances share."""
+def trained_at_random(seeds: int, effect: float, rng: np.random.Generator) -> dict:
+    """Cells whose mel is worse by the effect and by a random effect of each training, common to its utterances."""
     planted = measurements("abcdefgh")
-    luck = {(variant, seed): rng.normal() for variant in (FULL, "no mel loss") for seed in range(seeds)}
-    return {cell: shifted(planted, by + effect * (cell[0] != FULL)) for cell, by in luck.items()}
+    effects = {(variant, seed): rng.normal() for variant in (FULL, "no mel loss") for seed in range(seeds)}
+    return {cell: shifted(planted, by + effect * (cell[0] != FULL)) for cell, by in effects.items()}
 
 
 def share_significant(effect: float, trials: int, seeds: int = 6) -> float:
@@ -123,12 +168,12 @@ def share_significant(effect: float, trials: int, seeds: int = 6) -> float:
     config = Config().override({"validation.resamples": 100, "ablation.hypotheses": [["no mel loss", "mel_l1"]]})
     found = 0
     for _ in range(trials):
-        table, _ = differences(trained_by_luck(seeds, effect, rng), [FULL, "no mel loss"], seeds, config)
+        table, _ = differences(trained_at_random(seeds, effect, rng), [FULL, "no mel loss"], seeds, config)
         found += table.significant.sum()
     return found / trials
 
 
-def test_luck_of_training_is_rarely_significant_and_a_large_effect_mostly_is():
+def test_a_random_effect_of_training_is_rarely_significant_and_a_large_effect_mostly_is():
     # Taking the 48 values of six trainings for independent finds a difference in far more than one null of twenty.
     assert share_significant(0.0, trials=60) <= 0.1
     assert share_significant(5.0, trials=10) >= 0.9
@@ -137,7 +182,7 @@ def test_luck_of_training_is_rarely_significant_and_a_large_effect_mostly_is():
 def test_the_tests_of_two_hypotheses_are_corrected_together():
     named = [["no mel loss", "mel_l1"], ["MSE for cosine", "mel_l1"]]
     config = Config().override({"validation.resamples": 100, "ablation.hypotheses": named})
-    cells = trained_by_luck(6, 0.0, np.random.default_rng(0))
+    cells = trained_at_random(6, 0.0, np.random.default_rng(0))
     cells |= {("MSE for cosine", seed): cells["no mel loss", seed] for seed in range(6)}
     table, missing = differences(cells, [FULL, "no mel loss", "MSE for cosine"], 6, config)
     assert not missing
@@ -148,7 +193,7 @@ def test_the_tests_of_two_hypotheses_are_corrected_together():
 
 def test_a_hypothesis_that_was_not_measured_is_named():
     config = Config().override({"validation.resamples": 100})
-    cells = trained_by_luck(6, 0.0, np.random.default_rng(0))
+    cells = trained_at_random(6, 0.0, np.random.default_rng(0))
     table, missing = differences(cells, [FULL, "no mel loss"], 6, config)
     assert table.p.isna().all(), "no mel loss is no hypothesis"
     assert [row["variant"] for row in missing] == [variant for variant, _ in config.ablation.hypotheses]

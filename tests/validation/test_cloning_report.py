@@ -1,6 +1,7 @@
 import html
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from thesis_lib.validation.cloning_report import (
     clone_sample,
     summarise_clones,
 )
+from thesis_lib.validation.cloning_summary import calibrate_sources
 from thesis_lib.validation.metrics import PROSODY
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder, vocoder_key
@@ -80,11 +82,19 @@ def pairs(tmp_path):
     return root
 
 
-def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pairs):
+def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pairs, monkeypatch):
+    sources = {}
+
+    def calibrated(found, names):
+        sources.update({source.speaker: source.several for source in found})
+        return calibrate_sources(found, names)
+
+    monkeypatch.setattr(cloning_report, "calibrate_sources", calibrated)
     run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="nearest", cloning__examples=2)
     table = clone_report(run, pairs=pairs)
     assert set(table.system) == {KOKORO, KOKORO_NEAREST, OURS_FIXED, OURS, OWN, "ref"}
     assert set(table.test_set) <= {"mini", "g", "mini" + SEVERAL, "g" + SEVERAL}
+    assert sources == {row.speaker: row.test_set.endswith(SEVERAL) for row in table.itertuples()}
     missing = run.load_table("cloning_not_measured")
     assert list(missing.id) == ["g/c"]
     assert "no speech" in missing.reason[0]
@@ -217,7 +227,9 @@ def test_the_summary_by_hand():
     assert summary.loc[("g", "a", "f0_median_correlation"), "value"] == pytest.approx(1)
     assert abs(summary.loc[("g", "a", "tilt_correlation"), "value"]) < 1
     assert summary.loc[("g", "a", "ecapa"), "low"] < 0.65 < summary.loc[("g", "a", "ecapa"), "high"]
-    assert ("mini", "a", "tilt_correlation") not in summary.index  # two speakers correlate with anything
+    two = summary.loc[("mini", "a", "tilt_correlation")]  # two speakers correlate with anything
+    assert np.isnan(two.value)
+    assert two.reason == "2 speakers have it; a correlation needs 8"
     # Recordings of one speaker are drawn together, so that more of them make no interval narrower.
     twice = pd.concat([table, table.assign(id=table.id + "b")])
     wide = summarise_clones(twice, ["ecapa"]).set_index(["test_set", "system", "metric"])
@@ -225,12 +237,59 @@ def test_the_summary_by_hand():
     assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
 
 
-def test_a_correlation_is_left_out_where_an_output_has_no_prosody():
+def test_a_metric_is_summarised_over_the_rows_that_have_it():
     table = pd.DataFrame(rows("a"))
-    table.loc[5, "output_f0_std"] = np.nan
-    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"])
-    assert ("g", "a", "f0_std_correlation") not in summary.index
-    assert summary.loc[("g", "a", "f0_median_correlation"), "value"] == pytest.approx(1)
+    table.loc[5, ["output_f0_std", "words", "word_errors", "ecapa"]] = np.nan
+    table.loc[5, "reference"] = ""
+    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    assert np.isfinite(summary.value["f0_std_correlation"])
+    assert summary.value["f0_median_correlation"] == pytest.approx(1)
+    assert summary.value["wer"] == pytest.approx(100 * 60 / 90)
+    assert summary.value["ecapa"] == pytest.approx(6.0 / 9)
+    counts = summary.n[["f0_std_correlation", "f0_median_correlation", "wer", "bleu", "ecapa"]]
+    assert counts.tolist() == [9, 10, 9, 9, 9]
+    shown = reporting.clone_table(summarise_clones(table, ["ecapa"]), "g", {"ecapa": "cosine", "bleu": "BLEU"})
+    assert shown.n.tolist() == [9]
+
+
+def test_a_metric_that_no_row_has_stays_with_its_reason():
+    table = pd.DataFrame(rows("a")).assign(reference="", words=np.nan, dnsmos_ovrl=np.nan)
+    table.loc[:5, "output_f0_std"] = np.nan
+    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    for metric, reason in {
+        "wer": "no row has a text to compare with",
+        "bleu": "no row has a text to compare with",
+        "dnsmos_ovrl": "no row has a value",
+        "f0_std_correlation": "6 speakers have it; a correlation needs 8",
+    }.items():
+        assert np.isnan(summary.value[metric])
+        assert summary.reason[metric] == reason
+    shown = reporting.clone_table(summarise_clones(table, ["ecapa"]), "g", {"ecapa": "cosine", "wer": "WER (%)"})
+    assert shown["WER (%)"].tolist() == ["not measured: no row has a text to compare with"]
+
+
+def test_a_table_says_where_a_metric_has_fewer_rows_than_the_system():
+    table = pd.DataFrame(rows("a"))
+    table.loc[5, ["words", "word_errors"]] = np.nan
+    shown = reporting.clone_table(summarise_clones(table, ["ecapa"]), "g", {"ecapa": "cosine", "wer": "WER (%)"})
+    assert shown.n.tolist() == [10]
+    assert "(n =" not in shown.cosine[0]
+    assert shown["WER (%)"][0].endswith("(n = 9)")
+
+
+def test_recordings_of_several_speakers_are_no_part_of_floor_and_ceiling():
+    def source(speaker: str, halves: tuple[float, float], several: bool) -> SimpleNamespace:
+        vectors = [{"encoder": np.array([np.cos(angle), np.sin(angle)])} for angle in (*halves, halves[0])]
+        return SimpleNamespace(speaker=speaker, halves=vectors[:2], vectors=vectors[2], several=several)
+
+    single = [source("a", (0.0, 0.1), False), source("b", (1.0, 1.1), False)]
+    mixed = source("c", (0.5, 2.0), True)
+    known, reasons = calibrate_sources([*single, mixed], ["encoder"])
+    assert not reasons
+    assert known["encoder"].same == pytest.approx([np.cos(0.1)] * 2)
+    assert known["encoder"].different == pytest.approx([np.cos(1.0)])
+    _, reasons = calibrate_sources([mixed, mixed], ["encoder"])
+    assert "a calibration needs pairs" in reasons["encoder"]
 
 
 def test_synthetic_rows_never_join_the_human_ones():

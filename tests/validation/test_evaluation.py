@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate
-from thesis_lib.validation.evaluation import interval, summarise_groups
-from thesis_lib.validation.metrics import MetricError, mean_of
+from thesis_lib.validation.evaluation import OfRows, interval, mean_of_present, summarise_groups
+from thesis_lib.validation.metrics import MetricError, PartlyMeasured, mean_of
 
 NUMBERS = TestSet([1, 2, 3], lambda item: {"id": item})
 PLUS = System("plus", lambda item: item + 10, about={"system": "plus"})
@@ -49,6 +49,27 @@ def test_every_trial_has_a_row_or_a_reason():
     assert list(missing.columns) == ["id", "system", "scorer", "reason"]
     assert missing.reason.tolist() == ["even", "two has no output"]
     assert kept == [11, -1, 12, 13, -3]
+
+
+def test_a_scorer_that_measures_some_columns_gives_them_and_the_reason_for_the_others():
+    def part(item: int, output: int) -> dict:
+        raise PartlyMeasured("no F0", {"value": output})
+
+    results = evaluate(NUMBERS, [PLUS], [Scorer(part)])
+    assert [row["value"] for row in results.rows] == [11, 12, 13]
+    assert results.missing == [{"id": i, "system": "plus", "reason": "no F0"} for i in (1, 2, 3)]
+
+
+def test_a_statistic_of_some_rows_has_their_number_or_a_reason():
+    table = pd.DataFrame({"system": "a", "kind": "b", "speaker": list("wxyz"), "value": [0.0, np.nan, 2.0, 4.0]})
+
+    def statistics(part: pd.DataFrame) -> dict:
+        return {"mean": mean_of_present(part.value.to_numpy()), "none": OfRows(np.arange(0), reason="no text")}
+
+    found = summarise_groups(table, ["system", "kind"], statistics, ["speaker"], 200, 0).set_index("metric")
+    assert (found.value["mean"], found.n["mean"], found.reason["mean"]) == (2, 3, "")
+    assert np.isnan(found.value["none"])
+    assert (found.n["none"], found.reason["none"]) == (0, "no text")
 
 
 def test_order_and_share_of_the_trials():

@@ -113,11 +113,29 @@ def test_answers_are_summed_up(built, tmp_path):
     table = analyse_answers(run, write(tmp_path / "a", *given)).set_index(["kind", "system"])
     ours = table.loc["mushra", OURS["conversion"]]
     assert (ours.value, ours.raters, ours.n) == (60, 3, 6)
-    assert 50 <= ours.low < 60 < ours.high <= 70
+    # The percentiles lie within 50..70; two items expand them by t(1) / z sqrt(2) = 9.2, to the ends of the scale.
+    assert 0 <= ours.low < 50
+    assert 70 < ours.high <= 100
     assert table.loc["mushra", GROUND_TRUTH].value == 100
-    assert table.loc["abx", OURS["conversion"]].value == table.loc["abx", SAME].value == 1
+    choices = table.loc["abx", OURS["conversion"]]
+    assert choices.value == table.loc["abx", SAME].value == choices.high == 1
+    assert choices.low < 0.9, "choices that all fall on one side have the interval of a share"
+    assert (table.reason == "").all()
     assert (table.loc["mos"].value == 4).all()
     assert len(run.load_table("listening_answers")) == 3 * len(given[0]["answers"][1:]) + 3 * 2 * 4
+
+
+def test_one_answer_has_its_value_and_the_reason_why_it_has_no_interval(built, tmp_path):
+    run, folder = built
+    given = answers_of(run, folder)
+    (first,) = [row for row in given["answers"] if row["kind"] == "mos"][:1]
+    given["answers"] = [row for row in given["answers"] if row["kind"] != "mos"] + [first]
+    table = analyse_answers(run, write(tmp_path / "a", given))
+    (row,) = table[table.kind == "mos"].to_dict("records")
+    assert (row["value"], row["raters"], row["n"]) == (4, 1, 1)
+    assert np.isnan(row["low"])
+    assert row["reason"] == "1 utterances give no interval"
+    assert "reason" in run.load_table("listening_summary")
 
 
 def test_who_did_not_listen_is_left_out_and_named(built, tmp_path):

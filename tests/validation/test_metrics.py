@@ -7,7 +7,8 @@ from helpers import voiced
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thesis_lib.validation import metrics
+from thesis_lib.audio.pitch import MIN_F0_HZ
+from thesis_lib.validation import describe, metrics
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.metrics.separation import MEASURES
 
@@ -94,8 +95,21 @@ def test_pitch_errors_of_a_semitone():
     assert found["voicing_f1"] > 0.95
     assert metrics.pitch_errors(low, low) == {"voicing_f1": 1, "f0_cents": 0, "periodicity": 0}
     hiss = record(0.05 * np.random.default_rng(0).normal(size=2 * RATE).astype(np.float32))
-    with pytest.raises(metrics.MetricError, match="voiced in both"):
+    with pytest.raises(metrics.PartlyMeasured, match="voiced in both") as error:
         metrics.pitch_errors(hiss, low)
+    assert error.value.columns["voicing_f1"] == 0
+    assert 0 < error.value.columns["periodicity"] < 1
+    with pytest.raises(metrics.PartlyMeasured, match="voiced in either") as error:
+        metrics.pitch_errors(hiss, hiss)
+    assert error.value.columns == {"periodicity": 0}
+
+
+def test_the_f0_of_the_evaluation_lies_on_the_grid_that_its_footnote_names():
+    f0 = record(voiced(1.0, f0=141.7)).f0
+    steps = 1200 * np.log2(f0[f0 > 0] / MIN_F0_HZ) / 20
+    assert steps == pytest.approx(np.round(steps), abs=1e-6)
+    assert "F0 in steps of 20 cents, 50 thresholds" in describe("voicing_f1").settings
+    assert "20 cents" in describe("f0_cents").settings
 
 
 def test_the_f0_of_the_evaluation_is_measured_without_the_tracker_of_the_content(monkeypatch):
@@ -280,7 +294,7 @@ def test_rows_and_columns_are_drawn_and_gaps_left_out():
     table = rows[:, None] + columns
     value, low, high = metrics.crossed_bootstrap(table, 1000, 0)
     assert value == pytest.approx(table.mean())
-    half = 1.96 * np.sqrt(rows.var() / 20 + columns.var() / 50)
+    half = 2.093 * np.sqrt(rows.var(ddof=1) / 20 + columns.var(ddof=1) / 50)  # t of 19 degrees of freedom
     assert (high - low) / 2 == pytest.approx(half, rel=0.1), "the variances of both add up"
     once = metrics.crossed_bootstrap(columns[None], 500, 0)
     twice = metrics.crossed_bootstrap(np.repeat(columns, 2)[None], 500, 0, groups=np.repeat(np.arange(50), 2))
@@ -307,9 +321,9 @@ def test_triplets_by_hand():
 @pytest.mark.parametrize("measure", MEASURES)
 def test_separation_of_planted_speakers(measure):
     rng = np.random.default_rng(0)
-    speakers = np.repeat(np.arange(12), 4)
-    centres = rng.normal(size=(12, 8))
-    spanish, english = (centres[speakers] + 0.7 * rng.normal(size=(48, 8)) for _ in range(2))
+    speakers = np.repeat(np.arange(20), 4)
+    centres = rng.normal(size=(20, 8))
+    spanish, english = (centres[speakers] + 0.7 * rng.normal(size=(80, 8)) for _ in range(2))
     found = metrics.separation(measure, spanish, english, speakers, speakers)
     same, different = metrics.labelled_cosines(spanish, english, speakers)
     value, low, high = found
@@ -324,7 +338,7 @@ def test_separation_of_planted_speakers(measure):
     }
     assert value == pytest.approx(expected[measure])
     assert found == metrics.separation(measure, spanish, english, speakers, speakers)
-    chance = metrics.separation(measure, *rng.normal(size=(2, 48, 8)), speakers, speakers)
+    chance = metrics.separation(measure, *rng.normal(size=(2, 80, 8)), speakers, speakers)
     means = {"AUC": 0.5, "EER": 0.5, "triplet accuracy": 0.5, "one label": 0.0, "two labels": 0.0}
     assert chance[1] - 0.05 < means[measure] < chance[2] + 0.05
 

@@ -114,7 +114,8 @@ def test_intervals_draw_contents_as_well_as_voices():
         for content, cosine in (("c", 0.5), ("d", 0.3))
     ]
     summary = summarise_swaps(pd.DataFrame(rows), 0, resamples=100).set_index("statistic")
-    assert summary.loc["to_target", ["low", "high"]].tolist() == pytest.approx([0.3, 0.5])
+    # The percentiles are 0.3 and 0.5; t(1) / z sqrt(2) = 9.168 for the two contents.
+    assert summary.loc["to_target", ["low", "high"]].tolist() == pytest.approx([0.4 - 0.9168, 0.4 + 0.9168], abs=1e-3)
 
 
 def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
@@ -162,10 +163,15 @@ def test_a_wrong_folder_of_human_recordings_is_named(tiny_run, tmp_path, make, s
         swap.human_speakers(folder, tiny_run.config)
 
 
+def pairs_of_styles(manifest) -> list[tuple[str, str]]:
+    """The ids of all (content, style) of the test split."""
+    tests = manifest.split("test")
+    return [(a.id, b.id) for a in tests for b in tests if a.style != b.style and a.speaker != b.speaker]
+
+
 def style_pairs(run) -> int:
     """How many (content, style) pairs the test split has; the tiny corpus has few enough to take them all."""
-    tests = prepared(run).split("test")
-    return sum(a.style != b.style and a.speaker != b.speaker for a in tests for b in tests)
+    return len(pairs_of_styles(prepared(run)))
 
 
 def test_every_pair_of_styles_has_a_row_or_a_reason(tiny_run, tmp_path):
@@ -244,7 +250,8 @@ def test_the_slope_of_an_output_that_follows_the_style_wholly_by_half_or_not(out
 
 def test_the_slope_of_an_output_that_ignores_the_style_has_an_interval_that_holds_zero():
     noise = np.random.default_rng(1)
-    summary = style_summary(style_trials(lambda content, style: content + noise.normal(size=len(content))), 0, 300)
+    trials = style_trials(lambda content, style: content + noise.normal(size=len(content)), styles=12)
+    summary = style_summary(trials, 0, 300)
     assert ((summary.low < 0) & (summary.high > 0)).all()
     assert (summary.high - summary.low).median() < 1.5
 
@@ -254,6 +261,46 @@ def test_contents_that_have_one_style_each_give_no_slope():
     summary = style_summary(table[table["style"] == table.content % 6], 0, resamples=100)
     assert summary.slope.isna().all()
     assert set(summary.reason) == {"no two values of x differ within a level of the factor"}
+
+
+def test_the_interval_of_the_slope_draws_speakers_and_not_recordings():
+    """Every speaker of a content has four recordings; copies of one speaker narrow no interval."""
+    noise = np.random.default_rng(1)
+    table = style_trials(lambda content, style: content + noise.normal(size=len(content)))
+    alone = style_summary(table.assign(content_speaker=table.content, style_speaker=table["style"]), 0, 300)
+    assert alone.equals(style_summary(table, 0, 300)), "a table of earlier versions has the recordings for speakers"
+    copies = pd.concat([table.assign(content=table.content + 100 * i, content_speaker=table.content) for i in range(4)])
+    grouped = style_summary(copies.assign(style_speaker=copies["style"]), 0, 300)
+    for column in ("slope", "low", "high"):
+        assert grouped[column].to_numpy() == pytest.approx(alone[column].to_numpy())
+
+
+def test_a_swap_with_trials_that_all_fail_gives_their_reason(tiny_run, tmp_path, monkeypatch):
+    def fails(self, wav, voice, guidance=1.0):
+        raise metrics.MetricError("no sound came out")
+
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=400)
+    monkeypatch.setattr(Vocoder, "render", fails)
+    table, missing = style_swap(run), run.load_table("style_swap_not_measured")
+    assert len(table) == 0
+    assert len(missing) == 2 * style_pairs(run)
+    assert missing.content_speaker.notna().all()
+    summary = style_summary(table, 0, missing=missing)
+    assert set(summary.reason) == {"no sound came out"}
+    assert set(summary.condition) == {"embedding", "embedding and pitch range"}
+
+
+def test_a_recording_that_cannot_be_read_is_one_missing_row_and_stops_no_other_trial(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=400)
+    manifest = prepared(run)
+    broken = manifest.split("test")[0]
+    every = style_pairs(run)
+    manifest.source(broken).write_bytes(b"no audio")
+    table, missing = style_swap(run), run.load_table("style_swap_not_measured")
+    (row,) = missing[missing.condition == "all"].to_dict("records")
+    assert row["content"] == broken.id
+    lost = sum(broken.id in pair for pair in pairs_of_styles(manifest))
+    assert len(table) + len(missing) - 1 == 2 * (every - lost) > 0
 
 
 def test_an_output_is_as_loud_as_its_content_and_within_full_scale():

@@ -295,7 +295,12 @@ def test_comparisons_find_a_planted_difference_and_no_other(planted):
     named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours, INVERSION), ("pesq", ours, INVERSION))})
     table, untested = comparisons(planted, named)
     assert untested == [
-        {"id": "all", "system": ours, "metric": "pesq", "reason": f"hypothesis: not compared with {INVERSION}"}
+        {
+            "id": "all",
+            "system": ours,
+            "metric": "pesq",
+            "reason": f"hypothesis: not compared with {INVERSION}: not measured",
+        }
     ]
     mel = table[(table.metric == "mel_l1")].iloc[0]
     assert (mel["first"], mel["second"]) == (OURS["conversion"], INVERSION)
@@ -312,6 +317,72 @@ def test_comparisons_find_a_planted_difference_and_no_other(planted):
     two = named.model_copy(update={"hypotheses": (("mel_l1", INVERSION, ours), ("encoder", ours, INVERSION))})
     corrected = comparisons(measurements("abcdefghijkl"), two)[0].set_index("metric")
     assert corrected.p_holm["mel_l1"] == pytest.approx(2 * corrected.p["mel_l1"])
+
+
+def of_values(a: list[float], b: list[float], speakers: str) -> Measurements:
+    """The mel of our conversion and of Griffin-Lim, an utterance a letter of its speaker."""
+    found = measurements(speakers)
+    for one, ours, inversion in zip(found.measured, a, b, strict=True):
+        one.rows[1]["mel_l1"], one.rows[2]["mel_l1"] = inversion, ours
+    return found
+
+
+def test_a_difference_its_interval_and_its_winner_are_of_speakers_means():
+    """One speaker of eight has most utterances and the other sign: each counts the same."""
+    speakers = "abcdefgh" + 20 * "h"
+    ours, inversion = [0.3] * 7 + [0.9] * 21, [0.4 + 0.01 * i for i in range(7)] + [0.8] * 21
+    ours_name = OURS["conversion"]
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours_name, INVERSION),)})
+    row = comparisons(of_values(ours, inversion, speakers), named)[0].set_index("metric").loc["mel_l1"]
+    expected = np.mean([*(0.3 - np.array(inversion[:7])), 0.1])
+    assert row.difference == pytest.approx(expected)
+    assert row.low < row.difference < row.high < 0.1
+    assert row.difference < 0 < np.mean(np.subtract(ours, inversion)), "the utterances' mean has the other sign"
+    assert row.effect < 0
+
+
+def test_a_test_and_a_difference_of_opposite_signs_name_no_winner():
+    """Eleven speakers are slightly better and one is far worse: the ranks and the mean disagree."""
+    ours_name = OURS["conversion"]
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours_name, INVERSION),)})
+    ours, inversion = [0.3] * 11 + [9.0], [0.31 + 0.001 * i for i in range(11)] + [0.4]
+    table, _ = comparisons(of_values(ours, inversion, "abcdefghijkl"), named)
+    row = table.set_index("metric").loc["mel_l1"]
+    assert row.significant
+    assert row.effect < 0 < row.difference
+    assert winners(table) == set()
+
+
+def test_one_test_speaker_gives_empty_tables_that_can_be_read_again(tiny_run, tmp_path):
+    one = measurements("aaa")
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", OURS["conversion"], INVERSION),)})
+    summary, _ = summarise(one, calibrations(one)[0], named)
+    compared, untested = comparisons(one, named)
+    assert [row["reason"] for row in untested] == [
+        f"hypothesis: not compared with {INVERSION}: measured for fewer than two speakers"
+    ]
+    run = trained_beside(tiny_run, tmp_path / "run")
+    for name, table in (("validation_summary", summary), ("validation_comparisons", compared)):
+        assert table.empty
+        run.save_table(name, table)
+        assert list(run.load_table(name).columns) == list(table.columns)
+    assert list(compared.columns)[:4] == ["metric", "first", "second", "difference"]
+    assert winners(run.load_table("validation_comparisons")) == winners(compared) == set()
+    assert "system" in summary
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "says"),
+    [
+        (["mel_l1", "ours, converzion", INVERSION], "no system named 'ours, converzion'"),
+        (["mel_l2", OURS["conversion"], INVERSION], "no metric named 'mel_l2'"),
+    ],
+)
+def test_a_hypothesis_of_an_unknown_name_is_refused_before_any_work(tiny_run, tmp_path, monkeypatch, hypothesis, says):
+    monkeypatch.setitem(validate.__globals__, "measure", None)
+    run = trained_beside(tiny_run, tmp_path / "run", validation__hypotheses=[hypothesis])
+    with pytest.raises(ConfigError, match=f"validation.hypotheses: {says}"):
+        validate(run)
 
 
 def test_a_difference_of_no_hypothesis_is_not_tested(planted):
@@ -398,6 +469,17 @@ def test_human_pairs_stand_beside_ours(tiny_run, tmp_path):
     assert set(summary.metric) == {"speaker"}
 
 
+def test_a_metric_of_pairs_is_averaged_over_the_rows_that_have_it_and_named_where_there_are_too_few():
+    about = {"group": "g", "system": "s"}
+    values = [(1.0, 2.0, np.nan), (3.0, np.nan, np.nan), (5.0, 4.0, 1.0)]
+    table = pd.DataFrame([about | {"id": str(i), "x": x, "y": y, "z": z} for i, (x, y, z) in enumerate(values)])
+    summary = summarise_pairs(table, SETTINGS).set_index("metric")
+    assert summary.value[["x", "y"]].tolist() == [3, 3]
+    assert summary.n.tolist() == [3, 2, 1]
+    assert np.isnan(summary.value["z"])
+    assert "no interval" in summary.reason["z"]
+
+
 def test_a_wrong_folder_of_pairs_is_named(tiny_run, tmp_path):
     with pytest.raises(RunError, match="GROUP_es_src"):
         validate_pairs(tiny_run, tmp_path)
@@ -405,5 +487,5 @@ def test_a_wrong_folder_of_pairs_is_named(tiny_run, tmp_path):
 
 def test_nothing_measured_is_an_empty_summary_with_its_columns():
     summary = summarise_pairs(pd.DataFrame(), SETTINGS)
-    assert list(summary.columns) == ["group", "system", "metric", "value", "low", "high", "n"]
+    assert list(summary.columns) == ["group", "system", "metric", "value", "low", "high", "n", "reason"]
     assert summary.empty

@@ -103,7 +103,9 @@ def swap_test(
     run = run_of(profile, run_dir, set_, device)
     swap.swap_test(run, bar)
     speakers = run.load_table("swap_summary")
-    styles = swap.style_summary(swap.style_swap(run, bar), run.config.swap.seed)
+    trials = swap.style_swap(run, bar)
+    missing = run.load_table("style_swap_not_measured")
+    styles = swap.style_summary(trials, run.config.swap.seed, missing=missing)
     if json_:
         typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "style": styles.to_dict("records")}))
     else:

@@ -1,6 +1,6 @@
-"""Random changes of a signal before a frozen encoder, so that a generator cannot please the encoder by artefacts.
+"""Random changes of a signal before a frozen encoder, so that artefacts of a generator do not raise its cosine.
 
-A gradient of one fixed encoder finds noise that the encoder takes for a speaker and no other encoder does. An expected
+A gradient of one fixed encoder finds noise with a high cosine to a speaker by that encoder and by no other. An expected
 loss over changes that leave the speaker as it is, noise, equaliser, resampling and coding, lowers what such noise can
 gain (expectation over transformation, Athalye et al. 2018, arXiv:1707.07397).
 

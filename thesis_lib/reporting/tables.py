@@ -185,9 +185,17 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
 
 
 def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a system of one test set; ``metrics`` is metric -> heading, each cell with its interval."""
+    """A row a system of one test set; ``metrics`` is metric -> heading, each cell with its interval.
+
+    ``n`` is the system's rows; a cell of fewer has its own n.
+    """
     part = summary[(summary.test_set == test_set) & summary.metric.isin(metrics)]
-    part = part.assign(cell=[with_interval(row) for row in part.to_dict("records")])
+    every = part.groupby("system", sort=False).n.transform("max")
+    cells = [
+        with_interval(row) + (f" (n = {row['n']})" if np.isfinite(row["value"]) and row["n"] < count else "")
+        for row, count in zip(part.to_dict("records"), every, strict=True)
+    ]
+    part = part.assign(cell=cells, n=every)
     wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)
     wide = wide.reindex(columns=[name for name in metrics if name in wide]).rename(columns=metrics)
     return wide.reset_index().rename_axis(columns=None)

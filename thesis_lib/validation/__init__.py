@@ -5,13 +5,14 @@ from thesis_lib.validation.evaluation import Results, Scorer, System, TestSet, e
 from thesis_lib.validation.measurements import Measured, Measurements
 from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, validate_pairs
 from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline, roles
-from thesis_lib.validation.scoring import Scorers
+from thesis_lib.validation.scoring import Scorers, demand_metric
 from thesis_lib.validation.summary import (
     LEVEL,
     PREDICTED,
     agreements,
     calibrations,
     comparisons,
+    correct_hypotheses,
     single,
     summarise,
     winners,
@@ -59,6 +60,8 @@ __all__ = [
     "calibrations",
     "circular",
     "comparisons",
+    "correct_hypotheses",
+    "demand_metric",
     "describe",
     "evaluate",
     "griffin_lim",

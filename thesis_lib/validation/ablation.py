@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from thesis_lib.config import Config, LossConfig, Recipe, digest
+from thesis_lib.config import Config, ConfigError, LossConfig, Recipe, digest
 from thesis_lib.runs.commands import ABLATION
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
@@ -23,18 +23,20 @@ from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import (
     ALIGNED,
-    LEVEL,
     OURS,
     PREDICTED,
     Measurements,
     Roles,
     Scorers,
+    correct_hypotheses,
+    demand_metric,
     measure,
     metrics,
     select,
     single,
     vocoder_system,
 )
+from thesis_lib.validation.summary import FEW_SPEAKERS, NOT_MEASURED
 from thesis_lib.validation.validate import SCHEMA
 
 FULL = "full recipe"
@@ -52,21 +54,27 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "MSE for cosine": {"losses.embedding_distance": "mse"},
     "no condition dropout": {"generator.condition_dropout": 0.0},
 }
-MIN_TESTED_SEEDS = 6  # trainings of each variant that a test needs
+# Trainings of each variant that a test needs. Of fewer, the normality that Student's t assumes cannot be checked.
+MIN_TESTED_SEEDS = 6
+COLUMNS = ["variant", "metric", "value", "difference", "low", "high", "p", "p_holm", "significant"]
+COUNTS = ["seeds", "n", "speakers"]
 SHARED_FOLDERS = ("corpus", "embeddings", "analyses")  # of the run, linked into each cell
 
 
 def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Train and evaluate the grid; the table of differences from the full recipe, a row a variant and metric.
 
-    Columns: variant, metric, value (the variant's mean), difference from "full recipe" with the 95 % interval that
-    draws seeds and speakers, p of the configured hypotheses (Student's t over the seeds, at least six; corrected by
-    Holm), significant at 5 %, role of the metric's encoder, seeds, n. Variants that change nothing are in
-    ``ablation_not_measured``. Interrupted, it resumes.
+    Columns: variant, metric, value (the variant's mean of speakers' means), difference from "full recipe" with the
+    95 % interval that draws seeds and speakers, p of the configured hypotheses (Student's t over the seeds, at least
+    six; corrected by Holm), significant at 5 %, role of the metric's encoder, seeds, n. Variants that change nothing
+    are in ``ablation_not_measured``. Interrupted, it resumes. Raises ConfigError for a hypothesis with an unknown
+    variant or metric.
     """
     if run.has("ablation"):
         return run.load_table("ablation")
     variants, missing = _possible(run.config)
+    scorers = Scorers.load(_base(run.config))
+    _demand_hypotheses(run.config, scorers)
     embedded(run, progress)
     (run.path / "analyses").mkdir(exist_ok=True)
     seeds = range(run.config.ablation.seeds)
@@ -78,7 +86,6 @@ def ablate(run: Run, progress: Progress = silent) -> pd.DataFrame:
         cell = _cell(run, variant, seed)
         vocoder = train(cell, run.config.ablation.task)
         shutil.rmtree(cell.path / run.config.ablation.task / "checkpoints", ignore_errors=True)
-        scorers = Scorers.load(cell.config)
         system = vocoder_system(OURS[run.config.ablation.task], vocoder)
         chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
         weights = cell.path / run.config.ablation.task / "vocoder" / "model.safetensors"
@@ -104,53 +111,66 @@ def differences(
     names = [*(name for name in (*ALIGNED, *PREDICTED) if name in measurements.table), *measurements.encoders]
     (system,) = measurements.systems
     rows, missing = [], []
+    few: dict[tuple[str, str], str] = {}
     for metric in names:
         values = {v: np.stack([single(cells[v, s], system, metric) for s in range(seeds)]) for v in variants}
         for variant in variants:
             difference = values[variant] - values[FULL]
             both = np.isfinite(difference).all(0)
-            if len(set(measurements.speakers[both])) < 2:
-                missing.append({"variant": variant, "reason": f"{metric} was measured for fewer than two speakers"})
+            speakers = measurements.speakers[both]
+            if (count := len(set(speakers))) < 2:
+                few[variant, metric] = FEW_SPEAKERS if count else NOT_MEASURED
+                missing.append({"variant": variant, "reason": f"{metric} was {few[variant, metric]}"})
                 continue
-            row = {"variant": variant, "metric": metric, "value": float(np.nanmean(values[variant]))}
-            rows.append(row | _difference(difference[:, both], measurements.speakers[both], config))
-    table = pd.DataFrame(rows)
-    return table, missing + _test(table, seeds, config)
+            value = np.mean(_means_of_seeds(values[variant][:, both], speakers))
+            row = {"variant": variant, "metric": metric, "value": float(value)}
+            rows.append(row | _difference(difference[:, both], speakers, config))
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *COUNTS])
+    return table, missing + _test(table, few, seeds, config)
 
 
-def _test(table: pd.DataFrame, seeds: int, config: Config) -> list[dict]:
-    """Keep the p of the hypotheses alone, and correct it for their number; the reason for each that has none."""
-    named = config.ablation.hypotheses
-    tested = np.array([(row.variant, row.metric) in named for row in table.itertuples()], bool)
-    table.loc[~tested, "p"] = np.nan
-    table["p_holm"], table["significant"] = np.nan, False
+def _test(table: pd.DataFrame, few: dict[tuple[str, str], str], seeds: int, config: Config) -> list[dict]:
+    """Test the hypotheses alone; the reason for each that is not tested, by (variant, metric) in ``few``."""
+    named, found = config.ablation.hypotheses, list(zip(table.variant, table.metric, strict=True))
+    correct_hypotheses(table, np.array([row in named for row in found], bool))
     if seeds < MIN_TESTED_SEEDS:
         return [{"variant": variant, "reason": f"{metric}: {seeds} seeds: no test"} for variant, metric in named]
-    if tested.any():
-        table.loc[tested, "p_holm"] = metrics.holm(table.p[tested].to_numpy())
-        table["significant"] = table.p_holm < LEVEL
-    found = {(row.variant, row.metric) for row in table[tested].itertuples()}
     return [
-        {"variant": variant, "reason": f"{metric}: a hypothesis, but not measured"}
+        {"variant": variant, "reason": f"{metric}: a hypothesis, but {few.get((variant, metric), NOT_MEASURED)}"}
         for variant, metric in named
         if (variant, metric) not in found
     ]
 
 
+def _demand_hypotheses(config: Config, scorers: Scorers) -> None:
+    """ConfigError for a hypothesis with a variant or a metric that does not exist."""
+    for variant, metric in config.ablation.hypotheses:
+        if variant not in VARIANTS or variant == FULL:
+            known = ", ".join(repr(name) for name in VARIANTS if name != FULL)
+            raise ConfigError(f"ablation.hypotheses: no variant named {variant!r}; known: {known}")
+        demand_metric("ablation.hypotheses", metric, scorers)
+
+
+def _means_of_seeds(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """(seeds, n), (n,) -> (seeds,): each training's mean of speakers' means."""
+    return np.mean([values[:, members].mean(1) for members in metrics.members_of(speakers)], axis=0)
+
+
 def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) -> dict[str, float]:
     """(seeds, n), (n,) -> mean, interval over seeds and speakers, p (Student's t of the seeds' means; else NaN).
 
-    A training's luck is common to all of its utterances, so that the seeds alone are independent.
+    Each speaker counts the same. The random effects of a training are common to all of its utterances, so that the
+    seeds alone are independent.
     """
     from scipy.stats import ttest_1samp
 
-    settings, members = config.validation, metrics.members_of(speakers)
+    settings = config.validation
     value, low, high = metrics.crossed_bootstrap(difference, settings.resamples, settings.seed, speakers)
-    means = np.mean([difference[:, m].mean(1) for m in members], axis=0)  # (seeds,): each speaker counts the same
+    means = _means_of_seeds(difference, speakers)
     p = np.nan
     if len(difference) >= MIN_TESTED_SEEDS:
         p = float(ttest_1samp(means, 0.0).pvalue) if means.any() else 1.0
-    counts = {"seeds": len(difference), "n": difference.shape[1], "speakers": len(members)}
+    counts = {"seeds": len(difference), "n": difference.shape[1], "speakers": len(set(speakers))}
     return {"difference": value, "low": low, "high": high, "p": p} | counts
 
 

@@ -247,7 +247,7 @@ def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers
     if minutes and not speaker.others:  # adapted to two speakers, a vocoder would mix their voices
         outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [recording.source], minutes, adapt))[1]
     transcript, translation = (" ".join(getattr(s, side) for s in translated) for side in ("transcript", "english"))
-    source = Source(wav, recording.speaker, scorers)
+    source = Source(wav, recording.speaker, scorers, several=bool(speaker.others))
     return Cloned(recording, source, speaker, transcript, translation, outputs, seconds)
 
 

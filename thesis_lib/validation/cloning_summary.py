@@ -7,21 +7,25 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.validation import metrics
-from thesis_lib.validation.evaluation import summarise_groups
+from thesis_lib.validation.evaluation import OfRows, mean_of_present, summarise_groups
 from thesis_lib.validation.metrics import Calibration
 from thesis_lib.validation.scoring import Scorers
 
 SEVERAL = ", several speakers"  # suffix of the test set of recordings with more than one speaker
 HUMAN = "human, one speaker each"  # test set that pools all human recordings of one speaker each
 RESAMPLES, SEED = 1000, 0
+NO_TEXT = "no row has a text to compare with"
 MIN_CORRELATED_SPEAKERS = 8  # of fewer, some draw of the bootstrap has only one
 
 
 class Source:
-    """A Spanish recording: its prosody, its embeddings, and those of its halves for the ceiling."""
+    """A Spanish recording: its prosody, its embeddings, and those of its halves for the ceiling.
 
-    def __init__(self, wav: np.ndarray, speaker: str, scorers: Scorers) -> None:
-        self.speaker, self.recording = speaker, scorers.record(wav)
+    ``several``: whether it has more than one speaker.
+    """
+
+    def __init__(self, wav: np.ndarray, speaker: str, scorers: Scorers, several: bool = False) -> None:
+        self.speaker, self.recording, self.several = speaker, scorers.record(wav), several
         self.vectors = scorers.vectors(self.recording)
         self.halves = [scorers.vectors(scorers.record(half)) for half in np.array_split(wav, 2)]
         self.prosody = metrics.prosody(self.recording)
@@ -32,10 +36,12 @@ def calibrate_sources(
 ) -> tuple[dict[str, Calibration], dict[str, str]]:
     """Encoder's column -> floor and ceiling on these recordings, and the reason for each without them.
 
-    The floor is the cosine of two speakers, the ceiling that of the two halves of one recording.
+    The floor is the cosine of two speakers, the ceiling that of the two halves of one recording. Recordings of several
+    speakers are left out, as their halves may be of two.
     """
-    pairs = [(a.vectors, b.vectors) for a, b in combinations(sources, 2) if a.speaker != b.speaker]
-    halves = [source.halves for source in sources]
+    single = [source for source in sources if not source.several]
+    pairs = [(a.vectors, b.vectors) for a, b in combinations(single, 2) if a.speaker != b.speaker]
+    halves = [source.halves for source in single]
 
     def cosines(column: str, vectors: Iterable[Sequence[dict[str, np.ndarray]]]) -> np.ndarray:
         return np.array([metrics.cosine(a[column], b[column]) for a, b in vectors])
@@ -47,8 +53,8 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str |
     """Summarise each test set and system: means, WER (%), BLEU, and correlations with the source.
 
     Columns: test_set, system, metric, value, low, high (95 % bootstrap over speakers, or over recordings of one
-    speaker), n, reason. The test set HUMAN pools everything but the corpus (the first row's, unless it is named) and
-    recordings of several speakers.
+    speaker), n (the rows that have the metric), reason. The test set HUMAN pools everything but the corpus (the first
+    row's, unless it is named) and recordings of several speakers.
     """
     if corpus is None:
         corpus = table.test_set.iloc[0].removesuffix(SEVERAL)
@@ -56,7 +62,7 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str |
     human = ~table.test_set.isin([corpus, corpus + SEVERAL]) & ~table.test_set.str.endswith(SEVERAL)
     pooled = pd.concat([table, table[human].assign(test_set=HUMAN)])
 
-    def statistics(rows: pd.DataFrame) -> dict[str, metrics.Statistic]:
+    def statistics(rows: pd.DataFrame) -> dict[str, OfRows]:
         return _statistics(rows, means)
 
     summary = summarise_groups(pooled, ["test_set", "system"], statistics, ["speaker"], RESAMPLES, SEED)
@@ -64,20 +70,37 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str |
     return summary.sort_values("test_set", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _statistics(rows: pd.DataFrame, means: Iterable[str]) -> dict[str, metrics.Statistic]:
-    """metric -> a function of indices into the rows; a metric that a row lacks is left out."""
-    found = {
-        name: metrics.mean_of(rows[name].to_numpy()) for name in means if name in rows and rows[name].notna().all()
-    }
-    if "words" in rows and rows.words.notna().all():
-        errors, words = rows.word_errors.to_numpy(), rows.words.to_numpy()
-        found["wer"] = lambda i: 100 * float(errors[i].sum() / words[i].sum())
-    if rows.reference.str.strip().ne("").all():
-        for name, column in (("bleu", "recognised"), ("translation_bleu", "translation")):
-            found[name] = metrics.corpus_scorer("BLEU", list(rows[column]), list(rows.reference))
-    if rows.speaker.nunique() >= MIN_CORRELATED_SPEAKERS:
-        for name in metrics.PROSODY:
-            source, output = (rows[f"{side}_{name}"].to_numpy() for side in ("source", "output"))
-            if np.isfinite(source).all() and np.isfinite(output).all():
-                found[f"{name}_correlation"] = metrics.correlation_of(source, output)
+def _statistics(table: pd.DataFrame, means: Iterable[str]) -> dict[str, OfRows]:
+    """metric -> a function of indices into the rows that have it, or the reason why there is none."""
+    found = {name: mean_of_present(table[name].to_numpy(float)) for name in means if name in table}
+    if "words" in table:
+        found["wer"] = _word_error_rate(table)
+    transcribed = table.reference.fillna("").str.strip().ne("")
+    for name, column in (("bleu", "recognised"), ("translation_bleu", "translation")):
+        found[name] = _bleu(table, column, transcribed & table[column].notna())
+    for name in metrics.PROSODY:
+        source, output = (table[f"{side}_{name}"].to_numpy(float) for side in ("source", "output"))
+        rows = np.flatnonzero(np.isfinite(source) & np.isfinite(output))
+        if (count := table.speaker.iloc[rows].nunique()) < MIN_CORRELATED_SPEAKERS:
+            reason = f"{count} speakers have it; a correlation needs {MIN_CORRELATED_SPEAKERS}"
+            found[f"{name}_correlation"] = OfRows(rows, reason=reason)
+        else:
+            found[f"{name}_correlation"] = OfRows(rows, metrics.correlation_of(source[rows], output[rows]))
     return found
+
+
+def _word_error_rate(table: pd.DataFrame) -> OfRows:
+    rows = np.flatnonzero(table.words.notna())
+    if not len(rows):
+        return OfRows(rows, reason=NO_TEXT)
+    errors, words = table.word_errors.to_numpy()[rows], table.words.to_numpy()[rows]
+    return OfRows(rows, metrics.Bounded(lambda i: 100 * float(errors[i].sum() / words[i].sum()), low=0))
+
+
+def _bleu(table: pd.DataFrame, column: str, has_texts: pd.Series) -> OfRows:
+    rows = np.flatnonzero(has_texts)
+    if not len(rows):
+        return OfRows(rows, reason=NO_TEXT)
+    part = table.iloc[rows]
+    scorer = metrics.corpus_scorer("BLEU", list(part[column]), list(part.reference))
+    return OfRows(rows, metrics.Bounded(scorer, 0, 100))

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from thesis_lib.config.registries import METRICS
 from thesis_lib.validation.metrics import PROSODY, signature
+from thesis_lib.validation.metrics.recording import SEMITONE_RESOLUTION, THRESHOLDS
 
 __all__ = ["ALIGNED", "METRICS", "PREDICTED", "WORDS", "Column", "ColumnNames", "describe", "encoder_of"]
 
@@ -66,9 +67,13 @@ _FIXED: dict[str, Callable[[], Column]] = {
     "pesq": lambda: Column("PESQ-wb (MOS-LQO)", "higher", f"{_package('pesq')}, P.862.2 wideband at 16 kHz"),
     "stoi": lambda: Column("STOI", "higher", f"{_package('pystoi')}, classical, from 16 kHz"),
     "voicing_f1": lambda: Column(
-        "V/UV F1", "higher", f"pYIN by {_package('librosa')}, 55–600 Hz, a frame each 10 ms at 16 kHz"
+        "V/UV F1", "higher", f"pYIN by {_package('librosa')}, 55–600 Hz, a frame each 10 ms at 16 kHz, {_grid()}"
     ),
-    "f0_cents": lambda: Column("F0 RMSE (cents)", "lower", "the same tracker, frames voiced in both"),
+    "f0_cents": lambda: Column(
+        "F0 RMSE (cents)",
+        "lower",
+        f"the same tracker, frames voiced in both; smaller errors than {_step()} are rounding",
+    ),
     "periodicity": lambda: Column(
         "periodicity RMSE", "lower", f"of the confidence of {_package('swift-f0')}, a frame each 256 samples"
     ),
@@ -91,6 +96,14 @@ _FIXED: dict[str, Callable[[], Column]] = {
     ),
     "style": lambda: Column("whitened cosine to the Spanish source", "higher", "Ledoit–Wolf, of the training split"),
 }
+
+
+def _step() -> str:
+    return f"{100 * SEMITONE_RESOLUTION:g} cents"
+
+
+def _grid() -> str:
+    return f"F0 in steps of {_step()}, {THRESHOLDS} thresholds"
 
 
 def _recognised() -> str:

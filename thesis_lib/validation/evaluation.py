@@ -4,7 +4,7 @@ A test set holds items, a system renders an output for an item, a scorer gives c
 trial is one item, system and scorer: a row of the results, or a row of what was not measured with the reason.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -62,7 +62,10 @@ class System(Generic[Item, Output]):
 
 @dataclass(frozen=True)
 class Scorer(Generic[Item, Output]):
-    """``score`` gives the columns of an output, or raises one of UNMEASURABLE with the reason."""
+    """``score`` gives the columns of an output, or raises one of UNMEASURABLE with the reason.
+
+    PartlyMeasured gives a row of the columns that were measured, and the reason for the others.
+    """
 
     score: Callable[[Item, Output], Columns]
     about: Columns = field(default_factory=dict)  # the columns that identify the scorer
@@ -129,6 +132,8 @@ def evaluate(
                 found.rows.append(about | scorer.score(item, output))
             except UNMEASURABLE as error:
                 found.missing.append(about | {"reason": str(error)})
+                if isinstance(error, metrics.PartlyMeasured):
+                    found.rows.append(about | error.columns)
         return found
 
     # Rendered first: a vocoder uses all cores, and the scorers of an output one.
@@ -141,16 +146,34 @@ def evaluate(
 def interval(
     count: int, statistic: metrics.Statistic, resamples: int, seed: int, groups: metrics.Groups = None
 ) -> Columns:
-    """Return value, low, high (95 %, ``metrics.interval``), n and reason of a statistic of ``count`` rows.
+    """Return value, low, high (95 %, ``confidence_interval``), n and reason of a statistic of ``count`` rows.
 
     With ``groups`` (count,), whole groups are drawn, as the rows of one speaker are not independent; with several, the
     groups of each are drawn independently. Where there is no interval, all three are NaN and ``reason`` says why.
     """
     try:
-        value, low, high = metrics.interval(count, statistic, resamples, seed, groups)
+        value, low, high = metrics.confidence_interval(count, statistic, resamples, seed, groups)
     except metrics.MetricError as error:
         return {"value": np.nan, "low": np.nan, "high": np.nan, "n": count, "reason": str(error)}
     return {"value": value, "low": low, "high": high, "n": count, "reason": ""}
+
+
+@dataclass(frozen=True)
+class OfRows:
+    """A statistic of some rows of a table: ``statistic`` takes indices into ``rows`` (m,), which have its values.
+
+    Where it cannot be computed, ``reason`` says why and there is no statistic.
+    """
+
+    rows: np.ndarray
+    statistic: metrics.Statistic | None = None
+    reason: str = ""
+
+
+def mean_of_present(values: np.ndarray) -> OfRows:
+    """The mean of the finite ones of some values (n,)."""
+    rows = np.flatnonzero(np.isfinite(values))
+    return OfRows(rows, metrics.mean_of(values[rows])) if len(rows) else OfRows(rows, reason="no row has a value")
 
 
 def groups_of(part: pd.DataFrame, columns: Sequence[str]) -> metrics.Groups:
@@ -161,7 +184,7 @@ def groups_of(part: pd.DataFrame, columns: Sequence[str]) -> metrics.Groups:
 def summarise_groups(
     table: pd.DataFrame,
     by: Sequence[str],
-    statistics: Callable[[pd.DataFrame], dict[str, metrics.Statistic]],
+    statistics: Callable[[pd.DataFrame], Mapping[str, metrics.Statistic | OfRows]],
     groups: Sequence[str],
     resamples: int,
     seed: int,
@@ -170,15 +193,21 @@ def summarise_groups(
     """Summarise each set of rows by some statistics, with intervals over the columns ``groups``.
 
     One column is the speaker of a row; two are the target and the content of a trial, which cross. Columns: ``by``,
-    ``label`` (the statistic's name), value, low, high, n, reason.
+    ``label`` (the statistic's name), value, low, high, n (rows that have the statistic's values), reason.
     """
     rows: list[Columns] = []
     for key, part in table.groupby(list(by), sort=False) if len(table) else ():
-        drawn = groups_of(part, groups)
         about = dict(zip(by, key, strict=True))
-        for name, statistic in statistics(part).items():
-            rows.append(about | {label: name} | interval(len(part), statistic, resamples, seed, drawn))
+        for name, found in statistics(part).items():
+            given = found if isinstance(found, OfRows) else OfRows(np.arange(len(part)), found)
+            rows.append(about | {label: name} | _summarised(given, part.iloc[given.rows], groups, resamples, seed))
     return pd.DataFrame(rows, columns=[*by, label, *INTERVAL])
+
+
+def _summarised(given: OfRows, part: pd.DataFrame, groups: Sequence[str], resamples: int, seed: int) -> Columns:
+    if given.statistic is None:
+        return {"value": np.nan, "low": np.nan, "high": np.nan, "n": len(part), "reason": given.reason}
+    return interval(len(part), given.statistic, resamples, seed, groups_of(part, groups))
 
 
 def save_results(

@@ -21,7 +21,16 @@ from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
-from thesis_lib.validation.evaluation import Scorer, System, TestSet, evaluate, save_results, summarise_groups
+from thesis_lib.validation.evaluation import (
+    OfRows,
+    Scorer,
+    System,
+    TestSet,
+    evaluate,
+    mean_of_present,
+    save_results,
+    summarise_groups,
+)
 from thesis_lib.validation.metrics import Recording
 from thesis_lib.validation.roles import Roles
 from thesis_lib.validation.scoring import Scorers, score
@@ -151,10 +160,13 @@ def _score(pair: PublishedPair, wav: np.ndarray) -> dict[str, float]:
 
 
 def summarise_pairs(table: pd.DataFrame, config: ValidationConfig) -> pd.DataFrame:
-    """group, system, metric, value, 95 % interval over utterances (each of another speaker; two or more), n."""
+    """Summarise each group, system and metric: value, 95 % interval, n, reason.
 
-    def means(part: pd.DataFrame) -> dict[str, metrics.Statistic]:
-        return {name: metrics.mean_of(part[name].to_numpy()) for name in part.columns.drop([*ABOUT])}
+    Each utterance is of another speaker, and the interval is over utterances.
+    A metric is averaged over the utterances that have it; where it has no interval, ``reason`` says why.
+    """
 
-    found = summarise_groups(table, ["group", "system"], means, ["id"], config.resamples, config.seed)
-    return found[found.reason == ""].drop(columns="reason")
+    def means(part: pd.DataFrame) -> dict[str, OfRows]:
+        return {name: mean_of_present(part[name].to_numpy(float)) for name in part.columns.drop([*ABOUT])}
+
+    return summarise_groups(table, ["group", "system"], means, ["id"], config.resamples, config.seed)

@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from thesis_lib import pretrained
-from thesis_lib.config import AudioConfig, Config
-from thesis_lib.config.registries import METRICS
+from thesis_lib.config import AudioConfig, Config, ConfigError
+from thesis_lib.config.registries import ENCODERS, METRICS
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED
 from thesis_lib.embeddings.encoders import (
     Encoder,
@@ -21,6 +21,7 @@ from thesis_lib.embeddings.encoders import (
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.registry import RegistryError
 from thesis_lib.validation import metrics
+from thesis_lib.validation.columns import ALIGNED, PREDICTED
 from thesis_lib.validation.evaluation import UNMEASURABLE, Columns, Scorer, System
 from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import Recording
@@ -63,6 +64,13 @@ def score(metric: str, output: Recording, reference: Recording) -> Columns:
             "metric for each number"
         )
     return columns
+
+
+def demand_metric(setting: str, metric: str, scorers: "Scorers") -> None:
+    """ConfigError where a hypothesis of ``setting`` names no metric that systems are compared in."""
+    known = [*ALIGNED, *PREDICTED, "speaker", "style", *ENCODERS, *scorers.encoders]
+    if metric not in known:
+        raise ConfigError(f"{setting}: no metric named {metric!r}; known: {', '.join(dict.fromkeys(known))}")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Statistics of a validation: means with intervals, paired comparisons, agreement between encoders.
 
-Utterances of one speaker are not independent: every interval draws whole speakers, and every test pairs speakers'
-means.
+Utterances of one speaker are not independent: every interval draws whole speakers. The summary averages utterances;
+comparisons, with their intervals and tests, are of speakers' means.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +19,15 @@ from thesis_lib.validation.measurements import Measurements
 from thesis_lib.validation.metrics import PROSODY, Calibration, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
-VOCODERS = (INVERSION, PUBLISHED, *OURS.values())
+COMPARED = (GROUND_TRUTH, INVERSION, PUBLISHED, *OURS.values())  # the recording and the vocoders
 LEVEL = 0.05  # of significance, after Holm's correction
 MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
+NOT_MEASURED = "not measured"
+FEW_SPEAKERS = "measured for fewer than two speakers"
+SUMMARY = ["system", "metric", "value", "low", "high", "n", "speakers"]
+COMPARISONS = [
+    "metric", "first", "second", "difference", "low", "high", "p", "p_holm", "effect", "n", "speakers", "significant",
+]  # fmt: skip
 
 
 def calibrations(measurements: Measurements) -> tuple[dict[str, Calibration], list[dict]]:
@@ -42,7 +48,7 @@ def summarise(
     rows, missing = [], []
     for system in measurements.systems:
         for metric, members, statistic in _statistics(measurements, system, known):
-            chosen = partial(_of_these, statistic, members)
+            chosen = metrics.bounded_as(partial(_of_these, statistic, members), statistic)
             groups = measurements.speakers[members]
             found = interval(len(members), chosen, config.resamples, config.seed, groups)
             if reason := found.pop("reason"):
@@ -50,9 +56,9 @@ def summarise(
                 continue
             rows.append({"system": system, "metric": metric} | found | {"speakers": len(set(groups))})
     # Signal metrics first, then predicted opinion and words.
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=SUMMARY)
     order = {name: place for place, name in enumerate([*ALIGNED, *PREDICTED])}
-    places = table.metric.map(order).fillna(len(order)) if len(table) else []
+    places = table.metric.map(order).fillna(len(order))
     return table.assign(place=places).sort_values("place", kind="stable").drop(columns="place"), missing
 
 
@@ -76,7 +82,8 @@ def _statistics(
         if column == "style":
             members = np.flatnonzero(np.isfinite(own))
             if len(members):
-                yield "style_auc", members, partial(_style_auc, cosines, measurements=measurements)
+                separation = partial(_style_auc, cosines, measurements=measurements)
+                yield "style_auc", members, metrics.Bounded(separation, 0, 1)
             continue
         if column in known:
             yield from mean(f"normalised_{column}", 100 * known[column].normalised(own))
@@ -84,7 +91,8 @@ def _statistics(
             yield from mean(f"percentile_{column}", np.array(percentiles))
         members = np.flatnonzero(np.isfinite(own))
         if len(members):
-            yield f"eer_{column}", members, partial(_verification_error, cosines, measurements=measurements)
+            error = partial(_verification_error, cosines, measurements=measurements)
+            yield f"eer_{column}", members, metrics.Bounded(error, 0, 100)
     for name in PROSODY:
         output, source = (measurements.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
         members = np.flatnonzero(np.isfinite(output) & np.isfinite(source))
@@ -99,11 +107,11 @@ def _words(measurements: Measurements, system: str) -> Iterator[tuple[str, np.nd
         return
     for name, errors, units in (("wer", "word_errors", "words"), ("cer", "character_errors", "characters")):
         wrong, count = (measurements.values(system, x) for x in (errors, units))
-        yield name, members, partial(_percentage, wrong, count)
+        yield name, members, metrics.Bounded(partial(_percentage, wrong, count), low=0)
     place = {int(member): number for number, member in enumerate(members)}
     for name in ("bleu", "chrf"):
         scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(target[members]))
-        yield name, members, partial(_at_places, scorer, place)
+        yield name, members, metrics.Bounded(partial(_at_places, scorer, place), 0, 100)
 
 
 def _of_these(statistic: Statistic, members: np.ndarray, i: np.ndarray) -> float:
@@ -133,12 +141,13 @@ def _style_auc(cosines: np.ndarray, i: np.ndarray, measurements: Measurements) -
 def comparisons(measurements: Measurements, config: ValidationConfig) -> tuple[pd.DataFrame, list[dict]]:
     """Compare every two vocoders, and each with the recording, in every metric, paired by speaker.
 
-    Columns: metric, first, second, difference of means with its 95 % interval, effect (rank-biserial), p (Wilcoxon's
-    signed ranks over speakers' means) and p_holm (Holm's correction) of the configured hypotheses alone, significant,
-    n, speakers. Also returned: the hypotheses that were not tested, with the reason.
+    Each speaker counts the same, in the difference as in the test. Columns: metric, first, second, difference of the
+    means of speakers' means with its 95 % interval, p (Wilcoxon's signed ranks over speakers' means) and p_holm (Holm's
+    correction) of the configured hypotheses alone, effect (rank-biserial), n, speakers, significant. Also returned: the
+    hypotheses that were not tested, with the reason.
     """
-    rows = []
-    compared = [system for system in (GROUND_TRUTH, *VOCODERS) if system in measurements.systems]
+    rows, few = [], {}
+    compared = [system for system in COMPARED if system in measurements.systems]
     for second, first in combinations(compared, 2):
         for metric in (*ALIGNED, *PREDICTED, *measurements.encoders):
             a, b = (single(measurements, system, metric) for system in (first, second))
@@ -146,35 +155,41 @@ def comparisons(measurements: Measurements, config: ValidationConfig) -> tuple[p
             if len(set(measurements.speakers[both])) > 1:
                 about = {"metric": metric, "first": first, "second": second}
                 rows.append(about | _compare(a, b, both, measurements, config))
-    table = pd.DataFrame(rows)
-    if len(table):
-        _test(table, config)
-    found = {(row.metric, row.first, row.second) for row in table.itertuples() if np.isfinite(row.p)}
-    return table, [
-        {"id": ALL, "system": first, "metric": metric, "reason": f"hypothesis: not compared with {second}"}
-        for metric, first, second in config.hypotheses
-        if not found & {(metric, first, second), (metric, second, first)}
-    ]
-
-
-def _test(table: pd.DataFrame, config: ValidationConfig) -> None:
-    """Keep the p of the hypotheses alone, and correct it for their number."""
+            elif both.any():
+                few[frozenset((metric, first, second))] = FEW_SPEAKERS
+    table = pd.DataFrame(rows, columns=COMPARISONS)
     named = {frozenset(hypothesis) for hypothesis in config.hypotheses}
-    tested = np.array([frozenset((row.metric, row.first, row.second)) in named for row in table.itertuples()], bool)
-    table.loc[~tested, "p"] = np.nan
+    names = [frozenset(row) for row in table[["metric", "first", "second"]].itertuples(index=False)]
+    correct_hypotheses(table, np.array([name in named for name in names], bool))
+    untested = []
+    for metric, first, second in config.hypotheses:
+        if (key := frozenset((metric, first, second))) not in names:
+            reason = f"hypothesis: not compared with {second}: {few.get(key, NOT_MEASURED)}"
+            untested.append({"id": ALL, "system": first, "metric": metric, "reason": reason})
+    return table, untested
+
+
+def correct_hypotheses(table: pd.DataFrame, tested: np.ndarray) -> None:
+    """Keep ``p`` where ``tested`` (rows,), add ``p_holm``, Holm's correction for their number, and ``significant``."""
+    tested = tested & np.isfinite(table.p.to_numpy(float))
     corrected = np.full(len(table), np.nan)
     if tested.any():
         corrected[tested] = metrics.holm(table.p[tested].to_numpy())
-    table.insert(table.columns.get_loc("p") + 1, "p_holm", corrected)
-    table["significant"] = table.p_holm < LEVEL
+    table["p"] = table.p.astype(float).where(tested)
+    table["p_holm"], table["significant"] = corrected, corrected < LEVEL
 
 
 def winners(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
-    """(system, metric) of the better side of each hypothesis that is significant."""
+    """(system, metric) of the better side of each hypothesis that is significant.
+
+    The side is that of the test's effect; where the difference of the means has the other sign, neither is better.
+    """
     found = set()
-    for row in comparisons[comparisons.significant].to_dict("records"):
-        better = row["difference"] if describe(row["metric"]).better == "higher" else -row["difference"]
-        found.add((row["first"] if better > 0 else row["second"], row["metric"]))
+    for row in comparisons[comparisons.significant.astype(bool)].to_dict("records"):
+        sign = np.sign(row["effect"]) if np.sign(row["effect"]) == np.sign(row["difference"]) else 0
+        better = sign if describe(row["metric"]).better == "higher" else -sign
+        if better:
+            found.add((row["first"] if better > 0 else row["second"], row["metric"]))
     return found
 
 
@@ -190,7 +205,8 @@ def _compare(
 ) -> dict:
     members, speakers = np.flatnonzero(both), measurements.speakers[both]
     difference = (a - b)[members]
-    found = interval(len(members), metrics.mean_of(difference), config.resamples, config.seed, speakers)
+    mean = metrics.mean_of(difference, speakers)
+    found = interval(len(members), mean, config.resamples, config.seed, speakers)
     means = pd.DataFrame({"a": a[members], "b": b[members]}).groupby(speakers).mean()
     p, effect = metrics.paired_test(means.a.to_numpy(), means.b.to_numpy())
     return {
@@ -218,7 +234,8 @@ def agreements(measurements: Measurements, config: ValidationConfig) -> tuple[pd
             both = np.isfinite(a) & np.isfinite(b)
             return metrics.agreement(a[both], b[both])
 
-        found = interval(len(measurements.measured), tau, config.resamples, config.seed, measurements.speakers)
+        bounded = metrics.Bounded(tau, -1, 1)
+        found = interval(len(measurements.measured), bounded, config.resamples, config.seed, measurements.speakers)
         if reason := found["reason"]:
             metric = f"agreement of {first} and {second}"
             missing.append({"id": ALL, "system": ALL, "metric": metric, "reason": reason})

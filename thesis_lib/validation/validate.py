@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import write_audio
-from thesis_lib.config import TASKS, Task, digest
+from thesis_lib.config import TASKS, Config, ConfigError, Task, digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.runs.embed import Embeddings, embedded
@@ -22,12 +22,14 @@ from thesis_lib.validation.evaluation import ALL, System, TestSet, evaluate
 from thesis_lib.validation.measurements import SOURCE, Measured, Measurements
 from thesis_lib.validation.metrics import Recording, Whitening
 from thesis_lib.validation.roles import RECOGNISER, Roles
-from thesis_lib.validation.scoring import Scorers
-from thesis_lib.validation.summary import agreements, calibrations, comparisons, summarise
+from thesis_lib.validation.scoring import Scorers, demand_metric
+from thesis_lib.validation.summary import COMPARED, agreements, calibrations, comparisons, summarise
 from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
-SCHEMA = 3  # of the stored measurements: 1 had other column names, 2 the F0 of SwiftF0
+SCHEMA = (
+    4  # of the stored measurements: 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none
+)
 SAMPLES = 3  # utterances whose audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](
@@ -45,13 +47,15 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
     Also written: the summary, comparisons, agreement, calibration, what was not measured, and samples. Interrupted,
     it resumes at the next utterance. A table that is older than its vocoders is made again. Raises RunError with the
-    command that trains a vocoder where one is missing.
+    command that trains a vocoder where one is missing, and ConfigError for a hypothesis with an unknown system or
+    metric.
     """
     if run.has("validation"):
         return run.load_table("validation")
     vocoders = {task: load_vocoder(run, task) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
+    _demand_hypotheses(run.config, scorers)
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Other metrics or weights give another folder, so that no stale measurement is used.
     home = run.path / "validation" / digest([SCHEMA, provenance.inputs, provenance.weights, list(scorers.chosen)])
@@ -79,6 +83,16 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     ):
         run.save_table(name, table, provenance)
     return measurements.table
+
+
+def _demand_hypotheses(config: Config, scorers: Scorers) -> None:
+    """ConfigError for a hypothesis with a system or a metric that does not exist."""
+    for metric, *compared in config.validation.hypotheses:
+        for system in compared:
+            if system not in COMPARED:
+                known = ", ".join(repr(name) for name in COMPARED)
+                raise ConfigError(f"validation.hypotheses: no system named {system!r} is compared; known: {known}")
+        demand_metric("validation.hypotheses", metric, scorers)
 
 
 def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: pd.DataFrame) -> list[str]:

@@ -12,10 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from thesis_lib.runs.folder import Run
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation import GROUND_TRUTH, metrics
+from thesis_lib.validation.evaluation import groups_of, interval
 from thesis_lib.validation.listening.build import key_path
 
 # ITU-R BS.1534-3, 4.1.2: a rater who puts the hidden reference below 90 in more than 15 % of the items is left out.
 MIN_HIDDEN_REFERENCE, MAX_MISSED_SHARE = 90, 0.15  # a score from 0 to 100; of the items
+
+SCALES = {"mushra": (0, 100), "mos": (1, 5)}  # of the ratings
 
 
 class ListeningError(ThesisError):
@@ -46,11 +49,13 @@ class Answers(BaseModel):
 
 
 def analyse_answers(run: Run, files: Iterable[Path]) -> pd.DataFrame:
-    """Read the answers, screen the raters, and summarise: kind, system, value, low, high, raters, n.
+    """Read the answers, screen the raters, and summarise.
+
+    Columns: kind, system, value, low, high, raters, n, reason.
 
     mushra: mean score 0..100; mos: mean 1..5; abx: share of the choices that fall on the system's recording and not
-    on another speaker's. The intervals draw raters and items. Every answer, and who was left out and why, stand in
-    tables beside it. Raises ListeningError naming the file that does not fit.
+    on another speaker's. The intervals are over raters and items; ``reason`` says why there is none. Every answer, and
+    who was left out and why, stand in tables beside it. Raises ListeningError naming the file that does not fit.
     """
     rows, raters = [], []
     seen: dict[str, Path] = {}
@@ -71,7 +76,7 @@ def analyse_answers(run: Run, files: Iterable[Path]) -> pd.DataFrame:
     kept = answers[answers.kept & answers.kind.isin(["mushra", "mos", "abx"])]
     summary = pd.DataFrame(
         [_summary(part, kind, system, run) for (kind, system), part in kept.groupby(["kind", "system"], sort=True)],
-        columns=["kind", "system", "value", "low", "high", "raters", "n"],
+        columns=["kind", "system", "value", "low", "high", "raters", "n", "reason"],
     )
     run.save_table("listening_summary", summary)
     return summary
@@ -107,7 +112,7 @@ def _rows(given: Answers, key: dict, path: Path) -> list[dict]:
     for answer in given.answers:
         row = {"rater": given.rater, "kind": answer.kind, "item": answer.item}
         if answer.kind in ("mushra", "mos"):
-            low, high = (0, 100) if answer.kind == "mushra" else (1, 5)
+            low, high = SCALES[answer.kind]
             for name, value in answer.response.items():
                 if not value.isdigit() or not low <= int(value) <= high:
                     raise ListeningError(f"{path}: {value!r} is no rating from {low} to {high}")
@@ -136,12 +141,13 @@ def _screen(rows: list[dict], given: Answers) -> str:
 
 
 def _summary(part: pd.DataFrame, kind: str, system: str, run: Run) -> dict:
-    """Mean and 95 % interval; raters and items are drawn. One answer has no interval but the reason."""
-    table = part.pivot_table(index="rater", columns="item", values="value").to_numpy()
-    settings, reason = run.config.validation, ""
-    try:
-        value, low, high = metrics.crossed_bootstrap(table, settings.resamples, settings.seed)
-    except metrics.MetricError as error:
-        value, low, high, reason = float(np.nanmean(table)), np.nan, np.nan, str(error)
-    counts = {"raters": len(table), "n": int(np.isfinite(table).sum())}
-    return {"kind": kind, "system": system, "value": value, "low": low, "high": high} | counts | {"reason": reason}
+    """Mean and 95 % interval over raters and items. One answer has no interval but the reason."""
+    values, settings = part.value.to_numpy(), run.config.validation
+    statistic: metrics.Statistic = metrics.Share(values == 1)
+    if kind in SCALES:
+        statistic = metrics.Bounded(metrics.mean_of(values), *SCALES[kind])
+    groups = groups_of(part, ["rater", "item"])
+    found = interval(len(values), statistic, settings.resamples, settings.seed, groups)
+    if found["reason"]:
+        found["value"] = float(values.mean())
+    return {"kind": kind, "system": system, "raters": part.rater.nunique()} | found

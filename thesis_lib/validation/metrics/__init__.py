@@ -3,14 +3,17 @@
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.validation.metrics.calibration import Calibration, Whitening, calibrate
 from thesis_lib.validation.metrics.dnsmos import dnsmos
-from thesis_lib.validation.metrics.errors import MetricError
+from thesis_lib.validation.metrics.errors import MetricError, PartlyMeasured
 from thesis_lib.validation.metrics.intervals import (
+    Bounded,
     Groups,
     Share,
     Statistic,
     bootstrap,
+    bounded_as,
+    confidence_interval,
     crossed_bootstrap,
-    interval,
+    mean_of,
     members_of,
     share_interval,
 )
@@ -29,7 +32,6 @@ from thesis_lib.validation.metrics.statistics import (
     equal_error_rate,
     holm,
     labelled_cosines,
-    mean_of,
     paired_test,
     slope_within,
 )
@@ -46,10 +48,12 @@ from thesis_lib.validation.metrics.words import (
 __all__ = [
     "PROSODY",
     "WIDEBAND",
+    "Bounded",
     "Calibration",
     "Groups",
     "Leak",
     "MetricError",
+    "PartlyMeasured",
     "Recording",
     "Share",
     "Statistic",
@@ -57,8 +61,10 @@ __all__ = [
     "agreement",
     "auc",
     "bootstrap",
+    "bounded_as",
     "calibrate",
     "character_errors",
+    "confidence_interval",
     "corpus_bleu",
     "corpus_chrf",
     "corpus_scorer",
@@ -69,7 +75,6 @@ __all__ = [
     "dnsmos",
     "equal_error_rate",
     "holm",
-    "interval",
     "labelled_cosines",
     "mcd",
     "mcd_dtw",

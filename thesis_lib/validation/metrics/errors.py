@@ -4,7 +4,15 @@ import numpy as np
 
 from thesis_lib.utils.errors import MetricError
 
-__all__ = ["MetricError", "measured"]
+__all__ = ["MetricError", "PartlyMeasured", "measured"]
+
+
+class PartlyMeasured(MetricError):
+    """Some columns of a metric cannot be computed; ``columns`` has the others, and the message says why."""
+
+    def __init__(self, reason: str, columns: dict[str, float]) -> None:
+        super().__init__(reason)
+        self.columns = columns
 
 
 def measured(value: float, what: str) -> float:

@@ -1,11 +1,14 @@
-"""Confidence intervals of 95 %: the bootstrap over utterances, groups or crossed groups, and exact ones of shares.
+"""Confidence intervals of 95 %: the bootstrap over utterances, groups or crossed groups, and intervals of shares.
 
-References: Efron & Tibshirani 1993, ch. 13 (percentile bootstrap); Davison & Hinkley 1997, sec. 3.8 (whole groups);
-Owen 2007, doi:10.1214/07-AOAS122 (crossed groups, the pigeonhole bootstrap); Clopper & Pearson 1934,
-doi:10.1093/biomet/26.4.404 (shares); Korn & Graubard 1998, Survey Methodology 24(2) (shares of clustered trials).
+References: Efron & Tibshirani 1993, ch. 13 (percentile bootstrap); Hesterberg 2015,
+doi:10.1080/00031305.2015.1089789, sec. 5.3 (its correction for small samples); Davison & Hinkley 1997, sec. 3.8 (whole
+groups); Owen 2007, doi:10.1214/07-AOAS122 (crossed groups, the pigeonhole bootstrap); Clopper & Pearson 1934,
+doi:10.1093/biomet/26.4.404 (shares); Korn & Graubard 1998, Survey Methodology 24(2) (shares of clustered trials);
+Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136 (variance with crossed groups).
 """
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -16,18 +19,42 @@ Groups = np.ndarray | Sequence[np.ndarray] | None  # (n,) names of groups; sever
 
 CONFIDENCE = 0.95
 PERCENTILES = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
+MIN_GROUPS = 2  # of each side; with two the interval is 9 times as wide as the percentiles
 MAX_UNDEFINED = 0.05  # share of the bootstrap samples
 MAX_EMPTY_DRAWS = 100  # in a row, of crossed groups whose drawn voices and contents have no trial in common
+
+
+class Bounded:
+    """A statistic, and the range low..high of its possible values, which no interval leaves."""
+
+    def __init__(self, statistic: Statistic, low: float = -np.inf, high: float = np.inf) -> None:
+        self.statistic, self.low, self.high = statistic, low, high
+
+    def __call__(self, rows: np.ndarray) -> float:
+        """The statistic of some of the utterances."""
+        return self.statistic(rows)
+
+
+def bounded_as(statistic: Statistic, example: Statistic) -> Bounded:
+    """The statistic with the range of another one."""
+    return Bounded(statistic, *_range(example))
+
+
+def _range(statistic: Statistic) -> tuple[float, float]:
+    return (statistic.low, statistic.high) if isinstance(statistic, Bounded) else (-np.inf, np.inf)
 
 
 def bootstrap(
     count: int, statistic: Statistic, resamples: int, seed: int, groups: Groups = None
 ) -> tuple[float, float, float]:
-    """(value, low, high): the statistic of all utterances and its 95 % percentile bootstrap interval.
+    """(value, low, high): the statistic of all utterances and its 95 % expanded percentile bootstrap interval.
 
     ``statistic`` takes indices (n,) into the utterances. With ``groups`` (count,), whole groups are drawn: utterances
     of one speaker are not independent. With several, as the voice and the content of each trial, the groups of each
-    are drawn independently, and a trial comes as often as its voice was drawn times its content was.
+    are drawn independently, and a trial comes as often as its voice was drawn times its content was. The percentiles'
+    distances from the value are multiplied by t(G - 1) / z * sqrt(G / (G - 1)), G the smallest number of groups:
+    alone, percentiles of 4 groups hold a mean in 80 % of the cases. Hesterberg corrects the percentiles' levels by
+    the same factor, which is too little below ten groups, where the draws end at the most extreme group.
     MetricError where there is but one group, when the statistic is not finite, and when it is undefined (raises
     MetricError) for all utterances or for more than ``MAX_UNDEFINED`` of the draws.
     """
@@ -42,22 +69,53 @@ def bootstrap(
         draws.append(measured(found, "the bootstrapped statistic"))
     if (undefined := resamples - len(draws)) > MAX_UNDEFINED * resamples:
         raise MetricError(f"the statistic is undefined for {undefined} of {resamples} bootstrap samples")
-    low, high = np.percentile(draws, PERCENTILES)
-    return value, float(low), float(high)
+    low, high = value + _expansion(count, groups) * (np.percentile(draws, PERCENTILES) - value)
+    least, most = _range(statistic)
+    return value, float(max(low, least)), float(min(high, most))
+
+
+def _expansion(count: int, groups: Groups) -> float:
+    """Student's t over the normal quantile, and the root of the unbiased variance over the bootstrap's."""
+    from scipy.stats import norm, t
+
+    smallest, level = _smallest(count, groups), (1 + CONFIDENCE) / 2
+    return float(t.ppf(level, smallest - 1) / norm.ppf(level) * np.sqrt(smallest / (smallest - 1)))
+
+
+def _smallest(count: int, groups: Groups) -> int:
+    return min(len(members) for members in _members(count, groups))
 
 
 def crossed_bootstrap(
-    table: np.ndarray, resamples: int, seed: int, groups: np.ndarray | None = None
+    table: np.ndarray,
+    resamples: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> tuple[float, float, float]:
-    """(value, low, high): the mean of a table (R, C) with gaps as NaN, and its 95 % percentile bootstrap interval.
+    """(value, low, high): the mean of a table (R, C) with gaps as NaN, and its 95 % interval by ``bootstrap``.
 
     Rows and columns are both drawn: raters and items, seeds and utterances. With ``groups`` (C,), whole groups of
-    columns are drawn. A side with one member is not drawn. MetricError where neither has two.
+    columns are drawn, and the mean is that of the groups' means. ``bounds`` is the range of the values. A side with one
+    member is not drawn. MetricError where neither has two.
     """
     rows, columns = np.nonzero(np.isfinite(table))
     values, names = table[rows, columns], columns if groups is None else np.asarray(groups)[columns]
     sides = [side for side in (rows, names) if len(set(side.tolist())) > 1] or [names]
-    return bootstrap(len(values), lambda i: float(values[i].mean()), resamples, seed, sides)
+    mean = mean_of(values, None if groups is None else names)
+    return bootstrap(len(values), Bounded(mean, *bounds), resamples, seed, sides)
+
+
+def mean_of(values: np.ndarray, groups: np.ndarray | None = None) -> Statistic:
+    """The mean of some of the values (n,); with ``groups`` (n,) of whole groups of them: the mean of groups' means.
+
+    A group that is drawn twice counts twice, as its values come twice.
+    """
+    if groups is None:
+        return lambda rows: float(values[rows].mean())
+    _, place, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    weights = 1 / counts[place]
+    return lambda rows: float(np.average(values[rows], weights=weights[rows]))
 
 
 def members_of(names: np.ndarray) -> list[np.ndarray]:
@@ -66,7 +124,7 @@ def members_of(names: np.ndarray) -> list[np.ndarray]:
 
 
 class Share:
-    """A statistic, the share of successes (n,) of bool, that tells ``interval`` to take its exact interval."""
+    """A statistic, the share of successes (n,) of bool; ``confidence_interval`` takes ``share_interval`` for it."""
 
     def __init__(self, successes: np.ndarray) -> None:
         self.successes = np.asarray(successes, bool)
@@ -76,56 +134,83 @@ class Share:
         return float(self.successes[rows].mean())
 
 
-def interval(
+def confidence_interval(
     count: int, statistic: Statistic, resamples: int, seed: int, groups: Groups = None
 ) -> tuple[float, float, float]:
-    """(value, low, high) of a statistic of ``count`` utterances: a ``Share``'s exact interval, else the bootstrap's."""
+    """(value, low, high) of a statistic of ``count`` utterances: ``share_interval`` of a Share, else ``bootstrap``."""
     if isinstance(statistic, Share):
-        return share_interval(statistic.successes, resamples, seed, groups)
+        return share_interval(statistic.successes, groups)
     return bootstrap(count, statistic, resamples, seed, groups)
 
 
-def share_interval(
-    successes: np.ndarray, resamples: int = 1000, seed: int = 0, groups: Groups = None
-) -> tuple[float, float, float]:
-    """(share, low, high) of successes (n,) of bool, each 0..1: Clopper & Pearson's exact interval.
+def share_interval(successes: np.ndarray, groups: Groups = None) -> tuple[float, float, float]:
+    """(share, low, high) of successes (n,) of bool, each 0..1: Clopper & Pearson's interval, exact without groups.
 
-    With ``groups``, the number of trials is Korn & Graubard's effective one: p(1 - p) over the bootstrap's variance of
-    p, at most n, times the squared ratio of Student's t of n - 1 and of G - 1 degrees of freedom, G the smallest number
-    of groups. Where the share is 0 or 1 the first factor is n. MetricError without a trial, or for a single group.
+    With ``groups`` it is approximate. The number of trials is then Korn & Graubard's effective one: n over the design
+    effect (``_design_effect``), times the squared ratio of Student's t of n - 1 and of G - 1 degrees of freedom, G the
+    smallest number of groups. MetricError without a trial, or for a single group.
     """
     from scipy.stats import beta
 
     successes = np.asarray(successes, bool)
     if not len(successes):
         raise MetricError("a share needs a trial")
-    share, trials = float(successes.mean()), _effective_trials(successes, resamples, seed, groups)
-    won, tail = share * trials, (1 - CONFIDENCE) / 2
-    low = float(beta.ppf(tail, won, trials - won + 1)) if share > 0 else 0.0
-    high = float(beta.ppf(1 - tail, won + 1, trials - won)) if share < 1 else 1.0
+    share, trials = float(successes.mean()), _effective_trials(successes, groups)
+    count, tail = share * trials, (1 - CONFIDENCE) / 2
+    low = float(beta.ppf(tail, count, trials - count + 1)) if share > 0 else 0.0
+    high = float(beta.ppf(1 - tail, count + 1, trials - count)) if share < 1 else 1.0
     return share, low, high
 
 
-def _effective_trials(successes: np.ndarray, resamples: int, seed: int, groups: Groups) -> float:
+def _effective_trials(successes: np.ndarray, groups: Groups) -> float:
     from scipy.stats import t
 
-    count, share = len(successes), successes.mean()
+    count, level = len(successes), (1 + CONFIDENCE) / 2
     if groups is None:
         return count
-    smallest = min(len(members) for members in _members(count, groups))
-    variance = np.var([successes[rows].mean() for rows in _draws(count, resamples, seed, groups)])
-    independent = min(count, share * (1 - share) / variance) if variance else count
-    tail = (1 + CONFIDENCE) / 2
-    return float(independent * min(1.0, t.ppf(tail, count - 1) / t.ppf(tail, smallest - 1)) ** 2)
+    degrees = _smallest(count, groups) - 1
+    return float(
+        count / _design_effect(successes, groups) * min(1.0, t.ppf(level, count - 1) / t.ppf(level, degrees)) ** 2
+    )
+
+
+def _design_effect(successes: np.ndarray, groups: Groups) -> float:
+    """Variance of the share over that of independent trials, at least 1.
+
+    The variance is Cameron, Gelbach & Miller's for crossed groups: of voices, plus of contents, minus of their
+    combinations, each with the factor G / (G - 1). For one trial unlike all others the effect is 1, up to the groups'
+    unequal sizes; so it is for none, and the interval changes little from 85 of 86 to 86 of 86.
+    """
+    if successes.all() or not successes.any():
+        return 1.0
+    sides = [np.unique(side, return_inverse=True)[1] for side in _sides(len(successes), groups)]
+    variance = 0.0
+    for size in range(1, len(sides) + 1):
+        for chosen in combinations(sides, size):
+            names = np.unique(np.stack(chosen), axis=1, return_inverse=True)[1].ravel()
+            variance += (-1) ** (size + 1) * _cluster_variance(successes, names)
+    return max(1.0, variance / _cluster_variance(successes, np.arange(len(successes))))
+
+
+def _cluster_variance(successes: np.ndarray, names: np.ndarray) -> float:
+    """Variance of the share (n,) where trials of one group 0..G-1 of (n,) are not independent."""
+    sums = np.bincount(names, weights=successes - successes.mean())
+    return float(len(sums) / (len(sums) - 1) * (sums**2).sum() / len(successes) ** 2)
+
+
+def _sides(count: int, groups: Groups) -> list[np.ndarray]:
+    """The groups of each way of grouping; without groups, every utterance is one."""
+    if groups is None:
+        return [np.arange(count)]
+    return [groups] if isinstance(groups, np.ndarray) else [np.asarray(side) for side in groups]
 
 
 def _members(count: int, groups: Groups) -> list[list[np.ndarray]]:
-    """For each way of grouping, the indices of each group's utterances. MetricError for a single group."""
-    names = [np.arange(count)] if groups is None else [groups] if isinstance(groups, np.ndarray) else list(groups)
+    """For each way of grouping, the indices of each group's utterances. MetricError below ``MIN_GROUPS``."""
     found = []
-    for labels in map(np.asarray, names):
-        members = members_of(labels)
-        if len(members) < 2:
+    for names in _sides(count, groups):
+        members = members_of(names)
+        if len(members) < MIN_GROUPS:
             raise MetricError(f"{len(members)} {'utterances' if groups is None else 'groups'} give no interval")
         found.append(members)
     return found

@@ -15,7 +15,8 @@ from thesis_lib.config import AudioConfig
 from thesis_lib.validation.metrics.errors import MetricError
 
 WIDEBAND = 16_000  # Hz, what PESQ-wb, DNSMOS and most encoders are defined for
-# Of pYIN. librosa's defaults, 0.1 and 100, take four times as long for the same F0.
+# Of pYIN. Its F0 lies on a grid of 20 cents, which is 5.8 cents RMS of rounding in each signal. A grid of 10 cents,
+# librosa's default, takes four times as long: 0.4 s instead of 0.1 for 4 s of speech on one core.
 SEMITONE_RESOLUTION, THRESHOLDS = 0.2, 50
 AUDIO = AudioConfig()  # the project's one analysis
 
@@ -88,7 +89,8 @@ class Recording:
     def f0(self) -> np.ndarray:
         """(T'',) F0 in Hz every 10 ms by pYIN (Mauch & Dixon 2014, doi:10.1109/ICASSP.2014.6853678), 0 where unvoiced.
 
-        The evaluation's tracker: unlike that of ``pitch``, it has no part in a vocoder.
+        In steps of ``SEMITONE_RESOLUTION``. The evaluation's tracker: unlike that of ``pitch``, it has no part in a
+        vocoder.
         """
         import librosa
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from thesis_lib.validation.metrics.errors import MetricError
-from thesis_lib.validation.metrics.intervals import bootstrap
+from thesis_lib.validation.metrics.intervals import Bounded, bootstrap
 from thesis_lib.validation.metrics.statistics import (
     auc,
     equal_error_rate,
@@ -44,6 +44,7 @@ MEASURES: dict[str, Callable[..., float]] = {
     "one label": lambda *pairs: _mean(labelled_cosines(*pairs)[0]),  # mean cosine: the ceiling
     "two labels": lambda *pairs: _mean(labelled_cosines(*pairs)[1]),  # and the floor
 }
+COSINES = ("one label", "two labels")  # measures from -1 to 1; the others are from 0 to 1
 
 
 def separation(
@@ -65,7 +66,8 @@ def separation(
     def statistic(rows: np.ndarray) -> float:
         return MEASURES[measure](a[rows], b[rows], labels[rows], None if apart is None else apart[rows])
 
-    return bootstrap(len(labels), statistic, resamples, seed, groups)
+    least = -1 if measure in COSINES else 0
+    return bootstrap(len(labels), Bounded(statistic, least, 1), resamples, seed, groups)
 
 
 def separations(

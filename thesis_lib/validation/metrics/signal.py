@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from thesis_lib.losses import multi_resolution_stft_loss
-from thesis_lib.validation.metrics.errors import MetricError, measured
+from thesis_lib.validation.metrics.errors import MetricError, PartlyMeasured, measured
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording, pymcd
 
 
@@ -103,17 +103,18 @@ def pitch_errors(estimate: Recording, reference: Recording) -> dict[str, float]:
 
     ``voicing_f1``: F1 of pYIN's voiced/unvoiced decision. ``f0_cents``: RMSE of pYIN's F0 in cents over the frames
     that are voiced in both. ``periodicity``: RMSE of SwiftF0's confidence, 0..1, on the mel's frames (as CARGAN,
-    arXiv:2110.10139, with its tracker). MetricError where one of them has no voiced frame in common with the other.
+    arXiv:2110.10139, with its tracker). PartlyMeasured, without ``f0_cents``, where no frame is voiced in both, and
+    without ``voicing_f1`` where none is voiced in either.
     """
     _demand_aligned(estimate, reference)
     voiced, expected = estimate.f0 > 0, reference.f0 > 0
     both = voiced & expected
-    if not both.any():
-        raise MetricError("no frame is voiced in both signals")
-    cents = 1200 * np.log2(estimate.f0[both] / reference.f0[both])
     confidence = estimate.pitch.voicing - reference.pitch.voicing
-    return {
-        "voicing_f1": measured(2 * both.sum() / (voiced.sum() + expected.sum()), "V/UV F1"),
-        "f0_cents": measured(np.sqrt(np.mean(cents**2)), "F0 RMSE"),
-        "periodicity": measured(np.sqrt(np.mean(confidence**2)), "periodicity error"),
-    }
+    found = {"periodicity": measured(np.sqrt(np.mean(confidence**2)), "periodicity error")}
+    if not (voiced | expected).any():
+        raise PartlyMeasured("V/UV F1 and F0 RMSE: no frame is voiced in either signal", found)
+    found["voicing_f1"] = measured(2 * both.sum() / (voiced.sum() + expected.sum()), "V/UV F1")
+    if not both.any():
+        raise PartlyMeasured("F0 RMSE: no frame is voiced in both signals", found)
+    cents = 1200 * np.log2(estimate.f0[both] / reference.f0[both])
+    return found | {"f0_cents": measured(np.sqrt(np.mean(cents**2)), "F0 RMSE")}

@@ -3,19 +3,14 @@
 import numpy as np
 
 from thesis_lib.validation.metrics.errors import MetricError, measured
-from thesis_lib.validation.metrics.intervals import Statistic
+from thesis_lib.validation.metrics.intervals import Bounded, Statistic
 
 MIN_VARIATION = 1e-9  # mean square within a level, of x, that a slope needs
 
 
-def mean_of(values: np.ndarray) -> Statistic:
-    """The mean of some of the values (n,)."""
-    return lambda indices: float(values[indices].mean())
-
-
 def correlation_of(a: np.ndarray, b: np.ndarray) -> Statistic:
     """``correlation`` of some of the pairs (n,), (n,)."""
-    return lambda indices: correlation(a[indices], b[indices])
+    return Bounded(lambda indices: correlation(a[indices], b[indices]), -1, 1)
 
 
 def slope_within(x: np.ndarray, y: np.ndarray, factor: np.ndarray) -> Statistic:

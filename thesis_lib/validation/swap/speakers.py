@@ -248,7 +248,7 @@ def summarise_swaps(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd
 
     Statistics: target_preference (share of trials), to_target, to_content (cosines), normalised_similarity (0: other
     speakers, 1: the same speaker). Columns: the group, statistic, value, low, high (95 %, over target speakers and
-    contents, which cross; the exact interval of a share), n (trials), reason.
+    contents, which cross; of a share by ``metrics.share_interval``), n (trials), reason.
     """
     by = ("test_set", "task", "stage", "target", "encoder")
     groups = ("target_speaker", "content")
