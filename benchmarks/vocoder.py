@@ -12,7 +12,7 @@ from benchmarks.peers import speechbrain_v1
 from thesis_lib.config import AudioConfig, Config, ContentConfig, GeneratorConfig, Recipe, TrainingConfig
 from thesis_lib.utils.timing import interleaved, ratio
 from thesis_lib.vocoder.content import channels
-from thesis_lib.vocoder.generators import build
+from thesis_lib.vocoder.generators import build_generator
 
 FRAMES = 172  # 2 s at 22.05 kHz
 SPEECHBRAIN, VOCOS = "speechbrain HiFi-GAN V1", "vocos package"
@@ -47,7 +47,7 @@ def peers() -> dict[str, Callable[[], tuple[Callable, int]]]:
 
 def _ours(content: ContentConfig, config: GeneratorConfig) -> tuple[Callable, int]:
     audio = AudioConfig()
-    generator = build(audio, content, config, SPEAKER, EMOTION).fold_weight_norm().eval()
+    generator = build_generator(audio, content, config, SPEAKER, EMOTION).fold_weight_norm().eval()
     given = torch.randn(1, channels(audio, content), FRAMES), torch.randn(1, SPEAKER), torch.randn(1, EMOTION)
     return lambda: generator(*given), sum(p.numel() for p in generator.parameters())
 

@@ -134,7 +134,7 @@ ABSURD = {
 @pytest.mark.parametrize("kind", ABSURD)
 def test_meta_data_of_absurd_sizes_are_refused_before_memory_is_asked_for(canary, kind):
     meta = {key: section() for key, section in SECTIONS.items()} | {"speaker_dim": 4, "emotion_dim": 4}
-    generator = generators.build(*meta.values())
+    generator = generators.build_generator(*meta.values())
     meta = {key: value.model_dump() if isinstance(value, Section) else value for key, value in meta.items()}
     meta |= {"task": "resynthesis", "speaker_encoder": "ecapa", "emotion_encoder": "egemaps"}
     for key, value in ABSURD[kind].items():

@@ -23,7 +23,7 @@ from thesis_lib.losses import (
 )
 from thesis_lib.training import State, train_step
 from thesis_lib.training.segments import Batch
-from thesis_lib.vocoder.generators import build
+from thesis_lib.vocoder.generators import build_generator
 
 AUDIO = AudioConfig()
 SAMPLES = 4096
@@ -245,7 +245,7 @@ def test_ecapas_gradient_reaches_the_generator_and_agrees_with_finite_difference
     loss = EmbeddingConsistency(encoder, AUDIO.sample_rate)
     torch.manual_seed(0)
     config = Config.from_profile("smoke").conversion.generator
-    generator = build(AUDIO, ContentConfig(kind="envelope"), config, 5, 6)
+    generator = build_generator(AUDIO, ContentConfig(kind="envelope"), config, 5, 6)
     estimate = generator(torch.randn(1, 27, 40), torch.randn(1, 5), torch.randn(1, 6)).squeeze(1)
     loss(estimate, 0.1 * torch.randn(1, 40 * 256)).backward()
     assert generator.head.weight.grad.abs().max() > 0

@@ -16,7 +16,7 @@ from thesis_lib.corpus.card import splits_table
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
-from thesis_lib.vocoder.generators import build
+from thesis_lib.vocoder.generators import build_generator
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_a_separation_is_shown_with_its_interval_or_its_reason():
 
 
 def test_parameters_add_up():
-    generator = build(AudioConfig(), ContentConfig(), HifiganConfig(), 192, 768)
+    generator = build_generator(AudioConfig(), ContentConfig(), HifiganConfig(), 192, 768)
     table = reporting.parameter_table(generator).set_index("part").parameters
     assert table["all"] == sum(p.numel() for p in generator.parameters())
     assert table["all"] == table.drop("all").sum()
@@ -94,7 +94,7 @@ def test_parameters_add_up():
 def test_modulation_is_zero_before_training_and_seen_after(tiny_run):
     embeddings = embedded(tiny_run)
     given = [torch.from_numpy(x["source"]) for x in (embeddings.speaker, embeddings.emotion)]
-    fresh = build(AudioConfig(), ContentConfig(), tiny_run.config.resynthesis.generator, 192, 88)
+    fresh = build_generator(AudioConfig(), ContentConfig(), tiny_run.config.resynthesis.generator, 192, 88)
     assert reporting.modulation_table(fresh, *given)[["gamma", "beta"]].eq(0).all(axis=None)
     trained = reporting.modulation_table(train(tiny_run, "resynthesis").generator, *given)
     assert trained.gamma.gt(0).all()

@@ -14,7 +14,7 @@ from thesis_lib.config import (
     TrainingConfig,
 )
 from thesis_lib.vocoder.content import channels
-from thesis_lib.vocoder.generators import HifiganGenerator, build
+from thesis_lib.vocoder.generators import HifiganGenerator, build_generator
 from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.generators.istft import HarmonicSource, Stft
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder, universal_state
@@ -37,7 +37,7 @@ KINDS = {
 
 def make(kind, audio=None):
     content, config = KINDS[kind]
-    return build(audio or AudioConfig(), content, config, 5, 6)
+    return build_generator(audio or AudioConfig(), content, config, 5, 6)
 
 
 def inputs(kind, frames=9, batch=1):
@@ -54,7 +54,7 @@ def count(generator) -> int:
 
 def by_name(name):
     recipe = Recipe(generator=name, training=TrainingConfig(warm_start="none"))
-    return build(AudioConfig(), ContentConfig(), recipe.generator, 192, 768).fold_weight_norm()
+    return build_generator(AudioConfig(), ContentConfig(), recipe.generator, 192, 768).fold_weight_norm()
 
 
 # Table 1 of the paper says 13.92 M, 0.92 M and 1.46 M.
@@ -87,7 +87,7 @@ def test_output_length_is_exact(kind, frames):
 def test_odd_rates_keep_the_length(rates):
     hop = torch.tensor(rates).prod().item()
     config = TINY.model_copy(update={"upsample_rates": rates})
-    generator = build(AudioConfig(hop_length=hop), ContentConfig(), config, 5, 6)
+    generator = build_generator(AudioConfig(hop_length=hop), ContentConfig(), config, 5, 6)
     assert generator(*inputs("hifigan", 7)).shape == (1, 1, 7 * hop)
 
 
@@ -229,7 +229,7 @@ def test_v3_equals_speechbrains_generator_with_the_same_weights():
     ).eval()
     reference.remove_weight_norm()
     config = HifiganConfig(**GENERATOR_PRESETS["v3"], **SMALL)
-    ours = build(AudioConfig(), ContentConfig(), config, 5, 6).fold_weight_norm()
+    ours = build_generator(AudioConfig(), ContentConfig(), config, 5, 6).fold_weight_norm()
     state = {}
     for name, value in reference.state_dict().items():
         name = name.replace(".conv.", ".").replace("conv_pre", "pre").replace("conv_post", "post")

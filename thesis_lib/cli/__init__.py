@@ -64,7 +64,7 @@ def book(
     Example: thesis book --profile smoke
     Example: thesis book --pdf
     """
-    from thesis_lib.reporting.book import build, print_pdf, run_notebooks
+    from thesis_lib.reporting.book import build_book, print_pdf, run_notebooks
     from thesis_lib.reporting.book import check as problems_of
     from thesis_lib.utils.progress import bar
 
@@ -74,7 +74,7 @@ def book(
         raise typer.Exit(bool(found))
     run_notebooks(run_of(profile, run_dir, None), bar)
     if html:
-        typer.echo(f"book: {build()}")
+        typer.echo(f"book: {build_book()}")
     if pdf:
         typer.echo(f"book as PDF: {print_pdf()}")
 

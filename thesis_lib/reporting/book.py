@@ -125,7 +125,7 @@ def check(run: Run) -> list[str]:
     return found
 
 
-def build(builder: str = "html") -> Path:
+def build_book(builder: str = "html") -> Path:
     """Build the book with warnings as errors; return the path of its index page. Raises BookError if it fails."""
     root = project_root()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-n", "-W", "--keep-going"]
@@ -144,7 +144,7 @@ def print_pdf() -> Path:
     chromium = find_chromium()
     if not chromium:
         raise BookError("the PDF needs Chromium, which is not installed: apt-get install chromium")
-    folder = build("singlehtml").parent
+    folder = build_book("singlehtml").parent
     # Sphinx writes the page into the main page's folder, but its links are relative to the folder above.
     page = shutil.copyfile(folder / "book" / "index.html", folder / "print.html")
     target = folder.parent / "pdf" / "book.pdf"

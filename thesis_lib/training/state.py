@@ -25,7 +25,7 @@ from thesis_lib.utils.errors import one_line
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL
-from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
+from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build_generator
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder, universal_state
 
 if TYPE_CHECKING:
@@ -181,7 +181,9 @@ class State:
 def _initial_generator(config: Config, recipe: Recipe, data: Segments) -> Generator:
     """The generator with its embedding statistics and its initial weights."""
     warm_start = recipe.training.warm_start
-    generator = build(config.audio, recipe.content, recipe.generator, data.speaker.shape[1], data.emotion.shape[1])
+    generator = build_generator(
+        config.audio, recipe.content, recipe.generator, data.speaker.shape[1], data.emotion.shape[1]
+    )
     generator.condition.speaker_statistics.fit(data.speaker)
     generator.condition.emotion_statistics.fit(data.emotion)
     if warm_start not in (COLD, UNIVERSAL):

@@ -23,7 +23,7 @@ from thesis_lib.utils.files import fingerprint
 from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.content import Content, analyse
 from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
-from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build
+from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build_generator
 from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.streaming import ReceptiveField, Stream, streamed
@@ -271,7 +271,7 @@ def available_device(device: str | torch.device) -> torch.device:
 
 def _generator(description: VocoderDescription) -> Generator:
     sizes = description.speaker_dim, description.emotion_dim
-    return build(description.audio, description.content, description.generator, *sizes)
+    return build_generator(description.audio, description.content, description.generator, *sizes)
 
 
 def universal_state() -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ GENERATORS.register("hifigan")(HifiganGenerator)
 GENERATORS.register("istft")(IstftGenerator)
 
 
-def build(
+def build_generator(
     audio: AudioConfig, content: ContentConfig, config: GeneratorSettings, speaker_dim: int, emotion_dim: int
 ) -> Generator:
     """Make the generator of ``config.kind`` with random weights. RegistryError for an unknown kind."""
