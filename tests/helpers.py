@@ -72,6 +72,11 @@ def trained_beside(tiny_run, path, **changes) -> Run:
     return run
 
 
+def revisions_of(run, table: str) -> dict[str, str]:
+    """The encoders that a table's provenance names, with their revisions."""
+    return json.loads((run.path / "tables" / f"{table}.provenance.json").read_text())["weights"]
+
+
 def log_of(run, task) -> list[dict]:
     """The rows of a training's metrics.jsonl."""
     return [json.loads(line) for line in (run.path / task / "metrics.jsonl").read_text().splitlines()]
