@@ -65,7 +65,7 @@ def test_a_page_older_than_its_tables_is_named(tmp_path, monkeypatch, tiny_run):
     run = Run(tmp_path / "runs" / "x", tiny_run.config)
     assert book.check(run) == ["01_a.ipynb has not been executed"]
     write_text(run.path / "input.txt", "one")
-    run.save_table("found", pd.DataFrame({"a": [1]}), run.provenance([run.path / "input.txt"], {"ecapa": "1"}))
+    run.save_table("found", pd.DataFrame({"a": [1]}), run.provenance([run.path / "input.txt"], {"an encoder": "1"}))
     run_notebooks(run)
     assert book.check(run) == []
     write_text(run.path / "input.txt", "two")

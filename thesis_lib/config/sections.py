@@ -59,7 +59,7 @@ class CorpusConfig(Section):
     accepted_licences: tuple[str, ...] = ()  # corpora that the profile released refuses otherwise
     cvss_url: str = "https://storage.googleapis.com/cvss/cvss_t_v1.0/cvss_t_es_en_v1.0.tar.gz"
     covost_url: str = "https://dl.fbaipublicfiles.com/covost/covost_v2.es_en.tsv.tar.gz"
-    common_voice_page: str = "https://datacollective.mozillafoundation.org"  # asks for consent before it gives a link
+    common_voice_page: str = "https://commonvoice.mozilla.org/es/datasets"  # asks for consent before it gives a link
     min_duration: float = 3.0  # s, of each recording of a pair
     max_duration: float = 10.0  # s, of each recording of a pair
     validation_fraction: float = Field(0.2, gt=0, lt=1)  # share of the training speakers in the validation split
