@@ -40,7 +40,8 @@ def fetch(
         page = READERS["common-voice"].page
         raise CorpusError(
             f"{release.common_voice} is missing. Accept the terms of Common Voice 4, Spanish "
-            f"({config.common_voice_page}; since October 2025 {page}), then give the signed link, or the file it leads to, with --common-voice"
+            f"({config.common_voice_page}; since October 2025 {page}), "
+            "then give the signed link, or the file it leads to, with --common-voice"
         )
     sources = [
         (config.covost_url, release.covost, release.covost.parent, lambda path: _table(path, release.covost.name)),
