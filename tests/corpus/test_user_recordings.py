@@ -146,8 +146,8 @@ def test_a_list_of_utterances_gives_everybody_the_same_data(people, tmp_path):
     told = json.loads((made.folder / "made.json").read_text())
     assert len(told["utterances_sha256"]) == 64
     assert "utterances" not in told  # the path, which differs between machines
-    listed.write_text("speakers-ana-0\nspeakers-nobody-7\n")
-    with pytest.raises(CorpusError, match=r"list.txt: 1 of 2 ids are not in the corpus, such as speakers-nobody-7"):
+    listed.write_text("speakers-ana-0\nspeakers-absent-7\n")
+    with pytest.raises(CorpusError, match=r"list.txt: 1 of 2 ids are not in the corpus, such as speakers-absent-7"):
         prepare_recordings(config_of("speakers", people, utterances=str(listed)), tmp_path / "other")
     for text, says in (("# none\n", "lists no utterance"), (None, "cannot be read")):
         listed.unlink() if text is None else listed.write_text(text)

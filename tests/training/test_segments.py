@@ -124,7 +124,7 @@ def test_a_teacher_s_rendering_is_the_target_of_training_and_the_recording_stays
 
 def test_every_speaker_is_drawn_equally_often_and_every_recording_of_each(tiny_run):
     segments = Segments(tiny_run, "resynthesis", "train")
-    segments._speakers = [[0], [1, 2, 3], [4, 5]]
+    segments.speakers = [[0], [1, 2, 3], [4, 5]]
     turns = [[segments._index(3 * turn + i) for i in range(3)] for turn in range(12)]
     assert all(len({0} & set(turn)) == len({1, 2, 3} & set(turn)) == len({4, 5} & set(turn)) == 1 for turn in turns)
     drawn = Counter(index for turn in turns for index in turn)

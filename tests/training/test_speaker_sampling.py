@@ -178,7 +178,7 @@ def test_the_share_of_recorded_speakers_is_the_configured_one(tiny_run, tmp_path
 
 def test_one_speaker_cannot_be_the_target_of_another(tiny_run, tmp_path, monkeypatch):
     _, data = recorded(tiny_run, tmp_path, monkeypatch, 0.5)
-    data._speakers = [list(range(len(data.utterances)))]
+    data.speakers = [list(range(len(data.utterances)))]
     with pytest.raises(TrainingError, match="recorded_share needs two speakers"):
         SpeakerSampler(data, None)
 

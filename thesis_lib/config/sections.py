@@ -45,6 +45,11 @@ class MemberConfig(Section):
 
     _check_name = field_validator("name")(_known_corpus)
 
+    @property
+    def title(self) -> str:
+        """Its label, or the corpus's name: of its folder, and in errors."""
+        return self.label or self.name
+
 
 class CorpusConfig(Section):
     """The corpus, and which of its utterances are used."""
@@ -75,7 +80,7 @@ class CorpusConfig(Section):
 
     @model_validator(mode="after")
     def _check_members(self) -> "CorpusConfig":
-        labels = [member.label or member.name for member in self.members]
+        labels = [member.title for member in self.members]
         repeated = [label for label in labels if labels.count(label) > 1]
         if (self.name == "combined") != bool(self.members):
             raise ValueError("corpus.members belongs to corpus.name=combined: set both, or neither")

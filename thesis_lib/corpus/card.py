@@ -10,6 +10,7 @@ from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.corpus.readers import READERS
 from thesis_lib.corpus.reasons import explained
+from thesis_lib.utils.files import write_text
 
 MAX_BAR_CHARS = 40  # of a histogram
 BANDWIDTH_EDGES = (0, 3500, 4500, 7000, 8500, np.inf)  # Hz: the bands of 8 and 16 kHz material, and what lies between
@@ -35,6 +36,12 @@ def licence_of(made: dict[str, Any]) -> str:
         return "\n\n".join(f"{name}: {licence_of({'name': name})}" for name in names)
     name = made["name"]
     return LICENCES[name] if name in LICENCES else CORPORA.details(name)["licence"]
+
+
+def save_with_card(manifest: Manifest, made: dict[str, Any]) -> None:
+    """Write the data card of a manifest that these settings made, then the manifest, whose index completes a corpus."""
+    write_text(manifest.folder / "DATA_CARD.md", data_card(manifest, made))
+    manifest.save()
 
 
 def data_card(manifest: Manifest, made: dict[str, Any]) -> str:

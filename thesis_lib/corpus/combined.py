@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thesis_lib.config import Config, CorpusConfig, MemberConfig
 from thesis_lib.config.registries import CORPORA
-from thesis_lib.corpus.card import data_card
+from thesis_lib.corpus.card import save_with_card
 from thesis_lib.corpus.conversion import already_prepared, exclusive, made_with, member_folder
 from thesis_lib.corpus.cvss_t import release_of
 from thesis_lib.corpus.errors import CorpusError
@@ -18,7 +18,6 @@ from thesis_lib.corpus.one_language import root_of
 from thesis_lib.corpus.pairs import read_pairs, table_path
 from thesis_lib.corpus.readers import READERS, registered_id
 from thesis_lib.corpus.rows import read_list
-from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 
 
@@ -42,24 +41,22 @@ def prepare_combined(
         rejects: list[Reject] = []
         seen = _Seen()
         for member, own in members:
-            place = member_folder(folder, member.label or member.name)
+            place = member_folder(folder, member.title)
             prepared = CORPORA[member.name](own, place, progress, scheduler)
             found = relocated(prepared, member, folder)
             for utterance, before in zip(found.utterances, prepared.utterances, strict=True):
-                seen.add(utterance, _identity(member, before.speaker), member.label or member.name)
+                seen.add(utterance, _identity(member, before.speaker), member.title)
             utterances += found.utterances
             rejects += found.rejects
         manifest = Manifest(folder, utterances, rejects)
-        write_text(folder / "DATA_CARD.md", data_card(manifest, made))
-        manifest.save()
+        save_with_card(manifest, made)
     return manifest
 
 
 def settings_of(config: Config, member: MemberConfig) -> Config:
     """The configuration of a member as a corpus of its own. CorpusError for a label that cannot name a folder."""
-    label = member.label or member.name
-    if not is_plain_name(label):
-        raise CorpusError(f"the label {label!r} of a corpus cannot name a folder: use letters, digits and -")
+    if not is_plain_name(member.title):
+        raise CorpusError(f"the label {member.title!r} of a corpus cannot name a folder: use letters, digits and -")
     settings = {"name": member.name, "root": member.root, "utterances": member.utterances, "members": ()}
     return config.override({f"corpus.{key}": value for key, value in settings.items()})
 
@@ -79,8 +76,7 @@ def _check_source(corpus: CorpusConfig) -> None:
 
 def relocated(prepared: Manifest, member: MemberConfig, folder: Path) -> Manifest:
     """A member's manifest with ids, speakers and paths as the combined one in ``folder`` has them."""
-    label = member.label or member.name
-    prefix = f"{label}-" if member.label or CORPORA.details(member.name)["pairs"] else ""
+    prefix = f"{member.title}-" if member.label or CORPORA.details(member.name)["pairs"] else ""
     inside = prepared.folder.relative_to(folder).as_posix()
     utterances = [
         utterance.model_copy(
@@ -103,7 +99,7 @@ def _identity(member: MemberConfig, speaker: str) -> str:
     if identity is not None:
         return identity
     labelled = member.label or CORPORA.details(member.name)["pairs"]
-    return f"{member.label or member.name}-{speaker}" if labelled else speaker
+    return f"{member.title}-{speaker}" if labelled else speaker
 
 
 class _Seen:

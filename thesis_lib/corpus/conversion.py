@@ -16,6 +16,7 @@ from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.utils.files import sha256, write_text
 
+HEADER_TOLERANCE_SECONDS = 0.5  # an MP3's header only estimates the duration
 MIN_SOURCE_RATE = 16_000  # Hz of an original recording: below, the upper mel bands would be empty
 
 # Of the configuration, what does not change a recording or the choice of recordings.
@@ -48,6 +49,19 @@ def check_duration(seconds: float, path: Path, corpus: CorpusConfig, margin: flo
         raise AudioError("duration", path, f"{seconds:.2f} s is outside {limits}")
 
 
+def check_rate(rate: int, path: Path) -> None:
+    """Raise AudioError for an original recording of less than ``MIN_SOURCE_RATE``."""
+    if rate < MIN_SOURCE_RATE:
+        raise AudioError("sample rate", path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
+
+
+def check_header(seconds: float, path: Path, corpus: CorpusConfig) -> None:
+    """Raise AudioError where the duration in a header is enough to reject an original recording."""
+    # Trimming may shorten a long recording below the limit.
+    least = seconds if corpus.trim is None else min(seconds, corpus.max_duration)
+    check_duration(least, path, corpus, HEADER_TOLERANCE_SECONDS)
+
+
 def converted_seconds(target: Path) -> float | None:
     """Seconds of a recording that an earlier call has converted; a damaged one is removed, to be converted again."""
     if not target.exists():
@@ -78,7 +92,7 @@ def already_prepared(folder: Path, corpus: CorpusConfig) -> Manifest | None:
         return None
     _demand_same_list(folder, corpus.utterances)
     for member in corpus.members:
-        _demand_same_list(member_folder(folder, member.label or member.name), member.utterances)
+        _demand_same_list(member_folder(folder, member.title), member.utterances)
     return Manifest.load(folder)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import Config, CorpusConfig
 from thesis_lib.corpus import rows as selection
-from thesis_lib.corpus.card import data_card
+from thesis_lib.corpus.card import save_with_card
 from thesis_lib.corpus.conversion import (
-    MIN_SOURCE_RATE,
     already_prepared,
-    check_duration,
+    check_header,
+    check_rate,
     converted,
     converted_bandwidth,
     converted_seconds,
@@ -28,7 +28,6 @@ from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name, printable
 from thesis_lib.corpus.readers import READERS, Reader, Recording, speaker_identity
 from thesis_lib.corpus.split import drawn, is_validation
-from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 
 
@@ -64,8 +63,7 @@ def prepare_recordings(
         selection.demand_listed(corpus.utterances, {u.id for u in utterances}, rejects)
         selection.demand_some(utterances, rejects)
         manifest = Manifest(folder, with_sources(utterances), rejects)
-        write_text(folder / "DATA_CARD.md", data_card(manifest, made))
-        manifest.save()
+        save_with_card(manifest, made)
     return manifest
 
 
@@ -119,11 +117,8 @@ class RecordingConverter(selection.Converter[Recording]):
         if (known := converted_seconds(self._target(row))) is not None:  # it was written after every check
             return known
         rate, seconds = header(row.path)
-        if rate < MIN_SOURCE_RATE:
-            raise AudioError("sample rate", row.path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
-        # Trimming may shorten a long recording below the limit.
-        least = seconds if self.corpus.trim is None else min(seconds, self.corpus.max_duration)
-        check_duration(least, row.path, self.corpus, selection.HEADER_TOLERANCE_SECONDS)
+        check_rate(rate, row.path)
+        check_header(seconds, row.path, self.corpus)
         return seconds
 
     def _converted(self, row: Recording) -> float:

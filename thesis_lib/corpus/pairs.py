@@ -16,8 +16,8 @@ import pandas as pd
 from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
-from thesis_lib.corpus.card import data_card
-from thesis_lib.corpus.conversion import MIN_SOURCE_RATE, converted
+from thesis_lib.corpus.card import save_with_card
+from thesis_lib.corpus.conversion import check_rate, converted
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.rows import demand_listed, demand_one_split, listed
@@ -57,8 +57,7 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     if corpus.utterances:
         made["utterances_sha256"] = sha256(Path(corpus.utterances))
     write_text(folder / "made.json", json.dumps(made, indent=2) + "\n")
-    write_text(folder / "DATA_CARD.md", data_card(manifest, made))
-    manifest.save()
+    save_with_card(manifest, made)
     return manifest
 
 
@@ -160,6 +159,5 @@ def convert_pair(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpu
 def _read(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
     """A recording as (N,) samples at ``sample_rate``, trimmed and normalised. AudioError where it cannot be used."""
     rate, _ = header(path)
-    if rate < MIN_SOURCE_RATE:
-        raise AudioError("sample rate", path, f"it has {rate} Hz, at least {MIN_SOURCE_RATE} are needed")
+    check_rate(rate, path)
     return converted(path, sample_rate, corpus)

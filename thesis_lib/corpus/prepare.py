@@ -10,11 +10,11 @@ from typing import TypeVar
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import rows as selection
-from thesis_lib.corpus.card import data_card
+from thesis_lib.corpus.card import save_with_card
 from thesis_lib.corpus.conversion import (
     MIN_SOURCE_RATE,
     already_prepared,
-    check_duration,
+    check_header,
     converted,
     converted_bandwidth,
     converted_seconds,
@@ -24,7 +24,6 @@ from thesis_lib.corpus.conversion import (
 from thesis_lib.corpus.cvss_t import RATE, Release, Row, join
 from thesis_lib.corpus.manifest import Manifest, Reject, Utterance
 from thesis_lib.corpus.split import is_validation
-from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 
 T = TypeVar("T")
@@ -61,8 +60,7 @@ def prepare(
         selection.demand_listed(corpus.utterances, {u.id for u in utterances}, rejects, _id_of_reject)
         selection.demand_some(utterances, rejects)
         manifest = Manifest(folder, utterances, rejects)
-        write_text(folder / "DATA_CARD.md", data_card(manifest, made))
-        manifest.save()
+        save_with_card(manifest, made)
     return manifest
 
 
@@ -130,9 +128,7 @@ class Converter(selection.Converter[Row]):
                     raise AudioError(
                         "sample rate", path, f"it has {rate} Hz, which the release has not: fetch it again"
                     )
-                # Trimming may shorten a long recording below the limit.
-                seconds = found[side] if self.corpus.trim is None else min(found[side], self.corpus.max_duration)
-                check_duration(seconds, path, self.corpus, selection.HEADER_TOLERANCE_SECONDS)
+                check_header(found[side], path, self.corpus)
         return found
 
     def _written(self, row: Row) -> dict[str, float]:

@@ -17,7 +17,6 @@ from thesis_lib.utils.progress import Progress
 
 BATCH_ROWS = 32  # of one task
 MAX_NAMED_IDS = 3  # in an error
-HEADER_TOLERANCE_SECONDS = 0.5  # an MP3's header only estimates the duration
 
 
 class Row(Protocol):

@@ -73,7 +73,7 @@ class Segments:
             raise RunError(f"the {split} split is empty: there is nothing to train on")
         embeddings = embedded(run, progress, sides=("source",))
         analysed(run, task, progress)
-        self._speakers = _by_speaker(self.utterances)
+        self.speakers = _by_speaker(self.utterances)  # positions
         rows = embeddings.rows(self.utterances)
         self.encoders = {
             "speaker_encoder": embeddings.speaker_encoder,
@@ -93,11 +93,6 @@ class Segments:
         read = functools.partial(_read_analysis, run, self.recipe.content, self.utterances)
         self.files = FileSource(recordings, targets, read, run.config.audio, self.recipe.content)
         self._source: FileSource | ResidentSource = self.files
-
-    @property
-    def speakers(self) -> list[list[int]]:
-        """The positions of each speaker's utterances."""
-        return self._speakers
 
     @property
     def is_held(self) -> bool:
@@ -172,9 +167,9 @@ class Segments:
     def _index(self, draw: int) -> int:
         """The utterance of a draw: a round of draws has every speaker once, a speaker's rounds every recording once."""
         seed = self.recipe.training.seed
-        turn, position = divmod(draw, len(self._speakers))
-        speaker = int(np.random.default_rng((seed, turn, 3)).permutation(len(self._speakers))[position])
-        own = self._speakers[speaker]
+        turn, position = divmod(draw, len(self.speakers))
+        speaker = int(np.random.default_rng((seed, turn, 3)).permutation(len(self.speakers))[position])
+        own = self.speakers[speaker]
         again, place = divmod(turn, len(own))
         return own[int(np.random.default_rng((seed, speaker, again, 4)).permutation(len(own))[place])]
 

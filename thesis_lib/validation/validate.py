@@ -27,9 +27,8 @@ from thesis_lib.validation.summary import COMPARED, agreements, calibrations, co
 from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
-SCHEMA = (
-    4  # of the stored measurements: 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none
-)
+# Of the stored measurements. 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none.
+SCHEMA = 4
 SAMPLES = 3  # utterances whose audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](

@@ -104,6 +104,18 @@ def table_of(path: Path, separator: str | None = None, columns: int = 2) -> dict
     return {row[0]: row[1:] for row in rows_of(path, separator, columns)}
 
 
+def genders_of(path: Path, separator: str, columns: int) -> dict[str, str]:
+    """{speaker: gender} of a table of speakers with the gender in its second column; empty where there is none."""
+    if not path.exists():
+        return {}
+    return {speaker: gender for speaker, (gender, *_) in table_of(path, separator, columns).items()}
+
+
+def transcript_of(path: Path) -> str:
+    """The words of a recording, from a text file of its own; empty where there is none."""
+    return text_of(path).strip() if path.exists() else ""
+
+
 def text_of(path: Path) -> str:
     """The content of a text file. Bytes that are not UTF-8 become lone surrogates. CorpusError where it is missing."""
     try:

@@ -12,9 +12,9 @@ from thesis_lib.corpus.readers.base import (
     Recording,
     below,
     folder_of,
+    genders_of,
     official_split,
     rows_of,
-    table_of,
 )
 
 TOP = "LibriSpeech"
@@ -32,8 +32,8 @@ SUBSETS = {
 def read(root: Path) -> Iterator[Recording]:
     """The utterances of every subset in ``root``: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt and .flac files."""
     top = folder_of(root, "librispeech", TOP, "*/*/*/*.trans.txt", "dev-clean")
-    speakers = top / "SPEAKERS.TXT"  # "14 | F | train-clean-360 | 25.03 | name", and comments that begin with ";"
-    genders = {id: row[0] for id, row in table_of(speakers, "|", 5).items()} if speakers.exists() else {}
+    # "14 | F | train-clean-360 | 25.03 | name", and comments that begin with ";"
+    genders = genders_of(top / "SPEAKERS.TXT", "|", 5)
     for transcript in sorted(top.glob("*/*/*/*.trans.txt")):
         subset, speaker = transcript.parts[-4], transcript.parts[-3]
         for id, text in rows_of(transcript):

@@ -12,9 +12,9 @@ from thesis_lib.corpus.readers.base import (
     Recording,
     below,
     folder_of,
+    genders_of,
     official_split,
-    table_of,
-    text_of,
+    transcript_of,
 )
 
 TOP = "LibriTTS_R"
@@ -33,12 +33,10 @@ SUBSETS = {
 def read(root: Path) -> Iterator[Recording]:
     """The utterances of every subset in ``root``: SUBSET/SPEAKER/CHAPTER/ID.wav, with ID.normalized.txt beside it."""
     top = folder_of(root, "libritts-r", TOP, "*/*/*/*.wav", "dev-clean")
-    speakers = top / "speakers.tsv"  # reader, gender, subset, name
-    genders = {id: row[0] for id, row in table_of(speakers, "\t", 4).items()} if speakers.exists() else {}
+    genders = genders_of(top / "speakers.tsv", "\t", 4)  # reader, gender, subset, name
     for path in sorted(top.glob("*/*/*/*.wav")):
         subset, speaker = path.parts[-4], path.parts[-3]
-        words = path.with_suffix(".normalized.txt")
-        text = text_of(words).strip() if words.exists() else ""
+        text = transcript_of(path.with_suffix(".normalized.txt"))
         yield Recording(path.stem, official_split(subset), speaker, path, text, genders.get(speaker, ""))
 
 

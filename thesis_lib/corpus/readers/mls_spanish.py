@@ -14,9 +14,9 @@ from thesis_lib.corpus.readers.base import (
     Recording,
     below,
     folder_of,
+    genders_of,
     official_split,
     rows_of,
-    table_of,
 )
 
 TOP = "mls_spanish_opus"
@@ -25,8 +25,7 @@ TOP = "mls_spanish_opus"
 def read(root: Path) -> Iterator[Recording | Reject]:
     """The utterances of train, dev and test: SPLIT/transcripts.txt and SPLIT/audio/SPEAKER/BOOK/SPEAKER_BOOK_N.opus."""
     top = folder_of(root, "mls-spanish", TOP, "*/transcripts.txt")
-    speakers = top / "metainfo.txt"  # one line a chapter: speaker | gender | partition | …
-    genders = {id: row[0] for id, row in table_of(speakers, "|", 3).items()} if speakers.exists() else {}
+    genders = genders_of(top / "metainfo.txt", "|", 3)  # one line a chapter: speaker | gender | partition | …
     for transcript in sorted(top.glob("*/transcripts.txt")):
         split = official_split(transcript.parent.name)
         for id, text in rows_of(transcript, "\t"):

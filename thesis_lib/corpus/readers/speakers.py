@@ -13,7 +13,7 @@ from pathlib import Path
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
-from thesis_lib.corpus.readers.base import Reader, Recording, text_of
+from thesis_lib.corpus.readers.base import Reader, Recording, transcript_of
 
 TABLES = ("utterances.tsv", "utterances.csv")
 SPLITS = ("", "train", "validation", "test")
@@ -35,9 +35,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
 
 
 def _by_folder(path: Path, inside: Path, ids: "_Ids") -> Recording:
-    words = path.with_suffix(".txt")
-    text = text_of(words).strip() if words.exists() else ""
-    return Recording(ids.id_of(inside), "", inside.parts[0], path, text)
+    return Recording(ids.id_of(inside), "", inside.parts[0], path, transcript_of(path.with_suffix(".txt")))
 
 
 def _by_table(table: Path) -> Iterator[Recording | Reject]:

@@ -6,7 +6,7 @@ Reference: Yamagishi, Veaux, MacDonald 2019, doi:10.7488/ds/2645. It has no offi
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, folder_of, table_of, text_of
+from thesis_lib.corpus.readers.base import Archive, Reader, Recording, folder_of, table_of, transcript_of
 
 AUDIO = "wav48_silence_trimmed"
 MICROPHONES = ("mic2", "mic1")  # the second is the better one; p280 and p315 have the first alone
@@ -22,8 +22,7 @@ def read(root: Path) -> Iterator[Recording]:
         for id in sorted({path.stem.rpartition("_")[0] for path in folder.glob("*_mic?.flac")}):
             takes = [folder / f"{id}_{microphone}.flac" for microphone in MICROPHONES]
             path = next((take for take in takes if take.exists()), takes[0])
-            words = top / "txt" / folder.name / f"{id}.txt"  # none for p315
-            text = text_of(words).strip() if words.exists() else ""
+            text = transcript_of(top / "txt" / folder.name / f"{id}.txt")  # none for p315
             yield Recording(id, "", folder.name, path, text, gender, age)
 
 

@@ -7,7 +7,7 @@ doi:10.1093/biomet/26.4.404 (shares); Korn & Graubard 1998, Survey Methodology 2
 Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136 (variance with crossed groups).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -58,10 +58,10 @@ def bootstrap(
     MetricError where there is but one group, when the statistic is not finite, and when it is undefined (raises
     MetricError) for all utterances or for more than ``MAX_UNDEFINED`` of the draws.
     """
-    drawn = _draws(count, resamples, seed, groups)
+    members = _members(count, groups)
     value = measured(statistic(np.arange(count)), "the bootstrapped statistic")
     draws: list[float] = []
-    for rows in drawn:
+    for rows in _draws(members, count, resamples, seed):
         try:
             found = statistic(rows)
         except MetricError:
@@ -69,21 +69,22 @@ def bootstrap(
         draws.append(measured(found, "the bootstrapped statistic"))
     if (undefined := resamples - len(draws)) > MAX_UNDEFINED * resamples:
         raise MetricError(f"the statistic is undefined for {undefined} of {resamples} bootstrap samples")
-    low, high = value + _expansion(count, groups) * (np.percentile(draws, PERCENTILES) - value)
+    low, high = value + _expansion(_smallest(members)) * (np.percentile(draws, PERCENTILES) - value)
     least, most = _range(statistic)
     return value, float(max(low, least)), float(min(high, most))
 
 
-def _expansion(count: int, groups: Groups) -> float:
+def _expansion(smallest: int) -> float:
     """Student's t over the normal quantile, and the root of the unbiased variance over the bootstrap's."""
     from scipy.stats import norm, t
 
-    smallest, level = _smallest(count, groups), (1 + CONFIDENCE) / 2
+    level = (1 + CONFIDENCE) / 2
     return float(t.ppf(level, smallest - 1) / norm.ppf(level) * np.sqrt(smallest / (smallest - 1)))
 
 
-def _smallest(count: int, groups: Groups) -> int:
-    return min(len(members) for members in _members(count, groups))
+def _smallest(members: list[list[np.ndarray]]) -> int:
+    """The smallest number of groups of any way of grouping."""
+    return min(map(len, members))
 
 
 def crossed_bootstrap(
@@ -168,7 +169,7 @@ def _effective_trials(successes: np.ndarray, groups: Groups) -> float:
     count, level = len(successes), (1 + CONFIDENCE) / 2
     if groups is None:
         return count
-    degrees = _smallest(count, groups) - 1
+    degrees = _smallest(_members(count, groups)) - 1
     return float(
         count / _design_effect(successes, groups) * min(1.0, t.ppf(level, count - 1) / t.ppf(level, degrees)) ** 2
     )
@@ -216,13 +217,15 @@ def _members(count: int, groups: Groups) -> list[list[np.ndarray]]:
     return found
 
 
-def _draws(count: int, resamples: int, seed: int, groups: Groups) -> list[np.ndarray]:
-    """Indices of the utterances of each bootstrap sample, repeated as often as they were drawn."""
-    members, rng = _members(count, groups), np.random.default_rng(seed)
-    if len(members) == 1:
-        (own,) = members
-        return [np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))]) for _ in range(resamples)]
-    return [_crossed(members, count, rng) for _ in range(resamples)]
+def _draws(members: list[list[np.ndarray]], count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the indices of the utterances of each bootstrap sample, repeated as often as they were drawn."""
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples):
+        if len(members) == 1:
+            (own,) = members
+            yield np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))])
+        else:
+            yield _crossed(members, count, rng)
 
 
 def _crossed(members: list[list[np.ndarray]], count: int, rng: np.random.Generator) -> np.ndarray:
