@@ -15,6 +15,7 @@ import pytest
 import torch
 from cloning_stages import HZ
 from helpers import TINY, spoken, voiced
+from xdist.scheduler import LoadFileScheduling
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import write_audio
@@ -27,6 +28,18 @@ from thesis_lib.training import train
 hypothesis.settings.register_profile("gate", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+class NotebooksTogether(LoadFileScheduling):
+    """Keep the tests of a file in one process, and all notebooks too: they share a run folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "notebooks" if file.endswith(".ipynb") else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return NotebooksTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

@@ -127,7 +127,7 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
 
 
 def test_a_test_that_was_interrupted_goes_on_with_the_vocoder_that_is_there_now(tiny_run, tmp_path, monkeypatch):
-    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
     monkeypatch.setattr(adaptation, "compared", interrupt)
     with pytest.raises(KeyboardInterrupt):
         adaptation_test(run)
@@ -154,7 +154,7 @@ def test_the_table_names_the_encoders_it_was_measured_by(tiny_run, tmp_path):
 
 
 def test_another_vocoder_is_adapted_anew(tiny_run, tmp_path):
-    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
     first = adaptation_test(run)
     weights = run.path / "conversion" / "vocoder" / "model.safetensors"
     tensors = {name: 1.1 * x if x.dim() > 1 else x for name, x in load_file(weights).items()}
