@@ -4,7 +4,7 @@ import sys
 
 import pandas as pd
 import pytest
-from cloning_stages import HZ, PLAIN, Synthesizer, Translator
+from cloning_stages import HZ, PLAIN, make
 from helpers import spoken
 
 from thesis_lib import cloning
@@ -12,24 +12,13 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import (
     Batch,
     Request,
-    VoiceCloningPipeline,
     clone_folder,
 )
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.config import EncoderConfig
-from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.utils.plugins import import_plugins
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.checkpoints import CheckpointError
-from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder, vocoder_key
-
-
-def make(vocoder, config, threads=None):
-    """Replaces ``build``; at module level, so that a spawned process can import it."""
-    speaker, emotion = (
-        load(EncoderConfig(speaker="tiny-test", emotion="egemaps")) for load in (speaker_encoder, emotion_encoder)
-    )
-    return VoiceCloningPipeline(Translator(), Synthesizer(), speaker, emotion, Vocoder.from_pretrained(vocoder), config)
+from thesis_lib.vocoder.synthesis import DEFAULT, vocoder_key
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import SUFFIXES, header, read_blocks, writing
+from thesis_lib.audio.decoding import READ_SUFFIXES
+from thesis_lib.audio.files import SUFFIXES, header, read_blocks, survey, writing
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
@@ -96,11 +97,12 @@ def clone_file(
         notes.append(text)
         say(text)
 
-    for warning in speaker.warnings:
+    mended = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
+    for warning in (*mended, *speaker.warnings):
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
-    _, length = header(source)
+    length = survey(source).seconds
     segments = pipeline.synthesise(_translated(pipeline, source, request, note), speaker, source)
     with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         shown = _with_progress(segments, length, progress, target.name)
@@ -157,16 +159,16 @@ def check_suffix(target: Path) -> None:
 
 
 def check_recordings(paths: Iterable[Path]) -> None:
-    """Raise AudioError for a recording that is missing or cannot be opened, before anything is computed."""
+    """Raise AudioError for a recording that is missing or cannot be read to its end, before anything is computed."""
     for path in paths:
-        header(path)
+        survey(path)
 
 
 def recordings_in(folder: Path) -> list[Path]:
-    """Return every recording below a folder, sorted. Raises CloningError if there is none."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """Return every audio and video file below a folder, sorted. Raises CloningError if there is none."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not paths:
-        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(SUFFIXES)} files")
+        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(READ_SUFFIXES)} files")
     return paths
 
 
