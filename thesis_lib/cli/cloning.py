@@ -33,7 +33,7 @@ cloning = typer.Typer()
 def clone(
     source: Annotated[
         Path,
-        typer.Argument(help="Spanish speech: a WAV, FLAC, MP3 or OGG file, a folder of such files, or - for stdin."),
+        typer.Argument(help="Spanish speech: an audio or video file, a folder of such files, or - for stdin."),
     ],
     target: Annotated[
         Path,
@@ -63,6 +63,9 @@ def clone(
     translator: Annotated[
         str | None, typer.Option(help="Translation model: whisper-base, a folder, or owner/name on the hub.")
     ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="es: all speech is Spanish; auto (default) leaves out what is not.")
+    ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Stretch each segment towards the length of its source.")] = False,
     subtitles: Annotated[
         bool, typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT.")
@@ -91,7 +94,8 @@ def clone(
     from thesis_lib.training.adaptation import adapt as adapter
     from thesis_lib.utils.progress import bar
 
-    named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
+    named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
+    named |= {"fit": fit or None}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)

@@ -40,7 +40,15 @@ class Batch:
     def key(self, path: Path, vocoder: str) -> str:
         """Digest of the recording and of everything that determines its output; ``vocoder`` is its ``vocoder_key``."""
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
-        return digest([fingerprint(path), vocoder, self.config.model_dump(mode="json"), asked, self.suffix])
+        return digest(
+            [
+                fingerprint(path),
+                vocoder,
+                self.config.model_dump(mode="json", exclude=self.config.unused()),
+                asked,
+                self.suffix,
+            ]
+        )
 
 
 def _named(path: Path) -> str:

@@ -14,6 +14,7 @@ from thesis_lib.audio.files import SUFFIXES, header, read_blocks, survey, writin
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
+from thesis_lib.cloning.plausibility import lengthening_notes
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.cloning.subtitles import write_subtitles
@@ -107,6 +108,8 @@ def clone_file(
     with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         shown = _with_progress(segments, length, progress, target.name)
         kept, *sides = _write(shown, pipeline.sample_rate, write)
+    for text in lengthening_notes(kept, source, length):
+        note(text)
     encoder = pipeline.analyser.speaker_encoder
     before, after = (cosine(embed(encoder, side, pipeline.sample_rate), speaker.voice.vectors()[0]) for side in sides)
     return Clone(

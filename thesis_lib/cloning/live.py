@@ -11,6 +11,7 @@ from thesis_lib.audio.files import STDOUT, raw_blocks, sink
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Request, check_suffix, metadata
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.plausibility import lengthening_note
 from thesis_lib.cloning.segments import laid_out
 
 BLOCK_SECONDS = 0.25  # read from the stream at a time
@@ -47,7 +48,11 @@ def clone_live(
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         segments = pipeline.live(raw_blocks(stream, sample_rate, BLOCK_SECONDS), sample_rate, say)
         for segment, silence in laid_out(segments, pipeline.sample_rate):
+            of = segment.translated.segment
+            place = f"{of.start:.1f}-{of.end:.1f} s"
             say(segment.translated.english)
+            if note := lengthening_note(segment.end - segment.start, of.duration, place):
+                say(note)
             write(np.concatenate([silence, segment.wav]))
             written += len(silence) + len(segment.wav)
     return written / pipeline.sample_rate
