@@ -205,6 +205,8 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     assert len(found) == 3
     assert all(clause[-1] in ".,;:!?" and len(clause.split()) >= 4 for clause in found)
     assert clauses("Yes.") == ["Yes."]
+    for met in ("This morning we met Dr. Smith of the harbour.", "We met our old friend Dr. Smith here."):
+        assert any("Dr. Smith" in clause for clause in clauses(met))
     # The first clause is short and ends before a word that opens a clause.
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"

@@ -96,7 +96,7 @@ def _libsndfile_blocks(path: Path, size: int) -> Iterator[np.ndarray]:
 def _ffmpeg_blocks(path: Path, rate: int, size: int) -> Iterator[np.ndarray]:
     """The decoded packets, joined to blocks of ``size``."""
     waiting: list[np.ndarray] = []
-    for frames in _at_one_rate(_ffmpeg_frames(path), rate):
+    for frames in at_one_rate(_ffmpeg_frames(path), rate):
         if waiting and frames.shape[1] != waiting[0].shape[1]:  # of a later stream in the same file
             frames = np.repeat(frames.mean(axis=1, keepdims=True), waiting[0].shape[1], axis=1)
         waiting.append(frames)
@@ -118,7 +118,7 @@ def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             packets += 1
             try:
                 for frame in packet.decode():
-                    yield _samples(frame), frame.sample_rate
+                    yield frame_samples(frame), frame.sample_rate
             except (av.error.FFmpegError, ValueError):
                 broken += 1
     if broken > MAX_BROKEN_SHARE * packets:
@@ -126,7 +126,7 @@ def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         raise AudioError("undecodable", path, f"{reason}: fetch or record it again")
 
 
-def _samples(frame: "av.AudioFrame") -> np.ndarray:
+def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
     """(n, C) float32; integers are scaled so that their full scale is 1."""
     wav = frame.to_ndarray()
     channels = len(frame.layout.channels)
@@ -137,7 +137,7 @@ def _samples(frame: "av.AudioFrame") -> np.ndarray:
     return (wav / scale).astype(np.float32)
 
 
-def _at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator[np.ndarray]:
+def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator[np.ndarray]:
     """Resample what follows in another rate, as in a joined file."""
     resampler, current = None, rate
     for wav, own in frames:

@@ -75,7 +75,7 @@ def clone(
     ] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes for a folder; each needs about 1.5 GB of memory.")] = 1,
     rate: Annotated[
-        int, typer.Option(min=8000, help="Sample rate of stdin in Hz; its samples are 16-bit mono.")
+        int, typer.Option(min=8000, help="Rate of raw 16-bit mono samples on stdin, in Hz; a WAV stream has its own.")
     ] = 16_000,
     device: Device = "cpu",
     set_: Set = None,

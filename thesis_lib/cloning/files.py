@@ -15,6 +15,7 @@ from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.plausibility import lengthening_notes
+from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.cloning.subtitles import write_subtitles
@@ -45,6 +46,8 @@ class Request:
     consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
 
     def __post_init__(self) -> None:
+        if self.text is not None and not has_words(self.text):
+            raise CloningError(f"--text {self.text!r} holds no word: give the English to speak, or leave --text out")
         if self.text and self.content:
             raise CloningError("--text and --content both replace the translation: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:

@@ -118,7 +118,8 @@ class VoiceCloningPipeline:
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
         notes = list(speaker.warnings)
-        translated = self.from_text(text, segments, source) if text else self.translate(segments, source, notes.append)
+        given = text is not None
+        translated = self.from_text(text, segments, source) if given else self.translate(segments, source, notes.append)
         synthesised = list(self.synthesise(translated, speaker, source))
         notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
         sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import SynthesisedSegment
 from thesis_lib.cloning.translated import SPANISH, Translated
 
@@ -40,7 +41,7 @@ def left_out(found: Translated, seconds: float) -> str:
         certainty = found.language_probability
         if certainty >= MIN_OTHER_LANGUAGE_PROBABILITY:
             return f"the language is '{found.language}' (probability {certainty:.0%})"
-    if not any(letter.isalnum() for letter in found.english):
+    if not has_words(found.english):
         return "no words recognised"
     is_low = found.log_probability < MIN_LOG_PROBABILITY
     if is_low and found.no_speech_probability > MAX_NO_SPEECH_PROBABILITY:

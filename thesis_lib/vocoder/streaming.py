@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soxr
 
-from thesis_lib.audio.files import header, raw_blocks, read_blocks, sink
+from thesis_lib.audio.files import header, read_blocks, sink
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
+from thesis_lib.audio.streams import stream_blocks
 from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.progress import Progress, silent
@@ -239,7 +240,9 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
         return
     mel = MelStream(audio)
     if str(source) == STDIN:
-        blocks: Iterator[np.ndarray] = (block / 32768 for block in raw_blocks(sys.stdin.buffer, rate, seconds))
+        own_rate, read = stream_blocks(sys.stdin.buffer, rate, seconds)
+        scaled = (block / 32768 if block.dtype.kind == "i" else block for block in read)
+        blocks: Iterator[np.ndarray] = _resampled(scaled, own_rate, rate)
     else:
         own_rate, duration = header(source)
         read = progress(read_blocks(source, seconds), math.ceil(duration / seconds), "stream")
