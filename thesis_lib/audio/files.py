@@ -5,6 +5,7 @@ Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compre
 """
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ MIN_DURATION_S, MAX_DURATION_S = 0.1, 4 * 3600.0
 SILENCE = MIN_PEAK  # the earlier name
 BLOCK_S = 30.0  # length that is read at a time
 STDOUT = "-"
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz
+WRITTEN_SAMPLES = 65_536  # at a time
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")  # of files that are written; decoding.READ_SUFFIXES are read
 
 
@@ -177,23 +180,43 @@ def writing(
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Open a file for writing: yields a function that appends samples (n,).
 
-    The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata.
+    The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata. Opus
+    knows five rates; speech of another one is resampled to 48 kHz.
     """
     path = Path(path)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
-    options = formats.get(path.suffix, {}) | options
-    shape = channels or (1,)
-    with replacing(path) as partial, soundfile.SoundFile(partial, "w", sample_rate, *shape, **options) as stream:
+    options = formats.get(path.suffix.lower(), {}) | options
+    resampler, (count, *_) = None, channels or (1,)
+    if options.get("subtype") == "OPUS" and sample_rate not in OPUS_RATES:
+        resampler = soxr.ResampleStream(sample_rate, max(OPUS_RATES), count, dtype="float32", quality="VHQ")
+        sample_rate = max(OPUS_RATES)
+    with (
+        replacing(path) as partial,
+        soundfile.SoundFile(os.fsencode(partial), "w", sample_rate, count, **_with_format(path, options)) as stream,
+    ):
         if comment:
             stream.comment = comment
 
-        def write(wav: np.ndarray) -> None:
+        def write(wav: np.ndarray, last: bool = False) -> None:
+            wav = np.asarray(wav, np.float32)
+            if resampler is not None:
+                wav = resampler.resample_chunk(np.ascontiguousarray(wav), last=last)
             # 32767 / 32768: +1.0 times 32768 would wrap or clip audibly.
-            bounded = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
-            # The same rounding as libsndfile's own, in half the time.
-            stream.write(np.rint(bounded * 32768).astype(np.int16) if stream.subtype == "PCM_16" else bounded)
+            bounded = np.clip(wav, -1, 32767 / 32768)
+            # libsndfile's Vorbis encoder overflows the stack on a minute and a half at once.
+            for start in range(0, len(bounded), WRITTEN_SAMPLES):
+                part = bounded[start : start + WRITTEN_SAMPLES]
+                # The same rounding as libsndfile's own, in half the time.
+                stream.write(np.rint(part * 32768).astype(np.int16) if stream.subtype == "PCM_16" else part)
 
         yield write
+        if resampler is not None:
+            write(np.zeros((0, *channels), np.float32), last=True)
+
+
+def _with_format(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the format, which soundfile takes from the name only where that is text."""
+    return {"format": path.suffix[1:].upper()} | options
 
 
 def raw_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> Iterator[np.ndarray]:

@@ -232,7 +232,7 @@ def stream_file(
 def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Progress) -> Iterator[np.ndarray]:
     """The log-mel of the source in pieces (M, T)."""
     rate = audio.sample_rate
-    if Path(source).suffix == ".npy":
+    if Path(source).suffix.lower() == ".npy":
         whole, size = _read_mel(Path(source), audio), max(1, round(seconds * rate / audio.hop_length))
         places = range(0, whole.shape[1], size)
         for start in progress(places, len(places), "stream"):
