@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import sys
 
@@ -162,3 +163,18 @@ def test_wrong_folders(folder, tmp_path):
     (tmp_path / "out" / "clones.csv").write_text("a,b\n1,2\n")
     with pytest.raises(CloningError, match="not a table of clones"):
         clone_folder(folder, tmp_path / "out", batch)
+
+
+def test_a_file_name_that_is_not_utf8_does_not_stop_the_folder(tiny_run, folder, tmp_path):
+    name = os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(folder / "a.wav", folder / name)
+    (folder / os.fsdecode(b"\xff.wav")).write_bytes(b"RIFFnothing")
+    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request(subtitles=True))
+    for made in (make, None):  # the second time nothing is left to do, but the broken ones
+        table = clone_folder(folder, tmp_path / "out", batch, make=made or make)
+        rows = dict(zip(table.file, table.status, strict=True))
+        assert rows["caf\\udce9.wav"] == rows["a.wav"] == "done"
+        assert rows["\\udcff.wav"] == "failed"
+    assert (tmp_path / "out" / f"{name}.wav").exists()
+    assert (tmp_path / "out" / f"{name}.en.srt").exists()
+    assert "caf\\udce9.wav" in (tmp_path / "out" / "clones.csv").read_text(encoding="utf-8")

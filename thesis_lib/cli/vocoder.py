@@ -41,7 +41,7 @@ def export(
 @vocoders.command()
 def stream(
     source: Annotated[Path, typer.Argument(help="A recording, a log-mel (M, T) in .npy, or - for stdin.")],
-    target: Annotated[Path, typer.Argument(help="Recording to write (.wav, .flac, .ogg), or - for raw samples.")],
+    target: Annotated[Path, typer.Argument(help="Recording to write (.wav, .flac, .ogg …), or - for raw samples.")],
     vocoder: VocoderName = "hifigan-universal",
     voice_from: Annotated[Path | None, typer.Option(help="Recording of the target speaker.")] = None,
     chunk: Annotated[float, typer.Option(min=1, help="Length of each block of input, in milliseconds.")] = 100.0,
@@ -61,9 +61,10 @@ def stream(
     Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
     """
     from thesis_lib.utils.progress import bar
-    from thesis_lib.vocoder.streaming import stream_file
+    from thesis_lib.vocoder.streaming import check_output, stream_file
     from thesis_lib.vocoder.voice import MEAN_VOICE
 
+    check_output(target)
     made = _loaded(vocoder, runtime, device)
     voice = _voice_of(made, voice_from, set_, device) if voice_from else MEAN_VOICE
     figures = stream_file(made, source, target, chunk / 1000, voice, bar)

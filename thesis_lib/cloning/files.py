@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.decoding import READ_SUFFIXES
-from thesis_lib.audio.files import SUFFIXES, header, read_blocks, survey, writing
+from thesis_lib.audio.files import header, read_blocks, survey, writing
+from thesis_lib.audio.targets import target_problem
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
@@ -152,16 +153,16 @@ def _write(
 
 
 def check_target(source: Path, target: Path) -> None:
-    """Raise CloningError for a target that is the source or has an unknown suffix, before anything is computed."""
-    check_suffix(target)
+    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation."""
+    check_output(target)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")
 
 
-def check_suffix(target: Path) -> None:
-    """Raise CloningError for a file name whose suffix is not that of an audio format."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise CloningError(f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}")
+def check_output(target: Path) -> None:
+    """Raise CloningError for a file name without a format's suffix, and for a place where nothing can be written."""
+    if problem := target_problem(target):
+        raise CloningError(problem)
 
 
 def check_recordings(paths: Iterable[Path]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from thesis_lib.audio.files import STDOUT, sink
 from thesis_lib.audio.streams import stream_blocks
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Request, check_suffix, metadata
+from thesis_lib.cloning.files import Request, check_output, metadata
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.plausibility import lengthening_note
 from thesis_lib.cloning.segments import laid_out
@@ -26,7 +26,7 @@ def check_live(request: Request, target: str | Path = STDOUT) -> None:
             "--emotion-from, --adapt and --subtitles need a file: name a recording instead of -"
         )
     if str(target) != STDOUT:
-        check_suffix(Path(target))
+        check_output(Path(target))
 
 
 def clone_live(

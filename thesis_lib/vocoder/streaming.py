@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soxr
 
-from thesis_lib.audio.files import header, read_blocks, sink
+from thesis_lib.audio.files import STDOUT, header, read_blocks, sink
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.audio.streams import stream_blocks
+from thesis_lib.audio.targets import target_problem
 from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.progress import Progress, silent
@@ -186,6 +187,12 @@ class MelStream:
         magnitude = np.sqrt(np.abs(np.fft.rfft(windows * self._window)) ** 2 + 1e-9)
         self._samples = self._samples[count * self._hop :]
         return np.log(np.maximum(self._filters @ magnitude.T, self._floor)).astype(np.float32)
+
+
+def check_output(target: str | Path) -> None:
+    """Raise StreamError for a target that cannot be written, before a vocoder is loaded."""
+    if str(target) != STDOUT and (problem := target_problem(Path(target))):
+        raise StreamError(problem)
 
 
 def stream_file(
