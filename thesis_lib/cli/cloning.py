@@ -222,5 +222,5 @@ def adapt(
     from thesis_lib.training.adaptation import adapt as run_adaptation
     from thesis_lib.utils.progress import bar
 
-    adapted = run_adaptation(recordings, run_dir, vocoder, minutes, bar)
+    adapted = run_adaptation(recordings, Path.cwd() / run_dir, vocoder, minutes, bar)
     typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")
