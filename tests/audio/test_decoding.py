@@ -71,15 +71,16 @@ def test_a_stream_whose_header_holds_no_length_is_read(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus", "flac", "wav"])
 @pytest.mark.parametrize("share", [0.4, 0.7])
-def test_a_cut_file_is_truncated_and_a_whole_one_with_a_tag_is_not(tmp_path, suffix, share):
+def test_a_cut_file_is_truncated_and_a_whole_one_with_something_after_it_is_not(tmp_path, suffix, share):
     path = tmp_path / f"a.{suffix}"
     data = encoded(path, voiced(6.0, RATE, seed=1))
     path.write_bytes(data[: int(share * len(data)) + 5])
     for read in (read_audio, survey, lambda path: next(read_blocks(path))):
         with pytest.raises(AudioError, match=rf"a\.{suffix}: truncated"):
             read(path)
-    path.write_bytes(data + b"TAG" + b"a title".ljust(125, b"\0"))
-    assert len(read_audio(path)[0]) / RATE == pytest.approx(6.0, abs=0.1)
+    for more in (b"TAG" + b"a title".ljust(125, b"\0"), bytes(5000), b"\xff" * 100, b"LYRICSBEGIN and an end"):
+        path.write_bytes(data + more)
+        assert len(read_audio(path)[0]) / RATE == pytest.approx(6.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ READ_SUFFIXES = (
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
 MAX_OGG_PAGE = 65_307  # bytes
+MAX_MP3_FRAME = 2881  # bytes
 MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that is used
 
 
@@ -216,12 +217,22 @@ def _is_broken(packet: "av.Packet") -> bool:
     if packet.is_corrupt:
         return True
     if codec.name.startswith("mp3"):  # its decoder conceals an incomplete frame, its parser does not
-        return not av.CodecContext.create("mp3", "r").parse(bytes(packet))
+        data = bytes(packet)
+        begins_a_frame = any(map(len, _mp3_frames(data + bytes(MAX_MP3_FRAME))))  # else it is padding or a tag
+        return begins_a_frame and not _mp3_frames(data)
     try:
         packet.decode()
     except (av.error.FFmpegError, ValueError):
         return True
     return False
+
+
+def _mp3_frames(data: bytes) -> list[bytes]:
+    """The whole MP3 frame at the beginning of some bytes, by FFmpeg's parser; none where there is none."""
+    import av
+
+    is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
+    return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []
 
 
 def _ogg_is_cut(path: Path) -> bool:
