@@ -6,6 +6,7 @@ import soundfile
 from helpers import voiced
 
 from thesis_lib.audio.files import check_speech, read_audio, read_blocks, survey
+from thesis_lib.audio.mending import mended
 
 RATE = 22_050
 
@@ -54,6 +55,17 @@ def test_an_ordinary_recording_is_not_changed(tmp_path, channels):
     assert survey(path).notes("a") == []
     stored = soundfile.read(path, dtype="float32", always_2d=True)[0]
     assert np.array_equal(read_audio(path)[0], stored.mean(axis=1) if channels > 1 else stored[:, 0])
+
+
+def test_samples_in_memory_are_mended_where_they_would_be_refused():
+    loud, plain = voiced(2.0, RATE) * 30, voiced(2.0, RATE)
+    wav, notes = mended(loud + 3, 0.01)
+    check_speech(wav, RATE, "audio")
+    assert len(notes) == 2
+    peaks = plain.copy()
+    peaks[100] = 1.2  # as a decoder of lossy audio makes
+    for given in (plain, peaks, (plain * 32767).astype(np.int16), np.zeros((4, 2))):
+        assert mended(given, 0.01)[0] is given
 
 
 def test_samples_that_are_no_numbers_are_left_for_the_check(tmp_path):

@@ -73,7 +73,8 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_is_loaded(tmp_p
             check_live(Request(), target)
         with pytest.raises(StreamError, match=says):
             check_output(target)
-    for target in (tmp_path / "a.OPUS", tmp_path / "new" / "folder" / "a.ogg"):
+    (tmp_path / "there.wav").write_text("earlier")
+    for target in (tmp_path / "there.wav", tmp_path / "a.OPUS", tmp_path / "new" / "folder" / "a.ogg"):
         assert not target_problem(target)
     check_output("-")
 

@@ -178,3 +178,9 @@ def test_a_file_name_that_is_not_utf8_does_not_stop_the_folder(tiny_run, folder,
     assert (tmp_path / "out" / f"{name}.wav").exists()
     assert (tmp_path / "out" / f"{name}.en.srt").exists()
     assert "caf\\udce9.wav" in (tmp_path / "out" / "clones.csv").read_text(encoding="utf-8")
+
+
+def test_an_output_folder_below_a_file_is_told_before_anything_is_loaded(folder, tmp_path):
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(CloningError, match="nothing can be written"):
+        clone_folder(folder, tmp_path / "file" / "out", Batch("none", PLAIN, Request()), make=None)

@@ -19,7 +19,7 @@ import soxr
 
 from thesis_lib.audio.decoding import Stored, decoded, look_into
 from thesis_lib.audio.errors import AudioError
-from thesis_lib.audio.mending import Measure, Mend
+from thesis_lib.audio.mending import FULL_SCALE, Measure, Mend
 from thesis_lib.utils.files import replacing
 
 MIN_PEAK = 1e-4  # -80 dBFS; a recording below it counts as silence
@@ -154,7 +154,7 @@ def check_audible(wav: np.ndarray, sample_rate: int, path: object) -> None:
 def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
     """Raise AudioError for audio that no model should process: what ``check_audible`` refuses, and clipping."""
     check_audible(wav, sample_rate, path)
-    if np.mean(np.abs(wav) >= 0.999) > MAX_CLIPPED_SHARE:
+    if np.mean(np.abs(wav) >= FULL_SCALE) > MAX_CLIPPED_SHARE:
         raise AudioError("clipping", path, "over 1 % of the samples are at full scale: record at a lower level")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 MAX_CANCELLED_POWER = 0.1  # of the channels' mean power that is left in their average; uncorrelated channels leave 0.5
 MAX_OFFSET = 0.02  # of full scale
+FULL_SCALE = 0.999  # from which a sample counts as clipped
 SCALED_PEAK = 0.95  # of floating-point samples that have exceeded full scale
 
 
@@ -78,6 +79,20 @@ class Measure:
         peak = float(max(self._high[used] - offset, offset - self._low[used]))
         scale = SCALED_PEAK / peak if is_float and peak > 1 else 1.0
         return Mend(channel, offset, scale)
+
+
+def mended(wav: np.ndarray, max_clipped: float) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Mend samples (N,) that lie in memory; return them with notes. Anything but floating-point samples is returned.
+
+    Decoded lossy audio exceeds full scale now and then: only where more than the share ``max_clipped`` of the samples
+    does, they are scaled.
+    """
+    if wav.ndim != 1 or wav.dtype.kind != "f" or not len(wav):
+        return wav, ()
+    measure = Measure()
+    frames = measure.add(wav[:, None])
+    mend = measure.mend(is_float=bool(np.mean(np.abs(wav) >= FULL_SCALE) > max_clipped))
+    return (mend(frames), mend.notes) if mend != Mend() else (wav, ())
 
 
 def _mono(frames: np.ndarray) -> np.ndarray:

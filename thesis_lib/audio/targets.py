@@ -12,7 +12,12 @@ def target_problem(target: Path) -> str:
         return f"{target} is a folder: name a file in it for the output of one recording"
     if target.suffix.lower() not in SUFFIXES:
         return f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}"
-    above = next(folder for folder in target.absolute().parents if folder.exists())
+    return place_problem(target.absolute().parent)
+
+
+def place_problem(folder: Path) -> str:
+    """Why nothing can be written in a folder, which need not be there yet; empty where it can."""
+    above = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        return f"{target}: nothing can be written to {above}: choose another folder for the output"
+        return f"{folder}: nothing can be written to {above}: choose another folder for the output"
     return ""

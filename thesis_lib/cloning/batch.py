@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from thesis_lib.audio.targets import place_problem
 from thesis_lib.cloning.build import build
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Request, check_recordings, clone_file, recordings_in
@@ -81,6 +82,8 @@ def clone_folder(
     paths = recordings_in(folder)
     if out.is_file():
         raise CloningError(f"{out} is a file: name a folder for the output of a folder")
+    if problem := place_problem(out):
+        raise CloningError(problem)
     check_recordings(batch.request.recordings)
     earlier, rows, paths_of, work = _rows(out / TABLE), {}, {}, []
     vocoder = vocoder_key(batch.vocoder)

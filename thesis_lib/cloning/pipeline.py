@@ -16,8 +16,9 @@ from typing import Protocol
 
 import numpy as np
 
-from thesis_lib.audio.files import AudioError, check_audible, resample
+from thesis_lib.audio.files import MAX_CLIPPED_SHARE, AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
+from thesis_lib.audio.mending import mended
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
@@ -114,10 +115,11 @@ class VoiceCloningPipeline:
         recording's own. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
+        wav, mends = mended(np.asarray(wav), MAX_CLIPPED_SHARE)
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
-        notes = list(speaker.warnings)
+        notes = [*(f"{source}: {note}" for note in mends), *speaker.warnings]
         given = text is not None
         translated = self.from_text(text, segments, source) if given else self.translate(segments, source, notes.append)
         synthesised = list(self.synthesise(translated, speaker, source))
