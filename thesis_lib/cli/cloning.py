@@ -37,7 +37,7 @@ def clone(
     ],
     target: Annotated[
         Path,
-        typer.Argument(help="English speech to write: a .wav, .flac, .mp3 or .ogg file, a folder, or - for stdout."),
+        typer.Argument(help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file, a folder, or -."),
     ],
     text: Annotated[str | None, typer.Option(help="English text to synthesise instead of the translation.")] = None,
     content: Annotated[
