@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import soundfile
@@ -118,7 +118,7 @@ def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         for packet in _packets(container, path):
             packets += 1
             try:
-                for frame in packet.decode():
+                for frame in cast("list[av.AudioFrame]", packet.decode()):
                     yield frame_samples(frame), frame.sample_rate
             except (av.error.FFmpegError, ValueError):
                 broken += 1
@@ -129,7 +129,7 @@ def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
 
 def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
     """(n, C) float32; integers are scaled so that their full scale is 1."""
-    wav = frame.to_ndarray()
+    wav: np.ndarray = frame.to_ndarray()
     channels = len(frame.layout.channels)
     wav = wav.T if frame.format.is_planar else wav.reshape(-1, channels)
     if wav.dtype == np.uint8:
@@ -162,7 +162,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
     """Of a file that libsndfile cannot read. Raises AudioError where FFmpeg cannot read it either."""
     try:
         with _container(path) as container:
-            track = _track(container, path)
+            track = audio_track(container, path)
             last = None
             for packet in _packets(container, path):
                 last = packet if packet.size else last
@@ -181,7 +181,7 @@ def _container(path: Path) -> Iterator["av.container.InputContainer"]:
 
     with open(path, "rb") as stream:  # a stream, because a name need not be UTF-8
         try:
-            container = av.open(stream, metadata_errors="replace")
+            container = av.open(stream, "r", metadata_errors="replace")
         except (av.error.FFmpegError, ValueError, IndexError) as error:
             raise _undecodable(path, error) from error
         with container:
@@ -193,15 +193,16 @@ def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["
     import av
 
     try:
-        yield from container.demux(_track(container, path))
+        yield from container.demux(audio_track(container, path))
     except av.error.FFmpegError as error:
         raise AudioError(
             "undecodable", path, f"FFmpeg stops inside it ({error.strerror}): convert it to WAV"
         ) from error
 
 
-def _track(container: "av.container.InputContainer", path: Path) -> "av.AudioStream":
-    track = container.streams.best("audio")
+def audio_track(container: "av.container.InputContainer", path: object) -> "av.AudioStream":
+    """The audio track that FFmpeg takes for the main one. Raises AudioError where there is none."""
+    track = cast("av.AudioStream | None", container.streams.best("audio"))
     if track is None or not track.rate:
         raise AudioError("no audio", path, "the file has no audio track: name a recording with sound")
     return track

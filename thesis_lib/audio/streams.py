@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from thesis_lib.audio.decoding import at_one_rate, frame_samples
+from thesis_lib.audio.decoding import at_one_rate, audio_track, frame_samples
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
 
@@ -56,10 +56,8 @@ def _decoded(stream: Headed, name: str) -> Iterator[int | np.ndarray]:
 
     options = {"probesize": str(PROBED_BYTES), "analyzeduration": "1"}
     try:
-        with av.open(stream, format=name, buffer_size=READ_BYTES, options=options) as container:
-            track = container.streams.best("audio")
-            if track is None or not track.rate:
-                raise AudioError("no audio", "stdin", "the stream has no audio track")
+        with av.open(stream, "r", format=name, buffer_size=READ_BYTES, options=options) as container:
+            track = audio_track(container, "stdin")
             yield track.rate
             frames = ((frame_samples(frame), frame.sample_rate) for frame in container.decode(track))
             for frame in at_one_rate(frames, track.rate):

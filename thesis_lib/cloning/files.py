@@ -231,7 +231,7 @@ def _translated(
 ) -> Iterable[TranslatedSegment]:
     """Yield what is synthesised: the given text, the given English recording, or the translation."""
     segments = speech_segments(read_blocks(source), header(source)[0])
-    if request.text:
+    if request.text is not None:
         return pipeline.from_text(request.text, list(segments), source)
     if request.content:
         return _recorded(request.content)

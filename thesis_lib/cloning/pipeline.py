@@ -120,8 +120,9 @@ class VoiceCloningPipeline:
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
         notes = [*(f"{source}: {note}" for note in mends), *speaker.warnings]
-        given = text is not None
-        translated = self.from_text(text, segments, source) if given else self.translate(segments, source, notes.append)
+        translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
+        if text is not None:
+            translated = self.from_text(text, segments, source)
         synthesised = list(self.synthesise(translated, speaker, source))
         notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
         sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))

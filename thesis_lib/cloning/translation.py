@@ -68,7 +68,8 @@ class WhisperTranslator:
 
     def _english(self, wav: np.ndarray, sample_rate: int, context: str) -> Recognised:
         """Translate; a second time without context and repetitions where the first text is not what was said."""
-        seconds, options = len(wav) / sample_rate, {"language": SPANISH, "task": "translate"}
+        seconds = len(wav) / sample_rate
+        options: dict[str, Any] = {"language": SPANISH, "task": "translate"}
         first = self._whisper(wav, sample_rate, context=context, **options)
         is_made_up = bool(improbable(first.text, seconds))
         if not is_made_up and not (context and first.log_probability < MIN_LOG_PROBABILITY):

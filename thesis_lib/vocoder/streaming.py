@@ -247,8 +247,8 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
         return
     mel = MelStream(audio)
     if str(source) == STDIN:
-        own_rate, read = stream_blocks(sys.stdin.buffer, rate, seconds)
-        scaled = (block / 32768 if block.dtype.kind == "i" else block for block in read)
+        own_rate, arriving = stream_blocks(sys.stdin.buffer, rate, seconds)
+        scaled = (block / 32768 if block.dtype.kind == "i" else block for block in arriving)
         blocks: Iterator[np.ndarray] = _resampled(scaled, own_rate, rate)
     else:
         own_rate, duration = header(source)
