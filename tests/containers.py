@@ -14,7 +14,7 @@ FORMATS = {"mp3": {}, "ogg": {}, "opus": {"format": "OGG", "subtype": "OPUS"}, "
 def encoded(path, wav, rate=RATE, **options):
     """Write with libsndfile; return the bytes."""
     suffix = path.suffix[1:]
-    for start in range(0, len(wav) or 1, rate):  # in blocks: see audio.files.writing
+    for start in range(0, max(1, len(wav)), rate):  # in blocks: see audio.files.writing
         if not start:
             stream = soundfile.SoundFile(path, "w", rate, 1, **FORMATS[suffix] | options)
         stream.write(wav[start : start + rate])

@@ -141,3 +141,11 @@ def test_an_ordinary_file_is_decoded_by_libsndfile(tmp_path):
         encoded(path, voiced(2.0, RATE))
         assert decoding.look_into(path).by_libsndfile
         assert np.array_equal(read_audio(path)[0], soundfile.read(path, dtype="float32")[0])
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff"])
+def test_a_file_without_samples_is_not_called_truncated(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    encoded(path, np.zeros(0))
+    with pytest.raises(AudioError, match="zero length"):
+        read_audio(path)

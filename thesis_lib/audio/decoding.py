@@ -155,7 +155,7 @@ def _counted(path: Path, rate: int) -> tuple[int, bool]:
             if packet.size:
                 seconds += (packet.duration or 0) * packet.time_base
                 last = packet
-        return round(seconds * rate), last is None or _is_broken(last) or _riff_is_cut(path)
+        return round(seconds * rate), _is_broken(last) or _riff_is_cut(path)
 
 
 def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
@@ -167,7 +167,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
             for packet in _packets(container, path):
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
-            return Stored(track.rate, None, last is None or _is_broken(last) or _riff_is_cut(path), False, is_float)
+            return Stored(track.rate, None, _is_broken(last) or _riff_is_cut(path), False, is_float)
     except AudioError as error:
         if error.reason == "undecodable" and _ogg_is_cut(path):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
@@ -208,10 +208,12 @@ def audio_track(container: "av.container.InputContainer", path: object) -> "av.A
     return track
 
 
-def _is_broken(packet: "av.Packet") -> bool:
+def _is_broken(packet: "av.Packet | None") -> bool:
     """Whether a packet ends too early: FFmpeg marks it, cannot decode it, or finds no whole MP3 frame in it."""
     import av
 
+    if packet is None:  # a file without samples
+        return False
     codec = packet.stream.codec_context
     if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see _riff_is_cut
         return False
