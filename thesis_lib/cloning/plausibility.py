@@ -102,4 +102,5 @@ def lengthening_notes(segments: list[SynthesisedSegment], source: object, durati
     places = [(s.end - s.start, s.translated.segment) for s in segments]
     each = [lengthening_note(x, of.duration, f"{source}: {of.start:.1f}-{of.end:.1f} s") for x, of in places]
     whole = lengthening_note(segments[-1].end if segments else 0.0, duration, f"{source}: the whole recording")
-    return [note for note in (*(each if len(segments) > 1 else ()), whole) if note]
+    found = [note for note in each if note]
+    return found if not whole or (found and len(segments) == 1) else [*found, whole]
