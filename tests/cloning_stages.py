@@ -6,7 +6,9 @@ from thesis_lib.cloning import (
     VoiceCloningPipeline,
 )
 from thesis_lib.cloning.translation import Translated
-from thesis_lib.config import CloningConfig
+from thesis_lib.config import CloningConfig, EncoderConfig
+from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.vocoder.synthesis import Vocoder
 
 PLAIN = CloningConfig(voice="af_heart", watermark=False)
 
@@ -44,3 +46,11 @@ class Synthesizer:
 def pipeline(stages, config: CloningConfig = PLAIN, **translated) -> VoiceCloningPipeline:
     speaker, emotion, vocoder = stages
     return VoiceCloningPipeline(Translator(**translated), Synthesizer(), speaker, emotion, vocoder, config)
+
+
+def make(vocoder, config, threads=None):
+    """Replaces ``build``; at module level, so that a spawned process can import it."""
+    speaker, emotion = (
+        load(EncoderConfig(speaker="tiny-test", emotion="egemaps")) for load in (speaker_encoder, emotion_encoder)
+    )
+    return VoiceCloningPipeline(Translator(), Synthesizer(), speaker, emotion, Vocoder.from_pretrained(vocoder), config)

@@ -1,10 +1,11 @@
 import json
+import os
 import shutil
 import sys
 
 import pandas as pd
 import pytest
-from cloning_stages import HZ, PLAIN, Synthesizer, Translator
+from cloning_stages import HZ, PLAIN, make
 from helpers import spoken
 
 from thesis_lib import cloning
@@ -12,24 +13,13 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import (
     Batch,
     Request,
-    VoiceCloningPipeline,
     clone_folder,
 )
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.config import EncoderConfig
-from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.utils.plugins import import_plugins
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.checkpoints import CheckpointError
-from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder, vocoder_key
-
-
-def make(vocoder, config, threads=None):
-    """Replaces ``build``; at module level, so that a spawned process can import it."""
-    speaker, emotion = (
-        load(EncoderConfig(speaker="tiny-test", emotion="egemaps")) for load in (speaker_encoder, emotion_encoder)
-    )
-    return VoiceCloningPipeline(Translator(), Synthesizer(), speaker, emotion, Vocoder.from_pretrained(vocoder), config)
+from thesis_lib.vocoder.synthesis import DEFAULT, vocoder_key
 
 
 @pytest.fixture
@@ -173,3 +163,24 @@ def test_wrong_folders(folder, tmp_path):
     (tmp_path / "out" / "clones.csv").write_text("a,b\n1,2\n")
     with pytest.raises(CloningError, match="not a table of clones"):
         clone_folder(folder, tmp_path / "out", batch)
+
+
+def test_a_file_name_that_is_not_utf8_does_not_stop_the_folder(tiny_run, folder, tmp_path):
+    name = os.fsdecode(b"caf\xe9.wav")
+    shutil.copy(folder / "a.wav", folder / name)
+    (folder / os.fsdecode(b"\xff.wav")).write_bytes(b"RIFFnothing")
+    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request(subtitles=True))
+    for made in (make, None):  # the second time nothing is left to do, but the broken ones
+        table = clone_folder(folder, tmp_path / "out", batch, make=made or make)
+        rows = dict(zip(table.file, table.status, strict=True))
+        assert rows["caf\\udce9.wav"] == rows["a.wav"] == "done"
+        assert rows["\\udcff.wav"] == "failed"
+    assert (tmp_path / "out" / f"{name}.wav").exists()
+    assert (tmp_path / "out" / f"{name}.en.srt").exists()
+    assert "caf\\udce9.wav" in (tmp_path / "out" / "clones.csv").read_text(encoding="utf-8")
+
+
+def test_an_output_folder_below_a_file_is_told_before_anything_is_loaded(folder, tmp_path):
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(CloningError, match="nothing can be written"):
+        clone_folder(folder, tmp_path / "file" / "out", Batch("none", PLAIN, Request()), make=None)

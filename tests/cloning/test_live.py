@@ -49,3 +49,10 @@ def test_live_to_a_file_and_to_stdout(stages, talk, tmp_path, capfdbinary):
         clone_live(pipeline(stages), Microphone(talk), HZ, "-", Request(text="hello"))
     with pytest.raises(AudioError, match="no words were recognised"):
         clone_live(pipeline(stages), Microphone(np.zeros(HZ)), HZ, "-")
+
+
+def test_a_wav_file_on_stdin_is_not_played_as_raw_samples(stages, talk, tmp_path):
+    soundfile.write(tmp_path / "in.wav", talk, HZ)
+    with open(tmp_path / "in.wav", "rb") as stream:
+        seconds = clone_live(pipeline(stages), stream, 16_000, tmp_path / "out.wav")
+    assert seconds == pytest.approx(clone_live(pipeline(stages), Microphone(talk), HZ, tmp_path / "raw.wav"), abs=0.05)

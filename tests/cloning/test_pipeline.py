@@ -85,7 +85,7 @@ def test_the_rate_of_speech_follows_the_speaker(stages):
 
 
 def test_fitted_segments_are_stretched_towards_the_length_of_the_source(stages, talk):
-    english = "x" * 45  # 4.5 s
+    english = "it is fine today, so we walk to the blue bay."  # 45 characters, 4.5 s
     segments = list(speech_segments([talk], HZ))
     free = pipeline(stages, english=english)(talk, HZ)
     fitted = pipeline(stages, PLAIN.model_copy(update={"fit": True}), english=english)(talk, HZ)
@@ -205,6 +205,8 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     assert len(found) == 3
     assert all(clause[-1] in ".,;:!?" and len(clause.split()) >= 4 for clause in found)
     assert clauses("Yes.") == ["Yes."]
+    for met in ("This morning we met Dr. Smith of the harbour.", "We met our old friend Dr. Smith here."):
+        assert any("Dr. Smith" in clause for clause in clauses(met))
     # The first clause is short and ends before a word that opens a clause.
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"

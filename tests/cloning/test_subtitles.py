@@ -1,3 +1,4 @@
+import html
 import re
 
 import pytest
@@ -42,3 +43,35 @@ def test_a_long_cue_is_split_into_short_ones_and_loses_no_word(tmp_path):
 @pytest.mark.parametrize("text", ["a" * 60, "one", "x " * 100])
 def test_any_text_can_be_split_into_lines(tmp_path, text):
     assert text.split()[0][:10] in write_subtitles(tmp_path / "out", "en", [(0.0, 1.0, text)])[0].read_text()
+
+
+MARKUP = "if a < b & c, then <i>x</i> --> y {z} {\\an8} C:\\new"
+
+
+@pytest.mark.parametrize("suffix", ["srt", "vtt"])
+def test_text_that_looks_like_markup_is_shown_as_it_is(tmp_path, suffix):
+    paths = write_subtitles(tmp_path / "out", "en", [(0.0, 4.0, MARKUP)])
+    path = next(path for path in paths if path.suffix == f".{suffix}")
+    text = path.read_text(encoding="utf-8")
+    shown = " ".join(cues(text)[0][1].split())
+    if suffix == "vtt":
+        assert "<" not in shown
+        assert "-->" not in shown
+        assert html.unescape(shown) == MARKUP
+    else:
+        assert shown.replace("\u2060", "") == MARKUP
+        assert not re.search(r"<[a-zA-Z/]|\{\\|-->", shown), "no player reads markup"
+    assert text.count("-->") == len(cues(text))
+
+
+def test_a_cue_lasts_until_it_can_be_read_where_the_next_one_leaves_time(tmp_path):
+    text = "The fishermen counted the boats in it."
+    times = [(0.0, 1.0, text), (10.0, 11.0, text), (11.2, 12.0, text), (12.0, 20.0, text)]
+    srt = write_subtitles(tmp_path / "out", "en", times)[0].read_text()
+    seconds = []
+    for pair, _ in cues(srt):
+        clock = [time.replace(",", ".").split(":") for time in pair.split(" --> ")]
+        seconds.append(tuple(3600 * int(h) + 60 * int(m) + float(s) for h, m, s in clock))
+    assert len(text) / (seconds[0][1] - seconds[0][0]) < 21
+    assert seconds[1] == (10.0, 11.2), "until the next cue, but not over it"
+    assert seconds[3] == (12.0, 20.0)

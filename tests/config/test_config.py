@@ -8,6 +8,7 @@ from thesis_lib.config import (
     PROFILES,
     TASKS,
     AblationConfig,
+    CloningConfig,
     Config,
     ConfigError,
     CorpusConfig,
@@ -117,6 +118,7 @@ def test_a_configuration_without_plugins_is_that_of_earlier_versions():
     tree = json.loads(config.model_dump_json())
     assert tree.pop("plugins") == []
     added = {"corpus": CorpusConfig, "validation": ValidationConfig, "ablation": AblationConfig}
+    added["cloning"] = CloningConfig
     for section, kind in added.items():
         for name in kind.ADDED:
             del tree[section][name]

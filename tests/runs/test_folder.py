@@ -1,9 +1,11 @@
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from thesis_lib import pretrained
+from thesis_lib.cli.options import run_of
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.runs import provenance
 from thesis_lib.runs.folder import Run, RunError, project_root
@@ -17,6 +19,47 @@ def test_a_run_folder_belongs_to_one_configuration(tmp_path):
     with pytest.raises(ConfigError, match="another configuration"):
         Run(tmp_path / "run", Config().override({"resynthesis.training.seed": 9}))
     assert run.load_table("x").a[0] == 1
+
+
+def test_settings_that_change_no_result_are_no_other_configuration(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance_of())
+    more = {"conversion.training.steps": 600_000, "conversion.training.workers": 2, "encoders.batch_size": 8}
+    other = Run(tmp_path / "run", Config().override(more | {"resynthesis.training.keep": 5}))
+    assert other.config.conversion.training.workers == 2
+    assert other.has("x"), "its tables are not stale"
+    assert other.stamp()["config"] == Config().digest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"conversion.training.seed": 9}, "conversion.training.seed was 0, is 9"),
+        ({"conversion.training.steps": 10}, "conversion.training.steps was 500000, is 10"),
+        ({"conversion.training.max_minutes": 3}, "conversion.training.max_minutes was None, is 3"),
+    ],
+)
+def test_a_refusal_names_the_settings_that_differ(tmp_path, changes, says):
+    Run(tmp_path / "run", Config()).save_table("x", pd.DataFrame({"a": [1]}))
+    with pytest.raises(ConfigError, match="another configuration") as caught:
+        Run(tmp_path / "run", Config().override(changes | {"encoders.batch_size": 8}))
+    assert says in str(caught.value)
+    assert "batch_size" not in str(caught.value)
+
+
+def test_more_steps_are_another_configuration_where_the_learning_rate_depends_on_them(tmp_path):
+    config = Config().override({"conversion.training.schedule": "cosine"})
+    Run(tmp_path / "run", config).save_table("x", pd.DataFrame({"a": [1]}))
+    with pytest.raises(ConfigError, match=r"conversion\.training\.steps was"):
+        Run(tmp_path / "run", config.override({"conversion.training.steps": 600_000}))
+
+
+def test_commands_take_a_relative_run_folder_from_where_they_are_run(tmp_path, monkeypatch):
+    (tmp_path / "_toc.yml").write_text("")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert run_of("smoke", Path("mine"), None).path == tmp_path / "notebooks" / "mine"
+    assert run_of("smoke", None, None).path == tmp_path / "notebooks" / "runs" / "smoke"
 
 
 def test_a_folder_without_results_takes_another_configuration(tmp_path):

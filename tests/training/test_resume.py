@@ -16,6 +16,7 @@ import torch
 from helpers import beside, log_of, train_command
 
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.vocoders import vocoder_changes
 from thesis_lib.training import Interrupted, train
 from thesis_lib.vocoder import checkpoints
 
@@ -164,3 +165,18 @@ except checkpoints.CheckpointError as error:
     assert "free some space" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
     assert checkpoints.load(checkpoints.latest(tmp_path))[1] == {"step": 1}
+
+
+def test_more_steps_continue_a_finished_training(tiny_run, tmp_path):
+    """Four steps and then six equal six at once, and a second call trains no more."""
+    four, six = (beside(tiny_run, tmp_path / name, conversion__training__steps=n) for name, n in (("4", 4), ("6", 6)))
+    assert train(four, "conversion").meta["steps"] == 4
+    longer = Run(four.path, six.config)
+    first = train(longer, "conversion")
+    assert (first.meta["steps"], first.meta["stopped_by"]) == (6, "steps")
+    whole = train(six, "conversion")
+    pairs = zip(first.generator.state_dict().values(), whole.generator.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert [row["step"] for row in log_of(longer, "conversion")] == list(range(7))
+    assert train(Run(four.path, four.config), "conversion").meta == first.meta, "fewer steps: it is finished"
+    assert not vocoder_changes(longer, "conversion")

@@ -1,12 +1,15 @@
-"""Read, check, resample and write audio files and raw samples.
+"""Read, check, resample and write audio files and raw samples; read the audio of video files.
 
 Shapes: N samples.
 Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compressed one.
 """
 
+import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +17,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from thesis_lib.utils.errors import ThesisError
+from thesis_lib.audio.decoding import Stored, decoded, look_into
+from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.mending import FULL_SCALE, Measure, Mend
 from thesis_lib.utils.files import replacing
 
 MIN_PEAK = 1e-4  # -80 dBFS; a recording below it counts as silence
@@ -23,88 +28,101 @@ MIN_DURATION_S, MAX_DURATION_S = 0.1, 4 * 3600.0
 SILENCE = MIN_PEAK  # the earlier name
 BLOCK_S = 30.0  # length that is read at a time
 STDOUT = "-"
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")  # of files that are read and written
-MP3_TOLERANCE_S = 0.2  # by which an MP3 may be shorter than its estimated length
+OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz
+WRITTEN_SAMPLES = 65_536  # at a time
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus")  # of files that are written; decoding.READ_SUFFIXES are read
 
 
-class AudioError(ThesisError):
-    """A recording that cannot be used. ``reason`` is a short key for reject tables."""
+@dataclass(frozen=True)
+class Survey:
+    """A recording after one pass through all its samples."""
 
-    def __init__(self, reason: str, path: object, remedy: str) -> None:
-        self.reason = reason
-        super().__init__(f"{path}: {reason}; {remedy}")
+    rate: int  # Hz
+    seconds: float  # decoded
+    mend: Mend
+
+    def notes(self, path: object) -> list[str]:
+        """What was mended, with the name of the recording."""
+        return [f"{path}: {note}" for note in self.mend.notes]
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
     """Read a file: mono float32 samples (N,) and their rate; resampled when ``sample_rate`` (Hz) is given.
 
-    Any format, rate and channel count that libsndfile reads. Channels are averaged.
-    Raises AudioError: missing file, folder, zero length, undecodable, truncated.
+    Any format, rate and channel count that libsndfile or FFmpeg reads, of a video its audio. Channels are averaged;
+    inverted channels, an offset and floating-point samples above 1 are mended (``audio.mending``).
+    Raises AudioError: missing file, folder, zero length, undecodable, no audio, truncated, too long.
     """
-    rate, _ = header(path)
-    mono = np.concatenate(list(read_blocks(path)))
+    path, measure = Path(path), Measure()
+    stored = _stored(path)
+    blocks = [measure.add(block) for block in _decoded(path, stored, BLOCK_S)]
+    mend, rate = measure.mend(stored.is_float), stored.rate
+    mono = np.concatenate([mend(block) for block in blocks])
     if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
 
 
 def header(path: str | Path) -> tuple[int, float]:
-    """Rate in Hz and duration in seconds, as the file declares them. AudioError as ``read_audio``, except truncated."""
-    with _opened(Path(path)) as stream:
-        return stream.samplerate, stream.frames / stream.samplerate
+    """Rate in Hz and duration in seconds, counted from the file's packets, or decoded where they do not say.
+
+    Raises AudioError as ``read_audio``, but not truncated where the packets say the duration.
+    """
+    stored = _stored(Path(path))
+    return stored.rate, stored.samples / stored.rate if stored.samples is not None else survey(path).seconds
+
+
+def survey(path: str | Path) -> Survey:
+    """Decode a file to its end: its rate, its duration, and what is to be mended. AudioError as ``read_audio``."""
+    path = Path(path)
+    stored, state = _stored(path), path.stat()
+    return _survey(path, stored, (state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=64)
+def _survey(path: Path, stored: Stored, state: tuple[int, int]) -> Survey:
+    measure = Measure()
+    for block in _decoded(path, stored, BLOCK_S):
+        measure.add(block)
+    return Survey(stored.rate, measure.count / stored.rate, measure.mend(stored.is_float))
 
 
 def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:
     """Read a file in mono blocks (n,) at its own rate, so that memory does not grow with its length.
 
-    Raises what ``read_audio`` raises; a truncated file only at its end.
+    The file is read twice: the first time for ``survey``. Raises what ``read_audio`` raises, before the first block.
     """
     path = Path(path)
-    with _opened(path) as stream:
-        size, read = int(seconds * stream.samplerate), 0
-        while len(block := stream.read(size, dtype="float32", always_2d=True)):
-            read += len(block)
-            yield block.mean(axis=1) if stream.channels > 1 else block[:, 0]
-        # The length of an MP3 of constant rate is an estimate from the file's size.
-        tolerance = int(MP3_TOLERANCE_S * stream.samplerate) if stream.format == "MP3" else 0
-        if read < stream.frames - tolerance or _riff_is_cut(path):
-            raise AudioError("truncated", path, "the file ends before its header says: fetch it again")
-        if not read:
-            raise AudioError("zero length", path, "the file holds no samples")
+    mend = survey(path).mend
+    yield from map(mend, decoded(path, _stored(path), seconds))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    if path.is_dir():
-        raise AudioError("is a folder", path, "name one audio file")
-    if not path.exists():
-        raise AudioError("missing file", path, "check the path")
-    if path.stat().st_size == 0:
-        raise AudioError("zero length", path, "the file is empty: fetch or record it again")
-    try:
-        with soundfile.SoundFile(path) as stream:
-            if stream.frames > MAX_DURATION_S * stream.samplerate:
-                # Also a wrong header: memory would be allocated before the first sample is read.
-                hours = stream.frames / stream.samplerate / 3600
-                raise AudioError("too long", path, f"it declares {hours:.0f} hours: split it")
-            yield stream
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(
-            "undecodable", path, f"not WAV, FLAC, MP3 or OGG audio, or damaged ({_short(error)})"
-        ) from error
+def _decoded(path: Path, stored: Stored, seconds: float) -> Iterator[np.ndarray]:
+    count = 0
+    for block in decoded(path, stored, seconds):
+        count += len(block)
+        _demand_short(path, count, stored.rate)
+        yield block
 
 
-def _short(error: Exception) -> str:
-    return str(error).rstrip(".").split(": ")[-1]
+def _stored(path: Path) -> Stored:
+    if not path.is_file():
+        return look_into(path)
+    state = path.stat()
+    stored = _looked_into(path, (state.st_mtime_ns, state.st_size))
+    # Also a wrong header: memory would be allocated before the first sample is read.
+    _demand_short(path, stored.samples or 0, stored.rate)
+    return stored
 
 
-def _riff_is_cut(path: Path) -> bool:
-    """Whether a WAV file is shorter than its RIFF size: libsndfile reads such a file without an error."""
-    with open(path, "rb") as stream:
-        head = stream.read(8)
-    declared = int.from_bytes(head[4:8], "little")
-    # Streaming writers leave 0 or 0xFFFFFFFF there.
-    return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
+@functools.lru_cache(maxsize=64)
+def _looked_into(path: Path, state: tuple[int, int]) -> Stored:
+    return look_into(path)
+
+
+def _demand_short(path: Path, samples: int, rate: int) -> None:
+    if samples > MAX_DURATION_S * rate:
+        raise AudioError("too long", path, f"it has {samples / rate / 3600:.0f} hours: split it")
 
 
 def as_samples(wav: np.ndarray, path: object) -> np.ndarray:
@@ -136,7 +154,7 @@ def check_audible(wav: np.ndarray, sample_rate: int, path: object) -> None:
 def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
     """Raise AudioError for audio that no model should process: what ``check_audible`` refuses, and clipping."""
     check_audible(wav, sample_rate, path)
-    if np.mean(np.abs(wav) >= 0.999) > MAX_CLIPPED_SHARE:
+    if np.mean(np.abs(wav) >= FULL_SCALE) > MAX_CLIPPED_SHARE:
         raise AudioError("clipping", path, "over 1 % of the samples are at full scale: record at a lower level")
 
 
@@ -162,23 +180,43 @@ def writing(
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Open a file for writing: yields a function that appends samples (n,).
 
-    The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata.
+    The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata. Opus
+    knows five rates; speech of another one is resampled to 48 kHz.
     """
     path = Path(path)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
-    options = formats.get(path.suffix, {}) | options
-    shape = channels or (1,)
-    with replacing(path) as partial, soundfile.SoundFile(partial, "w", sample_rate, *shape, **options) as stream:
+    options = formats.get(path.suffix.lower(), {}) | options
+    resampler, (count, *_) = None, channels or (1,)
+    if options.get("subtype") == "OPUS" and sample_rate not in OPUS_RATES:
+        resampler = soxr.ResampleStream(sample_rate, max(OPUS_RATES), count, dtype="float32", quality="VHQ")
+        sample_rate = max(OPUS_RATES)
+    with (
+        replacing(path) as partial,
+        soundfile.SoundFile(os.fsencode(partial), "w", sample_rate, count, **_with_format(path, options)) as stream,
+    ):
         if comment:
             stream.comment = comment
 
-        def write(wav: np.ndarray) -> None:
+        def write(wav: np.ndarray, last: bool = False) -> None:
+            wav = np.asarray(wav, np.float32)
+            if resampler is not None:
+                wav = resampler.resample_chunk(np.ascontiguousarray(wav), last=last)
             # 32767 / 32768: +1.0 times 32768 would wrap or clip audibly.
-            bounded = np.clip(np.asarray(wav, np.float32), -1, 32767 / 32768)
-            # The same rounding as libsndfile's own, in half the time.
-            stream.write(np.rint(bounded * 32768).astype(np.int16) if stream.subtype == "PCM_16" else bounded)
+            bounded = np.clip(wav, -1, 32767 / 32768)
+            # libsndfile's Vorbis encoder overflows the stack on a minute and a half at once.
+            for start in range(0, len(bounded), WRITTEN_SAMPLES):
+                part = bounded[start : start + WRITTEN_SAMPLES]
+                # The same rounding as libsndfile's own, in half the time.
+                stream.write(np.rint(part * 32768).astype(np.int16) if stream.subtype == "PCM_16" else part)
 
         yield write
+        if resampler is not None:
+            write(np.zeros((0, *channels), np.float32), last=True)
+
+
+def _with_format(path: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options with the format, which soundfile takes from the name only where that is text."""
+    return {"format": path.suffix[1:].upper()} | options
 
 
 def raw_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> Iterator[np.ndarray]:

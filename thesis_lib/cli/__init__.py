@@ -17,6 +17,7 @@ from thesis_lib.cli.vocoder import vocoders
 from thesis_lib.cli.weights import released, weights
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.extras import remedy
+from thesis_lib.utils.process import set_up
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -81,6 +82,7 @@ def book(
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit status 2 (130 if interrupted)."""
+    set_up()
     try:
         app()
     except (ThesisError, OSError) as error:

@@ -33,11 +33,11 @@ cloning = typer.Typer()
 def clone(
     source: Annotated[
         Path,
-        typer.Argument(help="Spanish speech: a WAV, FLAC, MP3 or OGG file, a folder of such files, or - for stdin."),
+        typer.Argument(help="Spanish speech: an audio or video file, a folder of such files, or - for stdin."),
     ],
     target: Annotated[
         Path,
-        typer.Argument(help="English speech to write: a .wav, .flac, .mp3 or .ogg file, a folder, or - for stdout."),
+        typer.Argument(help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file, a folder, or -."),
     ],
     text: Annotated[str | None, typer.Option(help="English text to synthesise instead of the translation.")] = None,
     content: Annotated[
@@ -63,6 +63,9 @@ def clone(
     translator: Annotated[
         str | None, typer.Option(help="Translation model: whisper-base, a folder, or owner/name on the hub.")
     ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="es: all speech is Spanish; auto (default) leaves out what is not.")
+    ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Stretch each segment towards the length of its source.")] = False,
     subtitles: Annotated[
         bool, typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT.")
@@ -72,7 +75,7 @@ def clone(
     ] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes for a folder; each needs about 1.5 GB of memory.")] = 1,
     rate: Annotated[
-        int, typer.Option(min=8000, help="Sample rate of stdin in Hz; its samples are 16-bit mono.")
+        int, typer.Option(min=8000, help="Rate of raw 16-bit mono samples on stdin, in Hz; a WAV stream has its own.")
     ] = 16_000,
     device: Device = "cpu",
     set_: Set = None,
@@ -91,7 +94,8 @@ def clone(
     from thesis_lib.training.adaptation import adapt as adapter
     from thesis_lib.utils.progress import bar
 
-    named = {"guidance": guidance, "voice": voice, "translator": translator, "fit": fit or None}
+    named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
+    named |= {"fit": fit or None}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)
@@ -218,5 +222,5 @@ def adapt(
     from thesis_lib.training.adaptation import adapt as run_adaptation
     from thesis_lib.utils.progress import bar
 
-    adapted = run_adaptation(recordings, run_dir, vocoder, minutes, bar)
+    adapted = run_adaptation(recordings, Path.cwd() / run_dir, vocoder, minutes, bar)
     typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_of
+from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_folder, run_of
 from thesis_lib.config.registries import CORPORA
 
 corpus = typer.Typer()
@@ -178,9 +178,8 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
 def _of(profile: str, run_dir: Path | None):
     """The manifest of a run's folder, of any configuration."""
     from thesis_lib.corpus.manifest import Manifest
-    from thesis_lib.runs.folder import project_root
 
-    return Manifest.load(project_root() / (run_dir or Path("runs") / profile) / "corpus")
+    return Manifest.load(run_folder(profile, run_dir) / "corpus")
 
 
 def warnings_of(found) -> list[str]:

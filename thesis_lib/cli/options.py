@@ -10,7 +10,7 @@ from thesis_lib.config.renamed import current_key
 from thesis_lib.runs.folder import Run
 
 Profile = Annotated[str, typer.Option(help=f"Profile, one of: {', '.join(PROFILES)}.")]
-RunDir = Annotated[Path | None, typer.Option(help="Run folder; by default runs/PROFILE.")]
+RunDir = Annotated[Path | None, typer.Option(help="Run folder; by default runs/PROFILE, from the working folder.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: section.key=value; repeatable.")]
 DEFAULT = "default"
 VocoderName = Annotated[
@@ -37,4 +37,9 @@ def encoders_of(changes: list[str] | None) -> EncoderConfig:
 
 def run_of(profile: str, run_dir: Path | None, changes: list[str] | None, device: str = "cpu") -> Run:
     """Return the run in ``run_dir``, by default runs/PROFILE."""
-    return Run(run_dir or Path("runs") / profile, config_of(profile, changes), device)
+    return Run(run_folder(profile, run_dir), config_of(profile, changes), device)
+
+
+def run_folder(profile: str, run_dir: Path | None) -> Path:
+    """The run folder as an absolute path: a relative one starts where the command is run, as every other path does."""
+    return Path.cwd() / (run_dir or Path("runs") / profile)

@@ -40,8 +40,8 @@ def export(
 
 @vocoders.command()
 def stream(
-    source: Annotated[Path, typer.Argument(help="A recording, a log-mel (M, T) in .npy, or - for raw samples.")],
-    target: Annotated[Path, typer.Argument(help="Recording to write (.wav, .flac, .ogg), or - for raw samples.")],
+    source: Annotated[Path, typer.Argument(help="A recording, a log-mel (M, T) in .npy, or - for stdin.")],
+    target: Annotated[Path, typer.Argument(help="Recording to write (.wav, .flac, .ogg …), or - for raw samples.")],
     vocoder: VocoderName = "hifigan-universal",
     voice_from: Annotated[Path | None, typer.Option(help="Recording of the target speaker.")] = None,
     chunk: Annotated[float, typer.Option(min=1, help="Length of each block of input, in milliseconds.")] = 100.0,
@@ -52,7 +52,8 @@ def stream(
 ) -> None:
     """Synthesise from a mel vocoder block by block, as the input arrives; the output equals that of the whole input.
 
-    Memory does not grow with the length. Raw samples are 16-bit, mono, at the vocoder's rate. A vocoder in an .onnx
+    Memory does not grow with the length. stdin: a WAV, FLAC, Ogg or MP3 stream, or raw
+    samples: 16-bit, mono, at the vocoder's rate, as on stdout. A vocoder in an .onnx
     file runs without torch. Of --set, encoders.* applies to --voice-from.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
@@ -60,9 +61,10 @@ def stream(
     Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
     """
     from thesis_lib.utils.progress import bar
-    from thesis_lib.vocoder.streaming import stream_file
+    from thesis_lib.vocoder.streaming import check_output, stream_file
     from thesis_lib.vocoder.voice import MEAN_VOICE
 
+    check_output(target)
     made = _loaded(vocoder, runtime, device)
     voice = _voice_of(made, voice_from, set_, device) if voice_from else MEAN_VOICE
     figures = stream_file(made, source, target, chunk / 1000, voice, bar)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from thesis_lib.audio.targets import place_problem
 from thesis_lib.cloning.build import build
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Request, check_recordings, clone_file, recordings_in
@@ -20,6 +21,7 @@ from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
+from thesis_lib.utils.process import clean_up_when_terminated, printable
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import vocoder_key
 
@@ -40,7 +42,15 @@ class Batch:
     def key(self, path: Path, vocoder: str) -> str:
         """Digest of the recording and of everything that determines its output; ``vocoder`` is its ``vocoder_key``."""
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
-        return digest([fingerprint(path), vocoder, self.config.model_dump(mode="json"), asked, self.suffix])
+        return digest(
+            [
+                fingerprint(path),
+                vocoder,
+                self.config.model_dump(mode="json", exclude=self.config.unused()),
+                asked,
+                self.suffix,
+            ]
+        )
 
 
 def _named(path: Path) -> str:
@@ -72,18 +82,21 @@ def clone_folder(
     paths = recordings_in(folder)
     if out.is_file():
         raise CloningError(f"{out} is a file: name a folder for the output of a folder")
+    if problem := place_problem(out):
+        raise CloningError(problem)
     check_recordings(batch.request.recordings)
-    earlier, rows, work = _rows(out / TABLE), {}, []
+    earlier, rows, paths_of, work = _rows(out / TABLE), {}, {}, []
     vocoder = vocoder_key(batch.vocoder)
     for path in paths:
-        name = str(path.relative_to(folder))
-        target = (out / name).with_name(path.name + batch.suffix)
-        row = rows[name] = earlier.get(name, {})
+        name = printable(str(path.relative_to(folder)))
+        target = (out / path.relative_to(folder)).with_name(path.name + batch.suffix)
+        row, paths_of[name] = earlier.get(name, {}), path
+        rows[name] = row
         if not (row.get("status") == DONE and row["key"] == batch.key(path, vocoder) and target.exists()):
             work.append((name, path, target))
     results = _in_this_process(work, batch, make) if jobs == 1 else _in_processes(work, batch, make, jobs)
     for name, result in progress(results, len(work), "clone"):
-        rows[name] = {"file": name, "key": batch.key(folder / name, vocoder)} | result
+        rows[name] = {"file": name, "key": batch.key(paths_of[name], vocoder)} | result
         _save(out / TABLE, rows)
     return _save(out / TABLE, rows)
 
@@ -106,6 +119,11 @@ def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterat
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except (KeyboardInterrupt, SystemExit):
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+            raise
         except BrokenProcessPool:
             raise CloningError(
                 f"one of {jobs} processes was killed, perhaps for lack of memory: use fewer --jobs"
@@ -117,6 +135,7 @@ _worker: tuple[VoiceCloningPipeline, Batch]  # of each process of the pool
 
 def _start_worker(batch: Batch, make: Callable, threads: int, plugins: tuple[str, ...]) -> None:
     global _worker
+    clean_up_when_terminated()
     import_plugins(plugins)
     torch.set_num_threads(threads)
     _worker = make(batch.vocoder, batch.config, threads), batch
@@ -132,11 +151,13 @@ def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, batch: Batc
     try:
         found = asdict(clone_file(pipeline, source, target, batch.request, adapter=batch.adapter))
     except ThesisError as error:
-        return {"status": FAILED, "reason": str(error)}
+        return {"status": FAILED, "reason": printable(str(error))}
     except Exception as error:  # a defect of the library or a model: recorded, and the other recordings continue
-        return {"status": FAILED, "reason": f"{type(error).__name__}: {error}"}
+        return {"status": FAILED, "reason": printable(f"{type(error).__name__}: {error}")}
     for column in ("notes", "seconds", "subtitles"):
         found[column] = json.dumps(found[column], ensure_ascii=False)
+    for column in ("source", "target", "notes", "subtitles"):
+        found[column] = printable(found[column])
     return {"status": DONE, "reason": ""} | found
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from thesis_lib.cloning.readings import ends_in_abbreviation
 from thesis_lib.cloning.segments import TranslatedSegment
 
 MIN_CLAUSE_WORDS = 4
@@ -30,7 +31,7 @@ def clauses(text: str) -> list[str]:
     """
     found = [""]
     for clause in re.split(r"(?<=[.!?;:,])\s+", text.strip()):
-        if len(found[-1].split()) < MIN_CLAUSE_WORDS:
+        if len(found[-1].split()) < MIN_CLAUSE_WORDS or ends_in_abbreviation(found[-1]):
             found[-1] = f"{found[-1]} {clause}".strip()
         else:
             found.append(clause)
@@ -42,5 +43,6 @@ def clauses(text: str) -> list[str]:
             n for n in range(MIN_CLAUSE_WORDS - 1, MAX_FIRST_CLAUSE_WORDS + 1) if words[n].lower() in CLAUSE_OPENERS
         ]
         cut = max(openers, default=MAX_FIRST_CLAUSE_WORDS)
+        cut -= ends_in_abbreviation(words[cut - 1])
         found[:1] = [" ".join(words[:cut]), " ".join(words[cut:])]
     return found

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import SUFFIXES, header, read_blocks, writing
+from thesis_lib.audio.decoding import READ_SUFFIXES
+from thesis_lib.audio.files import header, read_blocks, survey, writing
+from thesis_lib.audio.targets import target_problem
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
+from thesis_lib.cloning.plausibility import lengthening_notes
+from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.cloning.subtitles import write_subtitles
@@ -43,6 +47,8 @@ class Request:
     consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
 
     def __post_init__(self) -> None:
+        if self.text is not None and not has_words(self.text):
+            raise CloningError(f"--text {self.text!r} holds no word: give the English to speak, or leave --text out")
         if self.text and self.content:
             raise CloningError("--text and --content both replace the translation: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:
@@ -96,15 +102,18 @@ def clone_file(
         notes.append(text)
         say(text)
 
-    for warning in speaker.warnings:
+    mended = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
+    for warning in (*mended, *speaker.warnings):
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
-    _, length = header(source)
+    length = survey(source).seconds
     segments = pipeline.synthesise(_translated(pipeline, source, request, note), speaker, source)
     with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         shown = _with_progress(segments, length, progress, target.name)
         kept, *sides = _write(shown, pipeline.sample_rate, write)
+    for text in lengthening_notes(kept, source, length):
+        note(text)
     encoder = pipeline.analyser.speaker_encoder
     before, after = (cosine(embed(encoder, side, pipeline.sample_rate), speaker.voice.vectors()[0]) for side in sides)
     return Clone(
@@ -144,29 +153,29 @@ def _write(
 
 
 def check_target(source: Path, target: Path) -> None:
-    """Raise CloningError for a target that is the source or has an unknown suffix, before anything is computed."""
-    check_suffix(target)
+    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation."""
+    check_output(target)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")
 
 
-def check_suffix(target: Path) -> None:
-    """Raise CloningError for a file name whose suffix is not that of an audio format."""
-    if target.suffix.lower() not in SUFFIXES:
-        raise CloningError(f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}")
+def check_output(target: Path) -> None:
+    """Raise CloningError for a file name without a format's suffix, and for a place where nothing can be written."""
+    if problem := target_problem(target):
+        raise CloningError(problem)
 
 
 def check_recordings(paths: Iterable[Path]) -> None:
-    """Raise AudioError for a recording that is missing or cannot be opened, before anything is computed."""
+    """Raise AudioError for a recording that is missing or cannot be read to its end, before anything is computed."""
     for path in paths:
-        header(path)
+        survey(path)
 
 
 def recordings_in(folder: Path) -> list[Path]:
-    """Return every recording below a folder, sorted. Raises CloningError if there is none."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    """Return every audio and video file below a folder, sorted. Raises CloningError if there is none."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not paths:
-        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(SUFFIXES)} files")
+        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(READ_SUFFIXES)} files")
     return paths
 
 
@@ -222,7 +231,7 @@ def _translated(
 ) -> Iterable[TranslatedSegment]:
     """Yield what is synthesised: the given text, the given English recording, or the translation."""
     segments = speech_segments(read_blocks(source), header(source)[0])
-    if request.text:
+    if request.text is not None:
         return pipeline.from_text(request.text, list(segments), source)
     if request.content:
         return _recorded(request.content)

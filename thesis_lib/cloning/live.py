@@ -7,10 +7,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from thesis_lib.audio.files import STDOUT, raw_blocks, sink
+from thesis_lib.audio.files import STDOUT, sink
+from thesis_lib.audio.streams import stream_blocks
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Request, check_suffix, metadata
+from thesis_lib.cloning.files import Request, check_output, metadata
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.plausibility import lengthening_note
 from thesis_lib.cloning.segments import laid_out
 
 BLOCK_SECONDS = 0.25  # read from the stream at a time
@@ -24,7 +26,7 @@ def check_live(request: Request, target: str | Path = STDOUT) -> None:
             "--emotion-from, --adapt and --subtitles need a file: name a recording instead of -"
         )
     if str(target) != STDOUT:
-        check_suffix(Path(target))
+        check_output(Path(target))
 
 
 def clone_live(
@@ -35,7 +37,9 @@ def clone_live(
     request: Request | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> float:
-    """Translate Spanish speech from a stream of raw samples; return the seconds written.
+    """Translate Spanish speech from a stream; return the seconds written.
+
+    The stream holds raw samples at ``sample_rate``, or a WAV, FLAC, Ogg, MP3 or Matroska file with a rate of its own.
 
     The output goes to ``target``, or to stdout if that is "-"; pauses of the speaker are kept. ``say`` is called with
     each English clause and each note.
@@ -45,9 +49,14 @@ def clone_live(
     check_live(request, target)
     written = 0
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-        segments = pipeline.live(raw_blocks(stream, sample_rate, BLOCK_SECONDS), sample_rate, say)
+        rate, blocks = stream_blocks(stream, sample_rate, BLOCK_SECONDS)
+        segments = pipeline.live(blocks, rate, say)
         for segment, silence in laid_out(segments, pipeline.sample_rate):
+            of = segment.translated.segment
+            place = f"{of.start:.1f}-{of.end:.1f} s"
             say(segment.translated.english)
+            if note := lengthening_note(segment.end - segment.start, of.duration, place):
+                say(note)
             write(np.concatenate([silence, segment.wav]))
             written += len(silence) + len(segment.wav)
     return written / pipeline.sample_rate

@@ -16,13 +16,16 @@ from typing import Protocol
 
 import numpy as np
 
-from thesis_lib.audio.files import AudioError, check_audible, resample
+from thesis_lib.audio.files import MAX_CLIPPED_SHARE, AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
+from thesis_lib.audio.mending import mended
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.plausibility import MIN_LANGUAGE_SECONDS, Languages, doubts, left_out, lengthening_notes
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
+from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Translator, unfinished_sentence
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
@@ -41,7 +44,6 @@ MIN_SPEED, MAX_SPEED = 0.8, 1.25  # limits of the rate of speech, and of the str
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
-MIN_LANGUAGE_SECONDS = 2.0  # speech needed to identify its language and to measure its rate
 LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
 
 
@@ -113,12 +115,16 @@ class VoiceCloningPipeline:
         recording's own. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
+        wav, mends = mended(np.asarray(wav), MAX_CLIPPED_SHARE)
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
-        notes = list(speaker.warnings)
-        translated = self.from_text(text, segments, source) if text else self.translate(segments, source, notes.append)
+        notes = [*(f"{source}: {note}" for note in mends), *speaker.warnings]
+        translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
+        if text is not None:
+            translated = self.from_text(text, segments, source)
         synthesised = list(self.synthesise(translated, speaker, source))
+        notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
         sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))
         encoder, rate = self.analyser.speaker_encoder, self.sample_rate
         before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
@@ -147,32 +153,31 @@ class VoiceCloningPipeline:
     ) -> Iterator[TranslatedSegment]:
         """Translate each segment; segments without words are left out.
 
-        ``note`` is called with a message for every segment that was left out or that may be in another language.
-        Raises AudioError if the first segment of at least ``MIN_LANGUAGE_SECONDS`` is not Spanish, and if no words are
-        recognised at all. Later segments in another language are translated like the rest, with a note.
+        ``note`` is called with a message for every segment that was left out or that is uncertain (``plausibility``).
+        Raises AudioError if nothing is Spanish and the clear majority of the recording is in another language, and if
+        nothing is left to be spoken. With ``cloning.language=es`` all speech counts as Spanish.
         """
-        context, found_words = "", False
+        context, found_words, why, languages = "", False, "no speech", Languages()
         for segment in segments:
             seconds: dict[str, float] = {}
             with measured(seconds, "translate"):
                 found = self.translator(segment.wav, RATE, context, transcribe)
-            place = f"{segment.start:.1f}-{segment.end:.1f} s"
-            if found.is_foreign and not found_words and segment.duration >= MIN_LANGUAGE_SECONDS:
-                raise AudioError(
-                    f"the language of the speech is '{found.language}' (probability {found.language_probability:.0%})",
-                    source,
-                    "only Spanish is translated: name a recording in Spanish",
-                )
-            if not found.english.strip():
-                note(f"{source}: {place}: no words recognised, segment left out")
+            if self.config.language == SPANISH:
+                found = replace(found, language=SPANISH)
+            languages.add(found, segment.duration)
+            place = f"{source}: {segment.start:.1f}-{segment.end:.1f} s"
+            if why := left_out(found, segment.duration):
+                note(f"{place}: {why}, segment left out")
                 continue
-            if found.is_foreign:
-                note(f"{source}: {place}: the language seems to be '{found.language}', translated as Spanish")
+            for doubt in doubts(found):
+                note(f"{place}: {doubt}")
             found_words, context = True, unfinished_sentence(f"{context} {found.english}")[-MAX_CONTEXT_CHARS:]
             speed = self._speed(found.transcript, segment)
             yield TranslatedSegment(segment, found.transcript, found.english, speed, None, seconds)
+        languages.demand_spanish(source)
         if not found_words:
-            raise AudioError("no words were recognised", source, "name a recording that contains Spanish speech")
+            reason = "no words were recognised" if why in ("no speech", "no words recognised") else why
+            raise AudioError(reason, source, "nothing can be spoken: name a recording that contains Spanish speech")
 
     def live(
         self, blocks: Iterable[np.ndarray], sample_rate: int, note: Callable[[str], None] = lambda text: None

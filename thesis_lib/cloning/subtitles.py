@@ -1,12 +1,20 @@
-"""Write subtitles as SRT and WebVTT with pysubs2; long cues are split into cues of two short lines."""
+"""Write subtitles as SRT and WebVTT with pysubs2; long cues are split into cues of two short lines.
 
+A cue stays longer, where the next one leaves time, so that at most ``MAX_CHARS_PER_SECOND`` have to be read. Characters
+that a format or a player reads as markup are escaped.
+"""
+
+import html
+import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from thesis_lib.utils.files import replacing
+from thesis_lib.utils.files import write_text
 
 MAX_LINE_CHARS, MAX_CUE_LINES = 42, 2  # as broadcasters advise
+MAX_CHARS_PER_SECOND = 20.0  # of reading, where the time allows it
+WORD_JOINER = "\u2060"  # without width; SRT has no other escape
 Cue = tuple[float, float, str]  # start in s, end in s, text
 FORMATS = ("srt", "vtt")
 
@@ -15,14 +23,36 @@ def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path
     """Write STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt, each atomically; return their paths."""
     import pysubs2
 
-    file = pysubs2.SSAFile()
-    for start, end, text in (short for cue in cues for short in _readable(*cue)):
-        file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=text.replace("\n", r"\N")))
+    shown = [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
     paths = [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
     for path in paths:
-        with replacing(path) as partial:
-            file.save(str(partial), format_=path.suffix[1:])
+        kind, file = path.suffix[1:], pysubs2.SSAFile()
+        for start, end, text in shown:
+            escaped = _escaped(text, kind).translate(_TO_PRIVATE).replace("\n", r"\N")
+            file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=escaped))
+        write_text(path, file.to_string(kind).translate(_FROM_PRIVATE))
     return paths
+
+
+# pysubs2 reads braces and backslashes as markup: other characters stand for them until it has written.
+_TO_PRIVATE = {ord(sign): chr(0xE000 + number) for number, sign in enumerate("{}\\")}
+_FROM_PRIVATE = {ord(private): chr(sign) for sign, private in _TO_PRIVATE.items()}
+
+
+def _escaped(text: str, kind: str) -> str:
+    """The text as it is written in a format, so that a player shows it as it is."""
+    if kind == "vtt":
+        return html.escape(text, quote=False)  # also of "-->", which a VTT cue must not hold
+    return re.sub(r"<(?=[a-zA-Z/])|\{(?=\\)|--(?=>)", lambda found: found[0] + WORD_JOINER, text)
+
+
+def _prolonged(cues: list[Cue]) -> list[Cue]:
+    """Let each cue last until it can be read, or until the next one."""
+    found = []
+    for number, (start, end, text) in enumerate(cues):
+        limit = cues[number + 1][0] if number + 1 < len(cues) else float("inf")
+        found.append((start, max(end, min(start + len(text) / MAX_CHARS_PER_SECOND, limit)), text))
+    return found
 
 
 def _readable(start: float, end: float, text: str) -> list[Cue]:

@@ -1,7 +1,6 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,36 +8,19 @@ import numpy as np
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import resample
-from thesis_lib.pretrained.whisper import RATE, Whisper
+from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable
+from thesis_lib.cloning.translated import SPANISH, Translated
+from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder import hub
 
-SPANISH = "es"
 WHISPER_OPTIONS: dict[str, Any] = {"brief": True, "no_repeat": 6}  # of the translator, see pretrained.whisper
-MIN_FOREIGN_PROBABILITY = 0.5  # language probability from which speech counts as not Spanish
+RETRY_NO_REPEAT = 3  # tokens; of the second attempt at a text that repeats itself
 HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # downloaded from a repository; no code
 
 
 class TranslationError(ThesisError):
     """A translation model that is missing or cannot be used; the message names the remedy."""
-
-
-@dataclass(frozen=True)
-class Translated:
-    """Spanish transcript, English translation, identified language and its probability (0..1).
-
-    ``transcript`` is empty where the model does not transcribe.
-    """
-
-    transcript: str
-    english: str
-    language: str = SPANISH
-    language_probability: float = 1.0
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether the identified language is not Spanish, with at least ``MIN_FOREIGN_PROBABILITY``."""
-        return self.language != SPANISH and self.language_probability >= MIN_FOREIGN_PROBABILITY
 
 
 class Translator(Protocol):
@@ -71,17 +53,31 @@ class WhisperTranslator:
         self.name = self._whisper.name
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
-        """Translate (N,) speech."""
+        """Translate (N,) speech; a transcript that repeats itself is left out."""
         text = ""
         if transcribe:
             guess = self._whisper(wav, sample_rate, beams=1)
             language, certainty = guess.language, guess.language_probability
             recognised = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
-            text = recognised.text
+            text = "" if improbable(recognised.text, len(wav) / sample_rate) else recognised.text
         else:
             language, certainty = self._whisper.language(wav, sample_rate)
-        english = self._whisper(wav, sample_rate, language=SPANISH, task="translate", context=context).text
-        return Translated(text, english, language, certainty)
+        english = self._english(wav, sample_rate, context)
+        quality = english.log_probability, english.no_speech_probability
+        return Translated(text, english.text, language, certainty, *quality)
+
+    def _english(self, wav: np.ndarray, sample_rate: int, context: str) -> Recognised:
+        """Translate; a second time without context and repetitions where the first text is not what was said."""
+        seconds = len(wav) / sample_rate
+        options: dict[str, Any] = {"language": SPANISH, "task": "translate"}
+        first = self._whisper(wav, sample_rate, context=context, **options)
+        is_made_up = bool(improbable(first.text, seconds))
+        if not is_made_up and not (context and first.log_probability < MIN_LOG_PROBABILITY):
+            return first
+        second = self._whisper(wav, sample_rate, no_repeat=RETRY_NO_REPEAT, **options)
+        if improbable(second.text, seconds) or (not is_made_up and second.log_probability <= first.log_probability):
+            return first
+        return second
 
 
 class TransformersTranslator:

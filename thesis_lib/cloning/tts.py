@@ -2,14 +2,14 @@
 
 import functools
 import os
-import re
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from thesis_lib import pretrained
-from thesis_lib.utils.errors import ThesisError
+from thesis_lib.cloning.readings import as_read, has_words, sentences
+from thesis_lib.utils.errors import ThesisError, one_line
 from thesis_lib.utils.files import replacing
 
 
@@ -111,21 +111,23 @@ class KokoroSynthesizer:
 
     def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
         """Synthesise (N,) float32 speech at 24 kHz. Raises SpeechError: empty text, unknown voice, no output."""
-        if not text.strip():
-            raise SpeechError("the text to synthesise is empty: give at least one word")
-        return np.concatenate(
-            [
-                samples
-                for number, portion in enumerate(portions(text))
-                for samples in (self._pause(number), self._say(portion, voice, language, speed))
-            ]
-        )
-
-    def _pause(self, number: int) -> np.ndarray:
-        return np.zeros(int(self.sample_rate * SENTENCE_PAUSE_SECONDS) if number else 0, np.float32)
+        if not has_words(text):
+            raise SpeechError(f"the text to synthesise is empty, {text!r}: give at least one word")
+        read = as_read(text) if language == "en" else text
+        pause = np.zeros(int(self.sample_rate * SENTENCE_PAUSE_SECONDS), np.float32)
+        found: list[np.ndarray] = []
+        for portion in portions(read):
+            found += [pause] if found else []
+            # Without a word, as "...", the network makes one up.
+            found.append(self._say(portion, voice, language, speed) if has_words(portion) else pause)
+        return np.concatenate(found)
 
     def _say(self, text: str, voice: str, language: str, speed: float) -> np.ndarray:
-        wav, _ = self._client.create(text, self.voice(voice), speed=speed, lang=LANGUAGES[language])
+        table = self.voice(voice)
+        try:
+            wav, _ = self._client.create(text, table, speed=speed, lang=LANGUAGES[language])
+        except (ValueError, IndexError, RuntimeError) as error:  # letters for which the phonemizer has no sound
+            raise SpeechError(f"{text!r} cannot be spoken ({one_line(error)}): write it in English words") from error
         if not len(wav) or not np.isfinite(wav).all():
             raise SpeechError(f"Kokoro synthesised no speech for {text!r} in the voice {voice}: use another voice")
         return np.asarray(wav, np.float32)
@@ -139,9 +141,9 @@ def portions(text: str) -> list[str]:
     text = text.strip()
     if len(text) <= MAX_CHARS_AT_ONCE:
         return [text]
-    sentences = re.split(r"(?<=[.!?])\s+", text)
-    if len(sentences) > 1:
-        return [portion for sentence in sentences for portion in portions(sentence)]
+    found = [sentence for sentence in sentences(text) if sentence.strip()]
+    if len(found) > 1:
+        return [portion for sentence in found for portion in portions(sentence)]
     size = MAX_CHARS_AT_ONCE
     place = text.rfind(", ", size // 3, size) + 1 or text.rfind(" ", 0, size) + 1 or size
     return [text[:place].strip(), *portions(text[place:])]

@@ -73,6 +73,8 @@ class TrainingConfig(Section):
     the stages before training compute and store (embeddings, analyses, distillation targets) is no part of it.
     """
 
+    # Settings that change no weight: a run may go on with other ones.
+    OPERATIONAL: ClassVar[tuple[str, ...]] = ("workers", "tensorboard", "checkpoint_every", "keep", "data_on_device")
     ADDED: ClassVar[tuple[str, ...]] = ("recorded_share", "condition_from", "encoder_augmentation", "data_on_device")
 
     steps: int = Field(500_000, ge=0)

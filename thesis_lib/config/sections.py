@@ -102,6 +102,8 @@ class CorpusConfig(Section):
 class EncoderConfig(Section):
     """Encoders of the condition, and held-out speaker encoders for evaluation. Each is a name of ``ENCODERS``."""
 
+    OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch_size",)  # a run may go on with another one
+
     speaker: str = "ecapa"  # auto: ecapa where its weights are cached, otherwise tiny-test
     emotion: str = "emotion2vec"  # auto: emotion2vec where its weights can be had, otherwise egemaps
     evaluation: tuple[str, ...] = ("resemblyzer", "eres2net")  # no loss and no condition uses them
@@ -226,11 +228,14 @@ class AdaptationConfig(Section):
 class CloningConfig(Section):
     """The voice-cloning pipeline."""
 
+    ADDED: ClassVar[tuple[str, ...]] = ("language",)
+
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
     voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
     guidance: float = Field(1.0, ge=0)  # strength of the speaker embedding: 0 none, 1 as trained
     follow_rate: bool = True  # match the speaker's speaking rate, relative to the average rate
     follow_pitch: bool = True  # match the speaker's log-F0 standard deviation
     fit: bool = False  # match the duration of each translated segment, as far as that sounds natural
+    language: Literal["auto", "es"] = "auto"  # es: all speech counts as Spanish, whatever language is detected
     watermark: bool = True
     examples: int = Field(10, ge=1)  # test utterances that notebook 07 translates

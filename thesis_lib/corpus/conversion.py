@@ -12,6 +12,7 @@ from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, check_speech, header, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, CorpusConfig
+from thesis_lib.config.resume import flat
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.utils.files import sha256, write_text
@@ -133,7 +134,8 @@ def exclusive(folder: Path, made: dict[str, object]) -> Iterator[None]:
         with FileLock(folder / ".lock", timeout=0):
             if settings.exists() and settings.read_text() != text:
                 raise CorpusError(
-                    f"{folder} was begun with other settings ({settings.name}): choose another, or remove it"
+                    f"{folder} was begun with other settings ({settings.name}: {_differing(settings, made)}): "
+                    "choose another, or remove it"
                 )
             _sweep(folder)
             write_text(settings, text)
@@ -141,6 +143,17 @@ def exclusive(folder: Path, made: dict[str, object]) -> Iterator[None]:
             _sweep(folder)
     except Timeout as error:
         raise CorpusError(f"another `thesis prepare` is running in {folder}: wait for it, or stop it") from error
+
+
+def _differing(settings: Path, made: dict[str, object]) -> str:
+    """The settings in which a recorded preparation differs, with both values."""
+    try:
+        before = flat(json.loads(settings.read_text()))
+    except json.JSONDecodeError:
+        return "damaged"
+    now = flat(json.loads(json.dumps(made)))
+    keys = [key for key in before | now if before.get(key) != now.get(key)]
+    return "; ".join(f"{key} was {before.get(key)}, is {now.get(key)}" for key in keys)
 
 
 def _sweep(folder: Path) -> None:

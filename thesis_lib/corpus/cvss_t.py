@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.manifest import PairLabels, Reject, damaged, is_plain_name, printable
+from thesis_lib.corpus.manifest import PairLabels, Reject, damaged, is_plain_name
 from thesis_lib.corpus.reasons import ROW
+from thesis_lib.utils.process import printable
 
 SPLITS = ("train", "dev", "test")
 # CoVoST's "train_covost" extends its "train"; CVSS names both "train".

@@ -40,11 +40,6 @@ def damaged(*cells: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for cell in cells if not cell.isascii() for letter in cell)
 
 
-def printable(text: str) -> str:
-    """The text with its lone surrogates as escape sequences, so that it can be written as UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _inside(path: str) -> str:
     if Path(path).is_absolute() or not all(map(is_plain_name, Path(path).parts)):
         raise ValueError(f"{path!r} leads out of the manifest's folder")

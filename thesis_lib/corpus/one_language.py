@@ -25,9 +25,10 @@ from thesis_lib.corpus.conversion import (
     made_with,
 )
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name, printable
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name
 from thesis_lib.corpus.readers import READERS, Reader, Recording, speaker_identity
 from thesis_lib.corpus.split import drawn, is_validation
+from thesis_lib.utils.process import printable
 from thesis_lib.utils.progress import Progress, silent
 
 

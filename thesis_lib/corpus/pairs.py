@@ -2,7 +2,7 @@
 
 ``corpus.root`` is the table, or a folder with a pairs.csv or pairs.tsv. Columns: source_audio and target_audio (paths
 from the table's folder), source_text, target_text, speaker; and, where known, id, split (train, validation or test),
-style, gender, age. Recordings have any format that libsndfile reads and any sample rate from 16 kHz.
+style, gender, age. Recordings have any format that libsndfile or FFmpeg reads and any sample rate from 16 kHz.
 """
 
 import json

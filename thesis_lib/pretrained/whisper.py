@@ -19,11 +19,13 @@ PADDING_FRAMES, WINDOW_STEP_FRAMES = 200, 200  # of the log-mel, 100 a second: s
 
 @dataclass(frozen=True)
 class Recognised:
-    """Whisper's output: the text, the language and the probability of the language (0..1)."""
+    """Whisper's output: the text, the language, and their probabilities (0..1)."""
 
     text: str
     language: str
     language_probability: float
+    log_probability: float = 0.0  # mean of a token, natural logarithm; the lowest of the segments
+    no_speech_probability: float = 0.0  # the highest of the segments
 
 
 class Whisper:
@@ -66,10 +68,12 @@ class Whisper:
         task: str = "transcribe",
         beams: int = 5,
         context: str = "",
+        no_repeat: int | None = None,
     ) -> Recognised:
         """Recognise (N,) speech in its own language, or translate it to English with ``task="translate"``.
 
-        ``context`` is the text before it, in the language of the output. AudioError for inaudible audio.
+        ``context`` is the text before it, in the language of the output; ``no_repeat`` replaces the model's own for one
+        call. AudioError for inaudible audio.
         """
         audio = _audible(wav, sample_rate)
         # Temperature 0 only: the fall-backs at higher temperatures are random, and so would the metrics be.
@@ -81,10 +85,13 @@ class Whisper:
             temperature=0.0,
             condition_on_previous_text=False,
             initial_prompt=context or None,
-            no_repeat_ngram_size=self._no_repeat,
+            no_repeat_ngram_size=self._no_repeat if no_repeat is None else no_repeat,
         )
+        segments = list(segments)
         text = " ".join(segment.text.strip() for segment in segments)
-        return Recognised(text, info.language, info.language_probability)
+        probable = min((segment.avg_logprob for segment in segments), default=0.0)
+        no_speech = max((segment.no_speech_prob for segment in segments), default=0.0)
+        return Recognised(text, info.language, info.language_probability, probable, no_speech)
 
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
         """Detect the language of (N,): its code and probability (0..1)."""

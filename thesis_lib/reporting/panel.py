@@ -13,13 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 
+from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, combined_voice
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.utils.errors import ThesisError
 
-FORMATS = ".wav,.flac,.mp3,.ogg,.opus"
+FORMATS = ",".join(READ_SUFFIXES)
 
 
 class Recorder(anywidget.AnyWidget):

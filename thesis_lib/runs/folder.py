@@ -13,10 +13,12 @@ import pandas as pd
 from thesis_lib import pretrained
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.renamed import current_column
+from thesis_lib.config.resume import conflicts
 from thesis_lib.runs.provenance import Provenance, commit, machine
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
 
+MAX_NAMED_SETTINGS = 5  # in an error
 RETIRED_TABLES = {"manner_swap"}  # of earlier versions; under another name now
 
 
@@ -40,17 +42,29 @@ class Run:
     def __init__(self, path: str | Path, config: Config, device: str = "cpu") -> None:
         self.path = project_root() / path
         self.config = config
+        self.digest = config.digest()  # of the configuration that the run began with
         self.device = device  # where ``load_vocoder`` puts the run's vocoders
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
         stored = self.path / "config.json"
         if not self._has_results():
             write_text(stored, config.model_dump_json(indent=2) + "\n")
-        elif not stored.exists() or Config.from_json(stored.read_text()).digest() != config.digest():
+        elif not stored.exists():
             raise ConfigError(
-                f"{self.path} holds other files, or a run with another configuration; they stay as they are. "
-                "Choose another --run-dir, or remove that folder."
+                f"{self.path} holds other files, which stay as they are: choose another --run-dir, or remove it."
             )
+        else:
+            self._go_on(Config.from_json(stored.read_text()))
+
+    def _go_on(self, stored: Config) -> None:
+        """Take over the digest of the run in the folder. ConfigError for settings that give other results."""
+        if found := conflicts(stored, self.config):
+            more = f" and {len(found) - MAX_NAMED_SETTINGS} more" if len(found) > MAX_NAMED_SETTINGS else ""
+            raise ConfigError(
+                f"{self.path} holds a run with another configuration: {'; '.join(found[:MAX_NAMED_SETTINGS])}{more}. "
+                "It stays as it is: give the same settings, choose another --run-dir, or remove that folder."
+            )
+        self.digest = stored.digest()
 
     def _has_results(self) -> bool:
         """Whether the folder holds more than a configuration; without results the configuration may still change."""
@@ -75,7 +89,7 @@ class Run:
     def provenance(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Provenance:
         """Provenance of a result made now from some files of the run."""
         hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
-        return Provenance(self.path.name, self.config.digest(), commit(), hashes, weights or {})
+        return Provenance(self.path.name, self.digest, commit(), hashes, weights or {})
 
     def staleness(self, name: str) -> list[str]:
         """The reasons why tables/NAME.csv is stale; empty when it is up to date or has no provenance."""
@@ -83,7 +97,7 @@ class Run:
             earlier = self.path / "tables" / f"{name}.origin.json"
             return ["an earlier version of thesis_lib made it, under other column names"] if earlier.exists() else []
         provenance = Provenance(**json.loads(self._provenance_path(name).read_text()))
-        found = [] if provenance.config == self.config.digest() else ["another configuration made it"]
+        found = [] if provenance.config == self.digest else ["another configuration made it"]
         for path, digest in provenance.inputs.items():
             if not (self.path / path).exists():
                 found.append(f"{path} is gone")
@@ -132,7 +146,7 @@ class Run:
         """What produced a result: profile, configuration digest, commit, versions, machine."""
         return {
             "profile": self.config.profile,
-            "config": self.config.digest(),
+            "config": self.digest,
             "commit": commit(),
             "thesis-lib": version("thesis-lib"),
             "torch": version("torch"),

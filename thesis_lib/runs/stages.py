@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from thesis_lib.config import digest
+from thesis_lib.config.resume import flat, prolongs
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.runs.commands import command_of
 from thesis_lib.runs.folder import Run, RunError
@@ -65,17 +66,7 @@ def corpus_inputs(run: Run, manifest: Manifest) -> dict[str, str]:
 
 def settings_inputs(prefix: str, section: BaseModel) -> dict[str, Any]:
     """Settings as inputs of a stage, {dotted key: value}: a change is then named by its key."""
-    flat: dict[str, Any] = {}
-
-    def walk(key: str, node: Any) -> None:
-        if isinstance(node, dict):
-            for name, value in node.items():
-                walk(f"{key}.{name}" if key else name, value)
-        else:
-            flat[key] = node
-
-    walk(prefix, section.model_dump(mode="json"))
-    return flat
+    return flat(section.model_dump(mode="json"), prefix)
 
 
 def recorded(folder: Path) -> dict[str, Any]:
@@ -87,10 +78,11 @@ def recorded(folder: Path) -> dict[str, Any]:
 def changes(folder: Path, inputs: dict[str, Any]) -> list[str]:
     """The names of the inputs that differ from the recorded ones; empty where nothing is recorded.
 
-    A setting that only one of the two has is of another version of the library, and no change.
+    A setting that only one of the two has is of another version of the library, and no change; nor are more steps.
     """
     before = recorded(folder)
     found = [name for name in before if name in inputs and before[name] != inputs[name]]
+    found = [name for name in found if not prolongs(name, before, inputs)]
     if CORPUS in found and ROWS not in found:
         found.remove(CORPUS)  # only texts or styles have changed
     return [name for name in found if name != ROWS]

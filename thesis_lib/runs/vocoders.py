@@ -4,16 +4,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from thesis_lib.config import Task, digest
+from thesis_lib.config import Task, TrainingConfig, digest
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.runs.embed import embedding_titles
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import TRAIN, changes, check_inputs, corpus_inputs, recorded, settings_inputs
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.synthesis import Vocoder
-
-# Settings of training that change no weight.
-OPERATIONAL = ("workers", "tensorboard", "checkpoint_every", "keep", "data_on_device")
 
 
 class StaleWarning(UserWarning):
@@ -29,7 +26,7 @@ def vocoder_inputs(run: Run, task: Task, manifest: Manifest) -> dict[str, Any]:
     """What a vocoder is trained from: the corpus, the encoders (name and revision), audio settings and recipe."""
     recipe = settings_inputs(task, run.config.recipe(task))
     settings = settings_inputs("audio", run.config.audio) | recipe
-    for name in OPERATIONAL:
+    for name in TrainingConfig.OPERATIONAL:
         settings.pop(f"{task}.training.{name}")
     return corpus_inputs(run, manifest) | _bandwidths(manifest) | embedding_titles(run) | settings
 

@@ -63,7 +63,9 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     folder = vocoder_folder(run, task)
     if (folder / checkpoints.WEIGHTS).exists():
         check_vocoder(run, task)
-        return Vocoder.from_torch(folder)
+        finished = Vocoder.from_torch(folder)
+        if not _is_prolonged(run, task, finished.meta):
+            return finished
     fabric = fabric or fabric_of(run.config.recipe(task).training)
     if not fabric.is_global_zero:
         progress = silent
@@ -204,6 +206,12 @@ def _score(name: str, row: dict[str, float]) -> float | None:
     """The validation score that selects the best checkpoint, lower is better; None when it is not finite."""
     score = SIGNS[name] * row[name]
     return score if math.isfinite(score) else None
+
+
+def _is_prolonged(run: Run, task: Task, meta: dict) -> bool:
+    """Whether more steps are asked for than a finished training has made, and its last checkpoint is there."""
+    has_more = meta.get("stopped_by") == "steps" and meta["steps"] < run.config.recipe(task).training.steps
+    return has_more and checkpoints.latest(run.path / task / "checkpoints") is not None
 
 
 def _stopped_by(state: State) -> str:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soxr
 
-from thesis_lib.audio.files import header, raw_blocks, read_blocks, sink
+from thesis_lib.audio.files import STDOUT, header, read_blocks, sink
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
+from thesis_lib.audio.streams import stream_blocks
+from thesis_lib.audio.targets import target_problem
 from thesis_lib.config import AudioConfig, EncoderConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.progress import Progress, silent
@@ -187,6 +189,12 @@ class MelStream:
         return np.log(np.maximum(self._filters @ magnitude.T, self._floor)).astype(np.float32)
 
 
+def check_output(target: str | Path) -> None:
+    """Raise StreamError for a target that cannot be written, before a vocoder is loaded."""
+    if str(target) != STDOUT and (problem := target_problem(Path(target))):
+        raise StreamError(problem)
+
+
 def stream_file(
     vocoder: Streaming,
     source: str | Path,
@@ -231,7 +239,7 @@ def stream_file(
 def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Progress) -> Iterator[np.ndarray]:
     """The log-mel of the source in pieces (M, T)."""
     rate = audio.sample_rate
-    if Path(source).suffix == ".npy":
+    if Path(source).suffix.lower() == ".npy":
         whole, size = _read_mel(Path(source), audio), max(1, round(seconds * rate / audio.hop_length))
         places = range(0, whole.shape[1], size)
         for start in progress(places, len(places), "stream"):
@@ -239,7 +247,9 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
         return
     mel = MelStream(audio)
     if str(source) == STDIN:
-        blocks: Iterator[np.ndarray] = (block / 32768 for block in raw_blocks(sys.stdin.buffer, rate, seconds))
+        own_rate, arriving = stream_blocks(sys.stdin.buffer, rate, seconds)
+        scaled = (block / 32768 if block.dtype.kind == "i" else block for block in arriving)
+        blocks: Iterator[np.ndarray] = _resampled(scaled, own_rate, rate)
     else:
         own_rate, duration = header(source)
         read = progress(read_blocks(source, seconds), math.ceil(duration / seconds), "stream")

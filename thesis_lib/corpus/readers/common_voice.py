@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.manifest import Reject, is_plain_name, printable
+from thesis_lib.corpus.manifest import Reject, is_plain_name
 from thesis_lib.corpus.readers.base import Reader, Recording
+from thesis_lib.utils.process import printable
 
 HELD_OUT = ("dev", "test")
 TABLES = ("validated", "train", *HELD_OUT)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from thesis_lib.audio.files import SUFFIXES
+from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
 from thesis_lib.corpus.readers.base import Reader, Recording, transcript_of
@@ -24,10 +24,11 @@ def read(root: Path) -> Iterator[Recording | Reject]:
     for name in TABLES:
         if (root / name).is_file():
             return _by_table(root / name)
-    found = sorted(path for path in root.glob("*/**/*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in root.glob("*/**/*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
     if not found:
         raise CorpusError(
-            f"{root} has no SPEAKER/NAME.wav (or {', '.join(SUFFIXES[1:])}) and no {' or '.join(TABLES)}: "
+            f"{root} has no SPEAKER/NAME.wav (or {', '.join(READ_SUFFIXES[1:5])}, and other audio and video files) "
+            f"and no {' or '.join(TABLES)}: "
             "set corpus.root to the folder that holds one folder for each speaker"
         )
     ids = _Ids()

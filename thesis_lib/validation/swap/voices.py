@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import SUFFIXES, read_audio
+from thesis_lib.audio.decoding import READ_SUFFIXES
+from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Split, Utterance
@@ -64,7 +65,7 @@ def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_K
     """
     if not folder.is_dir():
         raise RunError(f"swap.human: {folder} is no folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_SUFFIXES)
     if len(paths) < 2:
         raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two or more")
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)

@@ -1,0 +1,151 @@
+"""Files whose header says another length than their packets, files of every container, and cut files."""
+
+import os
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from containers import FORMATS, RATE, encoded, muxed, without_first_frame
+from helpers import voiced
+
+from thesis_lib.audio import decoding
+from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.files import header, read_audio, read_blocks, survey
+
+
+@pytest.mark.parametrize("loud_start", [True, False])
+def test_a_variable_rate_mp3_without_its_length_is_read_to_the_end(tmp_path, loud_start):
+    """libsndfile extrapolates from the first frame: far too few samples, or so many that the file seems truncated."""
+    rng = np.random.default_rng(0)
+    noise, tone = 0.5 * rng.normal(size=RATE // 2).clip(-1.9, 1.9), 0.02 * voiced(9.0, RATE)
+    wav = np.concatenate([noise, tone] if loud_start else [tone, noise])
+    path = tmp_path / "a.mp3"
+    data = encoded(path, wav, bitrate_mode="VARIABLE", compression_level=0.3)
+    path.write_bytes(without_first_frame(data, path))
+    assert abs(soundfile.info(path).duration - 9.5) > 1
+    assert len(read_audio(path)[0]) / RATE == pytest.approx(9.5, abs=0.1)
+    assert header(path)[1] == pytest.approx(9.5, abs=0.1)
+    assert sum(map(len, read_blocks(path, 1.0))) / RATE == survey(path).seconds == pytest.approx(9.5, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus", "flac"])
+def test_joined_files_are_read_to_the_end_of_the_last(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    first, second = voiced(2.0, RATE, 140.0), voiced(3.0, RATE, 220.0)
+    path.write_bytes(encoded(path, first) + encoded(path, second))
+    wav = read_audio(path)[0]
+    assert len(wav) / RATE == pytest.approx(5.0, abs=0.1)
+    power = np.abs(np.fft.rfft(wav[-RATE:]))
+    assert abs(power.argmax() - 220) <= 2, "the end is the second file's"
+
+
+def test_joined_mp3_files_of_two_rates_keep_their_durations(tmp_path):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(encoded(path, voiced(2.0, RATE)) + encoded(path, voiced(3.0, 44_100), 44_100))
+    wav, rate = read_audio(path)
+    assert rate == RATE
+    assert len(wav) / rate == pytest.approx(5.0, abs=0.1)
+
+
+def test_joined_ogg_files_of_two_rates_are_refused_rather_than_cut(tmp_path):
+    path = tmp_path / "a.ogg"
+    path.write_bytes(encoded(path, voiced(2.0, RATE)) + encoded(path, voiced(3.0, 22_050), 22_050))
+    with pytest.raises(AudioError, match=r"a\.ogg: undecodable; .*convert it to WAV"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_a_stream_whose_header_holds_no_length_is_read(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    data = bytearray(encoded(path, voiced(2.0, RATE)))
+    if suffix == "flac":
+        data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])  # 36 bits: the number of samples
+    else:
+        place = data.find(b"data") + 4
+        data[4:8] = data[place : place + 4] = b"\0\0\0\0"
+    path.write_bytes(data)
+    assert header(path) == (RATE, 2.0)
+    assert len(read_audio(path)[0]) == 2 * RATE
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus", "flac", "wav"])
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_a_cut_file_is_truncated_and_a_whole_one_with_something_after_it_is_not(tmp_path, suffix, share):
+    path = tmp_path / f"a.{suffix}"
+    data = encoded(path, voiced(6.0, RATE, seed=1))
+    path.write_bytes(data[: int(share * len(data)) + 5])
+    for read in (read_audio, survey, lambda path: next(read_blocks(path))):
+        with pytest.raises(AudioError, match=rf"a\.{suffix}: truncated"):
+            read(path)
+    for more in (b"TAG" + b"a title".ljust(125, b"\0"), bytes(5000), b"\xff" * 100, b"LYRICSBEGIN and an end"):
+        path.write_bytes(data + more)
+        assert len(read_audio(path)[0]) / RATE == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("m4a", "aac"), ("mp4", "aac"), ("mkv", "aac"), ("webm", "libopus"), ("wma", "wmav2"),
+        ("aiff", "pcm_s16be"), ("aac", "aac"), ("avi", "pcm_s16le"), ("mov", "pcm_s24le"),
+    ],
+)  # fmt: skip
+def test_every_container_is_read(tmp_path, suffix, codec):
+    wav = voiced(2.0, RATE)
+    path = muxed(tmp_path / f"a.{suffix}", wav, codec, picture=suffix in ("mp4", "mkv", "avi", "mov"))
+    assert f".{suffix}" in decoding.READ_SUFFIXES
+    read, rate = read_audio(path)
+    assert rate == RATE
+    assert len(read) / RATE == pytest.approx(2.0, abs=0.1)
+    assert header(path)[1] == len(read) / RATE
+    assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.05)
+    assert np.array_equal(np.concatenate(list(read_blocks(path, 0.3))), read)
+
+
+def test_a_film_without_sound_is_one_clear_error(tmp_path):
+    path = muxed(tmp_path / "silent.mp4", np.zeros(0), "aac", picture=True, sound=False)
+    for read in (header, read_audio):
+        with pytest.raises(AudioError, match=r"silent\.mp4: no audio; .* no audio track"):
+            read(path)
+
+
+def test_a_file_full_of_damage_is_refused_and_one_damaged_frame_is_not(tmp_path):
+    path = tmp_path / "a.mp3"
+    data = bytearray(encoded(path, voiced(6.0, RATE)) * 2)  # joined, so that FFmpeg decodes it
+    place = len(data) // 3
+    data[place : place + 300] = bytes(300)
+    path.write_bytes(data)
+    assert len(read_audio(path)[0]) / RATE == pytest.approx(12.0, abs=0.3)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(container.streams.audio[0]) if packet.size]
+    for start in places[10:-10:3]:
+        data[start + 2] |= 0xF0  # a bit rate that no frame has
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match="undecodable|truncated"):
+        read_audio(path)
+
+
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path):
+    for suffix in ("wav", "mp3"):
+        path = tmp_path / os.fsdecode(f"caf\xe9.{suffix}".encode("latin-1"))
+        plain = tmp_path / f"a.{suffix}"
+        encoded(plain, voiced(1.0, RATE))
+        path.write_bytes(plain.read_bytes() * (1 if suffix == "wav" else 2))
+        assert len(read_audio(path)[0]) >= RATE
+
+
+def test_an_ordinary_file_is_decoded_by_libsndfile(tmp_path):
+    """So that its samples stay those of earlier versions."""
+    for suffix in FORMATS:
+        path = tmp_path / f"a.{suffix}"
+        encoded(path, voiced(2.0, RATE))
+        assert decoding.look_into(path).by_libsndfile
+        assert np.array_equal(read_audio(path)[0], soundfile.read(path, dtype="float32")[0])
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "aiff"])
+def test_a_file_without_samples_is_not_called_truncated(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    encoded(path, np.zeros(0))
+    with pytest.raises(AudioError, match="zero length"):
+        read_audio(path)

@@ -1,0 +1,75 @@
+"""Inverted channels, an offset, floating-point samples above 1: mended with a note; other recordings are unchanged."""
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import voiced
+
+from thesis_lib.audio.files import check_speech, read_audio, read_blocks, survey
+from thesis_lib.audio.mending import mended
+
+RATE = 22_050
+
+
+def written(path, wav, **options):
+    soundfile.write(path, wav, RATE, **options)
+    return path
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.1])
+def test_inverted_channels_do_not_cancel_each_other(tmp_path, leak):
+    left = voiced(2.0, RATE)
+    right = leak * voiced(2.0, RATE, 200.0, seed=1) - 0.9 * left
+    path = written(tmp_path / "a.wav", np.stack([left, right], 1), subtype="FLOAT")
+    wav = read_audio(path)[0]
+    assert np.array_equal(wav, left)
+    assert np.array_equal(np.concatenate(list(read_blocks(path, 0.5))), left)
+    assert survey(path).notes(path) == [
+        f"{path}: the channels cancel each other (inverted phase), channel 1 is used alone"
+    ]
+
+
+def test_an_offset_is_subtracted(tmp_path):
+    wav = voiced(2.0, RATE)
+    path = written(tmp_path / "a.wav", wav + 0.3)
+    read = read_audio(path)[0]
+    assert abs(read.mean()) < 1e-4
+    assert read == pytest.approx(wav - wav.mean(), abs=1e-3)
+    assert survey(path).notes("a") == ["a: the samples have an offset of +0.30, which was subtracted"]
+
+
+def test_floating_point_samples_above_full_scale_are_scaled_and_not_called_clipped(tmp_path):
+    loud = voiced(2.0, RATE) * 30
+    path = written(tmp_path / "a.wav", loud, subtype="FLOAT")
+    wav = read_audio(path)[0]
+    check_speech(wav, RATE, path)
+    assert np.abs(wav).max() == pytest.approx(0.95)
+    assert np.corrcoef(wav, loud)[0, 1] > 0.999999
+    assert "floating-point samples exceed full scale, scaled by" in survey(path).notes("a")[0]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_ordinary_recording_is_not_changed(tmp_path, channels):
+    wav = np.stack([voiced(2.0, RATE, seed=n) for n in range(channels)], 1)
+    path = written(tmp_path / "a.wav", wav)
+    assert survey(path).notes("a") == []
+    stored = soundfile.read(path, dtype="float32", always_2d=True)[0]
+    assert np.array_equal(read_audio(path)[0], stored.mean(axis=1) if channels > 1 else stored[:, 0])
+
+
+def test_samples_in_memory_are_mended_where_they_would_be_refused():
+    loud, plain = voiced(2.0, RATE) * 30, voiced(2.0, RATE)
+    wav, notes = mended(loud + 3, 0.01)
+    check_speech(wav, RATE, "audio")
+    assert len(notes) == 2
+    peaks = plain.copy()
+    peaks[100] = 1.2  # as a decoder of lossy audio makes
+    for given in (plain, peaks, (plain * 32767).astype(np.int16), np.zeros((4, 2))):
+        assert mended(given, 0.01)[0] is given
+
+
+def test_samples_that_are_no_numbers_are_left_for_the_check(tmp_path):
+    wav = voiced(1.0, RATE)
+    wav[5] = np.nan
+    path = written(tmp_path / "a.wav", wav, subtype="FLOAT")
+    assert survey(path).notes("a") == []

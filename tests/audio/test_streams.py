@@ -1,0 +1,71 @@
+"""A file on stdin is recognised by its first bytes; anything else is raw samples."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from containers import encoded
+from helpers import voiced
+
+from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.streams import stream_blocks
+
+RATE = 16_000
+
+
+class Pipe(io.BytesIO):
+    """A stream that cannot seek; counts the bytes that were read."""
+
+    def seekable(self):
+        return False
+
+    def seek(self, *_):
+        raise OSError("a pipe cannot seek")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "opus", "mp3"])
+def test_a_file_on_stdin_has_its_own_rate_and_length(tmp_path, suffix):
+    wav = voiced(7.0, 48_000)
+    data = encoded(tmp_path / f"a.{suffix}", wav, 48_000)
+    if suffix == "mp3":
+        data = b"ID3\x04\0\0\0\0\0\0" + data
+    rate, blocks = stream_blocks(Pipe(data), RATE, 0.25)
+    read = np.concatenate(list(blocks))
+    assert rate == 48_000
+    assert len(read) / rate == pytest.approx(7.0, abs=0.1)
+    assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.05)
+
+
+def test_a_wav_stream_without_a_length_arrives_at_once(tmp_path):
+    data = bytearray(encoded(tmp_path / "a.wav", voiced(7.0, RATE), RATE))
+    place = data.find(b"data") + 4
+    data[4:8] = data[place : place + 4] = b"\xff\xff\xff\xff"  # what a recorder writes to a pipe
+    pipe = Pipe(bytes(data))
+    rate, blocks = stream_blocks(pipe, 22_050, 0.25)
+    first = next(blocks)
+    assert pipe.tell() <= 2**16 + 8192, "after what FFmpeg examines"
+    next(blocks)
+    assert pipe.tell() <= 2**16 + 12_288, "not at the end of the stream"
+    assert (2 * len(first) + sum(map(len, blocks))) / rate == pytest.approx(7.0, abs=0.01)
+
+
+def test_raw_samples_stay_raw(tmp_path):
+    samples = (1000 * voiced(1.0, RATE)).astype("<i2")
+    rate, blocks = stream_blocks(Pipe(samples.tobytes() + b"x"), RATE, 0.25)
+    assert rate == RATE
+    assert np.array_equal(np.concatenate(list(blocks)), samples)
+    assert [len(block) for block in stream_blocks(Pipe(b""), RATE, 0.25)[1]] == []
+
+
+def test_two_channels_are_averaged(tmp_path):
+    path = tmp_path / "a.flac"
+    left = voiced(1.0, RATE)
+    soundfile.write(path, np.stack([left, np.zeros(RATE)], 1), RATE)
+    _, blocks = stream_blocks(Pipe(path.read_bytes()), RATE, 0.25)
+    assert np.concatenate(list(blocks)) == pytest.approx(left / 2, abs=1e-4)
+
+
+def test_a_stream_that_only_begins_like_a_file_is_one_clear_error():
+    with pytest.raises(AudioError, match="stdin: undecodable; it begins like flac"):
+        list(stream_blocks(Pipe(b"fLaC" + b"\0" * 50), RATE, 0.25)[1])

@@ -1,0 +1,118 @@
+"""Text that Whisper has made up is left out or noted; what is not Spanish is left out with its times."""
+
+import numpy as np
+import pytest
+from cloning_stages import HZ, PLAIN, pipeline
+from helpers import spoken, voiced
+
+from thesis_lib.audio.files import AudioError, write_audio
+from thesis_lib.cloning import Request, clone_file
+from thesis_lib.cloning.plausibility import improbable, left_out
+from thesis_lib.cloning.translated import Translated
+from thesis_lib.cloning.translation import WhisperTranslator
+from thesis_lib.pretrained.whisper import Recognised
+
+LOOP = "I don't know, I don't know. " * 20  # what Whisper base makes of reversed speech
+
+
+def told(stages, talk, *found, config=PLAIN):
+    """The result of a pipeline whose translator says this of the segments, one after the other."""
+    made, rest = pipeline(stages, config), list(found)
+    made.translator = lambda wav, rate, context, transcribe: rest.pop(0)
+    return made(talk, HZ, source="talk.wav")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "says"),
+    [
+        (LOOP, 30.0, "compression ratio 1"),
+        ("The old fishermen went down to the harbour and counted the boats. They were all there.", 2.0, "letters"),
+        ("The old fishermen went down to the harbour and counted the boats.", 3.0, ""),
+        ("No, no, no!", 1.0, ""),
+        ("24 sources in 12 countries.", 4.0, ""),
+        ("Hello there.", 0.3, ""),
+        ("", 1.0, ""),
+    ],
+)
+def test_text_that_repeats_itself_or_takes_too_long_to_speak_is_improbable(text, seconds, says):
+    found = improbable(text, seconds)
+    assert (says in found) if says else not found
+
+
+def test_a_loop_is_left_out_and_noted(stages, talk):
+    result = told(stages, talk, Translated("hola", "hello"), Translated("no sé", LOOP))
+    assert result.translation == "hello"
+    assert len(result.notes) == 1
+    assert "the translation repeats itself" in result.notes[0]
+    assert "segment left out" in result.notes[0]
+    with pytest.raises(AudioError, match=r"talk\.wav: the translation repeats itself"):
+        told(stages, talk, Translated("no sé", LOOP), Translated("no sé", LOOP))
+
+
+def test_a_low_probability_is_noted_and_with_no_speech_left_out(stages, talk):
+    low, none = Translated("a", "hello", log_probability=-1.4), Translated("a", "x", "es", 0.4, -1.4, 0.8)
+    result = told(stages, talk, low, none)
+    assert result.translation == "hello"
+    assert "talk.wav" in result.notes[0]
+    assert "uncertain (mean log-probability -1.4)" in result.notes[0]
+    assert "no intelligible speech (probability 80%), segment left out" in result.notes[1]
+    assert not left_out(Translated("a", "x", no_speech_probability=0.8), 3.0), "as probable as that is speech"
+
+
+def test_a_made_up_translation_is_tried_a_second_time_without_context():
+    asked = []
+
+    def whisper(wav, sample_rate, language=None, task="transcribe", beams=5, context="", no_repeat=None):
+        asked.append((task, context, no_repeat))
+        if task == "transcribe":
+            return Recognised("no sé " * 40, "es", 0.9)
+        return Recognised("I do not know." if no_repeat else LOOP, "es", 0.9, -0.5)
+
+    whisper.name = "told"
+    found = WhisperTranslator(whisper)(voiced(3.0), 22_050, "and then")
+    assert found.english == "I do not know."
+    assert found.transcript == "", "a transcript that repeats itself is none"
+    assert asked[1:] == [("translate", "and then", None), ("translate", "", 3)]
+
+
+@pytest.mark.parametrize(("first", "second", "kept"), [(-1.5, -0.4, "second"), (-1.2, -1.4, "first")])
+def test_a_doubtful_translation_with_context_is_compared_with_one_without(first, second, kept):
+    def whisper(wav, sample_rate, context="", **options):
+        if options.get("task") != "translate":
+            return Recognised("hola", "es", 0.9)
+        return Recognised("first", "es", 0.9, first) if context else Recognised("second", "es", 0.9, second)
+
+    whisper.name = "told"
+    assert WhisperTranslator(whisper)(voiced(3.0), 22_050, "and then").english == kept
+
+
+def test_english_before_the_spanish_is_left_out_with_its_times(stages, talk):
+    english, spanish = Translated("chapter", "Chapter one.", "en", 0.99), Translated("hola", "hello")
+    result = told(stages, talk, english, spanish)
+    assert result.translation == "hello"
+    assert "talk.wav: 1." in result.notes[0]
+    assert "the language is 'en' (probability 99%), segment left out" in result.notes[0]
+    both = told(stages, talk, english, spanish, config=PLAIN.model_copy(update={"language": "es"}))
+    assert both.translation == "Chapter one. hello", "--language es overrides"
+    assert both.notes == ()
+
+
+def test_speech_that_sounds_like_another_language_is_refused_only_with_a_clear_majority(stages, talk):
+    result = told(stages, talk, *[Translated("hola", "hello", "gl", 0.74)] * 2)
+    assert result.translation == "hello hello"
+    assert all("seems to be 'gl'" in note for note in result.notes)
+    with pytest.raises(AudioError, match=r"the language of the speech is 'gl' \(probability 85%\).*--language es"):
+        told(stages, talk, *[Translated("hola", "hello", "gl", 0.85)] * 2)
+
+
+def test_output_of_more_than_two_and_a_half_times_its_source_is_noted(stages, talk, recording, tmp_path):
+    long = "one and another word of a text that is far longer than what was said in the recording, " * 4
+    for notes in (
+        pipeline(stages)(talk, HZ, text=long).notes,
+        clone_file(pipeline(stages), recording, tmp_path / "a.wav", Request(text=long)).notes,
+    ):
+        assert any("s of English for" in note for note in notes)
+    write_audio(tmp_path / "content.wav", np.tile(spoken(1, side="en"), 12), HZ)
+    made = clone_file(pipeline(stages), recording, tmp_path / "a.wav", Request(content=tmp_path / "content.wav"))
+    assert ["the whole recording" in note for note in made.notes if "s of English for" in note] == [True]
+    assert not pipeline(stages)(talk, HZ).notes

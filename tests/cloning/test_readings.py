@@ -1,0 +1,101 @@
+"""Text is split into true sentences, and read as people read it."""
+
+import pytest
+
+from thesis_lib.cloning import Request, tts
+from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.readings import as_read, has_words, sentences
+from thesis_lib.cloning.tts import KokoroSynthesizer, SpeechError
+
+LONG = (
+    "Dr. Smith and Mrs. Lee of the U.S. Army met at 5 p.m. near St. John's church, e.g. to talk about the storm, and "
+    "when it had passed they went down to the harbour with Prof. Jones. They counted the boats there."
+)
+
+
+def test_abbreviations_do_not_end_a_sentence():
+    assert [sentence.strip() for sentence in sentences(LONG)] == [
+        LONG.removesuffix(" They counted the boats there."), "They counted the boats there."
+    ]  # fmt: skip
+    found = tts.portions(LONG)
+    assert len(found) == 3, "the long sentence is cut once, after a comma"
+    assert found[0].endswith(",")
+    assert " ".join(found) == LONG
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("on 24/12/2024.", "on December 24th, 2024."),
+        ("on 12/24/2024", "on December 24th, 2024"),
+        ("on 2024-12-01", "on December 1st, 2024"),
+        ("on 45/45/2024", "on 45/45/2024"),
+        ("at 120 km/h", "at 120 kilometers per hour"),
+        ("in km/h or m/s", "in kilometers per hour or meters per second"),
+        ("5 kg, 1 cm and 3.5 m²", "5 kilograms, 1 centimeter and 3.5 square meters"),
+        ("20°C, 55 mph, 50 Hz", "20 degrees Celsius, 55 miles per hour, 50 hertz"),
+        ("IT IS", "it is"),
+        ("He said IT IS OVER, now.", "He said it is over, now."),
+        ("NASA and the USA, the IT of it", "NASA and the USA, the IT of it"),
+        ("Dr. Smith and Mrs. Lee", "Doctor Smith and Missis Lee"),
+        ("St. John lives in High St. now", "Saint John lives in High Street now"),
+        ("at 5 p.m. in the U.S. or so", "at 5 PM in the US or so"),
+        ("He came at 5 p.m.", "He came at 5 PM."),
+        ("fish, e.g. cod, i.e. food", "fish, for example cod, that is food"),
+        ("No. 5 said no. 5 times", "number 5 said no. 5 times"),
+        ("It was 9:30, she was 3 and I AM here. I AM.", "It was 9:30, she was 3 and i am here. i am."),
+        ("The weather is nice today, and we will walk to the sea.",) * 2,
+        ('He paid $3.5 million. "Go!" she said... And then?\n No.',) * 2,
+    ],
+)
+def test_text_is_written_as_it_is_read(text, read):
+    assert as_read(text) == read
+
+
+class Client:
+    """Substitute for Kokoro's client: records what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def create(self, text, table, speed, lang):
+        self.said.append(text)
+        if "♫" in text:
+            raise ValueError("need at least one array to concatenate")
+        return [0.1] * 2400, 24_000
+
+
+@pytest.fixture
+def synthesizer():
+    made = KokoroSynthesizer.__new__(KokoroSynthesizer)
+    made._client, made.voices = Client(), {"a": [0.0]}
+    return made
+
+
+@pytest.mark.parametrize("text", ["...", "?!", " . . . ", "♪", "", "  ", "—"])
+def test_text_without_words_is_not_spoken(synthesizer, text):
+    assert not has_words(text)
+    with pytest.raises(SpeechError, match="text to synthesise is empty"):
+        synthesizer(text, "a")
+    with pytest.raises(CloningError, match="--text .* holds no word"):
+        Request(text=text)
+    assert synthesizer._client.said == []
+
+
+def test_a_portion_without_words_is_a_pause(synthesizer):
+    sentence = "When the storm had passed, the two fishermen went down to the harbour and counted the boats."
+    wav = synthesizer(f"{sentence}\n...\n♪ ♪\n{sentence}", "a")
+    assert synthesizer._client.said == [sentence] * 2
+    assert len(wav) == 2 * 2400 + 5 * 6000
+    assert not wav[2400:-2400].any()
+
+
+def test_what_the_phonemizer_cannot_speak_is_one_clear_error(synthesizer):
+    with pytest.raises(SpeechError, match="cannot be spoken .*write it in English words"):
+        synthesizer("a ♫", "a")
+
+
+def test_only_english_is_rewritten(synthesizer):
+    synthesizer("a 120 km/h", "a", "es")
+    synthesizer("a 120 km/h", "a")
+    assert synthesizer._client.said == ["a 120 km/h", "a 120 kilometers per hour"]

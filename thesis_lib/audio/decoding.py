@@ -1,0 +1,266 @@
+"""Decode an audio or video file of any format to its end, by libsndfile or by FFmpeg's libraries (PyAV).
+
+The number of samples in a header is a guess: an MP3 without an Xing header, joined MP3s and chained Ogg files hold more
+or fewer. libsndfile stops at that number. It decodes a file only where the packets of the file add up to the same
+number; FFmpeg decodes every other file. Whether a file is truncated is told by its last packet.
+
+Shapes: n samples, C channels.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import soundfile
+import soxr
+
+from thesis_lib.audio.errors import AudioError
+
+if TYPE_CHECKING:
+    import av
+
+# Containers of audio and video; libsndfile reads the first row, FFmpeg all.
+READ_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64",
+    ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".wma", ".wmv", ".avi", ".3gp", ".amr",
+    ".mp2", ".mpg", ".mpeg", ".ts", ".flv",
+)  # fmt: skip
+GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
+MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
+MAX_OGG_PAGE = 65_307  # bytes
+MAX_MP3_FRAME = 2881  # bytes
+MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that is used
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds, by its packets."""
+
+    rate: int  # Hz
+    samples: int | None  # None: known only after decoding
+    is_cut: bool  # its last packet is broken
+    by_libsndfile: bool
+    is_float: bool  # uncompressed floating-point samples, which may exceed 1
+
+
+def look_into(path: Path) -> Stored:
+    """Find out how a file is to be decoded. Raises AudioError: missing, a folder, empty, undecodable, no audio."""
+    if path.is_dir():
+        raise AudioError("is a folder", path, "name one audio file")
+    if not path.exists():
+        raise AudioError("missing file", path, "check the path")
+    if path.stat().st_size == 0:
+        raise AudioError("zero length", path, "the file is empty: fetch or record it again")
+    try:
+        info = soundfile.info(os.fsencode(path))
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        return _by_ffmpeg(path, error)
+    is_float = info.subtype in ("FLOAT", "DOUBLE")
+    if info.format not in GUESSED_FORMATS and info.frames:
+        return Stored(info.samplerate, info.frames, _riff_is_cut(path), True, is_float)
+    if _ogg_is_cut(path):  # FFmpeg may not open a short one
+        return Stored(info.samplerate, info.frames, True, True, is_float)
+    samples, is_cut = _counted(path, info.samplerate)
+    agree = abs(samples - info.frames) <= MAX_PADDING
+    return Stored(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
+
+
+def decoded(path: Path, stored: Stored, seconds: float) -> Iterator[np.ndarray]:
+    """Decode a file in blocks (n, C) float32 of ``seconds``, the last one shorter; its samples are not changed.
+
+    Raises AudioError: undecodable, truncated (after the last block), zero length.
+    """
+    size, count = max(1, int(seconds * stored.rate)), 0
+    for block in _libsndfile_blocks(path, size) if stored.by_libsndfile else _ffmpeg_blocks(path, stored.rate, size):
+        count += len(block)
+        yield block
+    if stored.is_cut or count < (stored.samples or 0) - MAX_PADDING:
+        raise AudioError("truncated", path, "the last part of the file is damaged or missing: fetch it again")
+    if not count:
+        raise AudioError("zero length", path, "the file holds no samples")
+
+
+def _libsndfile_blocks(path: Path, size: int) -> Iterator[np.ndarray]:
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as stream:
+            while len(block := stream.read(size, dtype="float32", always_2d=True)):
+                yield block
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise _undecodable(path, error) from error
+
+
+def _ffmpeg_blocks(path: Path, rate: int, size: int) -> Iterator[np.ndarray]:
+    """The decoded packets, joined to blocks of ``size``."""
+    waiting: list[np.ndarray] = []
+    for frames in at_one_rate(_ffmpeg_frames(path), rate):
+        if waiting and frames.shape[1] != waiting[0].shape[1]:  # of a later stream in the same file
+            frames = np.repeat(frames.mean(axis=1, keepdims=True), waiting[0].shape[1], axis=1)
+        waiting.append(frames)
+        if sum(map(len, waiting)) >= size:
+            joined = np.concatenate(waiting)
+            yield from (joined[i : i + size] for i in range(0, len(joined) - size + 1, size))
+            waiting = [joined[len(joined) // size * size :]]
+    if waiting and len(rest := np.concatenate(waiting)):
+        yield rest
+
+
+def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """Samples (n, C) and their rate, of each packet that can be decoded."""
+    import av
+
+    packets = broken = 0
+    with _container(path) as container:
+        for packet in _packets(container, path):
+            packets += 1
+            try:
+                for frame in cast("list[av.AudioFrame]", packet.decode()):
+                    yield frame_samples(frame), frame.sample_rate
+            except (av.error.FFmpegError, ValueError):
+                broken += 1
+    if broken > MAX_BROKEN_SHARE * packets:
+        reason = f"{broken} of {packets} packets are damaged"
+        raise AudioError("undecodable", path, f"{reason}: fetch or record it again")
+
+
+def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
+    """(n, C) float32; integers are scaled so that their full scale is 1."""
+    wav: np.ndarray = frame.to_ndarray()
+    channels = len(frame.layout.channels)
+    wav = wav.T if frame.format.is_planar else wav.reshape(-1, channels)
+    if wav.dtype == np.uint8:
+        return (wav.astype(np.float32) - 128) / 128
+    scale = -float(np.iinfo(wav.dtype).min) if wav.dtype.kind == "i" else 1.0
+    return (wav / scale).astype(np.float32)
+
+
+def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator[np.ndarray]:
+    """Resample what follows in another rate, as in a joined file."""
+    resampler, current = None, rate
+    for wav, own in frames:
+        if own != current:
+            resampler, current = (soxr.ResampleStream(own, rate, wav.shape[1]) if own != rate else None), own
+        yield wav if resampler is None else resampler.resample_chunk(np.ascontiguousarray(wav))
+
+
+def _counted(path: Path, rate: int) -> tuple[int, bool]:
+    """Samples of all packets without decoding them, and whether the last packet is broken."""
+    seconds, last = Fraction(0), None
+    with _container(path) as container:
+        for packet in _packets(container, path):
+            if packet.size:
+                seconds += (packet.duration or 0) * packet.time_base
+                last = packet
+        return round(seconds * rate), _is_broken(last) or _riff_is_cut(path)
+
+
+def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
+    """Of a file that libsndfile cannot read. Raises AudioError where FFmpeg cannot read it either."""
+    try:
+        with _container(path) as container:
+            track = audio_track(container, path)
+            last = None
+            for packet in _packets(container, path):
+                last = packet if packet.size else last
+            is_float = track.codec_context.name.startswith("pcm_f")
+            return Stored(track.rate, None, _is_broken(last) or _riff_is_cut(path), False, is_float)
+    except AudioError as error:
+        if error.reason == "undecodable" and _ogg_is_cut(path):
+            raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
+        raise error if error.reason != "undecodable" else _undecodable(path, reason) from error
+
+
+@contextmanager
+def _container(path: Path) -> Iterator["av.container.InputContainer"]:
+    """Open a file with FFmpeg. Raises AudioError where it holds no format that FFmpeg knows."""
+    import av
+
+    with open(path, "rb") as stream:  # a stream, because a name need not be UTF-8
+        try:
+            container = av.open(stream, "r", metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError, IndexError) as error:
+            raise _undecodable(path, error) from error
+        with container:
+            yield container
+
+
+def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["av.Packet"]:
+    """The packets of the audio track. Raises AudioError where FFmpeg cannot go on."""
+    import av
+
+    try:
+        yield from container.demux(audio_track(container, path))
+    except av.error.FFmpegError as error:
+        raise AudioError(
+            "undecodable", path, f"FFmpeg stops inside it ({error.strerror}): convert it to WAV"
+        ) from error
+
+
+def audio_track(container: "av.container.InputContainer", path: object) -> "av.AudioStream":
+    """The audio track that FFmpeg takes for the main one. Raises AudioError where there is none."""
+    track = cast("av.AudioStream | None", container.streams.best("audio"))
+    if track is None or not track.rate:
+        raise AudioError("no audio", path, "the file has no audio track: name a recording with sound")
+    return track
+
+
+def _is_broken(packet: "av.Packet | None") -> bool:
+    """Whether a packet ends too early: FFmpeg marks it, cannot decode it, or finds no whole MP3 frame in it."""
+    import av
+
+    if packet is None:  # a file without samples
+        return False
+    codec = packet.stream.codec_context
+    if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see _riff_is_cut
+        return False
+    if packet.is_corrupt:
+        return True
+    if codec.name.startswith("mp3"):  # its decoder conceals an incomplete frame, its parser does not
+        data = bytes(packet)
+        begins_a_frame = any(map(len, _mp3_frames(data + bytes(MAX_MP3_FRAME))))  # else it is padding or a tag
+        return begins_a_frame and not _mp3_frames(data)
+    try:
+        packet.decode()
+    except (av.error.FFmpegError, ValueError):
+        return True
+    return False
+
+
+def _mp3_frames(data: bytes) -> list[bytes]:
+    """The whole MP3 frame at the beginning of some bytes, by FFmpeg's parser; none where there is none."""
+    import av
+
+    is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
+    return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []
+
+
+def _ogg_is_cut(path: Path) -> bool:
+    """Whether the last page of an Ogg file is longer than the rest of the file (RFC 3533, section 6)."""
+    with open(path, "rb") as stream:
+        if stream.read(4) != b"OggS":
+            return False
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - MAX_OGG_PAGE))
+        tail = stream.read()
+    if (start := tail.rfind(b"OggS")) < 0:
+        return False
+    page = tail[start:]
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+def _riff_is_cut(path: Path) -> bool:
+    """Whether a WAV file is shorter than its RIFF size: uncompressed samples have no packet that could be broken."""
+    with open(path, "rb") as stream:
+        head = stream.read(8)
+    declared = int.from_bytes(head[4:8], "little")
+    # Streaming writers leave 0 or 0xFFFFFFFF there.
+    return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
+
+
+def _undecodable(path: Path, error: Exception) -> AudioError:
+    reason = str(error).rstrip(".").split(": ")[-1] or "unknown error"
+    return AudioError("undecodable", path, f"not an audio or video file, or damaged ({reason})")

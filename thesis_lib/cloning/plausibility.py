@@ -1,0 +1,106 @@
+"""Decide which translations are spoken: not those in another language, without words, or that Whisper has made up.
+
+On speech that it cannot recognise, Whisper repeats a phrase with variations. Its own signs of that are a text that
+compresses too well and a low probability (Radford et al. 2022, arXiv:2212.04356, section 4.5: 2.4 and -1); another is
+a text with more letters than can be spoken in the time.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+from thesis_lib.audio.errors import AudioError
+from thesis_lib.cloning.readings import has_words
+from thesis_lib.cloning.segments import SynthesisedSegment
+from thesis_lib.cloning.translated import SPANISH, Translated
+
+MAX_COMPRESSION_RATIO = 2.4  # characters over bytes after zlib; Whisper's own limit
+MIN_LOG_PROBABILITY = -1.0  # mean of a token, natural logarithm; Whisper's own limit
+MAX_NO_SPEECH_PROBABILITY = 0.6  # above which a text of low probability is none; Whisper's own limit
+MAX_LETTERS_PER_SECOND = 25.0  # twice a fast speaker's; human Spanish gives 5 to 14 English letters a second
+MIN_COUNTED_SECONDS = 1.0  # shorter speech may have the letters of this time
+MIN_LANGUAGE_SECONDS = 2.0  # speech needed to identify its language
+MIN_OTHER_LANGUAGE_PROBABILITY = 0.9  # from which a segment in another language is left out
+MIN_OTHER_LANGUAGE_SHARE = 0.8  # mean probability over a recording without Spanish, from which it is refused
+MAX_LENGTHENING = 2.5  # output over source, above which the length is noted
+
+
+def improbable(text: str, seconds: float) -> str:
+    """Why a text is not what was said in so many seconds; empty where it may be."""
+    stored = text.encode()
+    if text and (ratio := len(stored) / len(zlib.compress(stored))) > MAX_COMPRESSION_RATIO:
+        return f"the translation repeats itself (compression ratio {ratio:.1f})"
+    letters = sum(letter.isalnum() for letter in text)
+    if letters > MAX_LETTERS_PER_SECOND * max(seconds, MIN_COUNTED_SECONDS):
+        return f"the translation has {letters} letters, more than can be spoken in {seconds:.1f} s"
+    return ""
+
+
+def left_out(found: Translated, seconds: float) -> str:
+    """Why a segment is not spoken; empty where it is."""
+    if found.is_foreign and seconds >= MIN_LANGUAGE_SECONDS:
+        certainty = found.language_probability
+        if certainty >= MIN_OTHER_LANGUAGE_PROBABILITY:
+            return f"the language is '{found.language}' (probability {certainty:.0%})"
+    if not has_words(found.english):
+        return "no words recognised"
+    is_low = found.log_probability < MIN_LOG_PROBABILITY
+    if is_low and found.no_speech_probability > MAX_NO_SPEECH_PROBABILITY:
+        return f"no intelligible speech (probability {found.no_speech_probability:.0%})"
+    return improbable(found.english, seconds)
+
+
+def doubts(found: Translated) -> list[str]:
+    """What is uncertain about a segment that is spoken."""
+    notes = []
+    if found.is_foreign:
+        notes.append(f"the language seems to be '{found.language}', translated as Spanish")
+    if found.log_probability < MIN_LOG_PROBABILITY:
+        notes.append(f"the translation is uncertain (mean log-probability {found.log_probability:.1f})")
+    return notes
+
+
+@dataclass
+class Languages:
+    """Time of a recording in other languages than Spanish, weighted by their probability."""
+
+    seconds: float = 0.0
+    foreign: float = 0.0
+    has_spanish: bool = False
+    last: Translated | None = None  # of another language
+
+    def add(self, found: Translated, seconds: float) -> None:
+        """Count one segment, if it is long enough to identify its language."""
+        if seconds < MIN_LANGUAGE_SECONDS:
+            return
+        self.seconds += seconds
+        if found.language == SPANISH:
+            self.has_spanish = True
+        else:
+            self.foreign += seconds * found.language_probability
+            self.last = found
+
+    def demand_spanish(self, source: object) -> None:
+        """Raise AudioError where nothing is Spanish and the clear majority is in another language."""
+        if self.last and not self.has_spanish and self.foreign >= MIN_OTHER_LANGUAGE_SHARE * self.seconds:
+            raise AudioError(
+                f"the language of the speech is '{self.last.language}' "
+                f"(probability {self.last.language_probability:.0%})",
+                source,
+                "only Spanish is translated: name a recording in Spanish, or give --language es if it is Spanish",
+            )
+
+
+def lengthening_note(spoken: float, source: float, place: str) -> str:
+    """A note for speech of more than ``MAX_LENGTHENING`` times its source, both in s; else empty."""
+    if spoken <= MAX_LENGTHENING * source:
+        return ""
+    return f"{place}: {spoken:.1f} s of English for {source:.1f} s of the source"
+
+
+def lengthening_notes(segments: list[SynthesisedSegment], source: object, duration: float) -> list[str]:
+    """The notes of a whole recording of ``duration`` s and of its segments."""
+    places = [(s.end - s.start, s.translated.segment) for s in segments]
+    each = [lengthening_note(x, of.duration, f"{source}: {of.start:.1f}-{of.end:.1f} s") for x, of in places]
+    whole = lengthening_note(segments[-1].end if segments else 0.0, duration, f"{source}: the whole recording")
+    found = [note for note in each if note]
+    return found if not whole or (found and len(segments) == 1) else [*found, whole]

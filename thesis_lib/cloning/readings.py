@@ -1,0 +1,124 @@
+"""Write English text as it is read aloud: abbreviations, dates, units and capitals in words.
+
+The phonemizer spells "km/h", reads "24/12/2024" with slashes, "IT IS" as two letters and a word, and pauses after the
+full stop of "Dr.". Text without any of these is not changed.
+"""
+
+import functools
+import re
+from collections.abc import Callable
+
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+TITLES = {
+    "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missis", "Ms": "Miz", "Prof": "Professor", "Gen": "General",
+    "Capt": "Captain", "Sgt": "Sergeant", "Lt": "Lieutenant", "Rev": "Reverend", "Sen": "Senator", "Gov": "Governor",
+    "St": "Saint", "Mt": "Mount",
+}  # fmt: skip
+ABBREVIATIONS = {
+    "e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "vs.": "versus", "approx.": "approximately",
+    "a.m.": "AM", "p.m.": "PM", "Ph.D.": "PhD", "et al.": "and others", "Jr.": "Junior", "Sr.": "Senior",
+    "Ave.": "Avenue", "Blvd.": "Boulevard", "Rd.": "Road", "St.": "Street", "dept.": "department",
+    "Inc.": "Incorporated",
+}  # fmt: skip
+UNITS = {
+    "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "kg": "kilogram", "g": "gram",
+    "mg": "milligram", "l": "liter", "ml": "milliliter", "s": "second", "ms": "millisecond", "min": "minute",
+    "h": "hour", "Hz": "hertz", "kHz": "kilohertz", "W": "watt", "kW": "kilowatt", "kWh": "kilowatt hour",
+    "mph": "mile per hour", "MB": "megabyte", "GB": "gigabyte", "ha": "hectare",
+}  # fmt: skip
+RATES = {"km/h": "kilometers per hour", "m/s": "meters per second", "m²": "square meters", "km²": "square kilometers",
+         "m³": "cubic meters", "°C": "degrees Celsius", "°F": "degrees Fahrenheit"}  # fmt: skip
+# Words in capitals that are no acronyms, which show that the words beside them are none either.
+FUNCTION_WORDS = frozenset(
+    "IS ARE WAS WERE BE AM THE A AN AND OR BUT OF TO IN ON AT FOR WITH NOT NO YOU HE SHE WE THEY THIS THAT MY YOUR DO "  # noqa: SIM905
+    "DOES DID WILL CAN HAVE HAS HAD GO WHAT WHO WHEN WHERE WHY HOW ALL SO IF BY FROM AS".split()
+)
+
+
+def sentences(text: str) -> list[str]:
+    """Split a text into sentences with pysbd, which knows abbreviations; joined, they are the text."""
+    return _segmenter().segment(text)
+
+
+def ends_in_abbreviation(text: str) -> bool:
+    """Whether the last full stop belongs to an abbreviation, so that the sentence may go on."""
+    last = (text.split() or [""])[-1]
+    return last in ABBREVIATIONS or (last.endswith(".") and last[:-1] in TITLES)
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a letter or a digit to be spoken."""
+    return any(sign.isalnum() for sign in text)
+
+
+def as_read(text: str) -> str:
+    """Return the text with abbreviations, dates, units and capitals in words."""
+    return "".join(_sentence_as_read(sentence) for sentence in sentences(text)) if has_words(text) else text
+
+
+def _sentence_as_read(sentence: str) -> str:
+    body = sentence.rstrip()
+    read = body
+    for pattern, replacement in _rules():
+        read = pattern.sub(replacement, read)
+    # The full stop of a last abbreviation also ends the sentence.
+    if body.endswith(".") and not read.endswith((".", "…")):
+        read += "."
+    return read + sentence[len(body) :]
+
+
+@functools.cache
+def _rules() -> tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...]:
+    titles, units = "|".join(TITLES), "|".join(sorted(UNITS, key=len, reverse=True))
+    rates = "|".join(map(re.escape, sorted(RATES, key=len, reverse=True)))
+    known = "|".join(map(re.escape, sorted(ABBREVIATIONS, key=len, reverse=True)))
+    return (
+        (re.compile(rf"\b({titles})\.(?=\s+[A-Z])"), lambda found: TITLES[found[1]]),
+        (re.compile(rf"(?<!\w)({known})(?!\w)"), lambda found: ABBREVIATIONS[found[1]]),
+        (re.compile(r"\bNo\.(?=\s*\d)"), lambda found: "number"),
+        (re.compile(r"\b(?:[A-Z]\.){2,}"), lambda found: found[0].replace(".", "")),
+        (re.compile(r"\b(\d{1,2})[/.](\d{1,2})[/.](\d{4})\b"), lambda found: _date(found[0], *found.groups())),
+        (re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b"), lambda found: _date(found[0], *found.groups()[::-1])),
+        (re.compile(rf"(?<![\w/])({rates})(?![\w/])|(?<=\d)({rates})(?![\w/])"), _rate),
+        (re.compile(rf"\b(\d[\d.,]*)\s?({units})\b(?![/²³'])"), _unit),
+        (re.compile(r"\b[A-Z]+(?:'[A-Z]+)?(?:\s+[A-Z]+(?:'[A-Z]+)?)+\b"), _capitals),
+    )
+
+
+def _date(given: str, day: str, month: str, year: str) -> str:
+    """A date in words; day before month, as in Spanish, unless only the other order is a date."""
+    first, second = int(day), int(month)
+    if second > 12:
+        first, second = second, first
+    if not (1 <= second <= 12 and 1 <= first <= 31):
+        return given
+    ending = "th" if 11 <= first <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(first % 10, "th")
+    return f"{MONTHS[second - 1]} {first}{ending}, {year}"
+
+
+def _rate(found: re.Match) -> str:
+    return f"{' ' if found[2] else ''}{RATES[found[1] or found[2]]}"
+
+
+def _unit(found: re.Match) -> str:
+    number, name = found[1], UNITS[found[2]]
+    if number != "1" and name != "hertz" and name != "kilohertz":
+        name = name.replace("mile", "miles") if name.startswith("mile ") else f"{name}s"
+    return f"{number} {name}"
+
+
+def _capitals(found: re.Match) -> str:
+    words = found[0].split()
+    if not FUNCTION_WORDS & set(words) or all(word in ("I", "A") for word in words):
+        return found[0]
+    return found[0].lower()
+
+
+@functools.cache
+def _segmenter():
+    from pysbd import Segmenter
+
+    return Segmenter(language="en", clean=False)
