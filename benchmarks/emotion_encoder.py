@@ -18,7 +18,7 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
 from thesis_lib.embeddings.encoders.emotion import EmotionEncoder, statistics, trimmed
-from thesis_lib.embeddings.triplets import CHANCE, nearest_centroid, nearest_is_same, triplet_accuracy
+from thesis_lib.embeddings.triplets import CHANCE, centroid_cosines, nearest_is_same, triplet_accuracy
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, auc, bootstrap, share_interval
@@ -118,7 +118,7 @@ def identification_chance(table: pd.DataFrame) -> float:
 def by_emotion(vectors: np.ndarray, table: pd.DataFrame) -> tuple[list[dict], dict]:
     """AUC and recall of each emotion by the nearest centroid of the other speakers, and the confusion matrix."""
     emotion, speaker = table.emotion.to_numpy(str), table.speaker.to_numpy(str)
-    names, cosines = nearest_centroid(vectors, emotion, speaker)
+    names, cosines = centroid_cosines(vectors, emotion, speaker)
     chosen = names[cosines.argmax(1)]
     # Above the other emotions' mean, so that a recording that is near to everything counts for none.
     margins = cosines - cosines.mean(1, keepdims=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from thesis_lib.embeddings.triplets import nearest_centroid, nearest_is_same, triplet_accuracy
+from thesis_lib.embeddings.triplets import centroid_cosines, nearest_is_same, triplet_accuracy
 from thesis_lib.utils.errors import MetricError
 
 LABELS, SPEAKERS, TEXTS = (np.array(x) for x in np.meshgrid(list("as"), list("123"), list("xy"), indexing="ij"))
@@ -61,10 +61,10 @@ def test_identification_finds_the_speaker_where_the_vectors_have_it():
 
 def test_a_centroid_never_has_the_recordings_own_speaker():
     """Each speaker's vectors are their own axis: with it in the centroids every recording would be near to one."""
-    names, cosines = nearest_centroid(one_hot(SPEAKERS), LABELS, SPEAKERS)
+    names, cosines = centroid_cosines(one_hot(SPEAKERS), LABELS, SPEAKERS)
     assert names.tolist() == ["a", "s"]
     assert np.allclose(cosines, 0)
-    names, cosines = nearest_centroid(one_hot(LABELS), LABELS, SPEAKERS)
+    names, cosines = centroid_cosines(one_hot(LABELS), LABELS, SPEAKERS)
     assert (names[cosines.argmax(1)] == LABELS).all()
     with pytest.raises(MetricError, match="two groups"):
-        nearest_centroid(np.eye(3), np.array(["a", "a", "s"]), np.array(["1", "2", "2"]))
+        centroid_cosines(np.eye(3), np.array(["a", "a", "s"]), np.array(["1", "2", "2"]))

@@ -59,20 +59,26 @@ def nearest_is_same(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return labels[cosines.argmax(axis=1)] == labels
 
 
-def nearest_centroid(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def centroids(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, D), (n,) -> names of the labels (L,) and the mean direction of each, (L, D), unit length."""
+    units, names = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.unique(labels)
+    means = np.stack([units[labels == name].mean(axis=0) for name in names])
+    return names, means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
+def centroid_cosines(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, D), labels (n,), groups (n,) -> names of the labels (L,) and cosines (n, L) to each label's centroid.
 
-    A recording's centroids are the mean directions of the other groups' recordings, speakers as a rule: nothing is
-    fitted on the recording's own speaker. MetricError where a label has one group only.
+    A recording's centroids are those of the other groups' recordings, speakers as a rule: nothing is fitted on the
+    recording's own speaker. MetricError where a label has one group only.
     """
     units, names = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.unique(labels)
     found = np.zeros((len(vectors), len(names)))
     for group in np.unique(groups):
-        others, own = groups != group, groups == group
-        for column, name in enumerate(names):
-            rows = units[others & (labels == name)]
-            if not len(rows):
-                raise MetricError(f"{name} has recordings of {group} only: a centroid needs two groups")
-            centroid = rows.mean(axis=0)
-            found[own, column] = units[own] @ (centroid / np.linalg.norm(centroid))
+        own = groups == group
+        others, directions = centroids(vectors[~own], labels[~own])
+        if len(others) < len(names):
+            missing = sorted(set(names.tolist()) - set(others.tolist()))
+            raise MetricError(f"{missing[0]} has recordings of {group} only: a centroid needs two groups")
+        found[own] = units[own] @ directions.T
     return names, found

@@ -122,7 +122,7 @@ def card(about: Mapping) -> str:
 Selected by cross-validation in {about["folds"]} folds; speakers and sentences of the test are both held out. Triplet
 accuracy: the cosine to a recording of the same emotion by another speaker is higher than to a recording of another
 emotion that shares the distractor with the anchor (0.5 is chance). Recall: unweighted, by the nearest centroid of the
-other held-out speakers (chance {1 / len(about["emotions"]):.2f}).{rank}
+training recordings (chance {1 / len(about["emotions"]):.2f}).{rank}
 
 {table}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
-from thesis_lib.embeddings.triplets import nearest_centroid, nearest_is_same, triplet_accuracy
+from thesis_lib.embeddings.triplets import centroids, nearest_is_same, triplet_accuracy
 from thesis_lib.training.emotion.features import Features
 from thesis_lib.training.emotion.head import Recipe, fit
 from thesis_lib.utils.progress import Progress, silent
@@ -51,9 +51,10 @@ def cross_validated(acted: Features, reading: Features | None, recipe: Recipe) -
             distractor: triplet_accuracy(vectors, own.emotion, {name: getattr(own, name) for name in names})
             for distractor, names in DISTRACTORS.items()
         }
-        names, cosines = nearest_centroid(vectors, own.emotion, own.speaker)
-        correct = names[cosines.argmax(1)] == own.emotion
-        row["recall"] = float(np.mean([correct[own.emotion == name].mean() for name in names]))
+        seen = acted.rows(train & (acted.version == 0))
+        names, directions = centroids(embedded(head, seen, recipe), seen.emotion)
+        correct = names[(vectors @ directions.T).argmax(1)] == own.emotion
+        row["recall"] = float(np.mean([correct[own.emotion == name].mean() for name in np.unique(own.emotion)]))
         if reading is not None:
             vectors = embedded(head, reading, recipe)
             row[RANK_1] = float(nearest_is_same(vectors - vectors.mean(0), reading.speaker).mean())
