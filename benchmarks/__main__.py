@@ -16,6 +16,7 @@ NAMES = {
     "budget": "quality against minutes of training, three systems, three seeds each (90 minutes)",
     "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
+    "emotion_encoder": "triplets, speaker identification and centroids of the emotion encoders (THESIS_EMOTIONS)",
     "calibration": "floor, ceiling and error rate of the speaker encoders on human speech (THESIS_HUMAN)",
     "artefacts": "how far noise by ECAPA's gradient moves each speaker encoder, with augmentation and without",
     "content": "speaker identification from each kind of content: how much of the voice remains in it",
