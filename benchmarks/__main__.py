@@ -29,6 +29,7 @@ NAMES = {
     "interpret": "seconds from the end of a sentence to its first English word, and errors of the speaker check",
     "memory": "resident memory of the pipeline over an hour of speech",
     "watermark": "detection rate and false alarms of the watermark, and its effect on quality (THESIS_HUMAN)",
+    "emotion": "how much of a source's emotion and prosody the output carries, on acted speech (THESIS_EMOTIONS)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "contribution of each loss: one off at a time, three seeds each, at the demo's budget (an hour)",
     "validate": "CPU seconds of scoring an utterance in one pass, against each metric's package on files",

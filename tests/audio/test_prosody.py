@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import spoken, voiced
+from helpers import bursts, spoken, voiced
 
 from thesis_lib.audio.prosody import (
     MAX_EXPONENT,
@@ -10,13 +10,6 @@ from thesis_lib.audio.prosody import (
 )
 
 RATE = 16_000  # Hz
-
-
-def bursts(per_second: float, seconds: float = 4.0) -> np.ndarray:
-    """Noise in raised-cosine bursts: so many "syllables" a second."""
-    t = np.arange(int(seconds * RATE)) / RATE
-    noise = np.random.default_rng(0).normal(size=len(t))
-    return (0.1 * noise * (0.05 + 0.5 - 0.5 * np.cos(2 * np.pi * per_second * t))).astype(np.float32)
 
 
 def test_loudness_variation_by_hand():
