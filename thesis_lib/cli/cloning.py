@@ -52,6 +52,10 @@ def clone(
     emotion_mix: Annotated[
         float, typer.Option(min=0, max=1, help="Speaking style: 0 the source's, 1 that of --emotion-from.")
     ] = 1.0,
+    style_strength: Annotated[
+        float | None,
+        typer.Option(min=0, max=2, help="Speaking style: 0 neutral, 1 as it is, up to 2 exaggerated."),
+    ] = None,
     adapt: Annotated[float, typer.Option(min=0, help="Minutes of speaker adaptation before synthesis.")] = 0.0,
     vocoder: VocoderName = DEFAULT,
     guidance: Annotated[
@@ -95,7 +99,7 @@ def clone(
     from thesis_lib.utils.progress import bar
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
-    named |= {"fit": fit or None}
+    named |= {"fit": fit or None, "style_strength": style_strength}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)

@@ -193,7 +193,8 @@ def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Reque
     voices = [other.voice for other in others]
     voice = combined_voice(own.voice, voices, style.voice if style else None, request.emotion_mix)
     warnings = dict.fromkeys(warning for speaker in every for warning in speaker.warnings)  # one recording may be both
-    return replace(own, voice=voice, warnings=tuple(warnings))
+    prosody = own.prosody.mixed_with(style.prosody, request.emotion_mix) if style else own.prosody
+    return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody)
 
 
 def _speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:

@@ -1,9 +1,9 @@
 """Translate Spanish speech, synthesise the English, and convert it to the source speaker's voice.
 
 Whisper translates, Kokoro synthesises the English text, and the conversion vocoder renders that speech with the
-speaker and emotion embeddings of the source, at the source's log-F0 median, rate of speech and loudness. The pipeline
-works segment by segment, so memory does not grow with the length of a recording; the next segment is translated while
-the current one is synthesised.
+speaker and emotion embeddings of the source, at the source's log-F0 median and standard deviation, rate of speech,
+loudness and loudness variation. The pipeline works segment by segment, so memory does not grow with the length of a
+recording; the next segment is translated while the current one is synthesised.
 
 Shapes: N samples, n samples of one block.
 """
@@ -19,10 +19,19 @@ import numpy as np
 from thesis_lib.audio.files import MAX_CLIPPED_SHARE, AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.audio.mending import mended
+from thesis_lib.audio.prosody import syllable_rate, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.plausibility import MIN_LANGUAGE_SECONDS, Languages, doubts, left_out, lengthening_notes
+from thesis_lib.cloning.prosody import (
+    MAX_SPEED,
+    MIN_SPEED,
+    NEUTRAL_LOUDNESS_VARIATION,
+    speaking_speed,
+    strengthened,
+    styled,
+)
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
@@ -40,7 +49,6 @@ from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 # Average rate of Spanish speech without pauses: 9 letters a second in human recordings, 13 in the bundled synthetic
 # voices (`python -m benchmarks clone`).
 SPANISH_LETTERS_PER_SECOND = 11.0
-MIN_SPEED, MAX_SPEED = 0.8, 1.25  # limits of the rate of speech, and of the stretch of ``cloning.fit``
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
@@ -142,7 +150,8 @@ class VoiceCloningPipeline:
         """
         check_has_speech(segments, source)
         wav = np.concatenate([segment.wav for segment in segments])
-        return [TranslatedSegment(Segment(segments[0].start, segments[-1].end, wav), "", text)]
+        covered = Segment(segments[0].start, segments[-1].end, wav)
+        return [TranslatedSegment(covered, "", text, speaking_speed(syllable_rate(wav, RATE)))]
 
     def translate(
         self,
@@ -198,39 +207,47 @@ class VoiceCloningPipeline:
 
         Without ``speaker`` the voice comes from the segments received so far, up to ``SPEAKER_SETTLED_SECONDS``.
         """
-        end, voice = 0.0, speaker.voice if speaker else MEAN_VOICE
+        end, target = 0.0, speaker or Speaker(MEAN_VOICE)
         analysed: list[Segment] = []
         for segment in prefetch(translated):
             is_new = not analysed or segment.segment is not analysed[-1]
             if speaker is None and is_new and sum(s.duration for s in analysed) < SPEAKER_SETTLED_SECONDS:
                 analysed.append(segment.segment)
-                voice = self.analyser(analysed, source, alone=True).voice
-            made = self.synthesise_one(segment, voice)
+                target = self.analyser(analysed, source, alone=True)
+            made = self.synthesise_one(segment, target)
             start = max(segment.segment.start, end + MIN_PAUSE_SECONDS if end else 0.0)
             end = start + len(made.wav) / self.sample_rate
             yield replace(made, start=start, end=end)
             trim_heap()
 
-    def synthesise_one(self, translated: TranslatedSegment, voice: Voice) -> SynthesisedSegment:
+    def synthesise_one(self, translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)
         with measured(seconds, "speak"):
-            content = self._content(translated, voice)
+            content = self._content(translated, speaker)
         with measured(seconds, "render"):
-            wav = self._converted(content, translated, voice)
+            wav = self._converted(content, translated, speaker.voice)
         with measured(seconds, "finish"):
+            wav = self._with_dynamics(wav, speaker)
             wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE)
             if self.config.watermark:
                 wav = add_watermark(wav, self.sample_rate)
             wav = limited(wav, self.sample_rate)
         return SynthesisedSegment(translated, 0.0, content, wav, len(wav) / self.sample_rate, seconds)
 
-    def _content(self, translated: TranslatedSegment, voice: Voice) -> np.ndarray:
+    def _with_dynamics(self, wav: np.ndarray, speaker: Speaker) -> np.ndarray:
+        strength = self.config.style_strength
+        wanted = strengthened(speaker.prosody.loudness_variation, NEUTRAL_LOUDNESS_VARIATION, strength)
+        if not self.config.follow_dynamics or wanted is None:
+            return wav
+        return with_loudness_variation(wav, self.sample_rate, wanted)
+
+    def _content(self, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:
         """English speech (N,) at the vocoder's rate, in the synthesizer's voice or from the given recording."""
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
-        name = nearest_voice(voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
-        spoken = self.synthesizer(translated.english, name, speed=translated.speed)
+        name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
+        spoken = self.synthesizer(translated.english, name, speed=self._limited_speed(translated, speaker))
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
     def _converted(self, content: np.ndarray, translated: TranslatedSegment, voice: Voice) -> np.ndarray:
@@ -241,14 +258,19 @@ class VoiceCloningPipeline:
             )
         if not self.config.follow_pitch:
             voice = replace(voice, log_f0_std=None)
+        voice = styled(voice, self.vocoder.mean_emotion, self.config.style_strength)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)
+
+    def _limited_speed(self, translated: TranslatedSegment, speaker: Speaker) -> float:
+        relative = translated.speed * speaker.prosody.relative_rate if self.config.follow_rate else 1.0
+        return float(np.clip(relative**self.config.style_strength, MIN_SPEED, MAX_SPEED))
 
     def _speed(self, transcript: str, segment: Segment) -> float:
         """Rate of speech relative to ``SPANISH_LETTERS_PER_SECOND``; 1 where it cannot be measured."""
         letters = sum(letter.isalpha() for letter in transcript)
-        if not self.config.follow_rate or not letters or segment.duration < MIN_LANGUAGE_SECONDS:
+        if not letters or segment.duration < MIN_LANGUAGE_SECONDS:
             return 1.0
-        return float(np.clip(letters / segment.duration / SPANISH_LETTERS_PER_SECOND, MIN_SPEED, MAX_SPEED))
+        return letters / segment.duration / SPANISH_LETTERS_PER_SECOND
 
 
 def check_has_speech(segments: Sequence[Segment], source: object) -> None:

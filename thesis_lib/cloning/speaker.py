@@ -13,6 +13,7 @@ import numpy as np
 from thesis_lib.audio.files import check_speech, resample
 from thesis_lib.audio.pitch import track
 from thesis_lib.audio.voice_activity import RATE, Segment, signal_to_noise
+from thesis_lib.cloning.prosody import Prosody, mixed, prosody_of
 from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.vocoder.voice import Voice
@@ -33,6 +34,7 @@ class Speaker:
     voice: Voice
     others: float = 0.0  # share of the speech that is from other speakers
     warnings: tuple[str, ...] = ()
+    prosody: Prosody = Prosody()
 
 
 class SpeakerAnalyser:
@@ -57,7 +59,9 @@ class SpeakerAnalyser:
         pitch = track(resample(wav, RATE, rate), self.audio)
         median, deviation = (pitch.range.log_f0_median, pitch.range.log_f0_std) if pitch.is_voiced else (None, None)
         warnings = _warnings(segments, others, source)
-        return Speaker(Voice(speaker, emotion, median, deviation), others, warnings)
+        if not pitch.is_voiced:
+            warnings += (f"{source}: no voiced speech: the pitch is not measured, and the synthesizer's is kept",)
+        return Speaker(Voice(speaker, emotion, median, deviation), others, warnings, prosody_of(wav, RATE))
 
 
 def _warnings(segments: Sequence[Segment], others: float, source: object) -> tuple[str, ...]:
@@ -120,9 +124,6 @@ def combined_voice(own: Voice, others: Sequence[Voice], style: Voice | None, sha
 
 def between(voice: Voice, style: Voice, share: float) -> Voice:
     """Interpolate emotion embedding and log-F0 standard deviation: 0 keeps the voice's, 1 takes the style's."""
-
-    def mix(own, other):
-        return own if other is None else other if own is None else (1 - share) * own + share * other
-
-    emotion, deviation = mix(voice.emotion, style.emotion), mix(voice.log_f0_std, style.log_f0_std)
+    emotion = mixed(voice.emotion, style.emotion, share)
+    deviation = mixed(voice.log_f0_std, style.log_f0_std, share)
     return replace(voice, emotion=np.asarray(emotion, np.float32), log_f0_std=deviation)

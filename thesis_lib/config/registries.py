@@ -37,6 +37,7 @@ ENCODERS: Registry[Callable[..., Any]] = Registry(
         "ecapa": {"roles": ("speaker",)},
         "tiny-test": {"roles": ("speaker",)},
         "emotion2vec": {"roles": ("emotion",)},
+        "whisper-emotion": {"roles": ("emotion",)},
         "egemaps": {"roles": ("emotion",)},
         "resemblyzer": {"roles": ("evaluation",)},
         "eres2net": {"roles": ("evaluation",)},

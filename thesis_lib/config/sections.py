@@ -235,6 +235,8 @@ class CloningConfig(Section):
     guidance: float = Field(1.0, ge=0)  # strength of the speaker embedding: 0 none, 1 as trained
     follow_rate: bool = True  # match the speaker's speaking rate, relative to the average rate
     follow_pitch: bool = True  # match the speaker's log-F0 standard deviation
+    follow_dynamics: bool = True  # match how much the speaker's loudness varies
+    style_strength: float = Field(1.0, ge=0, le=2)  # of the speaking style: 0 neutral, 1 as the source, 2 exaggerated
     fit: bool = False  # match the duration of each translated segment, as far as that sounds natural
     language: Literal["auto", "es"] = "auto"  # es: all speech counts as Spanish, whatever language is detected
     watermark: bool = True

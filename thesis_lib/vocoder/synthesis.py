@@ -63,6 +63,11 @@ class Vocoder(Described):
         self.generator.to(available_device(device))
         return self
 
+    @property
+    def mean_emotion(self) -> np.ndarray:
+        """The training set's mean emotion embedding (E,)."""
+        return self.generator.condition.emotion_statistics.mean.cpu().numpy()
+
     def parameters(self) -> int:
         """Number of weights, weight norm folded."""
         return sum(p.numel() for p in self.generator.parameters())

@@ -11,6 +11,7 @@ from thesis_lib.config.registries import ENCODERS
 from thesis_lib.embeddings.encoders.base import Encoder, EncoderError
 from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
+from thesis_lib.embeddings.encoders.emotion import EmotionEncoder
 from thesis_lib.embeddings.encoders.emotion2vec import Emotion2vec
 from thesis_lib.embeddings.encoders.eres2net import Eres2net
 from thesis_lib.embeddings.encoders.resemblyzer import Resemblyzer
@@ -74,6 +75,11 @@ def _tiny_test(config: EncoderConfig) -> Encoder:
 @ENCODERS.register("emotion2vec")
 def _emotion2vec(config: EncoderConfig) -> Encoder:
     return Emotion2vec(config.emotion_folder)
+
+
+@ENCODERS.register("whisper-emotion")
+def _whisper_emotion(config: EncoderConfig) -> Encoder:
+    return EmotionEncoder()
 
 
 @ENCODERS.register("egemaps")

@@ -77,16 +77,25 @@ class WhisperEncoder(nn.Module):
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) at 16 kHz, at most 30 s -> (B, D, N / 320), mean subtracted; differentiable."""
+        x = self.norm(self.states(wav, LAYERS)[-1]).transpose(1, 2)
+        return x - x.mean(2, keepdim=True)
+
+    def states(self, wav: Tensor, last: int) -> list[Tensor]:
+        """(B, N) at 16 kHz, at most 30 s -> the output of each layer up to ``last``, (B, N / 320, D); differentiable.
+
+        The first item is the output of the convolutions. The layers after ``last`` are not computed.
+        """
         spectrum = torch.stft(wav, SIZE, HOP, window=self.window, return_complex=True)[..., :-1]
         # |x|^2 is differentiable where a bin is 0.
         log = (self.mel @ (spectrum.real**2 + spectrum.imag**2)).clamp(min=1e-10).log10()
         log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8)
         x = F.gelu(self.second(F.gelu(self.first((log + 4) / 4)))).transpose(1, 2)
+        found = [x]
         x = x + self.positions[: x.shape[1]]
-        for layer in self.layers:
+        for layer in self.layers[:last]:
             x = layer(x)
-        x = self.norm(x).transpose(1, 2)
-        return x - x.mean(2, keepdim=True)
+            found.append(x)
+        return found
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from helpers import bursts, spoken, voiced
+
+from thesis_lib.audio.prosody import (
+    MAX_EXPONENT,
+    loudness_variation,
+    syllable_rate,
+    with_loudness_variation,
+)
+
+RATE = 16_000  # Hz
+
+
+def test_loudness_variation_by_hand():
+    """Half of the time at an amplitude of 1, half at 0.5: loudness 1 and 0.5 ** 0.6."""
+    wav = np.where(np.arange(4 * RATE) < 2 * RATE, 1.0, 0.5) * np.sign(np.sin(np.arange(4 * RATE)))
+    low = 0.5**0.6
+    assert loudness_variation(wav, RATE) == pytest.approx((1 - low) / (1 + low), rel=0.02)
+
+
+def test_loudness_variation_does_not_depend_on_the_gain():
+    assert loudness_variation(0.1 * spoken(0), 22_050) == pytest.approx(loudness_variation(spoken(0), 22_050), rel=1e-3)
+
+
+@pytest.mark.parametrize("wanted", [0.62, 0.7, 0.8])
+def test_the_loudness_variation_that_is_asked_for_is_given(wanted):
+    changed = with_loudness_variation(spoken(0, side="en"), 22_050, wanted)
+    assert changed.dtype == np.float32
+    assert loudness_variation(changed, 22_050) == pytest.approx(wanted, abs=0.04)
+
+
+def test_an_extreme_one_is_approached_within_the_limit():
+    """No frame's level, relative to the mean's, is changed by more than the exponent's limit."""
+    wav = spoken(0, side="en")
+    changed = with_loudness_variation(wav, 22_050, 10.0)
+    assert loudness_variation(wav, 22_050) < loudness_variation(changed, 22_050) < 10.0
+    loud = np.abs(wav) > 0.02
+    gain_db = 20 * np.log10(np.abs(changed[loud] / wav[loud]))
+    assert np.abs(gain_db).max() < (MAX_EXPONENT - 1) * 40
+
+
+@pytest.mark.parametrize("per_second", [3, 5, 7])
+def test_syllables_are_counted(per_second):
+    assert syllable_rate(bursts(per_second), RATE) == pytest.approx(per_second, rel=0.15)
+
+
+def test_faster_speech_has_a_higher_rate():
+    """Recordings played faster by a fifth."""
+    wav = np.concatenate([spoken(number, RATE) for number in range(4)])
+    faster = np.interp(np.arange(0, len(wav) - 1, 1.2), np.arange(len(wav)), wav)
+    assert syllable_rate(faster, RATE) / syllable_rate(wav, RATE) == pytest.approx(1.2, abs=0.13)
+
+
+@pytest.mark.parametrize("wav", [np.zeros(2 * RATE, np.float32), voiced(0.5, RATE), np.zeros(0, np.float32)])
+def test_no_rate_from_silence_or_half_a_second(wav):
+    assert syllable_rate(wav, RATE) is None
+
+
+def test_half_a_second_has_no_variation_and_stays_as_it_is():
+    brief = voiced(0.5, RATE)
+    assert loudness_variation(brief, RATE) is None
+    assert with_loudness_variation(brief, RATE, 0.9) is brief
+
+
+def test_silence_stays_finite():
+    silence = np.zeros(2 * RATE, np.float32)
+    assert loudness_variation(silence, RATE) == pytest.approx(0.0, abs=1e-6)
+    assert np.isfinite(with_loudness_variation(silence, RATE, 0.6)).all()

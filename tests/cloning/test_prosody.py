@@ -1,0 +1,122 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cloning_stages import HZ, PLAIN, pipeline
+from helpers import bursts, spoken
+
+from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
+from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
+from thesis_lib.cloning.prosody import (
+    NEUTRAL_LOG_F0_STD,
+    SPANISH_SYLLABLES_PER_SECOND,
+    Prosody,
+    speaking_speed,
+    strengthened,
+    styled,
+)
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
+
+
+def changed(**changes):
+    return PLAIN.model_copy(update=changes)
+
+
+def test_the_loudness_variation_of_the_source_is_given_to_the_output(stages, monkeypatch):
+    """The vocoder is replaced by one that returns speech, because an untrained one returns a steady noise."""
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, *given: spoken(3, side="en"))
+    varied = with_loudness_variation(spoken(0), HZ, 0.85)
+    found = {}
+    for name, source in (("as recorded", spoken(0)), ("varied", varied)):
+        result = pipeline(stages)(source, HZ, text="hello my friend")
+        found[name] = loudness_variation(result.segments[0].wav, HZ)
+        assert found[name] == pytest.approx(result.speaker.prosody.loudness_variation, abs=0.05)
+    assert found["varied"] > found["as recorded"] + 0.04
+    plain = pipeline(stages, changed(follow_dynamics=False))(varied, HZ, text="hello my friend")
+    assert loudness_variation(plain.segments[0].wav, HZ) == pytest.approx(
+        loudness_variation(spoken(3, side="en"), HZ), abs=0.01
+    )
+
+
+def test_the_rate_of_speech_is_followed_where_the_text_is_given(stages):
+    """Bursts of noise for syllables: six and seven a second, where the average is 6.7."""
+
+    def speed(made, per_second: float) -> float:
+        wav = bursts(per_second)
+        speaker = made.analyse_speaker(list(speech_segments([spoken(0)], HZ)))
+        list(made.synthesise(made.from_text("hello my friend", [Segment(0.0, len(wav) / RATE, wav)]), speaker))
+        return made.synthesizer.said[-1][2]
+
+    made, steady = pipeline(stages), pipeline(stages, changed(follow_rate=False))
+    assert speed(made, 6.0) == pytest.approx(6.0 / SPANISH_SYLLABLES_PER_SECOND, rel=0.06)
+    assert speed(made, 7.0) == pytest.approx(7.0 / SPANISH_SYLLABLES_PER_SECOND, rel=0.06)
+    assert speed(made, 2.0) == 0.8
+    assert speed(steady, 2.0) == 1.0
+
+
+def test_the_rate_of_another_style_is_relative_to_the_source(stages):
+    made = pipeline(stages, text="hola")
+    segments = list(speech_segments([spoken(0)], HZ))
+    (translated,) = made.from_text("hello my friend", segments)
+    speaker = made.analyse_speaker(segments)
+    faster = replace(speaker.prosody, syllable_rate=1.1 * speaker.prosody.syllable_rate)
+    target = replace(speaker, prosody=speaker.prosody.mixed_with(faster, 1.0))
+    for said in (speaker, target):
+        list(made.synthesise([replace(translated, speed=1.0)], said))
+    assert [speed for *_, speed in made.synthesizer.said] == [1.0, pytest.approx(1.1)]
+
+
+@pytest.mark.parametrize(("share", "variation", "relative"), [(0.0, 0.5, 1.0), (0.5, 0.6, 2**0.5), (1.0, 0.7, 2.0)])
+def test_prosody_is_interpolated(share, variation, relative):
+    mixed = Prosody(0.5, 4.0).mixed_with(Prosody(0.7, 8.0), share)
+    assert mixed.loudness_variation == pytest.approx(variation)
+    assert mixed.relative_rate == pytest.approx(relative)
+    assert mixed.syllable_rate == 4.0
+
+
+def test_what_is_not_measured_changes_nothing():
+    assert Prosody().mixed_with(Prosody(), 1.0) == Prosody()
+    assert Prosody(0.5, 4.0).mixed_with(Prosody(), 1.0) == Prosody(0.5, 4.0)
+    assert speaking_speed(None) == 1.0
+    assert strengthened(None, 0.5, 2.0) is None
+
+
+def test_strength_by_hand():
+    assert speaking_speed(2 * SPANISH_SYLLABLES_PER_SECOND) == 2.0
+    assert [strengthened(0.4, 0.2, strength) for strength in (0, 1, 2)] == [0.2, 0.4, pytest.approx(0.8)]
+    mean, voice = np.zeros(2, np.float32), Voice(np.ones(3), np.array([1.0, -1.0]), 5.0, 0.36)
+    assert styled(voice, mean, 1.0) is voice
+    neutral, double = styled(voice, mean, 0.0), styled(voice, mean, 2.0)
+    assert (neutral.emotion == mean).all()
+    assert double.emotion == pytest.approx([2.0, -2.0])
+    assert (neutral.log_f0_std, double.log_f0_std) == (NEUTRAL_LOG_F0_STD, pytest.approx(4 * NEUTRAL_LOG_F0_STD))
+    assert (double.speaker is voice.speaker, double.log_f0_median) == (True, 5.0)
+
+
+def test_the_strength_acts_on_rate_dynamics_and_embedding(stages, monkeypatch):
+    seen, wav = [], spoken(3, side="en")
+    monkeypatch.setattr(Vocoder, "render", lambda self, content, voice, *given: seen.append(voice) or wav)
+    varied = with_loudness_variation(spoken(0), HZ, 0.75)
+    variations, speeds = [], []
+    for strength in (0.0, 1.0):
+        made = pipeline(stages, changed(style_strength=strength), text="hola")
+        variations.append(loudness_variation(made(varied, HZ).segments[0].wav, HZ))
+        speeds.append(made.synthesizer.said[0][2])
+    assert variations[0] < variations[1] - 0.05
+    assert speeds == [1.0, 0.8]
+    assert seen[0].emotion == pytest.approx(stages[2].mean_emotion)
+    assert not np.allclose(seen[1].emotion, seen[0].emotion)
+
+
+def test_a_whisper_keeps_the_synthesizers_pitch_with_a_warning(stages):
+    """Noise with the envelope of speech: loud enough for a voice activity detector, without a pitch."""
+    envelope = np.abs(spoken(0, RATE))
+    smooth = np.convolve(envelope, np.ones(160) / 160, "same")
+    wav = (smooth * np.random.default_rng(0).normal(size=len(smooth))).astype(np.float32)
+    made = pipeline(stages)
+    segments = list(speech_segments([spoken(0, RATE)], RATE))
+    speaker = made.analyse_speaker([replace(segments[0], wav=wav)], "whisper.wav")
+    assert speaker.voice.log_f0_median is speaker.voice.log_f0_std is None
+    assert "whisper.wav: no voiced speech: the pitch is not measured" in "\n".join(speaker.warnings)
+    assert np.isfinite(speaker.voice.emotion).all()

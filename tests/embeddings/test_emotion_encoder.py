@@ -1,0 +1,120 @@
+"""The released emotion encoder: what goes in and out, bad input, and the shipped weights."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from helpers import chords, spoken, voiced
+
+from thesis_lib.config import EncoderConfig
+from thesis_lib.embeddings.encoders import EncoderError, embed, emotion_encoder
+from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER, EmotionEncoder, statistics, trimmed
+from thesis_lib.embeddings.encoders.whisper import WIDTH, WhisperEncoder
+from thesis_lib.utils.files import sha256
+from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
+from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER as DEFAULT_VOCODER
+
+RATE = 16_000
+weights = pytest.mark.weights("whisper-tiny.en")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> EmotionEncoder:
+    return EmotionEncoder()
+
+
+@weights
+def test_it_is_chosen_by_name_and_its_vectors_have_unit_length():
+    encoder = emotion_encoder(EncoderConfig(emotion="whisper-emotion"))
+    vector = embed(encoder, spoken(0, RATE), RATE)
+    assert vector.shape == (encoder.dim,) == (64,)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
+    assert np.array_equal(embed(EmotionEncoder(), spoken(0, RATE), RATE), vector), "the same in every process"
+
+
+@weights
+def test_the_revision_names_the_weights_and_the_layers_below(encoder):
+    assert encoder.revision == f"{sha256(DEFAULT_FOLDER / 'model.safetensors')[:12]}+{WhisperEncoder().revision}"
+
+
+@weights
+@pytest.mark.parametrize("gain", [0.01, 0.3, 3.0])
+def test_loudness_and_silence_at_the_ends_change_nothing(encoder, gain):
+    wav = spoken(0, RATE)
+    other = np.concatenate([np.zeros(8000), gain * wav, np.zeros(12_000)]).astype(np.float32)
+    assert encoder.encode(other) @ encoder.encode(wav) > 0.99
+
+
+@weights
+def test_a_batch_gives_what_each_gives_alone(encoder):
+    wavs = torch.from_numpy(np.stack([spoken(number, RATE)[:40_000] for number in (0, 6)]))
+    with torch.inference_mode():
+        assert torch.allclose(encoder(wavs), torch.cat([encoder(wav[None]) for wav in wavs]), atol=1e-5)
+
+
+@weights
+@pytest.mark.parametrize(
+    "wav",
+    [
+        np.zeros(RATE),
+        np.zeros(1),
+        np.full(3200, 0.5),
+        voiced(0.1, RATE),
+        0.3 * np.random.default_rng(0).normal(size=RATE),
+        1e-6 * np.random.default_rng(0).normal(size=300),
+        np.sign(voiced(1.0, RATE)),
+        chords(4.0, RATE),
+        voiced(40.0, RATE),
+    ],
+    ids=["silence", "one sample", "constant", "tenth of a second", "noise", "faint noise", "clipped", "music", "long"],
+)
+def test_any_input_has_a_finite_vector(encoder, wav):
+    vector = encoder.encode(wav.astype(np.float32))
+    assert np.isfinite(vector).all()
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
+
+
+@weights
+def test_a_long_recording_is_the_statistics_of_its_windows(encoder):
+    """The same two seconds twice have the mean and the deviation of the two seconds."""
+    wav = torch.from_numpy(spoken(0, RATE)[:32_000])[None]
+    once, twice = (statistics(encoder.frozen, x, (0, 2)) for x in (wav, torch.cat([wav, wav], dim=1)))
+    assert once.shape == (1, 4 * WIDTH)
+    assert torch.allclose(once, twice, atol=1e-3)
+
+
+@weights
+def test_it_has_a_gradient_and_no_trainable_weight(encoder):
+    wav = torch.from_numpy(spoken(0, RATE)[:40_000])[None].requires_grad_()
+    encoder(wav)[:, 0].sum().backward()
+    assert wav.grad.isfinite().all()
+    assert wav.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+
+
+def test_the_ends_are_cut_and_a_short_recording_is_padded():
+    wav = np.concatenate([np.zeros(9600), voiced(1.0, RATE), np.zeros(9600)]).astype(np.float32)
+    assert abs(len(trimmed(wav)) - RATE) <= 1600
+    assert len(trimmed(voiced(0.1, RATE))) == 6400
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    with pytest.raises(EncoderError, match="thesis weights emotion"):
+        EmotionEncoder(tmp_path)
+    shutil.copytree(DEFAULT_FOLDER, tmp_path, dirs_exist_ok=True)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(settings | {"hidden": 7}))
+    with pytest.raises(EncoderError, match="not a folder of the emotion encoder"):
+        EmotionEncoder(tmp_path)
+
+
+def test_a_vocoder_of_another_emotion_encoder_refuses_it_by_name():
+    released = VocoderDescription.of(json.loads((DEFAULT_VOCODER / "config.json").read_text()))
+    with pytest.raises(EncoderMismatchError, match=r"encoders.emotion=whisper-emotion.*egemaps"):
+        released.encoder_config(EncoderConfig(emotion="whisper-emotion"))
+    ours = released.but(emotion_encoder="whisper-emotion (abc)", emotion_dim=64)
+    assert ours.encoder_config().emotion == "whisper-emotion"
+    with pytest.raises(EncoderMismatchError, match=r"encoders.emotion=egemaps.*whisper-emotion"):
+        ours.encoder_config(EncoderConfig(emotion="egemaps"))

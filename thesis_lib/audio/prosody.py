@@ -1,0 +1,89 @@
+"""Loudness variation and syllable rate of speech: how they are measured, and how a loudness variation is given.
+
+Shapes: N samples, F frames.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import butter, find_peaks, sosfiltfilt
+
+HOP_SECONDS = 0.01
+LOUDNESS_FRAME_SECONDS = 0.05
+STEVENS_EXPONENT = 0.6  # loudness in sones is about the 0.6th power of the sound pressure (Stevens 1955)
+MAX_BELOW_PEAK_DB = 40.0  # of a frame whose level is changed like the rest; quieter ones are changed like this one
+MIN_EXPONENT, MAX_EXPONENT = 0.6, 1.8  # of the change of dynamics; beyond it is heard as pumping
+GAIN_SMOOTHING_FRAMES = 1.5  # standard deviation of a Gaussian
+SEARCH_STEPS = 25  # of a bisection
+MIN_SECONDS = 1.0  # for both statistics
+
+SYLLABLE_BAND_HZ = (300.0, 3000.0)
+SYLLABLE_FRAME_SECONDS = 0.025
+SYLLABLE_SMOOTHING_FRAMES = 1.5
+MIN_SYLLABLE_DIP_DB = 1.5  # between two syllables
+MIN_SYLLABLE_FRAMES = 6  # from one syllable to the next
+MAX_SYLLABLE_BELOW_PEAK_DB = 25.0  # of a syllable, and of a frame that counts as speech
+MIN_SYLLABLES = 4
+MIN_RELATIVE_RMS, MIN_RMS = 1e-4, 1e-9  # of a frame, relative to the loudest and to full scale
+
+
+def loudness_variation(wav: np.ndarray, sample_rate: int) -> float | None:
+    """Coefficient of variation (standard deviation / mean) of the short-time loudness of (N,); None if too short.
+
+    The loudness is the 0.6th power of a frame's RMS (Stevens 1955, doi:10.1121/1.1908048). It does not depend on the
+    gain of the recording.
+    """
+    if len(wav) < MIN_SECONDS * sample_rate:
+        return None
+    return _variation(_rms(wav, sample_rate), 1.0)
+
+
+def with_loudness_variation(wav: np.ndarray, sample_rate: int, wanted: float) -> np.ndarray:
+    """Change the dynamics of (N,) so that its loudness varies by ``wanted``, as far as that sounds natural.
+
+    The level of each frame is moved away from the mean level, or towards it, by one factor in dB, which is between
+    ``MIN_EXPONENT`` and ``MAX_EXPONENT``. Audio below ``MIN_SECONDS`` is returned unchanged.
+    """
+    if len(wav) < MIN_SECONDS * sample_rate:
+        return wav
+    rms = _rms(wav, sample_rate)
+    low, high = MIN_EXPONENT, MAX_EXPONENT
+    for _ in range(SEARCH_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _variation(rms, middle) < wanted else (low, middle)
+    mean = np.exp(np.average(np.log(rms), weights=rms))
+    audible = np.maximum(rms, rms.max() * 10 ** (-MAX_BELOW_PEAK_DB / 20))
+    gain = gaussian_filter1d((low - 1) * np.log(audible / mean), GAIN_SMOOTHING_FRAMES)
+    places = np.arange(len(rms)) * round(HOP_SECONDS * sample_rate)
+    return (wav * np.exp(np.interp(np.arange(len(wav)), places, gain))).astype(np.float32)
+
+
+def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
+    """Syllables a second of speech in (N,), pauses left out; None for too little speech.
+
+    A syllable is a peak of the level between 300 and 3000 Hz (after de Jong & Wempe 2009, doi:10.3758/BRM.41.2.385).
+    Some syllables have no peak of their own: the rate is to be compared with other rates by the same function only.
+    """
+    if len(wav) < MIN_SECONDS * sample_rate:
+        return None
+    band = butter(4, SYLLABLE_BAND_HZ, "bandpass", fs=sample_rate, output="sos")
+    level = 20 * np.log10(_rms(sosfiltfilt(band, wav), sample_rate, SYLLABLE_FRAME_SECONDS))
+    level = gaussian_filter1d(level, SYLLABLE_SMOOTHING_FRAMES)
+    lowest = np.percentile(level, 95) - MAX_SYLLABLE_BELOW_PEAK_DB
+    peaks, _ = find_peaks(level, lowest, prominence=MIN_SYLLABLE_DIP_DB, distance=MIN_SYLLABLE_FRAMES)
+    seconds = np.sum(level > lowest) * HOP_SECONDS
+    return len(peaks) / seconds if len(peaks) >= MIN_SYLLABLES else None
+
+
+def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:
+    """(N,) -> (F,) RMS of frames centred at multiples of the hop."""
+    size, hop = round(seconds * sample_rate), round(HOP_SECONDS * sample_rate)
+    padded = np.pad(np.asarray(wav, np.float64), (size // 2, size // 2))
+    energy = np.concatenate([[0.0], np.cumsum(padded**2)])
+    starts = np.arange(0, len(padded) - size + 1, hop)
+    rms = np.sqrt(np.maximum(energy[starts + size] - energy[starts], 0) / size)
+    return np.maximum(rms, max(MIN_RELATIVE_RMS * rms.max(initial=0.0), MIN_RMS))
+
+
+def _variation(rms: np.ndarray, exponent: float) -> float:
+    loudness = rms ** (STEVENS_EXPONENT * exponent)
+    return float(loudness.std() / loudness.mean())

@@ -1,0 +1,63 @@
+"""Prosody of a recording that the output follows, and how strongly it follows it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from thesis_lib.audio.prosody import loudness_variation, syllable_rate
+from thesis_lib.vocoder.voice import Voice
+
+# Medians over recordings of read speech (`python -m benchmarks emotion` prints them): what a strength of 0 stands for.
+NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.61
+SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
+MIN_SPEED, MAX_SPEED = 0.8, 1.25  # limits of the rate of speech, relative to the average
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Loudness variation and syllable rate (1/s) of a recording; None where they cannot be measured."""
+
+    loudness_variation: float | None = None
+    syllable_rate: float | None = None
+    relative_rate: float = 1.0  # of the output, relative to the source's rate of speech
+
+    def mixed_with(self, style: "Prosody", share: float) -> "Prosody":
+        """Interpolate towards the prosody of another recording: 0 keeps this one's, 1 takes the style's."""
+        relative = 1.0
+        if self.syllable_rate is not None and style.syllable_rate is not None:
+            relative = (style.syllable_rate / self.syllable_rate) ** share
+        variation = mixed(self.loudness_variation, style.loudness_variation, share)
+        return replace(self, loudness_variation=variation, relative_rate=relative)
+
+
+def prosody_of(wav: np.ndarray, sample_rate: int) -> Prosody:
+    """Measure the speech in (N,)."""
+    return Prosody(loudness_variation(wav, sample_rate), syllable_rate(wav, sample_rate))
+
+
+def mixed(own: Any, other: Any, share: float) -> Any:
+    """Interpolate two numbers or vectors: 0 gives the first, 1 the second; where one is None, the other."""
+    return own if other is None else other if own is None else (1 - share) * own + share * other
+
+
+def speaking_speed(rate: float | None) -> float:
+    """Rate of speech relative to the average Spanish speaker, for syllables a second; 1 where it is not known."""
+    return 1.0 if rate is None else rate / SPANISH_SYLLABLES_PER_SECOND
+
+
+def strengthened(value: float | None, neutral: float, strength: float) -> float | None:
+    """Scale a statistic's ratio to its neutral value: 0 gives the neutral value, 1 the value, 2 exaggerates it."""
+    return None if value is None else neutral * (value / neutral) ** strength
+
+
+def styled(voice: Voice, mean_emotion: np.ndarray, strength: float) -> Voice:
+    """Return the voice with its speaking style neutral (strength 0), as it is (1) or exaggerated (above 1).
+
+    The emotion embedding (E,) moves on the line from the training set's mean; the log-F0 standard deviation by
+    ``strengthened``.
+    """
+    if strength == 1.0 or voice.emotion is None:
+        return voice
+    emotion = (mean_emotion + strength * (voice.emotion - mean_emotion)).astype(np.float32)
+    return replace(voice, emotion=emotion, log_f0_std=strengthened(voice.log_f0_std, NEUTRAL_LOG_F0_STD, strength))
