@@ -42,7 +42,7 @@ from thesis_lib.validation.speaker_test import (
 )
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
-OPTIONS = {"targets": (12, "human target speakers"), "contents": (4, "sentences, each by another TTS voice (1 to 9)")}
+OPTIONS = {"targets": (12, "human target speakers"), "contents": (3, "sentences, each by another TTS voice (1 to 9)")}
 RATE = 16_000  # Hz
 SECONDS = 2.0
 SNR = 30.0  # dB
