@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks import artefacts, mutants
+from benchmarks import artefacts, mutants, speakers
 from benchmarks.__main__ import NAMES
+from benchmarks.__main__ import main as benchmark_command
 from benchmarks.quality import HumanTest
 from thesis_lib import reporting
 from thesis_lib.audio.files import write_audio
@@ -61,6 +62,57 @@ def test_the_artefacts_have_one_bundled_pair_a_test_voice():
     tests = mini.table(CorpusConfig(name="mini")).query("split == 'test'")
     assert len(rows) == rows.voice.nunique() == tests.voice.nunique() >= 6
     assert set(rows.id) <= set(tests.id)
+
+
+def test_a_benchmark_gets_its_own_options(monkeypatch, capsys):
+    given = {}
+
+    def run(quick, **options):
+        given.update(options, quick=quick)
+        return {}
+
+    monkeypatch.setattr(speakers, "run", run)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", "--targets", "5"])
+    benchmark_command()
+    assert given == {"targets": 5, "contents": speakers.OPTIONS["contents"][0], "quick": False}
+    assert '"command": "python -m benchmarks speakers --targets 5"' in capsys.readouterr().out
+
+
+def test_an_option_that_a_benchmark_has_not_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "calibration", "--targets", "5"])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    assert "unrecognized arguments: --targets 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", [speakers, artefacts])
+def test_the_speaker_tests_say_at_once_that_a_folder_is_missing(module, monkeypatch):
+    monkeypatch.delenv("THESIS_HUMAN", raising=False)
+    with pytest.raises(SystemExit, match="THESIS_HUMAN must name a folder"):
+        module.run(True, targets=2, contents=2)
+
+
+@pytest.mark.slow
+@pytest.mark.weights("ecapa", "resemblyzer", "eres2net", "whisper-tiny.en")
+def test_the_speaker_test_ranks_natural_recordings_above_a_content_that_is_kept(tmp_path, monkeypatch):
+    for number in (0, 6, 12):
+        write_audio(tmp_path / f"{number}.wav", np.concatenate([spoken(number), spoken(number)]), 22_050)
+    monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance: wav)
+    found = speakers.run(True, targets=3, contents=2)
+    assert found["enrolment"] == "same session"
+    assert (found["targets"], found["contents"], found["enrolled voices"]) == (3, 2, 5)
+    roles = {row["encoder"]: row["role"] for row in found["rows"]}
+    assert roles == {"ecapa": "conditions and trains", "resemblyzer": "evaluation", "eres2net": "evaluation"}
+    for encoder in roles:
+        natural, kept = (
+            found["table"][system][f"normalised_similarity, {encoder}"]
+            for system in ("natural recording", speakers.RELEASED)
+        )
+        assert natural == pytest.approx(1, abs=0.01)
+        assert kept < 0.5
+        assert found["table"]["natural recording"][f"identified, {encoder}"] == 1
+        assert found["table"][speakers.RELEASED][f"identified, {encoder}"] == 0
 
 
 @pytest.mark.slow

@@ -68,5 +68,7 @@ def speaker_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     weights = revisions(scorer.encoder for scorer in scorers)
     provenance = run.provenance_of("conversion", weights=weights)
     run.save_json("speakers_about", about_trials(trials, scorers))
-    run.save_table("speakers_gains", gains(results.table, OURS, **statistics), provenance)
+    gained = gains(results.table, OURS, **statistics)
+    gained["role"] = [roles.of_network(encoder) for encoder in gained.encoder]
+    run.save_table("speakers_gains", gained, provenance)
     return save_results(run, "speakers", results, ABOUT, summary, provenance)
