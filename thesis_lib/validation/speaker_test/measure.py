@@ -61,14 +61,14 @@ def speaker_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     trials, condition = corpus_trials(run), speaker_encoder(config.encoders)
     scorers = enrol(trials, [condition, *evaluation_encoders(config.encoders)], progress)
     results = measure_speakers(trials, speaker_test_systems(OURS, vocoder, condition), scorers, progress)
-    statistics = {"resamples": config.validation.resamples, "seed": config.swap.seed}
-    summary = summarise_speakers(results.table, **statistics)
+    resamples, seed = config.validation.resamples, config.swap.seed
+    summary = summarise_speakers(results.table, resamples, seed)
     roles = Roles.of(config, {"conversion": vocoder})
     summary["role"] = [roles.of_network(encoder) for encoder in summary.encoder]
     weights = revisions(scorer.encoder for scorer in scorers)
     provenance = run.provenance_of("conversion", weights=weights)
     run.save_json("speakers_about", about_trials(trials, scorers))
-    gained = gains(results.table, OURS, **statistics)
+    gained = gains(results.table, OURS, resamples, seed)
     gained["role"] = [roles.of_network(encoder) for encoder in gained.encoder]
     run.save_table("speakers_gains", gained, provenance)
     return save_results(run, "speakers", results, ABOUT, summary, provenance)

@@ -73,20 +73,19 @@ def gains(
                 continue
             best = str(wide[present].mean().idxmax())
             both = wide[[system, best]].dropna()
-            found = _difference(*both.to_numpy(float).T, both.index, statistic in SHARES, resamples, seed)
+            found = _difference(both, statistic in SHARES, resamples, seed)
             rows.append(about | {"best trivial": best} | found)
     return pd.DataFrame(rows, columns=list(GAINS))
 
 
-def _difference(
-    first: np.ndarray, second: np.ndarray, pairs: pd.MultiIndex, shares: bool, resamples: int, seed: int
-) -> Columns:
-    """Mean and interval of first - second (n,), of pairs of target and content.
+def _difference(both: pd.DataFrame, shares: bool, resamples: int, seed: int) -> Columns:
+    """Mean and interval of the first column minus the second, of rows named by target and content.
 
     The bootstrap of shares with one and the same difference in all pairs has no width. Their interval is then that of
     the difference of two shares, from the interval of each (Newcombe 1998, method 10 without its correlation).
     """
-    sides = groups_of(pairs.to_frame(index=False), CROSSED)
+    sides = groups_of(both.index.to_frame(index=False), CROSSED)
+    first, second = both.to_numpy(float).T
     difference = first - second
     mean = metrics.mean_of(difference)
     if not shares:

@@ -57,13 +57,13 @@ class SpeakerTrials:
 
     def _about(self, trial: Trial) -> Columns:
         target, content = trial.target.voice.log_f0_median, self._content_f0[trial.content.name]
-        measured = target is not None and content is not None
+        semitones = np.nan if target is None or content is None else SEMITONES * (target - content)
         return {
             "target_speaker": trial.target.name,
             "content": trial.content.name,
             "target_sex": sex_of(trial.target, target),
             "content_sex": sex_of(trial.content, content),
-            "semitones": SEMITONES * (target - content) if measured else np.nan,
+            "semitones": semitones,
         }
 
 
