@@ -28,7 +28,7 @@ from thesis_lib.validation.speaker_test import (
 )
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
-OPTIONS = {"targets": (24, "human target speakers"), "contents": (9, "sentences, each by another TTS voice (1 to 9)")}
+OPTIONS = {"targets": (20, "human target speakers"), "contents": (6, "sentences, each by another TTS voice (1 to 9)")}
 QUICK_TARGETS, QUICK_CONTENTS = 3, 2
 RELEASED = "released weights"
 RESAMPLES, SEED = 1000, 0
