@@ -65,6 +65,9 @@ def test_gains_and_losses_are_beside_their_reference():
     (line,) = reporting.gains_table(gains).to_dict("records")
     assert line["gain (no gain: 0)"] == "0.200 [0.100, 0.300]"
     assert line["best trivial system"] == "nearest TTS voice"
+    empty = gains.assign(**{"best trivial": np.nan, "value": np.nan, "reason": "too few"})
+    (line,) = reporting.gains_table(empty).to_dict("records")
+    assert (line["best trivial system"], line["gain (no gain: 0)"]) == ("", "not measured: too few")
     change = about | {"system": "natural recording", "before": 1.0}
     lost = [change | {"degradation": name, "lost": 0.2, "after": 0.8} for name in ("noise", "MP3")]
     (line,) = reporting.degraded_table(pd.DataFrame(lost)).to_dict("records")

@@ -145,6 +145,7 @@ def test_few_speakers_give_no_threshold_and_the_reason(planted):
     table = measure_speakers(few, [found], enrol(few, [PlantedEncoder()])).table
     row = values(table, "perfect", "accepted_5")
     assert np.isnan(row.value)
+    assert row.n == 2, "as of the other statistics: tables have one line for both"
     assert row.reason == "6 impostor pairs give no threshold for a share of 0.05 of them"
 
 

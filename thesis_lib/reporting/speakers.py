@@ -48,7 +48,7 @@ def pairs_table(summary: pd.DataFrame, system: str) -> pd.DataFrame:
 
 def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
     """A line an encoder and statistic: the gain over the best trivial system with its interval; 0 is no gain."""
-    part = _numbers(gains[gains.pairs == pairs])
+    part = _numbers(gains[gains.pairs == pairs]).fillna({"best trivial": ""})  # an empty cell of a file reads as NaN
     return pd.DataFrame(
         {
             "encoder": row["encoder"],

@@ -116,7 +116,8 @@ def _share(part: pd.DataFrame, column: str, share: float) -> OfRows:
     rows = np.flatnonzero(np.isfinite(values))
     if not len(rows):
         pairs = int(part.impostor_pairs.min())
-        return OfRows(rows, reason=f"{pairs} impostor pairs give no threshold for a share of {share:g} of them")
+        every = np.arange(len(values))
+        return OfRows(every, reason=f"{pairs} impostor pairs give no threshold for a share of {share:g} of them")
     return OfRows(rows, metrics.Share(values[rows] == 1))
 
 
