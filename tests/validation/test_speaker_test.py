@@ -1,14 +1,20 @@
 """The speaker test: planted voices with known answers, the trivial systems, and a tiny run."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import spoken, trained_beside, voiced
+from helpers import TINY, spoken, trained_beside, voiced
+from typer.testing import CliRunner
 
+from thesis_lib import cli
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
+from thesis_lib.runs.folder import RunError
+from thesis_lib.validation import speaker_test as speaker_test_package
 from thesis_lib.validation.evaluation import System
 from thesis_lib.validation.metrics import MetricError, acceptance_threshold
 from thesis_lib.validation.speaker_test import (
@@ -313,3 +319,23 @@ def test_what_a_table_states_of_its_trials(planted, scorer):
     found = about_trials(planted, [scorer])
     assert (found["speakers"], found["targets"], found["contents"], found["impostor pairs"]) == (20, 20, 20, 380)
     assert "165 Hz" in found["sexes"]
+
+
+@pytest.mark.parametrize("speakers", ["enough", "too few"])
+def test_the_command_prints_the_test_or_why_there_is_none(speakers, tiny_run, tmp_path, monkeypatch):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
+    if speakers == "too few":
+
+        def refuse(run, progress):
+            raise RunError("two test speakers are needed")
+
+        monkeypatch.setattr(speaker_test_package, "speaker_test", refuse)
+    settings = ["--profile", "smoke", *(f"--set={key}={json.dumps(value)}" for key, value in TINY.items())]
+    settings.append("--set=swap.trials=4")
+    done = CliRunner().invoke(cli.app, ["validate", "--run-dir", str(run.path), *settings])
+    assert done.exit_code == 0, done.output
+    if speakers == "enough":
+        assert "enrolment: other recordings" in done.output
+        assert "best trivial system" in done.output
+    else:
+        assert "speaker test: not measured: two test speakers are needed" in done.output
