@@ -18,7 +18,10 @@ NAMES = {
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
     "emotion_encoder": "triplets, speaker identification and centroids of the emotion encoders (THESIS_EMOTIONS)",
     "calibration": "floor, ceiling and error rate of the speaker encoders on human speech (THESIS_HUMAN)",
-    "artefacts": "how far noise by ECAPA's gradient moves each speaker encoder, with augmentation and without",
+    "speakers": "similarity, rank-1 identification and acceptance of the released weights beside trivial systems "
+    "(THESIS_HUMAN)",
+    "artefacts": "how far noise by ECAPA's gradient moves each speaker encoder; speaker scores of degraded outputs "
+    "(THESIS_HUMAN)",
     "content": "speaker identification from each kind of content: how much of the voice remains in it",
     "recipes": "recipes compared for the released weights, three minutes each (THESIS_HUMAN)",
     "adaptation": "adaptation to four seconds of a human voice for a minute, before and after (THESIS_HUMAN)",
@@ -40,11 +43,12 @@ NAMES = {
 
 
 def main() -> None:
-    """Parse the name, pass the rest to the benchmark's own ``run``."""
+    """Parse the name, pass the rest to the benchmark's own ``run``; its ``OPTIONS`` are {name: (default, help)}."""
     listing = "\n".join(f"  {name:12} {what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description=f"Print one benchmark's result as JSON.\n\n{listing}\n\nExample: python -m benchmarks vocoder",
+        description=f"Print one benchmark's result as JSON.\n\n{listing}\n\nExample: python -m benchmarks vocoder\n"
+        "Example: python -m benchmarks speakers --targets 12 --contents 4",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=NAMES, metavar="NAME")
@@ -52,10 +56,15 @@ def main() -> None:
     parser.add_argument(
         "--save", action="store_true", help="also write benchmarks/results/NAME.json, which the book shows"
     )
-    given = parser.parse_args()
+    given, rest = parser.parse_known_args()
     with contextlib.redirect_stdout(sys.stderr):  # some packages greet, and the output is JSON
-        result = importlib.import_module(f"benchmarks.{given.name}").run(given.quick)
-    result["made by"] = {"command": f"python -m benchmarks {given.name}", "commit": commit(), "machine": machine()}
+        module = importlib.import_module(f"benchmarks.{given.name}")
+        own = argparse.ArgumentParser(prog=f"python -m benchmarks {given.name}")
+        for name, (default, what) in getattr(module, "OPTIONS", {}).items():
+            own.add_argument(f"--{name}", type=int, default=default, help=f"{what} (default {default})")
+        result = module.run(given.quick, **vars(own.parse_args(rest)))
+    command = " ".join(["python -m benchmarks", given.name, *rest])
+    result["made by"] = {"command": command, "commit": commit(), "machine": machine()}
     text = json.dumps(result, indent=2) + "\n"
     sys.stdout.write(text)
     if given.save:

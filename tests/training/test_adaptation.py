@@ -121,6 +121,9 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
         "to_target",
         "to_content",
         "normalised_similarity",
+        "identified",
+        "accepted_1",
+        "accepted_5",
     }
     assert all(adaptation_sample(run, 1, what).exists() for what in ("voice", BEFORE, AFTER))
     assert adaptation_test(run).equals(run.load_table("adaptation"))

@@ -5,6 +5,7 @@ from helpers import revisions_of, trained_beside, voiced
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import CEILING, loudness
+from thesis_lib.audio.pitch import track
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import swap
@@ -123,7 +124,7 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
         ("conversion", "after training, guidance 2"),
     }
     assert table[["to_target", "to_content"]].abs().le(1.0001).all(axis=None)
-    assert len(run.load_table("swap_summary")) == 4 * table.groupby(["task", "stage", "target", "encoder"]).ngroups
+    assert len(run.load_table("swap_summary")) == 7 * table.groupby(["task", "stage", "target", "encoder"]).ngroups
     for row in table[table.trial < swap.SAMPLES].itertuples():
         paths = swap.sample_paths(run, row.test_set, row.task, row.stage, row.target, row.trial)
         assert all(path.exists() for path in paths.values())
@@ -138,6 +139,23 @@ def test_human_recordings_are_halved(tiny_run, tmp_path):
     assert [s.name for s in found] == ["a", "b"]
     assert len(found[0].references[0]) == 2 * 22_050
     assert np.exp(found[1].voice.log_f0_median) == pytest.approx(180, rel=0.03)
+
+
+def test_condition_and_enrolment_are_disjoint(tiny_run, tmp_path):
+    """One recording of 110 then 180 Hz; and two recordings of a speaker, of 110 and of 180 Hz."""
+    low, high = voiced(3.0, 16_000, f0=110.0), voiced(3.0, 16_000, f0=180.0)
+    write_audio(tmp_path / "a.flac", np.concatenate([low, high]), 16_000)
+    for name, wav in (("1", low), ("2", high)):
+        (tmp_path / "b").mkdir(exist_ok=True)
+        write_audio(tmp_path / "b" / f"{name}.flac", wav, 16_000)
+    one, several = swap.human_speakers(tmp_path, tiny_run.config)
+    assert (one.name, one.session) == ("a", "same session")
+    assert (several.name, several.session) == ("b", "other recordings")
+    for speaker in (one, several):
+        assert np.exp(speaker.voice.log_f0_median) == pytest.approx(110, rel=0.03)
+        for wavs, f0 in (([speaker.content], 110), (speaker.references, 180)):
+            (median,) = (track(wav, tiny_run.config.audio).log_f0_median for wav in wavs)
+            assert np.exp(median) == pytest.approx(f0, rel=0.03)
 
 
 @pytest.mark.parametrize(("make", "says"), [(False, "no folder"), (True, "holds 0 recordings")])

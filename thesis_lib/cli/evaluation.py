@@ -1,11 +1,14 @@
 """Commands of the evaluation: validate, ablate, and the listening test."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from thesis_lib.cli.options import Device, Profile, RunDir, Set, run_of
+
+if TYPE_CHECKING:
+    from thesis_lib.runs.folder import Run
 
 evaluation = typer.Typer()
 listening = typer.Typer(no_args_is_help=True, help="A listening test: build it, analyse its answers.")
@@ -21,14 +24,17 @@ def validate(
 ) -> None:
     """Measure the trained vocoders on held-out speakers, beside references, with intervals.
 
+    Then the speaker test of the conversion vocoder: identification and acceptance, beside trivial systems.
     Needs both vocoders (thesis train). Interrupted, the same command resumes.
 
     Example: thesis validate --profile demo
     """
     from thesis_lib.reporting import settings_table, summary_table
+    from thesis_lib.runs.folder import RunError
     from thesis_lib.utils.progress import bar
     from thesis_lib.validation import validate as run_validation
     from thesis_lib.validation import validate_pairs
+    from thesis_lib.validation.speaker_test import speaker_test
 
     run = run_of(profile, run_dir, set_, device)
     run_validation(run, bar)
@@ -38,11 +44,30 @@ def validate(
     typer.echo("† favours a vocoder: measured by a network that conditions it, computes its content or trained it\n")
     typer.echo(settings_table(summary).to_string(index=False))
     typer.echo(f"not measured: {len(run.load_table('validation_not_measured'))}, with reasons in {run.path / 'tables'}")
+    try:
+        speaker_test(run, bar)
+    except RunError as error:
+        typer.echo(f"speaker test: not measured: {error}")
+    else:
+        _print_speakers(run)
     if pairs:
         validate_pairs(run, pairs, bar)
         typer.echo("\n" + run.load_table("pairs_summary").to_string(index=False, float_format="{:.3f}".format))
     encoders = run.load_json("validation_encoders")
     typer.echo("encoders: " + ", ".join(f"{column} = {name}" for column, name in encoders.items()))
+
+
+def _print_speakers(run: "Run") -> None:
+    """Print the speaker test: systems, chance levels, and gains over the best trivial system."""
+    from thesis_lib.reporting import gains_table, speakers_table
+
+    about = ", ".join(f"{what}: {value}" for what, value in run.load_json("speakers_about").items())
+    typer.echo(f"\nspeaker test ({about})")
+    for table in (
+        speakers_table(run.load_table("speakers_summary")),
+        gains_table(run.load_table("speakers_gains")),
+    ):
+        typer.echo(table.to_string(index=False) + "\n")
 
 
 @evaluation.command()

@@ -206,7 +206,7 @@ class SwapConfig(Section):
 
     trials: int = Field(200, ge=2)  # of each kind; a V1 resynthesis takes a quarter of them
     seconds: float = Field(4.0, gt=0.5)  # s, of each content
-    human: str | None = None  # a folder of human recordings, one speaker a file
+    human: str | None = None  # a folder of human recordings: a subfolder is a speaker, and so is a file beside them
     seed: int = 0
 
 

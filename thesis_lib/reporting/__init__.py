@@ -31,6 +31,13 @@ from thesis_lib.reporting.figures import (
 )
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
+from thesis_lib.reporting.speakers import (
+    degraded_table,
+    gains_table,
+    pairs_table,
+    speakers_figure,
+    speakers_table,
+)
 from thesis_lib.reporting.tables import (
     benchmark,
     budget_table,
@@ -62,10 +69,12 @@ __all__ = [
     "clone_figure",
     "clone_table",
     "data_speed",
+    "degraded_table",
     "durations",
     "flow",
     "forest",
     "variants_figure",
+    "gains_table",
     "gradients_figure",
     "intervals",
     "leak_figure",
@@ -77,6 +86,7 @@ __all__ = [
     "modulation_table",
     "optimisation_curves",
     "parameter_table",
+    "pairs_table",
     "pareto",
     "player",
     "players",
@@ -86,6 +96,8 @@ __all__ = [
     "show",
     "similarities",
     "speaker_leak",
+    "speakers_figure",
+    "speakers_table",
     "spectrograms",
     "stage_figure",
     "stamp_table",

@@ -25,6 +25,7 @@ from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
 from thesis_lib.validation.metrics.separation import separation, separations, triplet_accuracy
 from thesis_lib.validation.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
 from thesis_lib.validation.metrics.statistics import (
+    acceptance_threshold,
     agreement,
     auc,
     correlation,
@@ -58,6 +59,7 @@ __all__ = [
     "Share",
     "Statistic",
     "Whitening",
+    "acceptance_threshold",
     "agreement",
     "auc",
     "bootstrap",

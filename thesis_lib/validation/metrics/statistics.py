@@ -77,6 +77,18 @@ def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
     return float((misses[nearest] + alarms[nearest]) / 2)
 
 
+def acceptance_threshold(impostors: np.ndarray, share: float) -> float:
+    """The score that ``share`` of the impostors (n,) reach, rounded down to whole impostors, ties aside.
+
+    MetricError where they are too few for that share: one of them is more than it.
+    """
+    _demand_scores(impostors, what="a threshold of acceptance")
+    accepted = int(share * len(impostors) + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    if not accepted:
+        raise MetricError(f"{len(impostors)} impostors are too few for a threshold that {share:g} of them reach")
+    return float(np.sort(impostors)[-accepted])
+
+
 def paired_test(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """(p, effect) of first - second over paired utterances (n,): Wilcoxon's signed ranks, two-sided.
 

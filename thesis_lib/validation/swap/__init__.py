@@ -1,9 +1,9 @@
 """Swap tests of the condition: the same content with another speaker's or another style's embedding."""
 
+from thesis_lib.validation.swap.scorer import ACCEPTED, SpeakerScorer, speaker_statistics
 from thesis_lib.validation.swap.speakers import (
     SAMPLES,
     STRONGER,
-    SpeakerScorer,
     SwapSystem,
     Trial,
     sample_paths,
@@ -17,10 +17,19 @@ from thesis_lib.validation.swap.speakers import (
     trials,
 )
 from thesis_lib.validation.swap.styles import style_summary, style_swap
-from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, human_speakers
+from thesis_lib.validation.swap.voices import (
+    OTHER_RECORDINGS,
+    SAME_SESSION,
+    SwapSpeaker,
+    corpus_speakers,
+    human_speakers,
+)
 
 __all__ = [
+    "ACCEPTED",
+    "OTHER_RECORDINGS",
     "SAMPLES",
+    "SAME_SESSION",
     "STRONGER",
     "SpeakerScorer",
     "SwapSpeaker",
@@ -31,6 +40,7 @@ __all__ = [
     "sample_paths",
     "score_trials",
     "speaker_scorers",
+    "speaker_statistics",
     "style_summary",
     "style_swap",
     "summarise_swaps",

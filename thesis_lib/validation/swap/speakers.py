@@ -5,8 +5,9 @@ Spanish recording. The target-preference rate is the share of trials with an out
 the target speaker's centroid than to the content speaker's. The centroids are of English recordings, the condition is
 of a Spanish one: nothing is compared with itself.
 
-Floor and ceiling of an encoder come from the same recordings, not rendered: the mean cosine of a recording to another
-speaker's centroid, and to its own speaker's centroid without that recording.
+The target-preference rate is weak evidence: chance is one half, and an output that is far from every speaker passes
+where it is a little farther from the content speaker. Rank-1 identification and acceptance (``swap.scorer``) are the
+strong statistics.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,12 +21,11 @@ import pandas as pd
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.config import TASKS, Task
-from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders, revisions, speaker_encoder
+from thesis_lib.embeddings.encoders import evaluation_encoders, revisions, speaker_encoder
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training import COLD
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import (
     Results,
     Scorer,
@@ -36,6 +36,7 @@ from thesis_lib.validation.evaluation import (
     summarise_groups,
 )
 from thesis_lib.validation.roles import Roles
+from thesis_lib.validation.swap.scorer import SpeakerScorer, speaker_statistics
 from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, human_speakers
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
@@ -67,39 +68,6 @@ class SwapSystem:
         return limited(as_loud_as(wav, content, rate, rate), rate)
 
 
-class SpeakerScorer:
-    """Compare outputs with the speakers by one encoder: centroids of their references, floor and ceiling."""
-
-    def __init__(self, encoder: Encoder, speakers: list[SwapSpeaker], rate: int) -> None:
-        self.encoder, self.rate = encoder, rate
-        self.centroids: dict[str, np.ndarray] = {}
-        own: list[float] = []
-        other: list[float] = []
-        contents = {}
-        for speaker in speakers:
-            units = [self._unit(wav) for wav in speaker.references]
-            self.centroids[speaker.name] = np.mean(units, axis=0)
-            contents[speaker.name] = self._unit(speaker.content)
-        for name, unit in contents.items():
-            for target, centroid in self.centroids.items():
-                (own if name == target else other).append(metrics.cosine(unit, centroid))
-        self.floor, self.ceiling = float(np.mean(other)), float(np.mean(own))
-
-    def _unit(self, wav: np.ndarray) -> np.ndarray:
-        vector = embed(self.encoder, wav, self.rate)
-        return vector / np.linalg.norm(vector)
-
-    def score(self, wav: np.ndarray, target: SwapSpeaker, content: SwapSpeaker) -> dict[str, float]:
-        """Cosines to the target speaker and to the content speaker, with the encoder's floor and ceiling."""
-        unit = self._unit(wav)
-        return {
-            "to_target": metrics.cosine(unit, self.centroids[target.name]),
-            "to_content": metrics.cosine(unit, self.centroids[content.name]),
-            "floor": self.floor,
-            "ceiling": self.ceiling,
-        }
-
-
 @dataclass(frozen=True)
 class Trial:
     """Content of one speaker in the voice of another."""
@@ -112,7 +80,7 @@ class Trial:
 def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = TASKS) -> pd.DataFrame:
     """Evaluate the speaker swap: one row a trial, system and encoder; also the summary and what was not measured.
 
-    Columns: test_set, task, stage, target (kind), ids, encoder, to_target, to_content, floor, ceiling. The first
+    Columns: test_set, task, stage, target (kind), ids, encoder, and those of ``SpeakerScorer.score``. The first
     trials' audio goes to samples/. Raises RunError without a trained vocoder of each task.
     """
     if run.has("swap"):
@@ -246,20 +214,9 @@ def _mixed(count: int) -> list[int]:
 def summarise_swaps(table: pd.DataFrame, seed: int, resamples: int = 1000) -> pd.DataFrame:
     """Summarise each system, kind of target and encoder.
 
-    Statistics: target_preference (share of trials), to_target, to_content (cosines), normalised_similarity (0: other
-    speakers, 1: the same speaker). Columns: the group, statistic, value, low, high (95 %, over target speakers and
-    contents, which cross; of a share by ``metrics.share_interval``), n (trials), reason.
+    Statistics: those of ``speaker_statistics``. Columns: the group, statistic, value, low, high (95 %, over target
+    speakers and contents, which cross; of a share by ``metrics.share_interval``), n (trials), reason.
     """
     by = ("test_set", "task", "stage", "target", "encoder")
     groups = ("target_speaker", "content")
-    return summarise_groups(table, by, _statistics, groups, resamples, seed, label="statistic")
-
-
-def _statistics(part: pd.DataFrame) -> dict[str, metrics.Statistic]:
-    values = {
-        "to_target": part.to_target,
-        "to_content": part.to_content,
-        "normalised_similarity": (part.to_target - part.floor) / (part.ceiling - part.floor),
-    }
-    means = {name: metrics.mean_of(column.to_numpy(float)) for name, column in values.items()}
-    return {"target_preference": metrics.Share((part.to_target > part.to_content).to_numpy()), **means}
+    return summarise_groups(table, by, speaker_statistics, groups, resamples, seed, label="statistic")

@@ -11,7 +11,7 @@ from thesis_lib.audio.pitch import track
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.runs.embed import embedded, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
@@ -19,6 +19,7 @@ from thesis_lib.vocoder.voice import Voice
 
 SPEAKERS_PER_KIND = 8  # content speakers, and target speakers of each kind
 CENTROID_RECORDINGS = 3  # of a speaker
+OTHER_RECORDINGS, SAME_SESSION = "other recordings", "same session"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class SwapSpeaker:
     content_id: str
     content: np.ndarray  # (N,)
     voice: Voice
-    references: list[np.ndarray]  # each (N,), not the content
+    references: list[np.ndarray]  # each (N,), neither the content nor the condition: the speaker's enrolment
+    # Of the references and the condition: other recordings, or two halves of one, with its microphone and its day.
+    session: str = OTHER_RECORDINGS
+    sex: str = ""  # "f" or "m" where it is recorded
 
 
 def corpus_speakers(run: Run) -> list[SwapSpeaker]:
@@ -57,26 +61,35 @@ def corpus_speakers(run: Run) -> list[SwapSpeaker]:
 
 
 def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_KIND) -> list[SwapSpeaker]:
-    """Human recordings, one speaker a file: the first half is content and condition, the second half the reference.
+    """Human recordings of a folder: a subfolder is a speaker, and so is each file beside the subfolders.
 
-    At most ``count`` of them, spread over the folder in the order of their names.
+    Of several recordings of a speaker, the first is content and condition, the next ``CENTROID_RECORDINGS`` are the
+    references. Of a single one, the first half is content and condition, the second half the reference. At most
+    ``count`` speakers, spread over the folder in the order of their names.
 
-    Raises RunError for a folder with fewer than two recordings; AudioError names a file that cannot be used.
+    Raises RunError for a folder with fewer than two speakers; AudioError names a file that cannot be used.
     """
     if not folder.is_dir():
         raise RunError(f"swap.human: {folder} is no folder")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_SUFFIXES)
-    if len(paths) < 2:
-        raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two or more")
+    speakers: dict[str, list[Path]] = {}
+    for path in paths:
+        name = path.relative_to(folder).parts[0]
+        speakers.setdefault(path.stem if name == path.name else name, []).append(path)
+    if len(speakers) < 2:
+        raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two speakers or more")
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
-    found = []
-    for path in [paths[i] for i in spread(len(paths), count)]:
-        wav, rate = read_audio(path, config.audio.sample_rate)
-        first, second = np.array_split(wav, 2)
-        speaker, emotion = (embed(encoder, first, rate, path) for encoder in encoders)
-        voice = Voice(speaker, emotion, track(first, config.audio).log_f0_median)
-        found.append(SwapSpeaker(path.stem, "human", path.stem, opening(first, config), voice, [second]))
-    return found
+    names = [list(speakers)[i] for i in spread(len(speakers), count)]
+    return [_human_speaker(name, speakers[name], config, encoders) for name in names]
+
+
+def _human_speaker(name: str, paths: list[Path], config: Config, encoders: tuple[Encoder, Encoder]) -> SwapSpeaker:
+    wavs = [read_audio(path, config.audio.sample_rate)[0] for path in paths[: 1 + CENTROID_RECORDINGS]]
+    session = OTHER_RECORDINGS if len(wavs) > 1 else SAME_SESSION
+    own, *references = wavs if len(wavs) > 1 else np.array_split(wavs[0], 2)
+    speaker, emotion = (embed(encoder, own, config.audio.sample_rate, paths[0]) for encoder in encoders)
+    voice = Voice(speaker, emotion, track(own, config.audio).log_f0_median)
+    return SwapSpeaker(name, "human", paths[0].stem, opening(own, config), voice, list(references), session)
 
 
 def opening(wav: np.ndarray, config: Config) -> np.ndarray:

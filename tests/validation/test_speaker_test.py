@@ -1,0 +1,341 @@
+"""The speaker test: planted voices with known answers, the trivial systems, and a tiny run."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import TINY, spoken, trained_beside, voiced
+from typer.testing import CliRunner
+
+from thesis_lib import cli
+from thesis_lib.audio.pitch import track
+from thesis_lib.config import AudioConfig, Config
+from thesis_lib.embeddings.encoders import embed
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
+from thesis_lib.runs.folder import RunError
+from thesis_lib.validation import speaker_test as speaker_test_package
+from thesis_lib.validation.evaluation import System
+from thesis_lib.validation.metrics import MetricError, acceptance_threshold
+from thesis_lib.validation.speaker_test import (
+    ALL_PAIRS,
+    NATURAL,
+    PITCH_MATCHED,
+    TRIVIAL,
+    SpeakerTrials,
+    about_trials,
+    by_pairs,
+    enrol,
+    gains,
+    measure_degraded,
+    measure_speakers,
+    speaker_test,
+    speaker_test_systems,
+    summarise_degraded,
+    summarise_speakers,
+    systems,
+)
+from thesis_lib.validation.speaker_test.trials import bundled_contents, sex_of
+from thesis_lib.validation.speaker_test.world import _scaled, envelope_ratio, shifted, towards
+from thesis_lib.validation.swap import SpeakerScorer, SwapSpeaker, Trial, summarise_swaps
+from thesis_lib.vocoder.voice import Voice
+
+RATE = 22_050
+AUDIO = AudioConfig()
+COUNT = 20  # planted speakers
+
+
+class PlantedEncoder:
+    """The voice of a tone is its frequency, 20 Hz a voice; up to 4 Hz beside it are recordings of that voice."""
+
+    name, revision, dim, sample_rate = "planted", "1", 24, 16_000
+
+    def __init__(self):
+        self._voices, self._changes = np.random.default_rng(0).normal(size=(2, COUNT + 1, self.dim))
+
+    def encode(self, wav):
+        peak = np.abs(np.fft.rfft(wav * np.hanning(len(wav)), 4 * len(wav))).argmax() * 4000 / len(wav)
+        voice = int(round((peak - 200) / 20))
+        return (self._voices[voice] + 0.1 * (peak - 200 - 20 * voice) * self._changes[voice]).astype(np.float32)
+
+
+def tone(voice: int, change: float = 0.0) -> np.ndarray:
+    f0 = 200 + 20 * voice + change
+    return (0.3 * np.sin(2 * np.pi * f0 * np.arange(RATE // 2) / RATE)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def planted() -> SpeakerTrials:
+    """All ordered pairs of speakers: the content of one, the voice of another."""
+    speakers = [
+        SwapSpeaker(f"s{i}", "human", f"s{i}", tone(i), Voice(log_f0_median=np.log(200 + 20 * i)), [tone(i, 2)])
+        for i in range(COUNT)
+    ]
+    trials = [Trial(c, t, number) for t in speakers for number, c in enumerate(s for s in speakers if s is not t)]
+    return SpeakerTrials("planted", speakers, [], trials, AUDIO)
+
+
+@pytest.fixture(scope="module")
+def scorer(planted) -> SpeakerScorer:
+    return enrol(planted, [PlantedEncoder()])[0]
+
+
+def values(table, system, statistic):
+    summary = summarise_speakers(table, 20, 0)
+    return summary[(summary.system == system) & (summary.pairs == ALL_PAIRS)].set_index("statistic").loc[statistic]
+
+
+@pytest.fixture(scope="module")
+def measured(planted, scorer):
+    """A perfect system, one that returns the content, and one that renders the voices in turn."""
+    turns = iter(range(10**6))
+    found = [
+        System("perfect", lambda trial: trial.target.references[0], about={"system": "perfect"}),
+        System("content", lambda trial: trial.content.content, about={"system": "content"}),
+        System("random", lambda trial: tone(next(turns) % COUNT), about={"system": "random"}),
+    ]
+    return measure_speakers(planted, found, [scorer]).table
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.29])
+def test_a_threshold_accepts_its_share_of_impostors(share):
+    impostors = np.random.default_rng(0).normal(size=1000)
+    assert np.mean(impostors >= acceptance_threshold(impostors, share)) == share
+
+
+def test_a_threshold_needs_enough_impostors():
+    assert acceptance_threshold(np.arange(20.0), 0.05) == 19
+    with pytest.raises(MetricError, match="19 impostors are too few"):
+        acceptance_threshold(np.arange(19.0), 0.05)
+
+
+def test_a_perfect_system_reaches_every_end(measured):
+    for statistic in ("identified", "accepted_1", "accepted_5", "target_preference"):
+        found = values(measured, "perfect", statistic)
+        assert found.value == found.high == 1
+        assert found.low < 1
+    assert values(measured, "perfect", "normalised_similarity").value > 0.99
+
+
+def test_a_system_that_returns_the_content_scores_zero_and_is_accepted_as_impostors_are(measured, scorer):
+    """Its outputs are the natural impostors themselves: 380 pairs, 19 and 3 of them accepted."""
+    assert len(scorer.impostors) == COUNT * (COUNT - 1)
+    assert values(measured, "content", "normalised_similarity").value == pytest.approx(0, abs=1e-6)
+    assert values(measured, "content", "accepted_5").value == 0.05
+    assert values(measured, "content", "accepted_1").value == 3 / 380
+    for statistic in ("identified", "target_preference"):
+        assert values(measured, "content", statistic).value == 0
+
+
+def test_a_system_that_renders_any_voice_is_at_chance(measured):
+    found = values(measured, "random", "identified")
+    assert found.chance == 1 / COUNT
+    assert found.low < found.value < found.high
+    assert found.value == pytest.approx(1 / COUNT, abs=0.03)
+    assert values(measured, "random", "target_preference").chance == 0.5
+
+
+def test_identification_is_among_the_content_voices_too(planted):
+    """The output is nearest to a content voice that is no natural speaker: enrolled, it is the one identified."""
+    other = SwapSpeaker("tts", "content", "tts", tone(COUNT), Voice(), [tone(COUNT, 2)])
+    target = planted.speakers[0]
+    with_it = SpeakerScorer(PlantedEncoder(), planted.speakers, RATE, [other])
+    assert with_it.floor == SpeakerScorer(PlantedEncoder(), planted.speakers, RATE).floor
+    found = with_it.score(tone(COUNT), target, other)
+    assert (found["identified"], found["voices"], found["impostor_pairs"]) == (0, COUNT + 1, 380)
+
+
+def test_few_speakers_give_no_threshold_and_the_reason(planted):
+    few = SpeakerTrials("few", planted.speakers[:3], [], planted.trials[:2], AUDIO)
+    found = System("perfect", lambda trial: trial.target.references[0], about={"system": "perfect"})
+    table = measure_speakers(few, [found], enrol(few, [PlantedEncoder()])).table
+    row = values(table, "perfect", "accepted_5")
+    assert np.isnan(row.value)
+    assert row.n == 2, "as of the other statistics: tables have one line for both"
+    assert row.reason == "6 impostor pairs give no threshold for a share of 0.05 of them"
+
+
+def test_a_swap_table_of_an_earlier_version_is_still_summarised():
+    about = {"test_set": "m", "task": "conversion", "stage": "after", "target": "seen", "encoder": "j"}
+    cosines = {"to_target": 0.5, "to_content": 0.2, "floor": 0.1, "ceiling": 0.9}
+    rows = [about | cosines | {"target_speaker": n, "content": n} for n in "ab"]
+    found = set(summarise_swaps(pd.DataFrame(rows), 0, resamples=20).statistic)
+    assert found == {"target_preference", "to_target", "to_content", "normalised_similarity"}
+
+
+def test_pairs_are_grouped_by_pitch_and_sex():
+    table = pd.DataFrame(
+        {
+            "row": range(5),
+            "semitones": [0.5, -1.0, 1.2, np.nan, -12.0],
+            "content_sex": ["f", "f", "m", "", "f"],
+            "target_sex": ["f", "m", "m", "f", "m"],
+        }
+    )
+    rows = {name: part.row.tolist() for name, part in by_pairs(table).groupby("pairs")}
+    assert rows == {
+        ALL_PAIRS: [0, 1, 2, 3, 4],
+        PITCH_MATCHED: [0, 1],
+        "female to female": [0],
+        "female to male": [1, 4],
+        "male to male": [2],
+    }
+
+
+def test_a_sex_that_is_not_recorded_is_estimated():
+    def speaker(sex=""):
+        return SwapSpeaker("s", "human", "s", tone(0), Voice(), [], sex=sex)
+
+    assert [sex_of(speaker(), f0) for f0 in (np.log(110.0), np.log(220.0), None)] == ["m", "f", ""]
+    assert sex_of(speaker("m"), np.log(220.0)) == "m"
+
+
+def test_the_gain_is_over_the_best_trivial_system_and_paired(measured):
+    table = gains(measured, "perfect", 50, 0, trivial=("content", "random", "absent"))
+    found = table[table.pairs == ALL_PAIRS].set_index("statistic")
+    assert set(found["best trivial"]) == {"random"}, "it renders the target now and then, the content never is"
+    share = measured[measured.system == "random"].identified.mean()
+    assert found.value["identified"] == pytest.approx(1 - share)
+    assert found.low["normalised_similarity"] > 0.5
+
+
+def test_a_gain_of_all_pairs_has_an_interval_below_one(measured):
+    """The bootstrap of differences that are all one has no width."""
+    row = gains(measured, "perfect", 50, 0, trivial=("content",)).set_index(["pairs", "statistic"])
+    found = row.loc[(ALL_PAIRS, "identified")]
+    assert found.value == found.high == 1
+    assert 0.5 < found.low < 1
+
+
+def test_without_a_trivial_system_the_gain_is_not_measured(measured):
+    found = gains(measured, "perfect", 20, 0, trivial=("absent",))
+    assert found.value.isna().all()
+    assert found.reason.str.contains("not measured for perfect and a trivial system").all()
+
+
+@pytest.mark.parametrize("ratio", [0.6, 0.8, 1.25, 1.7])
+def test_world_moves_the_median_f0(ratio):
+    wav = spoken(0, RATE, "en")
+    found = shifted(wav, RATE, ratio, envelope_ratio(ratio))
+    before, after = (track(x, AUDIO).log_f0_median for x in (wav, found))
+    assert len(found) == len(wav)
+    assert np.exp(after - before) == pytest.approx(ratio, rel=0.04)
+
+
+def test_world_moves_towards_a_median():
+    wav, target = spoken(0, RATE, "en"), np.log(150.0)
+    found = towards(wav, RATE, track(wav, AUDIO).log_f0_median, target)
+    assert track(found, AUDIO).log_f0_median == pytest.approx(target, abs=0.04)
+
+
+def test_world_moves_a_formant():
+    bins = np.arange(513)
+    envelope = np.exp(-(((bins - 100) / 8) ** 2))[None]
+    for ratio in (0.8, 1.2):
+        assert _scaled(envelope, ratio)[0].argmax() == pytest.approx(100 * ratio, abs=1)
+    assert np.array_equal(_scaled(envelope, 1.0), envelope)
+
+
+def test_world_without_a_positive_ratio_says_so():
+    with pytest.raises(ValueError, match="positive"):
+        shifted(voiced(), RATE, 0.0, 1.0)
+
+
+class EchoVocoder:
+    """Returns the content, and keeps the voices that it was given."""
+
+    sample_rate, audio = RATE, AUDIO
+
+    def __init__(self):
+        self.voices = []
+
+    def render(self, wav, voice, guidance=1.0):
+        self.voices.append(voice)
+        return wav
+
+
+def test_the_trivial_systems_do_what_they_say():
+    encoder, vocoder = TinyTestEncoder(), EchoVocoder()
+    every = {s.name: s for s in speaker_test_systems("ours", vocoder, encoder)}
+    assert list(every) == [NATURAL, "ours", *TRIVIAL]
+    bank = systems.BundledVoices(encoder, RATE)
+    name = list(bank.ids)[7]
+    target_voice = Voice(embed(encoder, bank.recording(name, 0), RATE), np.zeros(88), np.log(190.0))
+    content = SwapSpeaker("c", "content", "c", spoken(0, RATE, "en"), Voice(), [])
+    target = SwapSpeaker("t", "human", "t", spoken(6, RATE, "en"), target_voice, [])
+    trial = Trial(content, target, 0)
+    assert np.array_equal(every[systems.UNCHANGED].render(trial), content.content)
+    assert np.array_equal(every[NATURAL].render(trial), target.content)
+    assert not every[NATURAL].takes(Trial(content, target, 1)), "once for each target"
+    every[systems.MEAN_SPEAKER].render(trial)
+    (given,) = vocoder.voices
+    assert given.speaker is None
+    assert given.emotion is None
+    assert given.log_f0_median == np.log(190.0)
+    moved = every[systems.WORLD].render(trial)
+    assert track(moved, AUDIO).log_f0_median == pytest.approx(np.log(190.0), abs=0.04)
+    assert bank.nearest(target_voice.speaker) == name
+    assert np.array_equal(every[systems.NEAREST].render(trial), bank.recording(name, 0))
+
+
+def test_contents_are_of_both_sexes_in_turn_and_of_the_test_split():
+    """Kokoro's names say the sex of a voice in their second letter."""
+    found = bundled_contents(Config.from_profile("smoke"))
+    assert len(found) >= 6
+    assert [speaker.name[1] for speaker in found[:6]] == [speaker.sex for speaker in found[:6]] == ["f", "m"] * 3
+    assert all(len(speaker.references) == 3 for speaker in found)
+    assert not {speaker.name for speaker in found} & set(systems.BundledVoices(TinyTestEncoder(), RATE).ids)
+
+
+def test_what_a_degradation_takes_is_measured_on_the_same_outputs(planted, scorer):
+    few = SpeakerTrials("planted", planted.speakers, [], planted.trials[::5], AUDIO)
+    perfect = System("perfect", lambda trial: trial.target.references[0], about={"system": "perfect"})
+    table = measure_degraded(few, [perfect], [scorer]).table
+    found = summarise_degraded(table, 50, 0).set_index("degradation")
+    assert list(found.index) == ["white noise, 20 dB", "MP3, 64 kbit/s", "low-pass, 4 kHz"]
+    assert (found.n == len(few.trials)).all()
+    assert found.before.to_numpy() == pytest.approx(1, abs=0.05)
+    assert (found.before - found.after).to_numpy() == pytest.approx(found.lost.to_numpy())
+    assert found.lost["low-pass, 4 kHz"] == pytest.approx(0, abs=0.02), "a tone below 1 kHz passes"
+
+
+def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
+    table = speaker_test(run)
+    assert set(table.system) == {NATURAL, "conversion", *TRIVIAL}
+    assert set(table.encoder) == {"tiny-test-encoder"}
+    summary = run.load_table("speakers_summary")
+    assert set(summary.role) == {"conditions"}
+    assert summary[summary.statistic != "to_content"].chance.notna().all()
+    assert (run.load_table("speakers_gains").system == "conversion").all()
+    about = run.load_json("speakers_about")
+    assert about["enrolment"] == "other recordings"
+    assert about["impostor pairs"] == about["speakers"] * (about["speakers"] - 1)
+    assert about["enrolled voices"] == about["speakers"], "the contents' voices are among them"
+    assert speaker_test(run).equals(run.load_table("speakers")), "a finished test is not done again"
+
+
+def test_what_a_table_states_of_its_trials(planted, scorer):
+    found = about_trials(planted, [scorer])
+    assert (found["speakers"], found["targets"], found["contents"], found["impostor pairs"]) == (20, 20, 20, 380)
+    assert "165 Hz" in found["sexes"]
+
+
+@pytest.mark.parametrize("speakers", ["enough", "too few"])
+def test_the_command_prints_the_test_or_why_there_is_none(speakers, tiny_run, tmp_path, monkeypatch):
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=4)
+    if speakers == "too few":
+
+        def refuse(run, progress):
+            raise RunError("two test speakers are needed")
+
+        monkeypatch.setattr(speaker_test_package, "speaker_test", refuse)
+    settings = ["--profile", "smoke", *(f"--set={key}={json.dumps(value)}" for key, value in TINY.items())]
+    settings.append("--set=swap.trials=4")
+    done = CliRunner().invoke(cli.app, ["validate", "--run-dir", str(run.path), *settings])
+    assert done.exit_code == 0, done.output
+    if speakers == "enough":
+        assert "enrolment: other recordings" in done.output
+        assert "best trivial system" in done.output
+    else:
+        assert "speaker test: not measured: two test speakers are needed" in done.output

@@ -1,0 +1,121 @@
+"""The trials of the speaker test: target speakers crossed with contents, and all enrolled speakers."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.pitch import track
+from thesis_lib.config import AudioConfig, Config, CorpusConfig
+from thesis_lib.corpus import mini
+from thesis_lib.corpus.split import spread
+from thesis_lib.runs.folder import Run
+from thesis_lib.validation.evaluation import Columns, TestSet
+from thesis_lib.validation.swap import SwapSpeaker, Trial, corpus_speakers, human_speakers
+from thesis_lib.validation.swap import trials as swap_trials
+from thesis_lib.validation.swap.voices import CENTROID_RECORDINGS, opening
+from thesis_lib.vocoder.voice import Voice
+
+OWN = "own recording"  # the content of a natural recording
+SEMITONES = 12 / math.log(2)  # in a natural logarithm of F0
+# Boundary of the estimated sexes. It gives the recorded sex of 110 of 120 adult speakers of speechocean762, from four
+# seconds each; 155 to 175 Hz give that of 108 to 110. Corpora of a folder have no labels that all of them share.
+MAX_MALE_F0_HZ = 165.0
+FEMALE, MALE = "f", "m"
+
+
+@dataclass(frozen=True)
+class SpeakerTrials:
+    """Trials, natural speakers (floor, thresholds, enrolment), and the content voices that are enrolled beside them."""
+
+    name: str
+    speakers: list[SwapSpeaker]
+    contents: list[SwapSpeaker]
+    trials: list[Trial]
+    audio: AudioConfig
+
+    @property
+    def test_set(self) -> TestSet[Trial]:
+        """The trials, with the columns that identify one, and its groups: sexes, and target F0 above the content's."""
+        return TestSet(self.trials, self._about, f"speaker test, {self.name}")
+
+    @property
+    def session(self) -> str:
+        """Of the condition and the enrolment."""
+        return " and ".join(dict.fromkeys(speaker.session for speaker in self.speakers))
+
+    @cached_property
+    def _content_f0(self) -> dict[str, float | None]:
+        """Content -> its log-F0 median; None where it is not voiced."""
+        return {t.content.name: track(t.content.content, self.audio).log_f0_median for t in self.trials}
+
+    def _about(self, trial: Trial) -> Columns:
+        target, content = trial.target.voice.log_f0_median, self._content_f0[trial.content.name]
+        semitones = np.nan if target is None or content is None else SEMITONES * (target - content)
+        return {
+            "target_speaker": trial.target.name,
+            "content": trial.content.name,
+            "target_sex": sex_of(trial.target, target),
+            "content_sex": sex_of(trial.content, content),
+            "semitones": semitones,
+        }
+
+
+def sex_of(speaker: SwapSpeaker, log_f0_median: float | None) -> str:
+    """``FEMALE`` or ``MALE``: as recorded, else estimated from the log-F0 median; "" for one that is not voiced."""
+    if speaker.sex or log_f0_median is None:
+        return speaker.sex
+    return MALE if math.exp(log_f0_median) < MAX_MALE_F0_HZ else FEMALE
+
+
+def human_trials(folder: Path, config: Config, targets: int, contents: int) -> SpeakerTrials:
+    """``targets`` human speakers of a folder crossed with ``contents`` bundled English sentences by the TTS.
+
+    All speakers of the folder are enrolled (``human_speakers``). Raises RunError and AudioError as that.
+    """
+    speakers = human_speakers(folder, config, np.iinfo(np.int64).max)
+    spoken = bundled_contents(config)[:contents]
+    chosen = [speakers[i] for i in spread(len(speakers), targets)]
+    trials = [Trial(content, target, number) for target in chosen for number, content in enumerate(spoken)]
+    return SpeakerTrials("human", speakers, spoken, trials, config.audio)
+
+
+def bundled_contents(config: Config) -> list[SwapSpeaker]:
+    """The bundled voices of the test split, of both sexes in turn.
+
+    The first English sentence of a voice is the content, the next ``CENTROID_RECORDINGS`` enrol the voice. Its name has
+    its sex as the second letter.
+    """
+    rows = mini.table(CorpusConfig(name="mini"))
+    by_sex: dict[str, list[SwapSpeaker]] = {FEMALE: [], MALE: []}
+    for voice, part in rows[rows.split == "test"].groupby("voice", sort=False):
+        paths = [mini.bundle() / "audio" / f"{id}.en.opus" for id in part.id]
+        first, *others = (read_audio(path, config.audio.sample_rate)[0] for path in paths[: 1 + CENTROID_RECORDINGS])
+        name, sex = str(voice), str(voice)[1]
+        content = opening(first, config)
+        by_sex[sex].append(SwapSpeaker(name, "content", part.id.iloc[0], content, Voice(), others, sex=sex))
+    return [speaker for pair in zip_longest(*by_sex.values()) for speaker in pair if speaker]
+
+
+def corpus_trials(run: Run) -> SpeakerTrials:
+    """The speaker swap's trials of a run's corpus to speakers of the test split. Raises RunError as that."""
+    speakers = corpus_speakers(run)
+    pairs = [Trial(*trial) for trial in swap_trials(speakers, run.config.swap.trials)]
+    unseen = _numbered(trial for trial in pairs if trial.target.kind == "unseen")
+    return SpeakerTrials(run.config.corpus.name, speakers, [], unseen, run.config.audio)
+
+
+def _numbered(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials, each numbered among those of its target."""
+    count: Counter[str] = Counter()
+    found = []
+    for trial in trials:
+        found.append(Trial(trial.content, trial.target, count[trial.target.name]))
+        count[trial.target.name] += 1
+    return found

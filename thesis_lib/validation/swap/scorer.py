@@ -1,0 +1,132 @@
+"""The speaker scores of an output by one encoder: similarity, rank-1 identification, and acceptance.
+
+Each speaker has a natural recording (the probe) and is enrolled by other recordings (the centroid of their
+embeddings). Probes against centroids of other speakers are natural impostors, against the own centroid genuine trials.
+Their mean cosines are the floor and the ceiling of the normalised similarity. A threshold is the cosine at which a
+given share of the natural impostors is accepted (speaker verification; false-acceptance rate, ISO/IEC 19795-1:2021).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from thesis_lib.embeddings.encoders import Encoder, embed
+from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.validation import metrics
+from thesis_lib.validation.evaluation import Columns, OfRows
+from thesis_lib.validation.swap.voices import SwapSpeaker
+
+ACCEPTED = {"accepted_1": 0.01, "accepted_5": 0.05}  # column -> share of natural impostors that is accepted
+
+
+class SpeakerScorer:
+    """Compare outputs with enrolled speakers by one encoder.
+
+    ``speakers`` give floor, ceiling and thresholds; ``others`` are enrolled beside them, as the voices of synthetic
+    contents are: identification chooses among all. Raises AudioError and EncoderError as ``embed``.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        speakers: Sequence[SwapSpeaker],
+        rate: int,
+        others: Sequence[SwapSpeaker] = (),
+        progress: Progress = silent,
+    ) -> None:
+        self.encoder, self.rate = encoder, rate
+        self.centroids: dict[str, np.ndarray] = {}
+        enrolled = [*speakers, *others]
+        for speaker in progress(enrolled, len(enrolled), f"enrol, {encoder.name}"):
+            units = [self._unit(wav) for wav in speaker.references]
+            self.centroids[speaker.name] = np.mean(units, axis=0)
+        probes = {speaker.name: self._unit(speaker.content) for speaker in speakers}
+        self._places = {name: place for place, name in enumerate(self.centroids)}
+        directions = np.stack(list(self.centroids.values()))
+        self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        cosines = np.stack([self._cosines(unit) for unit in probes.values()])
+        own = np.zeros_like(cosines, bool)
+        for row, name in enumerate(probes):
+            own[row, self._places[name]] = True
+        natural = np.isin(list(self.centroids), list(probes))
+        self.genuine, self.impostors = cosines[own], cosines[:, natural][~own[:, natural]]
+        self.floor, self.ceiling = float(np.mean(self.impostors)), float(np.mean(self.genuine))
+        self.thresholds = {column: _threshold(self.impostors, share) for column, share in ACCEPTED.items()}
+
+    def _unit(self, wav: np.ndarray) -> np.ndarray:
+        vector = embed(self.encoder, wav, self.rate)
+        return vector / np.linalg.norm(vector)
+
+    def _cosines(self, unit: np.ndarray) -> np.ndarray:
+        """(D,) -> (G,), to the centroid of each of G enrolled speakers."""
+        return self._directions @ unit
+
+    def score(self, wav: np.ndarray, target: SwapSpeaker, content: SwapSpeaker) -> Columns:
+        """Cosines to the target speaker and to the content speaker, identification, acceptance, and what they rest on.
+
+        ``identified``: the target is the nearest of all ``voices`` enrolled ones. ``accepted_…``: the cosine to the
+        target reaches that threshold; NaN where ``impostor_pairs`` are too few for it.
+        """
+        cosines = self._cosines(self._unit(wav))
+        to_target = float(cosines[self._places[target.name]])
+        decisions = {
+            column: np.nan if np.isnan(threshold) else float(to_target >= threshold)
+            for column, threshold in self.thresholds.items()
+        }
+        return {
+            "to_target": to_target,
+            "to_content": float(cosines[self._places[content.name]]),
+            "floor": self.floor,
+            "ceiling": self.ceiling,
+            "identified": float(cosines.argmax() == self._places[target.name]),
+            **decisions,
+            "voices": len(cosines),
+            "impostor_pairs": len(self.impostors),
+        }
+
+
+def _threshold(impostors: np.ndarray, share: float) -> float:
+    try:
+        return metrics.acceptance_threshold(impostors, share)
+    except metrics.MetricError:
+        return np.nan
+
+
+def speaker_statistics(part: pd.DataFrame) -> Mapping[str, metrics.Statistic | OfRows]:
+    """The statistics of some rows of ``SpeakerScorer.score``, in the order of the tables.
+
+    normalised_similarity (0: other speakers, 1: the same speaker), identified, accepted_1 and accepted_5 (shares),
+    target_preference (share nearer to the target than to the content speaker), to_target, to_content (cosines). Of a
+    table without identification and acceptance, which earlier versions wrote, the others alone.
+    """
+    normalised = (part.to_target - part.floor) / (part.ceiling - part.floor)
+    found: dict[str, metrics.Statistic | OfRows] = {
+        "normalised_similarity": metrics.mean_of(normalised.to_numpy(float))
+    }
+    if "identified" in part:
+        found["identified"] = metrics.Share(part.identified.to_numpy() == 1)
+        found |= {column: _share(part, column, share) for column, share in ACCEPTED.items()}
+    found["target_preference"] = metrics.Share((part.to_target > part.to_content).to_numpy())
+    return found | {name: metrics.mean_of(part[name].to_numpy(float)) for name in ("to_target", "to_content")}
+
+
+def _share(part: pd.DataFrame, column: str, share: float) -> OfRows:
+    values = part[column].to_numpy(float)
+    rows = np.flatnonzero(np.isfinite(values))
+    if not len(rows):
+        pairs = int(part.impostor_pairs.min())
+        every = np.arange(len(values))
+        return OfRows(every, reason=f"{pairs} impostor pairs give no threshold for a share of {share:g} of them")
+    return OfRows(rows, metrics.Share(values[rows] == 1))
+
+
+def chance(part: pd.DataFrame) -> dict[str, float]:
+    """statistic -> its value for outputs unrelated to the target, of rows of one encoder."""
+    return {
+        "normalised_similarity": 0.0,
+        "identified": 1 / float(part.voices.mean()),
+        **ACCEPTED,
+        "target_preference": 0.5,
+        "to_target": float(part.floor.mean()),
+    }
