@@ -20,6 +20,9 @@ from thesis_lib.utils.progress import Progress, silent
 
 CARD = "README.md"
 READING_CORPUS, READING_SPEAKERS, READING_PER_SPEAKER = "speechocean762", 80, 8
+RANK_1_MEANING = """
+Rank-1: a recording's nearest other one is of the same speaker, among the readers that give no speaker offsets; lower is
+better."""
 # Corpora whose licence is known; of another one the card says that it is not.
 LICENCES = {
     "emodb": "CC0-1.0 (Burkhardt et al. 2005, Berlin Database of Emotional Speech, published by audEERING)",
@@ -40,8 +43,8 @@ def reproduce(
     """Select among ``candidates`` and train the best on all of ``recordings``; write weights and card to ``folder``.
 
     ``reading`` is a folder of read speech, for the speaker offsets and for identification in the selection; without it
-    both are left out. Interrupted, the same call continues with the statistics in ``cache``. Raises RecordingsError for a folder
-    without a usable table, AudioError for an unreadable recording, ModelError without Whisper's weights.
+    both are left out. Interrupted, the same call continues with the statistics in ``cache``. Raises RecordingsError for
+    a folder without a usable table, AudioError for an unreadable recording, ModelError without Whisper's weights.
     """
     threads = torch.get_num_threads()
     clips = acted(recordings)
@@ -102,12 +105,7 @@ def card(about: Mapping) -> str:
     table, layers = "\n".join(lines), ", ".join(map(str, about["layers"]))
     reading = f"{about['reading']}, every second speaker: {LICENCES[READING_CORPUS]}" if about["reading"] else "none"
     corpora = "; ".join(f"{name}, {licence}" for name, licence in about["corpora"].items())
-    rank = (
-        f" Rank-1: a\nrecording's nearest other one is of the same speaker, among the readers that give no speaker offsets; lower is\n"
-        "better."
-        if RANK_1 in measured
-        else ""
-    )
+    rank = RANK_1_MEANING if RANK_1 in measured else ""
     return f"""# Emotion encoder on the layers of Whisper tiny.en
 
 | | |
