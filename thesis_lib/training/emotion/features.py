@@ -65,8 +65,11 @@ def features(clips: Sequence[Clip], versions: int, cache: Path, progress: Progre
             with replacing(path) as partial_file:
                 np.save(partial_file, table.astype(np.float16))
         found.append(np.load(path, allow_pickle=False).astype(np.float32))
-    names = (np.tile([getattr(clip, name) for clip in clips], versions) for name in ("emotion", "speaker", "sentence"))
-    return Features(np.concatenate(found), *names, np.repeat(np.arange(versions), len(clips)))
+    return Features(
+        np.concatenate(found),
+        *(np.tile([getattr(clip, name) for clip in clips], versions) for name in ("emotion", "speaker", "sentence")),
+        version=np.repeat(np.arange(versions), len(clips)),
+    )
 
 
 def _settings() -> dict[str, float]:
