@@ -44,7 +44,8 @@ def acted(folder: Path) -> list[Clip]:
 def read_aloud(folder: Path, corpus: str, speakers: int, per_speaker: int) -> list[Clip]:
     """``per_speaker`` recordings of each of the first ``speakers`` of a corpus in ``folder``/utterances.tsv.
 
-    They have no emotion label: they give the speaker offsets, and selection identifies speakers among them. Raises RecordingsError as ``acted`` does.
+    They have no emotion label: they give the speaker offsets, and selection identifies speakers among them. Raises
+    RecordingsError as ``acted`` does, and with fewer than two such speakers.
     """
     found: dict[str, list[Clip]] = {}
     for clip in _clips(folder, ("path", "speaker")):
