@@ -143,7 +143,7 @@ def test_plugins_by_commas_or_as_a_list(given):
     [
         ({"conversion.losses.adversrial": 1.0}, "conversion.losses: no loss named 'adversrial'; known: adversarial"),
         ({"encoders.speaker": "ecap"}, "encoders.speaker: no encoder named 'ecap'; known: ecapa, tiny-test, auto"),
-        ({"encoders.emotion": "ecapa"}, "no encoder named 'ecapa'; known: emotion2vec, egemaps, auto"),
+        ({"encoders.emotion": "ecapa"}, "no encoder named 'ecapa'; known: emotion2vec, whisper-emotion, egemaps, auto"),
         ({"encoders.evaluation": ["auto"]}, "no encoder named 'auto'; known: resemblyzer, eres2net"),
         ({"validation.metrics": ["pesk"]}, "validation.metrics: no metric named 'pesk'; known: mel_l1"),
         ({"ablation.metrics": ["pesk"]}, "ablation.metrics: no metric named 'pesk'; known: mel_l1"),

@@ -29,12 +29,12 @@ weights = pytest.mark.weights("whisper-tiny.en")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Four speakers (F0), two emotions (noisy or not), two sentences (length); and a row that is for measuring only."""
+    """Four speakers (F0), two emotions (noise), four sentences (length); and a row that is for measuring only."""
     folder = tmp_path_factory.mktemp("acted")
     rows = ["path\tcorpus\tspeaker\temotion\tsentence\tuse"]
     for number, f0 in enumerate((100, 130, 170, 220)):
         for emotion, noise in (("calm", 0.0), ("hoarse", 0.03)):
-            for sentence, seconds in (("a", 0.8), ("b", 1.1)):
+            for sentence, seconds in (("a", 0.6), ("b", 0.7), ("c", 0.8), ("d", 0.9)):
                 wav = voiced(seconds, RATE, f0) + noise * np.random.default_rng(number).normal(size=int(seconds * RATE))
                 name = f"{number}{emotion}{sentence}.wav"
                 write_audio(folder / name, wav.astype(np.float32), RATE)
@@ -53,7 +53,7 @@ def test_what_is_for_measuring_only_is_left_out(folder):
     ("table", "says"),
     [
         ("path\tspeaker\n", "the column emotion is missing"),
-        ("path\tspeaker\temotion\tsentence\na\ts\tcalm\tx\n", "1 speakers and 1 emotions"),
+        ("path\tspeaker\temotion\tsentence\na\ts\tcalm\tx\n", "1 speakers may be trained on, and selection needs 4"),
     ],
 )
 def test_a_table_that_does_not_do_is_an_error(tmp_path, table, says):
@@ -158,6 +158,29 @@ def test_the_versions_by_another_speaker_can_be_left_out():
     assert torch.equal(alone.out.weight, fit(data.rows(data.version < 2), TINY).out.weight)
 
 
+def test_speaker_offsets_make_the_head_follow_the_speaker_less():
+    """The readers differ in most of the numbers that tell the emotions of these few actors apart."""
+    data, readers = made(), made()
+    statistics = np.zeros_like(readers.statistics)
+    statistics[:, 500:700] = 2 * np.unique(readers.speaker, return_inverse=True)[1][:, None]
+    readers = dataclasses.replace(readers, statistics=statistics)
+    recipe = dataclasses.replace(TINY, layers=(0,), steps=60, learning_rate=5e-3)
+    moved = dataclasses.replace(data, statistics=data.statistics + 0.2 * statistics[-1])
+    cosines = []
+    for given in (readers, None):
+        head = fit(data, recipe, given)
+        a, b = (selection.embedded(head, x, recipe) for x in (data, moved))
+        cosines.append(float((a * b).sum(1).mean()))
+    assert cosines[0] > cosines[1] + 0.05
+
+
+def test_readers_for_training_and_for_identification_are_different_speakers():
+    assert selection.divided(None) == (None, None)
+    readers, unseen = selection.divided(made())
+    assert set(readers.speaker) == {"n0", "n2", "n4"}
+    assert set(unseen.speaker) == {"n1", "n3", "n5"}
+
+
 @weights
 def test_the_statistics_are_the_encoders_and_are_computed_once(folder, tmp_path, monkeypatch):
     data = features(acted(folder), 2, tmp_path)
@@ -169,7 +192,7 @@ def test_the_statistics_are_the_encoders_and_are_computed_once(folder, tmp_path,
     with torch.inference_mode():
         expected = statistics(frozen, torch.from_numpy(wav)[None], (1, 3))[0].numpy()
     assert np.allclose(data.of((1, 3))[0], expected, atol=1e-2, rtol=1e-3)
-    assert data.version.tolist() == [0] * 16 + [1] * 16
+    assert data.version.tolist() == [0] * 32 + [1] * 32
     monkeypatch.setattr("thesis_lib.training.emotion.features._statistics", None)
     assert np.array_equal(features(acted(folder), 2, tmp_path).statistics, data.statistics)
 
@@ -185,8 +208,20 @@ def test_a_tiny_training_writes_weights_that_load_and_a_card(folder, tmp_path):
     about = json.loads((tmp_path / "out" / "config.json").read_text())
     assert about["corpora"] == {"synthetic": "licence not known: see its archive"}
     text = (tmp_path / "out" / "README.md").read_text()
-    assert "16 of 4 actors, each in 2 versions" in text
+    assert "32 of 4 actors, each in 2 versions" in text
     assert f"**{about['candidate']}**" in text
+
+
+@weights
+def test_readers_are_named_in_the_card_and_identified(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("thesis_lib.training.emotion.release.READING_PER_SPEAKER", 2)
+    rows = [f"{folder}/{s}calm{t}.wav\tspeechocean762\tso-{s}" for s in range(4) for t in "ab"]
+    (tmp_path / "utterances.tsv").write_text("\n".join(["path\tcorpus\tspeaker", *rows]) + "\n")
+    out = tmp_path / "out"
+    reproduce(folder, tmp_path, out, tmp_path / "cache", {"tiny": TINY}, versions=1, say=lambda _: None)
+    text = (out / "README.md").read_text()
+    assert "| speaker offsets | 8 recordings of 4 speakers of speechocean762, every second speaker: CC BY 4.0" in text
+    assert 0 <= json.loads((out / "config.json").read_text())["selection"][0]["rank-1 speaker"] <= 1
 
 
 @weights

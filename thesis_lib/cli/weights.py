@@ -97,7 +97,7 @@ def reproduce_weights(
 def reproduce_emotion_encoder(
     recordings: Annotated[Path, typer.Argument(help="Folder with utterances.tsv: path, speaker, emotion, sentence.")],
     reading: Annotated[
-        Path | None, typer.Option(help="Folder with utterances.tsv of read speech, to identify speakers in selection.")
+        Path | None, typer.Option(help="Folder with utterances.tsv of read speech, for the speaker offsets.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; by default the released weights.")] = None,
     cache: Annotated[Path, typer.Option(help="Folder of the recordings' statistics.")] = Path("build/emotion"),

@@ -2,8 +2,8 @@
 
 The layers keep the prosody and the voice quality that the last layers drop in favour of the words (`thesis weights
 emotion` measures it). Their statistics over the speech frames of a recording go through a head that is trained with
-emotion labels so that it tells the speaker and the text apart as little as possible
-(``thesis_lib.training.emotion``). Loudness is normalised before, and an absolute pitch is no input.
+emotion labels so that its vectors depend as little as possible on the speaker and the text
+(``thesis_lib.training.emotion``). Loudness is normalised before.
 
 Shapes: B batch, N samples at 16 kHz, T frames (50 a second), S statistics, D embedding size.
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from thesis_lib.audio.files import read_audio
-from thesis_lib.embeddings.encoders import emotion
+from thesis_lib.embeddings.encoders import emotion as encoder
 from thesis_lib.embeddings.encoders.emotion import statistics, trimmed
 from thesis_lib.embeddings.encoders.whisper import LAYERS, WIDTH, WhisperEncoder
 from thesis_lib.training.emotion import augmentation
@@ -65,15 +65,17 @@ def features(clips: Sequence[Clip], versions: int, cache: Path, progress: Progre
             with replacing(path) as partial_file:
                 np.save(partial_file, table.astype(np.float16))
         found.append(np.load(path, allow_pickle=False).astype(np.float32))
-    names = (np.tile([getattr(clip, name) for clip in clips], versions) for name in ("emotion", "speaker", "sentence"))
-    return Features(np.concatenate(found), *names, np.repeat(np.arange(versions), len(clips)))
+    emotion, speaker, sentence = (
+        np.tile([getattr(clip, name) for clip in clips], versions) for name in ("emotion", "speaker", "sentence")
+    )
+    return Features(np.concatenate(found), emotion, speaker, sentence, np.repeat(np.arange(versions), len(clips)))
 
 
 def _settings() -> dict[str, float]:
     """Every constant that a version's statistics depend on."""
     return {
         f"{module.__name__}.{name}": value
-        for module in (augmentation, emotion)
+        for module in (augmentation, encoder)
         for name, value in sorted(vars(module).items())
         if name.isupper() and isinstance(value, (int, float))
     }

@@ -4,6 +4,9 @@ Shapes: n rows, B rows of a batch, S statistics, D embedding size, L emotions.
 
 Reference: supervised contrastive learning, Khosla et al. 2020, arXiv:2004.11362. Deviation: a positive is a recording
 of the same emotion by another speaker only, and each positive is compared with the negatives alone, as a triplet is.
+
+A few actors are too few speakers. To every row a random multiple of the difference of two other speakers' mean
+statistics is added, so that the same emotion comes with many speakers' statistics (*speaker offsets*).
 """
 
 from dataclasses import dataclass
@@ -39,11 +42,15 @@ class Recipe:
     contrastive: float = 1.0  # weight of the contrastive loss
     temperature: float = 0.5
     other_speakers: bool = True  # train on the versions by another speaker too
+    speaker_offset: float = 2.0  # largest multiple of the difference of two readers' means that is added
     seed: int = 0
 
 
-def fit(features: Features, recipe: Recipe) -> EmotionHead:
-    """Train a head on the features -> the head, in eval mode. Deterministic for a seed on one thread."""
+def fit(features: Features, recipe: Recipe, readers: Features | None = None) -> EmotionHead:
+    """Train a head on the features -> the head, in eval mode. Deterministic for a seed on one thread.
+
+    ``readers`` are the speakers of the speaker offsets; without them there are none.
+    """
     if not recipe.other_speakers:
         features = features.rows(features.version <= SAME_SPEAKER)
     torch.manual_seed(recipe.seed)
@@ -62,14 +69,24 @@ def fit(features: Features, recipe: Recipe) -> EmotionHead:
         optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=WARM_UP
     )
     chances = 1 / np.bincount(emotion.numpy())[emotion.numpy()]  # every emotion as often as another
+    means = torch.zeros(1, x.shape[1]) if readers is None else _speaker_means(readers, recipe.layers)
     for _ in range(recipe.steps):
         rows = torch.from_numpy(rng.choice(len(x), recipe.batch_size, p=chances / chances.sum()))
-        loss = _loss(head(x[rows]), prototypes, emotion[rows], speaker[rows], recipe)
+        first, second = rng.integers(0, len(means), (2, len(rows)))
+        share = torch.from_numpy(rng.uniform(0, recipe.speaker_offset, (len(rows), 1))).float()
+        vectors = head(x[rows] + share * (means[first] - means[second]))
+        loss = _loss(vectors, prototypes, emotion[rows], speaker[rows], recipe)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     return head.eval().requires_grad_(False)
+
+
+def _speaker_means(readers: Features, layers: tuple[int, ...]) -> Tensor:
+    """The mean statistics of each speaker, (speakers, S)."""
+    x = readers.of(layers)
+    return torch.from_numpy(np.stack([x[readers.speaker == name].mean(axis=0) for name in np.unique(readers.speaker)]))
 
 
 def _loss(vectors: Tensor, prototypes: Tensor, emotion: Tensor, speaker: Tensor, recipe: Recipe) -> Tensor:

@@ -8,6 +8,8 @@ import pandas as pd
 from thesis_lib.utils.errors import ThesisError
 
 TABLE = "utterances.tsv"
+# Two speakers and two sentences are held out at a time, and as many are trained on.
+MIN_VALUES = {"speaker": 4, "emotion": 2, "sentence": 4}
 MEASURE_ONLY = "measure only"  # of the column "use": never trained on, never selected on
 
 
@@ -30,22 +32,20 @@ def acted(folder: Path) -> list[Clip]:
     """The recordings of ``folder``/utterances.tsv (path, speaker, emotion, sentence; optional corpus, use).
 
     Rows with "measure only" in ``use`` are left out. Raises RecordingsError without such a table, and where the rest
-    has fewer than four speakers or two emotions, which a head cannot be selected on.
+    has fewer values of a column than ``MIN_VALUES``: then a head cannot be selected on it.
     """
     clips = _clips(folder, ("path", "speaker", "emotion", "sentence"))
-    speakers, emotions = ({getattr(clip, name) for clip in clips} for name in ("speaker", "emotion"))
-    if len(speakers) < 4 or len(emotions) < 2:
-        raise RecordingsError(
-            f"{folder / TABLE}: {len(speakers)} speakers and {len(emotions)} emotions may be trained on; needed are "
-            "four speakers and two emotions"
-        )
+    for name, least in MIN_VALUES.items():
+        if (count := len({getattr(clip, name) for clip in clips})) < least:
+            raise RecordingsError(f"{folder / TABLE}: {count} {name}s may be trained on, and selection needs {least}")
     return clips
 
 
 def read_aloud(folder: Path, corpus: str, speakers: int, per_speaker: int) -> list[Clip]:
     """``per_speaker`` recordings of each of the first ``speakers`` of a corpus in ``folder``/utterances.tsv.
 
-    They have no emotion label: selection identifies speakers among them. Raises RecordingsError as ``acted`` does.
+    They have no emotion label: they give the speaker offsets, and selection identifies speakers among them. Raises
+    RecordingsError as ``acted`` does, and with fewer than two such speakers.
     """
     found: dict[str, list[Clip]] = {}
     for clip in _clips(folder, ("path", "speaker")):

@@ -14,12 +14,15 @@ from thesis_lib.runs.provenance import commit, machine
 from thesis_lib.training.emotion.features import VERSIONS, Features, features
 from thesis_lib.training.emotion.head import Recipe, fit
 from thesis_lib.training.emotion.recordings import acted, read_aloud
-from thesis_lib.training.emotion.selection import CANDIDATES, DISTRACTORS, RANK_1, folds, select
+from thesis_lib.training.emotion.selection import CANDIDATES, DISTRACTORS, RANK_1, divided, folds, select
 from thesis_lib.utils.files import replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 
 CARD = "README.md"
 READING_CORPUS, READING_SPEAKERS, READING_PER_SPEAKER = "speechocean762", 80, 8
+RANK_1_MEANING = """
+Rank-1: a recording's nearest other one is of the same speaker, among the readers that give no speaker offsets; lower is
+better."""
 # Corpora whose licence is known; of another one the card says that it is not.
 LICENCES = {
     "emodb": "CC0-1.0 (Burkhardt et al. 2005, Berlin Database of Emotional Speech, published by audEERING)",
@@ -39,9 +42,9 @@ def reproduce(
 ) -> EmotionEncoder:
     """Select among ``candidates`` and train the best on all of ``recordings``; write weights and card to ``folder``.
 
-    ``reading`` is a folder of read speech, on which selection identifies speakers; without it that column is left
-    out. Interrupted, the same call continues with the statistics in ``cache``. Raises RecordingsError for a folder
-    without a usable table, AudioError for an unreadable recording, ModelError without Whisper's weights.
+    ``reading`` is a folder of read speech, for the speaker offsets and for identification in the selection; without it
+    both are left out. Interrupted, the same call continues with the statistics in ``cache``. Raises RecordingsError for
+    a folder without a usable table, AudioError for an unreadable recording, ModelError without Whisper's weights.
     """
     threads = torch.get_num_threads()
     clips = acted(recordings)
@@ -53,7 +56,7 @@ def reproduce(
     try:
         torch.set_num_threads(1)  # sums in another order give other weights
         best, rows = select(data, others, candidates, progress)
-        head = fit(data, candidates[best])
+        head = fit(data, candidates[best], divided(others)[0])
     finally:
         torch.set_num_threads(threads)
     say(f"the best of {len(rows)} candidates: {best}")
@@ -82,7 +85,9 @@ def _about(
         "versions": int(data.version.max()) + 1,
         "speakers": len(np.unique(data.speaker)),
         "emotions": sorted(set(data.emotion.tolist())),
-        "reading": None if others is None else f"{len(others.speaker)} recordings, {len(set(others.speaker))} speakers",
+        "reading": None
+        if others is None
+        else f"{len(others.speaker)} recordings of {len(set(others.speaker))} speakers of {READING_CORPUS}",
         "folds": len(list(folds(data))),
         "selection": rows,
         "made by": {"command": "thesis weights emotion", "commit": commit(), "machine": machine()},
@@ -98,13 +103,9 @@ def card(about: Mapping) -> str:
         name = f"**{row['candidate']}**" if row["candidate"] == about["candidate"] else row["candidate"]
         lines.append(f"| {name} | {' | '.join(f'{row[column]:.3f}' for column in measured)} |")
     table, layers = "\n".join(lines), ", ".join(map(str, about["layers"]))
+    reading = f"{about['reading']}, every second speaker: {LICENCES[READING_CORPUS]}" if about["reading"] else "none"
     corpora = "; ".join(f"{name}, {licence}" for name, licence in about["corpora"].items())
-    rank = (
-        f" Rank-1: a recording's nearest other one is of the same speaker ({about['reading']} of {READING_CORPUS}, "
-        f"{LICENCES[READING_CORPUS]}, never trained on; lower is better)."
-        if RANK_1 in measured
-        else ""
-    )
+    rank = RANK_1_MEANING if RANK_1 in measured else ""
     return f"""# Emotion encoder on the layers of Whisper tiny.en
 
 | | |
@@ -116,6 +117,7 @@ def card(about: Mapping) -> str:
 | trained on | {corpora} |
 | recordings | {about["recordings"]} of {about["speakers"]} actors, each in {about["versions"]} versions |
 | emotions | {", ".join(about["emotions"])} |
+| speaker offsets | {reading} |
 | licence of the weights | MIT |
 | made by | `{about["made by"]["command"]}`, commit {about["made by"]["commit"]} |
 
