@@ -20,9 +20,12 @@ from tqdm import tqdm
 
 from thesis_lib.audio.files import AudioError, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
+from thesis_lib.audio.pitch import track
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
-from thesis_lib.config import CloningConfig, EncoderConfig
+from thesis_lib.cloning.prosody import prosody_of
+from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig, EncoderConfig
+from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.pretrained.whisper import Whisper
@@ -69,6 +72,7 @@ def run(quick: bool) -> dict:
         "speakers": int(measured.speaker.nunique()),
         "emotions": sorted(measured.emotion.unique()),
         "chance": {"recall": 1 / measured.emotion.nunique()},
+        "bundled voices": {side: neutral(side, QUICK_SPEAKERS if quick else None) for side in ("es", "en")},
         "rows": rows,
         "not measured": missing,
     }
@@ -104,10 +108,10 @@ def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
                 names = {"system": system, "number": number, "speaker": row.speaker, "emotion": row.emotion}
                 rows.append(names | found)
         except (AudioError, MetricError) as error:
-            missing.append({"recording": row.path.name, "reason": str(error).replace(str(row.path.parent) + "/", "")})
-    left_out = {entry["recording"] for entry in missing}
-    kept = [row for row in rows if table.path[row["number"]].name not in left_out]
-    return pd.DataFrame(kept), missing
+            reason = str(error).replace(f"{row.path.parent}/", "")
+            missing.append({"number": number, "speaker": row.speaker, "recording": row.path.name, "reason": reason})
+    left_out = {entry["number"] for entry in missing}
+    return pd.DataFrame([row for row in rows if row["number"] not in left_out]), missing
 
 
 def systems(
@@ -146,6 +150,19 @@ class Measures:
         cosines = {f"cosine, {e.name}": cosine(*(embed(e, *x) for x in ((wav, rate), (source, source_rate))))
                    for e in self.encoders}  # fmt: skip
         return found | {"errors": errors, "words": words} | cosines
+
+
+def neutral(side: str, count: int | None = None) -> dict[str, float]:
+    """Medians of the bundled recordings of a language ("es", "en"): what average prosody is."""
+    found, audio = [], AudioConfig()
+    for name in mini.table(CorpusConfig(name="mini")).id[:count]:
+        wav, rate = read_audio(mini.bundle() / "audio" / f"{name}.{side}.opus", RATE)
+        speech = np.concatenate([segment.wav for segment in speech_segments([wav], rate)])
+        pitch = track(resample(speech, RATE, audio.sample_rate), audio)
+        prosody = prosody_of(speech, RATE)
+        found.append((pitch.range.log_f0_std, prosody.loudness_variation, prosody.syllable_rate))
+    names = ("log-F0 standard deviation", "loudness variation", "syllables a second")
+    return dict(zip(names, np.nanmedian(np.array(found, float), 0).tolist(), strict=True)) | {"n": len(found)}
 
 
 def _rows(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:

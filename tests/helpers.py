@@ -38,10 +38,11 @@ def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: in
 
 
 def bursts(per_second: float, seconds: float = 4.0, rate: int = 16_000) -> np.ndarray:
-    """Noise in raised-cosine bursts: so many "syllables" a second."""
+    """Noise in raised-cosine bursts, so many "syllables" a second, with a pause of half a second at the end."""
     t = np.arange(int(seconds * rate)) / rate
     noise = np.random.default_rng(0).normal(size=len(t))
-    return (0.1 * noise * (0.55 - 0.5 * np.cos(2 * np.pi * per_second * t))).astype(np.float32)
+    syllables = 0.1 * noise * (0.55 - 0.45 * np.cos(2 * np.pi * per_second * t))
+    return np.concatenate([syllables, np.zeros(rate // 2)]).astype(np.float32)
 
 
 @functools.cache

@@ -13,10 +13,22 @@ RATE = 16_000  # Hz
 
 
 def test_loudness_variation_by_hand():
-    """Half of the time at an amplitude of 1, half at 0.5: loudness 1 and 0.5 ** 0.6."""
-    wav = np.where(np.arange(4 * RATE) < 2 * RATE, 1.0, 0.5) * np.sign(np.sin(np.arange(4 * RATE)))
-    low = 0.5**0.6
-    assert loudness_variation(wav, RATE) == pytest.approx((1 - low) / (1 + low), rel=0.02)
+    """Two seconds each at amplitudes of 1, 0.5 and 0: loudness 1, 0.5 ** 0.6 and 0."""
+    amplitudes = np.repeat([1.0, 0.5, 0.0], 2 * RATE)
+    wav = amplitudes * np.sign(np.sin(np.arange(len(amplitudes))))
+    expected = np.array([1.0, 0.5**0.6, 0.0])
+    assert loudness_variation(wav, RATE) == pytest.approx(expected.std() / expected.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("signal_to_noise", [20, 15, 10])
+def test_steady_noise_changes_neither(signal_to_noise):
+    rng, clean, noisy = np.random.default_rng(0), [], []
+    for number in range(4):
+        wav = spoken(number, RATE)
+        noise = rng.normal(size=len(wav)) * np.sqrt(np.mean(wav**2) / 10 ** (signal_to_noise / 10))
+        for found, samples in ((clean, wav), (noisy, wav + noise)):
+            found.append((syllable_rate(samples, RATE), loudness_variation(samples, RATE)))
+    assert np.mean(noisy, 0) == pytest.approx(np.mean(clean, 0), rel=0.05)
 
 
 def test_loudness_variation_does_not_depend_on_the_gain():

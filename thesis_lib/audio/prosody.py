@@ -10,8 +10,9 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
 STEVENS_EXPONENT = 0.6  # loudness in sones is about the 0.6th power of the sound pressure (Stevens 1955)
+NOISE_PERCENTILE = 10  # of the frames' powers: the noise, whose power is subtracted
 MAX_BELOW_PEAK_DB = 40.0  # of a frame whose level is changed like the rest; quieter ones are changed like this one
-MIN_EXPONENT, MAX_EXPONENT = 0.6, 1.8  # of the change of dynamics; beyond it is heard as pumping
+MIN_EXPONENT, MAX_EXPONENT = 0.6, 1.8  # of the change of dynamics
 GAIN_SMOOTHING_FRAMES = 1.5  # standard deviation of a Gaussian
 SEARCH_STEPS = 25  # of a bisection
 MIN_SECONDS = 1.0  # for both statistics
@@ -30,7 +31,7 @@ def loudness_variation(wav: np.ndarray, sample_rate: int) -> float | None:
     """Coefficient of variation (standard deviation / mean) of the short-time loudness of (N,); None if too short.
 
     The loudness is the 0.6th power of a frame's RMS (Stevens 1955, doi:10.1121/1.1908048). It does not depend on the
-    gain of the recording.
+    gain of the recording, and hardly on steady noise.
     """
     if len(wav) < MIN_SECONDS * sample_rate:
         return None
@@ -75,12 +76,13 @@ def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
 
 
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:
-    """(N,) -> (F,) RMS of frames centred at multiples of the hop."""
+    """(N,) -> (F,) RMS of frames centred at multiples of the hop, without that of the noise."""
     size, hop = round(seconds * sample_rate), round(HOP_SECONDS * sample_rate)
     padded = np.pad(np.asarray(wav, np.float64), (size // 2, size // 2))
     energy = np.concatenate([[0.0], np.cumsum(padded**2)])
     starts = np.arange(0, len(padded) - size + 1, hop)
-    rms = np.sqrt(np.maximum(energy[starts + size] - energy[starts], 0) / size)
+    power = (energy[starts + size] - energy[starts]) / size
+    rms = np.sqrt(np.maximum(power - np.percentile(power, NOISE_PERCENTILE), 0))
     return np.maximum(rms, max(MIN_RELATIVE_RMS * rms.max(initial=0.0), MIN_RMS))
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from thesis_lib.audio.prosody import loudness_variation, syllable_rate
 from thesis_lib.vocoder.voice import Voice
 
-# Medians over recordings of read speech (`python -m benchmarks emotion` prints them): what a strength of 0 stands for.
-NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.61
+# Medians over the bundled English voices, what a strength of 0 stands for; `python -m benchmarks emotion` measures them
+# and the next one.
+NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
-MIN_SPEED, MAX_SPEED = 0.8, 1.25  # limits of the rate of speech, relative to the average
+MIN_SPEED, MAX_SPEED = 0.8, 1.25  # relative rate of speech; also limits of the stretch of ``cloning.fit``
 
 
 @dataclass(frozen=True)
