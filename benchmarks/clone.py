@@ -21,7 +21,7 @@ from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
 from thesis_lib.validation.cloning_report import clone_report
-from thesis_lib.validation.metrics import corpus_bleu, word_errors
+from thesis_lib.validation.metrics import corpus_bleu, corpus_ter, word_errors
 
 MINUTES = 1.0
 STAGES = ("translate", "speak", "render", "finish")
@@ -70,7 +70,7 @@ def _rate(paths: list[Path]) -> dict[str, float]:
 
 
 def _windows(count: int) -> list[dict]:
-    """Seconds, Spanish WER and BLEU with the published window of 30 s, and with a brief one."""
+    """Seconds, Spanish WER, BLEU and TER with the published window of 30 s, and with a brief one."""
     rows, paths = _bundled(count)
     wavs, found = [read_audio(path) for path in paths], []
     for name, brief in (("30 s", False), ("brief", True)):
@@ -81,8 +81,9 @@ def _windows(count: int) -> list[dict]:
         seconds = (time.perf_counter() - started) / len(wavs)
         errors = [word_errors(one.transcript, text, "es") for one, text in zip(recognised, rows.es, strict=True)]
         wer = 100 * sum(e for e, _ in errors) / sum(n for _, n in errors)
-        bleu = corpus_bleu([one.english for one in recognised], list(rows.en))
-        found.append({"window": name, "seconds": seconds, "WER, Spanish (%)": wer, "BLEU": bleu, "n": len(wavs)})
+        texts = [one.english for one in recognised], list(rows.en)
+        scores = {"WER, Spanish (%)": wer, "BLEU": corpus_bleu(*texts), "TER (%)": corpus_ter(*texts)}
+        found.append({"window": name, "seconds": seconds} | scores | {"n": len(wavs)})
     return found
 
 

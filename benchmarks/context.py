@@ -14,7 +14,7 @@ from thesis_lib.cloning.translation import WhisperTranslator, unfinished_sentenc
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.utils.progress import bar
-from thesis_lib.validation.metrics import corpus_bleu, corpus_chrf
+from thesis_lib.validation.metrics import corpus_bleu, corpus_chrf, corpus_ter
 
 CONTEXTS: dict[str, Callable[[str], str]] = {  # all English so far -> the translator's context
     "nothing": lambda said: "",
@@ -25,7 +25,7 @@ RUN = 4  # words in a row that a sentence is not expected to share with what cam
 
 
 def run(quick: bool) -> dict:
-    """BLEU, chrF, percent of the sentences that repeat and seconds a sentence, for each kind of context."""
+    """BLEU, chrF, TER, percent of the sentences that repeat and seconds a sentence, for each kind of context."""
     rows = mini.table(CorpusConfig(name="mini")).iloc[: 4 if quick else None]
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus") for id in rows.id]
     translate, references, found = WhisperTranslator(), list(rows.en), []
@@ -38,7 +38,8 @@ def run(quick: bool) -> dict:
             again += not _runs(said).isdisjoint(_runs(english))
             transcribed.append(english)
         seconds = (time.perf_counter() - started) / len(wavs)
-        scores = {"BLEU": corpus_bleu(transcribed, references), "chrF": corpus_chrf(transcribed, references)}
+        measures = {"BLEU": corpus_bleu, "chrF": corpus_chrf, "TER (%)": corpus_ter}
+        scores = {heading: measure(transcribed, references) for heading, measure in measures.items()}
         found.append({"context": name} | scores | {"repeat (%)": 100 * again / len(wavs), "seconds": seconds})
     return {"sentences": len(wavs), "contexts": found}
 

@@ -125,6 +125,14 @@ def test_summary_table_says_not_measured():
     assert "P.862.2" in settings.loc["pesq", "measured by"]
 
 
+def test_a_word_score_that_an_earlier_summary_lacks_is_not_measured():
+    earlier = a_summary(*(("a", m, 2.0, "") for m in ("pesq", "wer", "cer", "bleu", "chrf", "speaker")))
+    table = reporting.summary_table(earlier, NO_COMPARISONS).set_index("metric")
+    assert list(table.index) == ["pesq", "wer", "cer", "bleu", "chrf", "ter", "speaker"]
+    assert table.loc["ter", "a"] == "not measured"
+    assert "ter" not in reporting.summary_table(a_summary(("a", "pesq", 2.0, "")), NO_COMPARISONS).metric.tolist()
+
+
 def test_the_ground_truth_is_the_reference_of_signal_metrics_alone():
     cells = ("ours", "pesq"), ("ours", "dnsmos_ovrl"), ("ground truth", "speaker")
     summary = a_summary(*((s, m, 1.0, "") for s, m in cells))

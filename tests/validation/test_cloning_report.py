@@ -224,6 +224,7 @@ def test_the_summary_by_hand():
     assert summary.loc[(HUMAN, "b", "ecapa"), "value"] == pytest.approx(1.65)
     assert summary.loc[("g", "a", "wer"), "value"] == pytest.approx(100 * 65 / 100)
     assert summary.loc[("mini", "a", "bleu"), "value"] == pytest.approx(100)
+    assert summary.loc[("mini", "a", "ter"), "value"] == summary.loc[("mini", "a", "translation_ter"), "value"] == 0
     assert summary.loc[("g", "a", "f0_median_correlation"), "value"] == pytest.approx(1)
     assert abs(summary.loc[("g", "a", "tilt_correlation"), "value"]) < 1
     assert summary.loc[("g", "a", "ecapa"), "low"] < 0.65 < summary.loc[("g", "a", "ecapa"), "high"]
@@ -252,6 +253,29 @@ def test_a_metric_is_summarised_over_the_rows_that_have_it():
     assert shown.n.tolist() == [9]
 
 
+def test_ter_is_of_all_words_and_may_exceed_100():
+    table = pd.DataFrame(rows("a"))
+    # "hello there my friend" against one word: three deletions and a substitution, or three deletions.
+    table["reference"] = ["bye", "hello"] * 6
+    found = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    for metric in ("ter", "translation_ter"):
+        assert found.value[metric] == pytest.approx(350)
+        assert 100 < found.low[metric] < 350 < found.high[metric]
+
+
+def test_a_summary_of_an_earlier_version_has_no_ter():
+    summary = summarise_clones(pd.DataFrame(rows("a")), ["ecapa"])
+    earlier = summary[~summary.metric.isin(["ter", "translation_ter"])]
+    for table, cell in ((summary, "0.000 [0.000, 0.000]"), (earlier, "not measured")):
+        shown = reporting.clone_table(table, "g", {"bleu": "ASR-BLEU", "ter": "ASR-TER (%)"})
+        assert list(shown.columns) == ["system", "n", "ASR-BLEU", "ASR-TER (%)"]
+        assert shown["ASR-TER (%)"].tolist() == [cell]
+    values = earlier[earlier.test_set == "g"].set_index("metric").value
+    assert reporting.score_text(values, "translation_bleu") == "100.0"
+    assert reporting.score_text(values, "translation_ter") == "not measured"
+    assert reporting.score_text(pd.Series({"ter": np.nan}), "ter") == "not measured"
+
+
 def test_a_metric_that_no_row_has_stays_with_its_reason():
     table = pd.DataFrame(rows("a")).assign(reference="", words=np.nan, dnsmos_ovrl=np.nan)
     table.loc[:5, "output_f0_std"] = np.nan
@@ -259,6 +283,7 @@ def test_a_metric_that_no_row_has_stays_with_its_reason():
     for metric, reason in {
         "wer": "no row has a text to compare with",
         "bleu": "no row has a text to compare with",
+        "ter": "no row has a text to compare with",
         "dnsmos_ovrl": "no row has a value",
         "f0_std_correlation": "6 speakers have it; a correlation needs 8",
     }.items():

@@ -219,6 +219,8 @@ def test_no_rate_of_scores_that_are_missing_or_no_numbers(metric, groups):
 def test_no_bleu_without_a_reference_for_each_text(recognised, references):
     with pytest.raises(metrics.MetricError):
         metrics.corpus_bleu(recognised, references)
+    with pytest.raises(metrics.MetricError, match="TER of"):
+        metrics.corpus_ter(recognised, references)
 
 
 def test_no_word_errors_against_no_words():

@@ -58,7 +58,7 @@ def test_every_metric_by_a_network_has_its_role():
     found = roles_of(Config.from_profile("demo"))
     role = {name: found.of_metric(name, ENCODERS) for name in ("mel_l1", "pesq", "dnsmos_ovrl", "follows_pauses")}
     assert set(role.values()) == {""}
-    for name in ("wer", "cer", "bleu", "chrf"):
+    for name in ("wer", "cer", "bleu", "chrf", "ter"):
         assert found.of_metric(name, ENCODERS) == "gives content to and trains"
         assert found.of_metric(name, ENCODERS, "whisper-base") == EVALUATION
     assert found.of_metric("periodicity", ENCODERS) == "gives content to"

@@ -258,6 +258,7 @@ def test_summary_of_planted_measurements(planted):
     assert cell(summary, ours, "mel_l1").speakers == 5
     assert cell(summary, ours, "wer").value == 0
     assert cell(summary, ours, "bleu").value == pytest.approx(100)
+    assert cell(summary, ours, "ter").value == 0
     assert cell(summary, ours, "normalised_encoder").value == pytest.approx(100, abs=5)
     assert cell(summary, ours, "eer_encoder").value == 0
     assert cell(summary, ours, "follows_rate").value == pytest.approx(1)
@@ -438,12 +439,14 @@ def test_no_circular_headline():
 
 def test_every_column_is_described(tiny_run, planted):
     summary, _ = summarise(planted, calibrations(planted)[0], SETTINGS)
-    for name in {*summary.metric, *ALIGNED, "cer", "chrf", "dnsmos_p808", "plcmos", "style", "style_auc"}:
+    for name in {*summary.metric, *ALIGNED, "cer", "chrf", "ter", "dnsmos_p808", "plcmos", "style", "style_auc"}:
         about = describe(name)
         assert about.label
         assert about.settings
         assert about.better in ("higher", "lower")
     assert "tok:13a" in describe("bleu").settings
+    assert "tok:tercom" in describe("ter").settings
+    assert describe("ter").better == "lower"
 
 
 def pairs_folder(folder):

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.runs.folder import Run, RunError, project_root
-from thesis_lib.validation import ALIGNED, GROUND_TRUTH, circular, describe, winners
+from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
 from thesis_lib.validation.metrics import Leak
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
@@ -94,6 +94,12 @@ def with_interval(row: dict) -> str:
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
+def score_text(values: pd.Series, metric: str) -> str:
+    """A metric's value to one decimal, or "not measured"; ``values`` is metric -> value."""
+    value = values.get(metric, np.nan)
+    return f"{value:.1f}" if np.isfinite(value) else "not measured"
+
+
 def separation_table(rows: pd.DataFrame, by: list[str], measures: dict[str, str]) -> pd.DataFrame:
     """Rows of ``metrics.separations``, a line for each of the columns ``by``; ``measures`` is measure -> heading."""
     lines = []
@@ -117,13 +123,22 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFr
         ]
     )
     wide = cells.pivot(index="metric", columns="system", values="cell")
-    wide = wide.reindex(index=list(dict.fromkeys(summary.metric)), columns=list(dict.fromkeys(summary.system)))
+    wide = wide.reindex(index=_with_all_words(summary.metric), columns=list(dict.fromkeys(summary.system)))
     wide.insert(0, "unit", [describe(name).label for name in wide.index])
     if GROUND_TRUTH in wide:
         wide.loc[wide.index.isin(ALIGNED), GROUND_TRUTH] = "the reference"
     marked = circular(summary)
     wide.index = [f"{name} †" if name in marked else name for name in wide.index]
     return wide.fillna("not measured").rename_axis("metric").reset_index().rename_axis(columns=None)
+
+
+def _with_all_words(metrics: pd.Series) -> list[str]:
+    """The metrics once each; with any word score also those that a summary of an earlier version lacks."""
+    names = list(dict.fromkeys(metrics))
+    place = next((number for number, name in enumerate(names) if name in WORDS), None)
+    if place is None:
+        return names
+    return [*names[:place], *WORDS, *(name for name in names[place:] if name not in WORDS)]
 
 
 def settings_table(summary: pd.DataFrame) -> pd.DataFrame:
@@ -187,7 +202,8 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
 def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:
     """A row a system of one test set; ``metrics`` is metric -> heading, each cell with its interval.
 
-    ``n`` is the system's rows; a cell of fewer has its own n.
+    ``n`` is the system's rows; a cell of fewer has its own n. A metric that the summary lacks has no column, but a word
+    score, which a summary of an earlier version may lack, is "not measured".
     """
     part = summary[(summary.test_set == test_set) & summary.metric.isin(metrics)]
     every = part.groupby("system", sort=False).n.transform("max")
@@ -197,5 +213,5 @@ def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -
     ]
     part = part.assign(cell=cells, n=every)
     wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)
-    wide = wide.reindex(columns=[name for name in metrics if name in wide]).rename(columns=metrics)
-    return wide.reset_index().rename_axis(columns=None)
+    wide = wide.reindex(columns=[name for name in metrics if name in wide or name in WORDS]).fillna("not measured")
+    return wide.rename(columns=metrics).reset_index().rename_axis(columns=None)

@@ -1,6 +1,6 @@
 """Evaluation: test sets, systems and scorers; validation, speaker swap, cloning report, ablation, listening test."""
 
-from thesis_lib.validation.columns import ALIGNED, Column, describe
+from thesis_lib.validation.columns import ALIGNED, WORDS, Column, describe
 from thesis_lib.validation.evaluation import Results, Scorer, System, TestSet, evaluate
 from thesis_lib.validation.measurements import Measured, Measurements
 from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, validate_pairs
@@ -44,6 +44,7 @@ __all__ = [
     "PUBLISHED",
     "SAME",
     "SAMPLES",
+    "WORDS",
     "CircularScoring",
     "Column",
     "Measurements",

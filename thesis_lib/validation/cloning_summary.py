@@ -50,7 +50,7 @@ def calibrate_sources(
 
 
 def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str | None = None) -> pd.DataFrame:
-    """Summarise each test set and system: means, WER (%), BLEU, and correlations with the source.
+    """Summarise each test set and system: means, WER (%), BLEU, TER (%), and correlations with the source.
 
     Columns: test_set, system, metric, value, low, high (95 % bootstrap over speakers, or over recordings of one
     speaker), n (the rows that have the metric), reason. The test set HUMAN pools everything but the corpus (the first
@@ -76,8 +76,9 @@ def _statistics(table: pd.DataFrame, means: Iterable[str]) -> dict[str, OfRows]:
     if "words" in table:
         found["wer"] = _word_error_rate(table)
     transcribed = table.reference.fillna("").str.strip().ne("")
-    for name, column in (("bleu", "recognised"), ("translation_bleu", "translation")):
-        found[name] = _bleu(table, column, transcribed & table[column].notna())
+    for prefix, column in (("", "recognised"), ("translation_", "translation")):
+        for score in ("bleu", "ter"):
+            found[prefix + score] = _corpus_score(score, table, column, transcribed & table[column].notna())
     for name in metrics.PROSODY:
         source, output = (table[f"{side}_{name}"].to_numpy(float) for side in ("source", "output"))
         rows = np.flatnonzero(np.isfinite(source) & np.isfinite(output))
@@ -97,10 +98,10 @@ def _word_error_rate(table: pd.DataFrame) -> OfRows:
     return OfRows(rows, metrics.Bounded(lambda i: 100 * float(errors[i].sum() / words[i].sum()), low=0))
 
 
-def _bleu(table: pd.DataFrame, column: str, has_texts: pd.Series) -> OfRows:
+def _corpus_score(name: str, table: pd.DataFrame, column: str, has_texts: pd.Series) -> OfRows:
     rows = np.flatnonzero(has_texts)
     if not len(rows):
         return OfRows(rows, reason=NO_TEXT)
     part = table.iloc[rows]
-    scorer = metrics.corpus_scorer("BLEU", list(part[column]), list(part.reference))
-    return OfRows(rows, metrics.Bounded(scorer, 0, 100))
+    scorer = metrics.corpus_scorer(name.upper(), list(part[column]), list(part.reference))
+    return OfRows(rows, metrics.Bounded(scorer, 0, metrics.HIGHEST_CORPUS_SCORE[name]))

@@ -53,7 +53,7 @@ ALIGNED = ColumnNames(
     ("mel_l1", "stft", "mcd", "mcd_dtw", "pesq", "stoi", "voicing_f1", "f0_cents", "periodicity"), reference=True
 )
 PREDICTED = ColumnNames(("dnsmos_ovrl", "dnsmos_p808", "plcmos", "nisqa"), reference=False)
-WORDS = ("wer", "cer", "bleu", "chrf")
+WORDS = ("wer", "cer", "bleu", "chrf", "ter")
 
 _FIXED: dict[str, Callable[[], Column]] = {
     "mel_l1": lambda: Column("mel L1 (nepers)", "lower", "the project's log-mel, 80 bands to 8 kHz, natural log"),
@@ -89,6 +89,7 @@ _FIXED: dict[str, Callable[[], Column]] = {
     "cer": lambda: Column("CER (%)", "lower", f"{_recognised()}; {_package('jiwer')}, spaces count"),
     "bleu": lambda: Column("ASR-BLEU", "higher", f"{_recognised()}; sacrebleu {signature('BLEU')}"),
     "chrf": lambda: Column("ASR-chrF", "higher", f"{_recognised()}; sacrebleu {signature('CHRF')}"),
+    "ter": lambda: Column("ASR-TER (%)", "lower", f"{_recognised()}; sacrebleu {signature('TER')}"),
     "style_auc": lambda: Column(
         "style AUC",
         "higher",

@@ -109,9 +109,9 @@ def _words(measurements: Measurements, system: str) -> Iterator[tuple[str, np.nd
         wrong, count = (measurements.values(system, x) for x in (errors, units))
         yield name, members, metrics.Bounded(partial(_percentage, wrong, count), low=0)
     place = {int(member): number for number, member in enumerate(members)}
-    for name in ("bleu", "chrf"):
+    for name, highest in metrics.HIGHEST_CORPUS_SCORE.items():
         scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(target[members]))
-        yield name, members, metrics.Bounded(partial(_at_places, scorer, place), 0, 100)
+        yield name, members, metrics.Bounded(partial(_at_places, scorer, place), 0, highest)
 
 
 def _of_these(statistic: Statistic, members: np.ndarray, i: np.ndarray) -> float:

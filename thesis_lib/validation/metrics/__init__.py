@@ -37,16 +37,19 @@ from thesis_lib.validation.metrics.statistics import (
     slope_within,
 )
 from thesis_lib.validation.metrics.words import (
+    HIGHEST_CORPUS_SCORE,
     character_errors,
     corpus_bleu,
     corpus_chrf,
     corpus_scorer,
+    corpus_ter,
     normalise_text,
     signature,
     word_errors,
 )
 
 __all__ = [
+    "HIGHEST_CORPUS_SCORE",
     "PROSODY",
     "WIDEBAND",
     "Bounded",
@@ -70,6 +73,7 @@ __all__ = [
     "corpus_bleu",
     "corpus_chrf",
     "corpus_scorer",
+    "corpus_ter",
     "correlation",
     "correlation_of",
     "crossed_bootstrap",

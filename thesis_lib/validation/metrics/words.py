@@ -1,9 +1,14 @@
 """Errors of recognised English against the target text; both sides are always normalised."""
 
+import math
 from collections.abc import Callable, Iterable
 
 from thesis_lib.utils.text import normalise_text
 from thesis_lib.validation.metrics.errors import MetricError
+
+# sacrebleu's scores of a corpus, and the highest value of each. TER has none: a text with many insertions needs more
+# edits than its reference has words.
+HIGHEST_CORPUS_SCORE = {"bleu": 100.0, "chrf": 100.0, "ter": math.inf}
 
 
 def _demand_words(reference: str, language: str) -> str:
@@ -41,8 +46,16 @@ def corpus_chrf(recognised: list[str], references: list[str]) -> float:
     return corpus_scorer("CHRF", recognised, references)(range(len(recognised)))
 
 
+def corpus_ter(recognised: list[str], references: list[str]) -> float:
+    """TER of a corpus (sacrebleu, both sides normalised): edits over words of the references, in percent; from 0.
+
+    An edit inserts, deletes or substitutes a word, or moves a sequence of words to another place (Snover et al. 2006).
+    """
+    return corpus_scorer("TER", recognised, references)(range(len(recognised)))
+
+
 def corpus_scorer(metric: str, recognised: list[str], references: list[str]) -> Callable[[Iterable[int]], float]:
-    """A function that scores the corpus of some of the sentences: "BLEU" or "CHRF", 0..100.
+    """A function that scores the corpus of some of the sentences: "BLEU", "CHRF" or "TER", in percent.
 
     Each sentence is counted once; a bootstrap adds up the counts of thousands of corpora.
     """
@@ -57,13 +70,13 @@ def corpus_scorer(metric: str, recognised: list[str], references: list[str]) -> 
 
 
 def _scorer(metric: str):
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics import BLEU, CHRF, TER
 
-    return {"BLEU": BLEU, "CHRF": CHRF}[metric]()
+    return {"BLEU": BLEU, "CHRF": CHRF, "TER": TER}[metric]()
 
 
 def signature(metric: str) -> str:
-    """sacrebleu's signature of the settings of "BLEU" or "CHRF"."""
+    """sacrebleu's signature of the settings of "BLEU", "CHRF" or "TER"."""
     scorer = _scorer(metric)
     scorer.corpus_score(["a"], [["a"]])
     return str(scorer.get_signature())
