@@ -6,8 +6,12 @@ from pathlib import Path
 
 # Two processes of tests on two cores: one thread each.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
-# Last, so that a mutant's copy of the package, which lies in the working directory, comes before it.
-sys.path.append(str(Path(__file__).parents[1]))
+# After the working directory, where a mutant's copy of the package lies, and before the installed packages: one of
+# them, pysbd, brings a package "benchmarks" of its own.
+sys.path.insert(
+    next((place for place, path in enumerate(sys.path) if path.endswith("site-packages")), len(sys.path)),
+    str(Path(__file__).parents[1]),
+)
 
 import hypothesis
 import numpy as np
