@@ -74,6 +74,13 @@ def clone(
     subtitles: Annotated[
         bool, typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT.")
     ] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            help="What is said, as .json or .srt: written where the file does not exist, read where it does. "
+            "Edit it and repeat the command: only changed segments are synthesised again."
+        ),
+    ] = None,
     consent: Annotated[
         str, typer.Option(help="Who has consented to the use of the voice; written to the file's metadata.")
     ] = "",
@@ -91,6 +98,7 @@ def clone(
 
     Example: thesis clone hola.wav hello.wav --subtitles --consent "it is me"
     Example: thesis clone interview.mp3 interview.en.mp3 --adapt 2 --fit
+    Example: thesis clone talk.mp3 talk.en.wav --script talk.json
     Example: thesis clone recordings/ english/ --jobs 2
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
@@ -104,7 +112,7 @@ def clone(
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)
     request = cloning.Request(
-        text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
+        text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent, script
     )
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
@@ -118,9 +126,12 @@ def clone(
         # Wrong paths are reported before four models are loaded.
         cloning.check_recordings((source, *request.recordings))
         cloning.check_target(source, target)
+        cloning.check_script(source, target, script)
         pipeline = build(vocoder, config)
         made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
         _report_file(made, pipeline.vocoder.name, json_)
+        if script:
+            _say(f"script       {script}: edit it and repeat the command")
 
 
 def _say(text: str) -> None:

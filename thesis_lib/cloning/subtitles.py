@@ -21,17 +21,31 @@ FORMATS = ("srt", "vtt")
 
 def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path]:
     """Write STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt, each atomically; return their paths."""
-    import pysubs2
-
-    shown = [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
+    shown = shown_cues(cues)
     paths = [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
     for path in paths:
-        kind, file = path.suffix[1:], pysubs2.SSAFile()
-        for start, end, text in shown:
-            escaped = _escaped(text, kind).translate(_TO_PRIVATE).replace("\n", r"\N")
-            file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=escaped))
-        write_text(path, file.to_string(kind).translate(_FROM_PRIVATE))
+        write_text(path, _encoded(shown, path.suffix[1:]))
     return paths
+
+
+def shown_cues(cues: Iterable[Cue]) -> list[Cue]:
+    """The cues as they are shown: prolonged where there is time, and split into short ones."""
+    return [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
+
+
+def srt_text(cues: Iterable[Cue]) -> str:
+    """The cues in SRT, one for one."""
+    return _encoded(cues, "srt")
+
+
+def _encoded(cues: Iterable[Cue], kind: str) -> str:
+    import pysubs2
+
+    file = pysubs2.SSAFile()
+    for start, end, text in cues:
+        escaped = _escaped(text, kind).translate(_TO_PRIVATE).replace("\n", r"\N")
+        file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=escaped))
+    return file.to_string(kind).translate(_FROM_PRIVATE)
 
 
 # pysubs2 reads braces and backslashes as markup: other characters stand for them until it has written.
