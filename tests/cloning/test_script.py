@@ -1,6 +1,7 @@
 """A script is written, edited and given back: only changed segments are synthesised again."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -263,6 +264,25 @@ def test_after_an_error_the_script_and_the_output_are_the_earlier_ones(stages, r
         clone_file(made, recording, target, Request(script=path))
     assert target.read_bytes() == output
     assert json.loads(path.read_text()) == tree
+
+
+def test_a_long_script_takes_no_more_memory_than_a_short_one(stages, tmp_path):
+    """Peak memory while a script of ten times as many segments is written, and while all of it is changed."""
+    peaks = []
+    for times in (2, 20):
+        path, request = tmp_path / f"{times}.wav", Request(script=tmp_path / f"{times}.json")
+        write_audio(path, np.concatenate([spoken(0), np.zeros(HZ, np.float32)] * times), HZ)
+        for _ in range(2):
+            tracemalloc.start()
+            clone_file(pipeline(stages), path, tmp_path / "out.wav", request)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            tree = json.loads(request.script.read_text())
+            tree["segments"] = [x | {"english": f"goodbye {n}"} for n, x in enumerate(tree["segments"])]
+            request.script.write_text(json.dumps(tree))
+        assert len(tree["segments"]) >= times
+    assert peaks[2] < 1.5 * peaks[0] + 2e7
+    assert peaks[3] < 1.5 * peaks[1] + 2e7
 
 
 def test_segments_longer_than_what_is_read_at_once(stages, recording, tmp_path, monkeypatch):

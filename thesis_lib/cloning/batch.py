@@ -27,6 +27,7 @@ from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import vocoder_key
 
 TABLE = "clones.csv"
+ONE_RECORDING = {"script": "--script", "add_track": "--add-track"}  # options that a folder cannot have
 DONE, FAILED = "done", "failed"
 
 
@@ -43,7 +44,8 @@ class Batch:
     def key(self, path: Path, vocoder: str) -> str:
         """Digest of the recording and of everything that determines its output; ``vocoder`` is its ``vocoder_key``."""
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
-        del asked["script"]  # of one recording only; earlier tables have no such option
+        for option in ONE_RECORDING:  # earlier tables have no such option
+            del asked[option]
         return digest(
             [
                 fingerprint(path),
@@ -72,13 +74,13 @@ def clone_folder(
     The table has one row per recording: file, key, status, reason, and the fields of ``Clone``. A recording that
     fails is recorded with its reason, and the others continue. A second call repeats only recordings that are
     missing, failed or changed, or all of them after the vocoder has changed. ``jobs`` processes share the cores.
-    Raises CloningError for a folder without recordings, an output folder that is inside it or a file, a script, and
-    a process that was killed; AudioError for a recording of the options that cannot be opened; CheckpointError for a
-    wrong vocoder.
+    Raises CloningError for a folder without recordings, an output folder that is inside it or a file, options of one
+    recording, and a process that was killed; AudioError for a recording of the options that cannot be opened;
+    CheckpointError for a wrong vocoder.
     """
     folder, out = Path(folder), Path(out)
-    if batch.request.script:
-        raise CloningError(f"{folder} is a folder: --script is for one recording; name a file in the folder")
+    if given := [name for option, name in ONE_RECORDING.items() if getattr(batch.request, option)]:
+        raise CloningError(f"{folder} is a folder: {given[0]} is for one recording; name a file in the folder")
     if out.resolve().is_relative_to(folder.resolve()):
         raise CloningError(
             f"{out} lies in {folder}, so its files would be cloned too: choose an output folder outside it"

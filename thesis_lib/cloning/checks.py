@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from thesis_lib.audio.decoding import READ_SUFFIXES
-from thesis_lib.audio.files import survey
+from thesis_lib.audio.files import SUFFIXES, survey
 from thesis_lib.audio.targets import place_problem, target_problem
+from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.script import SCRIPT_SUFFIXES, read_script
 
@@ -26,16 +27,23 @@ def check_script(source: Path, target: Path, script: Path | None) -> None:
         read_script(script, source)
 
 
-def check_target(source: Path, target: Path) -> None:
-    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation."""
-    check_output(target)
+def check_target(source: Path, target: Path, add_track: bool = False) -> None:
+    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation.
+
+    Raises AudioError where the target is a video and the source has no picture, or one that the target cannot hold.
+    """
+    check_output(target, SUFFIXES + VIDEO_SUFFIXES)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")
+    if is_video(target):
+        check_video(source, target, add_track)
+    elif add_track:
+        raise CloningError(f"{target}: --add-track is for a video: name one of {', '.join(VIDEO_SUFFIXES)} as target")
 
 
-def check_output(target: Path) -> None:
+def check_output(target: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
     """Raise CloningError for a file name without a format's suffix, and for a place where nothing can be written."""
-    if problem := target_problem(target):
+    if problem := target_problem(target, suffixes):
         raise CloningError(problem)
 
 

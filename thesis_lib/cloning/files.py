@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks, survey, writing
+from thesis_lib.audio.video import is_video, speech_delay, speech_file, write_video
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.checks import check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
-from thesis_lib.cloning.plausibility import lengthening_notes
+from thesis_lib.cloning.plausibility import lengthening_notes, overhang_note
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
-from thesis_lib.cloning.subtitles import write_subtitles
+from thesis_lib.cloning.subtitles import cues_of, shown_cues, write_both
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
@@ -48,6 +49,7 @@ class Request:
     subtitles: bool = False
     consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
     script: Path | None = None  # read where it exists, else written: cloning.script
+    add_track: bool = False  # of a video: keep its audio tracks, and add the English as another
 
     def __post_init__(self) -> None:
         if self.text is not None and not has_words(self.text):
@@ -100,7 +102,7 @@ def clone_file(
     a script that cannot be used, and for a missing adapter.
     """
     source, target = Path(source), Path(target)
-    check_target(source, target)
+    check_target(source, target, request.add_track)
     check_script(source, target, request.script)
     scripted = _scripted(pipeline, source, request)
     extract = partial(_target_speaker, pipeline, source, request)
@@ -122,9 +124,17 @@ def clone_file(
         segments = scripted.synthesise(pipeline, speaker, translated, note)
     else:
         segments = pipeline.synthesise(translated(), speaker, source)
-    with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-        shown = _with_progress(segments, length, progress, target.name)
-        kept, *sides = _write(shown, pipeline.sample_rate, write)
+    with speech_file(target) as path:
+        with writing(path, pipeline.sample_rate, comment=metadata(request.consent)) as write:
+            shown = _with_progress(segments, length, progress, target.name)
+            kept, *sides = _write(shown, pipeline.sample_rate, write)
+        delay = speech_delay(source) if is_video(target) else 0.0
+        cues = cues_of(kept, delay)
+        if is_video(target):
+            embedded = {name: shown_cues(cues[name]) for name in cues} if request.subtitles else {}
+            picture = write_video(source, path, target, embedded, request.add_track, metadata(request.consent))
+            if text := overhang_note(delay + kept[-1].end, picture, target):
+                note(text)
     if scripted:
         scripted.finish()
     for text in lengthening_notes(kept, source, length):
@@ -143,7 +153,7 @@ def clone_file(
         similarity_after=after,
         notes=tuple(notes),
         seconds=total_seconds(kept),
-        subtitles=tuple(map(str, _subtitles(target, kept))) if request.subtitles else (),
+        subtitles=write_both(target, cues) if request.subtitles else (),
     )
 
 
@@ -262,17 +272,3 @@ def _without_samples(segment: SynthesisedSegment) -> SynthesisedSegment:
     return replace(
         segment, content=empty, wav=empty, translated=replace(segment.translated, segment=source, spoken=None)
     )
-
-
-def _subtitles(target: Path, segments: list[SynthesisedSegment]) -> list[Path]:
-    """Write Spanish subtitles with the source's times and English ones with the output's times."""
-    spanish, english = [], []
-    for segment in segments:
-        translated = segment.translated
-        if translated.transcript:
-            spanish.append((translated.segment.start, translated.segment.end, translated.transcript))
-        if translated.english:
-            english.append((segment.start, segment.end, translated.english))
-    sides = {"es": spanish, "en": english}
-    stem = target.with_suffix("")
-    return [path for language, cues in sides.items() for path in write_subtitles(stem, language, cues)]

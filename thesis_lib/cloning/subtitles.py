@@ -7,9 +7,10 @@ that a format or a player reads as markup are escaped.
 import html
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from thesis_lib.cloning.segments import SynthesisedSegment
 from thesis_lib.utils.files import write_text
 
 MAX_LINE_CHARS, MAX_CUE_LINES = 42, 2  # as broadcasters advise
@@ -26,6 +27,27 @@ def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path
     for path in paths:
         write_text(path, _encoded(shown, path.suffix[1:]))
     return paths
+
+
+def cues_of(segments: Iterable[SynthesisedSegment], delay: float = 0.0) -> dict[str, list[Cue]]:
+    """Language -> cues: the transcript at its place in the source, the English at its place in the output.
+
+    ``delay`` (s) is added to all times: that of a video's audio after its picture.
+    """
+    spanish, english = [], []
+    for segment in segments:
+        translated, place = segment.translated, segment.translated.segment
+        if translated.transcript:
+            spanish.append((place.start + delay, place.end + delay, translated.transcript))
+        if translated.english:
+            english.append((segment.start + delay, segment.end + delay, translated.english))
+    return {"es": spanish, "en": english}
+
+
+def write_both(target: Path, cues: Mapping[str, Iterable[Cue]]) -> tuple[str, ...]:
+    """Write the subtitles of each language beside the target; return their paths."""
+    stem = target.with_suffix("")
+    return tuple(str(path) for language in cues for path in write_subtitles(stem, language, cues[language]))
 
 
 def shown_cues(cues: Iterable[Cue]) -> list[Cue]:
