@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks, survey, writing
-from thesis_lib.audio.video import is_video, speech_delay, speech_file, write_video
+from thesis_lib.audio.video import CONTAINERS, is_video, speech_delay, speech_file, write_video
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.checks import check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
@@ -22,7 +22,7 @@ from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
-from thesis_lib.cloning.subtitles import cues_of, shown_cues, write_both
+from thesis_lib.cloning.subtitles import cues_of, embedded, write_both
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
@@ -118,23 +118,14 @@ def clone_file(
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
-    length = survey(source).seconds
     translated = partial(_translated, pipeline, source, request, note)
     if scripted:
         segments = scripted.synthesise(pipeline, speaker, translated, note)
     else:
         segments = pipeline.synthesise(translated(), speaker, source)
-    with speech_file(target) as path:
-        with writing(path, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-            shown = _with_progress(segments, length, progress, target.name)
-            kept, *sides = _write(shown, pipeline.sample_rate, write)
-        delay = speech_delay(source) if is_video(target) else 0.0
-        cues = cues_of(kept, delay)
-        if is_video(target):
-            embedded = {name: shown_cues(cues[name]) for name in cues} if request.subtitles else {}
-            picture = write_video(source, path, target, embedded, request.add_track, metadata(request.consent))
-            if text := overhang_note(delay + kept[-1].end, picture, target):
-                note(text)
+    length = survey(source).seconds
+    shown = _with_progress(segments, length, progress, target.name)
+    kept, sides, subtitles = _written(shown, pipeline.sample_rate, source, target, request, note)
     if scripted:
         scripted.finish()
     for text in lengthening_notes(kept, source, length):
@@ -153,8 +144,31 @@ def clone_file(
         similarity_after=after,
         notes=tuple(notes),
         seconds=total_seconds(kept),
-        subtitles=write_both(target, cues) if request.subtitles else (),
+        subtitles=subtitles,
     )
+
+
+def _written(
+    segments: Iterable[SynthesisedSegment],
+    sample_rate: int,
+    source: Path,
+    target: Path,
+    request: Request,
+    note: Callable[[str], None],
+) -> tuple[list[SynthesisedSegment], list[np.ndarray], tuple[str, ...]]:
+    """Write the target and its subtitles; return the segments, the samples of ``_write``, and paths of subtitles."""
+    comment, video = metadata(request.consent), is_video(target)
+    with speech_file(target) as path:
+        with writing(path, sample_rate, comment=comment) as write:
+            kept, *sides = _write(segments, sample_rate, write)
+        delay = speech_delay(source) if video else 0.0
+        cues = cues_of(kept, delay)
+        if video:
+            shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles) if request.subtitles else {}
+            picture = write_video(source, path, target, shown, request.add_track, comment)
+            if text := overhang_note(delay + kept[-1].end, picture, target):
+                note(text)
+    return kept, sides, write_both(target, cues) if request.subtitles else ()
 
 
 def _write(

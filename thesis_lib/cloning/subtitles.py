@@ -22,7 +22,7 @@ FORMATS = ("srt", "vtt")
 
 def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path]:
     """Write STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt, each atomically; return their paths."""
-    shown = shown_cues(cues)
+    shown = _shown(cues)
     paths = [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
     for path in paths:
         write_text(path, _encoded(shown, path.suffix[1:]))
@@ -50,7 +50,16 @@ def write_both(target: Path, cues: Mapping[str, Iterable[Cue]]) -> tuple[str, ..
     return tuple(str(path) for language in cues for path in write_subtitles(stem, language, cues[language]))
 
 
-def shown_cues(cues: Iterable[Cue]) -> list[Cue]:
+def embedded(cues: Mapping[str, Iterable[Cue]], codec: str) -> dict[str, list[Cue]]:
+    """The cues of each language as a video holds them in subtitles of FFmpeg's ``codec``; mov_text has no markup."""
+    kind = {"subrip": "srt", "webvtt": "vtt"}.get(codec)
+    return {
+        language: [(start, end, _escaped(text, kind) if kind else text) for start, end, text in _shown(cues[language])]
+        for language in cues
+    }
+
+
+def _shown(cues: Iterable[Cue]) -> list[Cue]:
     """The cues as they are shown: prolonged where there is time, and split into short ones."""
     return [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
 
