@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from thesis_lib.cloning.subtitles import MAX_CUE_LINES, MAX_LINE_CHARS, write_subtitles
+from thesis_lib.cloning.subtitles import MAX_CUE_LINES, MAX_LINE_CHARS, embedded, write_subtitles
 
 LONG = (
     "When the storm had passed the two fishermen went down to the harbour and counted the boats that were left there."
@@ -75,3 +75,15 @@ def test_a_cue_lasts_until_it_can_be_read_where_the_next_one_leaves_time(tmp_pat
     assert len(text) / (seconds[0][1] - seconds[0][0]) < 21
     assert seconds[1] == (10.0, 11.2), "until the next cue, but not over it"
     assert seconds[3] == (12.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("codec", "written"),
+    [
+        ("mov_text", "a <i>b</i> & c"),
+        ("subrip", "a <\u2060i>b<\u2060/i> & c"),
+        ("webvtt", "a &lt;i&gt;b&lt;/i&gt; &amp; c"),
+    ],
+)
+def test_text_that_looks_like_markup_in_a_video(codec, written):
+    assert embedded({"en": [(0.0, 4.0, "a <i>b</i> & c")]}, codec) == {"en": [(0.0, 4.0, written)]}

@@ -114,7 +114,7 @@ def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     import av
 
     packets = broken = 0
-    with _container(path) as container:
+    with open_container(path) as container:
         for packet in _packets(container, path):
             packets += 1
             try:
@@ -150,7 +150,7 @@ def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator
 def _counted(path: Path, rate: int) -> tuple[int, bool]:
     """Samples of all packets without decoding them, and whether the last packet is broken."""
     seconds, last = Fraction(0), None
-    with _container(path) as container:
+    with open_container(path) as container:
         for packet in _packets(container, path):
             if packet.size:
                 seconds += (packet.duration or 0) * packet.time_base
@@ -161,7 +161,7 @@ def _counted(path: Path, rate: int) -> tuple[int, bool]:
 def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
     """Of a file that libsndfile cannot read. Raises AudioError where FFmpeg cannot read it either."""
     try:
-        with _container(path) as container:
+        with open_container(path) as container:
             track = audio_track(container, path)
             last = None
             for packet in _packets(container, path):
@@ -175,7 +175,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
 
 
 @contextmanager
-def _container(path: Path) -> Iterator["av.container.InputContainer"]:
+def open_container(path: Path) -> Iterator["av.container.InputContainer"]:
     """Open a file with FFmpeg. Raises AudioError where it holds no format that FFmpeg knows."""
     import av
 

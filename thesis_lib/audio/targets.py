@@ -6,12 +6,12 @@ from pathlib import Path
 from thesis_lib.audio.files import SUFFIXES
 
 
-def target_problem(target: Path) -> str:
+def target_problem(target: Path, suffixes: tuple[str, ...] = SUFFIXES) -> str:
     """Why a recording cannot be written under a name, with the remedy; empty where it can."""
     if target.is_dir():
         return f"{target} is a folder: name a file in it for the output of one recording"
-    if target.suffix.lower() not in SUFFIXES:
-        return f"{target}: the suffix of the output must be one of {', '.join(SUFFIXES)}"
+    if target.suffix.lower() not in suffixes:
+        return f"{target}: the suffix of the output must be one of {', '.join(suffixes)}"
     return place_problem(target.absolute().parent)
 
 

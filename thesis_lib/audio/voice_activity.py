@@ -4,7 +4,7 @@ The network's weights come with faster-whisper (MIT). Samples are processed in b
 returned as soon as a pause ends it, so that long recordings and live input need memory for the longest segment only.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ MIN_SEGMENT_S = 0.25  # anything shorter is a click or a breath
 PAUSE_S = 0.8  # silence that ends a segment
 MARGIN_S = 0.1  # kept on each side
 KEPT_SILENCE_S = 1.0  # that stays in memory: speech may have begun in it
+MAX_CUT_S = 60.0  # of a segment with given times
 POWER_FRAME = 320  # samples at RATE over which a power is averaged
 
 
@@ -55,6 +56,27 @@ def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, pause: float
         begun = spans[len(ended)][0] if len(spans) > len(ended) else len(waiting)
         kept = max(done, begun - int(KEPT_SILENCE_S * RATE))
         waiting, passed = waiting[kept:], passed + kept
+
+
+def segments_at(
+    blocks: Iterable[np.ndarray], sample_rate: int, spans: Sequence[tuple[float, float]]
+) -> Iterator[Segment]:
+    """Blocks (n,) of one recording -> the segments at the given times (s), which must not overlap, in their order.
+
+    A segment is cut from the same samples as by ``speech_segments``. No block is read after the last span. Of a longer
+    span the first ``MAX_CUT_S`` are cut, and of one after the end of the recording nothing.
+    """
+    resampler = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="VHQ")
+    pairs, waiting, passed = _with_last(blocks), np.zeros(0, np.float32), 0
+    is_last = False
+    for start, end in spans:
+        first, last = round(start * RATE), round(min(end, start + MAX_CUT_S) * RATE)
+        while passed + len(waiting) < last and not is_last:
+            waiting, passed = waiting[max(0, first - passed) :], passed + min(max(0, first - passed), len(waiting))
+            block, is_last = next(pairs)
+            samples = np.nan_to_num(as_samples(block, "a block"), posinf=0.0, neginf=0.0)
+            waiting = np.concatenate([waiting, resampler.resample_chunk(samples, last=is_last)])
+        yield Segment(start, end, waiting[max(0, first - passed) : max(0, last - passed)].copy())
 
 
 def _spans(wav: np.ndarray, pause: float) -> list[tuple[int, int]]:

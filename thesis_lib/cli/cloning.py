@@ -37,7 +37,10 @@ def clone(
     ],
     target: Annotated[
         Path,
-        typer.Argument(help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file, a folder, or -."),
+        typer.Argument(
+            help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file, a folder, or -; "
+            "or a .mp4, .mov, .mkv or .webm file, which keeps the picture of the source."
+        ),
     ],
     text: Annotated[str | None, typer.Option(help="English text to synthesise instead of the translation.")] = None,
     content: Annotated[
@@ -72,7 +75,18 @@ def clone(
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Stretch each segment towards the length of its source.")] = False,
     subtitles: Annotated[
-        bool, typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT.")
+        bool,
+        typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT, and into a video."),
+    ] = False,
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            help="What is said, as .json or .srt: written where the file does not exist, read where it does. "
+            "Edit it and repeat the command: only changed segments are synthesised again."
+        ),
+    ] = None,
+    add_track: Annotated[
+        bool, typer.Option("--add-track", help="Of a video: keep its audio, and add the English as another track.")
     ] = False,
     consent: Annotated[
         str, typer.Option(help="Who has consented to the use of the voice; written to the file's metadata.")
@@ -91,6 +105,8 @@ def clone(
 
     Example: thesis clone hola.wav hello.wav --subtitles --consent "it is me"
     Example: thesis clone interview.mp3 interview.en.mp3 --adapt 2 --fit
+    Example: thesis clone talk.mp3 talk.en.wav --script talk.json
+    Example: thesis clone film.mp4 film.en.mp4 --subtitles
     Example: thesis clone recordings/ english/ --jobs 2
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
@@ -104,7 +120,7 @@ def clone(
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)
     request = cloning.Request(
-        text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent
+        text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent, script, add_track
     )
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
@@ -117,10 +133,13 @@ def clone(
     else:
         # Wrong paths are reported before four models are loaded.
         cloning.check_recordings((source, *request.recordings))
-        cloning.check_target(source, target)
+        cloning.check_target(source, target, add_track)
+        cloning.check_script(source, target, script)
         pipeline = build(vocoder, config)
         made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
         _report_file(made, pipeline.vocoder.name, json_)
+        if script:
+            _say(f"script       {script}: edit it and repeat the command")
 
 
 def _say(text: str) -> None:

@@ -3,9 +3,10 @@
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
 from thesis_lib.cloning.build import build
+from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Clone, Request, check_recordings, check_target, clone_file
+from thesis_lib.cloning.files import Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
@@ -31,6 +32,7 @@ __all__ = [
     "build",
     "check_live",
     "check_recordings",
+    "check_script",
     "check_target",
     "clone_file",
     "clone_folder",

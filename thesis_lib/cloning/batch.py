@@ -14,8 +14,9 @@ import torch
 
 from thesis_lib.audio.targets import place_problem
 from thesis_lib.cloning.build import build
+from thesis_lib.cloning.checks import check_recordings, recordings_in
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Adapter, Request, check_recordings, clone_file, recordings_in
+from thesis_lib.cloning.files import Adapter, Request, clone_file
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
@@ -26,6 +27,7 @@ from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import vocoder_key
 
 TABLE = "clones.csv"
+ONE_RECORDING = {"script": "--script", "add_track": "--add-track"}  # options that a folder cannot have
 DONE, FAILED = "done", "failed"
 
 
@@ -42,6 +44,8 @@ class Batch:
     def key(self, path: Path, vocoder: str) -> str:
         """Digest of the recording and of everything that determines its output; ``vocoder`` is its ``vocoder_key``."""
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
+        for option in ONE_RECORDING:  # earlier tables have no such option
+            del asked[option]
         return digest(
             [
                 fingerprint(path),
@@ -70,11 +74,13 @@ def clone_folder(
     The table has one row per recording: file, key, status, reason, and the fields of ``Clone``. A recording that
     fails is recorded with its reason, and the others continue. A second call repeats only recordings that are
     missing, failed or changed, or all of them after the vocoder has changed. ``jobs`` processes share the cores.
-    Raises CloningError for a folder without recordings, an output folder that is inside it or a file, and a process
-    that was killed; AudioError for a recording of the options that cannot be opened; CheckpointError for a wrong
-    vocoder.
+    Raises CloningError for a folder without recordings, an output folder that is inside it or a file, options of one
+    recording, and a process that was killed; AudioError for a recording of the options that cannot be opened;
+    CheckpointError for a wrong vocoder.
     """
     folder, out = Path(folder), Path(out)
+    if given := [name for option, name in ONE_RECORDING.items() if getattr(batch.request, option)]:
+        raise CloningError(f"{folder} is a folder: {given[0]} is for one recording; name a file in the folder")
     if out.resolve().is_relative_to(folder.resolve()):
         raise CloningError(
             f"{out} lies in {folder}, so its files would be cloned too: choose an output folder outside it"

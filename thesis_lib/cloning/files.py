@@ -5,21 +5,24 @@ Shapes: N samples.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import header, read_blocks, survey, writing
-from thesis_lib.audio.targets import target_problem
+from thesis_lib.audio.video import CONTAINERS, is_video, speech_delay, speech_file, write_video
 from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning.checks import check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
-from thesis_lib.cloning.plausibility import lengthening_notes
+from thesis_lib.cloning.plausibility import lengthening_notes, overhang_note
 from thesis_lib.cloning.readings import has_words
+from thesis_lib.cloning.scripted import ScriptedClone
+from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
-from thesis_lib.cloning.subtitles import write_subtitles
+from thesis_lib.cloning.subtitles import cues_of, embedded, write_both
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
@@ -45,12 +48,16 @@ class Request:
     adapt: float = 0.0  # minutes of speaker adaptation before synthesis
     subtitles: bool = False
     consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
+    script: Path | None = None  # read where it exists, else written: cloning.script
+    add_track: bool = False  # of a video: keep its audio tracks, and add the English as another
 
     def __post_init__(self) -> None:
         if self.text is not None and not has_words(self.text):
             raise CloningError(f"--text {self.text!r} holds no word: give the English to speak, or leave --text out")
         if self.text and self.content:
             raise CloningError("--text and --content both replace the translation: give one of them")
+        if self.script and (self.text or self.content):
+            raise CloningError("--script, --text and --content each say what is spoken: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:
             raise CloningError("--emotion-mix needs a recording of the speaking style: name it with --emotion-from")
 
@@ -91,12 +98,16 @@ def clone_file(
 
     ``say`` is called with each note as it arises; the result has them too. ``adapter`` trains the vocoder if the
     request asks for speaker adaptation. An existing target is replaced only once the new one is complete.
-    Raises AudioError for unusable audio; CloningError for a target that is the source or has an unknown suffix, and
-    for a missing adapter.
+    Raises AudioError for unusable audio; CloningError for a target that is the source or has an unknown suffix, for
+    a script that cannot be used, and for a missing adapter.
     """
     source, target = Path(source), Path(target)
-    check_target(source, target)
-    speaker, notes = _target_speaker(pipeline, source, request), []
+    check_target(source, target, request.add_track)
+    check_script(source, target, request.script)
+    scripted = _scripted(pipeline, source, request)
+    extract = partial(_target_speaker, pipeline, source, request)
+    speaker = scripted.speaker(extract) if scripted else extract()
+    notes: list[str] = []
 
     def note(text: str) -> None:
         notes.append(text)
@@ -107,11 +118,16 @@ def clone_file(
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
+    translated = partial(_translated, pipeline, source, request, note)
+    if scripted:
+        segments = scripted.synthesise(pipeline, speaker, translated, note)
+    else:
+        segments = pipeline.synthesise(translated(), speaker, source)
     length = survey(source).seconds
-    segments = pipeline.synthesise(_translated(pipeline, source, request, note), speaker, source)
-    with writing(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-        shown = _with_progress(segments, length, progress, target.name)
-        kept, *sides = _write(shown, pipeline.sample_rate, write)
+    shown = _with_progress(segments, length, progress, target.name)
+    kept, sides, subtitles = _written(shown, pipeline.sample_rate, source, target, request, note)
+    if scripted:
+        scripted.finish()
     for text in lengthening_notes(kept, source, length):
         note(text)
     encoder = pipeline.analyser.speaker_encoder
@@ -128,8 +144,31 @@ def clone_file(
         similarity_after=after,
         notes=tuple(notes),
         seconds=total_seconds(kept),
-        subtitles=tuple(map(str, _subtitles(target, kept))) if request.subtitles else (),
+        subtitles=subtitles,
     )
+
+
+def _written(
+    segments: Iterable[SynthesisedSegment],
+    sample_rate: int,
+    source: Path,
+    target: Path,
+    request: Request,
+    note: Callable[[str], None],
+) -> tuple[list[SynthesisedSegment], list[np.ndarray], tuple[str, ...]]:
+    """Write the target and its subtitles; return the segments, the samples of ``_write``, and paths of subtitles."""
+    comment, video = metadata(request.consent), is_video(target)
+    with speech_file(target) as path:
+        with writing(path, sample_rate, comment=comment) as write:
+            kept, *sides = _write(segments, sample_rate, write)
+        delay = speech_delay(source) if video else 0.0
+        cues = cues_of(kept, delay)
+        if video:
+            shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles) if request.subtitles else {}
+            picture = write_video(source, path, target, shown, request.add_track, comment)
+            if text := overhang_note(delay + kept[-1].end, picture, target):
+                note(text)
+    return kept, sides, write_both(target, cues) if request.subtitles else ()
 
 
 def _write(
@@ -152,36 +191,12 @@ def _write(
     return kept, np.concatenate(content), np.concatenate(output)
 
 
-def check_target(source: Path, target: Path) -> None:
-    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation."""
-    check_output(target)
-    if target.resolve() == source.resolve():
-        raise CloningError(f"{target} is the input: name another file for the output")
-
-
-def check_output(target: Path) -> None:
-    """Raise CloningError for a file name without a format's suffix, and for a place where nothing can be written."""
-    if problem := target_problem(target):
-        raise CloningError(problem)
-
-
-def check_recordings(paths: Iterable[Path]) -> None:
-    """Raise AudioError for a recording that is missing or cannot be read to its end, before anything is computed."""
-    for path in paths:
-        survey(path)
-
-
-def recordings_in(folder: Path) -> list[Path]:
-    """Return every audio and video file below a folder, sorted. Raises CloningError if there is none."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
-    if not paths:
-        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(READ_SUFFIXES)} files")
-    return paths
-
-
-def metadata(consent: str) -> str:
-    """Return the comment that is written to the metadata of an output file."""
-    return f"Synthetic speech in a cloned voice, made by thesis-lib. Consent: {consent or 'not stated'}."
+def _scripted(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> ScriptedClone | None:
+    if request.script is None:
+        return None
+    recordings = (source, *request.recordings)
+    key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix)
+    return ScriptedClone(request.script, source, key)
 
 
 def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
@@ -236,7 +251,7 @@ def _translated(
         return pipeline.from_text(request.text, list(segments), source)
     if request.content:
         return _recorded(request.content)
-    return pipeline.translate(segments, source, note)
+    return pipeline.translate(segments, source, note, keep_left_out=request.script is not None)
 
 
 def _recorded(content: Path) -> Iterator[TranslatedSegment]:
@@ -271,17 +286,3 @@ def _without_samples(segment: SynthesisedSegment) -> SynthesisedSegment:
     return replace(
         segment, content=empty, wav=empty, translated=replace(segment.translated, segment=source, spoken=None)
     )
-
-
-def _subtitles(target: Path, segments: list[SynthesisedSegment]) -> list[Path]:
-    """Write Spanish subtitles with the source's times and English ones with the output's times."""
-    spanish, english = [], []
-    for segment in segments:
-        translated = segment.translated
-        if translated.transcript:
-            spanish.append((translated.segment.start, translated.segment.end, translated.transcript))
-        if translated.english:
-            english.append((segment.start, segment.end, translated.english))
-    sides = {"es": spanish, "en": english}
-    stem = target.with_suffix("")
-    return [path for language, cues in sides.items() for path in write_subtitles(stem, language, cues)]

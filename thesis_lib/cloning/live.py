@@ -9,8 +9,9 @@ import numpy as np
 
 from thesis_lib.audio.files import STDOUT, sink
 from thesis_lib.audio.streams import stream_blocks
+from thesis_lib.cloning.checks import check_output, metadata
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Request, check_output, metadata
+from thesis_lib.cloning.files import Request
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.plausibility import lengthening_note
 from thesis_lib.cloning.segments import laid_out
@@ -23,7 +24,7 @@ def check_live(request: Request, target: str | Path = STDOUT) -> None:
     if request != replace(Request(), consent=request.consent):
         raise CloningError(
             "live speech (stdin, -) takes only --consent and the pipeline's settings; --text, --content, --voice-from, "
-            "--emotion-from, --adapt and --subtitles need a file: name a recording instead of -"
+            "--emotion-from, --adapt, --subtitles, --script and --add-track need a file: name a recording instead of -"
         )
     if str(target) != STDOUT:
         check_output(Path(target))

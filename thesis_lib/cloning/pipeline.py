@@ -32,7 +32,7 @@ from thesis_lib.cloning.prosody import (
     strengthened,
     styled,
 )
-from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation
+from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Translator, unfinished_sentence
@@ -44,7 +44,7 @@ from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.memory import trim_heap
 from thesis_lib.utils.parallel import prefetch
 from thesis_lib.vocoder.synthesis import Vocoder
-from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
+from thesis_lib.vocoder.voice import MEAN_VOICE
 
 # Average rate of Spanish speech without pauses: 9 letters a second in human recordings, 13 in the bundled synthetic
 # voices (`python -m benchmarks clone`).
@@ -159,8 +159,9 @@ class VoiceCloningPipeline:
         source: object = "audio",
         note: Callable[[str], None] = lambda text: None,
         transcribe: bool = True,
+        keep_left_out: bool = False,
     ) -> Iterator[TranslatedSegment]:
-        """Translate each segment; segments without words are left out.
+        """Translate each segment; segments without words are left out, or marked so with ``keep_left_out``.
 
         ``note`` is called with a message for every segment that was left out or that is uncertain (``plausibility``).
         Raises AudioError if nothing is Spanish and the clear majority of the recording is in another language, and if
@@ -175,14 +176,15 @@ class VoiceCloningPipeline:
                 found = replace(found, language=SPANISH)
             languages.add(found, segment.duration)
             place = f"{source}: {segment.start:.1f}-{segment.end:.1f} s"
-            if why := left_out(found, segment.duration):
-                note(f"{place}: {why}, segment left out")
-                continue
-            for doubt in doubts(found):
-                note(f"{place}: {doubt}")
-            found_words, context = True, unfinished_sentence(f"{context} {found.english}")[-MAX_CONTEXT_CHARS:]
-            speed = self._speed(found.transcript, segment)
-            yield TranslatedSegment(segment, found.transcript, found.english, speed, None, seconds)
+            why = left_out(found, segment.duration)
+            notes = (f"{why}, segment left out",) if why else tuple(doubts(found))
+            for text in notes:
+                note(f"{place}: {text}")
+            if not why:
+                found_words, context = True, unfinished_sentence(f"{context} {found.english}")[-MAX_CONTEXT_CHARS:]
+            if keep_left_out or not why:
+                texts, speed = (found.transcript, found.english), self._speed(found.transcript, segment)
+                yield TranslatedSegment(segment, *texts, speed, None, seconds, None, notes, bool(why))
         languages.demand_spanish(source)
         if not found_words:
             reason = "no words were recognised" if why in ("no speech", "no words recognised") else why
@@ -201,10 +203,15 @@ class VoiceCloningPipeline:
         return self.synthesise(split_into_clauses(self.translate(segments, "live speech", note, transcribe=False)))
 
     def synthesise(
-        self, translated: Iterable[TranslatedSegment], speaker: Speaker | None = None, source: object = "audio"
+        self,
+        translated: Iterable[TranslatedSegment],
+        speaker: Speaker | None = None,
+        source: object = "audio",
+        one: Callable[[TranslatedSegment, Speaker], SynthesisedSegment] | None = None,
     ) -> Iterator[SynthesisedSegment]:
         """Synthesise each translated segment, while another thread translates the next.
 
+        ``one`` replaces ``synthesise_one``, for example to take segments from a cache.
         Without ``speaker`` the voice comes from the segments received so far, up to ``SPEAKER_SETTLED_SECONDS``.
         """
         end, target = 0.0, speaker or Speaker(MEAN_VOICE)
@@ -214,7 +221,7 @@ class VoiceCloningPipeline:
             if speaker is None and is_new and sum(s.duration for s in analysed) < SPEAKER_SETTLED_SECONDS:
                 analysed.append(segment.segment)
                 target = self.analyser(analysed, source, alone=True)
-            made = self.synthesise_one(segment, target)
+            made = (one or self.synthesise_one)(segment, target)
             start = max(segment.segment.start, end + MIN_PAUSE_SECONDS if end else 0.0)
             end = start + len(made.wav) / self.sample_rate
             yield replace(made, start=start, end=end)
@@ -226,17 +233,24 @@ class VoiceCloningPipeline:
         with measured(seconds, "speak"):
             content = self._content(translated, speaker)
         with measured(seconds, "render"):
-            wav = self._converted(content, translated, speaker.voice)
+            wav = self._converted(content, translated, speaker)
         with measured(seconds, "finish"):
-            wav = self._with_dynamics(wav, speaker)
+            wav = self._with_dynamics(wav, speaker, self.style_of(translated, speaker).strength)
             wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE)
             if self.config.watermark:
                 wav = add_watermark(wav, self.sample_rate)
             wav = limited(wav, self.sample_rate)
         return SynthesisedSegment(translated, 0.0, content, wav, len(wav) / self.sample_rate, seconds)
 
-    def _with_dynamics(self, wav: np.ndarray, speaker: Speaker) -> np.ndarray:
-        strength = self.config.style_strength
+    def style_of(self, translated: TranslatedSegment, speaker: Speaker) -> Style:
+        """Strength of the style and speed of the synthesizer: those of the segment, else measured ones."""
+        given = translated.style or Style(self.config.style_strength)
+        if given.speed is not None:
+            return given
+        relative = translated.speed * speaker.prosody.relative_rate if self.config.follow_rate else 1.0
+        return replace(given, speed=float(np.clip(relative**given.strength, MIN_SPEED, MAX_SPEED)))
+
+    def _with_dynamics(self, wav: np.ndarray, speaker: Speaker, strength: float) -> np.ndarray:
         wanted = strengthened(speaker.prosody.loudness_variation, NEUTRAL_LOUDNESS_VARIATION, strength)
         if not self.config.follow_dynamics or wanted is None:
             return wav
@@ -247,23 +261,19 @@ class VoiceCloningPipeline:
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
         name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
-        spoken = self.synthesizer(translated.english, name, speed=self._limited_speed(translated, speaker))
+        spoken = self.synthesizer(translated.english, name, speed=self.style_of(translated, speaker).speed or 1.0)
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
-    def _converted(self, content: np.ndarray, translated: TranslatedSegment, voice: Voice) -> np.ndarray:
-        stretch = 1.0
+    def _converted(self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:
+        stretch, voice = 1.0, speaker.voice
         if self.config.fit:
             stretch = float(
                 np.clip(translated.segment.duration * self.sample_rate / len(content), MIN_SPEED, MAX_SPEED)
             )
         if not self.config.follow_pitch:
             voice = replace(voice, log_f0_std=None)
-        voice = styled(voice, self.vocoder.mean_emotion, self.config.style_strength)
+        voice = styled(voice, self.vocoder.mean_emotion, self.style_of(translated, speaker).strength)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)
-
-    def _limited_speed(self, translated: TranslatedSegment, speaker: Speaker) -> float:
-        relative = translated.speed * speaker.prosody.relative_rate if self.config.follow_rate else 1.0
-        return float(np.clip(relative**self.config.style_strength, MIN_SPEED, MAX_SPEED))
 
     def _speed(self, transcript: str, segment: Segment) -> float:
         """Rate of speech relative to ``SPANISH_LETTERS_PER_SECOND``; 1 where it cannot be measured."""

@@ -21,6 +21,7 @@ MIN_COUNTED_SECONDS = 1.0  # shorter speech may have the letters of this time
 MIN_LANGUAGE_SECONDS = 2.0  # speech needed to identify its language
 MIN_OTHER_LANGUAGE_PROBABILITY = 0.9  # from which a segment in another language is left out
 MIN_OTHER_LANGUAGE_SHARE = 0.8  # mean probability over a recording without Spanish, from which it is refused
+MAX_OVERHANG_SECONDS = 0.5  # of speech after the end of a video's picture, above which it is noted
 MAX_LENGTHENING = 2.5  # output over source, above which the length is noted
 
 
@@ -104,3 +105,10 @@ def lengthening_notes(segments: list[SynthesisedSegment], source: object, durati
     whole = lengthening_note(segments[-1].end if segments else 0.0, duration, f"{source}: the whole recording")
     found = [note for note in each if note]
     return found if not whole or (found and len(segments) == 1) else [*found, whole]
+
+
+def overhang_note(speech: float, picture: float, target: object) -> str:
+    """A note for speech that ends later than the picture of a video, both in s; else empty."""
+    if speech <= picture + MAX_OVERHANG_SECONDS:
+        return ""
+    return f"{target}: the English ends {speech - picture:.1f} s after the picture; --fit makes it shorter"

@@ -13,6 +13,14 @@ from thesis_lib.cloning.speaker import Speaker
 
 
 @dataclass(frozen=True)
+class Style:
+    """Speaking style of one segment that replaces the measured one."""
+
+    strength: float  # 0 neutral, 1 as the source, 2 exaggerated
+    speed: float | None = None  # of the synthesizer, relative to the average; None: the source's rate of speech
+
+
+@dataclass(frozen=True)
 class TranslatedSegment:
     """A segment of Spanish speech with its transcript and its English translation."""
 
@@ -22,6 +30,9 @@ class TranslatedSegment:
     speed: float = 1.0  # rate of speech, relative to the average speaker
     spoken: np.ndarray | None = None  # (N,) English speech at RATE, where a recording replaces the synthesizer
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> computing time
+    style: Style | None = None  # None: measured
+    notes: tuple[str, ...] = ()  # what is uncertain, or why the segment is left out
+    is_left_out: bool = False  # it is not spoken
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ that a format or a player reads as markup are escaped.
 import html
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from thesis_lib.cloning.segments import SynthesisedSegment
 from thesis_lib.utils.files import write_text
 
 MAX_LINE_CHARS, MAX_CUE_LINES = 42, 2  # as broadcasters advise
@@ -21,17 +22,61 @@ FORMATS = ("srt", "vtt")
 
 def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path]:
     """Write STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt, each atomically; return their paths."""
-    import pysubs2
-
-    shown = [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
+    shown = _shown(cues)
     paths = [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
     for path in paths:
-        kind, file = path.suffix[1:], pysubs2.SSAFile()
-        for start, end, text in shown:
-            escaped = _escaped(text, kind).translate(_TO_PRIVATE).replace("\n", r"\N")
-            file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=escaped))
-        write_text(path, file.to_string(kind).translate(_FROM_PRIVATE))
+        write_text(path, _encoded(shown, path.suffix[1:]))
     return paths
+
+
+def cues_of(segments: Iterable[SynthesisedSegment], delay: float = 0.0) -> dict[str, list[Cue]]:
+    """Language -> cues: the transcript at its place in the source, the English at its place in the output.
+
+    ``delay`` (s) is added to all times: that of a video's audio after its picture.
+    """
+    spanish, english = [], []
+    for segment in segments:
+        translated, place = segment.translated, segment.translated.segment
+        if translated.transcript:
+            spanish.append((place.start + delay, place.end + delay, translated.transcript))
+        if translated.english:
+            english.append((segment.start + delay, segment.end + delay, translated.english))
+    return {"es": spanish, "en": english}
+
+
+def write_both(target: Path, cues: Mapping[str, Iterable[Cue]]) -> tuple[str, ...]:
+    """Write the subtitles of each language beside the target; return their paths."""
+    stem = target.with_suffix("")
+    return tuple(str(path) for language in cues for path in write_subtitles(stem, language, cues[language]))
+
+
+def embedded(cues: Mapping[str, Iterable[Cue]], codec: str) -> dict[str, list[Cue]]:
+    """The cues of each language as a video holds them in subtitles of FFmpeg's ``codec``; mov_text has no markup."""
+    kind = {"subrip": "srt", "webvtt": "vtt"}.get(codec)
+    return {
+        language: [(start, end, _escaped(text, kind) if kind else text) for start, end, text in _shown(cues[language])]
+        for language in cues
+    }
+
+
+def _shown(cues: Iterable[Cue]) -> list[Cue]:
+    """The cues as they are shown: prolonged where there is time, and split into short ones."""
+    return [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
+
+
+def srt_text(cues: Iterable[Cue]) -> str:
+    """The cues in SRT, one for one."""
+    return _encoded(cues, "srt")
+
+
+def _encoded(cues: Iterable[Cue], kind: str) -> str:
+    import pysubs2
+
+    file = pysubs2.SSAFile()
+    for start, end, text in cues:
+        escaped = _escaped(text, kind).translate(_TO_PRIVATE).replace("\n", r"\N")
+        file.append(pysubs2.SSAEvent(start=round(1000 * start), end=round(1000 * end), text=escaped))
+    return file.to_string(kind).translate(_FROM_PRIVATE)
 
 
 # pysubs2 reads braces and backslashes as markup: other characters stand for them until it has written.

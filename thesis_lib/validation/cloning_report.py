@@ -18,7 +18,8 @@ import pandas as pd
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.build import build
-from thesis_lib.cloning.files import adapted_to, recordings_in
+from thesis_lib.cloning.checks import recordings_in
+from thesis_lib.cloning.files import adapted_to
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import total_seconds
 from thesis_lib.cloning.speaker import Speaker

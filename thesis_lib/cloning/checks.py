@@ -1,0 +1,66 @@
+"""Check the files of a request before anything is loaded or computed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from thesis_lib.audio.decoding import READ_SUFFIXES
+from thesis_lib.audio.files import SUFFIXES, survey
+from thesis_lib.audio.targets import place_problem, target_problem
+from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
+from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.script import SCRIPT_SUFFIXES, read_script
+
+
+def check_script(source: Path, target: Path, script: Path | None) -> None:
+    """Raise CloningError for a script that cannot be used for the recording, or cannot be written."""
+    if script is None:
+        return
+    if script.suffix.lower() not in SCRIPT_SUFFIXES:
+        raise CloningError(f"{script}: a script is a {' or '.join(SCRIPT_SUFFIXES)} file: name one with this suffix")
+    if script.is_dir():
+        raise CloningError(f"{script} is a folder: name a file in it for the script")
+    if script.resolve() in (Path(source).resolve(), Path(target).resolve()):
+        raise CloningError(f"{script} is also the input or the output: name another file for the script")
+    if problem := place_problem(script.absolute().parent):
+        raise CloningError(problem)
+    if script.exists():
+        read_script(script, source)
+
+
+def check_target(source: Path, target: Path, add_track: bool = False) -> None:
+    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation.
+
+    Raises AudioError where the target is a video and the source has no picture, or one that the target cannot hold.
+    """
+    check_output(target, SUFFIXES + VIDEO_SUFFIXES)
+    if target.resolve() == source.resolve():
+        raise CloningError(f"{target} is the input: name another file for the output")
+    if is_video(target):
+        check_video(source, target, add_track)
+    elif add_track:
+        raise CloningError(f"{target}: --add-track is for a video: name one of {', '.join(VIDEO_SUFFIXES)} as target")
+
+
+def check_output(target: Path, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+    """Raise CloningError for a file name without a format's suffix, and for a place where nothing can be written."""
+    if problem := target_problem(target, suffixes):
+        raise CloningError(problem)
+
+
+def check_recordings(paths: Iterable[Path]) -> None:
+    """Raise AudioError for a recording that is missing or cannot be read to its end, before anything is computed."""
+    for path in paths:
+        survey(path)
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """Return every audio and video file below a folder, sorted. Raises CloningError if there is none."""
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    if not paths:
+        raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(READ_SUFFIXES)} files")
+    return paths
+
+
+def metadata(consent: str) -> str:
+    """Return the comment that is written to the metadata of an output file."""
+    return f"Synthetic speech in a cloned voice, made by thesis-lib. Consent: {consent or 'not stated'}."

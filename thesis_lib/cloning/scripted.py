@@ -1,0 +1,101 @@
+"""Clone a recording with a script: read the script where it exists, write it where it does not.
+
+Every synthesised segment is kept in the folder SCRIPT.cache, so that after an edit only changed segments are
+synthesised again and the samples of all others stay the same.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio.files import header, read_blocks
+from thesis_lib.audio.voice_activity import Segment, segments_at
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.script import ScriptSegment, as_written, read_script, write_script
+from thesis_lib.cloning.segment_cache import SegmentCache
+from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
+from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.vocoder.synthesis import vocoder_key
+
+CACHE_SUFFIX = ".cache"  # of the folder beside the script
+
+
+class ScriptedClone:
+    """The segments of one recording by its script. Raises CloningError for a script that cannot be used."""
+
+    def __init__(self, script: Path, source: Path, speaker: str) -> None:
+        self.path, self.source = script, source
+        self.given = read_script(script, source) if script.exists() else None
+        self.cache = SegmentCache(script.with_name(script.name + CACHE_SUFFIX), speaker)
+        self._recorded: list[ScriptSegment] = []
+
+    def speaker(self, analyse: Callable[[], Speaker]) -> Speaker:
+        """The voice from the cache, else from ``analyse``."""
+        if (speaker := self.cache.get_speaker()) is None:
+            speaker = analyse()
+            self.cache.put_speaker(speaker)
+        return speaker
+
+    def synthesise(
+        self,
+        pipeline: VoiceCloningPipeline,
+        speaker: Speaker,
+        translate: Callable[[], Iterable[TranslatedSegment]],
+        note: Callable[[str], None],
+    ) -> Iterator[SynthesisedSegment]:
+        """Synthesise the segments of the script, or those that ``translate`` gives, with what is left out."""
+        vocoder = vocoder_key(pipeline.vocoder.name)
+
+        def one(translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
+            key = self.cache.key(pipeline, translated, vocoder)
+            if found := self.cache.get(key):
+                content, wav = found
+                length = len(wav) / pipeline.sample_rate
+                return SynthesisedSegment(translated, 0.0, content, wav, length, dict(translated.seconds))
+            made = pipeline.synthesise_one(translated, speaker)
+            self.cache.put(key, made)
+            return made
+
+        if self.given is None:
+            segments = self._record(pipeline, speaker, translate())
+        else:
+            segments = self._read(pipeline, self.given.segments, vocoder, note)
+        return pipeline.synthesise(segments, speaker, self.source, one)
+
+    def finish(self) -> None:
+        """Write the script where there was none; remove segments from the cache that it does not use."""
+        if self.given is None:
+            write_script(self.path, self.source, self._recorded)
+        self.cache.prune()
+
+    def _record(
+        self, pipeline: VoiceCloningPipeline, speaker: Speaker, translated: Iterable[TranslatedSegment]
+    ) -> Iterator[TranslatedSegment]:
+        for segment in translated:
+            styled = replace(segment, style=pipeline.style_of(segment, speaker))
+            written = as_written(styled, self.path)
+            self._recorded.append(ScriptSegment.of(written))
+            if not written.is_left_out:
+                yield written
+
+    def _read(
+        self,
+        pipeline: VoiceCloningPipeline,
+        segments: Iterable[ScriptSegment],
+        vocoder: str,
+        note: Callable[[str], None],
+    ) -> Iterator[TranslatedSegment]:
+        """The spoken segments; those that are not in the cache have the samples of the source."""
+        strength, none = pipeline.config.style_strength, np.zeros(0, np.float32)
+        spoken = [x for x in segments if x.is_spoken]
+        without = [x.translated(Segment(x.start, x.end, none), strength) for x in spoken]
+        missing = [self.cache.get(self.cache.key(pipeline, x, vocoder)) is None for x in without]
+        note(f"{self.path}: the English is the script's; {sum(missing)} of {len(spoken)} segments are synthesised")
+        if any(x.strength not in (None, strength) for x in spoken):
+            note(f"{self.path}: a segment's own strength replaces --style-strength {strength:g}")
+        spans = [(x.start, x.end) for x, is_missing in zip(spoken, missing, strict=True) if is_missing]
+        cut = segments_at(read_blocks(self.source), header(self.source)[0], spans)
+        for own, found, is_missing in zip(spoken, without, missing, strict=True):
+            yield own.translated(next(cut), strength) if is_missing else found

@@ -1,0 +1,95 @@
+"""Synthesised segments of a script on disk, so that only changed segments are synthesised again.
+
+A file's name is the digest of everything that determines its samples. Samples are float32, as they were synthesised.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib import __version__
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.prosody import Prosody
+from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
+from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.config import digest
+from thesis_lib.utils.files import fingerprint, replacing, write_text
+from thesis_lib.vocoder.voice import Voice
+
+# Settings of translation, and those that every segment has itself.
+NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength"}
+CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
+
+
+def speaker_key(pipeline: VoiceCloningPipeline, recordings: Sequence[Path], voices: int, mix: float) -> str:
+    """Digest of what determines the voice: recordings, how many are of target speakers, style mix, and encoders."""
+    analyser = pipeline.analyser
+    encoders = [[encoder.name, encoder.revision] for encoder in (analyser.speaker_encoder, analyser.emotion_encoder)]
+    return digest([__version__, [fingerprint(path) for path in recordings], voices, mix, encoders])
+
+
+class SegmentCache:
+    """The segments of one script in a folder. ``get`` marks what is used; ``prune`` removes everything else."""
+
+    def __init__(self, folder: Path, speaker: str) -> None:
+        self.folder, self.speaker = folder, speaker
+        self._used: set[str] = set()
+
+    def key(self, pipeline: VoiceCloningPipeline, translated: TranslatedSegment, vocoder: str) -> str:
+        """Digest of the voice, the text, the place in the source, the style, the vocoder and all settings."""
+        config, place = pipeline.config, translated.segment
+        excluded = dict.fromkeys(NOT_OF_SYNTHESIS, True) | config.unused()
+        style = translated.style or Style(config.style_strength)
+        settings = config.model_dump(mode="json", exclude=excluded)
+        networks = [vocoder, type(pipeline.synthesizer).__name__]
+        return digest([self.speaker, networks, settings, place.start, place.end, translated.english, asdict(style)])
+
+    def get(self, key: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Content (N,) and output (N',) of a segment; None where they are not there or the file is damaged."""
+        self._used.add(f"{key}.npz")
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as stored:
+                content, wav = stored["content"], stored["wav"]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
+            return None
+        whole = all(x.ndim == 1 and x.dtype == np.float32 and np.isfinite(x).all() for x in (content, wav))
+        return (content, wav) if whole else None
+
+    def put(self, key: str, made: SynthesisedSegment) -> None:
+        """Store a segment atomically."""
+        self._used.add(f"{key}.npz")
+        with replacing(self.folder / f"{key}.npz") as partial:
+            np.savez(partial, content=made.content, wav=made.wav)
+
+    def get_speaker(self) -> Speaker | None:
+        """The voice that an earlier run has extracted; None where it is not there or damaged."""
+        self._used.add(self._speaker_path.name)
+        try:
+            stored = json.loads(self._speaker_path.read_text(encoding="utf-8"))
+            vectors = {name: np.asarray(stored["voice"][name], np.float32) for name in ("speaker", "emotion")}
+            voice, prosody = Voice(**(stored.pop("voice") | vectors)), Prosody(**stored.pop("prosody"))
+            return replace(Speaker(**stored, voice=voice, prosody=prosody), warnings=tuple(stored["warnings"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def put_speaker(self, speaker: Speaker) -> None:
+        """Store the voice atomically."""
+        tree = asdict(speaker)
+        for name, vector in zip(("speaker", "emotion"), speaker.voice.vectors(), strict=True):
+            tree["voice"][name] = vector.tolist()
+        write_text(self._speaker_path, json.dumps(tree))
+
+    @property
+    def _speaker_path(self) -> Path:
+        return self.folder / f"speaker-{self.speaker}.json"
+
+    def prune(self) -> None:
+        """Remove the segments and voices that were neither read nor written; other files of the folder stay."""
+        for path in self.folder.iterdir():
+            if CACHE_FILE.fullmatch(path.name) and path.name not in self._used:
+                path.unlink()
