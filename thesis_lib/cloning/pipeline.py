@@ -32,10 +32,11 @@ from thesis_lib.cloning.prosody import (
     strengthened,
     styled,
 )
+from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import Translator, unfinished_sentence
+from thesis_lib.cloning.translation import Translator
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
