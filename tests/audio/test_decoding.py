@@ -48,6 +48,29 @@ def test_joined_mp3_files_of_two_rates_keep_their_durations(tmp_path):
     assert len(wav) / rate == pytest.approx(5.0, abs=0.1)
 
 
+def test_joined_mp3_files_of_two_rates_and_channel_counts_are_read(tmp_path):
+    path, stereo = tmp_path / "a.mp3", tmp_path / "stereo.mp3"
+    soundfile.write(stereo, np.stack([voiced(2.0, 44_100)] * 2, 1), 44_100)
+    mono = encoded(path, voiced(2.0, 44_100, 220.0), 44_100)
+    path.write_bytes(encoded(path, voiced(2.0, 22_050), 22_050) + stereo.read_bytes() + mono)
+    wav, rate = read_audio(path)
+    assert rate == 22_050
+    assert len(wav) / rate == pytest.approx(6.0, abs=0.25)
+    power = np.abs(np.fft.rfft(wav[-rate:]))
+    assert abs(power.argmax() - 220) <= 2
+
+
+def test_each_resampled_part_of_a_joined_file_is_whole():
+    """Frames at 16 kHz, then 32 kHz twice as mono and stereo: every second has 16,000 samples."""
+    tone = np.sin(2 * np.pi * 100 * np.arange(32_000) / 32_000).astype(np.float32)[:, None]
+    frames = [(tone[::2], 16_000), (tone[:20_000], 32_000), (tone[20_000:], 32_000), (np.repeat(tone, 2, 1), 32_000)]
+    found = list(decoding.at_one_rate(iter(frames), 16_000))
+    assert sum(map(len, found)) == 3 * 16_000
+    for channel in (0, -1):
+        wav = np.concatenate([block[:, channel] for block in found])
+        assert wav == pytest.approx(np.tile(tone[::2, 0], 3), abs=0.02)
+
+
 def test_joined_ogg_files_of_two_rates_are_refused_rather_than_cut(tmp_path):
     path = tmp_path / "a.ogg"
     path.write_bytes(encoded(path, voiced(2.0, RATE)) + encoded(path, voiced(3.0, 22_050), 22_050))

@@ -64,9 +64,14 @@ CLONING = """if True:
         with replacing(target) as partial:
             partial.write_text("partial")
             (source.parent.parent / "begun" / source.name).write_text("")
-            time.sleep(10)
+            time.sleep(0 if stop and source.name == "0.wav" else 10)
 
-    batch.clone_file = clone
+    batch.clone_file, stop = clone, len(sys.argv) == 3
+
+    def stopped(results, total, name):
+        next(results)
+        sys.exit(143)
+        yield
 
     def make(vocoder, config, threads):
         return None
@@ -74,24 +79,28 @@ CLONING = """if True:
     if __name__ == "__main__":
         set_up()
         root = Path(sys.argv[1])
-        clone_folder(root / "in", root / "out", Batch(DEFAULT, CloningConfig(), Request()), 2, make=make)
+        options = {"progress": stopped} if stop else {}
+        clone_folder(root / "in", root / "out", Batch(DEFAULT, CloningConfig(), Request()), 2, make=make, **options)
 """
 
 
-def test_a_terminated_folder_begins_no_other_recording(tmp_path):
+@pytest.mark.parametrize("between_results", [[], ["stop"]])
+def test_a_terminated_folder_begins_no_other_recording(tmp_path, between_results):
     for name in ("in", "begun", "out"):
         (tmp_path / name).mkdir()
     for number in range(6):
         write_audio(tmp_path / "in" / f"{number}.wav", spoken(0), HZ)
     (tmp_path / "clone.py").write_text(CLONING)
-    process = subprocess.Popen([sys.executable, str(tmp_path / "clone.py"), str(tmp_path)])
+    process = subprocess.Popen([sys.executable, str(tmp_path / "clone.py"), str(tmp_path), *between_results])
     deadline = time.monotonic() + 60
     while len(list((tmp_path / "begun").iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    if not between_results:
+        process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
-    assert len(list((tmp_path / "begun").iterdir())) == 2, "those that were under way, and no more"
-    assert not list((tmp_path / "out").iterdir()), "no partial file is left"
+    under_way = 3 if between_results else 2
+    assert len(list((tmp_path / "begun").iterdir())) <= under_way
+    assert not list((tmp_path / "out").glob(".partial-*"))
 
 
 def make_with_plugin(vocoder, config, threads=None):

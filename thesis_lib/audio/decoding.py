@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -139,12 +140,15 @@ def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
 
 
 def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator[np.ndarray]:
-    """Resample what follows in another rate, as in a joined file."""
-    resampler, current = None, rate
-    for wav, own in frames:
-        if own != current:
-            resampler, current = (soxr.ResampleStream(own, rate, wav.shape[1]) if own != rate else None), own
-        yield wav if resampler is None else resampler.resample_chunk(np.ascontiguousarray(wav))
+    """Resample the parts of a joined file that have another rate; blocks keep their number of channels."""
+    for (own, channels), part in groupby(frames, lambda frame: (frame[1], frame[0].shape[1])):
+        if own == rate:
+            yield from (wav for wav, _ in part)
+            continue
+        resampler = soxr.ResampleStream(own, rate, channels)
+        for wav, _ in part:
+            yield resampler.resample_chunk(np.ascontiguousarray(wav))
+        yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
 
 
 def _counted(path: Path, rate: int) -> tuple[int, bool]:
