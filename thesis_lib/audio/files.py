@@ -19,11 +19,10 @@ import soxr
 
 from thesis_lib.audio.decoding import Stored, decoded, look_into
 from thesis_lib.audio.errors import AudioError
-from thesis_lib.audio.mending import FULL_SCALE, Measure, Mend
+from thesis_lib.audio.mending import FULL_SCALE, MAX_CLIPPED_SHARE, Measure, Mend
 from thesis_lib.utils.files import replacing
 
 MIN_PEAK = 1e-4  # -80 dBFS; a recording below it counts as silence
-MAX_CLIPPED_SHARE = 0.01  # of the samples at full scale; a recording above it counts as clipped
 MIN_DURATION_S, MAX_DURATION_S = 0.1, 4 * 3600.0
 SILENCE = MIN_PEAK  # the earlier name
 BLOCK_S = 30.0  # length that is read at a time

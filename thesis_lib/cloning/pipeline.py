@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from thesis_lib.audio.files import MAX_CLIPPED_SHARE, AudioError, check_audible, resample
+from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.audio.mending import mended
 from thesis_lib.audio.prosody import syllable_rate, with_loudness_variation
@@ -124,7 +124,7 @@ class VoiceCloningPipeline:
         recording's own. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
-        wav, mends = mended(np.asarray(wav), MAX_CLIPPED_SHARE)
+        wav, mends = mended(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
