@@ -106,6 +106,44 @@ def test_a_cut_file_is_truncated_and_a_whole_one_with_something_after_it_is_not(
         assert len(read_audio(path)[0]) / RATE == pytest.approx(6.0, abs=0.1)
 
 
+@pytest.mark.parametrize("kind", ["AIFF", "CAF", "W64", "AU", "RF64"])
+def test_a_cut_file_of_uncompressed_samples_is_truncated(tmp_path, kind):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, voiced(2.0, RATE), RATE, format=kind, subtype="PCM_16")
+    assert len(read_audio(path)[0]) == 2 * RATE
+    data = path.read_bytes()
+    path.write_bytes(data + b"something after it")
+    assert len(read_audio(path)[0]) == pytest.approx(2 * RATE, abs=9)
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match=r"a\.wav: truncated"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "aac"), ("webm", "libopus")])
+def test_a_cut_matroska_file_is_truncated_and_a_live_one_without_a_size_is_not(tmp_path, suffix, codec):
+    path = muxed(tmp_path / f"a.{suffix}", voiced(4.0, RATE), codec)
+    data = bytearray(path.read_bytes())
+    cut = int(0.6 * len(data))
+    path.write_bytes(data[:cut])
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: truncated"):
+        read_audio(path)
+    place = data.find(bytes.fromhex("18538067")) + 4
+    data[place : place + 8] = b"\x01" + b"\xff" * 7  # the size of a segment that is being written
+    path.write_bytes(data)
+    assert len(read_audio(path)[0]) / RATE == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.parametrize("sizes", [(0x7FFFF024, 0x7FFFF000), (0xFFFFFFFF, 0xFFFFFFFF), (0, 0)])
+def test_a_wav_from_a_pipe_is_whole(tmp_path, sizes):
+    """SoX writes the first sizes, others the second and the third."""
+    path = tmp_path / "a.wav"
+    data = bytearray(encoded(path, voiced(2.0, RATE)))
+    for place, size in zip((4, data.find(b"data") + 4), sizes, strict=True):
+        data[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert len(read_audio(path)[0]) == 2 * RATE
+
+
 @pytest.mark.parametrize(
     ("suffix", "codec"),
     [

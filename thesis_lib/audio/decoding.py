@@ -2,7 +2,8 @@
 
 The number of samples in a header is a guess: an MP3 without an Xing header, joined MP3s and chained Ogg files hold more
 or fewer. libsndfile stops at that number. It decodes a file only where the packets of the file add up to the same
-number; FFmpeg decodes every other file. Whether a file is truncated is told by its last packet.
+number; FFmpeg decodes every other file. Whether a file is truncated is told by its last packet, or by
+``audio.truncation``.
 
 Shapes: n samples, C channels.
 """
@@ -21,6 +22,7 @@ import soundfile
 import soxr
 
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.truncation import is_shorter_than_declared, ogg_is_cut
 
 if TYPE_CHECKING:
     import av
@@ -33,7 +35,6 @@ READ_SUFFIXES = (
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
-MAX_OGG_PAGE = 65_307  # bytes
 MAX_MP3_FRAME = 2881  # bytes
 MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that is used
 
@@ -63,8 +64,8 @@ def look_into(path: Path) -> Stored:
         return _by_ffmpeg(path, error)
     is_float = info.subtype in ("FLOAT", "DOUBLE")
     if info.format not in GUESSED_FORMATS and info.frames:
-        return Stored(info.samplerate, info.frames, _riff_is_cut(path), True, is_float)
-    if _ogg_is_cut(path):  # FFmpeg may not open a short one
+        return Stored(info.samplerate, info.frames, is_shorter_than_declared(path), True, is_float)
+    if ogg_is_cut(path):  # FFmpeg may not open a short one
         return Stored(info.samplerate, info.frames, True, True, is_float)
     samples, is_cut = _counted(path, info.samplerate)
     agree = abs(samples - info.frames) <= MAX_PADDING
@@ -159,7 +160,7 @@ def _counted(path: Path, rate: int) -> tuple[int, bool]:
             if packet.size:
                 seconds += (packet.duration or 0) * packet.time_base
                 last = packet
-        return round(seconds * rate), _is_broken(last) or _riff_is_cut(path)
+        return round(seconds * rate), _is_broken(last) or is_shorter_than_declared(path)
 
 
 def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
@@ -171,9 +172,9 @@ def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
             for packet in _packets(container, path):
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
-            return Stored(track.rate, None, _is_broken(last) or _riff_is_cut(path), False, is_float)
+            return Stored(track.rate, None, _is_broken(last) or is_shorter_than_declared(path), False, is_float)
     except AudioError as error:
-        if error.reason == "undecodable" and _ogg_is_cut(path):
+        if error.reason == "undecodable" and ogg_is_cut(path):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
         raise error if error.reason != "undecodable" else _undecodable(path, reason) from error
 
@@ -219,7 +220,7 @@ def _is_broken(packet: "av.Packet | None") -> bool:
     if packet is None:  # a file without samples
         return False
     codec = packet.stream.codec_context
-    if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see _riff_is_cut
+    if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see audio.truncation
         return False
     if packet.is_corrupt:
         return True
@@ -240,29 +241,6 @@ def _mp3_frames(data: bytes) -> list[bytes]:
 
     is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
     return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []
-
-
-def _ogg_is_cut(path: Path) -> bool:
-    """Whether the last page of an Ogg file is longer than the rest of the file (RFC 3533, section 6)."""
-    with open(path, "rb") as stream:
-        if stream.read(4) != b"OggS":
-            return False
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - MAX_OGG_PAGE))
-        tail = stream.read()
-    if (start := tail.rfind(b"OggS")) < 0:
-        return False
-    page = tail[start:]
-    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
-
-
-def _riff_is_cut(path: Path) -> bool:
-    """Whether a WAV file is shorter than its RIFF size: uncompressed samples have no packet that could be broken."""
-    with open(path, "rb") as stream:
-        head = stream.read(8)
-    declared = int.from_bytes(head[4:8], "little")
-    # Streaming writers leave 0 or 0xFFFFFFFF there.
-    return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
 
 
 def _undecodable(path: Path, error: Exception) -> AudioError:
