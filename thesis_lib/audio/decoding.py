@@ -9,7 +9,7 @@ Shapes: n samples, C channels.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -97,9 +97,13 @@ def _libsndfile_blocks(path: Path, size: int) -> Iterator[np.ndarray]:
 
 
 def _ffmpeg_blocks(path: Path, rate: int, size: int) -> Iterator[np.ndarray]:
-    """The decoded packets, joined to blocks of ``size``."""
+    return joined_blocks(at_one_rate(_ffmpeg_frames(path), rate), size)
+
+
+def joined_blocks(packets: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Join decoded packets (n, C) to blocks (``size``, C), the last one shorter, as soon as each is complete."""
     waiting: list[np.ndarray] = []
-    for frames in at_one_rate(_ffmpeg_frames(path), rate):
+    for frames in packets:
         if waiting and frames.shape[1] != waiting[0].shape[1]:  # of a later stream in the same file
             frames = np.repeat(frames.mean(axis=1, keepdims=True), waiting[0].shape[1], axis=1)
         waiting.append(frames)
