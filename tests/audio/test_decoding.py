@@ -200,7 +200,7 @@ def test_an_ordinary_file_is_decoded_by_libsndfile(tmp_path):
     for suffix in FORMATS:
         path = tmp_path / f"a.{suffix}"
         encoded(path, voiced(2.0, RATE))
-        assert decoding.look_into(path).by_libsndfile
+        assert decoding.inspect_file(path).by_libsndfile
         assert np.array_equal(read_audio(path)[0], soundfile.read(path, dtype="float32")[0])
 
 

@@ -105,5 +105,5 @@ def test_two_channels_are_averaged(tmp_path):
 
 
 def test_a_stream_that_only_begins_like_a_file_is_one_clear_error():
-    with pytest.raises(AudioError, match="stdin: undecodable; it begins like flac"):
+    with pytest.raises(AudioError, match="stdin: undecodable; it begins as a flac file"):
         list(stream_blocks(Pipe(b"fLaC" + b"\0" * 50), RATE, 0.25)[1])

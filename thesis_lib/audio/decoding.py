@@ -40,7 +40,7 @@ MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredAudio:
     """What a file holds, by its packets."""
 
     rate: int  # Hz
@@ -50,7 +50,7 @@ class Stored:
     is_float: bool  # uncompressed floating-point samples, which may exceed 1
 
 
-def look_into(path: Path) -> Stored:
+def inspect_file(path: Path) -> StoredAudio:
     """Find out how a file is to be decoded. Raises AudioError: missing, a folder, empty, undecodable, no audio."""
     if path.is_dir():
         raise AudioError("is a folder", path, "name one audio file")
@@ -64,15 +64,15 @@ def look_into(path: Path) -> Stored:
         return _by_ffmpeg(path, error)
     is_float = info.subtype in ("FLOAT", "DOUBLE")
     if info.format not in GUESSED_FORMATS and info.frames:
-        return Stored(info.samplerate, info.frames, is_shorter_than_declared(path), True, is_float)
+        return StoredAudio(info.samplerate, info.frames, is_shorter_than_declared(path), True, is_float)
     if ogg_is_cut(path):  # FFmpeg may not open a short one
-        return Stored(info.samplerate, info.frames, True, True, is_float)
+        return StoredAudio(info.samplerate, info.frames, True, True, is_float)
     samples, is_cut = _counted(path, info.samplerate)
     agree = abs(samples - info.frames) <= MAX_PADDING
-    return Stored(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
+    return StoredAudio(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
 
 
-def decoded(path: Path, stored: Stored, seconds: float) -> Iterator[np.ndarray]:
+def decoded(path: Path, stored: StoredAudio, seconds: float) -> Iterator[np.ndarray]:
     """Decode a file in blocks (n, C) float32 of ``seconds``, the last one shorter; its samples are not changed.
 
     Raises AudioError: undecodable, truncated (after the last block), zero length.
@@ -167,7 +167,7 @@ def _counted(path: Path, rate: int) -> tuple[int, bool]:
         return round(seconds * rate), _is_broken(last) or is_shorter_than_declared(path)
 
 
-def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
+def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
     """Of a file that libsndfile cannot read. Raises AudioError where FFmpeg cannot read it either."""
     try:
         with _container(path) as container:
@@ -176,7 +176,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
             for packet in _packets(container, path):
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
-            return Stored(track.rate, None, _is_broken(last) or is_shorter_than_declared(path), False, is_float)
+            return StoredAudio(track.rate, None, _is_broken(last) or is_shorter_than_declared(path), False, is_float)
     except AudioError as error:
         if error.reason == "undecodable" and ogg_is_cut(path):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error

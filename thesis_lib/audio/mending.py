@@ -1,4 +1,4 @@
-"""Mend a recording that was made with a wrong connection or at a wrong level, and say so.
+"""Repair a recording that was made with a wrong connection or at a wrong level, and say so.
 
 Channels that cancel each other when they are averaged (one is connected the wrong way round), a constant offset,
 floating-point samples above full scale, isolated samples far above it. Any other recording is not changed by a bit.
@@ -21,7 +21,7 @@ MAX_PEAK_RATIO = 10.0  # of the peak to the quantile 1 - MAX_CLIPPED_SHARE of th
 
 
 @dataclass(frozen=True)
-class Mend:
+class Repair:
     """What is done to the samples of a recording; by default nothing."""
 
     channel: int | None = None  # the only one that is used; None: their average
@@ -52,7 +52,7 @@ class Mend:
 
 
 class Measure:
-    """Sums over the blocks (n, C) of one recording, from which ``mend`` finds its faults.
+    """Sums over the blocks (n, C) of one recording, from which ``repair`` finds its faults.
 
     Isolated peaks are left out, so that one wrong sample determines neither level nor offset.
     """
@@ -84,10 +84,10 @@ class Measure:
         self.count += len(frames)
         return frames
 
-    def mend(self, is_float: bool) -> Mend:
+    def repair(self, is_float: bool) -> Repair:
         """What the recording needs; ``is_float``: its samples may exceed full scale without being clipped."""
         if not self.count or not np.isfinite(self._squares).all():
-            return Mend()
+            return Repair()
         means = self._sum / self.count
         powers = self._squares / self.count - means**2
         used, channel = 0, None
@@ -97,21 +97,21 @@ class Measure:
             used = channel + 1
         offset = float(means[used]) if abs(means[used]) > MAX_OFFSET else 0.0
         if not is_float:
-            return Mend(channel, offset)
+            return Repair(channel, offset)
         peak = float(max(self._high[used] - offset, offset - self._low[used]))
         if peak > 1 and self._exceeding[used] > MAX_CLIPPED_SHARE * self.count:
-            return Mend(channel, offset, SCALED_PEAK / peak, SCALED_PEAK if self._peaks[used] > 1.1 * peak else None)
-        return Mend(channel, offset, 1.0, 1.0 if self._peaks[used] > MAX_DECODED_PEAK else None)
+            return Repair(channel, offset, SCALED_PEAK / peak, SCALED_PEAK if self._peaks[used] > 1.1 * peak else None)
+        return Repair(channel, offset, 1.0, 1.0 if self._peaks[used] > MAX_DECODED_PEAK else None)
 
 
-def mended(wav: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Mend samples (N,) that lie in memory; return them with notes. Anything but floating-point samples is returned."""
+def repaired(wav: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Repair samples (N,) in memory; return them with notes. Anything but floating-point samples is returned."""
     if wav.ndim != 1 or wav.dtype.kind != "f" or not len(wav):
         return wav, ()
     measure = Measure()
     frames = measure.add(wav[:, None])
-    mend = measure.mend(is_float=True)
-    return (mend(frames), mend.notes) if mend != Mend() else (wav, ())
+    repair = measure.repair(is_float=True)
+    return (repair(frames), repair.notes) if repair != Repair() else (wav, ())
 
 
 def _mono(frames: np.ndarray) -> np.ndarray:

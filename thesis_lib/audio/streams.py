@@ -53,7 +53,7 @@ def adts_frame_bytes(head: bytes) -> int | None:
 FRAMED: dict[str, Callable[[bytes], int | None]] = {"mp3": mp3_frame_bytes, "aac": adts_frame_bytes}
 
 
-class Headed:
+class PrependedStream:
     """A stream with the bytes that were read ahead put back."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
@@ -84,8 +84,8 @@ def stream_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> tuple[i
             head = _more(stream, head, length + length % 2 + HEAD_BYTES)  # whole samples
             name = framed if frame_bytes(head[length:]) else None
     if name is None or (name == "wav" and head[8:12] != b"WAVE"):
-        return sample_rate, raw_blocks(Headed(head, stream), sample_rate, seconds)  # type: ignore[arg-type]
-    blocks = _decoded(Headed(head, stream), name, seconds)
+        return sample_rate, raw_blocks(PrependedStream(head, stream), sample_rate, seconds)  # type: ignore[arg-type]
+    blocks = _decoded(PrependedStream(head, stream), name, seconds)
     return next(blocks), blocks  # type: ignore[return-value]  # the rate comes before the blocks
 
 
@@ -96,7 +96,7 @@ def _more(stream: BinaryIO, head: bytes, size: int) -> bytes:
     return head
 
 
-def _decoded(stream: Headed, name: str, seconds: float) -> Iterator[int | np.ndarray]:
+def _decoded(stream: PrependedStream, name: str, seconds: float) -> Iterator[int | np.ndarray]:
     """First the rate in Hz, then the samples (n,), joined to blocks of ``seconds``."""
     import av
 
@@ -109,4 +109,5 @@ def _decoded(stream: Headed, name: str, seconds: float) -> Iterator[int | np.nda
             for block in joined_blocks(at_one_rate(frames, track.rate), max(1, int(seconds * track.rate))):
                 yield block.mean(axis=1)
     except av.error.FFmpegError as error:
-        raise AudioError("undecodable", "stdin", f"it begins like {name} ({error.strerror}): send it whole") from error
+        reason = f"it begins as a {name} file does, but cannot be decoded ({error.strerror}): send the complete file"
+        raise AudioError("undecodable", "stdin", reason) from error

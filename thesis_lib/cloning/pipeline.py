@@ -18,7 +18,7 @@ import numpy as np
 
 from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
-from thesis_lib.audio.mending import mended
+from thesis_lib.audio.mending import repaired
 from thesis_lib.audio.prosody import syllable_rate, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
@@ -124,7 +124,7 @@ class VoiceCloningPipeline:
         recording's own. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
-        wav, mends = mended(np.asarray(wav))
+        wav, mends = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
@@ -184,7 +184,7 @@ class VoiceCloningPipeline:
             found_words, context = True, unfinished_sentence(f"{context} {found.english}")[-MAX_CONTEXT_CHARS:]
             speed = self._speed(found.transcript, segment)
             yield TranslatedSegment(segment, found.transcript, found.english, speed, None, seconds)
-        languages.demand_spanish(source)
+        languages.check_spanish(source)
         if not found_words:
             reason = "no words were recognised" if why in ("no speech", "no words recognised") else why
             raise AudioError(reason, source, "nothing can be spoken: name a recording that contains Spanish speech")
