@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.cloning.pipeline import MAX_CONTEXT_CHARS
-from thesis_lib.cloning.translation import WhisperTranslator, unfinished_sentence
+from thesis_lib.cloning.readings import unfinished_sentence
+from thesis_lib.cloning.translation import WhisperTranslator
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.utils.progress import bar

@@ -48,6 +48,29 @@ def test_joined_mp3_files_of_two_rates_keep_their_durations(tmp_path):
     assert len(wav) / rate == pytest.approx(5.0, abs=0.1)
 
 
+def test_joined_mp3_files_of_two_rates_and_channel_counts_are_read(tmp_path):
+    path, stereo = tmp_path / "a.mp3", tmp_path / "stereo.mp3"
+    soundfile.write(stereo, np.stack([voiced(2.0, 44_100)] * 2, 1), 44_100)
+    mono = encoded(path, voiced(2.0, 44_100, 220.0), 44_100)
+    path.write_bytes(encoded(path, voiced(2.0, 22_050), 22_050) + stereo.read_bytes() + mono)
+    wav, rate = read_audio(path)
+    assert rate == 22_050
+    assert len(wav) / rate == pytest.approx(6.0, abs=0.25)
+    power = np.abs(np.fft.rfft(wav[-rate:]))
+    assert abs(power.argmax() - 220) <= 2
+
+
+def test_each_resampled_part_of_a_joined_file_is_whole():
+    """Frames at 16 kHz, then 32 kHz twice as mono and stereo: every second has 16,000 samples."""
+    tone = np.sin(2 * np.pi * 100 * np.arange(32_000) / 32_000).astype(np.float32)[:, None]
+    frames = [(tone[::2], 16_000), (tone[:20_000], 32_000), (tone[20_000:], 32_000), (np.repeat(tone, 2, 1), 32_000)]
+    found = list(decoding.at_one_rate(iter(frames), 16_000))
+    assert sum(map(len, found)) == 3 * 16_000
+    for channel in (0, -1):
+        wav = np.concatenate([block[:, channel] for block in found])
+        assert wav == pytest.approx(np.tile(tone[::2, 0], 3), abs=0.02)
+
+
 def test_joined_ogg_files_of_two_rates_are_refused_rather_than_cut(tmp_path):
     path = tmp_path / "a.ogg"
     path.write_bytes(encoded(path, voiced(2.0, RATE)) + encoded(path, voiced(3.0, 22_050), 22_050))
@@ -81,6 +104,44 @@ def test_a_cut_file_is_truncated_and_a_whole_one_with_something_after_it_is_not(
     for more in (b"TAG" + b"a title".ljust(125, b"\0"), bytes(5000), b"\xff" * 100, b"LYRICSBEGIN and an end"):
         path.write_bytes(data + more)
         assert len(read_audio(path)[0]) / RATE == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["AIFF", "CAF", "W64", "AU", "RF64"])
+def test_a_cut_file_of_uncompressed_samples_is_truncated(tmp_path, kind):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, voiced(2.0, RATE), RATE, format=kind, subtype="PCM_16")
+    assert len(read_audio(path)[0]) == 2 * RATE
+    data = path.read_bytes()
+    path.write_bytes(data + b"something after it")
+    assert len(read_audio(path)[0]) == pytest.approx(2 * RATE, abs=9)
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match=r"a\.wav: truncated"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mkv", "aac"), ("webm", "libopus")])
+def test_a_cut_matroska_file_is_truncated_and_a_live_one_without_a_size_is_not(tmp_path, suffix, codec):
+    path = muxed(tmp_path / f"a.{suffix}", voiced(4.0, RATE), codec)
+    data = bytearray(path.read_bytes())
+    cut = int(0.6 * len(data))
+    path.write_bytes(data[:cut])
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: truncated"):
+        read_audio(path)
+    place = data.find(bytes.fromhex("18538067")) + 4
+    data[place : place + 8] = b"\x01" + b"\xff" * 7  # the size of a segment that is being written
+    path.write_bytes(data)
+    assert len(read_audio(path)[0]) / RATE == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.parametrize("sizes", [(0x7FFFF024, 0x7FFFF000), (0xFFFFFFFF, 0xFFFFFFFF), (0, 0)])
+def test_a_wav_from_a_pipe_is_whole(tmp_path, sizes):
+    """SoX writes the first sizes, others the second and the third."""
+    path = tmp_path / "a.wav"
+    data = bytearray(encoded(path, voiced(2.0, RATE)))
+    for place, size in zip((4, data.find(b"data") + 4), sizes, strict=True):
+        data[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert len(read_audio(path)[0]) == 2 * RATE
 
 
 @pytest.mark.parametrize(
@@ -139,7 +200,7 @@ def test_an_ordinary_file_is_decoded_by_libsndfile(tmp_path):
     for suffix in FORMATS:
         path = tmp_path / f"a.{suffix}"
         encoded(path, voiced(2.0, RATE))
-        assert decoding.look_into(path).by_libsndfile
+        assert decoding.inspect_file(path).by_libsndfile
         assert np.array_equal(read_audio(path)[0], soundfile.read(path, dtype="float32")[0])
 
 

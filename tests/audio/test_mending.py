@@ -6,7 +6,7 @@ import soundfile
 from helpers import voiced
 
 from thesis_lib.audio.files import check_speech, read_audio, read_blocks, survey
-from thesis_lib.audio.mending import mended
+from thesis_lib.audio.mending import repaired
 
 RATE = 22_050
 
@@ -57,18 +57,49 @@ def test_an_ordinary_recording_is_not_changed(tmp_path, channels):
     assert np.array_equal(read_audio(path)[0], stored.mean(axis=1) if channels > 1 else stored[:, 0])
 
 
+def test_independent_channels_do_not_count_as_inverted(tmp_path):
+    wav = np.stack([voiced(2.0, RATE, 100.0 + 17 * n, seed=n) for n in range(12)], 1)
+    path = written(tmp_path / "a.wav", wav)
+    assert survey(path).notes("a") == []
+    assert read_audio(path)[0] == pytest.approx(wav.mean(axis=1), abs=1e-4)
+    wav[:, 1::2] = -0.99 * wav[:, ::2]
+    assert "inverted phase" in survey(written(tmp_path / "b.wav", wav)).notes("b")[0]
+
+
+@pytest.mark.parametrize("gain", [1, 30])
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+def test_one_wrong_sample_determines_neither_level_nor_offset(tmp_path, gain, offset):
+    right = gain * (voiced(2.0, RATE) + offset)
+    wrong = right.copy()
+    wrong[100] = 3e5
+    path = written(tmp_path / "a.wav", wrong, subtype="FLOAT")
+    read, (in_memory, notes) = read_audio(path)[0], repaired(wrong)
+    expected = read_audio(written(tmp_path / "right.wav", right, subtype="FLOAT"))[0]
+    assert np.array_equal(read, in_memory)
+    assert notes[-1] == "isolated samples exceed full scale by far, clipped"
+    assert np.abs(read).max() == pytest.approx(0.95 if gain > 1 else 1.0)
+    assert np.delete(read, 100) == pytest.approx(np.delete(expected, 100), abs=2e-3)
+
+
+def test_a_file_and_samples_in_memory_have_one_rule(tmp_path):
+    wav = voiced(2.0, RATE)
+    wav[100:110] = 1.2
+    assert np.array_equal(read_audio(written(tmp_path / "a.wav", wav, subtype="FLOAT"))[0], wav)
+    assert repaired(wav)[0] is wav
+
+
 def test_samples_in_memory_are_mended_where_they_would_be_refused():
     loud, plain = voiced(2.0, RATE) * 30, voiced(2.0, RATE)
-    wav, notes = mended(loud + 3, 0.01)
+    wav, notes = repaired(loud + 3)
     check_speech(wav, RATE, "audio")
     assert len(notes) == 2
     peaks = plain.copy()
     peaks[100] = 1.2  # as a decoder of lossy audio makes
     for given in (plain, peaks, (plain * 32767).astype(np.int16), np.zeros((4, 2))):
-        assert mended(given, 0.01)[0] is given
+        assert repaired(given)[0] is given
 
 
-def test_samples_that_are_no_numbers_are_left_for_the_check(tmp_path):
+def test_nan_samples_are_left_for_the_check(tmp_path):
     wav = voiced(1.0, RATE)
     wav[5] = np.nan
     path = written(tmp_path / "a.wav", wav, subtype="FLOAT")

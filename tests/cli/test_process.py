@@ -53,8 +53,8 @@ def test_sigterm_leaves_no_partial_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
     begun = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
-    assert time.monotonic() - begun < 20
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert time.monotonic() - begun < 20, "it has not waited for the 30 s of the block"
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,10 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -46,6 +49,58 @@ def test_a_folder_with_one_table_and_no_file_that_stops_the_rest(tiny_run, folde
     assert json.loads(table.seconds[0])["speak"] > 0
     stored = pd.read_csv(tmp_path / "out" / "clones.csv", keep_default_na=False)
     assert list(stored.file) == list(table.file)
+
+
+CLONING = """if True:
+    import sys, time
+    from pathlib import Path
+    from thesis_lib.cloning import Batch, Request, batch, clone_folder
+    from thesis_lib.config import CloningConfig
+    from thesis_lib.utils.files import replacing
+    from thesis_lib.utils.process import set_up
+    from thesis_lib.vocoder.synthesis import DEFAULT
+
+    def clone(pipeline, source, target, request, adapter):
+        with replacing(target) as partial:
+            partial.write_text("partial")
+            (source.parent.parent / "begun" / source.name).write_text("")
+            time.sleep(0 if stop and source.name == "0.wav" else 10)
+
+    batch.clone_file, stop = clone, len(sys.argv) == 3
+
+    def stopped(results, total, name):
+        next(results)
+        sys.exit(143)
+        yield
+
+    def make(vocoder, config, threads):
+        return None
+
+    if __name__ == "__main__":
+        set_up()
+        root = Path(sys.argv[1])
+        options = {"progress": stopped} if stop else {}
+        clone_folder(root / "in", root / "out", Batch(DEFAULT, CloningConfig(), Request()), 2, make=make, **options)
+"""
+
+
+@pytest.mark.parametrize("between_results", [[], ["stop"]])
+def test_a_terminated_folder_begins_no_other_recording(tmp_path, between_results):
+    for name in ("in", "begun", "out"):
+        (tmp_path / name).mkdir()
+    for number in range(6):
+        write_audio(tmp_path / "in" / f"{number}.wav", spoken(0), HZ)
+    (tmp_path / "clone.py").write_text(CLONING)
+    process = subprocess.Popen([sys.executable, str(tmp_path / "clone.py"), str(tmp_path), *between_results])
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "begun").iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if not between_results:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    under_way = 3 if between_results else 2
+    assert len(list((tmp_path / "begun").iterdir())) <= under_way
+    assert not list((tmp_path / "out").glob(".partial-*"))
 
 
 def make_with_plugin(vocoder, config, threads=None):

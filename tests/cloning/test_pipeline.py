@@ -207,6 +207,10 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     assert clauses("Yes.") == ["Yes."]
     for met in ("This morning we met Dr. Smith of the harbour.", "We met our old friend Dr. Smith here."):
         assert any("Dr. Smith" in clause for clause in clauses(met))
+    for whole in ("the people of the U.S. army and the navy.", "he is the first on No. 5 of the list.",
+                  "we were with our friend J. Smith of the harbour."):  # fmt: skip
+        assert all(not clause.endswith(("U.S.", "No.", "J.")) for clause in clauses(f"As they said, {whole}"))
+        assert all(not clause.endswith(("U.S.", "No.", "J.")) for clause in clauses(whole))
     # The first clause is short and ends before a word that opens a clause.
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"

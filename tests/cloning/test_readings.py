@@ -23,6 +23,15 @@ def test_abbreviations_do_not_end_a_sentence():
     assert " ".join(found) == LONG
 
 
+@pytest.mark.parametrize("sign", list("♬☉☇ȸȹ☏☂☝♟♝☈♨ᓰ"))
+def test_the_joined_sentences_are_the_text(sign):
+    """pysbd loses texts that hold the symbols with which it marks its places."""
+    text = f"  He met Mrs. Lee {sign} there. Then: {sign}\nHe left! {sign} And so on "
+    assert "".join(sentences(text)) == text
+    assert len(sentences(text)) >= 3
+    assert sentences("♬ He met Mrs. Lee. Then he left.") == ["♬ He met Mrs. Lee. ", "Then he left."]
+
+
 @pytest.mark.parametrize(
     ("text", "read"),
     [
@@ -44,6 +53,22 @@ def test_abbreviations_do_not_end_a_sentence():
         ("fish, e.g. cod, i.e. food", "fish, for example cod, that is food"),
         ("No. 5 said no. 5 times", "number 5 said no. 5 times"),
         ("It was 9:30, she was 3 and I AM here. I AM.", "It was 9:30, she was 3 and i am here. i am."),
+        ("In the 80s, in the 1990s, people in their 30s flew Boeing 747s",) * 2,
+        ("$5 m, € 3.5 m, 25m and 5 g", "$5 m, € 3.5 m, 25m and 5 grams"),
+        ("at 25 m.p.h. or 3 m/s", "at 25 miles per hour or 3 meters per second"),
+        ("the 100 m final, a 5 km run, an 8 kg bag", "the 100 meter final, a 5 kilometer run, an 8 kilogram bag"),
+        ("the 5 km that he ran, and 100 m of rope", "the 5 kilometers that he ran, and 100 meters of rope"),
+        ("It is 5 km. He ran 3 min.", "It is 5 kilometers. He ran 3 minutes."),
+        ("THE UN HAS SPOKEN", "the UN has spoken"),
+        ("NASA AND ESA", "NASA and ESA"),
+        ("THE EU AND THE USA", "the EU and the USA"),
+        ("THE US ARMY GAVE IT TO US", "the US army gave it to us"),
+        ("Sr. García and Sra. Álvarez saw Dr. Ángel", "Señor García and Señora Álvarez saw Doctor Ángel"),
+        ("Martin King Sr. was there", "Martin King Senior was there"),
+        ("Text ♬ music.",) * 2,
+        ('He asked: "Why?" & left ☉.',) * 2,
+        ("♬ Dr. Smith ran 5 km. ☉ He came at 5 p.m.", "♬ Doctor Smith ran 5 kilometers. ☉ He came at 5 PM."),
+        ("  It is 5 km.\n So be it. ", "  It is 5 kilometers.\n So be it. "),
         ("The weather is nice today, and we will walk to the sea.",) * 2,
         ('He paid $3.5 million. "Go!" she said... And then?\n No.',) * 2,
     ],

@@ -7,12 +7,12 @@ import pytest
 from helpers import spoken, voiced
 
 from thesis_lib import pretrained
+from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.translation import (
     TransformersTranslator,
     TranslationError,
     WhisperTranslator,
     translator,
-    unfinished_sentence,
 )
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
@@ -54,6 +54,10 @@ def test_language_transcript_and_translation_in_two_calls():
         ("It cost 3.5 million, and", "It cost 3.5 million, and"),
         ("He waited. And then...", "And then..."),
         ("And then… it came", "And then… it came"),
+        ("It rained. I went to see Dr. Smith and then", "I went to see Dr. Smith and then"),
+        ("It rained. We met Sr. García at 5 p.m. in the U.S. and", "We met Sr. García at 5 p.m. in the U.S. and"),
+        ("It is No. 5 and J. Smith", "It is No. 5 and J. Smith"),
+        ('He said: "Go away."', ""),
         ("", ""),
     ],
 )

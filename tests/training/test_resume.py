@@ -15,6 +15,7 @@ import pytest
 import torch
 from helpers import beside, log_of, train_command
 
+from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import vocoder_changes
 from thesis_lib.training import Interrupted, train
@@ -53,6 +54,18 @@ def resumed(run, folder, step, steps=STEPS):
     shutil.copy(run.path / "conversion" / "metrics.jsonl", other.path / "conversion")
     train(other, "conversion", lambda batches, *_: itertools.islice(batches, steps))
     return other
+
+
+def test_the_stamp_of_a_prolonged_training_names_the_configuration_that_made_it(tiny_run, tmp_path):
+    run = beside(tiny_run, tmp_path / "run")
+    train(run, "conversion", lambda batches, *_: itertools.islice(batches, 2))
+    more = run.config.override({"conversion.training.steps": 6})
+    shutil.rmtree(run.path / "conversion" / "vocoder", ignore_errors=True)  # of the session of two steps
+    vocoder = train(Run(run.path, more), "conversion")
+    assert vocoder.meta["steps"] == 6
+    assert vocoder.meta["stamp"]["config"] == more.digest() != run.config.digest()
+    stored = Config.from_json((run.path / "conversion" / "trained_with.json").read_text())
+    assert stored.digest() == more.digest()
 
 
 def after(run, step):

@@ -2,16 +2,18 @@
 
 The number of samples in a header is a guess: an MP3 without an Xing header, joined MP3s and chained Ogg files hold more
 or fewer. libsndfile stops at that number. It decodes a file only where the packets of the file add up to the same
-number; FFmpeg decodes every other file. Whether a file is truncated is told by its last packet.
+number; FFmpeg decodes every other file. Whether a file is truncated is told by its last packet, or by
+``audio.truncation``.
 
 Shapes: n samples, C channels.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +22,7 @@ import soundfile
 import soxr
 
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.truncation import is_shorter_than_declared, ogg_is_cut
 
 if TYPE_CHECKING:
     import av
@@ -32,13 +35,12 @@ READ_SUFFIXES = (
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
-MAX_OGG_PAGE = 65_307  # bytes
 MAX_MP3_FRAME = 2881  # bytes
 MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that is used
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredAudio:
     """What a file holds, by its packets."""
 
     rate: int  # Hz
@@ -48,7 +50,7 @@ class Stored:
     is_float: bool  # uncompressed floating-point samples, which may exceed 1
 
 
-def look_into(path: Path) -> Stored:
+def inspect_file(path: Path) -> StoredAudio:
     """Find out how a file is to be decoded. Raises AudioError: missing, a folder, empty, undecodable, no audio."""
     if path.is_dir():
         raise AudioError("is a folder", path, "name one audio file")
@@ -62,15 +64,15 @@ def look_into(path: Path) -> Stored:
         return _by_ffmpeg(path, error)
     is_float = info.subtype in ("FLOAT", "DOUBLE")
     if info.format not in GUESSED_FORMATS and info.frames:
-        return Stored(info.samplerate, info.frames, _riff_is_cut(path), True, is_float)
-    if _ogg_is_cut(path):  # FFmpeg may not open a short one
-        return Stored(info.samplerate, info.frames, True, True, is_float)
+        return StoredAudio(info.samplerate, info.frames, is_shorter_than_declared(path), True, is_float)
+    if ogg_is_cut(path):  # FFmpeg may not open a short one
+        return StoredAudio(info.samplerate, info.frames, True, True, is_float)
     samples, is_cut = _counted(path, info.samplerate)
     agree = abs(samples - info.frames) <= MAX_PADDING
-    return Stored(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
+    return StoredAudio(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
 
 
-def decoded(path: Path, stored: Stored, seconds: float) -> Iterator[np.ndarray]:
+def decoded(path: Path, stored: StoredAudio, seconds: float) -> Iterator[np.ndarray]:
     """Decode a file in blocks (n, C) float32 of ``seconds``, the last one shorter; its samples are not changed.
 
     Raises AudioError: undecodable, truncated (after the last block), zero length.
@@ -95,9 +97,13 @@ def _libsndfile_blocks(path: Path, size: int) -> Iterator[np.ndarray]:
 
 
 def _ffmpeg_blocks(path: Path, rate: int, size: int) -> Iterator[np.ndarray]:
-    """The decoded packets, joined to blocks of ``size``."""
+    return joined_blocks(at_one_rate(_ffmpeg_frames(path), rate), size)
+
+
+def joined_blocks(packets: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Join decoded packets (n, C) to blocks (``size``, C), the last one shorter, as soon as each is complete."""
     waiting: list[np.ndarray] = []
-    for frames in at_one_rate(_ffmpeg_frames(path), rate):
+    for frames in packets:
         if waiting and frames.shape[1] != waiting[0].shape[1]:  # of a later stream in the same file
             frames = np.repeat(frames.mean(axis=1, keepdims=True), waiting[0].shape[1], axis=1)
         waiting.append(frames)
@@ -139,12 +145,15 @@ def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
 
 
 def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator[np.ndarray]:
-    """Resample what follows in another rate, as in a joined file."""
-    resampler, current = None, rate
-    for wav, own in frames:
-        if own != current:
-            resampler, current = (soxr.ResampleStream(own, rate, wav.shape[1]) if own != rate else None), own
-        yield wav if resampler is None else resampler.resample_chunk(np.ascontiguousarray(wav))
+    """Resample the parts of a joined file that have another rate; blocks keep their number of channels."""
+    for (own, channels), part in groupby(frames, lambda frame: (frame[1], frame[0].shape[1])):
+        if own == rate:
+            yield from (wav for wav, _ in part)
+            continue
+        resampler = soxr.ResampleStream(own, rate, channels)
+        for wav, _ in part:
+            yield resampler.resample_chunk(np.ascontiguousarray(wav))
+        yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
 
 
 def _counted(path: Path, rate: int) -> tuple[int, bool]:
@@ -155,10 +164,10 @@ def _counted(path: Path, rate: int) -> tuple[int, bool]:
             if packet.size:
                 seconds += (packet.duration or 0) * packet.time_base
                 last = packet
-        return round(seconds * rate), _is_broken(last) or _riff_is_cut(path)
+        return round(seconds * rate), _is_broken(last) or is_shorter_than_declared(path)
 
 
-def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
+def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
     """Of a file that libsndfile cannot read. Raises AudioError where FFmpeg cannot read it either."""
     try:
         with open_container(path) as container:
@@ -167,9 +176,9 @@ def _by_ffmpeg(path: Path, reason: Exception) -> Stored:
             for packet in _packets(container, path):
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
-            return Stored(track.rate, None, _is_broken(last) or _riff_is_cut(path), False, is_float)
+            return StoredAudio(track.rate, None, _is_broken(last) or is_shorter_than_declared(path), False, is_float)
     except AudioError as error:
-        if error.reason == "undecodable" and _ogg_is_cut(path):
+        if error.reason == "undecodable" and ogg_is_cut(path):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
         raise error if error.reason != "undecodable" else _undecodable(path, reason) from error
 
@@ -215,7 +224,7 @@ def _is_broken(packet: "av.Packet | None") -> bool:
     if packet is None:  # a file without samples
         return False
     codec = packet.stream.codec_context
-    if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see _riff_is_cut
+    if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see audio.truncation
         return False
     if packet.is_corrupt:
         return True
@@ -236,29 +245,6 @@ def _mp3_frames(data: bytes) -> list[bytes]:
 
     is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
     return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []
-
-
-def _ogg_is_cut(path: Path) -> bool:
-    """Whether the last page of an Ogg file is longer than the rest of the file (RFC 3533, section 6)."""
-    with open(path, "rb") as stream:
-        if stream.read(4) != b"OggS":
-            return False
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - MAX_OGG_PAGE))
-        tail = stream.read()
-    if (start := tail.rfind(b"OggS")) < 0:
-        return False
-    page = tail[start:]
-    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
-
-
-def _riff_is_cut(path: Path) -> bool:
-    """Whether a WAV file is shorter than its RIFF size: uncompressed samples have no packet that could be broken."""
-    with open(path, "rb") as stream:
-        head = stream.read(8)
-    declared = int.from_bytes(head[4:8], "little")
-    # Streaming writers leave 0 or 0xFFFFFFFF there.
-    return head[:4] == b"RIFF" and 0 < declared < 0xFFFFFFFF and declared + 8 > path.stat().st_size + 1
 
 
 def _undecodable(path: Path, error: Exception) -> AudioError:

@@ -17,13 +17,12 @@ import numpy as np
 import soundfile
 import soxr
 
-from thesis_lib.audio.decoding import Stored, decoded, look_into
+from thesis_lib.audio.decoding import StoredAudio, decoded, inspect_file
 from thesis_lib.audio.errors import AudioError
-from thesis_lib.audio.mending import FULL_SCALE, Measure, Mend
+from thesis_lib.audio.mending import FULL_SCALE, MAX_CLIPPED_SHARE, Measure, Repair
 from thesis_lib.utils.files import replacing
 
 MIN_PEAK = 1e-4  # -80 dBFS; a recording below it counts as silence
-MAX_CLIPPED_SHARE = 0.01  # of the samples at full scale; a recording above it counts as clipped
 MIN_DURATION_S, MAX_DURATION_S = 0.1, 4 * 3600.0
 SILENCE = MIN_PEAK  # the earlier name
 BLOCK_S = 30.0  # length that is read at a time
@@ -39,25 +38,25 @@ class Survey:
 
     rate: int  # Hz
     seconds: float  # decoded
-    mend: Mend
+    repair: Repair
 
     def notes(self, path: object) -> list[str]:
-        """What was mended, with the name of the recording."""
-        return [f"{path}: {note}" for note in self.mend.notes]
+        """What was repaired, with the name of the recording."""
+        return [f"{path}: {note}" for note in self.repair.notes]
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
     """Read a file: mono float32 samples (N,) and their rate; resampled when ``sample_rate`` (Hz) is given.
 
     Any format, rate and channel count that libsndfile or FFmpeg reads, of a video its audio. Channels are averaged;
-    inverted channels, an offset and floating-point samples above 1 are mended (``audio.mending``).
+    inverted channels, an offset and floating-point samples above 1 are repaired (``audio.mending``).
     Raises AudioError: missing file, folder, zero length, undecodable, no audio, truncated, too long.
     """
     path, measure = Path(path), Measure()
     stored = _stored(path)
     blocks = [measure.add(block) for block in _decoded(path, stored, BLOCK_S)]
-    mend, rate = measure.mend(stored.is_float), stored.rate
-    mono = np.concatenate([mend(block) for block in blocks])
+    repair, rate = measure.repair(stored.is_float), stored.rate
+    mono = np.concatenate([repair(block) for block in blocks])
     if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
@@ -73,18 +72,18 @@ def header(path: str | Path) -> tuple[int, float]:
 
 
 def survey(path: str | Path) -> Survey:
-    """Decode a file to its end: its rate, its duration, and what is to be mended. AudioError as ``read_audio``."""
+    """Decode a file to its end: its rate, its duration, and what is to be repaired. AudioError as ``read_audio``."""
     path = Path(path)
     stored, state = _stored(path), path.stat()
     return _survey(path, stored, (state.st_mtime_ns, state.st_size))
 
 
 @functools.lru_cache(maxsize=64)
-def _survey(path: Path, stored: Stored, state: tuple[int, int]) -> Survey:
+def _survey(path: Path, stored: StoredAudio, state: tuple[int, int]) -> Survey:
     measure = Measure()
     for block in _decoded(path, stored, BLOCK_S):
         measure.add(block)
-    return Survey(stored.rate, measure.count / stored.rate, measure.mend(stored.is_float))
+    return Survey(stored.rate, measure.count / stored.rate, measure.repair(stored.is_float))
 
 
 def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:
@@ -93,34 +92,34 @@ def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarr
     The file is read twice: the first time for ``survey``. Raises what ``read_audio`` raises, before the first block.
     """
     path = Path(path)
-    mend = survey(path).mend
-    yield from map(mend, decoded(path, _stored(path), seconds))
+    repair = survey(path).repair
+    yield from map(repair, decoded(path, _stored(path), seconds))
 
 
-def _decoded(path: Path, stored: Stored, seconds: float) -> Iterator[np.ndarray]:
+def _decoded(path: Path, stored: StoredAudio, seconds: float) -> Iterator[np.ndarray]:
     count = 0
     for block in decoded(path, stored, seconds):
         count += len(block)
-        _demand_short(path, count, stored.rate)
+        _check_duration(path, count, stored.rate)
         yield block
 
 
-def _stored(path: Path) -> Stored:
+def _stored(path: Path) -> StoredAudio:
     if not path.is_file():
-        return look_into(path)
+        return inspect_file(path)
     state = path.stat()
-    stored = _looked_into(path, (state.st_mtime_ns, state.st_size))
+    stored = _inspected(path, (state.st_mtime_ns, state.st_size))
     # Also a wrong header: memory would be allocated before the first sample is read.
-    _demand_short(path, stored.samples or 0, stored.rate)
+    _check_duration(path, stored.samples or 0, stored.rate)
     return stored
 
 
 @functools.lru_cache(maxsize=64)
-def _looked_into(path: Path, state: tuple[int, int]) -> Stored:
-    return look_into(path)
+def _inspected(path: Path, state: tuple[int, int]) -> StoredAudio:
+    return inspect_file(path)
 
 
-def _demand_short(path: Path, samples: int, rate: int) -> None:
+def _check_duration(path: Path, samples: int, rate: int) -> None:
     if samples > MAX_DURATION_S * rate:
         raise AudioError("too long", path, f"it has {samples / rate / 3600:.0f} hours: split it")
 

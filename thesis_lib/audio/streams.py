@@ -3,24 +3,57 @@
 Shapes: n samples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from thesis_lib.audio.decoding import at_one_rate, audio_track, frame_samples
+from thesis_lib.audio.decoding import at_one_rate, audio_track, frame_samples, joined_blocks
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
 
 HEAD_BYTES = 12
 # The first bytes of a file, and FFmpeg's name of its format.
 MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\x1aE\xdf\xa3": "matroska"}
+# Formats whose index lies at the end or which are rare on a pipe: (place of the bytes, bytes) -> name.
+FILES_ONLY = {
+    (4, b"ftyp"): "MP4", (0, b"FORM"): "AIFF", (0, bytes.fromhex("3026b2758e66cf11")): "WMA", (0, b"caff"): "CAF",
+    (0, b"FLV\1"): "FLV", (0, b"#!AMR"): "AMR", (0, b".snd"): "AU", (0, b"riff.\x91\xcf\x11"): "W64",
+    (0, b"\0\0\1\xba"): "MPEG", (8, b"AVI "): "AVI",
+}  # fmt: skip
+MP3_KBPS = {  # of layer III, ISO/IEC 11172-3 and 13818-3: by the first bit of the version
+    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    0: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+MP3_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}  # by version
 # FFmpeg examines so many bytes, and reads so many at a time, so that live input is not held up. Before the first sample
 # of a WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
 PROBED_BYTES, READ_BYTES = 4096, 4096
 
 
-class Headed:
+def mp3_frame_bytes(head: bytes) -> int | None:
+    """The length of the MP3 frame with this header of four bytes; None where it is no header of layer III."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return None
+    version, bit_rate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version not in MP3_HZ or bit_rate in (0, 15) or rate == 3:
+        return None
+    samples = 1152 if version == 3 else 576
+    return samples // 8 * 1000 * MP3_KBPS[version & 1][bit_rate] // MP3_HZ[version][rate] + (head[2] >> 1 & 1)
+
+
+def adts_frame_bytes(head: bytes) -> int | None:
+    """The length of the AAC frame with this ADTS header (ISO/IEC 13818-7, 6.2); None where it is none."""
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
+        return None
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return length if length > 7 else None
+
+
+FRAMED: dict[str, Callable[[bytes], int | None]] = {"mp3": mp3_frame_bytes, "aac": adts_frame_bytes}
+
+
+class PrependedStream:
     """A stream with the bytes that were read ahead put back."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
@@ -37,21 +70,34 @@ class Headed:
 def stream_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> tuple[int, Iterator[np.ndarray]]:
     """The rate of a stream in Hz and its mono blocks (n,), of about ``seconds``, as they arrive.
 
-    A WAV, FLAC, Ogg, MP3 or Matroska stream has its own rate; anything else is raw 16-bit mono samples at
-    ``sample_rate``. Raises AudioError for a stream that begins like a file and is none.
+    A WAV, FLAC, Ogg, MP3, AAC (ADTS) or Matroska stream has its own rate; anything else is raw 16-bit mono samples at
+    ``sample_rate``. Raises AudioError for a stream that begins like a file and is none, and for a format that cannot be
+    streamed.
     """
-    head = b""
-    while len(head) < HEAD_BYTES and (more := stream.read(HEAD_BYTES - len(head))):
-        head += more
+    head = _more(stream, b"", HEAD_BYTES)
+    for (place, magic), kind in FILES_ONLY.items():
+        if head[place:].startswith(magic):
+            raise AudioError("cannot be streamed", "stdin", f"it is {kind}: save it to a file, and name the file")
     name = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+    for framed, frame_bytes in FRAMED.items():
+        if name is None and (length := frame_bytes(head)):  # samples may look so too: two headers in a row do not
+            head = _more(stream, head, length + length % 2 + HEAD_BYTES)  # whole samples
+            name = framed if frame_bytes(head[length:]) else None
     if name is None or (name == "wav" and head[8:12] != b"WAVE"):
-        return sample_rate, raw_blocks(Headed(head, stream), sample_rate, seconds)  # type: ignore[arg-type]
-    blocks = _decoded(Headed(head, stream), name)
+        return sample_rate, raw_blocks(PrependedStream(head, stream), sample_rate, seconds)  # type: ignore[arg-type]
+    blocks = _decoded(PrependedStream(head, stream), name, seconds)
     return next(blocks), blocks  # type: ignore[return-value]  # the rate comes before the blocks
 
 
-def _decoded(stream: Headed, name: str) -> Iterator[int | np.ndarray]:
-    """First the rate in Hz, then the samples (n,) of each packet."""
+def _more(stream: BinaryIO, head: bytes, size: int) -> bytes:
+    """The first ``size`` bytes, or fewer where the stream ends, of which ``head`` was read before."""
+    while len(head) < size and (more := stream.read(size - len(head))):
+        head += more
+    return head
+
+
+def _decoded(stream: PrependedStream, name: str, seconds: float) -> Iterator[int | np.ndarray]:
+    """First the rate in Hz, then the samples (n,), joined to blocks of ``seconds``."""
     import av
 
     options = {"probesize": str(PROBED_BYTES), "analyzeduration": "1"}
@@ -60,7 +106,8 @@ def _decoded(stream: Headed, name: str) -> Iterator[int | np.ndarray]:
             track = audio_track(container, "stdin")
             yield track.rate
             frames = ((frame_samples(frame), frame.sample_rate) for frame in container.decode(track))
-            for frame in at_one_rate(frames, track.rate):
-                yield frame.mean(axis=1)
+            for block in joined_blocks(at_one_rate(frames, track.rate), max(1, int(seconds * track.rate))):
+                yield block.mean(axis=1)
     except av.error.FFmpegError as error:
-        raise AudioError("undecodable", "stdin", f"it begins like {name} ({error.strerror}): send it whole") from error
+        reason = f"it begins as a {name} file does, but cannot be decoded ({error.strerror}): send the complete file"
+        raise AudioError("undecodable", "stdin", reason) from error

@@ -22,7 +22,7 @@ from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
-from thesis_lib.utils.process import clean_up_when_terminated, printable
+from thesis_lib.utils.process import TERMINATED, clean_up_when_terminated, printable
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import vocoder_key
 
@@ -125,7 +125,7 @@ def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterat
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):  # the last: the caller was stopped between two results
             pool.shutdown(wait=False, cancel_futures=True)
             for process in active_children():
                 process.terminate()
@@ -149,7 +149,11 @@ def _start_worker(batch: Batch, make: Callable, threads: int, plugins: tuple[str
 
 def _in_worker(source: Path, target: Path) -> dict:
     pipeline, batch = _worker
-    return _row(pipeline, source, target, batch)
+    try:
+        return _row(pipeline, source, target, batch)
+    except (KeyboardInterrupt, SystemExit):
+        # The pool would return it as the result of this recording and take the next one. Partial files are removed.
+        os._exit(TERMINATED)
 
 
 def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, batch: Batch) -> dict:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from thesis_lib.cloning.readings import ends_in_abbreviation
+from thesis_lib.cloning.readings import ends_in_abbreviation, sentences
 from thesis_lib.cloning.segments import TranslatedSegment
 
+CLAUSE_END = r"(?<=[;:,…])\s+|(?<=\.\.\.)\s+"  # within a sentence
 MIN_CLAUSE_WORDS = 4
 MAX_FIRST_CLAUSE_WORDS = 5  # where the first clause is long enough to be cut in two
 # Words before which a speaker may pause.
@@ -30,8 +31,9 @@ def clauses(text: str) -> list[str]:
     among its first words, otherwise after ``MAX_FIRST_CLAUSE_WORDS`` words.
     """
     found = [""]
-    for clause in re.split(r"(?<=[.!?;:,])\s+", text.strip()):
-        if len(found[-1].split()) < MIN_CLAUSE_WORDS or ends_in_abbreviation(found[-1]):
+    parts = (part for sentence in sentences(text) for part in re.split(CLAUSE_END, sentence.strip()))
+    for clause in parts:
+        if len(found[-1].split()) < MIN_CLAUSE_WORDS:
             found[-1] = f"{found[-1]} {clause}".strip()
         else:
             found.append(clause)

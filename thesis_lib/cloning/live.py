@@ -40,7 +40,8 @@ def clone_live(
 ) -> float:
     """Translate Spanish speech from a stream; return the seconds written.
 
-    The stream holds raw samples at ``sample_rate``, or a WAV, FLAC, Ogg, MP3 or Matroska file with a rate of its own.
+    The stream holds raw samples at ``sample_rate``, or a file of a format that
+    ``audio.streams`` recognises, with a rate of its own.
 
     The output goes to ``target``, or to stdout if that is "-"; pauses of the speaker are kept. ``say`` is called with
     each English clause and each note.

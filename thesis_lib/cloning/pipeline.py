@@ -16,9 +16,9 @@ from typing import Protocol
 
 import numpy as np
 
-from thesis_lib.audio.files import MAX_CLIPPED_SHARE, AudioError, check_audible, resample
+from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
-from thesis_lib.audio.mending import mended
+from thesis_lib.audio.mending import repaired
 from thesis_lib.audio.prosody import syllable_rate, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
@@ -32,10 +32,11 @@ from thesis_lib.cloning.prosody import (
     strengthened,
     styled,
 )
+from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import Translator, unfinished_sentence
+from thesis_lib.cloning.translation import Translator
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
@@ -123,7 +124,7 @@ class VoiceCloningPipeline:
         recording's own. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
-        wav, mends = mended(np.asarray(wav), MAX_CLIPPED_SHARE)
+        wav, mends = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
@@ -185,7 +186,7 @@ class VoiceCloningPipeline:
             if keep_left_out or not why:
                 texts, speed = (found.transcript, found.english), self._speed(found.transcript, segment)
                 yield TranslatedSegment(segment, *texts, speed, None, seconds, None, notes, bool(why))
-        languages.demand_spanish(source)
+        languages.check_spanish(source)
         if not found_words:
             reason = "no words were recognised" if why in ("no speech", "no words recognised") else why
             raise AudioError(reason, source, "nothing can be spoken: name a recording that contains Spanish speech")

@@ -37,7 +37,7 @@ def improbable(text: str, seconds: float) -> str:
 
 
 def left_out(found: Translated, seconds: float) -> str:
-    """Why a segment is not spoken; empty where it is."""
+    """The reason why a segment is not synthesised; "" if it is."""
     if found.is_foreign and seconds >= MIN_LANGUAGE_SECONDS:
         certainty = found.language_probability
         if certainty >= MIN_OTHER_LANGUAGE_PROBABILITY:
@@ -80,7 +80,7 @@ class Languages:
             self.foreign += seconds * found.language_probability
             self.last = found
 
-    def demand_spanish(self, source: object) -> None:
+    def check_spanish(self, source: object) -> None:
         """Raise AudioError where nothing is Spanish and the clear majority is in another language."""
         if self.last and not self.has_spanish and self.foreign >= MIN_OTHER_LANGUAGE_SHARE * self.seconds:
             raise AudioError(

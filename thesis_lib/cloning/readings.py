@@ -12,14 +12,16 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
+SPANISH_TITLES = ("Sr.", "Sra.", "Srta.")  # pysbd takes their full stop for the end of a sentence
 TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missis", "Ms": "Miz", "Prof": "Professor", "Gen": "General",
     "Capt": "Captain", "Sgt": "Sergeant", "Lt": "Lieutenant", "Rev": "Reverend", "Sen": "Senator", "Gov": "Governor",
-    "St": "Saint", "Mt": "Mount",
+    "St": "Saint", "Mt": "Mount", "Sr": "Señor", "Sra": "Señora", "Srta": "Señorita",
 }  # fmt: skip
 ABBREVIATIONS = {
     "e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "vs.": "versus", "approx.": "approximately",
-    "a.m.": "AM", "p.m.": "PM", "Ph.D.": "PhD", "et al.": "and others", "Jr.": "Junior", "Sr.": "Senior",
+    "a.m.": "AM", "p.m.": "PM", "m.p.h.": "miles per hour",
+    "Ph.D.": "PhD", "et al.": "and others", "Jr.": "Junior", "Sr.": "Senior",
     "Ave.": "Avenue", "Blvd.": "Boulevard", "Rd.": "Road", "St.": "Street", "dept.": "department",
     "Inc.": "Incorporated",
 }  # fmt: skip
@@ -31,22 +33,58 @@ UNITS = {
 }  # fmt: skip
 RATES = {"km/h": "kilometers per hour", "m/s": "meters per second", "m²": "square meters", "km²": "square kilometers",
          "m³": "cubic meters", "°C": "degrees Celsius", "°F": "degrees Fahrenheit"}  # fmt: skip
+# Not a unit after a currency sign ("$5 m" is a number of millions), nor before the rest of an abbreviation.
+NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d[\d.,]*)"
 # Words in capitals that are no acronyms, which show that the words beside them are none either.
 FUNCTION_WORDS = frozenset(
     "IS ARE WAS WERE BE AM THE A AN AND OR BUT OF TO IN ON AT FOR WITH NOT NO YOU HE SHE WE THEY THIS THAT MY YOUR DO "  # noqa: SIM905
     "DOES DID WILL CAN HAVE HAS HAD GO WHAT WHO WHEN WHERE WHY HOW ALL SO IF BY FROM AS".split()
 )
+# Acronyms that keep their capitals beside such words; US only after THE, because it is also a pronoun.
+ACRONYMS = frozenset(
+    "UN EU UK USA NATO NASA ESA FBI CIA NBA NFL BBC CNN NBC MTV BMW IBM TV PC DNA RNA HIV AIDS UNESCO UNICEF IMF OECD "  # noqa: SIM905
+    "OPEC UFO CEO GDP VIP ATM DVD CD AI USB GPS SMS FIFA UEFA NGO".split()
+)
 
 
 def sentences(text: str) -> list[str]:
     """Split a text into sentences with pysbd, which knows abbreviations; joined, they are the text."""
-    return _segmenter().segment(text)
+    body = text.lstrip()
+    found = _segmenter().segment(body)
+    if "".join(found) == body:
+        found = _joined(found, lambda part: part.split()[-1:] and part.split()[-1] in SPANISH_TITLES)
+    else:  # pysbd marks its places with symbols such as ♬ and ☉, and loses a text that holds them
+        found = _joined(re.findall(r".+?(?:[.!?…]+[\"'”’)]*(?:\s+|$)|$)", body, re.DOTALL), ends_in_abbreviation)
+    return [text[: len(text) - len(body)] + found[0], *found[1:]] if found else []
+
+
+def _joined(parts: list[str], goes_on: Callable[[str], object]) -> list[str]:
+    """Join each part after which the sentence goes on with the next part."""
+    found = parts[:1]
+    for part in parts[1:]:
+        if goes_on(found[-1]):
+            found[-1] += part
+        else:
+            found.append(part)
+    return found
 
 
 def ends_in_abbreviation(text: str) -> bool:
-    """Whether the last full stop belongs to an abbreviation, so that the sentence may go on."""
+    """Whether the last full stop belongs to an abbreviation or an initial, so that the sentence may go on."""
     last = (text.split() or [""])[-1]
-    return last in ABBREVIATIONS or (last.endswith(".") and last[:-1] in TITLES)
+    is_known = last in ABBREVIATIONS or last == "No." or (last.endswith(".") and last[:-1] in TITLES)
+    return is_known or bool(re.fullmatch(r"(?:[A-Z]\.)+", last))
+
+
+def unfinished_sentence(text: str) -> str:
+    """Return the last sentence of a text if it has no end yet, else ""; an ellipsis does not end a sentence.
+
+    A finished sentence is not given as context, because Whisper then repeats or continues it, whatever the input
+    (`python -m benchmarks context`).
+    """
+    parts = _joined(sentences(text), lambda part: part.rstrip().endswith(("...", "…")))
+    last = parts[-1].strip() if parts else ""
+    return "" if re.search(r"(?<![.…])[.!?][\"'”’)]*$", last) else last
 
 
 def has_words(text: str) -> bool:
@@ -76,14 +114,14 @@ def _rules() -> tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...]:
     rates = "|".join(map(re.escape, sorted(RATES, key=len, reverse=True)))
     known = "|".join(map(re.escape, sorted(ABBREVIATIONS, key=len, reverse=True)))
     return (
-        (re.compile(rf"\b({titles})\.(?=\s+[A-Z])"), lambda found: TITLES[found[1]]),
+        (re.compile(rf"\b({titles})\.(?=\s+[A-ZÀ-ÖØ-Þ])"), lambda found: TITLES[found[1]]),
         (re.compile(rf"(?<!\w)({known})(?!\w)"), lambda found: ABBREVIATIONS[found[1]]),
         (re.compile(r"\bNo\.(?=\s*\d)"), lambda found: "number"),
         (re.compile(r"\b(?:[A-Z]\.){2,}"), lambda found: found[0].replace(".", "")),
         (re.compile(r"\b(\d{1,2})[/.](\d{1,2})[/.](\d{4})\b"), lambda found: _date(found[0], *found.groups())),
         (re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b"), lambda found: _date(found[0], *found.groups()[::-1])),
         (re.compile(rf"(?<![\w/])({rates})(?![\w/])|(?<=\d)({rates})(?![\w/])"), _rate),
-        (re.compile(rf"\b(\d[\d.,]*)\s?({units})\b(?![/²³'])"), _unit),
+        (re.compile(rf"(\b(?:[Aa]n?|[Tt]he)\s+)?{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?=\s+([a-z]+))?"), _unit),
         (re.compile(r"\b[A-Z]+(?:'[A-Z]+)?(?:\s+[A-Z]+(?:'[A-Z]+)?)+\b"), _capitals),
     )
 
@@ -104,17 +142,26 @@ def _rate(found: re.Match) -> str:
 
 
 def _unit(found: re.Match) -> str:
-    number, name = found[1], UNITS[found[2]]
-    if number != "1" and name != "hertz" and name != "kilohertz":
+    """A unit in words: singular in "the 100 m final"; "80s" and "25m" are more often years and millions."""
+    article, number, space, unit, next_word = found.groups()
+    if not space and len(unit) == 1:
+        return found[0]
+    name = UNITS[unit]
+    is_attribute = article and next_word and next_word.upper() not in FUNCTION_WORDS
+    if number != "1" and not is_attribute and name not in ("hertz", "kilohertz"):
         name = name.replace("mile", "miles") if name.startswith("mile ") else f"{name}s"
-    return f"{number} {name}"
+    return f"{article or ''}{number} {name}"
 
 
 def _capitals(found: re.Match) -> str:
     words = found[0].split()
     if not FUNCTION_WORDS & set(words) or all(word in ("I", "A") for word in words):
         return found[0]
-    return found[0].lower()
+    return re.sub(r"\S+", lambda word: word[0] if _is_acronym(word) else word[0].lower(), found[0])
+
+
+def _is_acronym(word: re.Match) -> bool:
+    return word[0] in ACRONYMS or (word[0] == "US" and word.string[: word.start()].split()[-1:] == ["THE"])
 
 
 @functools.cache

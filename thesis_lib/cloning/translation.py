@@ -1,6 +1,5 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
-import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,15 +33,6 @@ class Translator(Protocol):
         ``context`` is the beginning, in English, of a sentence that continues in this segment. With
         ``transcribe=False`` the model may leave out the transcript to save time.
         """
-
-
-def unfinished_sentence(text: str) -> str:
-    """Return the text after the last full stop, question or exclamation mark; an ellipsis does not end a sentence.
-
-    A finished sentence is not given as context, because Whisper then repeats or continues it, whatever the input
-    (`python -m benchmarks context`).
-    """
-    return re.split(r"(?<![.…])[.!?](?:\s+|$)", text)[-1].strip()
 
 
 class WhisperTranslator:

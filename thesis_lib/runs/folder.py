@@ -35,8 +35,8 @@ def project_root() -> Path:
 class Run:
     """Open or create a run folder; a relative path is taken from the project root.
 
-    Layout: config.json, release/, corpus/, embeddings/, analyses/, TASK/ (checkpoints/, vocoder/), tables/,
-    samples/, notebooks/.
+    Layout: config.json, release/, corpus/, embeddings/, analyses/, TASK/ (checkpoints/, vocoder/, trained_with.json),
+    tables/, samples/, notebooks/.
     """
 
     def __init__(self, path: str | Path, config: Config, device: str = "cpu") -> None:

@@ -36,6 +36,7 @@ from thesis_lib.training.segments import Batch, Segments, Steps
 from thesis_lib.training.sources import holds_data
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
+from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, note, silent
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder
@@ -91,7 +92,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
 
 
 def _export(run: Run, task: Task, state: State, data: Segments, clock: SessionClock, warned: list[str]) -> None:
-    """Write the vocoder: the last state or the best checkpoint. Its minutes are those of all sessions."""
+    """Write the vocoder (last state or best checkpoint), and its configuration: perhaps more steps than the run's."""
     config, recipe = run.config, state.recipe
     stopped_by = _stopped_by(state)
     if recipe.training.export == "best" and (best := checkpoints.best(run.path / task / "checkpoints", "score")):
@@ -105,13 +106,14 @@ def _export(run: Run, task: Task, state: State, data: Segments, clock: SessionCl
         "emotion_dim": data.emotion.shape[1],
         **data.encoders,
         "steps": state.step,
-        "minutes": round(clock.seconds / 60, 2),
+        "minutes": round(clock.seconds / 60, 2),  # of all sessions
         "device": device_name(state.fabric),
         "stopped_by": stopped_by,
         "skipped_steps": state.skipped,
         "warnings": warned,
-        "stamp": run.stamp(),
+        "stamp": run.stamp() | {"config": config.digest()},
     }
+    write_text(run.path / task / "trained_with.json", config.model_dump_json(indent=2) + "\n")
     Vocoder(state.result.cpu().fold_weight_norm(), meta).save_pretrained(vocoder_folder(run, task))
 
 

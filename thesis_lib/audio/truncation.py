@@ -1,0 +1,112 @@
+"""Whether a file is shorter than its header or its last page declares, as after an interrupted copy.
+
+Uncompressed samples have no packet that could be broken, and Matroska ends cleanly at any block: only the declared
+size tells. A size that a writer to a pipe leaves, because it cannot go back, declares nothing.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_OGG_PAGE = 65_307  # bytes
+MAX_PADDING_BYTES = 1  # of a chunk with an odd size, which some writers leave out
+MIN_UNKNOWN_SIZE = 0x7F000000  # bytes; SoX writes it (AIFF) and 0x7FFFF000 (WAV) to a pipe, others 0xFFFFFFFF
+EBML_HEADER, MATROSKA_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
+W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+
+
+def is_shorter_than_declared(path: Path) -> bool:
+    """Whether a WAV, RF64, W64, AIFF, AU, CAF or Matroska file ends before the size in its header."""
+    with open(path, "rb") as stream:
+        head = stream.read(32)
+        end = next((find(head, stream) for magic, find in DECLARED_ENDS.items() if head.startswith(magic)), None)
+    return end is not None and end > path.stat().st_size + MAX_PADDING_BYTES
+
+
+def ogg_is_cut(path: Path) -> bool:
+    """Whether the last page of an Ogg file is longer than the rest of the file (RFC 3533, section 6)."""
+    with open(path, "rb") as stream:
+        if stream.read(4) != b"OggS":
+            return False
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - MAX_OGG_PAGE))
+        tail = stream.read()
+    if (start := tail.rfind(b"OggS")) < 0:
+        return False
+    page = tail[start:]
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+def _known(size: int) -> int | None:
+    return size if 0 < size < MIN_UNKNOWN_SIZE else None
+
+
+def _riff(head: bytes, stream: BinaryIO) -> int | None:
+    size = _known(int.from_bytes(head[4:8], "little"))
+    return size and size + 8
+
+
+def _rf64(head: bytes, stream: BinaryIO) -> int | None:
+    """The size is in the chunk ds64 (EBU Tech 3306)."""
+    size = int.from_bytes(head[20:28], "little")
+    return size + 8 if head[12:16] == b"ds64" and 0 < size < 2**63 else None
+
+
+def _w64(head: bytes, stream: BinaryIO) -> int | None:
+    size = int.from_bytes(head[16:24], "little")
+    return size if 0 < size < 2**63 else None
+
+
+def _aiff(head: bytes, stream: BinaryIO) -> int | None:
+    size = _known(int.from_bytes(head[4:8], "big"))
+    return size and size + 8
+
+
+def _au(head: bytes, stream: BinaryIO) -> int | None:
+    size = _known(int.from_bytes(head[8:12], "big"))
+    return size and size + int.from_bytes(head[4:8], "big")
+
+
+def _caf(head: bytes, stream: BinaryIO) -> int | None:
+    """The end of the chunk "data"; its size is -1 while it is being written."""
+    place = 8
+    while True:
+        stream.seek(place)
+        chunk = stream.read(12)
+        size = int.from_bytes(chunk[4:], "big", signed=True)
+        if len(chunk) < 12 or size < 0:
+            return None
+        place += 12 + size
+        if chunk[:4] == b"data":
+            return place
+
+
+def _matroska(head: bytes, stream: BinaryIO) -> int | None:
+    """The end of the segment, which follows the EBML header."""
+    segment = _ebml_end(stream, len(EBML_HEADER))
+    if segment is None:
+        return None
+    stream.seek(segment)
+    if stream.read(len(MATROSKA_SEGMENT)) != MATROSKA_SEGMENT:
+        return None
+    return _ebml_end(stream, segment + len(MATROSKA_SEGMENT))
+
+
+def _ebml_end(stream: BinaryIO, place: int) -> int | None:
+    """The end of an EBML element from the place of its size (RFC 8794, section 6); all bits set: unknown."""
+    stream.seek(place)
+    field = stream.read(8)
+    length = 9 - field[0].bit_length() if field else 9  # bytes: one more for each leading zero bit
+    if len(field) < length:
+        return None
+    largest = 2 ** (7 * length) - 1
+    size = int.from_bytes(field[:length], "big") & largest
+    return None if size == largest else place + length + size
+
+
+# First bytes of a file -> the function that finds the end that it declares in bytes, None where it declares none.
+DECLARED_ENDS: dict[bytes, Callable[[bytes, BinaryIO], int | None]] = {
+    b"RIFF": _riff, b"RF64": _rf64, b"BW64": _rf64, W64_RIFF: _w64, b"FORM": _aiff, b".snd": _au, b"caff": _caf,
+    EBML_HEADER: _matroska,
+}  # fmt: skip
