@@ -1,5 +1,6 @@
 """The benchmarks run, and their claims are not empty."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks import artefacts, mutants, speakers
+from benchmarks import artefacts, calibration, embed, mutants, speakers
 from benchmarks.__main__ import NAMES
 from benchmarks.__main__ import main as benchmark_command
+from benchmarks.human import human_recordings
 from benchmarks.quality import HumanTest
 from thesis_lib import reporting
 from thesis_lib.audio.files import write_audio
@@ -102,6 +104,62 @@ def test_a_benchmark_gets_its_own_options(monkeypatch, capsys):
     benchmark_command()
     assert given == {"targets": 5, "contents": speakers.OPTIONS["contents"][0], "quick": False}
     assert '"command": "python -m benchmarks speakers --targets 5"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "targets", "contents"),
+    [([], 24, 6), (["--quick"], 3, 2), (["--quick", "--targets", "5"], 5, 2), (["--contents", "9"], 24, 9)],
+)
+def test_quick_changes_only_the_options_that_are_not_given(words, targets, contents, monkeypatch, capsys):
+    monkeypatch.setattr(speakers, "run", lambda quick, **options: {"options": options})
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", *words])
+    benchmark_command()
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"] == {"targets": targets, "contents": contents}
+    assert found["made by"]["command"] == " ".join(["python -m benchmarks speakers", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--contents", "20"], "--contents 20: give 1 to 9"),
+        (["--contents", "-1"], "--contents -1: give 1 to 9"),
+        (["--targets", "0"], "--targets 0: give 1 or more"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(words, says, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", *words])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["speakers", "--help"], ["--help", "speakers"]])
+def test_the_help_of_a_benchmark_has_its_own_options(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    out = capsys.readouterr().out
+    assert "--targets" in out
+    assert "1 to 9 (default 6" in " ".join(out.split())
+
+
+def test_the_folder_of_human_recordings_is_read_in_one_way(tmp_path, monkeypatch):
+    """A subfolder is one speaker of several recordings; names of two speakers may be those of one file."""
+    for name in ("a/1.wav", "a/2.wav", "b/1.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_audio(tmp_path / name, spoken(0, 16_000, "en"), 16_000)
+    monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
+    assert {name: len(own) for name, own in human_recordings().items()} == {"a": 2, "b": 1}
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
+    assert len(set(embed._recordings(tmp_path / "copies", 3))) == 3
+    one, other = calibration._pair([np.arange(4.0), np.arange(3.0)])
+    assert (len(one), len(other)) == (4, 3), "of several recordings no half is taken"
+    assert [len(half) for half in calibration._pair([np.arange(4.0)])] == [2, 2]
+    write_audio(tmp_path / "a.wav", spoken(0, 16_000, "en"), 16_000)
+    with pytest.raises(SystemExit, match="two speakers of one name"):
+        human_recordings()
 
 
 def test_an_option_that_a_benchmark_has_not_is_refused(monkeypatch, capsys):

@@ -58,9 +58,7 @@ class SpeakerTrials:
         kinds = {speaker.enrolment: speaker.name for speaker in self.speakers}
         if len(kinds) > 1:
             named = ", ".join(f"{name}: {kind}" for kind, name in kinds.items())
-            raise RunError(
-                f"the enrolment differs between the speakers ({named}): give all of them one recording or more"
-            )
+            raise RunError(f"the speakers' enrolments differ ({named}): give each of them one recording, or several")
         return next(iter(kinds))
 
     @cached_property
