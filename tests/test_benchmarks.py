@@ -53,32 +53,6 @@ def test_every_benchmark_has_a_saved_result_that_names_what_made_it(name):
     assert reporting.benchmark(name)["made by"]["command"] == f"python -m benchmarks {name}"
 
 
-def test_readme_and_introduction_have_the_saved_numbers_of_the_speaker_test():
-    saved = reporting.benchmark("speakers")
-    rows = {
-        (row["system"], row["statistic"]): row
-        for row in saved["rows"]
-        if row["encoder"] == "resemblyzer" and row["pairs"] == "all"
-    }
-
-    def share(system, statistic):
-        value, low, high = (100 * rows[system, statistic][name] for name in ("value", "low", "high"))
-        return f"{value:.0f} %", f"[{low:.0f}, {high:.0f}]"
-
-    readme, introduction = (ROOT / "README.md").read_text(), (ROOT / "book" / "introduction.md").read_text()
-    identified, interval = share(saved["system"], "identified")
-    among = f"among {saved['enrolled voices']} voices in {identified}"
-    assert f"{among} of the outputs {interval}" in readme
-    assert among in introduction
-    assert "It accepts {} {}".format(*share(saved["system"], "accepted_5")) in readme
-    assert "the nearest TTS voice, has {} {}".format(*share("nearest TTS voice", "accepted_5")) in readme
-    for system in (saved["system"], "nearest TTS voice"):
-        row = rows[system, "normalised_similarity"]
-        assert f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in introduction
-    best = {row["best trivial"] for row in saved["gains"] if row["encoder"] == "resemblyzer" and row["pairs"] == "all"}
-    assert best == {"nearest TTS voice"}
-
-
 def test_help_has_an_example():
     done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert "Example: python -m benchmarks vocoder" in done.stdout

@@ -41,21 +41,21 @@ OF_PAIRS = (*SHOWN, "accepted_5_same_sex")
 def speakers_table(
     summary: pd.DataFrame, pairs: str = ALL_PAIRS, statistics: tuple[str, ...] = tuple(STATISTICS)
 ) -> pd.DataFrame:
-    """A line an encoder and system, for one kind of pairs: each statistic with its interval.
+    """A line an encoder and system, for one kind of pairs: each statistic with its interval; chance in the headings.
 
-    Two lines an encoder are chance: of all natural impostors, and of those of the target's sex. Encoders without a role
-    in the vocoder come first.
+    One more line an encoder has the chance level of impostors of the target's sex, where sexes are known. Encoders
+    without a role in the vocoder come first.
     """
     part = _numbers(summary[(summary.pairs == pairs) & summary.statistic.isin(statistics)])
     lines = []
     for (encoder, system), rows in part.groupby(["encoder", "system"], sort=False):
         cells = {row["statistic"]: with_interval(row) for row in rows.to_dict("records")}
         line = {"encoder": encoder, "system": system, "n": int(rows.n.max())}
-        lines.append(line | {STATISTICS[name]: cells[name] for name in statistics if name in cells})
+        lines.append(line | {_heading(part, name): cells[name] for name in statistics if name in cells})
     for encoder, rows in part.groupby("encoder", sort=False):
-        lines += [
-            {"encoder": encoder, "system": said, "n": ""} | _levels(rows, column) for column, said in CHANCE.items()
-        ]
+        levels = {_heading(part, name): level for name, level in _levels(rows, "chance_same_sex").items()}
+        if levels:
+            lines.append({"encoder": encoder, "system": CHANCE["chance_same_sex"], "n": ""} | levels)
     return pd.DataFrame(lines).fillna("").sort_values("encoder", key=_in_order, kind="stable", ignore_index=True)
 
 
@@ -80,7 +80,9 @@ def pairs_table(summary: pd.DataFrame, gains: pd.DataFrame, system: str) -> pd.D
             lines.append(about | {"system": "best trivial system", "n": count} | _best(rows, best))
             cells = {STATISTICS[row["statistic"]]: with_interval(row) for row in over.to_dict("records")}
             lines.append(about | {"system": "gain over it", "n": count} | cells)
-        lines += [about | {"system": said, "n": ""} | _levels(rows, column) for column, said in CHANCE.items()]
+        for column, said in CHANCE.items():
+            levels = {STATISTICS[name]: level for name, level in _levels(rows, column).items()}
+            lines.append(about | {"system": said, "n": ""} | levels)
     return pd.DataFrame(lines).fillna("")
 
 
@@ -94,9 +96,16 @@ def _best(rows: pd.DataFrame, best: dict[str, str]) -> dict[str, str]:
 
 
 def _levels(rows: pd.DataFrame, column: str) -> dict[str, str]:
-    """Statistic's heading -> its chance level, as the table's column has it."""
+    """Statistic -> its chance level in a column of the rows; none where there is no such column."""
+    if column not in rows:
+        return {}
     levels = rows.groupby("statistic", sort=False)[column].first().dropna()
-    return {STATISTICS[name]: f"{value:.2g}" for name, value in levels.items()}
+    return {name: f"{value:.2g}" for name, value in levels.items()}
+
+
+def _heading(part: pd.DataFrame, statistic: str) -> str:
+    chance = part[part.statistic == statistic].chance.mean()
+    return f"{STATISTICS[statistic]} (chance {chance:.2g})"
 
 
 def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
@@ -106,7 +115,7 @@ def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
         {
             "encoder": row["encoder"],
             "statistic": STATISTICS[row["statistic"]],
-            "best trivial system (on the same pairs)": row["best trivial"],
+            "best trivial system": row["best trivial"],
             "gain (no gain: 0)": with_interval(row),
             "n": row["n"],
         }
@@ -152,11 +161,9 @@ def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:
         chance = float(own.chance.mean())
         axis.axvline(chance, color="black", linestyle=":", linewidth=1)
         text = f"chance {chance:.2g}"
-        if own.chance_same_sex.notna().any():
-            same = float(own.chance_same_sex.mean())
-            axis.axvline(same, color="grey", linestyle="--", linewidth=1)
-            text += f"; same sex {same:.2g}"
         axis.annotate(text, (chance, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+        if "chance_same_sex" in own and own.chance_same_sex.notna().any():
+            axis.axvline(float(own.chance_same_sex.mean()), color="grey", linestyle="--", linewidth=1)
         axis.set_xlabel(STATISTICS[statistic])
     axes[0].set_yticks(range(len(systems)), systems)
     axes[0].invert_yaxis()
