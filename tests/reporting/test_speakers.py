@@ -72,6 +72,11 @@ def test_gains_and_shares_that_remain_are_beside_their_reference():
     assert (line["best trivial system"], line["gain (no gain: 0)"]) == ("", "not measured: too few")
     change = about | {"system": "natural recording", "before": 1.0, "difference": None}
     change |= {"remains": 0.8, "remains_low": 0.7, "remains_high": 0.9}
+    lost = [change | {"degradation": name, "lost": 0.2, "after": 0.8} for name in ("noise", "MP3")]
+    earlier = pd.DataFrame(lost).drop(columns=["remains", "remains_low", "remains_high", "difference"])
+    (line,) = reporting.degraded_table(earlier).to_dict("records")
+    assert line["undegraded (chance 0)"] == "1.000"
+    assert line["lost by noise"] == line["lost by MP3"] == "0.200 [0.100, 0.300]"
     kept = [change | {"degradation": name, "after": 0.8} for name in ("noise", "MP3")]
     (line,) = reporting.degraded_table(pd.DataFrame(kept)).to_dict("records")
     assert line["undegraded (chance 0)"] == "1.000"

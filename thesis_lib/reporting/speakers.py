@@ -126,12 +126,16 @@ def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
 def degraded_table(rows: pd.DataFrame) -> pd.DataFrame:
     """A line an encoder and system: normalised similarity (chance 0), and what remains of it after each degradation.
 
-    The second number of each degradation is the difference to the share that remains of natural recordings.
+    The second number of each degradation is the difference to the share that remains of natural recordings. Of a result
+    that an earlier version saved, the loss of normalised similarity on the undegraded scale.
     """
     lines = []
     for (encoder, system), part in _numbers(rows).groupby(["encoder", "system"], sort=False):
         line = {"encoder": encoder, "system": system, "undegraded (chance 0)": f"{part.before.iloc[0]:.3f}"}
         for row in part.to_dict("records"):
+            if "remains" not in row:
+                line[f"lost by {row['degradation']}"] = with_interval(row | {"value": row["lost"]})
+                continue
             share = {"value": row["remains"], "low": row["remains_low"], "high": row["remains_high"]}
             name = f"share that remains after {row['degradation']}"
             line[name] = with_interval(share | {"reason": row["reason"]})
