@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks.options import Option, add_options, chosen
 from thesis_lib.runs.provenance import commit, machine
 from thesis_lib.utils.files import write_text
 
@@ -43,32 +44,52 @@ NAMES = {
 
 
 def main() -> None:
-    """Parse the name, pass the rest to the benchmark's own ``run``; its ``OPTIONS`` are {name: (default, help)}."""
+    """Parse the name, pass the rest to the benchmark's own ``run``; its ``OPTIONS`` are {name: Option}."""
+    name = next((word for word in sys.argv[1:] if word in NAMES), None)
+    if name is None:
+        _all_benchmarks().parse_args()
+        return
+    rest = sys.argv[1:]
+    rest.remove(name)
+    with contextlib.redirect_stdout(sys.stderr):  # some packages greet, and the output is JSON
+        module = importlib.import_module(f"benchmarks.{name}")
+    options: dict[str, Option] = getattr(module, "OPTIONS", {})
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=f"Print as JSON: {NAMES[name]}.")
+    _add_common(parser)
+    add_options(parser, options)
+    given = vars(parser.parse_args(rest))
+    quick, save = given.pop("quick"), given.pop("save")
+    with contextlib.redirect_stdout(sys.stderr):
+        result = module.run(quick, **chosen(parser, options, given, quick))
+    words = [f"--{option} {value}" for option, value in given.items() if value is not None]
+    command = " ".join(["python -m benchmarks", name, *["--quick"] * quick, *words])
+    result["made by"] = {"command": command, "commit": commit(), "machine": machine()}
+    text = json.dumps(result, indent=2) + "\n"
+    sys.stdout.write(text)
+    if save:
+        write_text(Path(__file__).parent / "results" / f"{name}.json", text)
+
+
+def _all_benchmarks() -> argparse.ArgumentParser:
+    """The parser of a command without a benchmark's name: its help, or the error."""
     listing = "\n".join(f"  {name:12} {what}" for name, what in NAMES.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description=f"Print one benchmark's result as JSON.\n\n{listing}\n\nExample: python -m benchmarks vocoder\n"
+        description=f"Print one benchmark's result as JSON.\n\n{listing}\n\n"
+        "Options of one benchmark: python -m benchmarks speakers --help\nExample: python -m benchmarks vocoder\n"
         "Example: python -m benchmarks speakers --targets 12 --contents 4",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", choices=NAMES, metavar="NAME")
+    _add_common(parser)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a few repeats or minutes only, to see that it works")
     parser.add_argument(
         "--save", action="store_true", help="also write benchmarks/results/NAME.json, which the book shows"
     )
-    given, rest = parser.parse_known_args()
-    with contextlib.redirect_stdout(sys.stderr):  # some packages greet, and the output is JSON
-        module = importlib.import_module(f"benchmarks.{given.name}")
-        own = argparse.ArgumentParser(prog=f"python -m benchmarks {given.name}")
-        for name, (default, what) in getattr(module, "OPTIONS", {}).items():
-            own.add_argument(f"--{name}", type=int, default=default, help=f"{what} (default {default})")
-        result = module.run(given.quick, **vars(own.parse_args(rest)))
-    command = " ".join(["python -m benchmarks", given.name, *rest])
-    result["made by"] = {"command": command, "commit": commit(), "machine": machine()}
-    text = json.dumps(result, indent=2) + "\n"
-    sys.stdout.write(text)
-    if given.save:
-        write_text(Path(__file__).parent / "results" / f"{given.name}.json", text)
 
 
 if __name__ == "__main__":

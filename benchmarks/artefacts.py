@@ -6,8 +6,8 @@ optimised for a bundled test voice, by the plain speaker loss and by the same lo
 White noise is the control. The bundled voices are synthetic.
 
 The second part degrades the outputs of each system of the speaker test on human voices (THESIS_HUMAN): noise at 20 dB
-SNR, MP3 at 64 kbit/s, a low-pass of 4 kHz. A system that loses more than natural recordings do owes a part of its score
-to what the degradation removes.
+SNR, MP3 at 64 kbit/s, a low-pass of 4 kHz. Natural recordings are degraded too and give the scale. A system that keeps
+a smaller share of its score than they do owes a part of it to what the degradation removes.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from benchmarks.options import Option
 from benchmarks.speakers import (
-    QUICK_CONTENTS,
-    QUICK_TARGETS,
+    QUICK_RESAMPLES,
     RELEASED,
     RESAMPLES,
     SEED,
@@ -42,7 +42,10 @@ from thesis_lib.validation.speaker_test import (
 )
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
-OPTIONS = {"targets": (12, "human target speakers"), "contents": (3, "sentences, each by another TTS voice (1 to 9)")}
+OPTIONS = {
+    "targets": Option(12, 3, "human target speakers"),
+    "contents": Option(2, 2, "sentences, each by another TTS voice", most=9),
+}
 RATE = 16_000  # Hz
 SECONDS = 2.0
 SNR = 30.0  # dB
@@ -53,20 +56,19 @@ STEP = 0.3  # length of the first step, relative to that of the noise; it falls 
 
 def run(quick: bool, targets: int, contents: int) -> dict:
     """The noise by the gradient, the encoders that no noise moves by more than ``MOVES``, and the degradations."""
-    size = (QUICK_TARGETS, QUICK_CONTENTS) if quick else (targets, contents)
-    degradations = degraded(*size)  # first: it says at once where there is no folder of recordings
+    degradations = degraded(quick, targets, contents)  # first: it says at once where there is no folder of recordings
     return moved_by_noise(quick) | {"degradations": degradations}
 
 
-def degraded(targets: int, contents: int) -> dict:
-    """Normalised similarity of each system and encoder before and after each degradation, and what is lost."""
+def degraded(quick: bool, targets: int, contents: int) -> dict:
+    """Normalised similarity of each system and encoder before and after each degradation, and what remains."""
     vocoder = Vocoder.from_torch(DEFAULT)
     trials, encoders = human_set(vocoder, targets, contents)
     scorers = enrol(trials, encoders, bar)
     results = measure_degraded(trials, speaker_test_systems(RELEASED, vocoder, encoders[0]), scorers, bar)
-    summary, roles = summarise_degraded(results.table, RESAMPLES, SEED), roles_of(vocoder)
-    summary["role"] = [roles.of_network(encoder) for encoder in summary.encoder]
-    return about_trials(trials, scorers) | {"chance": 0.0, "not measured": results.missing, "rows": records(summary)}
+    summary = summarise_degraded(results.table, QUICK_RESAMPLES if quick else RESAMPLES, SEED)
+    rows = records(roles_of(vocoder).of_encoders(summary))
+    return about_trials(trials, scorers) | {"chance": 0.0, "not measured": results.missing, "rows": rows}
 
 
 def moved_by_noise(quick: bool) -> dict:

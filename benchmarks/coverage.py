@@ -4,11 +4,11 @@ Speaker embeddings, standardised as inside the vocoder, around the mean of their
 embeddings of the profile "released", the demo's for the bundled test voices, and THESIS_HUMAN.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.human import human_recordings
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed, speaker_encoder
@@ -23,16 +23,14 @@ COMPONENTS = (8, 16, 32, 64)
 
 def run(quick: bool) -> dict:
     """For each group: the variance that lies in the first principal components of the training voices."""
-    folder = os.environ.get("THESIS_HUMAN")
-    if not folder:
-        raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
+    recordings = human_recordings()
     vectors = {}
     for name, split in (("released", "train"), ("demo", "test")):
         source = Run(Path("runs") / name, Config.from_profile(name))
         embeddings = embedded(source, bar, sides=("source",))
         vectors[name] = embeddings.speaker["source"][embeddings.rows(prepared(source).split(split))]
     encoder = speaker_encoder(Config().encoders)
-    paths = sorted(p for p in Path(folder).iterdir() if p.suffix in (".flac", ".wav"))[: 12 if quick else None]
+    paths = [own[0] for own in recordings.values()][: 12 if quick else None]  # one of a speaker
     human = np.stack(list(a_core_each(lambda path: embed(encoder, *read_audio(path), path), paths)))
     training = vectors["released"]
     mean, std = training.mean(0), training.std(0)

@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 import torch
 
+from benchmarks.human import human_recordings
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
@@ -70,13 +71,13 @@ def run(quick: bool) -> dict:
 
 def _recordings(folder: Path, count: int) -> list[Path]:
     """Files at the project's rate."""
-    if human := os.environ.get("THESIS_HUMAN"):
-        found = sorted(path for path in Path(human).iterdir() if path.suffix in (".flac", ".wav"))
+    if os.environ.get("THESIS_HUMAN"):
+        found = [path for own in human_recordings().values() for path in own]
     else:
         found = [mini.bundle() / "audio" / f"{id}.es.opus" for id in mini.table(CorpusConfig()).id]
     paths = []
-    for source in found[:: max(1, len(found) // count)][:count]:
-        paths.append(folder / f"{source.stem}.wav")
+    for number, source in enumerate(found[:: max(1, len(found) // count)][:count]):
+        paths.append(folder / f"{number}.wav")  # recordings of two speakers may have one name
         soundfile.write(paths[-1], read_audio(source, RATE)[0], RATE)
     return paths
 

@@ -8,10 +8,10 @@ is measured on pairs of recordings, of one voice and of two, bundled and human (
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.human import human_recordings
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import build, dominant
@@ -72,12 +72,12 @@ def _speakers(count: int) -> list[dict]:
     encoder = speaker_encoder(EncoderConfig(speaker="ecapa"))
     rows = mini.table(CorpusConfig(name="mini"))
     groups = {"bundled": [[mini.bundle() / "audio" / f"{i}.es.opus" for i in g.id] for _, g in rows.groupby("voice")]}
-    if human := os.environ.get("THESIS_HUMAN"):
-        groups["human"] = [[path] for path in sorted(Path(human).glob("*.flac"))]
+    if os.environ.get("THESIS_HUMAN"):
+        groups["human"] = list(human_recordings().values())
     found = []
     for name, voices in groups.items():
         wavs = [[read_audio(path, RATE)[0] for path in paths[:2]] for paths in voices[: count + 1]]
-        # A human recording is its own other one: its halves.
+        # Of a single recording of a speaker the halves are compared.
         halves = [own if len(own) > 1 else np.array_split(own[0], 2) for own in wavs]
         alone = [_others(own, encoder) for own in halves[:count]]
         together = [_others([a[0], b[0]], encoder) for a, b in zip(wavs, wavs[1:], strict=False)]

@@ -1,18 +1,17 @@
 """Quality of a vocoder on human speech that it was not trained on; shared by several benchmarks.
 
-Needs a folder of human recordings, one speaker a file: THESIS_HUMAN names it. The first half of a recording is the
-content and the condition, the second half is the reference of the speaker's voice. There are no transcripts. So each
+Needs a folder of human recordings: THESIS_HUMAN names it, and ``human_speakers`` says what is the content, the
+condition and the reference of a speaker's voice. There are no transcripts. So each
 of two recognisers is compared with what the other one recognises in the recording, and the recording has a word error
 rate too, to compare with: Whisper tiny.en, whose encoder makes the content and trains, and base, which does neither.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.human import human_folder
 from thesis_lib.config import Config
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, metrics
@@ -44,12 +43,10 @@ class HumanTest:
     """Human speakers, the systems' test set, and the models that score."""
 
     def __init__(self, emotion: str, quick: bool = False) -> None:
-        folder = os.environ.get("THESIS_HUMAN")
-        if not folder:
-            raise SystemExit("THESIS_HUMAN must name a folder of human recordings, one speaker a file")
+        folder = human_folder()
         self.rounds = 1 if quick else ROUNDS
         config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": ENCODERS})
-        speakers = human_speakers(Path(folder), config, QUICK_SPEAKERS if quick else MAX_SPEAKERS)
+        speakers = human_speakers(folder, config, QUICK_SPEAKERS if quick else MAX_SPEAKERS)
         least = MIN_SECONDS * config.audio.sample_rate
         self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
         self.short = [s.name for s in speakers if s not in self.speakers]
@@ -110,8 +107,8 @@ class HumanTest:
         for scorer in self.scorers:
             found, name = scorer.score(wav, trial.target, trial.content), scorer.encoder.name
             row[f"target preference, {name}"] = found["to_target"] > found["to_content"]
-            similarity = (found["to_target"] - found["floor"]) / (found["ceiling"] - found["floor"])
-            row[f"normalised similarity, {name}"] = similarity
+            scale = found["floor"], found["ceiling"]
+            row[f"normalised similarity, {name}"] = metrics.normalised_similarity(found["to_target"], *scale)
         output = self.models.record(wav)
         row["dnsmos_ovrl"] = metrics.dnsmos(output)["dnsmos_ovrl"]
         return row | self._errors(self._recognised(output), trial.content)

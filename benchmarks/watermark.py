@@ -3,13 +3,13 @@
 Human recordings of a folder, marked and then changed (compressed, resampled, ...); the same unmarked.
 """
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.human import human_recordings
 from thesis_lib.audio.files import read_audio, resample, write_audio
 from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, add_watermark, watermark
 from thesis_lib.validation import metrics
@@ -20,10 +20,7 @@ FILES = 50
 
 def run(quick: bool) -> dict:
     """Shares of marked and unmarked recordings detected as marked, after each change; quality with the mark."""
-    human = os.environ.get("THESIS_HUMAN")
-    if not human:
-        raise SystemExit("THESIS_HUMAN must name a folder of human speech")
-    paths = sorted(path for path in Path(human).iterdir() if path.suffix in (".flac", ".wav"))
+    paths = [path for own in human_recordings().values() for path in own]
     paths = paths[:: max(1, len(paths) // FILES)][: 3 if quick else FILES]
     wavs = [read_audio(path, RATE)[0] for path in paths]
     marked = [add_watermark(wav, RATE) for wav in wavs]

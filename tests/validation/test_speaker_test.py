@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import TINY, spoken, trained_beside, voiced
+from planted_voices import AUDIO, COUNT, RATE, PlantedEncoder, enrolled, tone, trials_of
 from typer.testing import CliRunner
 
 from thesis_lib import cli
 from thesis_lib.audio.pitch import track
-from thesis_lib.config import AudioConfig, Config
+from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import RunError
@@ -22,11 +23,13 @@ from thesis_lib.validation.speaker_test import (
     NATURAL,
     PITCH_MATCHED,
     TRIVIAL,
+    SexScorer,
     SpeakerTrials,
     about_trials,
     by_pairs,
     enrol,
     gains,
+    impostor_levels,
     measure_degraded,
     measure_speakers,
     speaker_test,
@@ -40,48 +43,20 @@ from thesis_lib.validation.speaker_test.world import _scaled, envelope_ratio, sh
 from thesis_lib.validation.swap import SpeakerScorer, SwapSpeaker, Trial, summarise_swaps
 from thesis_lib.vocoder.voice import Voice
 
-RATE = 22_050
-AUDIO = AudioConfig()
-COUNT = 20  # planted speakers
-
-
-class PlantedEncoder:
-    """The voice of a tone is its frequency, 20 Hz a voice; up to 4 Hz beside it are recordings of that voice."""
-
-    name, revision, dim, sample_rate = "planted", "1", 24, 16_000
-
-    def __init__(self):
-        self._voices, self._changes = np.random.default_rng(0).normal(size=(2, COUNT + 1, self.dim))
-
-    def encode(self, wav):
-        peak = np.abs(np.fft.rfft(wav * np.hanning(len(wav)), 4 * len(wav))).argmax() * 4000 / len(wav)
-        voice = int(round((peak - 200) / 20))
-        return (self._voices[voice] + 0.1 * (peak - 200 - 20 * voice) * self._changes[voice]).astype(np.float32)
-
-
-def tone(voice: int, change: float = 0.0) -> np.ndarray:
-    f0 = 200 + 20 * voice + change
-    return (0.3 * np.sin(2 * np.pi * f0 * np.arange(RATE // 2) / RATE)).astype(np.float32)
-
 
 @pytest.fixture(scope="module")
 def planted() -> SpeakerTrials:
-    """All ordered pairs of speakers: the content of one, the voice of another."""
-    speakers = [
-        SwapSpeaker(f"s{i}", "human", f"s{i}", tone(i), Voice(log_f0_median=np.log(200 + 20 * i)), [tone(i, 2)])
-        for i in range(COUNT)
-    ]
-    trials = [Trial(c, t, number) for t in speakers for number, c in enumerate(s for s in speakers if s is not t)]
-    return SpeakerTrials("planted", speakers, [], trials, AUDIO)
+    return trials_of()
 
 
 @pytest.fixture(scope="module")
-def scorer(planted) -> SpeakerScorer:
-    return enrol(planted, [PlantedEncoder()])[0]
+def scorer() -> SexScorer:
+    return enrolled()
 
 
-def values(table, system, statistic):
-    summary = summarise_speakers(table, 20, 0)
+def values(table, system, statistic, scorers=None):
+    levels = impostor_levels(scorers or [enrolled()])
+    summary = summarise_speakers(table, levels, 20, 0)
     return summary[(summary.system == system) & (summary.pairs == ALL_PAIRS)].set_index("statistic").loc[statistic]
 
 
@@ -148,8 +123,9 @@ def test_identification_is_among_the_content_voices_too(planted):
 def test_few_speakers_give_no_threshold_and_the_reason(planted):
     few = SpeakerTrials("few", planted.speakers[:3], [], planted.trials[:2], AUDIO)
     found = System("perfect", lambda trial: trial.target.references[0], about={"system": "perfect"})
-    table = measure_speakers(few, [found], enrol(few, [PlantedEncoder()])).table
-    row = values(table, "perfect", "accepted_5")
+    scorers = enrol(few, [PlantedEncoder()])
+    table = measure_speakers(few, [found], scorers).table
+    row = values(table, "perfect", "accepted_5", scorers)
     assert np.isnan(row.value)
     assert row.n == 2, "as of the other statistics: tables have one line for both"
     assert row.reason == "6 impostor pairs give no threshold for a share of 0.05 of them"
@@ -199,6 +175,47 @@ def test_the_gain_is_over_the_best_trivial_system_and_paired(measured):
     assert found.low["normalised_similarity"] > 0.5
 
 
+def gain_table(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
+    """Normalised similarities (T, C) of the systems "a" and "b", for T targets crossed with C contents."""
+    rows = [
+        {"system": name, "target_speaker": f"t{i}", "content": f"c{j}", "to_target": values[i, j]}
+        for name, values in (("a", first), ("b", second))
+        for i, j in np.ndindex(values.shape)
+    ]
+    about = {"encoder": "e", "floor": 0.0, "ceiling": 1.0, "semitones": 9.0, "content_sex": "", "target_sex": ""}
+    table = pd.DataFrame(rows).assign(**about)
+    return table.assign(**dict.fromkeys(("identified", "accepted_1", "accepted_5"), table.to_target.round()))
+
+
+def similarity_gain(table, **options):
+    found = gains(table, "a", 200, 0, **options)
+    return found[(found.pairs == ALL_PAIRS) & (found.statistic == "normalised_similarity")].iloc[0]
+
+
+def test_a_gain_is_of_pairs():
+    """Two systems vary much together, and their difference is 0.1 everywhere: unpaired, the interval would be wide."""
+    common = np.random.default_rng(0).normal(size=(12, 4))
+    found = similarity_gain(gain_table(common + 0.1, common), trivial=("b",))
+    assert (found.value, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_incomplete_pairs_are_dropped_before_the_best_trivial_system_is_chosen():
+    """ "b" has its best values where "c" was not measured; on the pairs of all systems "c" is better."""
+    zeros = np.zeros((4, 4))
+    table = gain_table(zeros + 0.9, np.where(np.arange(4) < 2, 1.0, 0.2) + zeros)
+    third = table[table.system == "b"].assign(system="c", to_target=0.4)
+    both = pd.concat([table, third[~third.content.isin(["c0", "c1"])]])
+    found = similarity_gain(both, trivial=("b", "c"))
+    assert (found["best trivial"], found.n) == ("c", 8)
+    assert found.value == pytest.approx(0.5)
+
+
+def test_equal_trivial_systems_are_both_named():
+    table = gain_table(np.full((3, 3), 0.9), np.full((3, 3), 0.2))
+    both = pd.concat([table, table[table.system == "b"].assign(system="c")])
+    assert similarity_gain(both, trivial=("b", "c"))["best trivial"] == "b = c"
+
+
 def test_a_gain_of_all_pairs_has_an_interval_below_one(measured):
     """The bootstrap of differences that are all one has no width."""
     row = gains(measured, "perfect", 50, 0, trivial=("content",)).set_index(["pairs", "statistic"])
@@ -220,6 +237,20 @@ def test_world_moves_the_median_f0(ratio):
     before, after = (track(x, AUDIO).log_f0_median for x in (wav, found))
     assert len(found) == len(wav)
     assert np.exp(after - before) == pytest.approx(ratio, rel=0.04)
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.25])
+def test_world_moves_the_formants_of_a_recording(ratio):
+    """At the same F0: the smoothed spectra match where one of them is read at frequencies times the ratio."""
+    wav = voiced(2.0, RATE)
+    before, after = (np.log(np.abs(np.fft.rfft(x)) + 1e-3) for x in (shifted(wav, RATE, 1.0, r) for r in (1.0, ratio)))
+    smooth = np.ones(600) / 600
+    before, after = (np.convolve(x, smooth, "same")[600 : len(x) // 2] for x in (before, after))
+    places = np.arange(len(after)) + 600
+    moved = np.interp(places / ratio, places, before)
+    inside = (places / ratio > places[0]) & (places / ratio < places[-1])
+    assert np.corrcoef(after[inside], moved[inside])[0, 1] > 0.97
+    assert np.abs(after - moved)[inside].mean() < 0.5 * np.abs(after - before)[inside].mean()
 
 
 def test_world_moves_towards_a_median():
@@ -257,7 +288,7 @@ class EchoVocoder:
 def test_the_trivial_systems_do_what_they_say():
     encoder, vocoder = TinyTestEncoder(), EchoVocoder()
     every = {s.name: s for s in speaker_test_systems("ours", vocoder, encoder)}
-    assert list(every) == [NATURAL, "ours", *TRIVIAL]
+    assert list(every) == ["ours", *TRIVIAL]
     bank = systems.BundledVoices(encoder, RATE)
     name = list(bank.ids)[7]
     target_voice = Voice(embed(encoder, bank.recording(name, 0), RATE), np.zeros(88), np.log(190.0))
@@ -265,8 +296,6 @@ def test_the_trivial_systems_do_what_they_say():
     target = SwapSpeaker("t", "human", "t", spoken(6, RATE, "en"), target_voice, [])
     trial = Trial(content, target, 0)
     assert np.array_equal(every[systems.UNCHANGED].render(trial), content.content)
-    assert np.array_equal(every[NATURAL].render(trial), target.content)
-    assert not every[NATURAL].takes(Trial(content, target, 1)), "once for each target"
     every[systems.MEAN_SPEAKER].render(trial)
     (given,) = vocoder.voices
     assert given.speaker is None
@@ -291,12 +320,14 @@ def test_what_a_degradation_takes_is_measured_on_the_same_outputs(planted, score
     few = SpeakerTrials("planted", planted.speakers, [], planted.trials[::5], AUDIO)
     perfect = System("perfect", lambda trial: trial.target.references[0], about={"system": "perfect"})
     table = measure_degraded(few, [perfect], [scorer]).table
-    found = summarise_degraded(table, 50, 0).set_index("degradation")
+    assert table[table.system == NATURAL].groupby(["encoder", "degradation"]).target_speaker.nunique().eq(COUNT).all()
+    found = summarise_degraded(table, 50, 0).query("system == 'perfect'").set_index("degradation")
     assert list(found.index) == ["white noise, 20 dB", "MP3, 64 kbit/s", "low-pass, 4 kHz"]
     assert (found.n == len(few.trials)).all()
     assert found.before.to_numpy() == pytest.approx(1, abs=0.05)
     assert (found.before - found.after).to_numpy() == pytest.approx(found.lost.to_numpy())
     assert found.lost["low-pass, 4 kHz"] == pytest.approx(0, abs=0.02), "a tone below 1 kHz passes"
+    assert found.remains.to_numpy() == pytest.approx(1, abs=0.05)
 
 
 def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
@@ -307,9 +338,11 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
     summary = run.load_table("speakers_summary")
     assert set(summary.role) == {"conditions"}
     assert summary[summary.statistic != "to_content"].chance.notna().all()
+    assert set(run.load_table("speakers_chance").encoder) == {"tiny-test-encoder"}
     assert (run.load_table("speakers_gains").system == "conversion").all()
     about = run.load_json("speakers_about")
     assert about["enrolment"] == "other recordings"
+    assert about["targets that a choice between systems may have used"] == 0
     assert about["impostor pairs"] == about["speakers"] * (about["speakers"] - 1)
     assert about["enrolled voices"] == about["speakers"], "the contents' voices are among them"
     assert speaker_test(run).equals(run.load_table("speakers")), "a finished test is not done again"

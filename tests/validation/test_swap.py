@@ -149,8 +149,8 @@ def test_condition_and_enrolment_are_disjoint(tiny_run, tmp_path):
         (tmp_path / "b").mkdir(exist_ok=True)
         write_audio(tmp_path / "b" / f"{name}.flac", wav, 16_000)
     one, several = swap.human_speakers(tmp_path, tiny_run.config)
-    assert (one.name, one.session) == ("a", "same session")
-    assert (several.name, several.session) == ("b", "other recordings")
+    assert (one.name, one.enrolment) == ("a", "other half of one recording")
+    assert (several.name, several.enrolment) == ("b", "other recordings")
     for speaker in (one, several):
         assert np.exp(speaker.voice.log_f0_median) == pytest.approx(110, rel=0.03)
         for wavs, f0 in (([speaker.content], 110), (speaker.references, 180)):

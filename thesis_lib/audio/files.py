@@ -240,6 +240,11 @@ def sink(target: str | Path, sample_rate: int, comment: str = "") -> Iterator[Ca
     yield write
 
 
+def of_length(wav: np.ndarray, length: int) -> np.ndarray:
+    """(N,) -> (length,): cut at the end, or padded there with zeros."""
+    return np.pad(wav, (0, max(0, length - len(wav))))[:length]
+
+
 def whole_frames(wav: np.ndarray, hop_length: int) -> np.ndarray:
     """Zero-pad (N,) at the end to a whole number of hops, so that N = T * hop_length."""
     return np.pad(wav, (0, -len(wav) % hop_length))

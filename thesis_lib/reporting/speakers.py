@@ -8,16 +8,34 @@ from matplotlib.figure import Figure
 from thesis_lib.reporting.look import SIZE
 from thesis_lib.reporting.tables import with_interval
 from thesis_lib.validation.roles import is_circular
-from thesis_lib.validation.speaker_test import ALL_PAIRS
+from thesis_lib.validation.speaker_test import ALL_PAIRS, NATURAL
+from thesis_lib.validation.speaker_test.summary import TIE
 
 STATISTICS = {
     "normalised_similarity": "normalised similarity",
     "identified": "identified, rank 1",
     "accepted_1": "accepted at 1 %",
     "accepted_5": "accepted at 5 %",
+    "normalised_similarity_same_sex": "normalised similarity, same-sex impostors",
+    "accepted_1_same_sex": "accepted at 1 % of same-sex impostors",
+    "accepted_5_same_sex": "accepted at 5 % of same-sex impostors",
     "target_preference": "target-preference rate",
 }
 SHOWN = ("normalised_similarity", "identified", "accepted_5")  # panels of the figure
+CHANCE = {"chance": "chance: natural impostors", "chance_same_sex": "chance: natural impostors of the target's sex"}
+NUMBERS = (
+    "value",
+    "low",
+    "high",
+    "chance",
+    "chance_same_sex",
+    "before",
+    "remains",
+    "remains_low",
+    "remains_high",
+    "difference",
+)
+OF_PAIRS = (*SHOWN, "accepted_5_same_sex")
 
 
 def speakers_table(
@@ -25,7 +43,8 @@ def speakers_table(
 ) -> pd.DataFrame:
     """A line an encoder and system, for one kind of pairs: each statistic with its interval; chance in the headings.
 
-    Encoders without a role in the vocoder come first.
+    One more line an encoder has the chance level of impostors of the target's sex, where sexes are known. Encoders
+    without a role in the vocoder come first.
     """
     part = _numbers(summary[(summary.pairs == pairs) & summary.statistic.isin(statistics)])
     lines = []
@@ -33,17 +52,60 @@ def speakers_table(
         cells = {row["statistic"]: with_interval(row) for row in rows.to_dict("records")}
         line = {"encoder": encoder, "system": system, "n": int(rows.n.max())}
         lines.append(line | {_heading(part, name): cells[name] for name in statistics if name in cells})
-    return pd.DataFrame(lines)
+    for encoder, rows in part.groupby("encoder", sort=False):
+        levels = {_heading(part, name): level for name, level in _levels(rows, "chance_same_sex").items()}
+        if levels:
+            lines.append({"encoder": encoder, "system": CHANCE["chance_same_sex"], "n": ""} | levels)
+    return pd.DataFrame(lines).fillna("").sort_values("encoder", key=_in_order, kind="stable", ignore_index=True)
 
 
-def pairs_table(summary: pd.DataFrame, system: str) -> pd.DataFrame:
-    """A line an encoder and kind of pairs of one system: each statistic of ``SHOWN``; chance in the headings."""
-    part = _numbers(summary[(summary.system == system) & summary.statistic.isin(SHOWN)])
+def pairs_table(summary: pd.DataFrame, gains: pd.DataFrame, system: str) -> pd.DataFrame:
+    """Lines an encoder and kind of pairs: natural recordings, a system, the best trivial one, the gain over it, chance.
+
+    Of each statistic of ``OF_PAIRS``, with intervals.
+    """
+    part, gained = (_numbers(rows[rows.statistic.isin(OF_PAIRS)]) for rows in (summary, gains))
     lines = []
     for (encoder, pairs), rows in part.groupby(["encoder", "pairs"], sort=False):
-        cells = {_heading(part, row["statistic"]): with_interval(row) for row in rows.to_dict("records")}
-        lines.append({"encoder": encoder, "content to target": pairs, "n": int(rows.n.max())} | cells)
-    return pd.DataFrame(lines)
+        about = {"encoder": encoder, "content to target": pairs}
+        for name in (NATURAL, system):
+            own = rows[rows.system == name]
+            if len(own):
+                cells = {STATISTICS[row["statistic"]]: with_interval(row) for row in own.to_dict("records")}
+                lines.append(about | {"system": name, "n": int(own.n.max())} | cells)
+        over = gained[(gained.encoder == encoder) & (gained.pairs == pairs) & gained.value.notna()]
+        if len(over):
+            best = {row.statistic: row.best for row in over.rename(columns={"best trivial": "best"}).itertuples()}
+            count = int(over.n.max())
+            lines.append(about | {"system": "best trivial system", "n": count} | _best(rows, best))
+            cells = {STATISTICS[row["statistic"]]: with_interval(row) for row in over.to_dict("records")}
+            lines.append(about | {"system": "gain over it", "n": count} | cells)
+        for column, said in CHANCE.items():
+            levels = {STATISTICS[name]: level for name, level in _levels(rows, column).items()}
+            lines.append(about | {"system": said, "n": ""} | levels)
+    return pd.DataFrame(lines).fillna("")
+
+
+def _best(rows: pd.DataFrame, best: dict[str, str]) -> dict[str, str]:
+    """Statistic's heading -> name and value of its best trivial system; the first, where several are equal."""
+    found = {}
+    for statistic, names in best.items():
+        own = rows[(rows.statistic == statistic) & (rows.system == names.split(TIE)[0])]
+        found[STATISTICS[statistic]] = f"{names}: {with_interval(own.iloc[0].to_dict())}"
+    return found
+
+
+def _levels(rows: pd.DataFrame, column: str) -> dict[str, str]:
+    """Statistic -> its chance level in a column of the rows; none where there is no such column."""
+    if column not in rows:
+        return {}
+    levels = rows.groupby("statistic", sort=False)[column].first().dropna()
+    return {name: f"{value:.2g}" for name, value in levels.items()}
+
+
+def _heading(part: pd.DataFrame, statistic: str) -> str:
+    chance = part[part.statistic == statistic].chance.mean()
+    return f"{STATISTICS[statistic]} (chance {chance:.2g})"
 
 
 def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
@@ -62,18 +124,33 @@ def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
 
 
 def degraded_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line an encoder and system: normalised similarity (chance 0) before, and what each degradation takes."""
+    """A line an encoder and system: normalised similarity (chance 0), and what remains of it after each degradation.
+
+    The second number of each degradation is the difference to the share that remains of natural recordings. Of a result
+    that an earlier version saved, the loss of normalised similarity on the undegraded scale.
+    """
     lines = []
     for (encoder, system), part in _numbers(rows).groupby(["encoder", "system"], sort=False):
         line = {"encoder": encoder, "system": system, "undegraded (chance 0)": f"{part.before.iloc[0]:.3f}"}
-        for row in part.rename(columns={"lost": "value"}).to_dict("records"):
-            line[f"lost by {row['degradation']}"] = with_interval(row)
+        for row in part.to_dict("records"):
+            if "remains" not in row:
+                line[f"lost by {row['degradation']}"] = with_interval(row | {"value": row["lost"]})
+                continue
+            share = {"value": row["remains"], "low": row["remains_low"], "high": row["remains_high"]}
+            name = f"share that remains after {row['degradation']}"
+            line[name] = with_interval(share | {"reason": row["reason"]})
+            line[f"{name}, minus natural"] = (
+                "" if np.isnan(row["difference"]) else with_interval(row | {"value": row["difference"]})
+            )
         lines.append(line | {"n": int(part.n.max())})
     return pd.DataFrame(lines)
 
 
 def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:
-    """Normalised similarity, identification and acceptance of each system; a colour an encoder, dotted is chance."""
+    """Normalised similarity, identification and acceptance of each system; a colour an encoder.
+
+    Dotted is chance by all natural impostors, dashed by those of the target's sex (the mean of the encoders).
+    """
     part = _numbers(summary[(summary.pairs == pairs) & summary.statistic.isin(SHOWN)])
     systems, encoders = (list(dict.fromkeys(part[name])) for name in ("system", "encoder"))
     size = (SIZE[0] * 1.35, 0.45 * len(systems) + 1.4)
@@ -89,6 +166,8 @@ def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:
         axis.axvline(chance, color="black", linestyle=":", linewidth=1)
         text = f"chance {chance:.2g}"
         axis.annotate(text, (chance, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+        if "chance_same_sex" in own and own.chance_same_sex.notna().any():
+            axis.axvline(float(own.chance_same_sex.mean()), color="grey", linestyle="--", linewidth=1)
         axis.set_xlabel(STATISTICS[statistic])
     axes[0].set_yticks(range(len(systems)), systems)
     axes[0].invert_yaxis()
@@ -98,13 +177,13 @@ def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The table with floats, also where JSON had no number, daggers, and evaluation encoders first."""
-    names = [name for name in ("value", "low", "high", "chance", "before", "lost") if name in table]
+    names = [name for name in NUMBERS if name in table]
     marked = table.role.map(is_circular) if "role" in table else pd.Series(False, index=table.index)
     encoder = table.encoder.where(~marked, table.encoder + " †")
     table = table.assign(encoder=encoder, marked=marked, **{name: table[name].astype(float) for name in names})
     return table.sort_values("marked", kind="stable").drop(columns="marked")
 
 
-def _heading(part: pd.DataFrame, statistic: str) -> str:
-    chance = part[part.statistic == statistic].chance.mean()
-    return f"{STATISTICS[statistic]} (chance {chance:.2g})"
+def _in_order(encoders: pd.Series) -> pd.Series:
+    """Their places in the order of first appearance."""
+    return pd.Series(pd.factorize(encoders)[0], encoders.index)

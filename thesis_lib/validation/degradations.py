@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import AudioError, read_audio, resample, write_audio
+from thesis_lib.audio.files import AudioError, of_length, read_audio, resample, write_audio
 
-Degradation = Callable[[np.ndarray, int], np.ndarray]
+Degrade = Callable[[np.ndarray, int], np.ndarray]
 
 SNR_DB = 20.0
 MP3_KBIT_S = 64
@@ -38,16 +38,16 @@ def through_mp3(wav: np.ndarray, rate: int) -> np.ndarray:
         path = Path(work) / "x.mp3"
         write_audio(path, wav, rate, bitrate_mode="CONSTANT", compression_level=MP3_LEVEL)
         found = read_audio(path)[0]
-    return np.pad(found, (0, max(0, len(wav) - len(found))))[: len(wav)]
+    return of_length(found, len(wav))
 
 
 def narrow(wav: np.ndarray, rate: int) -> np.ndarray:
     """Remove what is above ``BAND_HZ``: resample to twice that rate and back."""
     found = resample(resample(wav, rate, 2 * BAND_HZ), 2 * BAND_HZ, rate)
-    return np.pad(found, (0, max(0, len(wav) - len(found))))[: len(wav)]
+    return of_length(found, len(wav))
 
 
-DEGRADATIONS: dict[str, Degradation] = {
+DEGRADATIONS: dict[str, Degrade] = {
     f"white noise, {SNR_DB:g} dB": noisy,
     f"MP3, {MP3_KBIT_S} kbit/s": through_mp3,
     f"low-pass, {BAND_HZ // 1000} kHz": narrow,

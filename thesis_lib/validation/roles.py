@@ -92,6 +92,10 @@ class Roles:
             return self.of_network(recogniser)
         return self.of_network(PITCH_TRACKER) if column in PITCH_METRICS else ""
 
+    def of_encoders(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with the column ``role`` beside ``encoder``."""
+        return table.assign(role=[self.of_network(encoder) for encoder in table.encoder])
+
     def __or__(self, other: "Roles") -> "Roles":
         names = [*self.networks, *other.networks]
         none: frozenset[str] = frozenset()

@@ -1,7 +1,7 @@
 """Metrics, each by the field's standard code. One that cannot be computed raises MetricError with the reason."""
 
 from thesis_lib.embeddings.similarity import cosine
-from thesis_lib.validation.metrics.calibration import Calibration, Whitening, calibrate
+from thesis_lib.validation.metrics.calibration import Calibration, Whitening, calibrate, normalised_similarity
 from thesis_lib.validation.metrics.dnsmos import dnsmos
 from thesis_lib.validation.metrics.errors import MetricError, PartlyMeasured
 from thesis_lib.validation.metrics.intervals import (
@@ -90,6 +90,7 @@ __all__ = [
     "multi_resolution_stft",
     "nisqa",
     "normalise_text",
+    "normalised_similarity",
     "paired_test",
     "pesq",
     "pitch_errors",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,11 @@ from thesis_lib.validation.metrics.errors import MetricError
 from thesis_lib.validation.metrics.statistics import equal_error_rate, labelled_cosines
 
 Cosines = TypeVar("Cosines", float, np.ndarray)
+
+
+def normalised_similarity(cosine: Any, floor: Any, ceiling: Any) -> Any:
+    """Cosines scaled so that 0 is the floor and 1 the ceiling, not clipped: numbers, arrays or columns."""
+    return (cosine - floor) / (ceiling - floor)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Calibration:
 
     def normalised(self, cosine: Cosines) -> Cosines:
         """Normalised similarity: 0 at the floor, 1 at the ceiling, not clipped."""
-        return (cosine - self.floor) / (self.ceiling - self.floor)
+        return normalised_similarity(cosine, self.floor, self.ceiling)
 
     def percentile(self, cosine: float) -> float:
         """Percentage of one speaker's own pairs that lie below it."""

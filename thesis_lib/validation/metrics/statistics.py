@@ -78,9 +78,10 @@ def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
 
 
 def acceptance_threshold(impostors: np.ndarray, share: float) -> float:
-    """The score that ``share`` of the impostors (n,) reach, rounded down to whole impostors, ties aside.
+    """The score that ``share`` of the impostors (n,) reach; their number is rounded down to a whole one.
 
-    MetricError where they are too few for that share: one of them is more than it.
+    Where several impostors have that very score, more of them reach it. MetricError for fewer than 1 / ``share``
+    impostors: already a single one would be a larger share.
     """
     _demand_scores(impostors, what="a threshold of acceptance")
     accepted = int(share * len(impostors) + 1e-9)  # 0.29 * 100 is 28.999999999999996

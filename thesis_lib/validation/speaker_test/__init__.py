@@ -6,6 +6,7 @@ systems and chance.
 
 from thesis_lib.validation.speaker_test.degraded import measure_degraded, summarise_degraded
 from thesis_lib.validation.speaker_test.measure import about_trials, enrol, measure_speakers, speaker_test
+from thesis_lib.validation.speaker_test.same_sex import SexScorer, impostor_levels
 from thesis_lib.validation.speaker_test.summary import (
     ALL_PAIRS,
     PITCH_MATCHED,
@@ -13,22 +14,22 @@ from thesis_lib.validation.speaker_test.summary import (
     gains,
     summarise_speakers,
 )
-from thesis_lib.validation.speaker_test.systems import NATURAL, TRIVIAL, UNCHANGED, speaker_test_systems
-from thesis_lib.validation.speaker_test.trials import SpeakerTrials, corpus_trials, human_trials
+from thesis_lib.validation.speaker_test.systems import NATURAL, TRIVIAL, speaker_test_systems
+from thesis_lib.validation.speaker_test.trials import SpeakerTrials, human_trials
 
 __all__ = [
     "ALL_PAIRS",
     "NATURAL",
     "PITCH_MATCHED",
     "TRIVIAL",
-    "UNCHANGED",
+    "SexScorer",
     "SpeakerTrials",
     "about_trials",
     "by_pairs",
-    "corpus_trials",
     "enrol",
     "gains",
     "human_trials",
+    "impostor_levels",
     "measure_degraded",
     "measure_speakers",
     "speaker_test",

@@ -1,20 +1,28 @@
-"""Speaker scores of degraded outputs: what each system loses, beside what natural recordings lose."""
+"""Speaker scores of degraded outputs, between natural recordings that are degraded in the same way.
+
+A degradation lowers every cosine, also that of natural recordings. So floor and ceiling of the normalised similarity
+come from natural recordings with the same degradation. By this scale natural recordings keep 1 on average. A system
+that keeps less than its undegraded value owes a part of that value to what the degradation removes.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
-from thesis_lib.validation.degradations import DEGRADATIONS, Degradation
-from thesis_lib.validation.evaluation import Results, Scorer, evaluate, groups_of, interval
+from thesis_lib.validation.degradations import DEGRADATIONS, Degrade
+from thesis_lib.validation.evaluation import Columns, Results, Scorer, evaluate, groups_of, interval
+from thesis_lib.validation.speaker_test.same_sex import SIMILARITY
 from thesis_lib.validation.speaker_test.summary import CROSSED
-from thesis_lib.validation.speaker_test.systems import TrialSystem
+from thesis_lib.validation.speaker_test.systems import NATURAL, TrialSystem, natural_about
 from thesis_lib.validation.speaker_test.trials import SpeakerTrials
 from thesis_lib.validation.swap import SpeakerScorer, Trial
 
-NONE = "none"
+UNDEGRADED = "undegraded"
+MIN_UNDEGRADED = 0.1  # normalised similarity, below which a share of it is not given
 
 
 def measure_degraded(
@@ -23,37 +31,91 @@ def measure_degraded(
     scorers: Sequence[SpeakerScorer],
     progress: Progress = silent,
 ) -> Results:
-    """The rows of ``measure_speakers`` with a column ``degradation``: ``NONE``, and each of ``DEGRADATIONS``.
+    """A row a trial, system, encoder and degradation (``UNDEGRADED`` and each of ``DEGRADATIONS``).
 
+    Columns: those of the trial, system and encoder, ``degradation`` and ``normalised_similarity``, and a row for the
+    natural recording of each target. Floor and ceiling are of the targets' natural recordings with the degradation.
     Each output is rendered once. The enrolment is not degraded.
     """
-    changes: dict[str, Degradation] = {NONE: lambda wav, rate: wav, **DEGRADATIONS}
-    every = [_scorer(scorer, name, change) for scorer in scorers for name, change in changes.items()]
-    return evaluate(trials.test_set, systems, every, progress)
+    changes: dict[str, Degrade] = {UNDEGRADED: lambda wav, rate: wav, **DEGRADATIONS}
+    scales = [_DegradedScale(trials, scorer, name, change) for scorer in scorers for name, change in changes.items()]
+    natural = Results([row for scale in scales for row in scale.natural()])
+    return natural + evaluate(trials.test_set, systems, [scale.scorer() for scale in scales], progress)
 
 
-def _scorer(scorer: SpeakerScorer, name: str, change: Degradation) -> Scorer[Trial, np.ndarray]:
-    return Scorer(
-        lambda trial, wav: scorer.score(change(wav, scorer.rate), trial.target, trial.content),
-        about={"encoder": scorer.encoder.name, "degradation": name},
-    )
+class _DegradedScale:
+    """One encoder and degradation: the scale from the targets' natural recordings, and scores by it."""
+
+    def __init__(self, trials: SpeakerTrials, scorer: SpeakerScorer, name: str, change: Degrade) -> None:
+        self.trials, self._scorer, self._change = trials, scorer, change
+        self.about = {"encoder": scorer.encoder.name, "degradation": name}
+        probes = {speaker.name: change(speaker.content, scorer.rate) for speaker in trials.targets}
+        self._cosines = scorer.cosines_of(probes)
+        self.scale = metrics.Calibration(*scorer.split(self._cosines))
+
+    def natural(self) -> list[Columns]:
+        return [
+            natural_about(speaker)
+            | self.about
+            | {SIMILARITY: float(self.scale.normalised(self._cosines.loc[speaker.name, speaker.name]))}
+            for speaker in self.trials.targets
+        ]
+
+    def scorer(self) -> Scorer[Trial, np.ndarray]:
+        return Scorer(self._score, about=self.about)
+
+    def _score(self, trial: Trial, wav: np.ndarray) -> Columns:
+        degraded = self._change(wav, self._scorer.rate)
+        found = self._scorer.score(degraded, trial.target, trial.content)
+        return {SIMILARITY: float(self.scale.normalised(found["to_target"]))}
 
 
 def summarise_degraded(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
-    """The normalised similarity of each system, by each encoder, before and after each degradation.
+    """The normalised similarity of each system by each encoder before and after each degradation.
 
-    Columns: system, encoder, degradation, before, after (means), lost (before - after, paired) with low and high
-    (95 %, over target speakers and contents, which cross), n, reason. 0 is chance in ``before`` and ``after``.
+    Columns: system, encoder, degradation, before, after (means; 0 is chance), lost (before - after), the share that
+    remains (after / before) as ``remains``, ``remains_low``, ``remains_high``, and ``difference``, ``low``, ``high``:
+    that share minus that of the natural recordings of the same targets, paired. Intervals are 95 %, over target
+    speakers and contents, which cross. n; reason, where a share is not given.
     """
-    table = table.assign(similarity=(table.to_target - table.floor) / (table.ceiling - table.floor))
     rows = []
     for (system, encoder), part in table.groupby(["system", "encoder"], sort=False):
-        wide = part.pivot(index=list(CROSSED), columns="degradation", values="similarity")
-        for name in [name for name in DEGRADATIONS if name in wide and NONE in wide]:
-            both = wide[[NONE, name]].dropna()
-            lost = (both[NONE] - both[name]).to_numpy(float)
-            sides = groups_of(both.index.to_frame(index=False), CROSSED)
-            found = interval(len(lost), metrics.mean_of(lost), resamples, seed, sides)
-            means = {"before": float(both[NONE].mean()), "after": float(both[name].mean()), "lost": found.pop("value")}
-            rows.append({"system": system, "encoder": encoder, "degradation": name} | means | found)
+        own = table[(table.system == NATURAL) & (table.encoder == encoder)]
+        natural = own.pivot(index="target_speaker", columns="degradation", values=SIMILARITY)
+        wide = part.pivot(index=list(CROSSED), columns="degradation", values=SIMILARITY)
+        for name in [name for name in DEGRADATIONS if name in wide]:
+            both = wide[[UNDEGRADED, name]].dropna()
+            beside = natural.loc[both.index.get_level_values("target_speaker"), [UNDEGRADED, name]]
+            about = {"system": system, "encoder": encoder, "degradation": name}
+            rows.append(about | _remains(both, beside.to_numpy(float), system == NATURAL, resamples, seed))
     return pd.DataFrame(rows)
+
+
+def _remains(both: pd.DataFrame, beside: np.ndarray, natural: bool, resamples: int, seed: int) -> Columns:
+    """The columns of ``summarise_degraded`` from (n, 2) before and after, and those of natural recordings (n, 2)."""
+    own = both.to_numpy(float)
+    before, after = own.mean(0)
+    found: dict[str, Any] = {"before": float(before), "after": float(after), "lost": float(before - after)}
+    sides = groups_of(both.index.to_frame(index=False), CROSSED)
+    shares = {"remains": lambda rows: _share(own[rows])}
+    if not natural:
+        shares["difference"] = lambda rows: _share(own[rows]) - _share(beside[rows])
+    reason = ""
+    for name in ("remains", "difference"):
+        keys = {"remains": (name, "remains_low", "remains_high"), "difference": (name, "low", "high")}[name]
+        values = [np.nan] * 3
+        if before < MIN_UNDEGRADED:
+            reason = f"undegraded {before:.3f}, below {MIN_UNDEGRADED:g}: no share of it is given"
+        elif name in shares:
+            result = interval(len(own), shares[name], resamples, seed, sides)
+            values, reason = [result[key] for key in ("value", "low", "high")], reason or result["reason"]
+        found |= dict(zip(keys, values, strict=True))
+    return found | {"n": len(own), "reason": reason}
+
+
+def _share(values: np.ndarray) -> float:
+    """(n, 2) before and after -> mean after / mean before. MetricError where the mean before is not positive."""
+    before, after = values.mean(0)
+    if before <= 0:
+        raise metrics.MetricError("the undegraded normalised similarity is not above 0")
+    return float(after / before)

@@ -11,10 +11,10 @@ from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.utils.parallel import a_core_each
-from thesis_lib.validation.evaluation import System
-from thesis_lib.validation.speaker_test.trials import OWN
+from thesis_lib.validation.evaluation import Columns, System
+from thesis_lib.validation.speaker_test.trials import OWN_RECORDING
 from thesis_lib.validation.speaker_test.world import towards
-from thesis_lib.validation.swap import SwapSystem, Trial
+from thesis_lib.validation.swap import SwapSpeaker, SwapSystem, Trial
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -30,7 +30,7 @@ class BundledVoices:
     """The bundled synthetic voices outside the test split, to choose the nearest one from by an encoder."""
 
     def __init__(self, encoder: Encoder, rate: int) -> None:
-        self.encoder, self.rate = encoder, rate
+        self.rate = rate
         rows = mini.table(CorpusConfig(name="mini"))
         rows = rows[rows.split != "test"]
         self.ids = {voice: part.id.tolist() for voice, part in rows.groupby("voice", sort=False)}
@@ -48,7 +48,7 @@ class BundledVoices:
 
 
 def speaker_test_systems(name: str, vocoder: Vocoder, encoder: Encoder) -> list[TrialSystem]:
-    """The vocoder under its name, natural recordings, and ``TRIVIAL``; ``encoder`` is that of the condition.
+    """The vocoder under its name, and ``TRIVIAL``; ``encoder`` is that of the condition.
 
     The mean speaker is the vocoder's, with the target's log-F0 median. The nearest TTS voice is the bundled voice with
     the largest cosine to the condition; it speaks other sentences.
@@ -62,15 +62,25 @@ def speaker_test_systems(name: str, vocoder: Vocoder, encoder: Encoder) -> list[
     def nearest(trial: Trial) -> np.ndarray:
         return voices.recording(voices.nearest(trial.target.voice.vectors()[0]), trial.number)
 
-    natural = {"system": NATURAL, "content": OWN, "content_sex": "", "semitones": np.nan}
     return [
-        System(NATURAL, lambda trial: trial.target.content, about=natural, takes=lambda trial: trial.number == 0),
         _system(name, lambda trial: ours.render(trial.content.content, trial.target.voice)),
         _system(UNCHANGED, lambda trial: trial.content.content),
         _system(MEAN_SPEAKER, mean_speaker),
         _system(WORLD, lambda trial: _world(trial, vocoder.audio)),
         _system(NEAREST, nearest),
     ]
+
+
+def natural_about(speaker: SwapSpeaker) -> Columns:
+    """The columns that identify a natural recording among the outputs."""
+    return {
+        "target_speaker": speaker.name,
+        "content": OWN_RECORDING,
+        "target_sex": speaker.sex,
+        "content_sex": "",
+        "semitones": np.nan,
+        "system": NATURAL,
+    }
 
 
 def _world(trial: Trial, audio: AudioConfig) -> np.ndarray:

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
@@ -15,19 +15,20 @@ from thesis_lib.audio.pitch import track
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
-from thesis_lib.runs.folder import Run
+from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.validation.evaluation import Columns, TestSet
+from thesis_lib.validation.speaker_test.same_sex import FEMALE, MALE
 from thesis_lib.validation.swap import SwapSpeaker, Trial, corpus_speakers, human_speakers
 from thesis_lib.validation.swap import trials as swap_trials
 from thesis_lib.validation.swap.voices import CENTROID_RECORDINGS, opening
 from thesis_lib.vocoder.voice import Voice
 
-OWN = "own recording"  # the content of a natural recording
+OWN_RECORDING = "own recording"  # the content of a natural recording
 SEMITONES = 12 / math.log(2)  # in a natural logarithm of F0
-# Boundary of the estimated sexes. It gives the recorded sex of 110 of 120 adult speakers of speechocean762, from four
-# seconds each; 155 to 175 Hz give that of 108 to 110. Corpora of a folder have no labels that all of them share.
+# Boundary of the estimated sexes, for the recordings of a folder have no labels. It lies between the mean F0 of men and
+# of women, 132 and 223 Hz (Peterson & Barney 1952, doi:10.1121/1.1906875, table II). How often the estimate is wrong
+# has not been measured.
 MAX_MALE_F0_HZ = 165.0
-FEMALE, MALE = "f", "m"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class SpeakerTrials:
     contents: list[SwapSpeaker]
     trials: list[Trial]
     audio: AudioConfig
+    compared: frozenset[str] = frozenset()  # names of speakers that a choice between systems may have used
 
     @property
     def test_set(self) -> TestSet[Trial]:
@@ -46,14 +48,24 @@ class SpeakerTrials:
         return TestSet(self.trials, self._about, f"speaker test, {self.name}")
 
     @property
-    def session(self) -> str:
-        """Of the condition and the enrolment."""
-        return " and ".join(dict.fromkeys(speaker.session for speaker in self.speakers))
+    def targets(self) -> list[SwapSpeaker]:
+        """The target speakers, each once."""
+        return list({trial.target.name: trial.target for trial in self.trials}.values())
+
+    @property
+    def enrolment(self) -> str:
+        """The enrolment of all speakers. RunError where it is not of one kind: their scores cannot be compared."""
+        kinds = {speaker.enrolment: speaker.name for speaker in self.speakers}
+        if len(kinds) > 1:
+            named = ", ".join(f"{name}: {kind}" for kind, name in kinds.items())
+            raise RunError(f"the speakers' enrolments differ ({named}): give each of them one recording, or several")
+        return next(iter(kinds))
 
     @cached_property
     def _content_f0(self) -> dict[str, float | None]:
         """Content -> its log-F0 median; None where it is not voiced."""
-        return {t.content.name: track(t.content.content, self.audio).log_f0_median for t in self.trials}
+        contents = {trial.content.name: trial.content.content for trial in self.trials}
+        return {name: track(wav, self.audio).log_f0_median for name, wav in contents.items()}
 
     def _about(self, trial: Trial) -> Columns:
         target, content = trial.target.voice.log_f0_median, self._content_f0[trial.content.name]
@@ -61,8 +73,8 @@ class SpeakerTrials:
         return {
             "target_speaker": trial.target.name,
             "content": trial.content.name,
-            "target_sex": sex_of(trial.target, target),
-            "content_sex": sex_of(trial.content, content),
+            "target_sex": trial.target.sex,
+            "content_sex": trial.content.sex,
             "semitones": semitones,
         }
 
@@ -74,16 +86,26 @@ def sex_of(speaker: SwapSpeaker, log_f0_median: float | None) -> str:
     return MALE if math.exp(log_f0_median) < MAX_MALE_F0_HZ else FEMALE
 
 
-def human_trials(folder: Path, config: Config, targets: int, contents: int) -> SpeakerTrials:
+def with_sex(speaker: SwapSpeaker) -> SwapSpeaker:
+    """The speaker with its recorded sex, or else the one that the F0 of its condition suggests (``sex_of``)."""
+    return replace(speaker, sex=sex_of(speaker, speaker.voice.log_f0_median))
+
+
+def human_trials(folder: Path, config: Config, targets: int, contents: int, compared: int = 0) -> SpeakerTrials:
     """``targets`` human speakers of a folder crossed with ``contents`` bundled English sentences by the TTS.
 
-    All speakers of the folder are enrolled (``human_speakers``). Raises RunError and AudioError as that.
+    All speakers of the folder are enrolled. No target is among the ``compared`` speakers that a choice between systems
+    used (``human_speakers`` of that number), unless the folder has no others.
+
+    Raises RunError and AudioError as ``human_speakers``.
     """
-    speakers = human_speakers(folder, config, np.iinfo(np.int64).max)
+    speakers = [with_sex(speaker) for speaker in human_speakers(folder, config, np.iinfo(np.int64).max)]
+    used = frozenset(speakers[i].name for i in spread(len(speakers), compared))
+    left = [speaker for speaker in speakers if speaker.name not in used] or speakers
     spoken = bundled_contents(config)[:contents]
-    chosen = [speakers[i] for i in spread(len(speakers), targets)]
+    chosen = [left[i] for i in spread(len(left), targets)]
     trials = [Trial(content, target, number) for target in chosen for number, content in enumerate(spoken)]
-    return SpeakerTrials("human", speakers, spoken, trials, config.audio)
+    return SpeakerTrials("human", speakers, spoken, trials, config.audio, used)
 
 
 def bundled_contents(config: Config) -> list[SwapSpeaker]:
@@ -104,8 +126,8 @@ def bundled_contents(config: Config) -> list[SwapSpeaker]:
 
 
 def corpus_trials(run: Run) -> SpeakerTrials:
-    """The speaker swap's trials of a run's corpus to speakers of the test split. Raises RunError as that."""
-    speakers = corpus_speakers(run)
+    """The speaker swap's trials of a run's corpus to speakers of the test split; RunError as ``corpus_speakers``."""
+    speakers = [with_sex(speaker) for speaker in corpus_speakers(run)]
     pairs = [Trial(*trial) for trial in swap_trials(speakers, run.config.swap.trials)]
     unseen = _numbered(trial for trial in pairs if trial.target.kind == "unseen")
     return SpeakerTrials(run.config.corpus.name, speakers, [], unseen, run.config.audio)

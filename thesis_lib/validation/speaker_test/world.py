@@ -9,18 +9,18 @@ import math
 
 import numpy as np
 
+from thesis_lib.audio.files import of_length
 from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_F0_HZ
 
 # The envelope is scaled by the F0 ratio to this power. The folds and the vocal tract are both longer in larger
 # speakers: between men and women the F0 differs by a factor of about 1.7 and the formants by about 1.17, which is a
-# power of 0.3 (Peterson & Barney 1952, doi:10.1121/1.1906875). Of 0, 0.15, 0.3 and 0.45, the last two had the highest
-# normalised similarity, equal within 0.01 (mean of two evaluation encoders, 20 speakers of the training data, n = 80).
+# power of 0.3 (Peterson & Barney 1952, doi:10.1121/1.1906875).
 ENVELOPE_EXPONENT = 0.3
 
 
-def envelope_ratio(pitch_ratio: float, exponent: float = ENVELOPE_EXPONENT) -> float:
+def envelope_ratio(pitch_ratio: float) -> float:
     """The factor by which formant frequencies are scaled where F0 is scaled by ``pitch_ratio``."""
-    return pitch_ratio**exponent
+    return pitch_ratio**ENVELOPE_EXPONENT
 
 
 def shifted(wav: np.ndarray, rate: int, pitch_ratio: float, formant_ratio: float) -> np.ndarray:
@@ -35,7 +35,7 @@ def shifted(wav: np.ndarray, rate: int, pitch_ratio: float, formant_ratio: float
     envelope = np.exp(_scaled(np.log(pyworld.cheaptrick(samples, f0, times, rate)), formant_ratio))
     aperiodicity = _scaled(pyworld.d4c(samples, f0, times, rate), formant_ratio)
     found = pyworld.synthesize(f0 * pitch_ratio, envelope, aperiodicity, rate)
-    return np.pad(found, (0, max(0, len(wav) - len(found))))[: len(wav)].astype(np.float32)
+    return of_length(found, len(wav)).astype(np.float32)
 
 
 def _scaled(spectra: np.ndarray, ratio: float) -> np.ndarray:

@@ -18,18 +18,15 @@ from thesis_lib.validation.swap.speakers import (
 )
 from thesis_lib.validation.swap.styles import style_summary, style_swap
 from thesis_lib.validation.swap.voices import (
-    OTHER_RECORDINGS,
-    SAME_SESSION,
     SwapSpeaker,
     corpus_speakers,
     human_speakers,
+    recordings_by_speaker,
 )
 
 __all__ = [
     "ACCEPTED",
-    "OTHER_RECORDINGS",
     "SAMPLES",
-    "SAME_SESSION",
     "STRONGER",
     "SpeakerScorer",
     "SwapSpeaker",
@@ -37,6 +34,7 @@ __all__ = [
     "Trial",
     "corpus_speakers",
     "human_speakers",
+    "recordings_by_speaker",
     "sample_paths",
     "score_trials",
     "speaker_scorers",

@@ -36,31 +36,36 @@ class SpeakerScorer:
         progress: Progress = silent,
     ) -> None:
         self.encoder, self.rate = encoder, rate
+        self._natural_names = {speaker.name for speaker in speakers}
         self.centroids: dict[str, np.ndarray] = {}
         enrolled = [*speakers, *others]
         for speaker in progress(enrolled, len(enrolled), f"enrol, {encoder.name}"):
             units = [self._unit(wav) for wav in speaker.references]
             self.centroids[speaker.name] = np.mean(units, axis=0)
-        probes = {speaker.name: self._unit(speaker.content) for speaker in speakers}
         self._places = {name: place for place, name in enumerate(self.centroids)}
         directions = np.stack(list(self.centroids.values()))
         self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        cosines = np.stack([self._cosines(unit) for unit in probes.values()])
-        own = np.zeros_like(cosines, bool)
-        for row, name in enumerate(probes):
-            own[row, self._places[name]] = True
-        natural = np.isin(list(self.centroids), list(probes))
-        self.genuine, self.impostors = cosines[own], cosines[:, natural][~own[:, natural]]
+        # Of the natural recording of each speaker (a row) to the enrolment of every voice (a column).
+        self.natural = self.cosines_of({speaker.name: speaker.content for speaker in speakers})
+        self.genuine, self.impostors = self.split(self.natural)
         self.floor, self.ceiling = float(np.mean(self.impostors)), float(np.mean(self.genuine))
-        self.thresholds = {column: _threshold(self.impostors, share) for column, share in ACCEPTED.items()}
+        self.thresholds = thresholds(self.impostors)
 
     def _unit(self, wav: np.ndarray) -> np.ndarray:
         vector = embed(self.encoder, wav, self.rate)
         return vector / np.linalg.norm(vector)
 
-    def _cosines(self, unit: np.ndarray) -> np.ndarray:
-        """(D,) -> (G,), to the centroid of each of G enrolled speakers."""
-        return self._directions @ unit
+    def cosines_of(self, recordings: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """Name -> (N,) of P recordings to (P, G) cosines, to the centroid of each of G enrolled speakers."""
+        cosines = np.stack([self._directions @ self._unit(wav) for wav in recordings.values()])
+        return pd.DataFrame(cosines, list(recordings), list(self.centroids))
+
+    def split(self, cosines: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Cosines of recordings of P speakers -> (P,) to their own enrolment, (M,) to those of other speakers."""
+        voices = [name for name in cosines if name in self._natural_names]
+        own = cosines.index.to_numpy()[:, None] == np.array(voices)[None]
+        found = cosines[voices].to_numpy()
+        return found[own], found[~own]
 
     def score(self, wav: np.ndarray, target: SwapSpeaker, content: SwapSpeaker) -> Columns:
         """Cosines to the target speaker and to the content speaker, identification, acceptance, and what they rest on.
@@ -68,15 +73,19 @@ class SpeakerScorer:
         ``identified``: the target is the nearest of all ``voices`` enrolled ones. ``accepted_…``: the cosine to the
         target reaches that threshold; NaN where ``impostor_pairs`` are too few for it.
         """
-        cosines = self._cosines(self._unit(wav))
+        return self.decide(self._directions @ self._unit(wav), target, content)
+
+    def score_natural(self, speaker: SwapSpeaker) -> Columns:
+        """The same columns of the speaker's natural recording; the cosine to a content speaker is NaN."""
+        return self.decide(self.natural.loc[speaker.name].to_numpy(), speaker, None)
+
+    def decide(self, cosines: np.ndarray, target: SwapSpeaker, content: SwapSpeaker | None) -> Columns:
+        """The columns of ``score`` from the cosines (G,) of one recording."""
         to_target = float(cosines[self._places[target.name]])
-        decisions = {
-            column: np.nan if np.isnan(threshold) else float(to_target >= threshold)
-            for column, threshold in self.thresholds.items()
-        }
+        decisions = {column: accepted(to_target, threshold) for column, threshold in self.thresholds.items()}
         return {
             "to_target": to_target,
-            "to_content": float(cosines[self._places[content.name]]),
+            "to_content": float(cosines[self._places[content.name]]) if content else np.nan,
             "floor": self.floor,
             "ceiling": self.ceiling,
             "identified": float(cosines.argmax() == self._places[target.name]),
@@ -86,11 +95,20 @@ class SpeakerScorer:
         }
 
 
-def _threshold(impostors: np.ndarray, share: float) -> float:
-    try:
-        return metrics.acceptance_threshold(impostors, share)
-    except metrics.MetricError:
-        return np.nan
+def thresholds(impostors: np.ndarray) -> dict[str, float]:
+    """The threshold of each column of ``ACCEPTED``, from cosines of impostors (M,); NaN where they are too few."""
+    found = {}
+    for column, share in ACCEPTED.items():
+        try:
+            found[column] = metrics.acceptance_threshold(impostors, share)
+        except metrics.MetricError:
+            found[column] = np.nan
+    return found
+
+
+def accepted(cosine: float, threshold: float) -> float:
+    """1 where the cosine reaches the threshold, else 0; NaN without a threshold."""
+    return np.nan if np.isnan(threshold) else float(cosine >= threshold)
 
 
 def speaker_statistics(part: pd.DataFrame) -> Mapping[str, metrics.Statistic | OfRows]:
@@ -100,33 +118,23 @@ def speaker_statistics(part: pd.DataFrame) -> Mapping[str, metrics.Statistic | O
     target_preference (share nearer to the target than to the content speaker), to_target, to_content (cosines). Of a
     table without identification and acceptance, which earlier versions wrote, the others alone.
     """
-    normalised = (part.to_target - part.floor) / (part.ceiling - part.floor)
+    normalised = metrics.normalised_similarity(part.to_target, part.floor, part.ceiling)
     found: dict[str, metrics.Statistic | OfRows] = {
         "normalised_similarity": metrics.mean_of(normalised.to_numpy(float))
     }
     if "identified" in part:
         found["identified"] = metrics.Share(part.identified.to_numpy() == 1)
-        found |= {column: _share(part, column, share) for column, share in ACCEPTED.items()}
+        found |= {column: acceptance(part, column, share) for column, share in ACCEPTED.items()}
     found["target_preference"] = metrics.Share((part.to_target > part.to_content).to_numpy())
     return found | {name: metrics.mean_of(part[name].to_numpy(float)) for name in ("to_target", "to_content")}
 
 
-def _share(part: pd.DataFrame, column: str, share: float) -> OfRows:
+def acceptance(part: pd.DataFrame, column: str, share: float, pairs_column: str = "impostor_pairs") -> OfRows:
+    """The share of accepted rows, by the threshold of a share of as many impostor pairs as ``pairs_column`` has."""
     values = part[column].to_numpy(float)
     rows = np.flatnonzero(np.isfinite(values))
     if not len(rows):
-        pairs = int(part.impostor_pairs.min())
+        pairs = int(part[pairs_column].min())
         every = np.arange(len(values))
         return OfRows(every, reason=f"{pairs} impostor pairs give no threshold for a share of {share:g} of them")
     return OfRows(rows, metrics.Share(values[rows] == 1))
-
-
-def chance(part: pd.DataFrame) -> dict[str, float]:
-    """statistic -> its value for outputs unrelated to the target, of rows of one encoder."""
-    return {
-        "normalised_similarity": 0.0,
-        "identified": 1 / float(part.voices.mean()),
-        **ACCEPTED,
-        "target_preference": 0.5,
-        "to_target": float(part.floor.mean()),
-    }

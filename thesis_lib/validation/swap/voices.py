@@ -19,7 +19,7 @@ from thesis_lib.vocoder.voice import Voice
 
 SPEAKERS_PER_KIND = 8  # content speakers, and target speakers of each kind
 CENTROID_RECORDINGS = 3  # of a speaker
-OTHER_RECORDINGS, SAME_SESSION = "other recordings", "same session"
+OTHER_RECORDINGS, OTHER_HALF = "other recordings", "other half of one recording"
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class SwapSpeaker:
     content: np.ndarray  # (N,)
     voice: Voice
     references: list[np.ndarray]  # each (N,), neither the content nor the condition: the speaker's enrolment
-    # Of the references and the condition: other recordings, or two halves of one, with its microphone and its day.
-    session: str = OTHER_RECORDINGS
-    sex: str = ""  # "f" or "m" where it is recorded
+    # The references are recordings other than the condition's, or the other half of it, with its microphone and day.
+    enrolment: str = OTHER_RECORDINGS
+    sex: str = ""  # "f" or "m", recorded or estimated; "" where it is not known
 
 
 def corpus_speakers(run: Run) -> list[SwapSpeaker]:
@@ -60,24 +60,43 @@ def corpus_speakers(run: Run) -> list[SwapSpeaker]:
     return found
 
 
+def recordings_by_speaker(folder: Path) -> dict[str, list[Path]]:
+    """Speaker -> recordings of a folder: a subfolder is a speaker, and so is each file beside the subfolders.
+
+    Both in the order of their names. Raises RunError where there is no such folder, where a recording lies deeper than
+    in a subfolder, and where two of the names are the same.
+    """
+    if not folder.is_dir():
+        raise RunError(f"human voices: {folder} is no folder")
+    speakers: dict[str, list[Path]] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_SUFFIXES):
+        *folders, file = path.relative_to(folder).parts
+        if len(folders) > 1:
+            raise RunError(
+                f"human voices: {path} lies in a folder of a folder: name {path.parent} itself, or put a folder for "
+                f"each speaker directly in {folder}"
+            )
+        own = speakers.setdefault(folders[0] if folders else path.stem, [])
+        if own and (not folders or own[0].parent == folder):
+            raise RunError(f"human voices: {own[0]} and {path} are two speakers of one name: rename one of them")
+        own.append(path)
+    return speakers
+
+
 def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_KIND) -> list[SwapSpeaker]:
-    """Human recordings of a folder: a subfolder is a speaker, and so is each file beside the subfolders.
+    """The speakers of a folder (``recordings_by_speaker`` has its layout).
 
     Of several recordings of a speaker, the first is content and condition, the next ``CENTROID_RECORDINGS`` are the
     references. Of a single one, the first half is content and condition, the second half the reference. At most
     ``count`` speakers, spread over the folder in the order of their names.
 
-    Raises RunError for a folder with fewer than two speakers; AudioError names a file that cannot be used.
+    Raises RunError as ``recordings_by_speaker``, and for fewer than two speakers; AudioError names a file that cannot
+    be used.
     """
-    if not folder.is_dir():
-        raise RunError(f"swap.human: {folder} is no folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_SUFFIXES)
-    speakers: dict[str, list[Path]] = {}
-    for path in paths:
-        name = path.relative_to(folder).parts[0]
-        speakers.setdefault(path.stem if name == path.name else name, []).append(path)
+    speakers = recordings_by_speaker(folder)
     if len(speakers) < 2:
-        raise RunError(f"swap.human: {folder} holds {len(paths)} recordings, the test needs two speakers or more")
+        count_of = sum(map(len, speakers.values()))
+        raise RunError(f"human voices: {folder} holds {count_of} recordings, the test needs two speakers or more")
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
     names = [list(speakers)[i] for i in spread(len(speakers), count)]
     return [_human_speaker(name, speakers[name], config, encoders) for name in names]
@@ -85,11 +104,11 @@ def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_K
 
 def _human_speaker(name: str, paths: list[Path], config: Config, encoders: tuple[Encoder, Encoder]) -> SwapSpeaker:
     wavs = [read_audio(path, config.audio.sample_rate)[0] for path in paths[: 1 + CENTROID_RECORDINGS]]
-    session = OTHER_RECORDINGS if len(wavs) > 1 else SAME_SESSION
+    enrolment = OTHER_RECORDINGS if len(wavs) > 1 else OTHER_HALF
     own, *references = wavs if len(wavs) > 1 else np.array_split(wavs[0], 2)
     speaker, emotion = (embed(encoder, own, config.audio.sample_rate, paths[0]) for encoder in encoders)
     voice = Voice(speaker, emotion, track(own, config.audio).log_f0_median)
-    return SwapSpeaker(name, "human", paths[0].stem, opening(own, config), voice, list(references), session)
+    return SwapSpeaker(name, "human", paths[0].stem, opening(own, config), voice, list(references), enrolment)
 
 
 def opening(wav: np.ndarray, config: Config) -> np.ndarray:
