@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 MAX_OGG_PAGE = 65_307  # bytes
 MAX_PADDING_BYTES = 1  # of a chunk with an odd size, which some writers leave out
-MIN_UNKNOWN_SIZE = 0x7F000000  # bytes; SoX writes it (AIFF) and 0x7FFFF000 (WAV) to a pipe, others 0xFFFFFFFF
+# Sizes in bytes that writers to a pipe leave: SoX 0x7F000000 (AIFF) and 0x7FFFF000 (WAV), others 0xFFFFFFFF.
+UNKNOWN_SIZES = (range(0x7F000000, 0x80000100), range(0xFFFFF000, 0x100000000))
 EBML_HEADER, MATROSKA_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 
@@ -39,7 +40,7 @@ def ogg_is_cut(path: Path) -> bool:
 
 
 def _known(size: int) -> int | None:
-    return size if 0 < size < MIN_UNKNOWN_SIZE else None
+    return size if size and not any(size in sizes for sizes in UNKNOWN_SIZES) else None
 
 
 def _riff(head: bytes, stream: BinaryIO) -> int | None:
