@@ -9,15 +9,14 @@ and standard deviation of the states of Whisper base's encoder, loudness removed
 the other speakers, standardised for each speaker, and applied to the output for the speaker that was left out.
 """
 
-import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
+from benchmarks.acted import TABLE, acted_folder, acted_table
 from thesis_lib.audio.files import AudioError, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import track
@@ -80,18 +79,13 @@ def run(quick: bool) -> dict:
 
 def recordings() -> pd.DataFrame:
     """path, speaker and emotion of each recording of the folder that may be measured."""
-    given = os.environ.get("THESIS_EMOTIONS")
-    if not given:
-        raise SystemExit("THESIS_EMOTIONS must name a folder with utterances.tsv, or with SPEAKER/EMOTION_*.wav")
-    folder = Path(given)
-    if (folder / "utterances.tsv").exists():
-        table = pd.read_csv(folder / "utterances.tsv", sep="\t", dtype=str)
-        if "use" in table:
-            table = table[table.use != "train"]
-        return table.assign(path=[folder / path for path in table.path]).reset_index(drop=True)
+    folder = acted_folder(f"{TABLE}, or with SPEAKER/EMOTION_*.wav")
+    if (folder / TABLE).exists():
+        table = acted_table(folder)
+        return table.assign(path=[folder / path for path in table.path])
     paths = sorted(folder.glob("*/*_*.wav"))
     if not paths:
-        raise SystemExit(f"{folder} has neither utterances.tsv nor SPEAKER/EMOTION_*.wav")
+        raise SystemExit(f"{folder} has neither {TABLE} nor SPEAKER/EMOTION_*.wav")
     return pd.DataFrame([{"path": p, "speaker": p.parent.name, "emotion": p.stem.split("_")[0]} for p in paths])
 
 

@@ -6,7 +6,6 @@ package's own encoder was trained on them. Every encoder is measured raw and sta
 without their labels (arXiv:2604.26347 subtracts the mean).
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.acted import TABLE, acted_folder, acted_table
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
@@ -59,13 +59,8 @@ def run(quick: bool) -> dict:
 
 def recordings() -> tuple[pd.DataFrame, Path]:
     """The measured rows of the table, and its folder."""
-    given = os.environ.get("THESIS_EMOTIONS")
-    if not given:
-        raise SystemExit("THESIS_EMOTIONS must name a folder with utterances.tsv: path, speaker, emotion, sentence")
-    folder = Path(given)
-    table = pd.read_csv(folder / "utterances.tsv", sep="\t", dtype=str)
-    table = table.assign(corpus=table.get("corpus", folder.name), use=table.get("use", ""))
-    return table[table.use != "train"].reset_index(drop=True), folder
+    folder = acted_folder(f"{TABLE}: path, speaker, emotion, sentence")
+    return acted_table(folder), folder
 
 
 def encoders() -> dict[str, Callable[[np.ndarray], np.ndarray]]:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from helpers import chords, spoken, voiced
 
+from thesis_lib.audio.world import shifted
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import EncoderError, embed, emotion_encoder
 from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER, EmotionEncoder, statistics, trimmed
 from thesis_lib.embeddings.encoders.whisper import WIDTH, WhisperEncoder
-from thesis_lib.training.emotion.augmentation import shifted
 from thesis_lib.utils.files import sha256
 from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
 from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER as DEFAULT_VOCODER
@@ -41,7 +41,7 @@ def test_the_shipped_weights_are_the_trained_ones(encoder):
     golden = [0.003, -0.015, -0.164, 0.184]
     assert np.allclose(encoder.encode(voiced(1.0, RATE))[:4], golden, atol=0.02)
     wavs = [spoken(number, RATE) for number in (0, 12, 24)]
-    others = [shifted(wav.astype(np.float64), 1.12, 1.2).astype(np.float32) for wav in wavs]
+    others = [shifted(wav, RATE, 1.2, 1.12).astype(np.float32) for wav in wavs]
     cosines = np.array([encoder.encode(w) for w in wavs]) @ np.array([encoder.encode(w) for w in others]).T
     assert cosines.diagonal().min() > 0.9
     assert cosines[0, 2] < 0.5

@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.pitch import track
+from thesis_lib.audio.world import shifted
 from thesis_lib.cli import app
 from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER, EmotionEncoder, statistics, trimmed
 from thesis_lib.embeddings.encoders.whisper import WIDTH, WhisperEncoder
 from thesis_lib.training.emotion import reproduce, selection
-from thesis_lib.training.emotion.augmentation import augmented, shifted
+from thesis_lib.training.emotion.augmentation import augmented
 from thesis_lib.training.emotion.features import Features, features
 from thesis_lib.training.emotion.head import Recipe, contrastive, fit
 from thesis_lib.training.emotion.recordings import RecordingsError, acted, read_aloud
@@ -77,7 +78,7 @@ def test_readers_have_the_same_number_of_recordings_each(folder):
 def test_another_speaker_has_another_pitch_level_and_the_same_movement():
     audio = AudioConfig(sample_rate=RATE, hop_length=160)
     wav = voiced(1.5, RATE, 140.0)
-    higher = shifted(wav.astype(np.float64), 1.1, 1.25).astype(np.float32)
+    higher = shifted(wav, RATE, 1.25, 1.1).astype(np.float32)
     own, other = track(wav, audio).range, track(higher, audio).range
     assert other.log_f0_median - own.log_f0_median == pytest.approx(np.log(1.25), abs=0.02)
     assert other.log_f0_std == pytest.approx(own.log_f0_std, abs=0.02)

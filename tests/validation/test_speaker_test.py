@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from thesis_lib import cli
 from thesis_lib.audio.pitch import track
+from thesis_lib.audio.world import _scaled, shifted
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
@@ -39,7 +40,7 @@ from thesis_lib.validation.speaker_test import (
     systems,
 )
 from thesis_lib.validation.speaker_test.trials import bundled_contents, sex_of
-from thesis_lib.validation.speaker_test.world import _scaled, envelope_ratio, shifted, towards
+from thesis_lib.validation.speaker_test.world import envelope_ratio, towards
 from thesis_lib.validation.swap import SpeakerScorer, SwapSpeaker, Trial, summarise_swaps
 from thesis_lib.vocoder.voice import Voice
 

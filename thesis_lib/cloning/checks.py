@@ -8,13 +8,16 @@ from thesis_lib.audio.files import SUFFIXES, survey
 from thesis_lib.audio.targets import place_problem, target_problem
 from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.script import SCRIPT_SUFFIXES, read_script
+from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, read_script
 
 
-def check_script(source: Path, target: Path, script: Path | None) -> None:
-    """Raise CloningError for a script that cannot be used for the recording, or cannot be written."""
+def check_script(source: Path, target: Path, script: Path | None) -> Script | None:
+    """Return the script, None where there is none to read.
+
+    Raises CloningError for one that cannot be used for the recording, or cannot be written.
+    """
     if script is None:
-        return
+        return None
     if script.suffix.lower() not in SCRIPT_SUFFIXES:
         raise CloningError(f"{script}: a script is a {' or '.join(SCRIPT_SUFFIXES)} file: name one with this suffix")
     if script.is_dir():
@@ -23,8 +26,7 @@ def check_script(source: Path, target: Path, script: Path | None) -> None:
         raise CloningError(f"{script} is also the input or the output: name another file for the script")
     if problem := place_problem(script.absolute().parent):
         raise CloningError(problem)
-    if script.exists():
-        read_script(script, source)
+    return read_script(script, source) if script.exists() else None
 
 
 def check_target(source: Path, target: Path, add_track: bool = False) -> None:

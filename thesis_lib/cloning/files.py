@@ -18,6 +18,7 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.plausibility import lengthening_notes, overhang_note
 from thesis_lib.cloning.readings import has_words
+from thesis_lib.cloning.script import Script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
@@ -103,8 +104,7 @@ def clone_file(
     """
     source, target = Path(source), Path(target)
     check_target(source, target, request.add_track)
-    check_script(source, target, request.script)
-    scripted = _scripted(pipeline, source, request)
+    scripted = _scripted(pipeline, source, request, check_script(source, target, request.script))
     extract = partial(_target_speaker, pipeline, source, request)
     speaker = scripted.speaker(extract) if scripted else extract()
     notes: list[str] = []
@@ -191,12 +191,14 @@ def _write(
     return kept, np.concatenate(content), np.concatenate(output)
 
 
-def _scripted(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> ScriptedClone | None:
+def _scripted(
+    pipeline: VoiceCloningPipeline, source: Path, request: Request, given: Script | None
+) -> ScriptedClone | None:
     if request.script is None:
         return None
     recordings = (source, *request.recordings)
     key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix)
-    return ScriptedClone(request.script, source, key)
+    return ScriptedClone(request.script, given, source, key)
 
 
 def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:

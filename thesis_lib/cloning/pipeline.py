@@ -19,7 +19,7 @@ import numpy as np
 from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.audio.mending import repaired
-from thesis_lib.audio.prosody import syllable_rate, with_loudness_variation
+from thesis_lib.audio.prosody import with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
@@ -28,7 +28,7 @@ from thesis_lib.cloning.prosody import (
     MAX_SPEED,
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
-    speaking_speed,
+    measured_speed,
     strengthened,
     styled,
 )
@@ -152,7 +152,7 @@ class VoiceCloningPipeline:
         check_has_speech(segments, source)
         wav = np.concatenate([segment.wav for segment in segments])
         covered = Segment(segments[0].start, segments[-1].end, wav)
-        return [TranslatedSegment(covered, "", text, speaking_speed(syllable_rate(wav, RATE)))]
+        return [TranslatedSegment(covered, "", text, measured_speed(wav, RATE))]
 
     def translate(
         self,

@@ -42,6 +42,11 @@ def mixed(own: Any, other: Any, share: float) -> Any:
     return own if other is None else other if own is None else (1 - share) * own + share * other
 
 
+def measured_speed(wav: np.ndarray, sample_rate: int) -> float:
+    """Rate of speech in (N,) by syllables, relative to the average Spanish speaker; 1 where it cannot be measured."""
+    return speaking_speed(syllable_rate(wav, sample_rate))
+
+
 def speaking_speed(rate: float | None) -> float:
     """Rate of speech relative to the average Spanish speaker, for syllables a second; 1 where it is not known."""
     return 1.0 if rate is None else rate / SPANISH_SYLLABLES_PER_SECOND

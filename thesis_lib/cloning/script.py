@@ -12,10 +12,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.audio.files import survey
-from thesis_lib.audio.prosody import syllable_rate
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, speaking_speed
+from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, measured_speed
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.subtitles import Cue, srt_text
@@ -70,7 +69,7 @@ class ScriptSegment(BaseModel):
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
         """What the pipeline synthesises; ``segment`` has the source's samples, ``strength`` is used without an own."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
-        return TranslatedSegment(segment, self.spanish, self.english, measured_speed(segment), style=style)
+        return TranslatedSegment(segment, self.spanish, self.english, measured_speed(segment.wav, RATE), style=style)
 
 
 class Script(BaseModel):
@@ -84,18 +83,13 @@ class Script(BaseModel):
     segments: tuple[ScriptSegment, ...]
 
 
-def measured_speed(segment: Segment) -> float:
-    """Rate of speech by syllables, relative to the average; 1 without samples."""
-    return speaking_speed(syllable_rate(segment.wav, RATE)) if len(segment.wav) else 1.0
-
-
 def as_written(translated: TranslatedSegment, script: Path) -> TranslatedSegment:
     """Return what reading the script gives again: SRT has whole milliseconds and no style."""
     if script.suffix.lower() != SRT:
         return translated
     place = translated.segment
     rounded = Segment(round(1000 * place.start) / 1000, round(1000 * place.end) / 1000, place.wav)
-    return replace(translated, segment=rounded, speed=measured_speed(place), style=None)
+    return replace(translated, segment=rounded, speed=measured_speed(place.wav, RATE), style=None)
 
 
 def read_script(path: Path, source: Path) -> Script:

@@ -13,7 +13,7 @@ import numpy as np
 from thesis_lib.audio.files import header, read_blocks
 from thesis_lib.audio.voice_activity import Segment, segments_at
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
-from thesis_lib.cloning.script import ScriptSegment, as_written, read_script, write_script
+from thesis_lib.cloning.script import Script, ScriptSegment, as_written, write_script
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
@@ -23,11 +23,10 @@ CACHE_SUFFIX = ".cache"  # of the folder beside the script
 
 
 class ScriptedClone:
-    """The segments of one recording by its script. Raises CloningError for a script that cannot be used."""
+    """The segments of one recording by its script: ``given``, which stands in ``script``, or None: it is written."""
 
-    def __init__(self, script: Path, source: Path, speaker: str) -> None:
-        self.path, self.source = script, source
-        self.given = read_script(script, source) if script.exists() else None
+    def __init__(self, script: Path, given: Script | None, source: Path, speaker: str) -> None:
+        self.path, self.given, self.source = script, given, source
         self.cache = SegmentCache(script.with_name(script.name + CACHE_SUFFIX), speaker)
         self._recorded: list[ScriptSegment] = []
 

@@ -22,7 +22,7 @@ def triplet_accuracy(vectors: np.ndarray, labels: np.ndarray, distractors: Mappi
     ``vectors`` (n, D), ``labels`` (n,). For each of ``distractors``, name -> (n,), the anchor's value is the negative's
     too, and is not the positive's. A tie counts one half. MetricError where no anchor has a triplet.
     """
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    units = _units(vectors)
     cosines = units @ units.T
     same = labels[:, None] == labels[None]
     positives, negatives = same.copy(), ~same
@@ -32,18 +32,27 @@ def triplet_accuracy(vectors: np.ndarray, labels: np.ndarray, distractors: Mappi
         negatives &= shared
     np.fill_diagonal(positives, False)
     shares = [
-        _share(row[p], row[n]) for row, p, n in zip(cosines, positives, negatives, strict=True) if p.any() & n.any()
+        correct_triplets(row[p], row[n]) / (p.sum() * n.sum())
+        for row, p, n in zip(cosines, positives, negatives, strict=True)
+        if p.any() & n.any()
     ]
     if not shares:
         raise MetricError(f"no recording has a triplet with the distractors {', '.join(distractors)}: use more of them")
     return float(np.mean(shares))
 
 
-def _share(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The share of pairs with the positive's cosine above the negative's; a tie counts one half."""
+def correct_triplets(positive: np.ndarray, negative: np.ndarray) -> float:
+    """(P,) and (M,) cosines to one anchor -> number of pairs in which the positive's is higher; a tie counts one half.
+
+    Not divided by P * M, the number of all pairs.
+    """
     ordered = np.sort(negative)
-    above = sum(np.searchsorted(ordered, positive, side=side).sum() / 2 for side in ("left", "right"))
-    return above / (len(positive) * len(negative))
+    return sum(float(np.searchsorted(ordered, positive, side=side).sum()) / 2 for side in ("left", "right"))
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) -> (n, D), unit length."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def nearest_is_same(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -53,7 +62,7 @@ def nearest_is_same(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     if len(np.unique(labels)) == len(labels):
         raise MetricError("identification needs two recordings of a label")
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    units = _units(vectors)
     cosines = units @ units.T
     np.fill_diagonal(cosines, -np.inf)
     return labels[cosines.argmax(axis=1)] == labels
@@ -61,9 +70,9 @@ def nearest_is_same(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def centroids(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n, D), (n,) -> names of the labels (L,) and the mean direction of each, (L, D), unit length."""
-    units, names = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.unique(labels)
+    units, names = _units(vectors), np.unique(labels)
     means = np.stack([units[labels == name].mean(axis=0) for name in names])
-    return names, means / np.linalg.norm(means, axis=1, keepdims=True)
+    return names, _units(means)
 
 
 def centroid_cosines(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +81,7 @@ def centroid_cosines(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray
     A recording's centroids are those of the other groups' recordings, speakers as a rule: nothing is fitted on the
     recording's own speaker. MetricError where a label has one group only.
     """
-    units, names = vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.unique(labels)
+    units, names = _units(vectors), np.unique(labels)
     found = np.zeros((len(vectors), len(names)))
     for group in np.unique(groups):
         own = groups == group

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from thesis_lib.embeddings.triplets import correct_triplets
 from thesis_lib.validation.metrics.errors import MetricError
 from thesis_lib.validation.metrics.intervals import Bounded, bootstrap
 from thesis_lib.validation.metrics.statistics import (
@@ -23,12 +24,12 @@ def triplet_accuracy(a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np
     cosines, same, counted = paired_cosines(a, b, labels, apart)
     correct = triplets = 0.0
     for row, own, counts in zip(cosines, same, counted, strict=True):
-        positive, negative = row[own & counts], np.sort(row[~own & counts])
-        correct += sum(np.searchsorted(negative, positive, side=side).sum() / 2 for side in ("left", "right"))
+        positive, negative = row[own & counts], row[~own & counts]
+        correct += correct_triplets(positive, negative)
         triplets += len(positive) * len(negative)
     if not triplets:
         raise MetricError("triplets need recordings of one label and of two")
-    return float(correct / triplets)
+    return correct / triplets
 
 
 def _mean(cosines: np.ndarray) -> float:

@@ -4,14 +4,13 @@ Most impostors of the other sex are easy to reject, so a threshold from impostor
 target's sex too often. A system that reproduces no more than the target's sex is such an impostor.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from thesis_lib.embeddings.encoders import Encoder
-from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import Columns, OfRows
 from thesis_lib.validation.swap import ACCEPTED, SpeakerScorer, SwapSpeaker
@@ -26,18 +25,14 @@ STRICT = (SIMILARITY + SUFFIX, *(column + SUFFIX for column in ACCEPTED))
 class SexScorer(SpeakerScorer):
     """A ``SpeakerScorer`` with the columns of ``STRICT`` beside the others; sexes are those of the speakers."""
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        speakers: Sequence[SwapSpeaker],
-        rate: int,
-        others: Sequence[SwapSpeaker] = (),
-        progress: Progress = silent,
-    ) -> None:
-        super().__init__(encoder, speakers, rate, others, progress)
-        self.sexes = {speaker.name: speaker.sex for speaker in [*speakers, *others]}
-        self._same = {sex: self.impostors_of(sex, sex) for sex in (FEMALE, MALE)}
-        self._thresholds = {sex: thresholds(cosines) for sex, cosines in self._same.items()}
+    @functools.cached_property
+    def _same(self) -> dict[str, np.ndarray]:
+        """Sex -> (M,) cosines of its impostors."""
+        return {sex: self.impostors_of(sex, sex) for sex in (FEMALE, MALE)}
+
+    @functools.cached_property
+    def _thresholds(self) -> dict[str, dict[str, float]]:
+        return {sex: thresholds(cosines) for sex, cosines in self._same.items()}
 
     def impostors_of(self, content_sex: str, target_sex: str) -> np.ndarray:
         """(M,) cosines of natural recordings of one sex to the enrolment of other speakers of another, or the same."""

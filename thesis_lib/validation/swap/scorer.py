@@ -39,6 +39,7 @@ class SpeakerScorer:
         self._natural_names = {speaker.name for speaker in speakers}
         self.centroids: dict[str, np.ndarray] = {}
         enrolled = [*speakers, *others]
+        self.sexes = {speaker.name: speaker.sex for speaker in enrolled}
         for speaker in progress(enrolled, len(enrolled), f"enrol, {encoder.name}"):
             units = [self._unit(wav) for wav in speaker.references]
             self.centroids[speaker.name] = np.mean(units, axis=0)
