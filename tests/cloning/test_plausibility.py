@@ -7,7 +7,7 @@ from helpers import spoken, voiced
 
 from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.cloning import Request, clone_file
-from thesis_lib.cloning.plausibility import improbable, left_out
+from thesis_lib.cloning.plausibility import improbable, left_out, overhang_note
 from thesis_lib.cloning.translated import Translated
 from thesis_lib.cloning.translation import WhisperTranslator
 from thesis_lib.pretrained.whisper import Recognised
@@ -116,3 +116,12 @@ def test_output_of_more_than_two_and_a_half_times_its_source_is_noted(stages, ta
     made = clone_file(pipeline(stages), recording, tmp_path / "a.wav", Request(content=tmp_path / "content.wav"))
     assert ["the whole recording" in note for note in made.notes if "s of English for" in note] == [True]
     assert not pipeline(stages)(talk, HZ).notes
+
+
+def test_the_remedy_for_english_after_the_picture_is_not_the_option_that_was_given():
+    assert overhang_note(10.4, 10.0, "a.mp4") == ""
+    assert (
+        overhang_note(11.0, 10.0, "a.mp4") == "a.mp4: the English ends 1.0 s after the picture; --fit makes it shorter"
+    )
+    assert "--fit" not in overhang_note(11.0, 10.0, "a.mp4", fit=True)
+    assert "shorten the text" in overhang_note(11.0, 10.0, "a.mp4", fit=True)

@@ -134,7 +134,7 @@ def clone(
         # Wrong paths are reported before four models are loaded.
         cloning.check_recordings((source, *request.recordings))
         cloning.check_target(source, target, add_track)
-        cloning.check_script(source, target, script)
+        cloning.check_script(source, target, script, subtitles)
         pipeline = build(vocoder, config)
         made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
         _report_file(made, pipeline.vocoder.name, json_)

@@ -9,12 +9,14 @@ from thesis_lib.audio.targets import place_problem, target_problem
 from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, read_script
+from thesis_lib.cloning.subtitles import LANGUAGES, subtitle_paths
 
 
-def check_script(source: Path, target: Path, script: Path | None) -> Script | None:
+def check_script(source: Path, target: Path, script: Path | None, subtitles: bool = False) -> Script | None:
     """Return the script, None where there is none to read.
 
-    Raises CloningError for one that cannot be used for the recording, or cannot be written.
+    ``subtitles``: whether subtitles are written beside the target. Raises CloningError for a script that cannot be
+    used for the recording, or cannot be written.
     """
     if script is None:
         return None
@@ -24,6 +26,9 @@ def check_script(source: Path, target: Path, script: Path | None) -> Script | No
         raise CloningError(f"{script} is a folder: name a file in it for the script")
     if script.resolve() in (Path(source).resolve(), Path(target).resolve()):
         raise CloningError(f"{script} is also the input or the output: name another file for the script")
+    stem = target.with_suffix("")
+    if subtitles and script.resolve() in (x.resolve() for name in LANGUAGES for x in subtitle_paths(stem, name)):
+        raise CloningError(f"{script} is also a file of the subtitles: name another file for the script")
     if problem := place_problem(script.absolute().parent):
         raise CloningError(problem)
     return read_script(script, source) if script.exists() else None

@@ -1,29 +1,23 @@
-"""The pipeline on files of any length: the output is written segment by segment, with subtitles and consent metadata.
-
-Shapes: N samples.
-"""
+"""The pipeline on files of any length: the options of one recording, and its voice, translation, output and notes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from thesis_lib.audio.files import header, read_blocks, survey, writing
-from thesis_lib.audio.video import CONTAINERS, is_video, speech_delay, speech_file, write_video
+from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.checks import check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.output import Output, write_output
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
-from thesis_lib.cloning.plausibility import lengthening_notes, overhang_note
+from thesis_lib.cloning.plausibility import lengthening_notes
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.script import Script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
-from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
+from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, total_seconds
 from thesis_lib.cloning.speaker import Speaker, combined_voice
-from thesis_lib.cloning.subtitles import cues_of, embedded, write_both
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
@@ -31,7 +25,6 @@ from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
-MAX_COMPARED_SECONDS = 15.0  # of output that the similarity to the speaker is measured on
 
 # adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice: training.adaptation.adapt.
 Adapter = Callable[[Sequence[Path], Path, str, float, Progress], Vocoder]
@@ -104,7 +97,7 @@ def clone_file(
     """
     source, target = Path(source), Path(target)
     check_target(source, target, request.add_track)
-    scripted = _scripted(pipeline, source, request, check_script(source, target, request.script))
+    scripted = _scripted(pipeline, source, request, check_script(source, target, request.script, request.subtitles))
     extract = partial(_target_speaker, pipeline, source, request)
     speaker = scripted.speaker(extract) if scripted else extract()
     notes: list[str] = []
@@ -125,7 +118,8 @@ def clone_file(
         segments = pipeline.synthesise(translated(), speaker, source)
     length = survey(source).seconds
     shown = _with_progress(segments, length, progress, target.name)
-    kept, sides, subtitles = _written(shown, pipeline.sample_rate, source, target, request, note)
+    output = Output(target, metadata(request.consent), request.subtitles, request.add_track, pipeline.config.fit)
+    kept, sides, subtitles = write_output(shown, pipeline.sample_rate, source, output, note)
     if scripted:
         scripted.finish()
     for text in lengthening_notes(kept, source, length):
@@ -146,49 +140,6 @@ def clone_file(
         seconds=total_seconds(kept),
         subtitles=subtitles,
     )
-
-
-def _written(
-    segments: Iterable[SynthesisedSegment],
-    sample_rate: int,
-    source: Path,
-    target: Path,
-    request: Request,
-    note: Callable[[str], None],
-) -> tuple[list[SynthesisedSegment], list[np.ndarray], tuple[str, ...]]:
-    """Write the target and its subtitles; return the segments, the samples of ``_write``, and paths of subtitles."""
-    comment, video = metadata(request.consent), is_video(target)
-    with speech_file(target) as path:
-        with writing(path, sample_rate, comment=comment) as write:
-            kept, *sides = _write(segments, sample_rate, write)
-        delay = speech_delay(source) if video else 0.0
-        cues = cues_of(kept, delay)
-        if video:
-            shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles) if request.subtitles else {}
-            picture = write_video(source, path, target, shown, request.add_track, comment)
-            if text := overhang_note(delay + kept[-1].end, picture, target):
-                note(text)
-    return kept, sides, write_both(target, cues) if request.subtitles else ()
-
-
-def _write(
-    segments: Iterable[SynthesisedSegment], sample_rate: int, write: Callable[[np.ndarray], object]
-) -> tuple[list[SynthesisedSegment], np.ndarray, np.ndarray]:
-    """Write the segments with their pauses; return them without samples, and the first seconds of content and output.
-
-    Only the first ``MAX_COMPARED_SECONDS`` of samples are kept, so that memory does not grow with the recording.
-    """
-    kept: list[SynthesisedSegment] = []
-    content: list[np.ndarray] = []
-    output: list[np.ndarray] = []
-    for segment, silence in laid_out(segments, sample_rate):
-        write(silence)
-        write(segment.wav)
-        if sum(map(len, output)) < MAX_COMPARED_SECONDS * sample_rate:
-            content.append(segment.content)
-            output.append(segment.wav)
-        kept.append(_without_samples(segment))
-    return kept, np.concatenate(content), np.concatenate(output)
 
 
 def _scripted(
@@ -279,12 +230,3 @@ def _with_progress(
             shown = max(shown, until)
 
     return (tick for tick in progress(ticks(), round(length), label) if tick is not None)
-
-
-def _without_samples(segment: SynthesisedSegment) -> SynthesisedSegment:
-    """Return the segment's texts and times only, so that memory does not grow with the recording."""
-    empty = np.zeros(0, np.float32)
-    source = replace(segment.translated.segment, wav=empty)
-    return replace(
-        segment, content=empty, wav=empty, translated=replace(segment.translated, segment=source, spoken=None)
-    )

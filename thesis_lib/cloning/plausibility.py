@@ -107,8 +107,12 @@ def lengthening_notes(segments: list[SynthesisedSegment], source: object, durati
     return found if not whole or (found and len(segments) == 1) else [*found, whole]
 
 
-def overhang_note(speech: float, picture: float, target: object) -> str:
-    """A note for speech that ends later than the picture of a video, both in s; else empty."""
+def overhang_note(speech: float, picture: float, target: object, fit: bool = False) -> str:
+    """A note for speech that ends later than the picture of a video, both in s; else empty.
+
+    ``fit``: the segments were already stretched towards the length of their source.
+    """
     if speech <= picture + MAX_OVERHANG_SECONDS:
         return ""
-    return f"{target}: the English ends {speech - picture:.1f} s after the picture; --fit makes it shorter"
+    remedy = "shorten the text with --script" if fit else "--fit makes it shorter"
+    return f"{target}: the English ends {speech - picture:.1f} s after the picture; {remedy}"

@@ -18,12 +18,17 @@ MAX_CHARS_PER_SECOND = 20.0  # of reading, where the time allows it
 WORD_JOINER = "\u2060"  # without width; SRT has no other escape
 Cue = tuple[float, float, str]  # start in s, end in s, text
 FORMATS = ("srt", "vtt")
+LANGUAGES = ("es", "en")
+
+
+def subtitle_paths(stem: Path, language: str) -> list[Path]:
+    """STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt."""
+    return [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
 
 
 def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path]:
-    """Write STEM.LANGUAGE.srt and STEM.LANGUAGE.vtt, each atomically; return their paths."""
-    shown = _shown(cues)
-    paths = [stem.with_name(f"{stem.name}.{language}.{suffix}") for suffix in FORMATS]
+    """Write the files ``subtitle_paths``, each atomically; return their paths."""
+    shown, paths = _shown(cues), subtitle_paths(stem, language)
     for path in paths:
         write_text(path, _encoded(shown, path.suffix[1:]))
     return paths
@@ -32,7 +37,7 @@ def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path
 def cues_of(segments: Iterable[SynthesisedSegment], delay: float = 0.0) -> dict[str, list[Cue]]:
     """Language -> cues: the transcript at its place in the source, the English at its place in the output.
 
-    ``delay`` (s) is added to all times: that of a video's audio after its picture.
+    A language without cues is left out. ``delay`` (s) is added to all times: that of a video's audio after its picture.
     """
     spanish, english = [], []
     for segment in segments:
@@ -41,7 +46,7 @@ def cues_of(segments: Iterable[SynthesisedSegment], delay: float = 0.0) -> dict[
             spanish.append((place.start + delay, place.end + delay, translated.transcript))
         if translated.english:
             english.append((segment.start + delay, segment.end + delay, translated.english))
-    return {"es": spanish, "en": english}
+    return {language: cues for language, cues in zip(LANGUAGES, (spanish, english), strict=True) if cues}
 
 
 def write_both(target: Path, cues: Mapping[str, Iterable[Cue]]) -> tuple[str, ...]:

@@ -1,0 +1,93 @@
+"""Write the output of a recording: speech segment by segment, in a video with its picture, and subtitles.
+
+Shapes: N samples.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio.files import writing
+from thesis_lib.audio.video import CONTAINERS, is_video, speech_delay, speech_file, write_video
+from thesis_lib.cloning.plausibility import overhang_note
+from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
+from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded, write_both
+
+MAX_COMPARED_SECONDS = 15.0  # of output that the similarity to the speaker is measured on
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written: the target, and how."""
+
+    target: Path
+    comment: str  # of the file's metadata
+    subtitles: bool = False
+    add_track: bool = False  # of a video: keep its audio tracks
+    fit: bool = False  # each segment was stretched towards the length of its source
+
+
+def write_output(
+    segments: Iterable[SynthesisedSegment],
+    sample_rate: int,
+    source: Path,
+    output: Output,
+    note: Callable[[str], None],
+) -> tuple[list[SynthesisedSegment], list[np.ndarray], tuple[str, ...]]:
+    """Write the target and its subtitles; return the segments, samples to compare, and the paths of subtitles.
+
+    The segments are without samples; the samples are the first ``MAX_COMPARED_SECONDS`` of content and of output.
+    """
+    target, video = output.target, is_video(output.target)
+    with speech_file(target) as path:
+        with writing(path, sample_rate, comment=output.comment) as write:
+            kept, *sides = _write(segments, sample_rate, write)
+        delay = speech_delay(source) if video else 0.0
+        cues = _cues(kept, delay, target, note) if output.subtitles else {}
+        if video:
+            shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles)
+            picture = write_video(source, path, target, shown, output.add_track, output.comment)
+            if text := overhang_note(delay + kept[-1].end, picture, target, output.fit):
+                note(text)
+    return kept, sides, write_both(target, cues)
+
+
+def _cues(
+    segments: list[SynthesisedSegment], delay: float, target: Path, note: Callable[[str], None]
+) -> dict[str, list[Cue]]:
+    found = cues_of(segments, delay)
+    for language in LANGUAGES:
+        if language not in found:
+            note(f"{target}: no subtitles in the language '{language}': no segment has text in it")
+    return found
+
+
+def _write(
+    segments: Iterable[SynthesisedSegment], sample_rate: int, write: Callable[[np.ndarray], object]
+) -> tuple[list[SynthesisedSegment], np.ndarray, np.ndarray]:
+    """Write the segments with their pauses; return them without samples, and the first seconds of content and output.
+
+    Only the first ``MAX_COMPARED_SECONDS`` of samples are kept, so that memory does not grow with the recording.
+    """
+    kept: list[SynthesisedSegment] = []
+    content: list[np.ndarray] = []
+    output: list[np.ndarray] = []
+    for segment, silence in laid_out(segments, sample_rate):
+        write(silence)
+        write(segment.wav)
+        if sum(map(len, output)) < MAX_COMPARED_SECONDS * sample_rate:
+            content.append(segment.content)
+            output.append(segment.wav)
+        kept.append(_without_samples(segment))
+    return kept, np.concatenate(content), np.concatenate(output)
+
+
+def _without_samples(segment: SynthesisedSegment) -> SynthesisedSegment:
+    """Return the segment's texts and times only, so that memory does not grow with the recording."""
+    empty = np.zeros(0, np.float32)
+    source = replace(segment.translated.segment, wav=empty)
+    return replace(
+        segment, content=empty, wav=empty, translated=replace(segment.translated, segment=source, spoken=None)
+    )
