@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 from containers import FORMATS, RATE, encoded, muxed, without_first_frame
+from films import film
 from helpers import voiced
 
 from thesis_lib.audio import decoding
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import header, read_audio, read_blocks, survey
+from thesis_lib.audio.truncation import is_shorter_than_declared
 
 
 @pytest.mark.parametrize("loud_start", [True, False])
@@ -210,3 +212,59 @@ def test_a_file_without_samples_is_not_called_truncated(tmp_path, suffix):
     encoded(path, np.zeros(0))
     with pytest.raises(AudioError, match="zero length"):
         read_audio(path)
+
+
+def faststart(path, seconds=4.0):
+    """An MP4 or MOV file with its index before its samples."""
+    plain = muxed(path.with_name(f"plain{path.suffix}"), voiced(seconds, RATE), "aac", picture=True)
+    with av.open(str(plain)) as source, av.open(str(path), "w", options={"movflags": "faststart"}) as made:
+        tracks = {stream.index: made.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream.index]
+                made.mux(packet)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov"])
+def test_a_cut_mp4_is_truncated_wherever_its_index_is(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    data = faststart(path)
+    assert data.index(b"moov") < data.index(b"mdat")
+    whole = len(read_audio(path)[0])
+    path.write_bytes(data + b"something after it")
+    assert len(read_audio(path)[0]) == whole
+    for share in (0.3, 0.5, 0.7, 0.9, 0.999):
+        path.write_bytes(data[: int(share * len(data))])
+        for read in (survey, read_audio, header):
+            with pytest.raises(AudioError, match=rf"a\.{suffix}: truncated"):
+                read(path)
+    path.write_bytes((tmp_path / f"plain.{suffix}").read_bytes()[:-100])  # its index is at the end
+    with pytest.raises(AudioError, match=rf"a\.{suffix}: truncated"):
+        survey(path)
+
+
+def test_the_boxes_of_an_mp4_with_a_64_bit_size_and_one_that_is_still_written(tmp_path):
+    path = tmp_path / "a.mp4"
+    data = faststart(path)
+    place = data.index(b"mdat") - 4
+    size = len(data) - place
+    path.write_bytes(data[:place] + b"\0\0\0\1mdat" + (size + 8).to_bytes(8, "big") + data[place + 8 :])
+    assert not is_shorter_than_declared(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    assert is_shorter_than_declared(path)
+    path.write_bytes(data[:place] + b"\0\0\0\0mdat" + data[place + 8 : -10])
+    assert not is_shorter_than_declared(path)
+
+
+@pytest.mark.parametrize(
+    ("languages", "number"),
+    [(("eng", "spa"), 2), (("spa", "eng"), 1), (("eng", "fre"), 1), (("eng", "fre", "spa"), 3), (("und", "und"), 1)],
+)
+def test_of_several_audio_tracks_the_spanish_one_is_read_and_noted(tmp_path, languages, number):
+    tones = [voiced(1.0, RATE, 140.0 + 40 * n) for n in range(len(languages))]
+    path = film(tmp_path / "a.mp4", tones, seconds=0.2, languages=languages)
+    spectrum = np.abs(np.fft.rfft(read_audio(path)[0][:RATE]))
+    assert abs(spectrum.argmax() - (100 + 40 * number)) <= 2
+    [note] = survey(path).notes(path)
+    assert f"of {len(languages)} audio tracks, track {number}" in note

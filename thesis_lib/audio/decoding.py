@@ -1,7 +1,7 @@
 """Decode an audio or video file of any format to its end, by libsndfile or by FFmpeg's libraries (PyAV).
 
-The number of samples in a header is a guess: an MP3 without an Xing header, joined MP3s and chained Ogg files hold more
-or fewer. libsndfile stops at that number. It decodes a file only where the packets of the file add up to the same
+The number of samples in a header may be wrong: an MP3 without an Xing header, joined MP3s and chained Ogg files hold
+more or fewer. libsndfile stops at that number. It decodes a file only where the packets of the file add up to the same
 number; FFmpeg decodes every other file. Whether a file is truncated is told by its last packet, or by
 ``audio.truncation``.
 
@@ -10,7 +10,6 @@ Shapes: n samples, C channels.
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -21,7 +20,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from thesis_lib.audio.containers import audio_track, check_file, open_container, track_note, undecodable
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.truncation import is_shorter_than_declared, ogg_is_cut
 
 if TYPE_CHECKING:
@@ -48,16 +49,12 @@ class StoredAudio:
     is_cut: bool  # its last packet is broken
     by_libsndfile: bool
     is_float: bool  # uncompressed floating-point samples, which may exceed 1
+    note: str = ""  # which of several audio tracks is read
 
 
 def inspect_file(path: Path) -> StoredAudio:
     """Find out how a file is to be decoded. Raises AudioError: missing, a folder, empty, undecodable, no audio."""
-    if path.is_dir():
-        raise AudioError("is a folder", path, "name one audio file")
-    if not path.exists():
-        raise AudioError("missing file", path, "check the path")
-    if path.stat().st_size == 0:
-        raise AudioError("zero length", path, "the file is empty: fetch or record it again")
+    check_file(path)
     try:
         info = soundfile.info(os.fsencode(path))
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -72,13 +69,15 @@ def inspect_file(path: Path) -> StoredAudio:
     return StoredAudio(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
 
 
-def decoded(path: Path, stored: StoredAudio, seconds: float) -> Iterator[np.ndarray]:
+def decoded(path: Path, stored: StoredAudio, seconds: float, gaps: Gaps | None = None) -> Iterator[np.ndarray]:
     """Decode a file in blocks (n, C) float32 of ``seconds``, the last one shorter; its samples are not changed.
 
-    Raises AudioError: undecodable, truncated (after the last block), zero length.
+    Gaps in the track are filled with silence, and counted in ``gaps``. Raises AudioError: undecodable, truncated (after
+    the last block), zero length.
     """
     size, count = max(1, int(seconds * stored.rate)), 0
-    for block in _libsndfile_blocks(path, size) if stored.by_libsndfile else _ffmpeg_blocks(path, stored.rate, size):
+    by_ffmpeg = at_one_rate((gaps or Gaps()).filled(_ffmpeg_frames(path)), stored.rate)
+    for block in _libsndfile_blocks(path, size) if stored.by_libsndfile else joined_blocks(by_ffmpeg, size):
         count += len(block)
         yield block
     if stored.is_cut or count < (stored.samples or 0) - MAX_PADDING:
@@ -93,11 +92,7 @@ def _libsndfile_blocks(path: Path, size: int) -> Iterator[np.ndarray]:
             while len(block := stream.read(size, dtype="float32", always_2d=True)):
                 yield block
     except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise _undecodable(path, error) from error
-
-
-def _ffmpeg_blocks(path: Path, rate: int, size: int) -> Iterator[np.ndarray]:
-    return joined_blocks(at_one_rate(_ffmpeg_frames(path), rate), size)
+        raise undecodable(path, error) from error
 
 
 def joined_blocks(packets: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
@@ -115,8 +110,8 @@ def joined_blocks(packets: Iterable[np.ndarray], size: int) -> Iterator[np.ndarr
         yield rest
 
 
-def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
-    """Samples (n, C) and their rate, of each packet that can be decoded."""
+def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int, float | None]]:
+    """Samples (n, C), their rate and their time in s, of each packet that can be decoded."""
     import av
 
     packets = broken = 0
@@ -125,7 +120,7 @@ def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             packets += 1
             try:
                 for frame in cast("list[av.AudioFrame]", packet.decode()):
-                    yield frame_samples(frame), frame.sample_rate
+                    yield frame_samples(frame), frame.sample_rate, frame.time
             except (av.error.FFmpegError, ValueError):
                 broken += 1
     if broken > MAX_BROKEN_SHARE * packets:
@@ -176,25 +171,12 @@ def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
             for packet in _packets(container, path):
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
-            return StoredAudio(track.rate, None, _is_broken(last) or is_shorter_than_declared(path), False, is_float)
+            is_cut, note = _is_broken(last) or is_shorter_than_declared(path), track_note(container, track)
+            return StoredAudio(track.rate, None, is_cut, False, is_float, note)
     except AudioError as error:
-        if error.reason == "undecodable" and ogg_is_cut(path):
+        if error.reason == "undecodable" and (ogg_is_cut(path) or is_shorter_than_declared(path)):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
-        raise error if error.reason != "undecodable" else _undecodable(path, reason) from error
-
-
-@contextmanager
-def open_container(path: Path) -> Iterator["av.container.InputContainer"]:
-    """Open a file with FFmpeg. Raises AudioError where it holds no format that FFmpeg knows."""
-    import av
-
-    with open(path, "rb") as stream:  # a stream, because a name need not be UTF-8
-        try:
-            container = av.open(stream, "r", metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError, IndexError) as error:
-            raise _undecodable(path, error) from error
-        with container:
-            yield container
+        raise error if error.reason != "undecodable" else undecodable(path, reason) from error
 
 
 def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["av.Packet"]:
@@ -207,14 +189,6 @@ def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["
         raise AudioError(
             "undecodable", path, f"FFmpeg stops inside it ({error.strerror}): convert it to WAV"
         ) from error
-
-
-def audio_track(container: "av.container.InputContainer", path: object) -> "av.AudioStream":
-    """The audio track that FFmpeg takes for the main one. Raises AudioError where there is none."""
-    track = cast("av.AudioStream | None", container.streams.best("audio"))
-    if track is None or not track.rate:
-        raise AudioError("no audio", path, "the file has no audio track: name a recording with sound")
-    return track
 
 
 def _is_broken(packet: "av.Packet | None") -> bool:
@@ -245,8 +219,3 @@ def _mp3_frames(data: bytes) -> list[bytes]:
 
     is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
     return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []
-
-
-def _undecodable(path: Path, error: Exception) -> AudioError:
-    reason = str(error).rstrip(".").split(": ")[-1] or "unknown error"
-    return AudioError("undecodable", path, f"not an audio or video file, or damaged ({reason})")

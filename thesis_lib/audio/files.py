@@ -19,6 +19,7 @@ import soxr
 
 from thesis_lib.audio.decoding import StoredAudio, decoded, inspect_file
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.mending import FULL_SCALE, MAX_CLIPPED_SHARE, Measure, Repair
 from thesis_lib.utils.files import replacing
 
@@ -39,10 +40,11 @@ class Survey:
     rate: int  # Hz
     seconds: float  # decoded
     repair: Repair
+    found: tuple[str, ...] = ()  # which track is read, and what gaps it has
 
     def notes(self, path: object) -> list[str]:
-        """What was repaired, with the name of the recording."""
-        return [f"{path}: {note}" for note in self.repair.notes]
+        """What was chosen, filled and repaired, with the name of the recording."""
+        return [f"{path}: {note}" for note in (*self.found, *self.repair.notes)]
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -80,10 +82,11 @@ def survey(path: str | Path) -> Survey:
 
 @functools.lru_cache(maxsize=64)
 def _survey(path: Path, stored: StoredAudio, state: tuple[int, int]) -> Survey:
-    measure = Measure()
-    for block in _decoded(path, stored, BLOCK_S):
+    measure, gaps = Measure(), Gaps()
+    for block in _decoded(path, stored, BLOCK_S, gaps):
         measure.add(block)
-    return Survey(stored.rate, measure.count / stored.rate, measure.repair(stored.is_float))
+    found = (*([stored.note] if stored.note else []), *gaps.notes)
+    return Survey(stored.rate, measure.count / stored.rate, measure.repair(stored.is_float), found)
 
 
 def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:
@@ -96,9 +99,9 @@ def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarr
     yield from map(repair, decoded(path, _stored(path), seconds))
 
 
-def _decoded(path: Path, stored: StoredAudio, seconds: float) -> Iterator[np.ndarray]:
+def _decoded(path: Path, stored: StoredAudio, seconds: float, gaps: Gaps | None = None) -> Iterator[np.ndarray]:
     count = 0
-    for block in decoded(path, stored, seconds):
+    for block in decoded(path, stored, seconds, gaps):
         count += len(block)
         _check_duration(path, count, stored.rate)
         yield block

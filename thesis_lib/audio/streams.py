@@ -8,9 +8,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from thesis_lib.audio.decoding import at_one_rate, audio_track, frame_samples, joined_blocks
+from thesis_lib.audio.containers import audio_track
+from thesis_lib.audio.decoding import at_one_rate, frame_samples, joined_blocks
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
+from thesis_lib.audio.gaps import Gaps
 
 HEAD_BYTES = 12
 # The first bytes of a file, and FFmpeg's name of its format.
@@ -105,8 +107,10 @@ def _decoded(stream: PrependedStream, name: str, seconds: float) -> Iterator[int
         with av.open(stream, "r", format=name, buffer_size=READ_BYTES, options=options) as container:
             track = audio_track(container, "stdin")
             yield track.rate
-            frames = ((frame_samples(frame), frame.sample_rate) for frame in container.decode(track))
-            for block in joined_blocks(at_one_rate(frames, track.rate), max(1, int(seconds * track.rate))):
+            frames = ((frame_samples(frame), frame.sample_rate, frame.time) for frame in container.decode(track))
+            for block in joined_blocks(
+                at_one_rate(Gaps().filled(frames), track.rate), max(1, int(seconds * track.rate))
+            ):
                 yield block.mean(axis=1)
     except av.error.FFmpegError as error:
         reason = f"it begins as a {name} file does, but cannot be decoded ({error.strerror}): send the complete file"

@@ -13,15 +13,23 @@ MAX_OGG_PAGE = 65_307  # bytes
 MAX_PADDING_BYTES = 1  # of a chunk with an odd size, which some writers leave out
 # Sizes in bytes that writers to a pipe leave: SoX 0x7F000000 (AIFF) and 0x7FFFF000 (WAV), others 0xFFFFFFFF.
 UNKNOWN_SIZES = (range(0x7F000000, 0x80000100), range(0xFFFFF000, 0x100000000))
+# Boxes of MP4 and MOV that may stand at the top level.
+MP4_BOXES = (
+    b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid", b"meta", b"pdin", b"styp", b"sidx",
+    b"ssix", b"moof", b"mfra", b"emsg", b"prft",
+)  # fmt: skip
 EBML_HEADER, MATROSKA_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 
 
 def is_shorter_than_declared(path: Path) -> bool:
-    """Whether a WAV, RF64, W64, AIFF, AU, CAF or Matroska file ends before the size in its header."""
+    """Whether a WAV, RF64, W64, AIFF, AU, CAF, Matroska, MP4 or MOV file ends before the size in its header."""
     with open(path, "rb") as stream:
         head = stream.read(32)
-        end = next((find(head, stream) for magic, find in DECLARED_ENDS.items() if head.startswith(magic)), None)
+        find = next((find for magic, find in DECLARED_ENDS.items() if head.startswith(magic)), None)
+        if find is None and head[4:8] in MP4_BOXES:
+            find = _mp4
+        end = None if find is None else find(head, stream)
     return end is not None and end > path.stat().st_size + MAX_PADDING_BYTES
 
 
@@ -81,6 +89,20 @@ def _caf(head: bytes, stream: BinaryIO) -> int | None:
         place += 12 + size
         if chunk[:4] == b"data":
             return place
+
+
+def _mp4(head: bytes, stream: BinaryIO) -> int | None:
+    """The end of the last box of known type (ISO/IEC 14496-12, section 4.2); size 0: up to the end of the file."""
+    place = 0
+    while True:
+        stream.seek(place)
+        box = stream.read(16)
+        size = int.from_bytes(box[:4], "big")
+        if size == 1:  # the size is in the next 8 bytes
+            size = int.from_bytes(box[8:16], "big")
+        if box[4:8] not in MP4_BOXES or not 8 <= size < 2**63:
+            return place
+        place += size
 
 
 def _matroska(head: bytes, stream: BinaryIO) -> int | None:

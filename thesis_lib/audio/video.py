@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, cast
 import numpy as np
 import soundfile
 
-from thesis_lib.audio.decoding import audio_track, open_container
+from thesis_lib.audio.containers import audio_track, open_container
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.utils.files import replacing
 
