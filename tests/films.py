@@ -10,7 +10,19 @@ RATE = 48_000  # Hz, of the audio tracks
 FRAME = 960  # samples
 
 
-def film(path, wavs=None, *, seconds=3.0, picture="mpeg4", audio="aac", languages=(), delay=0.0, gap=None, **container):
+def film(
+    path,
+    wavs=None,
+    seconds=3.0,
+    *,
+    picture="mpeg4",
+    audio="aac",
+    languages=(),
+    roles=(),
+    delay=0.0,
+    gap=None,
+    **container,
+):
     """A moving picture of 25 frames a second (none: ``picture=None``) with audio tracks; times in s.
 
     The audio tracks begin ``delay`` s after the picture. ``gap``: (time in the samples, length) of a gap in them.
@@ -26,6 +38,8 @@ def film(path, wavs=None, *, seconds=3.0, picture="mpeg4", audio="aac", language
         tracks = [made.add_stream(audio, rate=RATE, layout="mono") for _ in wavs]
         for track, language in zip(tracks, languages, strict=False):
             track.metadata["language"] = language
+        for track, role in zip(tracks, roles, strict=False):
+            track.disposition = role
         made.start_encoding()
         for number in range(round(25 * seconds) if picture else 0):
             image = np.full((48, 64, 3), 3 * number % 255, np.uint8)

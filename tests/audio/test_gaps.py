@@ -43,7 +43,7 @@ def test_a_gap_in_a_stream(tmp_path):
 @pytest.mark.parametrize(
     ("suffix", "codec", "rate"),
     [
-        ("wma", "wmav2", 44_100), ("wma", "wmav2", 16_000), ("mkv", "libvorbis", 22_050), ("webm", "libopus", 48_000),
+        ("wma", "wmav2", 44_100), ("wma", "wmav2", 16_000), ("mka", "ac3", 48_000), ("webm", "libopus", 48_000),
         ("flv", "libmp3lame", 44_100), ("avi", "libmp3lame", 22_050), ("ts", "aac", 16_000), ("mpg", "mp2", 48_000),
         ("aac", "aac", 48_000), ("m4a", "aac", 22_050), ("3gp", "aac", 16_000),
     ],

@@ -1,6 +1,6 @@
 """Open an audio or video file with FFmpeg's libraries (PyAV), and choose its audio track."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -36,6 +36,19 @@ def open_container(path: Path) -> Iterator["av.container.InputContainer"]:
             raise undecodable(path, error) from error
         with container:
             yield container
+
+
+def packets_of(
+    container: "av.container.InputContainer", streams: "Sequence[av.stream.Stream]", path: Path
+) -> Iterator["av.Packet"]:
+    """The packets of some tracks in their order. Raises AudioError where FFmpeg cannot go on."""
+    import av
+
+    try:
+        yield from container.demux(list(streams))
+    except av.error.FFmpegError as error:
+        reason = f"FFmpeg stops inside it ({error.strerror}): convert it to WAV or MP4"
+        raise AudioError("undecodable", path, reason) from error
 
 
 def audio_track(container: "av.container.InputContainer", path: object) -> "av.AudioStream":

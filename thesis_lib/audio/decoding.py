@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from thesis_lib.audio.containers import audio_track, check_file, open_container, track_note, undecodable
+from thesis_lib.audio.containers import audio_track, check_file, open_container, packets_of, track_note, undecodable
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.truncation import is_shorter_than_declared, ogg_is_cut
@@ -180,15 +180,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
 
 
 def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["av.Packet"]:
-    """The packets of the audio track. Raises AudioError where FFmpeg cannot go on."""
-    import av
-
-    try:
-        yield from container.demux(audio_track(container, path))
-    except av.error.FFmpegError as error:
-        raise AudioError(
-            "undecodable", path, f"FFmpeg stops inside it ({error.strerror}): convert it to WAV"
-        ) from error
+    return packets_of(container, [audio_track(container, path)], path)
 
 
 def _is_broken(packet: "av.Packet | None") -> bool:

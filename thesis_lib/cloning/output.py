@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import writing
-from thesis_lib.audio.video import CONTAINERS, is_video, speech_delay, speech_file, write_video
+from thesis_lib.audio.video import CONTAINERS, dropped_note, is_video, speech_delay, speech_file, write_video
 from thesis_lib.cloning.plausibility import overhang_note
 from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
 from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded, write_both
@@ -49,7 +49,8 @@ def write_output(
         if video:
             shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles)
             picture = write_video(source, path, target, shown, output.add_track, output.comment)
-            if text := overhang_note(delay + kept[-1].end, picture, target, output.fit):
+            late = overhang_note(delay + kept[-1].end, picture, target, output.fit)
+            for text in filter(None, (dropped_note(source, target, output.add_track), late)):
                 note(text)
     return kept, sides, write_both(target, cues)
 
