@@ -30,6 +30,15 @@ def test_what_has_no_loudness_changes_nothing():
     assert as_loud_as(voiced(0.2), wav, RATE, RATE).max() == voiced(0.2).max()
 
 
+def test_a_reference_that_is_a_pause_or_too_short_gives_the_usual_loudness():
+    wav, noise = spoken(0, RATE), np.random.default_rng(0).normal(size=RATE).astype(np.float32)
+    for reference in (1e-3 * noise, np.zeros(RATE, np.float32), noise[:100], np.zeros(0, np.float32)):
+        assert loudness(as_loud_as(wav, reference, RATE, RATE, -23.0), RATE) == pytest.approx(-23, abs=0.1)
+    quiet = 0.1 * spoken(1, RATE)  # speech, not a pause
+    own = loudness(quiet, RATE)
+    assert loudness(as_loud_as(wav, quiet, RATE, RATE, own + 14), RATE) == pytest.approx(own, abs=0.1)
+
+
 @given(st.integers(0, 2**16), st.floats(0.1, 20.0), st.integers(1, 5_000))
 def test_the_limiter_lets_nothing_over_its_ceiling(seed, gain, length):
     wav = (gain * np.random.default_rng(seed).normal(size=length)).astype(np.float32)

@@ -62,7 +62,7 @@ def test_a_script_changes_no_sample_and_is_read_again_without_any_synthesis(clon
     again, said, result = cloned(name)
     assert said == []
     assert np.array_equal(again, with_script)
-    assert "0 of 2 segments are synthesised" in " ".join(result.notes)
+    assert "2 segments from the cache, 0 synthesised" in " ".join(result.notes)
     if name == "talk.json":
         clone_file(pipeline(stages), recording, tmp_path / "plain.wav")
         assert np.array_equal(soundfile.read(tmp_path / "plain.wav", dtype="int16")[0], with_script)
@@ -192,13 +192,13 @@ def segments(*times, **more):
 
 BAD = {
     "overlap.json": (segments((1, 3), (2.5, 4)), r"segment 2 \(2.5-4 s\): it begins before segment 1 ends, at 3 s"),
-    "outside.json": (segments((1, 3), (400, 402)), r"segment 2 \(400-402 s\): it lies outside the recording"),
+    "outside.json": (segments((1, 3), (400, 402)), r"segment 2 \(400-402 s\): it ends at 402 s, after the end"),
     "negative.json": (segments((-1, 3)), "segment 1, start: Input should be greater than or equal to 0"),
     "backwards.json": (segments((3, 1)), r"segment 1 \(3-1 s\): it ends before it begins"),
     "unknown.json": (segments((1, 2), voice="x"), "segment 1, voice: Extra inputs are not permitted"),
     "speaker.json": (segments((1, 2), speaker="2"), "segment 1: the speaker '2' is unknown"),
     "fast.json": (segments((1, 2), speed=3.0), "segment 1, speed: Input should be less than or equal to 1.25"),
-    "other.json": (segments((1, 2)) | {"fingerprint": "0" * 16, "recording": "b.mp3"}, "script of another recording"),
+    "other.json": (segments((1, 2)) | {"fingerprint": "0" * 16, "recording": "b.mp3"}, r"another recording \(b\.mp3\)"),
     "version.json": (segments((1, 2)) | {"format": "thesis-lib script 9"}, "the format is 'thesis-lib script 9'"),
     "silent.json": (segments((1, 2), english="..."), "no segment has English to speak"),
     "nan.json": ('{"segments": [{"start": NaN, "end": 2}]}', "segment 1, start"),
@@ -207,10 +207,13 @@ BAD = {
     "empty.json": ("", "Invalid JSON"),
     "encoding.json": (b'{"segments":\n"caf\xe9"}', "encoding.json, line 2: the text is not UTF-8"),
     "encoding.srt": ("1\n00:00:01,000 --> 00:00:02,000\nhello".encode("utf-16"), "line 1: the text is not UTF-8"),
-    "negative.srt": ("1\n-00:00:01,000 --> 00:00:02,000\nhello", "line 2: '-00:00:01,000 --> .* are no times"),
-    "backwards.srt": ("1\n00:00:03,000 --> 00:00:02,000\nhello", "the subtitle at 3 s ends before it begins"),
-    "overlap.srt": (SRT.replace("6.5", "1.5").removeprefix("\ufeff"), "segment 2 .* begins before segment 1 ends"),
-    "outside.srt": ("1\n01:00:01,000 --> 01:00:02,000\nhello", "segment 1 .* lies outside the recording"),
+    "negative.srt": ("1\n-00:00:01,000 --> 00:00:02,000\nhello", "line 2: '-00:00:01,000 --> .* is not a valid time"),
+    "backwards.srt": ("1\n00:00:03,000 --> 00:00:02,000\nhello", "line 2: the subtitle ends before it begins"),
+    "overlap.srt": (SRT.replace("6.5", "1.5").removeprefix("\ufeff"), "line 7 .* begins before line 2 ends"),
+    "outside.srt": ("1\n01:00:01,000 --> 01:00:02,000\nhello", "line 2 .* after the end of the recording"),
+    "arrow.srt": ("1\n00:00:01,000 --> 00:00:02,000\nsee a --> b", "line 3: 'see a --> b' is not a valid time line"),
+    "order.srt": ("00:00:05,000 --> 00:00:07,000\na\n\n3\n00:00:04,000 --> 00:00:06,000\nb", "line 1 .*before line 5"),
+    "twice.json": ('{"segments": [{"start": 1, "end": 2, "english": "a", "english": "b"}]}', "the key 'english'"),
     "words.srt": ("hello\n", "no subtitles"),
     "music.srt": ("1\n00:00:01,000 --> 00:00:02,000\n♪", "no segment has English to speak"),
     "talk.txt": ("hello", r"a script is a \.json or \.srt file"),

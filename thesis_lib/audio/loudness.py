@@ -12,6 +12,7 @@ MAX_PEAK = 10 ** (-1 / 20)  # -1 dB relative to full scale
 CEILING = MAX_PEAK  # the earlier name
 LOOKAHEAD_S = 0.005  # over which the limiter's gain changes
 MIN_DURATION_S = 0.4  # the length of BS.1770's blocks
+MAX_BELOW_USUAL_DB = 15.0  # of speech in a recording; what is quieter is a pause
 MAX_GAIN_DB = 30.0  # a signal that needs more is hardly speech
 
 
@@ -23,9 +24,16 @@ def loudness(wav: np.ndarray, sample_rate: int) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def as_loud_as(wav: np.ndarray, reference: np.ndarray, sample_rate: int, reference_rate: int) -> np.ndarray:
-    """Scale (N,) to the loudness of the reference (N',); unchanged where one of them has no loudness."""
+def as_loud_as(
+    wav: np.ndarray, reference: np.ndarray, sample_rate: int, reference_rate: int, usual: float | None = None
+) -> np.ndarray:
+    """Scale (N,) to the loudness of the reference (N',); unchanged where one of them has no loudness.
+
+    ``usual`` (LUFS) replaces the loudness of a reference that has none, or that is far quieter: a pause.
+    """
     wanted = loudness(reference, reference_rate)
+    if usual is not None and (wanted is None or wanted < usual - MAX_BELOW_USUAL_DB):
+        wanted = usual
     return wav if wanted is None else at_loudness(wav, wanted, sample_rate)
 
 

@@ -15,9 +15,12 @@ def target_problem(target: Path, suffixes: tuple[str, ...] = SUFFIXES) -> str:
     return place_problem(target.absolute().parent)
 
 
-def place_problem(folder: Path) -> str:
-    """Why nothing can be written in a folder, which need not be there yet; empty where it can."""
+def place_problem(folder: Path, what: str = "output") -> str:
+    """Why nothing can be written in a folder, which need not be there yet; empty where it can.
+
+    ``what`` is to be written there.
+    """
     above = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        return f"{folder}: nothing can be written to {above}: choose another folder for the output"
+        return f"{folder}: nothing can be written to {above}: choose another folder for the {what}"
     return ""

@@ -34,11 +34,11 @@ def copied(
         if not packet.size:  # the end of the track
             continue
         index, track = packet.stream.index, tracks[packet.stream.index]
-        last[index] = _place(packet, track.time_base, first, last.get(index))
+        dts = last[index] = _place(packet, track.time_base, first, last.get(index))
         if track.type == "video":
-            ends[0] = max(ends[0], float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            ends[0] = max(ends[0], float(((packet.pts or 0) + (packet.duration or 0)) * packet.time_base))
         packet.stream = track
-        yield float(packet.dts * packet.time_base), packet
+        yield float(dts * packet.time_base), packet
 
 
 def _place(packet: "av.Packet", time_base: Fraction, first: float, last: int | None) -> int:

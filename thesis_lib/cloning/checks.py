@@ -8,7 +8,7 @@ from thesis_lib.audio.files import SUFFIXES, survey
 from thesis_lib.audio.targets import place_problem, target_problem
 from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, read_script
+from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, cache_folder, read_script
 from thesis_lib.cloning.subtitles import LANGUAGES, subtitle_paths
 
 
@@ -29,7 +29,9 @@ def check_script(source: Path, target: Path, script: Path | None, subtitles: boo
     stem = target.with_suffix("")
     if subtitles and script.resolve() in (x.resolve() for name in LANGUAGES for x in subtitle_paths(stem, name)):
         raise CloningError(f"{script} is also a file of the subtitles: name another file for the script")
-    if problem := place_problem(script.absolute().parent):
+    if (cache := cache_folder(script)).exists() and not cache.is_dir():
+        raise CloningError(f"{cache} is a file: remove it, so that a folder for the script's segments can be made")
+    if problem := place_problem(script.absolute().parent, "script"):
         raise CloningError(problem)
     return read_script(script, source) if script.exists() else None
 

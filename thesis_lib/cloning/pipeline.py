@@ -237,7 +237,7 @@ class VoiceCloningPipeline:
             wav = self._converted(content, translated, speaker)
         with measured(seconds, "finish"):
             wav = self._with_dynamics(wav, speaker, self.style_of(translated, speaker).strength)
-            wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE)
+            wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE, speaker.loudness)
             if self.config.watermark:
                 wav = add_watermark(wav, self.sample_rate)
             wav = limited(wav, self.sample_rate)

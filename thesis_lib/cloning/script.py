@@ -1,34 +1,36 @@
 """The script of a recording: what was recognised and what is said, segment by segment, in a file that can be edited.
 
-A JSON script has everything (``Script``). An SRT script has the times and the English only.
+A JSON script has everything (``Script``). An SRT script has the times and the English only. The times in both files
+are those of a player: in a video whose audio begins after the picture, they are later than in the audio track, whose
+times the segments have here.
 """
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.audio.files import survey
+from thesis_lib.audio.video import played_times
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, measured_speed
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import Style, TranslatedSegment
+from thesis_lib.cloning.srt import one_line, read_srt
 from thesis_lib.cloning.subtitles import Cue, srt_text
-from thesis_lib.utils.files import fingerprint, write_text
+from thesis_lib.utils.files import cached_fingerprint, write_text
 
 FORMAT = "thesis-lib script 1"
 MAIN_SPEAKER = "1"  # the only one today
 SRT = ".srt"
 SCRIPT_SUFFIXES = (".json", SRT)
+CACHE_SUFFIX = ".cache"  # of the folder beside the script
 MAX_BEYOND_SECONDS = 0.1  # after the end of the recording, as rounding gives
-CLOCK = r"(\d+):([0-5]?\d):([0-5]?\d)[,.](\d{1,3})"
-SRT_TIMES = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(\s.*)?")
-SRT_MARKUP = re.compile(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
-WORD_JOINER = "\u2060"  # which ``subtitles`` writes before signs that look like markup
+MAX_OVERLAP_SECONDS = 0.1  # of two segments, as rounding gives; the first one is shortened
+MICROSECOND_DIGITS = 6  # of times that were moved
 
 
 class ScriptSegment(BaseModel):
@@ -36,8 +38,8 @@ class ScriptSegment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    start: float = Field(ge=0)  # s in the source
-    end: float = Field(gt=0)  # s in the source
+    start: float = Field(ge=0)  # s in the source's audio
+    end: float = Field(gt=0)  # s in the source's audio
     spanish: str = ""  # recognised; changing it changes nothing
     english: str = ""  # said; without a word the segment is left out
     speaker: str = MAIN_SPEAKER
@@ -67,7 +69,7 @@ class ScriptSegment(BaseModel):
         return not self.left_out and has_words(self.english)
 
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
-        """What the pipeline synthesises; ``segment`` has the source's samples, ``strength`` is used without an own."""
+        """What the pipeline synthesises; ``segment`` has the samples, ``strength`` is for a segment without one."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
         return TranslatedSegment(segment, self.spanish, self.english, measured_speed(segment.wav, RATE), style=style)
 
@@ -83,43 +85,81 @@ class Script(BaseModel):
     segments: tuple[ScriptSegment, ...]
 
 
-def as_written(translated: TranslatedSegment, script: Path) -> TranslatedSegment:
-    """Return what reading the script gives again: SRT has whole milliseconds and no style."""
-    if script.suffix.lower() != SRT:
-        return translated
-    place = translated.segment
-    rounded = Segment(round(1000 * place.start) / 1000, round(1000 * place.end) / 1000, place.wav)
-    return replace(translated, segment=rounded, speed=measured_speed(place.wav, RATE), style=None)
+def cache_folder(script: Path) -> Path:
+    """The folder beside a script with its synthesised segments."""
+    return script.with_name(script.name + CACHE_SUFFIX)
+
+
+def as_written(translated: TranslatedSegment, script: Path, delay: float = 0.0) -> TranslatedSegment:
+    """Return what reading the script gives again: SRT has whole milliseconds, single spaces and no style.
+
+    ``delay`` (s): of the source's audio after its picture.
+    """
+    place, is_srt = translated.segment, script.suffix.lower() == SRT
+    start, end = (_in_audio(_in_file(time, delay, is_srt), delay) for time in (place.start, place.end))
+    moved = replace(translated, segment=Segment(start, end, place.wav)) if is_srt or delay else translated
+    if not is_srt:
+        return moved
+    return replace(moved, english=one_line(moved.english), speed=measured_speed(place.wav, RATE), style=None)
 
 
 def read_script(path: Path, source: Path) -> Script:
-    """Read and check a script of a recording.
+    """Read and check a script of a recording; its times are moved to those of the audio track.
 
-    Raises CloningError, which names the file and the segment: not UTF-8, no JSON, an unknown key, a wrong value, times
-    that are negative, overlap or lie outside the recording, the script of another recording, nothing to speak.
+    Raises CloningError, which names the file and the segment or line: not UTF-8, no JSON, an unknown key, a key twice,
+    a wrong value, times that are negative, overlap or lie outside the recording, the script of another recording,
+    nothing to speak.
     """
     text = _text(path)
-    is_srt = path.suffix.lower() == SRT
-    script = Script(segments=tuple(_srt_segments(path, text))) if is_srt else _json(path, text)
-    if script.fingerprint not in ("", fingerprint(source)):
+    if path.suffix.lower() == SRT:
+        cues = read_srt(path, text)
+        names = [f"line {cue.line}" for cue in cues]
+        script = Script(segments=tuple(ScriptSegment(start=x.start, end=x.end, english=x.text) for x in cues))
+    else:
+        script = _json(path, text)
+        names = [f"segment {number}" for number in range(1, len(script.segments) + 1)]
+    if script.fingerprint not in ("", cached_fingerprint(source)):
         raise CloningError(
-            f"{path} is the script of another recording, {script.recording}, or {source} has changed: "
+            f"{path} was written for another recording ({script.recording}), or {source} has changed since: "
             "name another file for the script"
         )
-    _check_times(path, script.segments, survey(source).seconds)
-    if not any(segment.is_spoken for segment in script.segments):
+    delay, end = played_times(source)
+    segments = _checked(path, names, script.segments, delay, max(end, delay + survey(source).seconds))
+    if not any(segment.is_spoken for segment in segments):
         raise CloningError(f"{path}: no segment has English to speak: write at least one word")
-    return script
+    return script.model_copy(update={"segments": tuple(_moved(x, delay) for x in segments)})
 
 
-def write_script(path: Path, source: Path, segments: Sequence[ScriptSegment]) -> None:
-    """Write the script of a recording atomically; the suffix sets the format. SRT has no segments left out."""
-    if path.suffix.lower() == SRT:
-        cues: list[Cue] = [(x.start, x.end, x.english) for x in segments if x.is_spoken]
+def write_script(path: Path, source: Path, segments: Sequence[ScriptSegment], delay: float = 0.0) -> None:
+    """Write the script of a recording atomically; the suffix sets the format. SRT has no segments left out.
+
+    ``delay`` (s): of the source's audio after its picture.
+    """
+    is_srt = path.suffix.lower() == SRT
+    times = [(_in_file(x.start, delay, is_srt), _in_file(x.end, delay, is_srt)) for x in segments]
+    if is_srt:
+        cues: list[Cue] = [(*time, x.english) for time, x in zip(times, segments, strict=True) if x.is_spoken]
         write_text(path, srt_text(cues))
         return
-    script = Script(recording=source.name, fingerprint=fingerprint(source), segments=tuple(segments))
+    shown = [x.model_copy(update={"start": a, "end": b}) for x, (a, b) in zip(segments, times, strict=True)]
+    script = Script(recording=source.name, fingerprint=cached_fingerprint(source), segments=tuple(shown))
     write_text(path, json.dumps(script.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+
+
+def _in_file(time: float, delay: float, is_srt: bool) -> float:
+    """The time that a file has for a time in the audio track."""
+    if is_srt:
+        return round(1000 * (time + delay)) / 1000
+    return round(time + delay, MICROSECOND_DIGITS) if delay else time
+
+
+def _in_audio(time: float, delay: float) -> float:
+    return max(0.0, time - delay)
+
+
+def _moved(segment: ScriptSegment, delay: float) -> ScriptSegment:
+    """The segment of a file with the times of the audio track."""
+    return segment.model_copy(update={name: _in_audio(getattr(segment, name), delay) for name in ("start", "end")})
 
 
 def _text(path: Path) -> str:
@@ -137,6 +177,7 @@ def _json(path: Path, text: str) -> Script:
     except ValidationError as error:
         found = error.errors()[0]
         raise CloningError(f"{path}{_place(found['loc'])}: {found['msg']}: correct the file") from None
+    _check_keys(path, text)
     if script.format != FORMAT:
         raise CloningError(f"{path}: the format is {script.format!r}, not {FORMAT!r}: name a script of this version")
     for number, segment in enumerate(script.segments, 1):
@@ -154,41 +195,39 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return "".join(f", {part}" for part in loc)
 
 
-def _srt_segments(path: Path, text: str) -> Iterable[ScriptSegment]:
-    """The cues of an SRT file, in any order; CloningError names the line of wrong times."""
-    cues: list[tuple[float, float, list[str]]] = []
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if "-->" in line:
-            if not (found := SRT_TIMES.fullmatch(line)):
-                raise CloningError(
-                    f"{path}, line {number + 1}: {line.strip()!r} are no times: write 00:00:01,000 --> 00:00:02,500"
-                )
-            cues.append((_seconds(*found.groups()[:4]), _seconds(*found.groups()[4:8]), []))
-        elif cues and not (line.strip().isdigit() and "-->" in "".join(lines[number + 1 : number + 2])):
-            cues[-1][2].append(line)
-    if not cues:
-        raise CloningError(f"{path}: no subtitles: write an SRT file, or a script in JSON")
-    for start, end, words in sorted(cues, key=lambda cue: cue[:2]):
-        english = SRT_MARKUP.sub("", " ".join(" ".join(words).split())).replace(WORD_JOINER, "")
-        if end <= start:
-            raise CloningError(f"{path}: the subtitle at {start:g} s ends before it begins: correct its times")
-        yield ScriptSegment(start=start, end=end, english=english)
+def _check_keys(path: Path, text: str) -> None:
+    """Raise CloningError for a key that an object has twice: JSON would take the last one."""
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = [name for name, _ in pairs]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise CloningError(f"{path}: the key {twice!r} stands twice in one segment: remove one of them")
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=unique)
 
 
-def _seconds(hours: str, minutes: str, seconds: str, fraction: str) -> float:
-    milliseconds = 1000 * (3600 * int(hours) + 60 * int(minutes) + int(seconds)) + int(fraction.ljust(3, "0"))
-    return milliseconds / 1000
+def _checked(
+    path: Path, names: Sequence[str], segments: Sequence[ScriptSegment], begin: float, end: float
+) -> list[ScriptSegment]:
+    """Check the times of a file against those of the audio's beginning and the recording's end, in s.
 
-
-def _check_times(path: Path, segments: Sequence[ScriptSegment], duration: float) -> None:
-    end = 0.0
-    for number, segment in enumerate(segments, 1):
-        place = f"{path}, segment {number} ({segment.start:g}-{segment.end:g} s)"
+    A small overlap is removed from the end of the first segment.
+    """
+    found: list[ScriptSegment] = []
+    for number, (name, segment) in enumerate(zip(names, segments, strict=True)):
+        place = f"{path}, {name} ({segment.start:g}-{segment.end:g} s)"
         if segment.end <= segment.start:
             raise CloningError(f"{place}: it ends before it begins: correct its times")
-        if segment.start < end:
-            raise CloningError(f"{place}: it begins before segment {number - 1} ends, at {end:g} s: correct the times")
-        if segment.end > duration + MAX_BEYOND_SECONDS:
-            raise CloningError(f"{place}: it lies outside the recording, which has {duration:.1f} s: correct its times")
-        end = segment.end
+        if segment.end <= begin:
+            raise CloningError(f"{place}: it ends before the audio begins, at {begin:.1f} s: correct its times")
+        if segment.end > end + MAX_BEYOND_SECONDS:
+            reason = f"it ends at {segment.end:g} s, after the end of the recording ({end:.1f} s)"
+            raise CloningError(f"{place}: {reason}: correct its times")
+        if found and segment.start < (before := found[-1]).end:
+            if before.end - segment.start > MAX_OVERLAP_SECONDS or segment.start <= before.start:
+                reason = f"it begins before {names[number - 1]} ends, at {before.end:g} s"
+                raise CloningError(f"{place}: {reason}: correct the times")
+            found[-1] = before.model_copy(update={"end": segment.start})
+        found.append(segment)
+    return found

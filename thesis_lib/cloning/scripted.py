@@ -11,23 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks
-from thesis_lib.audio.voice_activity import Segment, segments_at
+from thesis_lib.audio.video import played_times
+from thesis_lib.audio.voice_activity import RATE, Segment, segments_at
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
-from thesis_lib.cloning.script import Script, ScriptSegment, as_written, write_script
+from thesis_lib.cloning.prosody import measured_speed
+from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, write_script
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.vocoder.synthesis import vocoder_key
 
-CACHE_SUFFIX = ".cache"  # of the folder beside the script
-
 
 class ScriptedClone:
-    """The segments of one recording by its script: ``given``, which stands in ``script``, or None: it is written."""
+    """The segments of one recording by its script ``given``; where that is None, ``script`` is written."""
 
     def __init__(self, script: Path, given: Script | None, source: Path, speaker: str) -> None:
         self.path, self.given, self.source = script, given, source
-        self.cache = SegmentCache(script.with_name(script.name + CACHE_SUFFIX), speaker)
+        self.cache = SegmentCache(cache_folder(script), speaker)
+        self._delay = played_times(source)[0]
         self._recorded: list[ScriptSegment] = []
 
     def speaker(self, analyse: Callable[[], Speaker]) -> Speaker:
@@ -53,7 +54,7 @@ class ScriptedClone:
                 content, wav = found
                 length = len(wav) / pipeline.sample_rate
                 return SynthesisedSegment(translated, 0.0, content, wav, length, dict(translated.seconds))
-            made = pipeline.synthesise_one(translated, speaker)
+            made = pipeline.synthesise_one(self._with_samples(translated), speaker)
             self.cache.put(key, made)
             return made
 
@@ -63,10 +64,18 @@ class ScriptedClone:
             segments = self._read(pipeline, self.given.segments, vocoder, note)
         return pipeline.synthesise(segments, speaker, self.source, one)
 
+    def _with_samples(self, translated: TranslatedSegment) -> TranslatedSegment:
+        """The segment with the source's samples, also where a damaged file in the cache was to replace them."""
+        place = translated.segment
+        if len(place.wav):
+            return translated
+        [cut] = segments_at(read_blocks(self.source), header(self.source)[0], [(place.start, place.end)])
+        return replace(translated, segment=cut, speed=measured_speed(cut.wav, RATE))
+
     def finish(self) -> None:
         """Write the script where there was none; remove segments from the cache that it does not use."""
         if self.given is None:
-            write_script(self.path, self.source, self._recorded)
+            write_script(self.path, self.source, self._recorded, self._delay)
         self.cache.prune()
 
     def _record(
@@ -74,7 +83,7 @@ class ScriptedClone:
     ) -> Iterator[TranslatedSegment]:
         for segment in translated:
             styled = replace(segment, style=pipeline.style_of(segment, speaker))
-            written = as_written(styled, self.path)
+            written = as_written(styled, self.path, self._delay)
             self._recorded.append(ScriptSegment.of(written))
             if not written.is_left_out:
                 yield written
@@ -90,10 +99,13 @@ class ScriptedClone:
         strength, none = pipeline.config.style_strength, np.zeros(0, np.float32)
         spoken = [x for x in segments if x.is_spoken]
         without = [x.translated(Segment(x.start, x.end, none), strength) for x in spoken]
-        missing = [self.cache.get(self.cache.key(pipeline, x, vocoder)) is None for x in without]
-        note(f"{self.path}: the English is the script's; {sum(missing)} of {len(spoken)} segments are synthesised")
+        missing = [not self.cache.has(self.cache.key(pipeline, x, vocoder)) for x in without]
+        counts = f"{len(spoken) - sum(missing)} segments from the cache, {sum(missing)} synthesised"
+        note(f"{self.path}: the English is the script's: {counts}")
         if any(x.strength not in (None, strength) for x in spoken):
             note(f"{self.path}: a segment's own strength replaces --style-strength {strength:g}")
+        if count := sum(is_missing and x.speed is not None for x, is_missing in zip(spoken, missing, strict=True)):
+            note(f"{self.path}: {count} synthesised at the speed in the script; write null to measure it again")
         spans = [(x.start, x.end) for x, is_missing in zip(spoken, missing, strict=True) if is_missing]
         cut = segments_at(read_blocks(self.source), header(self.source)[0], spans)
         for own, found, is_missing in zip(spoken, without, missing, strict=True):

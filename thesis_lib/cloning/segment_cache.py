@@ -7,7 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from thesis_lib.cloning.prosody import Prosody
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.config import digest
-from thesis_lib.utils.files import fingerprint, replacing, write_text
+from thesis_lib.utils.files import cached_fingerprint, replacing, write_text
 from thesis_lib.vocoder.voice import Voice
 
 # Settings of translation, and those that every segment has itself.
@@ -30,7 +30,7 @@ def speaker_key(pipeline: VoiceCloningPipeline, recordings: Sequence[Path], voic
     """Digest of what determines the voice: recordings, how many are of target speakers, style mix, and encoders."""
     analyser = pipeline.analyser
     encoders = [[encoder.name, encoder.revision] for encoder in (analyser.speaker_encoder, analyser.emotion_encoder)]
-    return digest([__version__, [fingerprint(path) for path in recordings], voices, mix, encoders])
+    return digest([__version__, [cached_fingerprint(path) for path in recordings], voices, mix, encoders])
 
 
 class SegmentCache:
@@ -48,6 +48,14 @@ class SegmentCache:
         settings = config.model_dump(mode="json", exclude=excluded)
         networks = [vocoder, type(pipeline.synthesizer).__name__]
         return digest([self.speaker, networks, settings, place.start, place.end, translated.english, asdict(style)])
+
+    def has(self, key: str) -> bool:
+        """Whether a segment is there, by the index of its file: its samples may still be damaged."""
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as stored:
+                return {"content", "wav"} <= set(stored.files)
+        except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+            return False
 
     def get(self, key: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Content (N,) and output (N',) of a segment; None where they are not there or the file is damaged."""
@@ -73,7 +81,8 @@ class SegmentCache:
             stored = json.loads(self._speaker_path.read_text(encoding="utf-8"))
             vectors = {name: np.asarray(stored["voice"][name], np.float32) for name in ("speaker", "emotion")}
             voice, prosody = Voice(**(stored.pop("voice") | vectors)), Prosody(**stored.pop("prosody"))
-            return replace(Speaker(**stored, voice=voice, prosody=prosody), warnings=tuple(stored["warnings"]))
+            warnings, level = tuple(stored.pop("warnings")), stored.pop("loudness")  # earlier versions have none
+            return Speaker(**stored, voice=voice, prosody=prosody, warnings=warnings, loudness=level)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 

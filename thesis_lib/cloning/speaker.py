@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thesis_lib.audio.files import check_speech, resample
+from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import track
 from thesis_lib.audio.voice_activity import RATE, Segment, signal_to_noise
 from thesis_lib.cloning.prosody import Prosody, mixed, prosody_of
@@ -35,6 +36,7 @@ class Speaker:
     others: float = 0.0  # share of the speech that is from other speakers
     warnings: tuple[str, ...] = ()
     prosody: Prosody = Prosody()
+    loudness: float | None = None  # LUFS of the speech; None where it cannot be measured
 
 
 class SpeakerAnalyser:
@@ -61,7 +63,8 @@ class SpeakerAnalyser:
         warnings = _warnings(segments, others, source)
         if not pitch.is_voiced:
             warnings += (f"{source}: no voiced speech: the pitch is not measured, and the synthesizer's is kept",)
-        return Speaker(Voice(speaker, emotion, median, deviation), others, warnings, prosody_of(wav, RATE))
+        voice, level = Voice(speaker, emotion, median, deviation), loudness(wav, RATE)
+        return Speaker(voice, others, warnings, prosody_of(wav, RATE), level)
 
 
 def _warnings(segments: Sequence[Segment], others: float, source: object) -> tuple[str, ...]:

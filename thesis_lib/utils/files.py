@@ -1,5 +1,6 @@
 """Atomic writes and hashes of files."""
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -38,6 +39,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def fingerprint(path: Path) -> str:
     """Return the first 16 hex digits of the sha256 of a file."""
     return sha256(path)[:16]
+
+
+def cached_fingerprint(path: Path) -> str:
+    """``fingerprint``, computed once for a large file that is asked for several times and is not changed meanwhile."""
+    state = path.stat()
+    return _fingerprint(path.resolve(), (state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=64)
+def _fingerprint(path: Path, state: tuple[int, int, int]) -> str:
+    return fingerprint(path)
 
 
 def write_text(path: Path, text: str) -> None:
