@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning import (
     Request,
+    check_target,
     clone_file,
 )
+from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.vocoder import checkpoints
@@ -181,3 +184,19 @@ def test_an_hour_takes_no_more_memory_than_a_minute(stages, tmp_path):
         tracemalloc.stop()
         assert soundfile.info(tmp_path / "out.wav").duration > 0.5 * soundfile.info(path).duration
     assert peaks[1] < 1.5 * peaks[0] + 2e7
+
+
+def test_a_missing_recording_is_an_audio_error_for_every_target_and_option(stages, recording, tmp_path):
+    for source, target, request in (
+        (tmp_path / "a.mkv", "out.mkv", Request()),
+        (tmp_path / "a.wav", "out.wav", Request(script=tmp_path / "s.json")),
+        (recording, "out.wav", Request(script=tmp_path / "s.json", emotion_from=tmp_path / "a.wav")),
+    ):
+        with pytest.raises(AudioError, match=r"a\.(mkv|wav): missing file; check the path"):
+            clone_file(pipeline(stages), source, tmp_path / target, request)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stdout_is_no_target_of_a_file(recording):
+    with pytest.raises(CloningError, match=r"- \(stdout\) is for speech from stdin: name a file for the output of"):
+        check_target(recording, Path("-"))

@@ -38,8 +38,9 @@ def clone(
     target: Annotated[
         Path,
         typer.Argument(
-            help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file, a folder, or -; "
-            "or a .mp4, .mov, .mkv or .webm file, which keeps the picture of the source."
+            help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file; or a .mp4, .m4v, .mov, .mkv or "
+            ".webm file, which keeps the picture of the source. Of a source folder: a folder, for .wav files. "
+            "Of stdin: also - for stdout."
         ),
     ],
     text: Annotated[str | None, typer.Option(help="English text to synthesise instead of the translation.")] = None,
@@ -81,7 +82,8 @@ def clone(
     script: Annotated[
         Path | None,
         typer.Option(
-            help="What is said, as .json or .srt: written where the file does not exist, read where it does. "
+            help="File with the segments and their English text (.json or .srt): written where it does not exist, "
+            "read where it does. "
             "Edit it and repeat the command: only changed segments are synthesised again."
         ),
     ] = None,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from thesis_lib.audio.decoding import READ_SUFFIXES
-from thesis_lib.audio.files import SUFFIXES, survey
+from thesis_lib.audio.files import STDOUT, SUFFIXES, survey
 from thesis_lib.audio.targets import place_problem, target_problem
 from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
 from thesis_lib.cloning.errors import CloningError
@@ -41,6 +41,8 @@ def check_target(source: Path, target: Path, add_track: bool = False) -> None:
 
     Raises AudioError where the target is a video and the source has no picture, or one that the target cannot hold.
     """
+    if str(target) == STDOUT:
+        raise CloningError(f"- (stdout) is for speech from stdin: name a file for the output of {source}")
     check_output(target, SUFFIXES + VIDEO_SUFFIXES)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")

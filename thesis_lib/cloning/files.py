@@ -7,7 +7,7 @@ from pathlib import Path
 
 from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning.checks import check_script, check_target, metadata
+from thesis_lib.cloning.checks import check_recordings, check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.output import Output, write_output
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
@@ -97,6 +97,7 @@ def clone_file(
     """
     source, target = Path(source), Path(target)
     check_target(source, target, request.add_track)
+    check_recordings((source, *request.recordings))
     scripted = _scripted(pipeline, source, request, check_script(source, target, request.script, request.subtitles))
     extract = partial(_target_speaker, pipeline, source, request)
     speaker = scripted.speaker(extract) if scripted else extract()
