@@ -20,7 +20,7 @@ import soxr
 from thesis_lib.audio.decoding import StoredAudio, decoded, inspect_file
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.gaps import Gaps
-from thesis_lib.audio.mending import FULL_SCALE, MAX_CLIPPED_SHARE, Measure, Repair
+from thesis_lib.audio.repair import FULL_SCALE, MAX_CLIPPED_SHARE, Repair, SampleStatistics
 from thesis_lib.utils.files import replacing
 
 MIN_PEAK = 1e-4  # -80 dBFS; a recording below it counts as silence
@@ -51,13 +51,13 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
     """Read a file: mono float32 samples (N,) and their rate; resampled when ``sample_rate`` (Hz) is given.
 
     Any format, rate and channel count that libsndfile or FFmpeg reads, of a video its audio. Channels are averaged;
-    inverted channels, an offset and floating-point samples above 1 are repaired (``audio.mending``).
+    inverted channels, an offset and floating-point samples above 1 are repaired (``audio.repair``).
     Raises AudioError: missing file, folder, zero length, undecodable, no audio, truncated, too long.
     """
-    path, measure = Path(path), Measure()
+    path, statistics = Path(path), SampleStatistics()
     stored = _stored(path)
-    blocks = [measure.add(block) for block in _decoded(path, stored, BLOCK_S)]
-    repair, rate = measure.repair(stored.is_float), stored.rate
+    blocks = [statistics.add(block) for block in _decoded(path, stored, BLOCK_S)]
+    repair, rate = statistics.repair(stored.is_float), stored.rate
     mono = np.concatenate([repair(block) for block in blocks])
     if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
@@ -82,11 +82,11 @@ def survey(path: str | Path) -> Survey:
 
 @functools.lru_cache(maxsize=64)
 def _survey(path: Path, stored: StoredAudio, state: tuple[int, int]) -> Survey:
-    measure, gaps = Measure(), Gaps()
+    statistics, gaps = SampleStatistics(), Gaps()
     for block in _decoded(path, stored, BLOCK_S, gaps):
-        measure.add(block)
+        statistics.add(block)
     found = (*([stored.note] if stored.note else []), *gaps.notes)
-    return Survey(stored.rate, measure.count / stored.rate, measure.repair(stored.is_float), found)
+    return Survey(stored.rate, statistics.count / stored.rate, statistics.repair(stored.is_float), found)
 
 
 def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:

@@ -107,8 +107,8 @@ def clone_file(
         notes.append(text)
         say(text)
 
-    mended = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
-    for warning in (*mended, *speaker.warnings):
+    found = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
+    for warning in (*found, *speaker.warnings):
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)

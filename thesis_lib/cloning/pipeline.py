@@ -18,8 +18,8 @@ import numpy as np
 
 from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
-from thesis_lib.audio.mending import repaired
 from thesis_lib.audio.prosody import with_loudness_variation
+from thesis_lib.audio.repair import repaired
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
@@ -124,11 +124,11 @@ class VoiceCloningPipeline:
         recording's own. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
-        wav, mends = repaired(np.asarray(wav))
+        wav, repairs = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
         speaker = speaker or self.analyse_speaker(segments, source)
-        notes = [*(f"{source}: {note}" for note in mends), *speaker.warnings]
+        notes = [*(f"{source}: {note}" for note in repairs), *speaker.warnings]
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
         if text is not None:
             translated = self.from_text(text, segments, source)

@@ -6,7 +6,7 @@ import soundfile
 from helpers import voiced
 
 from thesis_lib.audio.files import check_speech, read_audio, read_blocks, survey
-from thesis_lib.audio.mending import repaired
+from thesis_lib.audio.repair import repaired
 
 RATE = 22_050
 

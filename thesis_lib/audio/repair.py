@@ -51,7 +51,7 @@ class Repair:
         return tuple(found)
 
 
-class Measure:
+class SampleStatistics:
     """Sums over the blocks (n, C) of one recording, from which ``repair`` finds its faults.
 
     Isolated peaks are left out, so that one wrong sample determines neither level nor offset.
@@ -108,9 +108,9 @@ def repaired(wav: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Repair samples (N,) in memory; return them with notes. Anything but floating-point samples is returned."""
     if wav.ndim != 1 or wav.dtype.kind != "f" or not len(wav):
         return wav, ()
-    measure = Measure()
-    frames = measure.add(wav[:, None])
-    repair = measure.repair(is_float=True)
+    statistics = SampleStatistics()
+    frames = statistics.add(wav[:, None])
+    repair = statistics.repair(is_float=True)
     return (repair(frames), repair.notes) if repair != Repair() else (wav, ())
 
 
