@@ -1,4 +1,4 @@
-"""Inverted channels, an offset, floating-point samples above 1: mended with a note; other recordings are unchanged."""
+"""Inverted channels, an offset, floating-point samples above 1: repaired with a note; others are unchanged."""
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_a_file_and_samples_in_memory_have_one_rule(tmp_path):
     assert repaired(wav)[0] is wav
 
 
-def test_samples_in_memory_are_mended_where_they_would_be_refused():
+def test_samples_in_memory_are_repaired_where_they_would_be_refused():
     loud, plain = voiced(2.0, RATE) * 30, voiced(2.0, RATE)
     wav, notes = repaired(loud + 3)
     check_speech(wav, RATE, "audio")

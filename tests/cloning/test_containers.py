@@ -1,4 +1,4 @@
-"""The whole of a recording is translated, in whatever file it lies; what was mended is noted."""
+"""The whole of a recording is translated, in whatever file it lies; what was repaired is noted."""
 
 import numpy as np
 import pytest

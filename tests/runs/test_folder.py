@@ -90,12 +90,15 @@ def test_a_missing_result_says_so(tmp_path):
         run.load_json("validation")
 
 
-def test_relative_folders_are_taken_from_the_project(tmp_path, monkeypatch):
+def test_a_relative_folder_starts_where_it_is_named_and_in_a_notebook_that_jupyter_opens_in_the_project(
+    tmp_path, monkeypatch
+):
     (tmp_path / "_toc.yml").write_text("")
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    assert project_root() == tmp_path
-    assert Run("runs/x", Config()).path == tmp_path / "runs" / "x"
+    for name, start in (("notebooks", tmp_path), ("mine", tmp_path / "mine"), ("mine/notebooks", None)):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert project_root() == tmp_path
+        assert Run("runs/x", Config()).path == (start or tmp_path / name) / "runs" / "x"
 
 
 def test_stamp_says_what_made_it(tmp_path):

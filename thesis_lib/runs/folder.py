@@ -32,15 +32,24 @@ def project_root() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / "_toc.yml").exists()), here)
 
 
+def start_folder() -> Path:
+    """The folder in which relative paths of a run start: that in which the command or the notebook is run.
+
+    Jupyter runs a notebook in the project's notebooks/; its paths start in the project, as those of a command there.
+    """
+    here = Path.cwd()
+    return here.parent if here.name == "notebooks" and (here.parent / "_toc.yml").exists() else here
+
+
 class Run:
-    """Open or create a run folder; a relative path is taken from the project root.
+    """Open or create a run folder; a relative path starts in ``start_folder``.
 
     Layout: config.json, release/, corpus/, embeddings/, analyses/, TASK/ (checkpoints/, vocoder/, trained_with.json),
     tables/, samples/, notebooks/.
     """
 
     def __init__(self, path: str | Path, config: Config, device: str = "cpu") -> None:
-        self.path = project_root() / path
+        self.path = start_folder() / path
         self.config = config
         self.digest = config.digest()  # of the configuration that the run began with
         self.device = device  # where ``load_vocoder`` puts the run's vocoders
