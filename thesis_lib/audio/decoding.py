@@ -23,7 +23,7 @@ import soxr
 from thesis_lib.audio.containers import audio_track, check_file, open_container, packets_of, track_note, undecodable
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.gaps import Gaps
-from thesis_lib.audio.truncation import is_shorter_than_declared, ogg_is_cut
+from thesis_lib.audio.truncation import is_shorter_than_declared, mp4_is_cut, ogg_is_cut
 
 if TYPE_CHECKING:
     import av
@@ -174,7 +174,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
             is_cut, note = _is_broken(last) or is_shorter_than_declared(path), track_note(container, track)
             return StoredAudio(track.rate, None, is_cut, False, is_float, note)
     except AudioError as error:
-        if error.reason == "undecodable" and (ogg_is_cut(path) or is_shorter_than_declared(path)):
+        if error.reason == "undecodable" and (ogg_is_cut(path) or mp4_is_cut(path)):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
         raise error if error.reason != "undecodable" else undecodable(path, reason) from error
 

@@ -33,6 +33,13 @@ def is_shorter_than_declared(path: Path) -> bool:
     return end is not None and end > path.stat().st_size + MAX_PADDING_BYTES
 
 
+def mp4_is_cut(path: Path) -> bool:
+    """Whether a file begins as an MP4 or MOV file does, and ends within a box."""
+    with open(path, "rb") as stream:
+        begins = stream.read(8)[4:] in MP4_BOXES
+    return begins and is_shorter_than_declared(path)
+
+
 def ogg_is_cut(path: Path) -> bool:
     """Whether the last page of an Ogg file is longer than the rest of the file (RFC 3533, section 6)."""
     with open(path, "rb") as stream:

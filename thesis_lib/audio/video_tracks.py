@@ -34,7 +34,14 @@ OPUS_RATE = 48_000  # Hz; AAC keeps the rate of the speech
 BIT_RATE = 96_000  # bit/s of one channel of speech
 MILLISECOND = Fraction(1, 1000)
 TRACK_TAGS = ("language", "title")  # metadata of a track that is copied
-WRITER_TAGS = ("encoder", "major_brand", "minor_version", "compatible_brands", "duration")  # that each writer makes
+WRITER_TAGS = (
+    "encoder",
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "duration",
+    "software",
+)  # that each writer makes
 LANGUAGES = {"en": "eng", "es": "spa"}  # ISO 639-2, as containers name them
 # FFmpeg's encoder of subtitles in MP4 needs a style; players use their own.
 ASS_HEADER = b"""[Script Info]

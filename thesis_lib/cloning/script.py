@@ -201,7 +201,7 @@ def _check_keys(path: Path, text: str) -> None:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in pairs]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise CloningError(f"{path}: the key {twice!r} stands twice in one segment: remove one of them")
+            raise CloningError(f"{path}: the key {twice!r} stands twice in the same braces: remove one")
         return dict(pairs)
 
     json.loads(text, object_pairs_hook=unique)
