@@ -36,6 +36,7 @@ NAMES = {
     "emotion": "how much of a source's emotion and prosody the output carries, on acted speech (THESIS_EMOTIONS)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "contribution of each loss: one off at a time, three seeds each, at the demo's budget (an hour)",
+    "swap": "speaker swap of the demo's vocoders: whether each uses its speaker embedding (a quarter of an hour)",
     "released_ablation": "contribution of each part of the released recipe: data, losses, size (hours on one GPU)",
     "validate": "CPU seconds of scoring an utterance in one pass, against each metric's package on files",
     "train": "training steps a second, against speechbrain's HiFi-GAN generator, discriminators and losses",
