@@ -1,16 +1,20 @@
 """The grid of the released recipe, on tiny corpora: a synthetic one (the bundled pairs) and a human one."""
 
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from tiny_corpora import person
+from typer.testing import CliRunner
 
+from thesis_lib import cli
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.validation import ablation as losses
 from thesis_lib.validation.ablation import ablate
 from thesis_lib.validation.cells import at_budget, cell_path, possible
 from thesis_lib.validation.released import ablation, scores, variants_of, verdicts, with_human_speech
@@ -271,3 +275,16 @@ def test_no_target_is_enrolled_by_the_recording_of_its_condition(grid):
         source, _ = read_audio(manifest.source(own))
         for reference in speaker.references:
             assert len(reference) != len(source) or not np.allclose(reference, source)
+
+
+@pytest.mark.parametrize(("words", "device"), [([], "auto"), (["--device", "cuda"], "cuda")])
+def test_the_command_hands_the_device_through(grid, monkeypatch, words, device):
+    run, table = grid
+    run.save_table("ablation_verdicts", pd.DataFrame([{"loss": "speaker loss", "verdict": "helps", "evidence": "x"}]))
+    given = []
+    monkeypatch.setattr(sys.modules["thesis_lib.cli.evaluation"], "run_of", lambda *_: run)
+    monkeypatch.setattr(losses, "ablate", lambda run, progress, device: given.append(device) or table)
+    result = CliRunner().invoke(cli.app, ["ablate", "--profile", "released", *words])
+    assert result.exit_code == 0, result.output
+    assert given == [device]
+    assert "speaker loss: helps. x" in result.output
