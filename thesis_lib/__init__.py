@@ -1,4 +1,4 @@
-"""Spanish speech in, English speech out, in the same voice and with the same emotion.
+"""Spanish speech in, English speech out: towards the same voice and the same emotion.
 
 ``import thesis_lib`` is fast and light: every submodule is imported by name
 (``from thesis_lib.training import train``), and pretrained models only when they are built.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thesis_lib.reporting import degraded_table, pairs_table, speakers_figure, speakers_table
+from thesis_lib.reporting import by_encoder, degraded_table, pairs_table, speakers_figure, speakers_table, swap_rows
 
 LEVELS = {"all": (0.05, 0.087), "male to female": (0.017, 0.136)}
 
@@ -83,3 +83,33 @@ def test_a_share_that_is_not_given_says_why():
         "ours": "-0.500 [-0.600, -0.400]",
         "TTS": "",
     }
+
+
+@pytest.fixture
+def swap():
+    about = {"test_set": "bundled", "task": "conversion", "stage": "after training", "target": "seen", "n": 9}
+    values = {"normalised_similarity": 0.456, "identified": 0.25, "accepted_5": np.nan, "target_preference": 0.8}
+    rows = [
+        about | {"encoder": encoder, "statistic": name, "value": value, "low": value, "high": value, "reason": "few"}
+        for encoder in ("e", "f")
+        for name, value in {**values, "to_target": 0.3}.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_speaker_swap_is_shown_as_the_speaker_test_with_its_chance_levels(swap):
+    rows = swap_rows(swap, voices=8)
+    assert set(rows.system) == {"conversion, after training, to seen voices"}
+    assert "to_target" not in set(rows.statistic)
+    (line, _) = speakers_table(rows).to_dict("records")
+    assert line["normalised similarity (chance 0)"].startswith("0.456")
+    assert line["identified, rank 1 (chance 0.12)"].startswith("0.250")
+    assert line["accepted at 5 % (chance 0.05)"] == "not measured: few"
+    assert line["target-preference rate (chance 0.5)"].startswith("0.800")
+
+
+def test_a_sentence_has_the_value_of_each_encoder_and_says_what_was_not_measured(swap):
+    said = {name: by_encoder(part) for name, part in swap.groupby("statistic")}
+    assert said["normalised_similarity"] == "0.46 (e), 0.46 (f)"
+    assert said["identified"] == "25 % (e), 25 % (f)"
+    assert said["accepted_5"] == "not measured (e), not measured (f)"

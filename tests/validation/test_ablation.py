@@ -4,7 +4,7 @@ from helpers import beside
 from planted import measurements
 
 from thesis_lib.config import Config, ConfigError
-from thesis_lib.validation import INVERSION, Measured, Measurements, ablation, describe
+from thesis_lib.validation import INVERSION, Measured, Measurements, ablation, cells, describe
 from thesis_lib.validation.ablation import FULL, VARIANTS, ablate, differences
 from thesis_lib.vocoder import checkpoints
 
@@ -53,7 +53,7 @@ def test_every_cell_is_a_run_of_its_own_seed_and_variant(grid):
 
 def test_what_is_done_is_kept(grid, monkeypatch):
     run, table = grid
-    monkeypatch.setattr(ablation, "train", None)
+    monkeypatch.setattr(ablation, "trained", None)
     assert ablate(run).shape == table.shape
 
 
@@ -139,7 +139,7 @@ def test_one_speaker_gives_an_empty_table_and_the_reasons():
 def test_a_hypothesis_of_an_unknown_name_is_refused_before_any_training(
     tiny_run, tmp_path, monkeypatch, hypothesis, says
 ):
-    monkeypatch.setattr(ablation, "train", None)
+    monkeypatch.setattr(ablation, "trained", None)
     run = beside(tiny_run, tmp_path / "run", **SMALL, ablation__hypotheses=[hypothesis])
     with pytest.raises(ConfigError, match=f"ablation.hypotheses: {says}"):
         ablate(run)
@@ -209,7 +209,7 @@ def test_the_hypotheses_of_the_configuration_name_variants_and_metrics_that_exis
 def test_a_variant_without_a_loss_is_named_and_not_trained(tiny_config):
     losses = {"stft": 0.0, "temporal": 0.0}
     config = tiny_config.override({f"conversion.losses.{name}": weight for name, weight in losses.items()})
-    possible, missing = ablation._possible(config)
+    possible, missing = cells.possible(cells.at_budget(config), ablation._variants("conversion"), FULL)
     assert "no mel loss" not in possible
     reason = next(row["reason"] for row in missing if row["variant"] == "no mel loss")
     assert "no loss is active in steps 0 to 1" in reason

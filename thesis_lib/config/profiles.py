@@ -76,6 +76,22 @@ PROFILES: dict[str, dict[str, Any]] = {
         "conversion.training.decay_every": 300,
         "conversion.training.checkpoint_every": 500,
         "conversion.training.ema_decay": 0.999,
+        "ablation.grid": "released",
+        "ablation.steps": 2_500,
+        "ablation.late": 1_500,
+        "ablation.human": (
+            {"name": "librispeech", "root": "corpora/librispeech"},
+            {"name": "speechocean762", "root": "corpora/speechocean762"},
+        ),
+        "ablation.metrics": ("speaker", "evaluation", "asr", "dnsmos"),
+        # The losses of the first plan, and the data; tested where there are six seeds.
+        "ablation.hypotheses": (
+            ("with speaker loss", "normalised_similarity, resemblyzer"),
+            ("with temporal loss", "dnsmos_ovrl"),
+            ("with emotion loss", "dnsmos_ovrl"),
+            ("without speaker sampling", "normalised_similarity, resemblyzer"),
+            ("synthetic speech only", "normalised_similarity, resemblyzer"),
+        ),
     },
     # For tests: all code, with the least data.
     "smoke": {

@@ -166,8 +166,11 @@ class ValidationConfig(Section):
 class AblationConfig(Section):
     """The grid of ``thesis ablate``: recipe, seeds, budget, metrics."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("hypotheses",)
+    ADDED: ClassVar[tuple[str, ...]] = ("hypotheses", "grid", "human", "human_limit", "targets", "contents")
 
+    # losses: one loss off at a time, scored on the validation split. released: parts of the released recipe, scored by
+    # the speaker test, word errors and predicted opinion on speakers of the human corpora's test split.
+    grid: Literal["losses", "released"] = "losses"
     task: Task = "conversion"
     seeds: int = Field(3, ge=2)  # trainings of each variant
     steps: int | None = Field(None, ge=2)  # of each training; None: the recipe's
@@ -191,7 +194,20 @@ class AblationConfig(Section):
         max_length=MAX_HYPOTHESES,
     )
 
+    human: tuple[MemberConfig, ...] = ()  # grid released: corpora of human speech beside the profile's own corpus
+    human_limit: int = Field(3000, ge=1)  # utterances of each of them and split, spread over its speakers
+    targets: int = Field(24, ge=2)  # grid released: target speakers of the speaker test
+    contents: int = Field(6, ge=1, le=9)  # grid released: bundled English sentences, each by another TTS voice
+
     _check_metrics = field_validator("metrics")(_known_metrics)
+
+    @model_validator(mode="after")
+    def _check_grid(self) -> "AblationConfig":
+        if self.grid == "released" and self.task != "conversion":
+            raise ValueError("ablation.grid=released is of the conversion vocoder: set ablation.task=conversion")
+        if self.human and self.grid != "released":
+            raise ValueError("ablation.human belongs to ablation.grid=released: set both, or neither")
+        return self
 
 
 class ListeningConfig(Section):

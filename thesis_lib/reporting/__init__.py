@@ -10,7 +10,6 @@ from thesis_lib.reporting.comparisons import (
     pareto,
     stage_figure,
     style_figure,
-    swap_figure,
     variants_figure,
 )
 from thesis_lib.reporting.figures import (
@@ -32,11 +31,13 @@ from thesis_lib.reporting.figures import (
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
 from thesis_lib.reporting.speakers import (
+    by_encoder,
     degraded_table,
     gains_table,
     pairs_table,
     speakers_figure,
     speakers_table,
+    swap_rows,
 )
 from thesis_lib.reporting.tables import (
     benchmark,
@@ -66,6 +67,7 @@ __all__ = [
     "benchmark",
     "budget_figure",
     "budget_table",
+    "by_encoder",
     "by_style",
     "clone_figure",
     "clone_table",
@@ -108,7 +110,7 @@ __all__ = [
     "variants_table",
     "style",
     "summary_table",
-    "swap_figure",
+    "swap_rows",
     "training_curves",
     "with_interval",
 ]

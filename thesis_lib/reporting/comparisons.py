@@ -60,32 +60,6 @@ def forest(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def swap_figure(summary: pd.DataFrame, statistic: str, label: str, marks: dict[float, str]) -> Figure:
-    """One statistic of the speaker swap: a row a system and kind of target, a colour an encoder, 95 % intervals.
-
-    ``marks`` are vertical lines, value -> label.
-    """
-    part = summary[summary.statistic == statistic]
-    rows = list(dict.fromkeys(zip(part.task, part.stage, part.target, strict=True)))
-    encoders = list(dict.fromkeys(part.encoder))
-    figure, axis = plt.subplots(figsize=(SIZE[0], 0.42 * len(rows) + 1.2))
-    for number, encoder in enumerate(encoders):
-        own = part[part.encoder == encoder].set_index(["task", "stage", "target"]).reindex(rows)
-        places = np.arange(len(rows)) + (number - (len(encoders) - 1) / 2) * 0.2
-        errors = np.maximum([own.value - own.low, own.high - own.value], 0)
-        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
-    for value, meaning in marks.items():
-        axis.axvline(value, color="black", linestyle=":", linewidth=1)
-        axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
-    axis.set_yticks(
-        range(len(rows)), [f"{task}, {stage}\nto {target} voices" for task, stage, target in rows], fontsize=8
-    )
-    axis.invert_yaxis()
-    axis.set_xlabel(label)
-    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
 def style_figure(summary: pd.DataFrame) -> Figure:
     """Style swap: the slope of each statistic; 0 keeps the content's style, 1 takes the other recording's."""
     figure, axis = plt.subplots()

@@ -10,6 +10,7 @@ from thesis_lib.reporting.tables import with_interval
 from thesis_lib.validation.roles import is_circular
 from thesis_lib.validation.speaker_test import ALL_PAIRS, NATURAL
 from thesis_lib.validation.speaker_test.summary import TIE
+from thesis_lib.validation.swap import ACCEPTED
 
 STATISTICS = {
     "normalised_similarity": "normalised similarity",
@@ -57,6 +58,27 @@ def speakers_table(
         if levels:
             lines.append({"encoder": encoder, "system": CHANCE["chance_same_sex"], "n": ""} | levels)
     return pd.DataFrame(lines).fillna("").sort_values("encoder", key=_in_order, kind="stable", ignore_index=True)
+
+
+def swap_rows(summary: pd.DataFrame, voices: int) -> pd.DataFrame:
+    """The summary of a speaker swap in the shape of the speaker test's, for its table and figure.
+
+    A system is a task, a stage and a kind of target. Chance is that of natural impostors among ``voices`` enrolled
+    ones.
+    """
+    shares = {"normalised_similarity": 0.0, "identified": 1 / voices, **ACCEPTED, "target_preference": 0.5}
+    part = summary[summary.statistic.isin(shares)]
+    system = part.task + ", " + part.stage + ", to " + part.target + " voices"
+    return part.assign(system=system, pairs=ALL_PAIRS, chance=part.statistic.map(shares))
+
+
+def by_encoder(part: pd.DataFrame) -> str:
+    """The values of one statistic by each encoder, for a sentence; shares in per cent."""
+    said = []
+    for row in part.to_dict("records"):
+        number = f"{row['value']:.2f}" if row["statistic"] == "normalised_similarity" else f"{100 * row['value']:.0f} %"
+        said.append(f"{'not measured' if np.isnan(row['value']) else number} ({row['encoder']})")
+    return ", ".join(said)
 
 
 def pairs_table(summary: pd.DataFrame, gains: pd.DataFrame, system: str) -> pd.DataFrame:

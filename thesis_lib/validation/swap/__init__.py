@@ -22,6 +22,7 @@ from thesis_lib.validation.swap.voices import (
     corpus_speakers,
     human_speakers,
     recordings_by_speaker,
+    speakers_of_split,
 )
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "score_trials",
     "speaker_scorers",
     "speaker_statistics",
+    "speakers_of_split",
     "style_summary",
     "style_swap",
     "summarise_swaps",

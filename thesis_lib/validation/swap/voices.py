@@ -42,21 +42,35 @@ def corpus_speakers(run: Run) -> list[SwapSpeaker]:
 
     Raises RunError for fewer than two test speakers.
     """
-    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
-    found = []
-    kinds: tuple[tuple[str, Split], ...] = (("unseen", "test"), ("seen", "train"))
-    for kind, split in kinds:
-        by_speaker: dict[str, list[Utterance]] = {}
-        for utterance in manifest.split(split):
-            by_speaker.setdefault(utterance.speaker, []).append(utterance)
-        names = sorted(name for name, own in by_speaker.items() if len(own) >= 2)
-        for name in [names[i] for i in spread(len(names), SPEAKERS_PER_KIND)]:
-            first, *others = by_speaker[name]
-            wavs = [read_audio(manifest.target(u))[0] for u in (first, *others[:CENTROID_RECORDINGS])]
-            voice = voice_of(first, manifest, embeddings, run.config.audio)
-            found.append(SwapSpeaker(name, kind, first.id, opening(wavs[0], run.config), voice, wavs[1:]))
+    found = speakers_of_split(run, "unseen", "test") + speakers_of_split(run, "seen", "train")
     if len({s.name for s in found if s.kind == "unseen"}) < 2:
         raise RunError("the swap test needs two test speakers with two recordings each: take a larger corpus.limit")
+    return found
+
+
+def speakers_of_split(
+    run: Run, kind: str, split: Split, count: int = SPEAKERS_PER_KIND, but: str | None = None
+) -> list[SwapSpeaker]:
+    """At most ``count`` speakers of a split with at least two recordings, spread over their names.
+
+    No speaker is enrolled by the recording of the condition: in a corpus of one language that is another target.
+    ``but``: names that begin with it are left out.
+    """
+    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
+    by_speaker: dict[str, list[Utterance]] = {}
+    for utterance in manifest.split(split):
+        if but is None or not utterance.speaker.startswith(but):
+            by_speaker.setdefault(utterance.speaker, []).append(utterance)
+    others_of = {
+        name: [u for u in own[1:] if u.target_audio != own[0].source_audio] for name, own in by_speaker.items()
+    }
+    names = sorted(name for name, others in others_of.items() if others)
+    found = []
+    for name in [names[i] for i in spread(len(names), count)]:
+        first, others = by_speaker[name][0], others_of[name]
+        wavs = [read_audio(manifest.target(u))[0] for u in (first, *others[:CENTROID_RECORDINGS])]
+        voice = voice_of(first, manifest, embeddings, run.config.audio)
+        found.append(SwapSpeaker(name, kind, first.id, opening(wavs[0], run.config), voice, wavs[1:]))
     return found
 
 

@@ -1,0 +1,195 @@
+"""Every sentence that states a result has a row in book/claims.toml, and the row is that of the saved result."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from thesis_lib import reporting
+from thesis_lib.reporting.claims import (
+    DESCRIBED,
+    IN_PART,
+    NOT_SHOWN,
+    PLACEHOLDER,
+    SHOWN,
+    Claim,
+    ClaimError,
+    Results,
+    at,
+    claims_table,
+    is_shown,
+    load_claims,
+)
+
+ROOT = Path(__file__).parents[2]
+RESULTS = Results(ROOT / "benchmarks" / "results")
+CLAIMS = load_claims(ROOT / "book" / "claims.toml")
+# Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
+NUMBERED = {
+    "README.md": ["## What it found"],
+    "book/index.md": ["**Abstract.**", "**Resumen.**"],
+    "book/introduction.md": ["## What this book found"],
+}
+# A share, an interval, a decimal or signed number, n.
+NUMBER = re.compile(r"\d+(?:\.\d+)? %|\[-?\d[\d.]*, -?\d[\d.]*\]|[+-]?\d+\.\d+|n = \d+")
+SETTINGS = {"5 %", "1 %"}  # thresholds that name a measure
+
+
+def text_of(page: str) -> str:
+    """A page's prose: of a notebook, that of its markdown cells."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if not page.endswith(".ipynb"):
+        return text
+    return "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
+
+
+def phrases() -> list[tuple[str, str]]:
+    """(page, phrase with its numbers) of every claim."""
+    return [
+        (page, RESULTS.filled(c, p) if c.result else p) for c in CLAIMS for page, ps in c.phrases.items() for p in ps
+    ]
+
+
+@pytest.mark.parametrize("page", sorted({page for claim in CLAIMS for page in claim.phrases}))
+def test_each_phrase_stands_on_its_page_with_the_saved_numbers(page):
+    text = text_of(page)
+    missing = [phrase for where, phrase in phrases() if where == page and phrase not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "claim", [claim for claim in CLAIMS if claim.against is not None], ids=lambda claim: claim.claim
+)
+def test_the_verdict_is_that_of_the_interval(claim):
+    assert claim.verdict in ((SHOWN, IN_PART, DESCRIBED) if is_shown(claim, RESULTS) else (NOT_SHOWN,))
+
+
+def test_a_verdict_of_an_effect_is_of_a_comparison():
+    claims = [claim for claim in CLAIMS if claim.verdict in (SHOWN, IN_PART) and claim.against is None]
+    assert claims == [], "shown: in comparison with what?"
+
+
+def test_every_value_of_a_claim_is_in_a_phrase():
+    for claim in CLAIMS:
+        used = {name for ps in claim.phrases.values() for p in ps for name in PLACEHOLDER.findall(p)}
+        assert used == set(claim.values), claim.claim
+
+
+def test_the_book_shows_the_table():
+    """On failure: python -m thesis_lib.reporting.claims."""
+    assert (ROOT / "book" / "claims.md").read_text(encoding="utf-8").endswith(claims_table(CLAIMS, RESULTS))
+    assert "file: book/claims\n" in (ROOT / "_toc.yml").read_text()
+
+
+def test_a_table_of_the_run_is_one_that_the_library_makes():
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "thesis_lib").rglob("*.py"))
+    for claim in CLAIMS:
+        if claim.table:
+            stem = claim.table.removesuffix("_summary").removesuffix("_agreement")
+            assert f'"{claim.table}"' in code or f'"{stem}"' in code, claim.table
+
+
+@pytest.mark.parametrize(("page", "start"), [(page, start) for page, starts in NUMBERED.items() for start in starts])
+def test_every_number_of_the_findings_belongs_to_a_claim(page, start):
+    text = text_of(page)
+    begin = text.index(start)
+    end = text.find("\n## " if start.startswith("##") else "\n\n", begin + 1)
+    covered = [False] * len(text)
+    for where, phrase in phrases():
+        for found in re.finditer(re.escape(phrase), text) if where == page else ():
+            covered[slice(*found.span())] = [True] * len(phrase)
+    numbers = [found for found in NUMBER.finditer(text, begin, end) if found[0] not in SETTINGS]
+    assert numbers
+    loose = [text[max(0, found.start() - 60) : found.end() + 20] for found in numbers if not covered[found.start()]]
+    assert loose == [], "sentences with a number and no claim"
+
+
+def test_a_new_number_without_a_claim_would_be_found():
+    assert [found[0] for found in NUMBER.finditer("It is 7 % [1, 9], +0.2 or 3.5 (n = 4) among 107 voices.")] == [
+        "7 %",
+        "[1, 9]",
+        "+0.2",
+        "3.5",
+        "n = 4",
+    ]
+
+
+def test_no_reported_target_was_used_to_compare_recipes():
+    saved = reporting.benchmark("speakers")
+    assert saved["targets that a choice between systems may have used"] == 0
+    assert saved["enrolment"] == "other half of one recording", "the prose says: same session"
+
+
+def test_the_share_of_lines_that_the_readme_names_is_the_one_that_gates():
+    (least,) = re.findall(r"--cov-fail-under=(\d+)", (ROOT / "Makefile").read_text())
+    assert f"run at least {least} % of the package's lines" in text_of("README.md")
+
+
+def test_no_sentence_claims_the_same_voice():
+    """The titles and the goal name it; a sentence about an output does not."""
+    for page in ("README.md", "book/index.md", "book/introduction.md", "book/limitations.md"):
+        for line in text_of(page).splitlines():
+            if "same voice" in line.lower() and not line.startswith("#"):
+                assert "goal" in line or "Do both sides of a pair have the same voice" in line, line
+
+
+@pytest.fixture
+def planted(tmp_path):
+    """A result with two rows, and a claim on one of them."""
+    rows = [{"system": "a", "value": 0.2, "low": 0.1, "high": 0.3, "n": 8, "chance": 0.05}, {"system": "b", "value": 1}]
+    (tmp_path / "x.json").write_text(json.dumps({"rows": rows, "total": 9}))
+    return Results(tmp_path), {"claim": "c", "verdict": SHOWN, "phrases": {}, "result": "x"}
+
+
+def test_a_phrase_is_filled_from_the_result(planted):
+    results, about = planted
+    values = {"share": {"form": "share"}, "chance": {"key": ["rows", 0, "chance"], "form": "percent, two digits"}}
+    claim = Claim(**about, key=("rows", {"system": "a"}), values=values)
+    assert results.filled(claim, "in <share> (chance <chance>)") == "in 20 % [10, 30] (chance 5 %)"
+    with pytest.raises(ClaimError, match="no value <other>"):
+        results.filled(claim, "<other>")
+
+
+@pytest.mark.parametrize(
+    ("against", "shown"),
+    [(0.05, True), (0.1, False), (0.2, False), ("chance", True), (["rows", {"system": "a"}], False)],
+)
+def test_an_interval_that_includes_what_it_is_compared_with_shows_nothing(planted, against, shown):
+    results, about = planted
+    assert is_shown(Claim(**about, key=("rows", {"system": "a"}), against=against), results) == shown
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (["rows", {"system": "c"}], "0 rows have"),
+        (["rows", {}], "2 rows have"),
+        (["rows", 2], "no key 2"),
+        (["sum"], "no key 'sum'"),
+    ],
+)
+def test_a_key_that_finds_nothing_or_several_rows_is_refused(planted, key, says):
+    with pytest.raises(ClaimError, match=says):
+        at(planted[0].load("x"), key)
+
+
+def test_a_missing_result_is_named(planted):
+    with pytest.raises(ClaimError, match=r"y\.json is missing"):
+        planted[0].load("y")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ('claim = "c"\nverdict = "proven"\nresult = "x"', "no verdict 'proven'"),
+        ('claim = "c"\nverdict = "shown"', "give result or table"),
+        ('claim = "c"\nverdict = "shown"\nresult = "x"\ntable = "y"', "give result or table"),
+        ('claim = "c"\nverdict = "shown"\nresults = "x"', "results"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named(tmp_path, row, says):
+    text = f'[[claim]]\n{row}\n[[claim.text]]\npages = ["p"]\nphrases = ["q"]\n'
+    (tmp_path / "claims.toml").write_text(text)
+    with pytest.raises(ClaimError, match=f"claim 1: .*{says}"):
+        load_claims(tmp_path / "claims.toml")

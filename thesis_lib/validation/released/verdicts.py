@@ -1,0 +1,45 @@
+"""What an ablation shows of the three losses of the first plan, in one sentence each."""
+
+import pandas as pd
+
+from thesis_lib.validation.released.recipe import PLANNED
+from thesis_lib.validation.released.scores import WORD_ERRORS
+from thesis_lib.validation.roles import is_circular
+
+HELPS, HARMS, MIXED, NONE, UNMEASURED = "helps", "harms", "mixed", "no difference shown", "not measured"
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """The verdict on each loss of the first plan: loss, verdict, evidence.
+
+    A score counts where no network of the vocoder measures it. It is better or worse where the 95 % interval of the
+    difference excludes zero. Intervals are not corrected for their number, and with fewer than six seeds nothing is
+    tested.
+    """
+    rows = []
+    for variant in PLANNED:
+        sides: dict[str, list[str]] = {"better": [], "worse": [], NONE: []}
+        for row in table[table.variant == variant].itertuples():
+            if not is_circular(row.role):
+                sides[_side(row.metric, row.low, row.high)].append(_said(row))
+        evidence = ". ".join(f"{side}: {'; '.join(said)}" for side, said in sides.items() if said)
+        rows.append({"loss": variant.removeprefix("with "), "verdict": _verdict(sides), "evidence": evidence})
+    return pd.DataFrame(rows)
+
+
+def _side(metric: str, low: float, high: float) -> str:
+    if metric == WORD_ERRORS:  # lower is better
+        low, high = -high, -low
+    return "better" if low > 0 else "worse" if high < 0 else NONE
+
+
+def _said(row) -> str:
+    return f"{row.metric} {row.difference:+.3f} [{row.low:.3f}, {row.high:.3f}] against {row.against}"
+
+
+def _verdict(sides: dict[str, list[str]]) -> str:
+    if sides["better"]:
+        return MIXED if sides["worse"] else HELPS
+    if sides["worse"]:
+        return HARMS
+    return NONE if sides[NONE] else UNMEASURED
