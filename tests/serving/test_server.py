@@ -1,0 +1,346 @@
+"""What the server refuses, and that no file outlives its session."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cloning_stages import HZ
+from filelock import FileLock
+
+from thesis_lib.audio.files import write_audio
+from thesis_lib.serving import ServingError, sessions
+from thesis_lib.serving.server import bound
+from thesis_lib.serving.sessions import PREFIX, safe_name, scratch_folder
+
+SERVING = """if True:
+    import sys, time
+    from cloning_stages import make
+    from thesis_lib.config import CloningConfig
+    from thesis_lib.serving import serve
+    from thesis_lib.utils.process import set_up
+    set_up()
+    def build():
+        made = make(sys.argv[1], CloningConfig(voice="af_heart", watermark=False))
+        class Endless:
+            name = "endless"
+            def __call__(self, *given):
+                print("translating", flush=True)
+                time.sleep(600)
+        made.translator = Endless()
+        return made
+    sys.exit(128 + serve(build, 0, say=lambda text: print(text, flush=True)))
+"""
+
+
+def error(answer, status):
+    assert answer.status_code == status, answer.text
+    text = answer.json()["error"]
+    assert text
+    assert "\n" not in text
+    assert "Traceback" not in text
+    assert str(Path(sessions.tempfile.gettempdir())) not in text
+    return text
+
+
+def folders(server):
+    return [path for path in server.root.iterdir() if path.is_dir()]
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_the_page_loads_nothing_from_elsewhere(client):
+    for name, kind in (
+        ("", "text/html"),
+        ("page.css", "text/css"),
+        ("page.js", "javascript"),
+        ("lines.js", "javascript"),
+    ):
+        answer = client("GET", f"/{name}")
+        assert answer.status_code == 200
+        assert kind in answer.headers["Content-Type"]
+        assert "http" not in answer.text.replace("XMLHttpRequest", "")
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self';")
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "Server" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::1", "192.168.0.2"])
+def test_a_host_name_of_another_site_is_refused(client, host):
+    """DNS rebinding: another site's name that leads to this machine."""
+    for path in ("/", "/api/settings", "/nothing"):
+        assert "only on this machine" in error(client("GET", path, {"Host": host}), 403)
+    port = client.server.address.rpartition(":")[2]
+    for own in (f"localhost:{port}", "127.0.0.1", f"[::1]:{port}"):
+        assert client("GET", "/", {"Host": own}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://{own}", None])
+def test_a_request_of_another_site_changes_nothing(client, recording, origin):
+    session, before = client.open(recording), len(folders(client.server))
+    own = client.server.address.removeprefix("http://")
+    headers = {"Origin": origin and origin.format(own=own)}
+    for method, path in (
+        ("POST", "/api/sessions?name=a.wav"),
+        ("POST", f"{session}/speak"),
+        ("POST", f"{session}/leave"),
+        ("PUT", f"{session}/script"),
+        ("DELETE", session),
+        ("OPTIONS", session),
+    ):
+        assert "another site" in error(client(method, path, headers, data=b"{}"), 403)
+    assert len(folders(client.server)) == before
+    error(client("GET", session, {"Sec-Fetch-Site": "cross-site"}), 403)
+    assert client("GET", session, {"Sec-Fetch-Site": "same-origin"}).json()["job"] is None
+
+
+def test_what_is_no_recording_is_refused_and_leaves_nothing(client, tmp_path):
+    before = folders(client.server)
+
+    def post(name, data, **headers):
+        return client("POST", "/api/sessions", headers, params={"name": name}, data=data)
+
+    assert "notes.txt is no recording" in error(post("notes.txt", b"hello"), 415)
+    assert "no recording" in error(post("", b"hello"), 415)
+    assert "voz.wav is empty" in error(post("voz.wav", b""), 400)
+    says = error(post("../../voz.wav", b"this is text" * 50), 415)
+    assert says.startswith("voz.wav: undecodable")
+    says = error(post("voz.wav", bytes(3_000_001)), 413)
+    assert says == "the file has 3.0 MB: at most 3.0 MB can be uploaded"
+    assert error(client("POST", "/api/sessions?name=a.wav", data=iter([b"chunked"])), 411)
+    assert folders(client.server) == before
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(client):
+    import socket
+
+    host, port = client.server.address.removeprefix("http://").split(":")
+    before = len(folders(client.server))
+    with socket.create_connection((host, int(port))) as raw:
+        lines = ("POST /api/sessions?name=a.wav HTTP/1.1", f"Host: {host}:{port}", f"Origin: {client.server.address}")
+        raw.sendall("\r\n".join((*lines, "Content-Length: 1000000", "", "some bytes")).encode())
+        until(lambda: len(folders(client.server)) == before + 1)
+    until(lambda: len(folders(client.server)) == before)
+
+
+def test_a_silent_recording_gives_one_line(client, tmp_path):
+    write_audio(tmp_path / "silence.wav", np.zeros(2 * HZ), HZ)
+    session = client.open(tmp_path / "silence.wav")
+    client("POST", f"{session}/speak", json={})
+    job = client.wait(session, until=("failed",))["job"]
+    assert job["error"].startswith("silence.wav: no speech; no voice was detected")
+    assert str(client.server.root) not in json.dumps(job)
+
+
+def test_a_defect_is_one_line_too_and_the_next_job_runs(client, recording, monkeypatch, caplog):
+    session = client.open(recording)
+    with monkeypatch.context() as patch:
+        patch.setattr(client.server.pipeline.translator, "__call__", None, raising=False)
+        patch.setattr(type(client.server.pipeline.translator), "__call__", lambda *_: 1 / 0)
+        client("POST", f"{session}/speak", json={})
+        assert client.wait(session, until=("failed",))["job"]["error"] == "ZeroDivisionError: division by zero"
+    assert "a job has failed" in caplog.text
+    assert client.speak(session)["made"]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "script.json: Invalid JSON"),
+        (b"\xff", "script.json, line 1: the text is not UTF-8"),
+        (b"{}", "script.json, segments: Field required"),
+        (b'{"segments": []}', "no segment has English"),
+        (b'{"segments": [{"start": 0, "end": 1, "english": "a", "loud": 1}]}', "script.json, segment 1, loud"),
+        (b'{"segments": [{"start": 0, "end": 999, "english": "a"}]}', "lies outside the recording"),
+        (b'{"fingerprint": "0", "segments": []}', "script.json is the script of another recording"),
+    ],
+)
+def test_a_wrong_script_is_refused_with_its_place(client, recording, body, says):
+    session = client.open(recording)
+    assert says in error(client("PUT", f"{session}/script", data=body), 400)
+    assert client("GET", session).json()["script"] == ""
+
+
+def test_other_wrong_requests(client, recording):
+    session = client.open(recording)
+    assert "is no script" in error(client("PUT", f"{session}/script?name=a.txt", data=b"{}"), 415)
+    assert "4.0 MB" in error(client("PUT", f"{session}/script", data=bytes(4_000_001)), 413)
+    assert "Invalid JSON" in error(client("POST", f"{session}/speak", data=b"{"), 400)
+    assert error(client("POST", f"{session}/speak", json={"loud": 1}), 400).startswith("loud: Extra inputs")
+    assert error(client("POST", f"{session}/speak", json={"style_strength": 9}), 400).startswith("style_strength: ")
+    assert "holds no word" in error(client("POST", f"{session}/speak", json={"text": "..."}), 400)
+    assert "format" in error(client("POST", f"{session}/export", json={"format": "/etc"}), 400)
+    assert "nothing was spoken yet" in error(client("POST", f"{session}/export", json={"format": ".mp3"}), 409)
+    error(client("PATCH", session), 405)
+    error(client("GET", "/favicon.ico"), 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../script.json",
+        "..%2f..%2flock",
+        "%2e%2e/lock",
+        "english/../../lock",
+        "/etc/passwd",
+        "..",
+        "script.json%00",
+        "lock",
+    ],
+)
+def test_no_address_leads_to_another_file(client, recording, path):
+    session = client.open(recording)
+    port = int(client.server.address.rpartition(":")[2])
+    import http.client  # requests would tidy the path
+
+    for address in (f"{session}/files/{path}", f"/{path}", f"/api/sessions/{path}"):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", address)
+        answer = connection.getresponse()
+        assert answer.status == 404
+        assert b"error" in answer.read()
+        connection.close()
+
+
+def test_names_of_files_are_made_safe():
+    assert safe_name("../../etc/passwd.wav") == "passwd.wav"
+    assert safe_name("C:\\music\\Canción 1 (final).MP3") == "Canción 1 (final).mp3"
+    assert safe_name("..") == "recording"
+    assert safe_name("a\x00b\n<script>.wav") == "a_b__script_.wav"
+    assert safe_name("x" * 500 + ".wav") == "x" * 60 + ".wav"
+    assert safe_name(".wav") == "recordingwav"
+
+
+def test_a_file_is_sent_in_ranges_and_never_stored(client, recording):
+    session = client.open(recording)
+    answer = client("GET", f"{session}/files/source", {"Range": "bytes=44-143"})
+    assert answer.status_code == 206
+    assert answer.content == recording.read_bytes()[44:144]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "Etag" not in answer.headers
+    assert client("HEAD", f"{session}/files/source").headers["Content-Length"] == str(recording.stat().st_size)
+    assert client("GET", f"{session}/files/source", {"Range": "bytes=999999999-"}).status_code == 416
+
+
+def test_two_recordings_are_worked_on_one_after_the_other(client, recording):
+    first, second, third = (client.open(recording) for _ in range(3))
+    client.server.pipeline.translator.hold()
+    for session in (first, second, third):
+        client("POST", f"{session}/speak", json={})
+    until(lambda: client("GET", first).json()["job"]["state"] == "running")
+    job = client("GET", third).json()["job"]
+    assert (job["state"], job["ahead"]) == ("queued", 2)
+    client("DELETE", second)
+    assert client("GET", third).json()["job"]["ahead"] == 1
+    client.server.pipeline.translator.release()
+    assert client.wait(third)["made"]
+    assert client.wait(first)["made"]
+
+
+def test_too_many_recordings_are_refused(client, recording):
+    for _ in range(4):
+        client.open(recording)
+    answer = client("POST", "/api/sessions", params={"name": "a.wav"}, data=recording.read_bytes())
+    assert "too many recordings are open" in error(answer, 503)
+    assert len(folders(client.server)) == 4
+
+
+def test_the_end_of_a_session_deletes_its_files_also_while_it_is_worked_on(client, recording):
+    session = client.open(recording)
+    (folder,) = folders(client.server)
+    assert list(folder.rglob("voz.wav"))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    client.server.pipeline.translator.hold()
+    client("POST", f"{session}/speak", json={})
+    until(lambda: client("GET", session).json()["job"]["state"] == "running")
+    assert client("DELETE", session).status_code == 204
+    assert "this session has ended" in error(client("GET", session), 404)
+    for method, path in (("GET", "/files/source"), ("POST", "/speak"), ("PUT", "/script"), ("POST", "/export")):
+        error(client(method, session + path, data=b"{}"), 404)
+    client.server.pipeline.translator.release()
+    until(lambda: not folders(client.server))
+    other = client.open(recording)
+    assert client.speak(other)["made"], "the queue goes on"
+
+
+def test_a_session_without_its_page_ends(client, recording, monkeypatch):
+    session, other = client.open(recording), client.open(recording)
+    assert client("POST", f"{session}/leave").status_code == 204
+    now = time.monotonic()
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now + 60)
+    until(lambda: len(folders(client.server)) == 1)
+    error(client("GET", session), 404)
+    assert client("GET", other).status_code == 200
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now + 60 + 1801)
+    until(lambda: not folders(client.server))
+
+
+def test_a_page_that_is_loaded_anew_keeps_its_session(client, recording, monkeypatch):
+    session = client.open(recording)
+    client("POST", f"{session}/leave")
+    assert client("GET", session).status_code == 200
+    now = time.monotonic()
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now + 60)
+    client.server.sessions.expire()
+    assert client("GET", session).status_code == 200
+
+
+def test_a_port_in_use_is_told(client):
+    with pytest.raises(ServingError, match=r"port \d+ cannot be used \(Address already in use\): name another"):
+        bound(int(client.server.address.rpartition(":")[2]))
+    for taken in bound(0):
+        assert taken.getsockname()[0] == "127.0.0.1"
+        taken.close()
+
+
+def test_what_a_killed_server_has_left_is_deleted_and_what_a_running_one_has_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions.tempfile, "tempdir", str(tmp_path))
+    left, held, other = (tmp_path / f"{PREFIX}{name}" for name in ("left", "held", "other"))
+    for folder in (left, held, other):
+        (folder / "source").mkdir(parents=True)
+    (left / "lock").touch()
+    (tmp_path / f"{PREFIX}link").symlink_to(left)
+    with FileLock(held / "lock"), scratch_folder() as root:
+        assert not left.exists()
+        assert held.exists()
+        assert other.exists(), "it is no server's"
+        assert root.stat().st_mode & 0o777 == 0o700
+        with scratch_folder() as second:
+            assert root.exists()
+        assert not second.exists()
+    assert not root.exists()
+
+
+def test_sigterm_deletes_all_files_also_in_the_middle_of_a_job(tiny_run, recording, tmp_path):
+    import requests
+
+    place = str(Path(__file__).parents[1])
+    path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": path}
+    command = [sys.executable, "-c", SERVING, str(tiny_run.path / "conversion" / "vocoder")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
+    address = process.stdout.readline().strip()
+    headers = {"Origin": address}
+    opened = requests.post(
+        f"{address}/api/sessions?name=a.wav", data=recording.read_bytes(), headers=headers, timeout=60
+    )
+    session = f"{address}/api/sessions/{opened.json()['id']}"
+    assert requests.post(f"{session}/speak", data=b"{}", headers=headers, timeout=60).status_code == 202
+    assert process.stdout.readline() == "translating\n"
+    assert list(tmp_path.rglob("a.wav"))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 128 + signal.SIGTERM
+    assert not list(tmp_path.glob(f"{PREFIX}*"))
