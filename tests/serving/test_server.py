@@ -38,6 +38,9 @@ SERVING = """if True:
 """
 
 
+SCRIPTS = ("page.js", "lines.js", "progress.js", "requests.js")
+
+
 def error(answer, status):
     assert answer.status_code == status, answer.text
     text = answer.json()["error"]

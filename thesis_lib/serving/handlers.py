@@ -32,7 +32,7 @@ class Page(Guarded):
     """The page and what it loads."""
 
     def get(self, name: str) -> None:
-        """One of three files."""
+        """One of its files."""
         path = PAGE / (name or "page.html")
         self.set_header("Content-Type", f"{mimetypes.guess_type(path.name)[0]}; charset=utf-8")
         self.finish(path.read_bytes())
@@ -147,7 +147,7 @@ def routes() -> list[tuple]:
     """Every address with its handler."""
     session = rf"/api/sessions/{ID}"
     return [
-        (r"/(page\.css|page\.js|lines\.js|)", Page),
+        (r"/(page\.css|(?:page|lines|progress|requests)\.js|)", Page),
         (r"/api/settings", Settings),
         (r"/api/sessions", NewSession),
         (session, State),

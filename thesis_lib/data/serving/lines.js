@@ -5,7 +5,11 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}.${Math.floor(10 * (seconds - whole))}`;
 }
 
-function number(input) {
+// A number is shown with two digits; unless it is changed, all of its digits stay.
+const shown = (number) => (number === null ? "" : String(Math.round(100 * number) / 100));
+
+function read(input, before) {
+  if (input.value.trim() === shown(before)) return before;
   return input.value.trim() === "" ? null : Number(input.value);
 }
 
@@ -64,8 +68,8 @@ export class Lines {
     part("speaker").textContent = several ? `speaker ${segment.speaker}` : "";
     part("spanish").textContent = segment.spanish || "(nothing was recognised)";
     part("english").value = segment.english;
-    part("strength").value = segment.strength ?? "";
-    part("speed").value = segment.speed ?? "";
+    part("strength").value = shown(segment.strength);
+    part("speed").value = shown(segment.speed);
     part("left-out").checked = segment.left_out;
     part("doubts").textContent = segment.notes.join("; ");
     for (const name of ["english", "strength", "speed", "left-out"]) {
@@ -85,12 +89,12 @@ export class Lines {
   }
 
   read(row, at) {
-    const part = (name) => row.querySelector(`.${name}`);
+    const part = (name) => row.querySelector(`.${name}`), before = this.script.segments[at];
     this.script.segments[at] = {
-      ...this.script.segments[at],
+      ...before,
       english: part("english").value,
-      strength: number(part("strength")),
-      speed: number(part("speed")),
+      strength: read(part("strength"), before.strength),
+      speed: read(part("speed"), before.speed),
       left_out: part("left-out").checked,
     };
     this.mark(row, at);

@@ -1,17 +1,22 @@
 // The dubbing page: one session, its state asked for again and again, and what the user does with it.
 import { Lines, clock } from "./lines.js";
+import { item, runs, showJob } from "./progress.js";
+import { call, upload } from "./requests.js";
 
 const BUSY_MS = 400, IDLE_MS = 15000; // between two requests of the state
 const KEY = "dubbing-session";
-const STAGES = {
-  read: "Read the recording", voice: "Measure the voice", adapt: "Adapt to the voice",
-  translate: "Recognise, translate", speak: "Speak in the voice", write: "Write the files",
-};
 const ROLES = {
   content: "English recording instead of the translation",
   voice: "Recordings of another voice",
   style: "Recording of another speaking style",
 };
+const FILES = {
+  english: "English speech",
+  "subtitles.en.srt": "English subtitles", "subtitles.en.vtt": "English subtitles",
+  "subtitles.es.srt": "Spanish subtitles", "subtitles.es.vtt": "Spanish subtitles",
+  "script.json": "script, complete", "script.srt": "script, times and English",
+};
+const orderOf = (name) => Object.keys(FILES).indexOf(name);
 const $ = (id) => document.getElementById(id);
 let session = null, settings = null, state = null, shown = -1, shownScript = "", timer = 0;
 
@@ -21,20 +26,6 @@ function alertOf(text) {
   $("alert").textContent = text;
   $("alert").hidden = !text;
   if (text) $("alert").scrollIntoView({ block: "nearest" });
-}
-
-async function call(method, path, body) {
-  let answer;
-  try {
-    const data = body === undefined || body instanceof Blob ? body : JSON.stringify(body);
-    answer = await fetch(path, { method, body: data ?? (method === "GET" || method === "DELETE" ? undefined : "") });
-  } catch {
-    throw new Error("the server does not answer: start it again with `thesis serve`");
-  }
-  if (answer.status === 204) return null;
-  const found = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(found.error), { status: answer.status });
-  return found;
 }
 
 const here = (path = "") => `api/sessions/${session}${path}`;
@@ -54,22 +45,6 @@ function fail(error) {
   alertOf(error.message);
 }
 
-// With XMLHttpRequest, because fetch does not report how much of a file is sent.
-function upload(file) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", `api/sessions?name=${encodeURIComponent(file.name)}`);
-    request.upload.onprogress = (event) => { $("upload-bar").value = event.loaded / Math.max(1, event.total); };
-    request.onerror = () => reject(new Error("the upload was broken off: try again"));
-    request.onload = () => {
-      const found = JSON.parse(request.responseText);
-      if (request.status === 201) resolve(found);
-      else reject(new Error(found.error));
-    };
-    request.send(file);
-  });
-}
-
 function checkFile(file) {
   if (file.size <= settings.upload_bytes) return;
   const mb = (size) => `${(size / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
@@ -81,7 +56,7 @@ async function open(file) {
   $("upload").hidden = false;
   $("file").disabled = true;
   try {
-    session = (await upload(file)).id;
+    session = (await upload(file, (share) => { $("upload-bar").value = share; })).id;
   } finally {
     $("upload").hidden = true;
     $("file").disabled = false;
@@ -120,60 +95,18 @@ async function refresh() {
   timer = setTimeout(() => session && refresh().catch(fail), isBusy() ? BUSY_MS : IDLE_MS);
 }
 
-const isBusy = () => Boolean(state?.job && ["queued", "running"].includes(state.job.state));
+const isBusy = () => runs(state?.job);
 
 async function show() {
   $("choose").hidden = true;
   $("work").hidden = false;
   $("work-title").textContent = state.source.name;
   $("facts").textContent = `${clock(state.source.seconds)} ${state.source.is_video ? "video" : "audio"}`;
-  showJob();
+  showJob(state.job);
   showRoles();
   showFormats();
   if (state.revision !== shown && !isBusy()) await showResult();
   showButtons();
-}
-
-function showJob() {
-  const job = state.job;
-  $("stages").hidden = !isBusy();
-  $("preview").hidden = !(isBusy() && job.lines.length);
-  $("cancel").hidden = !isBusy();
-  if (!job) { $("status").textContent = ""; return; }
-  const now = Object.keys(job.stages).find((stage) => job.stages[stage] < 1);
-  const texts = {
-    queued: `Waiting: ${job.ahead === 1 ? "one recording is" : `${job.ahead} recordings are`} worked on before yours.`,
-    running: now ? `${STAGES[now]}…` : "Almost done…",
-    done: job.kind === "export" ? "The file is ready." : "The English is ready.",
-    failed: `Not done: ${job.error}`,
-    cancelled: "Cancelled.",
-  };
-  if ($("status").textContent !== texts[job.state]) $("status").textContent = texts[job.state];
-  $("status").classList.toggle("failed", job.state === "failed");
-  $("stages").replaceChildren(...Object.entries(job.stages).map(([stage, share]) => stageRow(stage, share, now)));
-  $("preview").replaceChildren(...job.lines.map((line) => item(`${line.spanish} → ${line.english}`)));
-  $("notes").hidden = !job.notes.length;
-  $("notes").querySelector("summary").textContent = `Notes (${job.notes.length})`;
-  $("notes").querySelector("ul").replaceChildren(...job.notes.map((note) => item(note)));
-}
-
-function stageRow(stage, share, now) {
-  const row = document.createElement("li"), bar = document.createElement("progress");
-  const name = document.createElement("span"), percent = document.createElement("span");
-  name.textContent = STAGES[stage];
-  percent.textContent = `${Math.floor(100 * share)} %`;
-  percent.className = "share";
-  bar.value = share;
-  bar.setAttribute("aria-label", STAGES[stage]);
-  row.classList.toggle("now", stage === now);
-  row.append(name, bar, percent);
-  return row;
-}
-
-function item(text) {
-  const made = document.createElement("li");
-  made.textContent = text;
-  return made;
 }
 
 async function showResult() {
@@ -182,7 +115,8 @@ async function showResult() {
   $("result").hidden = !files.source;
   $("english").parentElement.hidden = !made;
   $("downloads").hidden = !made;
-  $("script").hidden = !made && !files["script.json"];
+  $("script").hidden = false;
+  for (const id of ["script-help", "anew", "speak-below"]) $(id).hidden = !files["script.json"];
   setPlayer("source", files.source, `${session}`);
   setPlayer("english", files.english, `${session} ${state.spoken}`);
   if (made) {
@@ -199,13 +133,13 @@ async function showResult() {
     lines.setPlaces(made?.places ?? []);
   }
   shownScript = state.script;
-  const saved = Object.entries(files).filter(([name]) => name !== "source");
+  const saved = Object.entries(files).filter(([name]) => name !== "source").sort(([a], [b]) => orderOf(a) - orderOf(b));
   $("files").replaceChildren(...saved.map(([name, file]) => {
     const link = document.createElement("a"), row = item("");
     link.href = `${here(`/files/${name}`)}?download`;
     link.download = file;
     link.textContent = file;
-    row.append(link);
+    row.append(link, ` ${FILES[name] ?? "English, as asked for"}`);
     return row;
   }));
 }
@@ -220,8 +154,10 @@ function setPlayer(id, file, version) {
 function showButtons() {
   const count = lines.changed();
   const says = count ? `Speak again (${count} changed line${count === 1 ? "" : "s"})` : "Speak again";
-  $("speak").textContent = state?.files["script.json"] ? says : "Translate and speak";
-  const changing = "#speak, #anew, #script-file, #consent, #export button, #lines :is(textarea, input), #form *";
+  for (const button of document.querySelectorAll(".speak")) {
+    button.textContent = state?.files["script.json"] ? says : "Translate and speak";
+  }
+  const changing = ".speak, #anew, #script-file, #consent, #export button, #lines :is(textarea, input), #form *";
   for (const control of document.querySelectorAll(changing)) control.disabled = isBusy();
 }
 
@@ -282,7 +218,8 @@ function setDefaults() {
 
 function showFormats() {
   $("add-track").hidden = !state.source.is_video;
-  const list = [...settings.audio.filter((suffix) => suffix !== ".wav"), ...(state.source.is_video ? settings.video : [])];
+  const audio = settings.audio.filter((suffix) => suffix !== ".wav"); // which is always there
+  const list = state.source.is_video ? [...audio, ...settings.video] : audio;
   const select = $("export").elements.format;
   if (select.options.length === list.length) return;
   select.replaceChildren(...list.map((suffix) => new Option(suffix.slice(1), suffix)));
@@ -291,7 +228,8 @@ function showFormats() {
 async function start() {
   settings = await call("GET", "api/settings");
   $("file").accept = settings.types.join(",");
-  $("file-help").textContent = `Up to ${(settings.upload_bytes / 1e6).toLocaleString("en")} MB: ${settings.types.map((type) => type.slice(1)).join(", ")}`;
+  const types = settings.types.map((type) => type.slice(1)).join(", ");
+  $("file-help").textContent = `Up to ${(settings.upload_bytes / 1e6).toLocaleString("en")} MB: ${types}`;
   $("voices").replaceChildren(...["nearest", ...settings.voices].map((name) => new Option(name)));
   setDefaults();
   session = sessionStorage.getItem(KEY);
@@ -307,8 +245,11 @@ document.addEventListener("drop", (event) => {
   const file = event.dataTransfer.files[0];
   if (file && !session) act(() => open(file));
 });
-$("speak").addEventListener("click", () => act(speak));
-$("cancel").addEventListener("click", () => act(async () => { await call("DELETE", here("/speak")); await refresh(); }));
+for (const button of document.querySelectorAll(".speak")) button.addEventListener("click", () => act(speak));
+$("cancel").addEventListener("click", () => act(async () => {
+  await call("DELETE", here("/speak"));
+  await refresh();
+}));
 $("end").addEventListener("click", () => act(async () => { await call("DELETE", here()); close(); }));
 $("anew").addEventListener("click", () => act(async () => {
   const chosen = options();
@@ -331,7 +272,8 @@ $("export").addEventListener("submit", (event) => {
   event.preventDefault();
   const { format, add_track: track } = $("export").elements;
   act(async () => {
-    await call("POST", here("/export"), { format: format.value, add_track: track.checked && settings.video.includes(format.value) });
+    const isAdded = track.checked && settings.video.includes(format.value);
+    await call("POST", here("/export"), { format: format.value, add_track: isAdded });
     await refresh();
   });
 });
