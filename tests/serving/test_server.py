@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from cloning_stages import HZ
 from filelock import FileLock
+from typer.testing import CliRunner
 
 from thesis_lib.audio.files import write_audio
-from thesis_lib.serving import ServingError, sessions
+from thesis_lib.serving import Limits, ServingError, sessions
 from thesis_lib.serving.server import bound
 from thesis_lib.serving.sessions import PREFIX, safe_name, scratch_folder
+from thesis_lib.training.adaptation import adapt
 
 SERVING = """if True:
     import sys, time
@@ -307,6 +309,21 @@ def test_a_port_in_use_is_told(client):
     for taken in bound(0):
         assert taken.getsockname()[0] == "127.0.0.1"
         taken.close()
+
+
+def test_the_command_hands_its_options_over(client, monkeypatch):
+    from thesis_lib import cli, serving
+
+    port = client.server.address.rpartition(":")[2]
+    told = CliRunner().invoke(cli.app, ["serve", "--port", port])
+    assert isinstance(told.exception, ServingError), "before any model is loaded"
+    given = []
+    monkeypatch.setattr(serving, "serve", lambda *args: given.extend(args) or signal.SIGTERM)
+    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", "--max-upload", "5", "--keep", "0.5"])
+    assert done.exit_code == 128 + signal.SIGTERM
+    assert given[1] == 9000
+    assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=30.0)
+    assert given[3] is adapt
 
 
 def test_what_a_killed_server_has_left_is_deleted_and_what_a_running_one_has_is_not(tmp_path, monkeypatch):

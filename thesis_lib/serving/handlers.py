@@ -11,7 +11,7 @@ from thesis_lib.cloning import CloningError
 from thesis_lib.serving.dubbing import FORMATS, export_job, speak_job
 from thesis_lib.serving.guarded import Guarded, NotFound, Refused, checked
 from thesis_lib.serving.options import Options
-from thesis_lib.serving.sessions import ROLES
+from thesis_lib.serving.sessions import ROLES, saved_as
 from thesis_lib.serving.uploads import Body, NewSession, Recordings, ScriptFile
 from thesis_lib.utils.files import fingerprint
 
@@ -136,7 +136,7 @@ class Files(Guarded, StaticFileHandler):
         """Name the file that is saved: talk.mp3 is saved as talk.en.wav."""
         self.set_header("Cache-Control", "no-store")
         if self.get_query_argument("download", None) is not None:
-            name = self.server.saved_as(self.session(self.names[0]), self.names[1])
+            name = saved_as(self.session(self.names[0]), self.names[1], Path(str(self.absolute_path)))
             self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name)}")
 
     def compute_etag(self) -> None:

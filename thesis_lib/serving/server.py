@@ -25,7 +25,7 @@ from thesis_lib.serving.guarded import Refused
 from thesis_lib.serving.handlers import routes
 from thesis_lib.serving.jobs import Job, Jobs
 from thesis_lib.serving.options import SETTINGS
-from thesis_lib.serving.sessions import Session, Sessions, scratch_folder
+from thesis_lib.serving.sessions import Session, Sessions, saved_as, scratch_folder
 from thesis_lib.serving.uploads import MAX_TEXT_BYTES, MB
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint
@@ -133,7 +133,7 @@ class Server:
             "script": script,
             "is_spoken": made is not None and made.script == script,
             "spoken": session.spoken,
-            "files": {name: self.saved_as(session, name) for name in sorted(dict(session.files))},
+            "files": {name: saved_as(session, name, path) for name, path in dict(session.files).items()},
             "job": job
             and {
                 "kind": job.kind,
@@ -146,14 +146,6 @@ class Server:
             },
             "made": made and {"clone": _without_paths(made.clone), "places": made.places},
         }
-
-    def saved_as(self, session: Session, name: str) -> str:
-        """The name under which a browser saves a file: talk.mp3 gives talk.en.wav and talk.en.srt."""
-        path = session.files[name]
-        stem = session.source.stem if session.source else ""
-        if name.startswith("subtitles") or name == "source":
-            return path.name
-        return f"{stem}.script{path.suffix}" if name.startswith("script") else f"{stem}.en{path.suffix}"
 
 
 def _without_paths(clone: Any) -> dict[str, Any]:

@@ -107,6 +107,14 @@ def safe_name(name: str) -> str:
     return f"{stem[:MAX_NAME_CHARS].strip(' .') or 'recording'}{dot}{suffix[:MAX_NAME_CHARS].lower()}"
 
 
+def saved_as(session: Session, name: str, path: Path) -> str:
+    """The name under which a browser saves a file: talk.mp3 gives talk.en.wav and talk.en.srt."""
+    stem = session.source.stem if session.source else ""
+    if name.startswith("subtitles") or name == "source":
+        return path.name
+    return f"{stem}.script{path.suffix}" if name.startswith("script") else f"{stem}.en{path.suffix}"
+
+
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Yield a temporary folder that only this user can read; delete it at the end.

@@ -170,6 +170,7 @@ class Recordings(RecordingUpload):
         """Keep the recording once it is complete."""
         path, _ = await self.received()
         session = self.session(name)
+        self.server.check_idle(session)  # a job may have begun during the upload
         session.recordings[role] = [*(session.recordings[role] if role == "voice" else []), path]
         self.finish(self.server.status(session))
 
@@ -213,7 +214,7 @@ class ScriptFile(Body):
 
 
 def _has_picture(path: Path) -> bool:
-    """Whether the recording is a video whose picture an MP4 file can hold."""
+    """Whether the recording is a video with a picture; Matroska holds almost every codec."""
     try:
         check_video(path, path.with_suffix(".mkv"))
     except AudioError:

@@ -116,7 +116,10 @@ async function showResult() {
   $("english").parentElement.hidden = !made;
   $("downloads").hidden = !made;
   $("script").hidden = false;
-  for (const id of ["script-help", "anew", "speak-below"]) $(id).hidden = !files["script.json"];
+  for (const id of ["anew", "speak-below"]) $(id).hidden = !files["script.json"];
+  $("script-help").textContent = files["script.json"]
+    ? "Correct the English and press Speak again: only changed lines are spoken again."
+    : "The script is written with the translation. One that you have saved, JSON or SRT, can be loaded instead.";
   setPlayer("source", files.source, `${session}`);
   setPlayer("english", files.english, `${session} ${state.spoken}`);
   if (made) {

@@ -2,7 +2,7 @@
 
 const STAGES = {
   read: "Read the recording", voice: "Measure the voice", adapt: "Adapt to the voice",
-  translate: "Recognise, translate", speak: "Speak in the voice", write: "Write the files",
+  translate: "Recognise and translate", speak: "Speak in the voice", write: "Write the files",
 };
 const $ = (id) => document.getElementById(id);
 
