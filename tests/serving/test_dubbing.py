@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 
 import numpy as np
 import pytest
@@ -133,18 +134,23 @@ def test_the_options_are_the_commands(client, recording, said, tmp_path):
     assert "give one of them" in answer.json()["error"]
 
 
-def test_adaptation_reports_and_writes_into_the_session(client, recording, monkeypatch):
-    folders = []
+def test_adaptation_reports_its_time_and_writes_into_the_session(client, recording, monkeypatch):
+    folders, shares = [], []
 
     def adapter(recordings, folder, vocoder, minutes, progress):
         folders.append(folder)
         assert recordings[0].name == "voz.wav"
-        assert minutes == 0.5
-        assert list(progress([1, 2], 2, "steps")) == [1, 2]
+        (session,) = client.server.sessions._open.values()
+        for label in ("embed", "train conversion"):
+            for _ in progress(range(2), 9999, label):
+                shares.append(session.job.stages["adapt"])
+                time.sleep(0.3 * 60 * minutes)
         return client.server.pipeline.vocoder
 
     monkeypatch.setattr(client.server, "adapter", adapter)
-    state = client.speak(client.open(recording), adapt=0.5)
+    state = client.speak(client.open(recording), adapt=0.02)
+    assert shares[:3] == [pytest.approx(0, abs=0.01)] * 3
+    assert 0.3 <= shares[3] < 0.9
     assert state["job"]["stages"]["adapt"] == 1
     assert folders[0].is_relative_to(client.server.root)
 

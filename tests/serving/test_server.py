@@ -108,7 +108,11 @@ def test_a_request_of_another_site_changes_nothing(client, recording, origin):
     ):
         assert "another site" in error(client(method, path, headers, data=b"{}"), 403)
     assert len(folders(client.server)) == before
-    error(client("GET", session, {"Sec-Fetch-Site": "cross-site"}), 403)
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    error(client("GET", session, elsewhere), 403)
+    error(client("GET", session, elsewhere | {"Sec-Fetch-Mode": "navigate"}), 403)
+    error(client("GET", "/", elsewhere), 403)
+    assert client("GET", "/", elsewhere | {"Sec-Fetch-Mode": "navigate"}).status_code == 200  # a link to the page
     assert client("GET", session, {"Sec-Fetch-Site": "same-origin"}).json()["job"] is None
 
 

@@ -1,7 +1,8 @@
 """What the jobs of the dubbing page do: ``clone_file`` on the files of a session."""
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,7 +121,7 @@ def _cloned(
         target,
         replace(request, add_track=add_track),
         say,
-        _only_adaptation(job, target.name),
+        _adaptation(job, options.adapt),
         adapter and _inside(session, adapter),
     )
     return made, watched.places
@@ -141,12 +142,15 @@ def _request(session: Session, options: Options) -> Request:
     )
 
 
-def _only_adaptation(job: Job, written: str) -> Progress:
-    """The Progress of speaker adaptation; that of the file ``written`` is reported by the pipeline."""
-    adaptation, own = job.progress("adapt"), job.progress("")
+def _adaptation(job: Job, minutes: float) -> Progress:
+    """The Progress of speaker adaptation: its training ends after so many minutes, not after a number of steps."""
 
-    def shown(items: Iterable, total: int, label: str) -> Iterable:
-        return (own if label == written else adaptation)(items, total, label)
+    def shown(items: Iterable, total: int, label: str) -> Iterator:
+        started = time.monotonic()
+        for item in items:
+            share = (time.monotonic() - started) / (60 * minutes) if label.startswith("train") else 0.0
+            job.report("adapt", share)  # of a job without adaptation: only asks whether it is cancelled
+            yield item
 
     return shown
 

@@ -55,13 +55,14 @@ class Guarded(RequestHandler):
         self.clear_header("Server")
 
     def prepare(self) -> None:
-        """Refuse other sites with status 403."""
+        """Refuse other sites with status 403; a link from another site to the page is followed."""
         if _name(self.request.host) not in HOSTS:
             raise Refused(403, "the page answers only on this machine: open http://127.0.0.1 with its port")
         headers = self.request.headers
         if self.request.method not in READING and headers.get("Origin") != f"http://{self.request.host}":
             raise Refused(403, "the request comes from another site: use the page of this address")
-        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        is_link = self.request.path == "/" and headers.get("Sec-Fetch-Mode") == "navigate"
+        if not is_link and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             raise Refused(403, "the request comes from another site: use the page of this address")
 
     def session(self, name: str) -> Session:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from thesis_lib.utils.errors import ThesisError
@@ -47,16 +47,6 @@ class Job:
     def line(self, **said: object) -> None:
         """Keep a translated line to be shown."""
         self.lines = [*self.lines, said][-SHOWN_LINES:]
-
-    def progress(self, stage: str) -> Callable[[Iterable, int, str], Iterable]:
-        """A Progress that reports a stage; labels are ignored."""
-
-        def shown(items: Iterable, total: int, label: str) -> Iterator:
-            for number, item in enumerate(items, 1):
-                self.report(stage, number / max(1, total))
-                yield item
-
-        return shown
 
 
 class Jobs:

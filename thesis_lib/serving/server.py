@@ -179,5 +179,6 @@ def serve(
         say(f"http://{ADDRESS}:{sockets[0].getsockname()[1]}")
         if not asyncio.run(server.run(sockets, asyncio.Event())):
             sys.stdout.flush()
+            shutil.rmtree(root, ignore_errors=True)
             os._exit(128 + server.signal)  # the networks cannot be interrupted, and no file may be written any more
     return server.signal
