@@ -159,10 +159,11 @@ def test_progress_is_that_of_the_stages(client, recording):
     session = client.open(recording)
     client.server.pipeline.translator.hold()
     client("POST", f"{session}/speak", json={})
-    for _ in range(200):
-        job = client.wait(session, until=("running",))["job"]
+    for _ in range(400):
+        job = client("GET", session).json()["job"]
         if job["stages"]["voice"] == 1:
             break
+        time.sleep(0.05)
     assert job["stages"] == {"read": 1, "voice": 1, "translate": 0, "speak": 0, "write": 0}
     assert job["lines"] == []
     assert client("PUT", f"{session}/script", data=b"{}").status_code == 409
@@ -176,7 +177,7 @@ def test_progress_is_that_of_the_stages(client, recording):
 
 
 def test_the_lines_are_shown_while_they_are_translated(client, recording):
-    session = client.open(recording)
+    session = client.open(recording, "train talk.wav")  # also a name that begins as the label of a training
     job = client.speak(session)["job"]
     assert [line["english"] for line in job["lines"]] == ["hello my friend"] * 2
     assert job["lines"][0]["start"] > 0.5

@@ -148,7 +148,8 @@ def _adaptation(job: Job, minutes: float) -> Progress:
     def shown(items: Iterable, total: int, label: str) -> Iterator:
         started = time.monotonic()
         for item in items:
-            share = (time.monotonic() - started) / (60 * minutes) if label.startswith("train") else 0.0
+            is_training = minutes > 0 and label.startswith("train")
+            share = (time.monotonic() - started) / (60 * minutes) if is_training else 0.0
             job.report("adapt", share)  # of a job without adaptation: only asks whether it is cancelled
             yield item
 
