@@ -7,20 +7,37 @@ import requests
 from cloning_stages import pipeline
 
 
+class Held:
+    """A stage that a test can stop before one of its calls."""
+
+    def __init__(self, stage):
+        self.stage, self.gate, self.left, self.is_waiting = stage, threading.Event(), 0, threading.Event()
+        self.release()
+
+    def __getattr__(self, name):
+        return getattr(self.stage, name)
+
+    def hold(self, after=0):
+        """Stop the stage after so many calls."""
+        self.left = after
+        self.is_waiting.clear()
+        self.gate.clear()
+
+    def release(self):
+        self.gate.set()
+
+    def __call__(self, *given, **named):
+        if not self.gate.is_set() and not self.left:
+            self.is_waiting.set()
+            assert self.gate.wait(30)
+        self.left = max(0, self.left - 1)
+        return self.stage(*given, **named)
+
+
 def slow_pipeline(stages):
-    """The tiny pipeline; ``translator.hold`` stops it before the next segment until it is released."""
+    """The tiny pipeline; its translator and its synthesizer can be held."""
     made = pipeline(stages)
-    inner, gate = made.translator, threading.Event()
-    gate.set()
-
-    class Held:
-        name, hold, release = "held", gate.clear, gate.set
-
-        def __call__(self, *given):
-            assert gate.wait(30)
-            return inner(*given)
-
-    made.translator = Held()
+    made.translator, made.synthesizer = Held(made.translator), Held(made.synthesizer)
     return made
 
 
@@ -35,6 +52,7 @@ class Client:
 
     def __exit__(self, *_):
         self.server.pipeline.translator.release()
+        self.server.pipeline.synthesizer.release()
         for name in self.opened:
             self("DELETE", f"/api/sessions/{name}")
         self.http.close()

@@ -150,30 +150,38 @@ def test_adaptation_reports_its_time_and_writes_into_the_session(client, recordi
     monkeypatch.setattr(client.server, "adapter", adapter)
     state = client.speak(client.open(recording), adapt=0.02)
     assert shares[:3] == [pytest.approx(0, abs=0.01)] * 3
-    assert 0.3 <= shares[3] < 0.9
+    assert shares[3] >= 0.3
     assert state["job"]["stages"]["adapt"] == 1
     assert folders[0].is_relative_to(client.server.root)
 
 
 def test_progress_is_that_of_the_stages(client, recording):
-    session = client.open(recording)
-    client.server.pipeline.translator.hold()
+    session, translator = client.open(recording), client.server.pipeline.translator
+    translator.hold()
     client("POST", f"{session}/speak", json={})
-    for _ in range(400):
-        job = client("GET", session).json()["job"]
-        if job["stages"]["voice"] == 1:
-            break
-        time.sleep(0.05)
+    assert translator.is_waiting.wait(30)
+    job = client("GET", session).json()["job"]
     assert job["stages"] == {"read": 1, "voice": 1, "translate": 0, "speak": 0, "write": 0}
     assert job["lines"] == []
     assert client("PUT", f"{session}/script", data=b"{}").status_code == 409
     assert client("POST", f"{session}/speak", json={}).status_code == 409
     assert client("DELETE", f"{session}/speak").status_code == 200
-    client.server.pipeline.translator.release()
+    translator.release()
     state = client.wait(session, until=("cancelled",))
     assert state["job"]["stages"]["speak"] < 1
     assert state["made"] is None
-    assert client.speak(session)["made"], "a cancelled job can be repeated"
+    translator.hold(after=1)
+    client("POST", f"{session}/speak", json={})
+    for _ in range(400):
+        state = client("GET", session).json()
+        if state["job"]["stages"]["speak"] > 0:
+            break
+        time.sleep(0.05)
+    (line,) = state["job"]["lines"]
+    share = pytest.approx(line["end"] / state["source"]["seconds"])
+    assert state["job"]["stages"] == {"read": 1, "voice": 1, "translate": share, "speak": share, "write": 0}
+    translator.release()
+    assert client.wait(session)["made"], "a cancelled job can be repeated"
 
 
 def test_the_lines_are_shown_while_they_are_translated(client, recording):

@@ -157,8 +157,7 @@ def test_a_silent_recording_gives_one_line(client, tmp_path):
 def test_a_defect_is_one_line_too_and_the_next_job_runs(client, recording, monkeypatch, caplog):
     session = client.open(recording)
     with monkeypatch.context() as patch:
-        patch.setattr(client.server.pipeline.translator, "__call__", None, raising=False)
-        patch.setattr(type(client.server.pipeline.translator), "__call__", lambda *_: 1 / 0)
+        patch.setattr(client.server.pipeline.translator, "stage", lambda *_: 1 / 0)
         client("POST", f"{session}/speak", json={})
         assert client.wait(session, until=("failed",))["job"]["error"] == "ZeroDivisionError: division by zero"
     assert "a job has failed" in caplog.text
@@ -272,17 +271,19 @@ def test_the_end_of_a_session_deletes_its_files_also_while_it_is_worked_on(clien
     (folder,) = folders(client.server)
     assert list(folder.rglob("voz.wav"))
     assert folder.stat().st_mode & 0o777 == 0o700
-    client.server.pipeline.translator.hold()
+    synthesizer = client.server.pipeline.synthesizer
+    synthesizer.hold()
     client("POST", f"{session}/speak", json={})
-    until(lambda: client("GET", session).json()["job"]["state"] == "running")
+    assert synthesizer.is_waiting.wait(30)
     assert client("DELETE", session).status_code == 204
     assert "this session has ended" in error(client("GET", session), 404)
     for method, path in (("GET", "/files/source"), ("POST", "/speak"), ("PUT", "/script"), ("POST", "/export")):
         error(client(method, session + path, data=b"{}"), 404)
-    client.server.pipeline.translator.release()
+    synthesizer.release()  # the segment is then written to the cache
     until(lambda: not folders(client.server))
     other = client.open(recording)
     assert client.speak(other)["made"], "the queue goes on"
+    assert len(folders(client.server)) == 1, "the job has written nothing after the end of its session"
 
 
 def test_a_session_without_its_page_ends(client, recording, monkeypatch):

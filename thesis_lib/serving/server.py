@@ -82,9 +82,8 @@ class Server:
         finally:
             expiry.cancel()
             http.stop()
-            shutil.rmtree(self.root, ignore_errors=True)
+            shutil.rmtree(self.root, ignore_errors=True)  # at once; ``serve`` removes what a job still writes
             has_ended = self.jobs.close(STOP_SECONDS)
-            shutil.rmtree(self.root, ignore_errors=True)  # what the job has written since
         return has_ended
 
     def _stop(self, number: int, stop: asyncio.Event) -> None:
