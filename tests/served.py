@@ -1,5 +1,6 @@
 """A client of the dubbing page's server, and a pipeline that a test can hold."""
 
+import tempfile
 import threading
 import time
 
@@ -83,3 +84,25 @@ class Client:
         answer = self("POST", f"{session}/speak", json=options)
         assert answer.status_code == 202, answer.text
         return self.wait(session)
+
+
+def error(answer, status):
+    """The line of a refusal; no traceback, and no path of this machine."""
+    assert answer.status_code == status, answer.text
+    text = answer.json()["error"]
+    assert text
+    assert "\n" not in text
+    assert "Traceback" not in text
+    assert tempfile.gettempdir() not in text
+    return text
+
+
+def folders(server):
+    return [path for path in server.root.iterdir() if path.is_dir()]
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
