@@ -18,6 +18,7 @@ ORDER = [
     "losses",
     "vocoder",
     "cloning",
+    "serving",
     "corpus",
     "runs",
     "training",
@@ -27,7 +28,7 @@ ORDER = [
     "cli",
 ]
 # Packages that voice cloning does not need.
-NOT_FOR_CLONING = {"losses", "corpus", "runs", "training", "validation", "compression", "reporting"}
+NOT_FOR_CLONING = {"losses", "corpus", "runs", "training", "validation", "compression", "reporting", "serving"}
 
 
 def imports(path: Path) -> set[str]:

@@ -44,6 +44,7 @@ COMMANDS = [
     "clone-report",
     "detect",
     "adapt",
+    "serve",
     "book",
 ]
 

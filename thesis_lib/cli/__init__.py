@@ -13,6 +13,7 @@ from thesis_lib.cli.evaluation import evaluation, listening
 from thesis_lib.cli.history import history
 from thesis_lib.cli.options import Profile, RunDir, Set, config_of, run_of
 from thesis_lib.cli.phases import phases
+from thesis_lib.cli.serving import serving
 from thesis_lib.cli.vocoder import vocoders
 from thesis_lib.cli.weights import released, weights
 from thesis_lib.utils.errors import ThesisError
@@ -45,7 +46,7 @@ def config(profile: Profile = "demo", set_: Set = None) -> None:
     typer.echo(config_of(profile, set_).model_dump_json(indent=2))
 
 
-for verbs in (corpus, phases, evaluation, cloning, vocoders):
+for verbs in (corpus, phases, evaluation, cloning, serving, vocoders):
     app.add_typer(verbs)
 groups = {"models": weights, "weights": released, "manifest": manifest, "runs": history, "listening": listening}
 for name, verbs in groups.items():

@@ -26,6 +26,7 @@ EXTRAS = {  # module -> extra of pyproject.toml
     "speechmos": "train",
     "sphinx": "book",
     "tensorboard": "train",
+    "tornado": "serve",
     "traitlets": "book",
     "transformers": "train",
 }

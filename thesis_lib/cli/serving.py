@@ -1,0 +1,50 @@
+"""The command ``serve``: the dubbing page."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, config_of, encoders_of
+
+serving = typer.Typer()
+
+
+@serving.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8017,
+    vocoder: VocoderName = DEFAULT,
+    translator: Annotated[
+        str | None, typer.Option(help="Translation model: whisper-base, a folder, or owner/name on the hub.")
+    ] = None,
+    max_upload: Annotated[int, typer.Option(min=1, help="Largest recording that can be uploaded, in MB.")] = 2000,
+    keep: Annotated[
+        float, typer.Option(min=0.1, help="Minutes without a sign of the page after which its files are deleted.")
+    ] = 30.0,
+    device: Device = "cpu",
+    set_: Set = None,
+) -> None:
+    """Open a page on this machine: drop a recording, correct what is said, play and save the English.
+
+    The page is for one person and one machine: it answers on 127.0.0.1 only, and needs no network. The models are
+    loaded once. Recordings are worked on one after another. All files of a recording lie in a temporary folder,
+    which is deleted when the recording or the page is closed and when the server stops.
+
+    Example: thesis serve
+    Example: thesis serve --port 9000 --max-upload 500
+    """
+    from thesis_lib import cloning
+    from thesis_lib.serving import Limits
+    from thesis_lib.serving import serve as run
+    from thesis_lib.serving.uploads import MB
+    from thesis_lib.training.adaptation import adapt as adapter
+
+    changes = {"cloning.translator": translator} if translator else {}
+    config = config_of("thesis", set_).override(changes).cloning
+
+    def build() -> cloning.VoiceCloningPipeline:
+        typer.echo("the models are loaded, once", err=True)
+        return cloning.build(vocoder, config, encoders=encoders_of(set_), device=device)
+
+    limits = Limits(upload_bytes=max_upload * MB, keep_seconds=60 * keep)
+    sys.exit(128 + run(build, port, limits, adapter, typer.echo))

@@ -1,0 +1,62 @@
+"""The voice-cloning pipeline that reports each stage to a job."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from thesis_lib.cloning import Speaker, SynthesisedSegment, TranslatedSegment, VoiceCloningPipeline
+from thesis_lib.config import CloningConfig
+from thesis_lib.serving.jobs import Job
+from thesis_lib.vocoder.synthesis import Vocoder
+
+BEFORE = ("read", "voice", "adapt")  # stages that end before the first segment
+
+
+class WatchedPipeline(VoiceCloningPipeline):
+    """The same pipeline. Times are reported as shares of ``length`` (s), the duration of the source.
+
+    ``places`` has the place of each synthesised segment in the source and in the output, s.
+    """
+
+    def __init__(self, pipeline: VoiceCloningPipeline, job: Job, length: float, voices: int = 1) -> None:
+        encoders = pipeline.analyser.speaker_encoder, pipeline.analyser.emotion_encoder
+        super().__init__(pipeline.translator, pipeline.synthesizer, *encoders, pipeline.vocoder, pipeline.config)
+        self.job, self.length, self.voices, self.analysed = job, length, voices, 0
+        self.places: list[dict[str, float]] = []
+
+    def copy_with(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "WatchedPipeline":
+        """As the base class does; both pipelines fill the same ``places``."""
+        copy = WatchedPipeline(super().copy_with(vocoder, config), self.job, self.length, self.voices)
+        copy.places = self.places
+        return copy
+
+    def analyse_speaker(self, *args: Any, **kwargs: Any) -> Speaker:
+        """As the base class does."""
+        self.job.report("read", 1)
+        found = super().analyse_speaker(*args, **kwargs)
+        self.analysed += 1
+        self.job.report("voice", self.analysed / self.voices)
+        return found
+
+    def translate(self, *args: Any, **kwargs: Any) -> Iterator[TranslatedSegment]:
+        """As the base class does."""
+        self._begin()
+        for found in super().translate(*args, **kwargs):
+            place = found.segment
+            self.job.line(start=place.start, end=place.end, spanish=found.transcript, english=found.english)
+            self.job.report("translate", place.end / self.length)
+            yield found
+        self.job.report("translate", 1)
+
+    def synthesise(self, *args: Any, **kwargs: Any) -> Iterator[SynthesisedSegment]:
+        """As the base class does."""
+        self._begin()
+        for made in super().synthesise(*args, **kwargs):
+            place = made.translated.segment
+            self.job.report("speak", place.end / self.length)
+            self.places.append({"source": place.start, "start": made.start, "end": made.end})
+            yield made
+        self.job.report("speak", 1)
+
+    def _begin(self) -> None:
+        for stage in BEFORE:
+            self.job.report(stage, 1)
