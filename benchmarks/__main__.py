@@ -32,6 +32,7 @@ NAMES = {
     "context": "translation with and without the previous sentences as context (ten minutes)",
     "interpret": "seconds from the end of a sentence to its first English word, and errors of the speaker check",
     "memory": "resident memory of the pipeline over an hour of speech",
+    "background": "how much of the speech remains in the kept background, its level, and the watermark in the mixture",
     "watermark": "detection rate and false alarms of the watermark, and its effect on quality (THESIS_HUMAN)",
     "emotion": "how much of a source's emotion and prosody the output carries, on acted speech (THESIS_EMOTIONS)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",

@@ -44,7 +44,7 @@ from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
 OPTIONS = {
     "targets": Option(12, 3, "human target speakers"),
-    "contents": Option(2, 2, "sentences, each by another TTS voice", most=9),
+    "contents": Option(6, 2, "sentences, each by another TTS voice", most=9),
 }
 RATE = 16_000  # Hz
 SECONDS = 2.0

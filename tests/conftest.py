@@ -25,6 +25,7 @@ from thesis_lib import pretrained
 from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS, Config, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders.funasr_models import funasr_network
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
 
@@ -156,12 +157,13 @@ model_conf:
 @pytest.fixture
 def emotion2vec_folder(tmp_path):
     """A folder in the published layout with random weights of a tiny network."""
-    from funasr.models.emotion2vec.model import Emotion2vec as Network
     from omegaconf import OmegaConf
 
     (tmp_path / "config.yaml").write_text(EMOTION2VEC)
     settings = OmegaConf.load(tmp_path / "config.yaml")
-    network = Network(model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=-1)
+    network = funasr_network("emotion2vec.model", "Emotion2vec")(
+        model_conf=OmegaConf.to_container(settings.model_conf), vocab_size=-1
+    )
     torch.save({"model": network.state_dict()}, tmp_path / "model.pt")
     return tmp_path
 

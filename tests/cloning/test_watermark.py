@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from thesis_lib.audio.files import AudioError, read_audio, resample, write_audio
 from thesis_lib.cli import app
 from thesis_lib.cloning import watermark as module
-from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, WatermarkError, add_watermark, watermark
+from thesis_lib.cloning.watermark import SPEEDS, WatermarkError, add_watermark, detect_watermark
 
 RATE = 22_050
 
@@ -21,8 +21,8 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_mark_is_there_only_where_it_was_put(pair):
     plain, marked = pair
-    assert watermark(plain, RATE) < 0.1
-    assert watermark(marked, RATE) > 0.9
+    assert detect_watermark(plain, RATE).probability < 0.1
+    assert detect_watermark(marked, RATE).probability > 0.9
     assert marked.shape == plain.shape
     assert marked.dtype == np.float32
 
@@ -42,21 +42,41 @@ def test_it_survives_compression_resampling_gain_and_cutting(pair, tmp_path):
         (0.3 * marked, RATE),
         (marked[RATE // 2 : RATE // 2 + 2 * RATE], RATE),
     ):
-        assert watermark(wav, rate) > MIN_MARK_PROBABILITY
+        assert detect_watermark(wav, rate).is_marked
+
+
+@pytest.mark.parametrize("speed", [0.9, 0.96, 1.05, 1.11])
+def test_it_is_found_at_another_speed(pair, speed):
+    for wav, is_marked in zip(pair, (False, True), strict=True):
+        found = detect_watermark(resample(wav, RATE * speed, RATE), RATE)
+        assert found.is_marked == is_marked
+        assert not is_marked or abs(found.speed / speed - 1) < 0.03  # the detector's own tolerance
+
+
+def test_no_speed_in_the_range_is_far_from_one_that_is_searched():
+    assert all(min(abs(s / speed - 1) for s in SPEEDS) < 0.0145 for speed in np.arange(0.89, 1.111, 0.001))
+
+
+def test_a_long_recording_is_searched_in_some_windows_only(pair, monkeypatch):
+    plain, _ = pair
+    calls = []
+    monkeypatch.setattr(module, "_probability", lambda windows, *rest: calls.append(len(windows)) or 0.1)
+    detect_watermark(np.tile(plain, 130 * RATE // len(plain)), RATE)
+    assert calls == [5, *[3] * len(SPEEDS), 5]
 
 
 def test_what_cannot_carry_it_is_returned_as_it_is():
     for wav in (np.zeros(RATE, np.float32), spoken(0, RATE)[:500]):
         assert np.array_equal(add_watermark(wav, RATE), wav)
     with pytest.raises(AudioError, match="silence"):
-        watermark(np.zeros(RATE, np.float32), RATE, "silent.wav")
+        detect_watermark(np.zeros(RATE, np.float32), RATE, "silent.wav")
 
 
 def test_other_bytes_than_the_pinned_ones_are_refused(monkeypatch):
     monkeypatch.setattr(module, "SHA256", "0" * 64)
     module._perth.cache_clear()
     with pytest.raises(WatermarkError, match="not the pinned file"):
-        watermark(spoken(0, RATE), RATE)
+        detect_watermark(spoken(0, RATE), RATE)
     monkeypatch.undo()
     module._perth.cache_clear()
 
@@ -71,3 +91,5 @@ def test_detect_says_which_is_which(pair, tmp_path):
     alone = runner.invoke(app, ["detect", str(tmp_path / "plain.wav")])
     assert alone.exit_code == 1
     assert "not marked" in alone.output
+    write_audio(tmp_path / "faster.wav", resample(pair[1], 105, 100), RATE)
+    assert "at 1.05 times the speed" in runner.invoke(app, ["detect", str(tmp_path / "faster.wav")]).output

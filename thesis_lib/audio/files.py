@@ -160,7 +160,7 @@ def check_speech(wav: np.ndarray, sample_rate: int, path: object) -> None:
         raise AudioError("clipping", path, "over 1 % of the samples are at full scale: record at a lower level")
 
 
-def resample(wav: np.ndarray, source: int, target: int, quality: str = "VHQ") -> np.ndarray:
+def resample(wav: np.ndarray, source: float, target: float, quality: str = "VHQ") -> np.ndarray:
     """Resample (N,) from ``source`` Hz to ``target`` Hz, float32, by soxr; equal rates change nothing.
 
     ``quality``: "VHQ" is exact to 28 bits; "HQ" is exact to 20 bits and takes two thirds of the time.

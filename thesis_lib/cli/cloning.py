@@ -213,20 +213,23 @@ def detect(
 ) -> None:
     """Detect the watermark of this library in recordings; exit status 1 if no recording has it.
 
+    A recording that was made up to 10 % faster or slower is recognised too, and its speed is printed.
+
     Example: thesis detect hello.wav
     """
     from thesis_lib.audio.files import read_audio
-    from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, watermark
+    from thesis_lib.cloning.watermark import detect_watermark
 
     marked = 0
     for path in recordings:
-        probability = watermark(*read_audio(path), path)
-        is_marked = probability >= MIN_MARK_PROBABILITY
-        marked += is_marked
+        found = detect_watermark(*read_audio(path), path)
+        marked += found.is_marked
         if json_:
-            typer.echo(json.dumps({"file": str(path), "watermark": probability, "marked": is_marked}))
+            known = {"watermark": found.probability, "marked": found.is_marked, "speed": found.speed}
+            typer.echo(json.dumps({"file": str(path), **known}))
         else:
-            typer.echo(f"{path}: {'marked' if is_marked else 'not marked'} ({probability:.2f})")
+            at = f", at {found.speed:g} times the speed" if found.is_marked and found.speed != 1 else ""
+            typer.echo(f"{path}: {'marked' if found.is_marked else 'not marked'} ({found.probability:.2f}{at})")
     raise typer.Exit(not marked)
 
 

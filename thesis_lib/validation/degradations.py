@@ -20,10 +20,10 @@ BAND_HZ = 4_000
 MP3_LEVEL, MP3_RATES_HZ = 0.6, (16_000, 22_050, 24_000)
 
 
-def noisy(wav: np.ndarray, rate: int) -> np.ndarray:
-    """Add white Gaussian noise, from seed 0, at a signal-to-noise ratio of ``SNR_DB``."""
+def noisy(wav: np.ndarray, rate: int, snr_db: float = SNR_DB) -> np.ndarray:
+    """Add white Gaussian noise, from seed 0, at a signal-to-noise ratio of ``snr_db``."""
     noise = np.random.default_rng(0).normal(size=len(wav))
-    scale = np.sqrt(np.mean(np.square(wav, dtype=np.float64)) / np.mean(noise**2)) * 10 ** (-SNR_DB / 20)
+    scale = np.sqrt(np.mean(np.square(wav, dtype=np.float64)) / np.mean(noise**2)) * 10 ** (-snr_db / 20)
     return (wav + scale * noise).astype(np.float32)
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from thesis_lib import pretrained
 from thesis_lib.embeddings.encoders.base import EncoderError
+from thesis_lib.embeddings.encoders.funasr_models import funasr_network
 from thesis_lib.embeddings.encoders.safe_checkpoint import tensors
 from thesis_lib.utils.files import sha256
 
@@ -75,7 +76,6 @@ class Emotion2vec(nn.Module):
 
 def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
     """Load the model's settings and funasr's network with all of its weights."""
-    from funasr.models.emotion2vec.model import Emotion2vec as Network
     from omegaconf import OmegaConf
 
     # A safe loader, and no interpolation: it constructs no objects and reads no environment.
@@ -88,7 +88,7 @@ def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
         state |= {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
     _demand_plain_layers(settings["modalities"]["audio"]["feature_encoder_spec"])
     labels = len(state["proj.weight"]) if "proj.weight" in state else -1
-    network = Network(model_conf=settings, vocab_size=labels)
+    network = funasr_network("emotion2vec.model", "Emotion2vec")(model_conf=settings, vocab_size=labels)
     # A published checkpoint may carry pre-training parts that the encoder lacks; the reverse is an error.
     wrong = [key for key, own in network.state_dict().items() if key not in state or state[key].shape != own.shape]
     if wrong:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib import pretrained
+from thesis_lib.embeddings.encoders.funasr_models import funasr_network
 
 
 class Eres2net(nn.Module):
@@ -16,12 +17,11 @@ class Eres2net(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from funasr.models.eres2net.eres2net import ERes2Net
         from torchaudio.compliance.kaldi import fbank
 
         self.revision = pretrained.get("eres2net").revision
         self._fbank = fbank
-        self.network = ERes2Net(feat_dim=80, embedding_size=self.dim)
+        self.network = funasr_network("eres2net.eres2net", "ERes2Net")(feat_dim=80, embedding_size=self.dim)
         path = pretrained.fetch("eres2net") / "pretrained_eres2net.ckpt"
         self.network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
         self.eval().requires_grad_(False)
