@@ -11,6 +11,7 @@ import pytest
 from thesis_lib.audio.targets import target_problem
 from thesis_lib.cloning import Request, check_live, check_target
 from thesis_lib.cloning.errors import CloningError
+from thesis_lib.config import CloningConfig
 from thesis_lib.vocoder.streaming import StreamError, check_output
 
 HOMELESS = """if True:
@@ -70,7 +71,7 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_is_loaded(tmp_p
         with pytest.raises(CloningError, match=says):
             check_target(tmp_path / "in.wav", target)
         with pytest.raises(CloningError, match=says):
-            check_live(Request(), target)
+            check_live(Request(), CloningConfig(), target)
         with pytest.raises(StreamError, match=says):
             check_output(target)
     (tmp_path / "there.wav").write_text("earlier")

@@ -75,6 +75,10 @@ def clone(
         str | None, typer.Option(help="es: all speech is Spanish; auto (default) leaves out what is not.")
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Stretch each segment towards the length of its source.")] = False,
+    background: Annotated[
+        str | None,
+        typer.Option(help="keep: the sounds behind the speech continue under the English; drop (default): silence."),
+    ] = None,
     subtitles: Annotated[
         bool,
         typer.Option("--subtitles", help="Also write Spanish and English subtitles, SRT and VTT, and into a video."),
@@ -108,7 +112,7 @@ def clone(
     Example: thesis clone hola.wav hello.wav --subtitles --consent "it is me"
     Example: thesis clone interview.mp3 interview.en.mp3 --adapt 2 --fit
     Example: thesis clone talk.mp3 talk.en.wav --script talk.json
-    Example: thesis clone film.mp4 film.en.mp4 --subtitles
+    Example: thesis clone film.mp4 film.en.mp4 --subtitles --background keep
     Example: thesis clone recordings/ english/ --jobs 2
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
@@ -117,7 +121,7 @@ def clone(
     from thesis_lib.utils.progress import bar
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
-    named |= {"fit": fit or None, "style_strength": style_strength}
+    named |= {"fit": fit or None, "style_strength": style_strength, "background": background}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)
@@ -127,7 +131,7 @@ def clone(
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
     if str(source) == "-":
-        cloning.check_live(request, target)
+        cloning.check_live(request, config, target)
         cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, _say)
     elif source.is_dir():
         batch = cloning.Batch(vocoder, config, request, adapter=adapter)

@@ -119,7 +119,16 @@ def clone_file(
         segments = pipeline.synthesise(translated(), speaker, source)
     length = survey(source).seconds
     shown = _with_progress(segments, length, progress, target.name)
-    output = Output(target, metadata(request.consent), request.subtitles, request.add_track, pipeline.config.fit)
+    config = pipeline.config
+    output = Output(
+        target,
+        metadata(request.consent),
+        request.subtitles,
+        request.add_track,
+        config.fit,
+        config.background == "keep",
+        config.watermark,
+    )
     kept, sides, subtitles = write_output(shown, pipeline.sample_rate, source, output, note)
     if scripted:
         scripted.finish()

@@ -15,16 +15,18 @@ from thesis_lib.cloning.files import Request
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.plausibility import lengthening_note
 from thesis_lib.cloning.segments import laid_out
+from thesis_lib.config import CloningConfig
 
 BLOCK_SECONDS = 0.25  # read from the stream at a time
 
 
-def check_live(request: Request, target: str | Path = STDOUT) -> None:
+def check_live(request: Request, config: CloningConfig, target: str | Path = STDOUT) -> None:
     """Raise CloningError for options that need a whole recording, and for a target with an unknown suffix."""
-    if request != replace(Request(), consent=request.consent):
+    if request != replace(Request(), consent=request.consent) or config.background != "drop":
         raise CloningError(
-            "live speech (stdin, -) takes only --consent and the pipeline's settings; --text, --content, --voice-from, "
-            "--emotion-from, --adapt, --subtitles, --script and --add-track need a file: name a recording instead of -"
+            "live speech (stdin, -) takes only --consent and the pipeline's other settings; --text, --content, "
+            "--voice-from, --emotion-from, --adapt, --subtitles, --script, --add-track and --background keep need a "
+            "file: name a recording instead of -"
         )
     if str(target) != STDOUT:
         check_output(Path(target))
@@ -48,7 +50,7 @@ def clone_live(
     Raises AudioError if the speech is not Spanish or has no words, CloningError for options that need a file.
     """
     request = request or Request()
-    check_live(request, target)
+    check_live(request, pipeline.config, target)
     written = 0
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         rate, blocks = stream_blocks(stream, sample_rate, BLOCK_SECONDS)

@@ -11,6 +11,7 @@ import numpy as np
 
 from thesis_lib.audio.files import writing
 from thesis_lib.audio.video import CONTAINERS, dropped_note, is_video, speech_delay, speech_file, write_video
+from thesis_lib.cloning.mixing import BackgroundMix
 from thesis_lib.cloning.plausibility import overhang_note
 from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
 from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded, write_both
@@ -27,6 +28,8 @@ class Output:
     subtitles: bool = False
     add_track: bool = False  # of a video: keep its audio tracks
     fit: bool = False  # each segment was stretched towards the length of its source
+    background: bool = False  # mix what is not speech in the source with the English
+    mark: bool = True  # watermark that mixture
 
 
 def write_output(
@@ -43,7 +46,12 @@ def write_output(
     target, video = output.target, is_video(output.target)
     with speech_file(target) as path:
         with writing(path, sample_rate, comment=output.comment) as write:
-            kept, *sides = _write(segments, sample_rate, write)
+            if output.background:
+                mix = BackgroundMix(source, sample_rate, write, output.mark, note)
+                kept, *sides = _write(segments, sample_rate, mix.write)
+                mix.finish()
+            else:
+                kept, *sides = _write(segments, sample_rate, write)
         delay = speech_delay(source) if video else 0.0
         cues = _cues(kept, delay, target, note) if output.subtitles else {}
         if video:

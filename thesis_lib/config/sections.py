@@ -244,7 +244,7 @@ class AdaptationConfig(Section):
 class CloningConfig(Section):
     """The voice-cloning pipeline."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("language",)
+    ADDED: ClassVar[tuple[str, ...]] = ("language", "background")
 
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
     voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
@@ -255,5 +255,6 @@ class CloningConfig(Section):
     style_strength: float = Field(1.0, ge=0, le=2)  # of the speaking style: 0 neutral, 1 as the source, 2 exaggerated
     fit: bool = False  # match the duration of each translated segment, as far as that sounds natural
     language: Literal["auto", "es"] = "auto"  # es: all speech counts as Spanish, whatever language is detected
+    background: Literal["drop", "keep"] = "drop"  # keep: what is not speech in the source is mixed with the English
     watermark: bool = True
     examples: int = Field(10, ge=1)  # test utterances that notebook 07 translates
