@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_of
-from thesis_lib.vocoder.onnx_vocoder import Runtime
+from thesis_lib.vocoder.runtimes import Runtime
 
 if TYPE_CHECKING:
     from thesis_lib.vocoder.streaming import Streaming

@@ -7,21 +7,17 @@ receptive field and the mean embeddings. ``thesis_lib.compression.export_onnx`` 
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
+from thesis_lib.vocoder.runtimes import Runtime, openvino_caller
 from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, beginning, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
-if TYPE_CHECKING:
-    import openvino
-
 META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
 ORIGIN = "origin"  # an input of generators with a harmonic excitation only
-Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # bf16: faster and less precise
 
 
 class OnnxError(ThesisError):
@@ -31,42 +27,6 @@ class OnnxError(ThesisError):
 def _row(vector: np.ndarray | None) -> np.ndarray | None:
     """(D,) -> (1, D); None stays None."""
     return None if vector is None else np.asarray(vector)[None]
-
-
-def _openvino(path: Path, threads: int, runtime: Runtime) -> Callable[[dict], np.ndarray]:
-    import openvino
-
-    core = openvino.Core()
-    settings: dict[str, object] = {"NUM_STREAMS": 1}
-    if threads:
-        settings["INFERENCE_NUM_THREADS"] = threads
-
-    def request(model: openvino.Model, precision: str) -> openvino.InferRequest:
-        compiled = core.compile_model(model, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision})
-        return compiled.create_infer_request()
-
-    model = core.read_model(path)
-    if runtime == "openvino":
-        whole = request(model, "f32")
-        return lambda given: np.array(whole.infer(given)[0])
-    before, last = (request(part, precision) for part, precision in zip(_split(model), ("bf16", "f32"), strict=True))
-    return lambda given: np.array(last.infer([before.infer(given)[0]])[0])
-
-
-def _split(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
-    """Split the model before its last convolution, which outputs samples.
-
-    That one stays in float32: a bfloat16 sample would have eight bits.
-    """
-    import openvino
-    from openvino import opset8
-
-    last = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"][-1]
-    given = last.input(0).get_source_output()
-    before = openvino.Model([given], model.get_parameters())
-    handed = opset8.parameter(given.get_partial_shape(), given.get_element_type())
-    last.input(0).replace_source_output(handed.output(0))
-    return before, openvino.Model(model.get_results(), [handed])
 
 
 def _receptive_field(meta: dict, path: Path) -> ReceptiveField:
@@ -104,7 +64,7 @@ class OnnxVocoder(Described):
         if runtime == "onnxruntime":
             self._run = lambda given: session.run(None, given)[0]
         elif self.description.generator.kind == "hifigan":
-            self._run = _openvino(path, threads, runtime)
+            self._run = openvino_caller(path, threads, runtime)
         else:
             # Inverse-STFT generators are faster in ONNX Runtime; OpenVINO cannot read a harmonic excitation.
             raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: use --runtime onnxruntime")
