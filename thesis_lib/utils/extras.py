@@ -10,7 +10,6 @@ EXTRAS = {  # module -> extra of pyproject.toml
     "lightning_fabric": "train",
     "matplotlib": "train",
     "num2words": "train",
-    "onnx": "compress",
     "onnxscript": "compress",
     "openvino": "compress",
     "papermill": "book",
