@@ -10,7 +10,7 @@ from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_o
 from thesis_lib.vocoder.runtimes import Runtime
 
 if TYPE_CHECKING:
-    from thesis_lib.vocoder.streaming import Streaming
+    from thesis_lib.vocoder.rendering import BaseVocoder
     from thesis_lib.vocoder.voice import Voice
 
 vocoders = typer.Typer()
@@ -74,8 +74,8 @@ def stream(
         typer.echo(", ".join(f"{name} {value:.3f}" for name, value in figures.items()), err=True)
 
 
-def _loaded(vocoder: str, runtime: Runtime, device: str) -> "Streaming":
-    """The vocoder, in ONNX Runtime or OpenVINO for an .onnx file, else in torch. OnnxError for a wrong combination."""
+def _loaded(vocoder: str, runtime: Runtime, device: str) -> "BaseVocoder":
+    """The vocoder, in OpenVINO if asked for, else as ``load_vocoder`` loads it. OnnxError for a wrong combination."""
     from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
 
     if vocoder.endswith(".onnx"):
@@ -84,12 +84,12 @@ def _loaded(vocoder: str, runtime: Runtime, device: str) -> "Streaming":
         return OnnxVocoder(Path(vocoder), runtime=runtime)
     if runtime != "onnxruntime":
         raise OnnxError(f"{vocoder}: --runtime {runtime} runs .onnx files, which `thesis export` writes")
-    from thesis_lib.vocoder.synthesis import Vocoder
+    from thesis_lib.vocoder.loading import load_vocoder
 
-    return Vocoder.from_torch(vocoder, device=device)
+    return load_vocoder(vocoder, device)
 
 
-def _voice_of(vocoder: "Streaming", recording: Path, changes: list[str] | None, device: str) -> "Voice":
+def _voice_of(vocoder: "BaseVocoder", recording: Path, changes: list[str] | None, device: str) -> "Voice":
     """Both embeddings of a recording, by the vocoder's own encoders. EncoderMismatchError for others."""
     from thesis_lib.audio.files import read_audio
     from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder

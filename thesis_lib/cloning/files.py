@@ -27,14 +27,15 @@ from thesis_lib.cloning.subtitles import cues_of, embedded, write_both
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
+from thesis_lib.vocoder.rendering import BaseVocoder
+from thesis_lib.vocoder.sources import adaptation_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
 MAX_COMPARED_SECONDS = 15.0  # of output that the similarity to the speaker is measured on
 
 # adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice: training.adaptation.adapt.
-Adapter = Callable[[Sequence[Path], Path, str, float, Progress], Vocoder]
+Adapter = Callable[[Sequence[Path], Path, str, float, Progress], BaseVocoder]
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,17 @@
 """Export a vocoder as one ONNX file: generator, conditioning, inverse STFT; its metadata describe the vocoder."""
 
 import copy
-import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from thesis_lib.vocoder import hub
 from thesis_lib.vocoder.content import channels
 from thesis_lib.vocoder.generators.hifigan import Stage
 from thesis_lib.vocoder.generators.istft import Stft
-from thesis_lib.vocoder.onnx_vocoder import CARD, META, ORIGIN
+from thesis_lib.vocoder.graphs import ORIGIN, metadata
 from thesis_lib.vocoder.synthesis import Vocoder
 
 INPUTS = ("content", "speaker", "emotion", "guidance")
@@ -132,11 +129,7 @@ def export_onnx(vocoder: Vocoder, path: Path) -> None:
         external_data=False,
         verbose=False,
     )
-    about = {
-        "vocoder": vocoder.meta,
-        "receptive_field": asdict(vocoder.receptive_field),
-        "means": {name: mean.tolist() for name, mean in means.items()},
-    }
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, {META: json.dumps(about), CARD: hub.card(vocoder.meta)})
+    arrays = {name: mean.numpy() for name, mean in means.items()}
+    onnx.helper.set_model_props(model, metadata(vocoder.description, vocoder.receptive_field, arrays))
     onnx.save(model, path)

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock
 
+from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import replacing, sha256
 
 if TYPE_CHECKING:
     import onnxruntime
 
 OPSET, IR_VERSION = 20, 9
-Value = str | np.ndarray | None  # an input of a node: the name of a result, a constant, or an input left out
+Value = (
+    str | np.ndarray | np.generic | None
+)  # an input of a node: the name of a result, a constant, or an input left out
+
+
+class GraphError(ThesisError):
+    """Weights that do not fit the network that is built: a tensor is missing or left over."""
 
 
 class Graph:
@@ -37,8 +44,8 @@ class Graph:
         self._nodes.append(helper.make_node(op, given, names, **attributes))
         return names if outputs > 1 else names[0]
 
-    def _constant(self, value: np.ndarray) -> str:
-        value = np.ascontiguousarray(value)
+    def _constant(self, given: np.ndarray | np.generic) -> str:
+        value = np.asarray(given, order="C")  # keeps scalars scalars
         key = (value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest())
         return self._constants.setdefault(key, (f"constant_{len(self._constants)}", value))[0]
 
@@ -57,6 +64,28 @@ class Graph:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         helper.set_model_props(model, dict(meta or {}))
         save(model, path)
+
+
+class Network(Graph):
+    """A graph that takes its constants from the tensors of trained weights, each of them once."""
+
+    def __init__(
+        self, inputs: Mapping[str, tuple[Any, Sequence[int | str]]], tensors: Mapping[str, np.ndarray]
+    ) -> None:
+        super().__init__(inputs)
+        self._tensors = dict(tensors)
+
+    def take(self, name: str) -> np.ndarray:
+        """Return a tensor in float32. GraphError where it is missing or was taken before."""
+        if name not in self._tensors:
+            raise GraphError(f"the weights have no tensor {name}")
+        return self._tensors.pop(name).astype(np.float32)
+
+    def write(self, path: Path, output: str, name: str, meta: Mapping[str, str] | None = None) -> None:
+        """Write the file as ``Graph.write`` does. GraphError where a tensor was not used."""
+        if self._tensors:
+            raise GraphError(f"the weights have a tensor {next(iter(self._tensors))}, for which there is no layer")
+        super().write(path, output, name, meta)
 
 
 def cached(path: Path, build: Callable[[Path], None]) -> Path:

@@ -8,12 +8,12 @@ import os
 import struct
 from pathlib import Path
 
-import librosa
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesis_lib import pretrained
+from thesis_lib.audio.log_mel import mel_filters
 
 WIDTH, HEADS, LAYERS = 384, 6, 4  # of tiny.en
 BANDS, SIZE, HOP = 80, 400, 160  # log-mel: bands, samples at 16 kHz
@@ -64,8 +64,8 @@ class WhisperEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.revision = pretrained.get(self.name).revision
-        filters = librosa.filters.mel(sr=self.sample_rate, n_fft=SIZE, n_mels=BANDS)
-        self.register_buffer("mel", torch.from_numpy(filters), persistent=False)
+        filters = mel_filters(self.sample_rate, SIZE, BANDS)
+        self.register_buffer("mel", torch.tensor(filters), persistent=False)
         self.register_buffer("window", torch.hann_window(SIZE), persistent=False)
         self.first = nn.Conv1d(BANDS, WIDTH, 3, padding=1)
         self.second = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
