@@ -53,8 +53,8 @@ def stream(
     """Synthesise from a mel vocoder block by block, as the input arrives; the output equals that of the whole input.
 
     Memory does not grow with the length. stdin: a WAV, FLAC, Ogg or MP3 stream, or raw
-    samples: 16-bit, mono, at the vocoder's rate, as on stdout. A vocoder in an .onnx
-    file runs without torch. Of --set, encoders.* applies to --voice-from.
+    samples: 16-bit, mono, at the vocoder's rate, as on stdout. torch is needed only for
+    another device than the CPU. Of --set, encoders.* applies to --voice-from.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
     Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16

@@ -41,11 +41,14 @@ def folder_of(source: str | Path, revision: str | None = None) -> Path:
 def vocoder_key(source: str | Path) -> str:
     """A key for results of the vocoder that a source names now: digest of its weights and of its description.
 
-    The description has the encoders, by name and revision. Raises CheckpointError for a wrong folder or repository.
+    The description has the encoders, by name and revision. Raises CheckpointError for a wrong folder or repository
+    and for a missing file.
     """
     if str(source) == UNIVERSAL:
         return digest([UNIVERSAL, pretrained.get(UNIVERSAL).revision])
     if is_onnx(source):
+        if not Path(source).is_file():
+            raise checkpoints.CheckpointError(f"{source} is missing: check the path of the ONNX file")
         return digest([fingerprint(Path(source))])
     return digest([fingerprint(path) for path in checkpoints.files_of(folder_of(source))])
 
