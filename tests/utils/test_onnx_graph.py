@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thesis_lib.utils.files import sha256
-from thesis_lib.utils.onnx_graph import Graph, cached, session
+from thesis_lib.utils.onnx_graph import Graph, GraphError, cached, session
 
 
 def write_sum(path):
@@ -48,3 +48,9 @@ def test_a_build_that_fails_leaves_no_file(tmp_path):
     with pytest.raises(ValueError):
         cached(tmp_path / "sum.onnx", build)
     assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "graphs").write_text("a file")
+    with pytest.raises(GraphError, match=r"sum\.onnx: cannot be written .*--models-dir"):
+        cached(tmp_path / "graphs" / "sum.onnx", write_sum)

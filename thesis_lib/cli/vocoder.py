@@ -99,7 +99,7 @@ def _voice_of(vocoder: "BaseVocoder", recording: Path, changes: list[str] | None
     settings = vocoder.description.encoder_config(given)
     if "device" not in given.model_fields_set:
         settings = settings.model_copy(update={"device": device})
-    speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings)
+    speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings, inference=True)
     vocoder.description.check_encoders(speaker, emotion)
     wav, rate = read_audio(recording)
     return Voice(embed(speaker, wav, rate, recording), embed(emotion, wav, rate, recording))

@@ -37,7 +37,7 @@ def build(
     settings = loaded.description.encoder_config(encoders)
     if "device" not in encoders.model_fields_set:
         settings = settings.model_copy(update={"device": device})
-    speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings)
+    speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings, inference=True)
     loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
         watermark.load()

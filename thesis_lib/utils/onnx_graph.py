@@ -10,7 +10,7 @@ import numpy as np
 from filelock import FileLock
 
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.utils.files import replacing, sha256
+from thesis_lib.utils.files import replacing, sha256, write_text
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -22,7 +22,7 @@ Value = (
 
 
 class GraphError(ThesisError):
-    """Weights that do not fit the network that is built: a tensor is missing or left over."""
+    """Weights that do not fit the network that is built, or a graph that cannot be kept in the cache."""
 
 
 class Graph:
@@ -91,17 +91,32 @@ class Network(Graph):
 def cached(path: Path, build: Callable[[Path], None]) -> Path:
     """Return ``path``, built by ``build`` unless it is there with the sha256 that was recorded beside it.
 
-    The name must determine the content. Of two processes one builds and the other waits. OSError where the folder
-    cannot be written.
+    The name must determine the content. Of two processes one builds and the other waits. GraphError where the folder
+    cannot be written; a complete one need not be writable.
     """
-    record = path.with_name(path.name + ".sha256")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        if not (path.is_file() and record.is_file() and record.read_text() == sha256(path)):
-            with replacing(path) as partial:
-                build(partial)
-            record.write_text(sha256(path))
+    if _is_whole(path):
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not _is_whole(path):
+                with replacing(path) as partial:
+                    build(partial)
+                write_text(_record(path), sha256(path))
+    except OSError as error:
+        raise GraphError(
+            f"{path}: cannot be written ({error.strerror or error}): free some space, or choose another place with "
+            "--models-dir"
+        ) from error
     return path
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _is_whole(path: Path) -> bool:
+    return path.is_file() and _record(path).is_file() and _record(path).read_text() == sha256(path)
 
 
 def session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":

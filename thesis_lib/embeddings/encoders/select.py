@@ -33,12 +33,18 @@ def speaker_encoder(config: EncoderConfig, inference: bool = False) -> Encoder:
     return _make(name, config)
 
 
-def emotion_encoder(config: EncoderConfig) -> Encoder:
+def emotion_encoder(config: EncoderConfig, inference: bool = False) -> Encoder:
     """Make ``encoders.emotion``; "auto" is emotion2vec where its weights can be had, otherwise eGeMAPS.
+
+    For ``inference``, without a gradient, the released encoder on the CPU is that of NumPy, without torch.
 
     Raises EncoderError where the weights cannot be had, or ``encoders.emotion_folder`` is wrong, and RegistryError for
     an unknown name.
     """
+    if inference and config.emotion == "whisper-emotion" and config.device == "cpu":
+        from thesis_lib.embeddings.encoders.emotion_numpy import NumpyEmotionEncoder
+
+        return NumpyEmotionEncoder()
     if config.emotion != "auto":
         return _make(config.emotion, config)
     try:
