@@ -1,6 +1,5 @@
 """Build ONNX graphs from arrays: networks that run in ONNX Runtime and are made without torch."""
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ class Graph:
         """``inputs``: name -> type of NumPy, and shape, in which a string stands for any size."""
         self._inputs = inputs
         self._nodes: list[Any] = []
-        self._constants: dict[tuple, tuple[str, np.ndarray]] = {}
+        self._constants: dict[Any, tuple[str, np.ndarray]] = {}
 
     def add(self, op: str, *inputs: Value, outputs: int = 1, **attributes: Any) -> Any:
         """Add a node; returns the name of its result, or the names where ``outputs`` is above 1."""
@@ -41,12 +40,17 @@ class Graph:
         count = len(self._nodes)
         names = [f"{op.lower()}_{count}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
         given = ["" if x is None else x if isinstance(x, str) else self._constant(x) for x in inputs]
-        self._nodes.append(helper.make_node(op, given, names, **attributes))
+        self._nodes.append(helper.make_node(op, given, names, name=names[0], **attributes))
         return names if outputs > 1 else names[0]
 
     def _constant(self, given: np.ndarray | np.generic) -> str:
         value = np.asarray(given, order="C")  # keeps scalars scalars
-        key = (value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).digest())
+        # Weights are never shared: a quantisation that changes those of one layer must leave the others.
+        key = (
+            len(self._constants)
+            if value.ndim and value.dtype.kind == "f"
+            else (value.dtype.str, value.shape, value.tobytes())
+        )
         return self._constants.setdefault(key, (f"constant_{len(self._constants)}", value))[0]
 
     def write(self, path: Path, output: str, name: str, meta: Mapping[str, str] | None = None) -> None:

@@ -41,11 +41,15 @@ class GeneratorNetwork(Network):
         return self.add("Slice", x, *(np.array([value]) for value in (start, end, axis)))
 
     def linear(self, prefix: str, x: str, scale: np.ndarray | None = None) -> str:
-        """(…, C) -> (…, C'), multiplied by ``scale`` (C',)."""
+        """(1, T, C) -> (1, T, C'), multiplied by ``scale`` (C',)."""
         weight, bias = self.take(f"{prefix}.weight").T, self.take(f"{prefix}.bias")
         if scale is not None:
             weight, bias = weight * scale, bias * scale
         return self.add("Add", self.add("MatMul", x, weight), bias)
+
+    def dense(self, prefix: str, x: str) -> str:
+        """(1, C) -> (1, C')."""
+        return self.add("Gemm", x, self.take(f"{prefix}.weight"), self.take(f"{prefix}.bias"), transB=1)
 
     def gelu(self, x: str) -> str:
         """The exact GELU."""
@@ -53,7 +57,7 @@ class GeneratorNetwork(Network):
 
     def film(self, prefix: str, x: str, c: str, dim: int = 1) -> str:
         """(1 + gamma(c)) x + beta(c): (1, C, T), (1, D) -> (1, C, T); with ``dim=2`` channels are last."""
-        affine = self.add("Unsqueeze", self.linear(f"{prefix}.affine", c), np.array([3 - dim]))
+        affine = self.add("Unsqueeze", self.dense(f"{prefix}.affine", c), np.array([3 - dim]))
         gamma, beta = self.add("Split", affine, outputs=2, axis=dim, num_outputs=2)
         return self.add("Add", self.add("Mul", self.add("Add", gamma, np.float32(1)), x), beta)
 
@@ -64,9 +68,9 @@ class GeneratorNetwork(Network):
             mean, std = (self.take(f"condition.{kind}_statistics.{name}") for name in ("mean", "std"))
             x = self.add("Div", self.add("Sub", kind, mean), std)
             limit = np.float32(MAX_DEVIATION_STDS)
-            projected.append(self.linear(f"condition.{kind}", self.add("Clip", x, -limit, limit)))
-        hidden = self.gelu(self.linear("condition.fuse.0", self.add("Concat", *projected, axis=1)))
-        fused, neutral = self.linear("condition.fuse.2", hidden), self.take("condition.neutral")
+            projected.append(self.dense(f"condition.{kind}", self.add("Clip", x, -limit, limit)))
+        hidden = self.gelu(self.dense("condition.fuse.0", self.add("Concat", *projected, axis=1)))
+        fused, neutral = self.dense("condition.fuse.2", hidden), self.take("condition.neutral")
         return self.add("Add", neutral, self.add("Mul", "guidance", self.add("Sub", fused, neutral)))
 
     def reduced(self) -> str:
