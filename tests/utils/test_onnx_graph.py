@@ -13,7 +13,7 @@ def write_sum(path):
     graph.write(path, total, "y", {"about": "2 x + 2"})
 
 
-def test_a_graph_runs_and_its_constants_are_shared(tmp_path):
+def test_a_graph_runs_and_its_scalars_are_shared(tmp_path):
     path = tmp_path / "sum.onnx"
     write_sum(path)
     loaded = session(path, threads=1)

@@ -46,7 +46,7 @@ class NumpyEmotionEncoder:
         self.layers, self.dim = tuple(settings["layers"]), int(settings["dim"])
         self._head = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
         statistics, hidden = 2 * WIDTH * len(self.layers), int(settings["hidden"])
-        shapes = {"mean": (statistics,), "scale": (statistics,)}
+        shapes: dict[str, tuple[int, ...]] = {"mean": (statistics,), "scale": (statistics,)}
         shapes |= {"hidden.weight": (hidden, statistics), "hidden.bias": (hidden,)}
         shapes |= {"out.weight": (self.dim, hidden), "out.bias": (self.dim,)}
         if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
