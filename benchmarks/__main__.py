@@ -31,6 +31,7 @@ NAMES = {
     "clone": "the pipeline on human Spanish beside its stages and published systems (THESIS_PAIRS, THESIS_SPANISH)",
     "context": "translation with and without the previous sentences as context (ten minutes)",
     "interpret": "seconds from the end of a sentence to its first English word, and errors of the speaker check",
+    "light": "size and start of cloning without torch, and each network against its original in torch",
     "memory": "resident memory of the pipeline over an hour of speech",
     "background": "how much of the speech remains in the kept background, its level, and the watermark in the mixture",
     "watermark": "detection rate and false alarms of the watermark, and its effect on quality (THESIS_HUMAN)",

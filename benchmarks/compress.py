@@ -40,7 +40,8 @@ from thesis_lib.utils.files import replacing
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import interleaved, ratio
 from thesis_lib.validation import System, metrics, select
-from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder, Runtime
+from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
+from thesis_lib.vocoder.runtimes import Runtime
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 FOLDER = Path("runs/compress")

@@ -26,7 +26,8 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.validation.metrics import word_errors
 from thesis_lib.vocoder.conditioning import PrincipalComponents
-from thesis_lib.vocoder.content import PHONETIC_MODEL, Content, analyse
+from thesis_lib.vocoder.content import PHONETIC_MODEL, analyse
+from thesis_lib.vocoder.content_batch import Content
 
 PIECE, STRIDE = 64, 32  # frames
 
@@ -60,7 +61,7 @@ def run(quick: bool) -> dict:
         mels = {id: log_mel(torch.from_numpy(wav)[None]) for id, wav in wavs.items()}
         # The phonetic analysis holds what every kind needs, and is the slow part: once for all.
         richest = ContentConfig(kind="phonetic")
-        found = {id: analyse(w, log_mel, richest) for id, w in bar(wavs.items(), len(wavs), "analyse")}
+        found = {id: analyse(w, base.config.audio, richest) for id, w in bar(wavs.items(), len(wavs), "analyse")}
         recognised = {u.id: DecoderInput.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
         rows = []
         for name, config in KINDS.items():

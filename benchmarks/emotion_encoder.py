@@ -17,7 +17,8 @@ from benchmarks.acted import TABLE, acted_folder, acted_table
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
-from thesis_lib.embeddings.encoders.emotion import EmotionEncoder, statistics, trimmed
+from thesis_lib.embeddings.encoders.emotion import EmotionEncoder, statistics
+from thesis_lib.embeddings.encoders.emotion_numpy import trimmed
 from thesis_lib.embeddings.triplets import CHANCE, centroid_cosines, nearest_is_same, triplet_accuracy
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.errors import MetricError

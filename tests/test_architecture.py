@@ -95,6 +95,13 @@ def test_import_is_light():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+def test_help_is_light():
+    """The command line names runtimes, profiles and corpora without importing what runs them."""
+    heavy = ("torch", "numpy", "pandas", "scipy", "librosa", "onnxruntime", "av", "huggingface_hub")
+    code = f"import sys, thesis_lib.cli; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
 def test_torchaudio_imports_beside_a_cpu_torch():
     code = "import thesis_lib, torchaudio.compliance.kaldi; print('ok')"
     assert "ok" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout

@@ -175,8 +175,12 @@ def test_the_key_of_a_vocoder_has_its_weights_and_its_encoders(tiny_run, tmp_pat
     write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
     with pytest.raises(CheckpointError, match="nowhere.*is missing"):
         clone_folder(tmp_path / "in", tmp_path / "out", Batch(str(tmp_path / "nowhere"), PLAIN, Request()))
-    with pytest.raises(CheckpointError, match="ONNX"):
+    with pytest.raises(CheckpointError, match=r"v\.onnx is missing"):
         vocoder_key("v.onnx")
+    for content in (b"one", b"two"):
+        (tmp_path / "v.onnx").write_bytes(content)
+        keys.add(vocoder_key(tmp_path / "v.onnx"))
+    assert len(keys) == 7
 
 
 def test_a_second_call_makes_what_is_missing_failed_or_changed(tiny_run, folder, tmp_path, noted):

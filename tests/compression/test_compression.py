@@ -17,12 +17,14 @@ from thesis_lib.compression import (
     quantize_weights,
     torch_caller,
 )
-from thesis_lib.compression.export import InverseDft, Polyphase
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
+from thesis_lib.utils.onnx_graph import Graph, session
 from thesis_lib.vocoder.generators.hifigan import ResBlock
+from thesis_lib.vocoder.graphs.dft import Stft
+from thesis_lib.vocoder.graphs.hifigan import polyphase
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.synthesis import Vocoder
 
@@ -82,17 +84,35 @@ def test_int8_spares_what_it_is_told_to(tiny_run, tmp_path):
 
 @pytest.mark.parametrize("rate", [2, 3, 5, 8])
 def test_a_transposed_convolution_is_a_plain_one_and_an_interleaving(rate):
-    up = torch.nn.ConvTranspose1d(6, 4, 2 * rate, rate, padding=(rate + 1) // 2, output_padding=rate % 2)
+    up = torch.nn.ConvTranspose1d(6, 4, 2 * rate, rate, padding=(rate + 1) // 2, output_padding=rate % 2, bias=False)
     x = torch.randn(2, 6, 9)
     with torch.inference_mode():
-        assert torch.allclose(Polyphase(up)(x), up(x), atol=1e-6)
+        plain = torch.nn.functional.conv1d(x, torch.from_numpy(polyphase(up.weight.numpy(), rate)), padding=1)
+        assert torch.allclose(plain.unflatten(1, (4, rate)).transpose(2, 3).flatten(2), up(x), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [2, 30, 31, 1024])
-def test_an_inverse_transform_is_two_products(size):
-    spectrum = torch.randn(2, 5, size // 2 + 1, dtype=torch.complex64)
-    wanted = torch.fft.irfft(spectrum, n=size)
-    assert torch.allclose(InverseDft(size)(spectrum), wanted, atol=1e-6 * float(wanted.abs().max()))
+def test_an_inverse_transform_is_two_products(size, tmp_path):
+    rng = np.random.default_rng(size)
+    real, imaginary = rng.normal(size=(2, 1, 5, size // 2 + 1)).astype(np.float32)
+    parts = {name: (np.float32, [1, "frames", size // 2 + 1]) for name in ("real", "imaginary")}
+    graph = Graph(parts)
+    stft = Stft(graph, AudioConfig(n_fft=size, hop_length=size, win_length=size))
+    graph.write(tmp_path / "inverse.onnx", stft._signals("real", "imaginary"), "frames")
+    found = session(tmp_path / "inverse.onnx", 1).run(None, {"real": real, "imaginary": imaginary})[0]
+    wanted = np.fft.irfft(real + 1j * imaginary, size)
+    assert np.abs(found - wanted).max() <= 1e-6 * np.abs(wanted).max()
+
+
+def test_a_generator_without_a_graph_is_traced(tmp_path, monkeypatch):
+    vocoder = _loud_vocoder(IstftConfig(channels=16, blocks=1))
+    export_onnx(vocoder, tmp_path / "built.onnx")
+    monkeypatch.setattr("thesis_lib.compression.export.GRAPHS", {})
+    export_onnx(vocoder, tmp_path / "traced.onnx")
+    content = np.random.default_rng(0).normal(size=(1, 80, 20)).astype(np.float32)
+    built, traced = (OnnxVocoder(tmp_path / f"{name}.onnx") for name in ("built", "traced"))
+    assert np.abs(built(content) - traced(content)).max() <= 1e-4
+    assert (built.meta, built.receptive_field) == (traced.meta, traced.receptive_field)
 
 
 def test_no_file_asks_a_runtime_for_an_inverse_transform(tmp_path):

@@ -11,8 +11,10 @@ from helpers import chords, spoken, voiced
 from thesis_lib.audio.world import shifted
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import EncoderError, embed, emotion_encoder
-from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER, EmotionEncoder, statistics, trimmed
-from thesis_lib.embeddings.encoders.whisper import WIDTH, WhisperEncoder
+from thesis_lib.embeddings.encoders.emotion import EmotionEncoder, statistics
+from thesis_lib.embeddings.encoders.emotion_numpy import DEFAULT_FOLDER, NumpyEmotionEncoder, trimmed
+from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
+from thesis_lib.embeddings.encoders.whisper_weights import WIDTH
 from thesis_lib.utils.files import sha256
 from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
 from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER as DEFAULT_VOCODER
@@ -131,3 +133,26 @@ def test_a_vocoder_of_another_emotion_encoder_refuses_it_by_name():
     assert ours.encoder_config().emotion == "whisper-emotion"
     with pytest.raises(EncoderMismatchError, match=r"encoders.emotion=egemaps.*whisper-emotion"):
         ours.encoder_config(EncoderConfig(emotion="egemaps"))
+
+
+@weights
+def test_without_torch_the_vectors_are_those_of_torch():
+    ours = emotion_encoder(EncoderConfig(emotion="whisper-emotion"), inference=True)
+    theirs = emotion_encoder(EncoderConfig(emotion="whisper-emotion"))
+    assert isinstance(ours, NumpyEmotionEncoder)
+    assert (ours.name, ours.revision, ours.dim) == (theirs.name, theirs.revision, theirs.dim)
+    for wav in (spoken(0, 16_000), spoken(1, 16_000)[:3000], np.zeros(8000, np.float32)):
+        a, b = ours.encode(wav), theirs.encode(wav)
+        assert np.abs(a - b).max() < 1e-4
+        assert a @ b > 0.9999
+
+
+def test_without_torch_the_tensors_must_be_those_of_the_settings(tmp_path):
+    folder = shutil.copytree(DEFAULT_FOLDER, tmp_path / "emotion")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"hidden": 7}))
+    with pytest.raises(EncoderError, match="not those of config"):
+        NumpyEmotionEncoder(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(EncoderError, match="not a folder of the emotion encoder"):
+        NumpyEmotionEncoder(folder)

@@ -64,7 +64,7 @@ def test_only_a_changed_line_is_spoken_again(client, recording, said):
     state = client.speak(session)
     assert said()[2:] == ["goodbye for ever and ever"]
     assert "translate" not in state["job"]["stages"]
-    assert "script.json: the English is the script's; 1 of 2 segments are synthesised" in state["job"]["notes"]
+    assert "script.json: the English is the script's: 1 segments from the cache, 1 synthesised" in state["job"]["notes"]
     after, start = samples(client, session), round(state["made"]["places"][1]["start"] * HZ)
     assert np.array_equal(before[:start], after[:start])
     assert not np.array_equal(before, after)

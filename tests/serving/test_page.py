@@ -131,7 +131,7 @@ def test_a_file_is_dropped_spoken_corrected_and_saved(opened, server, recording,
     page.locator("#speak-below").click()
     page.locator("#speak:enabled", has_text="Speak again").filter(has_not_text="changed").wait_for()
     assert [text for text, *_ in said[count:]] == ["goodbye <b>Ana</b> & co"]
-    assert "1 of 2 segments are synthesised" in page.locator("#notes").text_content()
+    assert "1 segments from the cache, 1 synthesised" in page.locator("#notes").text_content()
 
     with page.expect_download() as saved:
         page.locator("#files a", has_text="mi voz.en.wav").click()

@@ -14,8 +14,10 @@ from thesis_lib.audio.pitch import track
 from thesis_lib.audio.world import shifted
 from thesis_lib.cli import app
 from thesis_lib.config import AudioConfig
-from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER, EmotionEncoder, statistics, trimmed
-from thesis_lib.embeddings.encoders.whisper import WIDTH, WhisperEncoder
+from thesis_lib.embeddings.encoders.emotion import EmotionEncoder, statistics
+from thesis_lib.embeddings.encoders.emotion_numpy import DEFAULT_FOLDER, trimmed
+from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
+from thesis_lib.embeddings.encoders.whisper_weights import WIDTH
 from thesis_lib.training.emotion import reproduce, selection
 from thesis_lib.training.emotion.augmentation import augmented
 from thesis_lib.training.emotion.features import Features, features

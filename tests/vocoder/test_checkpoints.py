@@ -29,7 +29,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(CheckpointError, match="No space left"):
         checkpoints.save(tmp_path / "x", TENSORS, {"step": 2})
     assert checkpoints.load(tmp_path / "x")[1] == {"step": 1}

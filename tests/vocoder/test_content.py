@@ -7,7 +7,8 @@ from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.vocoder.content import PHONETIC, PHONETIC_MODEL, Content, absolute_pitch, analyse, channels
+from thesis_lib.vocoder.content import PHONETIC, PHONETIC_MODEL, analyse, channels, recording_content, stretched
+from thesis_lib.vocoder.content_batch import Content, absolute_pitch
 
 AUDIO = AudioConfig()
 MEL = LogMel(AUDIO)
@@ -16,7 +17,7 @@ MEL = LogMel(AUDIO)
 def content(wav, warp=None, **changes):
     config = ContentConfig(**{"kind": "envelope"} | changes)
     mel = MEL(torch.from_numpy(wav[: len(wav) // 256 * 256])[None])
-    made = Content(AUDIO, config)(mel, [analyse(wav, MEL, config)], [0], None if warp is None else np.array([warp]))
+    made = Content(AUDIO, config)(mel, [analyse(wav, AUDIO, config)], [0], None if warp is None else np.array([warp]))
     assert made.shape == (1, channels(AUDIO, config), mel.shape[-1])
     return made
 
@@ -102,7 +103,7 @@ def test_phonetic_content_is_whispers_at_the_mels_frames_without_its_mean():
     place = (frame + 0.5) * 256 / 22_050 * 50 - 0.5
     low = int(place)
     expected = (1 - place + low) * encoded[low] + (place - low) * encoded[low + 1] - encoded.mean(0)
-    found = analyse(wav, MEL, config).phonetic[:, frame]
+    found = analyse(wav, AUDIO, config).phonetic[:, frame]
     assert np.abs(found - expected).max() < 1e-3
     assert np.abs(made[0, :PHONETIC, frame].numpy() - expected).max() < 1e-3
 
@@ -123,3 +124,20 @@ def test_long_speech_is_encoded_in_windows_that_agree_with_one_another():
 def test_very_short_speech_has_content(seconds):
     made = content(voiced(1.0)[: int(seconds * 22_050)], kind="phonetic")
     assert torch.isfinite(made).all()
+
+
+@pytest.mark.parametrize("changes", [{"kind": "mel"}, {}, {"remove_mean": False, "pitch": "normalised"}])
+def test_a_recording_has_the_content_of_a_training_batch(changes):
+    wav = voiced(0.7)[:15_300]  # no whole number of frames
+    config = ContentConfig(**{"kind": "envelope"} | changes)
+    mel = MEL(torch.from_numpy(whole_frames(wav, AUDIO.hop_length))[None])
+    expected = Content(AUDIO, config)(mel, [analyse(wav, AUDIO, config)], [0], None)[0].numpy()
+    assert np.abs(recording_content(wav, AUDIO, config) - expected).max() <= 1e-4
+
+
+@pytest.mark.parametrize("frames", [1, 7, 20, 33])
+def test_content_is_stretched_as_torch_does(frames):
+    for count in (1, 2, 20):
+        content = np.random.default_rng(count).normal(size=(3, count)).astype(np.float32)
+        expected = torch.nn.functional.interpolate(torch.from_numpy(content)[None], frames, mode="linear")[0].numpy()
+        assert np.abs(stretched(content, frames) - expected).max() <= 1e-5

@@ -3,11 +3,11 @@
 Shapes: B batch, N samples, M mel bands, T frames; N = T * hop_length.
 """
 
-import librosa
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from thesis_lib.audio.log_mel import MIN_SQUARED_MAGNITUDE, mel_filters
 from thesis_lib.config import AudioConfig
 
 
@@ -24,10 +24,8 @@ class LogMel(nn.Module):
     def __init__(self, config: AudioConfig) -> None:
         super().__init__()
         self.config = config
-        filters = librosa.filters.mel(
-            sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.fmin, fmax=config.fmax
-        )
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+        filters = mel_filters(config.sample_rate, config.n_fft, config.n_mels, config.fmin, config.fmax)
+        self.register_buffer("filters", torch.tensor(filters), persistent=False)
         self.register_buffer("window", torch.hann_window(config.win_length), persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
@@ -38,5 +36,5 @@ class LogMel(nn.Module):
         spectrum = torch.stft(
             padded, config.n_fft, config.hop_length, config.win_length, self.window, center=False, return_complex=True
         )
-        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + 1e-9)
+        magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + MIN_SQUARED_MAGNITUDE)
         return torch.log(torch.clamp(self.filters @ magnitude, min=config.FLOOR))

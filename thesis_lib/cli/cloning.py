@@ -117,7 +117,6 @@ def clone(
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
     from thesis_lib import cloning
-    from thesis_lib.training.adaptation import adapt as adapter
     from thesis_lib.utils.progress import bar
 
     named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
@@ -125,6 +124,11 @@ def clone(
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
     config = config_of("thesis", set_).override(changes).cloning
     build = partial(cloning.build, encoders=encoders_of(set_), device=device)
+    adapter: cloning.Adapter | None = None
+    if adapt:
+        from thesis_lib.training import adaptation  # torch
+
+        adapter = adaptation.adapt
     request = cloning.Request(
         text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent, script, add_track
     )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_of
-from thesis_lib.vocoder.onnx_vocoder import Runtime
+from thesis_lib.vocoder.runtimes import Runtime
 
 if TYPE_CHECKING:
-    from thesis_lib.vocoder.streaming import Streaming
+    from thesis_lib.vocoder.rendering import BaseVocoder
     from thesis_lib.vocoder.voice import Voice
 
 vocoders = typer.Typer()
@@ -53,8 +53,8 @@ def stream(
     """Synthesise from a mel vocoder block by block, as the input arrives; the output equals that of the whole input.
 
     Memory does not grow with the length. stdin: a WAV, FLAC, Ogg or MP3 stream, or raw
-    samples: 16-bit, mono, at the vocoder's rate, as on stdout. A vocoder in an .onnx
-    file runs without torch. Of --set, encoders.* applies to --voice-from.
+    samples: 16-bit, mono, at the vocoder's rate, as on stdout. torch is needed only for
+    another device than the CPU. Of --set, encoders.* applies to --voice-from.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
     Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
@@ -74,8 +74,8 @@ def stream(
         typer.echo(", ".join(f"{name} {value:.3f}" for name, value in figures.items()), err=True)
 
 
-def _loaded(vocoder: str, runtime: Runtime, device: str) -> "Streaming":
-    """The vocoder, in ONNX Runtime or OpenVINO for an .onnx file, else in torch. OnnxError for a wrong combination."""
+def _loaded(vocoder: str, runtime: Runtime, device: str) -> "BaseVocoder":
+    """The vocoder, in OpenVINO if asked for, else as ``load_vocoder`` loads it. OnnxError for a wrong combination."""
     from thesis_lib.vocoder.onnx_vocoder import OnnxError, OnnxVocoder
 
     if vocoder.endswith(".onnx"):
@@ -84,12 +84,12 @@ def _loaded(vocoder: str, runtime: Runtime, device: str) -> "Streaming":
         return OnnxVocoder(Path(vocoder), runtime=runtime)
     if runtime != "onnxruntime":
         raise OnnxError(f"{vocoder}: --runtime {runtime} runs .onnx files, which `thesis export` writes")
-    from thesis_lib.vocoder.synthesis import Vocoder
+    from thesis_lib.vocoder.loading import load_vocoder
 
-    return Vocoder.from_torch(vocoder, device=device)
+    return load_vocoder(vocoder, device)
 
 
-def _voice_of(vocoder: "Streaming", recording: Path, changes: list[str] | None, device: str) -> "Voice":
+def _voice_of(vocoder: "BaseVocoder", recording: Path, changes: list[str] | None, device: str) -> "Voice":
     """Both embeddings of a recording, by the vocoder's own encoders. EncoderMismatchError for others."""
     from thesis_lib.audio.files import read_audio
     from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
@@ -99,7 +99,7 @@ def _voice_of(vocoder: "Streaming", recording: Path, changes: list[str] | None, 
     settings = vocoder.description.encoder_config(given)
     if "device" not in given.model_fields_set:
         settings = settings.model_copy(update={"device": device})
-    speaker, emotion = speaker_encoder(settings), emotion_encoder(settings)
+    speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings, inference=True)
     vocoder.description.check_encoders(speaker, emotion)
     wav, rate = read_audio(recording)
     return Voice(embed(speaker, wav, rate, recording), embed(emotion, wav, rate, recording))

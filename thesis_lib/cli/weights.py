@@ -108,7 +108,7 @@ def reproduce_emotion_encoder(
 
     Example: thesis weights emotion emotion --reading human_train
     """
-    from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER
+    from thesis_lib.embeddings.encoders.emotion_numpy import DEFAULT_FOLDER
     from thesis_lib.training.emotion import reproduce
     from thesis_lib.utils.progress import bar
 

@@ -6,7 +6,7 @@ from thesis_lib.cloning.build import build
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.files import Clone, Request, clone_file
+from thesis_lib.cloning.files import Adapter, Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
@@ -17,6 +17,7 @@ __all__ = [
     "NEAREST",
     "SUFFIXES",
     "TABLE",
+    "Adapter",
     "Batch",
     "Clone",
     "CloningError",

@@ -8,9 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from multiprocessing import active_children, get_context
 from pathlib import Path
-
-import pandas as pd
-import torch
+from typing import TYPE_CHECKING
 
 from thesis_lib.audio.targets import place_problem
 from thesis_lib.cloning.build import build
@@ -24,7 +22,11 @@ from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
 from thesis_lib.utils.process import TERMINATED, clean_up_when_terminated, printable
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import vocoder_key
+from thesis_lib.utils.threads import limit_threads
+from thesis_lib.vocoder.sources import vocoder_key
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE = "clones.csv"
 ONE_RECORDING = {"script": "--script", "add_track": "--add-track"}  # options that a folder cannot have
@@ -68,7 +70,7 @@ def clone_folder(
     jobs: int = 1,
     progress: Progress = silent,
     make: Callable[..., VoiceCloningPipeline] = build,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Clone every recording below ``folder`` to the same name below ``out``; write and return ``out``/clones.csv.
 
     The table has one row per recording: file, key, status, reason, and the fields of ``Clone``. A recording that
@@ -143,7 +145,7 @@ def _start_worker(batch: Batch, make: Callable, threads: int, plugins: tuple[str
     global _worker
     clean_up_when_terminated()
     import_plugins(plugins)
-    torch.set_num_threads(threads)
+    limit_threads(threads)
     _worker = make(batch.vocoder, batch.config, threads), batch
 
 
@@ -174,13 +176,17 @@ def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, batch: Batc
 def _rows(path: Path) -> dict[str, dict]:
     if not path.exists():
         return {}
+    import pandas as pd
+
     table = pd.read_csv(path, keep_default_na=False)
     if not {"file", "key", "status"} <= set(table.columns):
         raise CloningError(f"{path} is not a table of clones: choose another output folder, or remove the file")
     return {row["file"]: row for row in table.to_dict("records")}
 
 
-def _save(path: Path, rows: dict[str, dict]) -> pd.DataFrame:
+def _save(path: Path, rows: dict[str, dict]) -> "pd.DataFrame":
+    import pandas as pd
+
     table = pd.DataFrame([row for row in rows.values() if row])
     write_text(path, table.to_csv(index=False))
     return table

@@ -9,7 +9,8 @@ from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CloningConfig, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.utils.memory import return_large_memory
-from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
+from thesis_lib.vocoder.loading import load_vocoder
+from thesis_lib.vocoder.sources import DEFAULT
 
 
 def build(
@@ -19,7 +20,10 @@ def build(
     encoders: EncoderConfig | None = None,
     device: str = "cpu",
 ) -> VoiceCloningPipeline:
-    """Load the pipeline around a vocoder ("default", a folder or "owner/name"), with its own encoders.
+    """Load the pipeline around a vocoder ("default", a folder, "owner/name" or an ONNX file), with its own encoders.
+
+    On the CPU everything runs in ONNX Runtime and CTranslate2, and torch is not imported, unless the vocoder has a
+    generator from outside the package or an encoder that is a torch network.
 
     ``threads`` limits those of recognition and TTS. The vocoder runs on ``device``, the encoders too unless
     ``encoders.device`` is set. Of ``encoders`` the device, the precision and the folder of emotion2vec are used.
@@ -29,11 +33,11 @@ def build(
     """
     config, encoders = config or CloningConfig(), encoders or EncoderConfig()
     return_large_memory()
-    loaded = Vocoder.from_torch(vocoder, device=device)
+    loaded = load_vocoder(vocoder, device)
     settings = loaded.description.encoder_config(encoders)
     if "device" not in encoders.model_fields_set:
         settings = settings.model_copy(update={"device": device})
-    speaker, emotion = speaker_encoder(settings), emotion_encoder(settings)
+    speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings, inference=True)
     loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
         watermark.load()

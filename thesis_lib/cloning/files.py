@@ -21,13 +21,14 @@ from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
+from thesis_lib.vocoder.rendering import BaseVocoder
+from thesis_lib.vocoder.sources import adaptation_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
 
 # adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice: training.adaptation.adapt.
-Adapter = Callable[[Sequence[Path], Path, str, float, Progress], Vocoder]
+Adapter = Callable[[Sequence[Path], Path, str, float, Progress], BaseVocoder]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -44,7 +44,7 @@ from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.memory import trim_heap
 from thesis_lib.utils.parallel import prefetch
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
 # Average rate of Spanish speech without pauses: 9 letters a second in human recordings, 13 in the bundled synthetic
@@ -78,7 +78,7 @@ class VoiceCloningPipeline:
         synthesizer: Synthesizer,
         speaker_encoder: Encoder,
         emotion_encoder: Encoder,
-        vocoder: Vocoder,
+        vocoder: BaseVocoder,
         config: CloningConfig | None = None,
     ) -> None:
         config = config or CloningConfig()
@@ -98,12 +98,12 @@ class VoiceCloningPipeline:
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 
-    def copy_with(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "VoiceCloningPipeline":
+    def copy_with(self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None) -> Self:
         """Return a pipeline with the same stages but another vocoder or configuration."""
         encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
         placed = (vocoder or self.vocoder).to(self.vocoder.device)
         changed = placed, config or self.config
-        return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, *changed)
+        return type(self)(self.translator, self.synthesizer, *encoders, *changed)
 
     @property
     def sample_rate(self) -> int:

@@ -19,7 +19,7 @@ from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_f
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
-from thesis_lib.vocoder.synthesis import vocoder_key
+from thesis_lib.vocoder.sources import vocoder_key
 
 
 class ScriptedClone:

@@ -1,24 +1,27 @@
 """Inaudible watermark of synthetic speech: Perth's implicit watermark (Resemble AI, MIT licence).
 
 One network changes the magnitudes below 2 kHz where the change is masked; another detects it, if the speed differs by
-at most 1.5 %. So a recording is searched at several speeds. The weights come with the wheel of resemble-perth and are
-loaded, as tensors only, if their SHA-256 is the pinned one. `python -m benchmarks watermark` measures detection after
-compression and editing, the cost in quality, and the false-positive rate.
+at most 1.5 %. So a recording is searched at several speeds. ``perth`` computes the networks.
+The weights come with the wheel of resemble-perth, whose code is not imported, and are loaded, as tensors only, if their
+SHA-256 is the pinned one. `python -m benchmarks watermark` measures detection after compression and editing, the cost
+in quality, and the false-positive rate.
 """
 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
-import torch
 
 from thesis_lib.audio.files import as_samples, check_audible, resample
+from thesis_lib.cloning.perth import Perth
+from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import sha256
 
-WEIGHTS = ("pretrained", "implicit", "perth_net_250000.pth.tar")
+WEIGHTS = Path("perth_net", "pretrained", "implicit", "perth_net_250000.pth.tar")
 SHA256 = "a15bce457ebc53ce5e6c9c3f11df78cf7ee2bf9cdab0a798902135b4c4027670"
 RATE = 32_000  # Hz, input of the networks
 MIN_MARKED_SECONDS = 0.1  # shorter speech gets no watermark
@@ -38,7 +41,7 @@ def add_watermark(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     wav = as_samples(wav, "speech")
     if len(wav) < MIN_MARKED_SECONDS * sample_rate or not wav.any():
         return wav
-    marked = _perth().apply_watermark(resample(wav, sample_rate, RATE), RATE)
+    marked = _perth().mark(resample(wav, sample_rate, RATE))
     back = resample(marked, RATE, sample_rate)[: len(wav)]
     # The inverse STFT returns whole hops only; the samples of an incomplete last hop stay unmarked.
     return np.concatenate([back, wav[len(back) :]])
@@ -75,12 +78,9 @@ def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio"
     return max(found, Detection(_probability(audible, sample_rate, speed), speed), key=lambda x: x.probability)
 
 
-@torch.inference_mode()
 def _probability(windows: Sequence[np.ndarray], sample_rate: int, speed: float) -> float:
     """The mean over windows (n,) of a recording that plays ``speed`` times as fast as the marked one."""
-    return float(
-        np.mean([_perth().get_watermark(resample(x, sample_rate / speed, RATE), RATE, round=False) for x in windows])
-    )
+    return float(np.mean([_perth().probability(resample(x, sample_rate / speed, RATE)) for x in windows]))
 
 
 def load() -> None:
@@ -89,14 +89,19 @@ def load() -> None:
 
 
 @functools.cache
-def _perth():
-    from perth.perth_net.perth_net_implicit.config import default_hp
-    from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
-    from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
-
-    path = files("perth.perth_net").joinpath(*WEIGHTS)
-    if sha256(path) != SHA256:
+def _perth() -> Perth:
+    path = weights_path()
+    if not path.is_file() or sha256(path) != SHA256:
         raise WatermarkError(f"{path} is not the pinned file: pip install --force-reinstall resemble-perth")
-    network = PerthNet(default_hp)
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model"], strict=True)
-    return PerthImplicitWatermarker(run_name=None, perth_net=network.eval().requires_grad_(False))
+    return Perth(read_checkpoint(path)["model"])
+
+
+def weights_path() -> Path:
+    """The checkpoint in the installed package resemble-perth, which is found but not imported.
+
+    Raises WatermarkError where the package is missing.
+    """
+    package = find_spec("perth")
+    if package is None or not package.submodule_search_locations:
+        raise WatermarkError("the watermark needs the package resemble-perth: pip install resemble-perth")
+    return Path(package.submodule_search_locations[0]) / WEIGHTS

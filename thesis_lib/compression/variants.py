@@ -29,7 +29,8 @@ from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, se
 from thesis_lib.validation.metrics import Recording, mel_l1
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.generators import HifiganGenerator
-from thesis_lib.vocoder.onnx_vocoder import ORIGIN, OnnxVocoder, Runtime
+from thesis_lib.vocoder.onnx_vocoder import ORIGIN, OnnxVocoder
+from thesis_lib.vocoder.runtimes import Runtime
 from thesis_lib.vocoder.streaming import beginning
 from thesis_lib.vocoder.synthesis import Vocoder
 

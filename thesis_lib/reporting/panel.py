@@ -15,6 +15,7 @@ import traitlets
 
 from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import read_audio, resample
+from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, combined_voice
 from thesis_lib.reporting import player, spectrograms
@@ -113,7 +114,7 @@ class ClonePanel(widgets.VBox):
         self.sounds.value = f"<table><tr>{cells}</tr></table>"
         self.gauge.value = max(0.0, result.similarity_after)
         self.gauge.description = f"{result.encoder} {result.similarity_after:.2f}"
-        self.picture.value = _png(lambda: spectrograms(three, self._pipeline.vocoder.log_mel))
+        self.picture.value = _png(lambda: spectrograms(three, LogMel(self._pipeline.vocoder.audio)))
 
 
 def _samples(name: str, data: bytes) -> tuple[np.ndarray, int]:

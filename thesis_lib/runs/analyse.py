@@ -1,6 +1,5 @@
 """The stage "analyse": pitch and content features of the English recordings, computed once and stored."""
 
-import functools
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ import numpy as np
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio
-from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.pitch import Pitch
 from thesis_lib.config import AudioConfig, ContentConfig, Task
 from thesis_lib.corpus.manifest import Manifest, Utterance
@@ -80,20 +78,15 @@ class _Analyser:
     def __call__(self, item: tuple[Path, Path]) -> None:
         recording, path = item
         if _READY.is_set():
-            _store(recording, path, _log_mel(self.audio), self.content)
+            _store(recording, path, self.audio, self.content)
             return
         with _FIRST:
-            _store(recording, path, _log_mel(self.audio), self.content)
+            _store(recording, path, self.audio, self.content)
             _READY.set()
 
 
-@functools.cache
-def _log_mel(audio: AudioConfig) -> LogMel:
-    return LogMel(audio)
-
-
-def _store(recording: Path, path: Path, log_mel: LogMel, content: ContentConfig) -> None:
-    found = analyse(read_audio(recording)[0], log_mel, content)
+def _store(recording: Path, path: Path, audio: AudioConfig, content: ContentConfig) -> None:
+    found = analyse(read_audio(recording)[0], audio, content)
     pitch = found.pitch
     with replacing(path) as partial, open(partial, "wb") as stream:
         half = found.phonetic.astype(np.float16)

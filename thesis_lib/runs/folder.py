@@ -6,9 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from thesis_lib import pretrained
 from thesis_lib.config import Config, ConfigError
@@ -17,6 +15,9 @@ from thesis_lib.config.resume import conflicts
 from thesis_lib.runs.provenance import Provenance, commit, machine
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_NAMED_SETTINGS = 5  # in an error
 RETIRED_TABLES = {"manner_swap"}  # of earlier versions; under another name now
@@ -83,7 +84,7 @@ class Run:
         """The path of tables/NAME.csv."""
         return self.path / "tables" / f"{name}.csv"
 
-    def save_table(self, name: str, frame: pd.DataFrame, provenance: Provenance | None = None) -> None:
+    def save_table(self, name: str, frame: "pd.DataFrame", provenance: Provenance | None = None) -> None:
         """Write tables/NAME.csv and its provenance beside it."""
         write_text(self.table_path(name), frame.to_csv(index=False))
         if provenance:
@@ -132,8 +133,10 @@ class Run:
     def _provenance_path(self, name: str) -> Path:
         return self.path / "tables" / f"{name}.provenance.json"
 
-    def load_table(self, name: str) -> pd.DataFrame:
+    def load_table(self, name: str) -> "pd.DataFrame":
         """Read tables/NAME.csv, metrics under their present names; RunError when its phase has not run."""
+        import pandas as pd  # most commands, and --help, read no table
+
         path = self.table_path(name)
         if not path.exists():
             raise RunError(f"{path} is not there yet: run the phase that makes it")

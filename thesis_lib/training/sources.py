@@ -15,7 +15,8 @@ from torch import Tensor
 
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig
-from thesis_lib.vocoder.content import PAST_END, Analysis, Content, Feature
+from thesis_lib.vocoder.content import PAST_END, Analysis, Feature, feature
+from thesis_lib.vocoder.content_batch import Content
 
 MAX_CACHED_ANALYSES = 512  # of some 400 kB each
 DTYPES: dict[Feature, type] = {"phonetic": np.float16, "log_f0": np.float32, "voicing": np.float32}  # in memory
@@ -89,7 +90,7 @@ class ResidentSource:
             analyses = [files.read_analysis(index) for index in range(len(files.recordings))]
             self._means = torch.from_numpy(np.stack([analysis.mel_mean for analysis in analyses])).to(device)
             self._phonetic, self._log_f0, self._voicing = (
-                Rows((self._features.rows(name, analysis).T.astype(dtype) for analysis in analyses), device)
+                Rows((feature(name, analysis, self._features.config).T.astype(dtype) for analysis in analyses), device)
                 for name, dtype in DTYPES.items()
             )
 

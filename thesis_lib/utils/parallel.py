@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
-import torch
-
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
+from thesis_lib.utils.threads import set_torch_threads, torch_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,12 +21,12 @@ def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
     Small networks do not use several cores for one recording, so that recordings are computed side by side.
     """
-    with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(os.cpu_count(), initializer=set_torch_threads, initargs=(1,)) as pool:
         try:
             yield from pool.map(function, items)
         finally:
             pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, do not wait for the other items
-            torch.set_num_threads(torch.get_num_threads())  # otherwise later threads inherit the pool's setting
+            set_torch_threads(torch_threads())  # otherwise later threads inherit the pool's setting
 
 
 def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str | None) -> Iterator[R]:

@@ -1,21 +1,24 @@
 """Checkpoints: safetensors and JSON, written atomically.
 
-No pickle: a checkpoint is tensors by name and a JSON file that describes them.
+No pickle: a checkpoint is tensors by name and a JSON file that describes them. torch is imported by what needs it.
 """
 
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from thesis_lib.utils.errors import ThesisError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
 
 WEIGHTS, META = "model.safetensors", "config.json"
 
@@ -24,11 +27,13 @@ class CheckpointError(ThesisError):
     """A checkpoint that is missing, damaged or not for this model."""
 
 
-def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: dict[str, str] | None = None) -> None:
+def save(folder: Path, tensors: "dict[str, Tensor]", meta: dict[str, Any], texts: dict[str, str] | None = None) -> None:
     """Write the tensors, the metadata and ``texts`` (file name -> content) to ``folder``, atomically.
 
     Raises CheckpointError when the disk is full or not writable; an earlier checkpoint stays as it was.
     """
+    from safetensors.torch import save_file
+
     folder = Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,8 +62,21 @@ def save(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any], texts: 
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(folder: Path) -> "tuple[dict[str, Tensor], dict[str, Any]]":
     """Read what ``save`` wrote: (tensors by name, metadata). CheckpointError when missing or damaged."""
+    from safetensors.torch import load_file
+
+    return _load(folder, load_file)
+
+
+def load_arrays(folder: Path) -> "tuple[dict[str, np.ndarray], dict[str, Any]]":
+    """Read as ``load`` does, without torch: (arrays by name, metadata). CheckpointError when missing or damaged."""
+    from safetensors.numpy import load_file
+
+    return _load(folder, load_file)
+
+
+def _load(folder: Path, load_file: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     weights, meta = files_of(folder)
     try:
         return load_file(weights), json.loads(meta.read_text())
@@ -107,7 +125,7 @@ def sweep(folder: Path) -> None:
         shutil.rmtree(left)
 
 
-def flatten_optimizer(name: str, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict]]:
+def flatten_optimizer(name: str, optimizer: "torch.optim.Optimizer") -> "tuple[dict[str, Tensor], list[dict]]":
     """Optimizer -> (state tensors by name, parameter groups as JSON types)."""
     state = optimizer.state_dict()
     tensors = {f"{name}.{i}.{key}": value for i, slots in state["state"].items() for key, value in slots.items()}
@@ -115,10 +133,10 @@ def flatten_optimizer(name: str, optimizer: torch.optim.Optimizer) -> tuple[dict
 
 
 def restore_optimizer(
-    name: str, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], groups: list[dict]
+    name: str, optimizer: "torch.optim.Optimizer", tensors: "dict[str, Tensor]", groups: list[dict]
 ) -> None:
     """Load into ``optimizer`` what ``flatten_optimizer`` returned."""
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         owner, _, rest = key.partition(".")
         if owner == name:
@@ -128,11 +146,11 @@ def restore_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def with_prefix(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
     """Add a prefix to all names: {"a": t} -> {"prefix.a": t}."""
     return {f"{prefix}.{key}": value for key, value in tensors.items()}
 
 
-def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def without_prefix(prefix: str, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
     """Select the names with a prefix and remove it: the inverse of ``with_prefix``."""
     return {key[len(prefix) + 1 :]: value for key, value in tensors.items() if key.startswith(prefix + ".")}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib.config import ConditionConfig
+from thesis_lib.vocoder.definitions import MAX_DEVIATION_STDS
 
-MAX_DEVIATION_STDS = 3.0  # from the mean; nearly all training embeddings lie within
 MIN_STD = 1e-4  # a feature that hardly varies in training must not become huge in use
 
 

@@ -170,29 +170,3 @@ class VocoderDescription(BaseModel):
                     f"the vocoder was trained with {kind} embeddings of size {dim}, {found} gives {encoder.dim}: name "
                     "a vocoder that was trained with this encoder"
                 )
-
-
-class Described:
-    """What a vocoder answers from its description, whatever runs it: torch or an ONNX runtime."""
-
-    description: VocoderDescription
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """The description as the dictionary that is stored with the weights; read-only: a change has no effect."""
-        return self.description.to_dict()
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz"""
-        return self.description.audio.sample_rate
-
-    @property
-    def converts(self) -> bool:
-        """Whether the content carries no speaker, so that the speaker embedding determines the output voice."""
-        return self.description.converts
-
-    @property
-    def encoders(self) -> EncoderConfig:
-        """The settings that load the encoders that it was trained with. EncoderMismatchError for an unknown one."""
-        return self.description.encoder_config()

@@ -1,27 +1,25 @@
 """The ONNX vocoder: one file, run by ONNX Runtime or by OpenVINO; torch is not imported.
 
 The file holds the generator, the conditioning and the inverse STFT, and in its metadata the vocoder's description, its
-receptive field and the mean embeddings. ``thesis_lib.compression.export_onnx`` writes it.
+receptive field and the mean embeddings. ``graphs`` builds it from the weights, ``thesis export`` writes it.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 import numpy as np
 
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
-from thesis_lib.vocoder.streaming import MelStream, ReceptiveField, Stream, beginning, streamed
+from thesis_lib.utils.onnx_graph import session as onnx_session
+from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
+from thesis_lib.vocoder.devices import DeviceError
+from thesis_lib.vocoder.graphs import CARD, META, ORIGIN
+from thesis_lib.vocoder.rendering import BaseVocoder
+from thesis_lib.vocoder.runtimes import Runtime, openvino_caller
+from thesis_lib.vocoder.streaming import ReceptiveField, Stream, beginning, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
-
-if TYPE_CHECKING:
-    import openvino
-
-META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
-ORIGIN = "origin"  # an input of generators with a harmonic excitation only
-Runtime = Literal["onnxruntime", "openvino", "openvino-bf16"]  # bf16: faster and less precise
 
 
 class OnnxError(ThesisError):
@@ -33,42 +31,6 @@ def _row(vector: np.ndarray | None) -> np.ndarray | None:
     return None if vector is None else np.asarray(vector)[None]
 
 
-def _openvino(path: Path, threads: int, runtime: Runtime) -> Callable[[dict], np.ndarray]:
-    import openvino
-
-    core = openvino.Core()
-    settings: dict[str, object] = {"NUM_STREAMS": 1}
-    if threads:
-        settings["INFERENCE_NUM_THREADS"] = threads
-
-    def request(model: openvino.Model, precision: str) -> openvino.InferRequest:
-        compiled = core.compile_model(model, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision})
-        return compiled.create_infer_request()
-
-    model = core.read_model(path)
-    if runtime == "openvino":
-        whole = request(model, "f32")
-        return lambda given: np.array(whole.infer(given)[0])
-    before, last = (request(part, precision) for part, precision in zip(_split(model), ("bf16", "f32"), strict=True))
-    return lambda given: np.array(last.infer([before.infer(given)[0]])[0])
-
-
-def _split(model: "openvino.Model") -> "tuple[openvino.Model, openvino.Model]":
-    """Split the model before its last convolution, which outputs samples.
-
-    That one stays in float32: a bfloat16 sample would have eight bits.
-    """
-    import openvino
-    from openvino import opset8
-
-    last = [node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution"][-1]
-    given = last.input(0).get_source_output()
-    before = openvino.Model([given], model.get_parameters())
-    handed = opset8.parameter(given.get_partial_shape(), given.get_element_type())
-    last.input(0).replace_source_output(handed.output(0))
-    return before, openvino.Model(model.get_results(), [handed])
-
-
 def _receptive_field(meta: dict, path: Path) -> ReceptiveField:
     """The receptive field in a file's metadata, also of files that an earlier version exported."""
     earlier = meta.get("reach") or {}
@@ -78,18 +40,18 @@ def _receptive_field(meta: dict, path: Path) -> ReceptiveField:
     return ReceptiveField(**field)
 
 
-class OnnxVocoder(Described):
-    """A vocoder in an ONNX file, with the interface of ``synthesis.Vocoder`` for content features and mels."""
+class OnnxVocoder(BaseVocoder):
+    """A vocoder in an ONNX file, with the interface of ``synthesis.Vocoder`` for arrays."""
 
-    def __init__(self, path: Path, threads: int = 0, runtime: Runtime = "onnxruntime") -> None:
-        """Load a file. ``threads`` of the runtime, 0 for its default. OnnxError when the file cannot be used."""
-        import onnxruntime
+    device = "cpu"
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+    def __init__(self, path: Path, threads: int = 0, runtime: Runtime = "onnxruntime", name: str | None = None) -> None:
+        """Load a file. ``threads`` of the runtime, 0 for its default; ``name`` is by default the path.
+
+        OnnxError when the file cannot be used.
+        """
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnx_session(path, threads)
             about = session.get_modelmeta().custom_metadata_map
             meta = json.loads(about[META])
             self.description = VocoderDescription.of(meta["vocoder"])
@@ -104,12 +66,12 @@ class OnnxVocoder(Described):
         if runtime == "onnxruntime":
             self._run = lambda given: session.run(None, given)[0]
         elif self.description.generator.kind == "hifigan":
-            self._run = _openvino(path, threads, runtime)
+            self._run = openvino_caller(path, threads, runtime)
         else:
             # Inverse-STFT generators are faster in ONNX Runtime; OpenVINO cannot read a harmonic excitation.
             raise OnnxError(f"{path}: OpenVINO can run HiFi-GAN only: use --runtime onnxruntime")
-        self.name, self.audio = str(path), self.description.audio
-        self.receptive_field = _receptive_field(meta, path)
+        self.name = name or str(path)
+        self._field = _receptive_field(meta, path)
         self._means = {name: np.array(mean, np.float32) for name, mean in meta["means"].items()}
         self._excited = any(given.name == ORIGIN for given in session.get_inputs())
 
@@ -141,26 +103,33 @@ class OnnxVocoder(Described):
             given[ORIGIN] = beginning(given["content"], self.audio) if origin is None else origin
         return self._run(given).reshape(1, -1)
 
-    def content(self, wav: np.ndarray) -> np.ndarray:
-        """(N,) -> log-mel (1, M, T). OnnxError for a vocoder with other content features, which need torch."""
-        if self.converts:
-            raise OnnxError(
-                f"{self.name}: its content features come from torch networks: pass them in, or use the torch vocoder"
-            )
-        mel = MelStream(self.audio)
-        return np.concatenate([mel.feed(wav), mel.finish()], axis=1)[None]
+    @property
+    def receptive_field(self) -> ReceptiveField:
+        """Input frames before and after an output frame that it depends on, from the file."""
+        return self._field
 
-    def render(self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0) -> np.ndarray:
-        """(N,) -> (N,): the recording's content, synthesised with the voice's embeddings."""
-        return self(self.content(wav), _row(voice.speaker), _row(voice.emotion), guidance)[0, : len(wav)]
+    @property
+    def mean_emotion(self) -> np.ndarray:
+        """The training set's mean emotion embedding (E,)."""
+        return self._means["emotion"]
+
+    def to(self, device: Any) -> "OnnxVocoder":
+        """Return itself for the CPU. DeviceError for another device."""
+        if str(device) != self.device:
+            raise DeviceError(f"{self.name} runs in ONNX Runtime, on the CPU: use cpu, not {device}")
+        return self
+
+    def samples(self, content: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0) -> np.ndarray:
+        """Content (1, C, T) -> (N,) float32, with the voice's embeddings."""
+        return self(content, _row(voice.speaker), _row(voice.emotion), guidance)[0]
 
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Content (C, T) in pieces of any length -> samples (n,), as ``synthesis.Vocoder.stream``."""
+        """Content (C, T) in pieces of any length -> samples (n,), as ``BaseVocoder.stream``."""
         stream = Stream(
             lambda content, origin: self(content, _row(voice.speaker), _row(voice.emotion), guidance, origin)[0],
-            self.receptive_field,
+            self._field,
             self.audio,
             self._excited,
         )

@@ -13,22 +13,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
 from thesis_lib.audio.files import STDOUT, header, read_blocks, sink
+from thesis_lib.audio.log_mel import LogMelFrames
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.audio.streams import stream_blocks
 from thesis_lib.audio.targets import target_problem
-from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.config import AudioConfig
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 if TYPE_CHECKING:
-    from thesis_lib.vocoder.description import VocoderDescription
+    from thesis_lib.vocoder.rendering import BaseVocoder
 
 STDIN = "-"
 
@@ -45,35 +46,6 @@ class ReceptiveField:
 
     left: int  # frames of context before it
     right: int  # frames after it: the look-ahead
-
-
-class Streaming(Protocol):
-    """What a torch vocoder and an ONNX vocoder have in common for streaming."""
-
-    name: str
-    audio: AudioConfig
-    description: "VocoderDescription"
-
-    @property
-    def receptive_field(self) -> ReceptiveField:
-        """Input frames before and after an output frame that it depends on."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz"""
-
-    @property
-    def converts(self) -> bool:
-        """Whether its content features are other than the log-mel."""
-
-    @property
-    def encoders(self) -> EncoderConfig:
-        """The settings that load the encoders that it was trained with."""
-
-    def stream(
-        self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
-    ) -> Iterator[np.ndarray]:
-        """Content (C, T) in pieces -> samples (n,)."""
 
 
 class Stream:
@@ -149,16 +121,8 @@ class MelStream:
     """Samples in blocks of any length -> the frames of ``LogMel``, as soon as their window is complete."""
 
     def __init__(self, audio: AudioConfig) -> None:
-        import librosa
-
-        self._hop, self._size = audio.hop_length, audio.n_fft
-        self._pad = (audio.n_fft - audio.hop_length) // 2
-        periodic = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(audio.win_length) / audio.win_length)
-        self._window = librosa.util.pad_center(periodic, size=audio.n_fft)
-        self._filters = librosa.filters.mel(
-            sr=audio.sample_rate, n_fft=audio.n_fft, n_mels=audio.n_mels, fmin=audio.fmin, fmax=audio.fmax
-        )
-        self._floor, self._begun = audio.FLOOR, False
+        self._mel, self._begun = LogMelFrames(audio), False
+        self._hop, self._size, self._pad = self._mel.hop, self._mel.size, self._mel.pad
         self._samples = np.zeros(0)
 
     def feed(self, wav: np.ndarray) -> np.ndarray:
@@ -181,12 +145,8 @@ class MelStream:
         return np.concatenate([made, self._frames((len(self._samples) - self._size) // self._hop + 1)], axis=1)
 
     def _frames(self, count: int) -> np.ndarray:
-        if not count:
-            return np.zeros((len(self._filters), 0), np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(self._samples, self._size)[:: self._hop][:count]
-        magnitude = np.sqrt(np.abs(np.fft.rfft(windows * self._window)) ** 2 + 1e-9)
-        self._samples = self._samples[count * self._hop :]
-        return np.log(np.maximum(self._filters @ magnitude.T, self._floor)).astype(np.float32)
+        made, self._samples = self._mel(self._samples, count), self._samples[count * self._hop :]
+        return made
 
 
 def check_output(target: str | Path) -> None:
@@ -196,7 +156,7 @@ def check_output(target: str | Path) -> None:
 
 
 def stream_file(
-    vocoder: Streaming,
+    vocoder: "BaseVocoder",
     source: str | Path,
     target: str | Path,
     seconds: float,

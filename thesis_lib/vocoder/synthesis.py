@@ -5,8 +5,7 @@ Shapes: B batch, C content channels, T frames, N = T * hop_length samples, S and
 
 import functools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,33 +13,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from thesis_lib import pretrained
-from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
-from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, digest
-from thesis_lib.utils.errors import ThesisError, one_line
-from thesis_lib.utils.files import fingerprint
-from thesis_lib.vocoder import checkpoints, hub
-from thesis_lib.vocoder.content import Content, analyse
-from thesis_lib.vocoder.description import Described, DescriptionError, VocoderDescription
+from thesis_lib.utils.errors import one_line
+from thesis_lib.vocoder import checkpoints, hub, sources
+from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
+from thesis_lib.vocoder.devices import DeviceError, available_device
 from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build_generator
 from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
+from thesis_lib.vocoder.rendering import BaseVocoder
+from thesis_lib.vocoder.sources import DEFAULT, DEFAULT_FOLDER, UNIVERSAL, adaptation_key, vocoder_key
 from thesis_lib.vocoder.streaming import ReceptiveField, Stream, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
-UNIVERSAL = "hifigan-universal"
-DEFAULT = "default"  # the released weights, which are part of the package
-DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / DEFAULT
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_FOLDER",
+    "UNIVERSAL",
+    "DeviceError",
+    "Vocoder",
+    "adaptation_key",
+    "universal_state",
+    "vocoder_key",
+]
 
 Description = VocoderDescription | Mapping[str, Any]  # a mapping is validated: DescriptionError names a wrong key
 
 
-class DeviceError(ThesisError):
-    """A device that is unknown or that this machine does not have."""
-
-
-class Vocoder(Described):
+class Vocoder(BaseVocoder):
     """A generator in eval mode with weight norm folded, its description and its content features.
 
     The condition is made by the encoders of ``description``, which ``description.check_encoders`` compares.
@@ -48,9 +48,7 @@ class Vocoder(Described):
 
     def __init__(self, generator: Generator, description: Description, name: str = "unsaved") -> None:
         self.name, self.description = name, VocoderDescription.of(description)
-        self.audio, self.content_config = self.description.audio, self.description.content
         self.log_mel = LogMel(self.audio)
-        self._content = Content(self.audio, self.content_config)
         self.generator = generator.eval().requires_grad_(False)
 
     @property
@@ -87,32 +85,13 @@ class Vocoder(Described):
         return self.generator(content, speaker.to(self.device), emotion.to(self.device), guidance).squeeze(1)
 
     def content(self, wav: np.ndarray, log_f0_median: float | None = None, log_f0_std: float | None = None) -> Tensor:
-        """(N,) -> content features (1, C, T) of the recording, zero-padded to whole frames, on the CPU.
+        """``features`` as a tensor (1, C, T), on the CPU."""
+        return torch.from_numpy(self.features(wav, log_f0_median, log_f0_std))
 
-        Its F0 is moved to the log-F0 median and standard deviation (``Pitch.moved``); None keeps the recording's.
-        Raises ModelError where the recogniser of phonetic content cannot be loaded.
-        """
-        mel = self.log_mel(torch.from_numpy(whole_frames(wav, self.audio.hop_length)).unsqueeze(0))
-        if not self.converts:
-            return mel
-        found = analyse(wav, self.log_mel, self.content_config)
-        found = replace(found, pitch=found.pitch.moved(log_f0_median, log_f0_std))
-        return self._content(mel, [found], [0], None)
-
-    def render(
-        self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0, stretch: float = 1.0
-    ) -> np.ndarray:
-        """(N,) -> (N * stretch,) float32: the recording's content, synthesised with the voice's embeddings and F0.
-
-        The content features are stretched before synthesis, so pitch and timbre stay.
-        """
+    def samples(self, content: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0) -> np.ndarray:
+        """Content (1, C, T) -> (N,) float32, with the voice's embeddings."""
         speaker, emotion = (None if x is None else torch.tensor(x)[None] for x in (voice.speaker, voice.emotion))
-        content = self.content(wav, voice.log_f0_median, voice.log_f0_std)
-        length = round(len(wav) * stretch)
-        if stretch != 1.0:
-            frames = -(-length // self.audio.hop_length)
-            content = torch.nn.functional.interpolate(content, frames, mode="linear", align_corners=False)
-        return self(content, speaker, emotion, guidance)[0, :length].cpu().numpy()
+        return self(torch.from_numpy(content), speaker, emotion, guidance)[0].cpu().numpy()
 
     @functools.cached_property
     def receptive_field(self) -> ReceptiveField:
@@ -125,11 +104,7 @@ class Vocoder(Described):
     def stream(
         self, pieces: Iterable[np.ndarray], voice: Voice = MEAN_VOICE, guidance: float = 1.0
     ) -> Iterator[np.ndarray]:
-        """Content (C, T) in pieces of any length -> samples (n,), the same as from the whole content at once.
-
-        The output is ``receptive_field.right`` frames behind the input; the rest comes at the end.
-        ``streaming.MelStream`` turns samples into pieces of a log-mel. Memory does not grow with the length.
-        """
+        """Content (C, T) in pieces of any length -> samples (n,), as ``BaseVocoder.stream``."""
         yield from streamed(self._stream(voice, guidance), pieces)
 
     @torch.inference_mode()
@@ -178,8 +153,7 @@ class Vocoder(Described):
         ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
         ModelError when the published weights cannot be had.
         """
-        onnx = str(source).endswith(".onnx")
-        return OnnxVocoder.from_pretrained(source) if onnx else cls.from_torch(source, revision)
+        return OnnxVocoder.from_pretrained(source) if sources.is_onnx(source) else cls.from_torch(source, revision)
 
     @classmethod
     def from_torch(
@@ -193,7 +167,7 @@ class Vocoder(Described):
         device = available_device(device)
         if str(source) == UNIVERSAL:
             return cls._universal().to(device)
-        tensors, meta = checkpoints.load(_folder_of(source, revision))
+        tensors, meta = checkpoints.load(sources.folder_of(source, revision))
         try:
             description = VocoderDescription.of(meta)
             # First on the meta device: a configuration that fits other weights is refused before it takes memory.
@@ -215,63 +189,10 @@ class Vocoder(Described):
     @classmethod
     def _universal(cls) -> "Vocoder":
         """The published generator: its FiLM layers are the identity, so the embeddings do not change the output."""
-        description = VocoderDescription.of(
-            {
-                "task": "resynthesis",
-                "audio": AudioConfig().model_dump(),
-                "content": ContentConfig().model_dump(),
-                "generator": HifiganConfig().model_dump(),
-                "speaker_dim": 192,
-                "emotion_dim": 88,
-                "speaker_encoder": "ecapa",
-                "emotion_encoder": "egemaps",
-            }
-        )
+        description = sources.universal_description()
         generator = cast(HifiganGenerator, _generator(description))
         generator.load_hifigan(universal_state())
         return cls(generator.fold_weight_norm(), description, UNIVERSAL)
-
-
-def vocoder_key(source: str | Path) -> str:
-    """A key for results of the vocoder that a source names now: digest of its weights and of its description.
-
-    The description has the encoders, by name and revision. Raises CheckpointError for a wrong folder or repository.
-    """
-    if str(source) == UNIVERSAL:
-        return digest([UNIVERSAL, pretrained.get(UNIVERSAL).revision])
-    return digest([fingerprint(path) for path in checkpoints.files_of(_folder_of(source))])
-
-
-def adaptation_key(recordings: Sequence[Path], source: str, minutes: float) -> str:
-    """A key for the adaptation of the vocoder that a source names now to some recordings, by minutes of training.
-
-    Raises CheckpointError for a wrong folder or repository.
-    """
-    return digest([[fingerprint(path) for path in recordings], source, vocoder_key(source), minutes])
-
-
-def _folder_of(source: str | Path, revision: str | None = None) -> Path:
-    """The folder of a vocoder in torch; one on the model hub is downloaded."""
-    if str(source).endswith(".onnx"):
-        raise checkpoints.CheckpointError(
-            f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
-        )
-    if hub.is_repository(str(source)):
-        return hub.download(str(source), revision)
-    return DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
-
-
-def available_device(device: str | torch.device) -> torch.device:
-    """Parse a device's name. DeviceError where it is unknown or this machine does not have it."""
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = None
-    if found is None or found.type not in ("cpu", "cuda"):
-        raise DeviceError(f"device {str(device)!r} is unknown: cpu, cuda or cuda:NUMBER is expected")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {device}: this machine has {torch.cuda.device_count()} CUDA GPUs; use cpu")
-    return found
 
 
 def _generator(description: VocoderDescription) -> Generator:
@@ -281,5 +202,4 @@ def _generator(description: VocoderDescription) -> Generator:
 
 def universal_state() -> dict[str, Tensor]:
     """The published generator's tensors under their official names. ModelError when they cannot be had."""
-    path = pretrained.fetch(UNIVERSAL) / "generator_universal.pth.tar"
-    return torch.load(path, map_location="cpu", weights_only=True)["generator"]
+    return {name: torch.tensor(array) for name, array in sources.universal_arrays().items()}

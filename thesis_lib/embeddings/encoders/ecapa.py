@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib import pretrained
+from thesis_lib.embeddings.encoders.ecapa_graph import BANDS
 from thesis_lib.embeddings.encoders.fbank import Fbank
 
-BANDS = 80
 CONTEXT_FRAMES = 4  # frames to each side that the widest convolution spans
 _frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batch", default=None)
 

@@ -11,7 +11,6 @@ References: Whisper, Radford et al. 2022, arXiv:2212.04356; statistics pooling, 
 doi:10.1109/ICASSP.2018.8461375.
 """
 
-import json
 import math
 from pathlib import Path
 
@@ -21,20 +20,23 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thesis_lib.embeddings.encoders.base import EncoderError
-from thesis_lib.embeddings.encoders.whisper import WIDTH, WhisperEncoder
-from thesis_lib.utils.files import sha256
-
-DEFAULT_FOLDER = Path(__file__).parents[2] / "data" / "emotion"
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-FRAME, FRAME_WINDOW = 320, 640  # samples: 20 ms, one vector of the states, and the window of a frame's energy
-SPEECH_DB = 30.0  # below the loudest frame, within which a frame counts as speech
-TRIM_DB = 35.0  # below the loudest frame, within which a recording begins and ends
-LEVEL_DB = -23.0  # dB RMS of the speech frames, after normalisation
-MIN_ENERGY = 1e-10  # mean square of a frame, -100 dB
-MAX_WINDOW = 32_000  # samples that the layers see at once: 2 s, as in the training recordings
-MIN_SAMPLES = 6400  # 0.4 s; a shorter recording is padded with silence
-MAX_DEVIATION = 5.0  # standard deviations, at which a standardised statistic is clipped
+from thesis_lib.embeddings.encoders.emotion_numpy import (
+    DEFAULT_FOLDER,
+    FRAME,
+    FRAME_WINDOW,
+    LEVEL_DB,
+    MAX_DEVIATION,
+    MAX_WINDOW,
+    MIN_ENERGY,
+    MIN_VARIANCE,
+    SPEECH_DB,
+    read_folder,
+    revision,
+    trimmed,
+    unusable,
+)
+from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
+from thesis_lib.embeddings.encoders.whisper_weights import WIDTH
 
 
 class EmotionHead(nn.Module):
@@ -71,19 +73,15 @@ class EmotionEncoder(nn.Module):
     def __init__(self, folder: str | Path = DEFAULT_FOLDER) -> None:
         super().__init__()
         folder = Path(folder)
+        settings, tensors = read_folder(folder, load_file)
+        self.layers, self.dim = tuple(settings["layers"]), int(settings["dim"])
+        self.head = EmotionHead(2 * WIDTH * len(self.layers), settings["hidden"], self.dim)
         try:
-            settings = json.loads((folder / CONFIG).read_text())
-            self.layers = tuple(settings["layers"])
-            self.dim = int(settings["dim"])
-            self.head = EmotionHead(2 * WIDTH * len(self.layers), settings["hidden"], self.dim)
-            self.head.load_state_dict({k: v.float() for k, v in load_file(folder / WEIGHTS).items()}, strict=True)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise EncoderError(
-                f"{folder}: not a folder of the emotion encoder ({reason}); `thesis weights emotion` makes one"
-            ) from error
+            self.head.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=True)
+        except RuntimeError as error:
+            raise unusable(folder, error) from error
         self.frozen = WhisperEncoder()
-        self.revision = f"{sha256(folder / WEIGHTS)[:12]}+{self.frozen.revision}"
+        self.revision = revision(folder, self.frozen.revision)
         self.eval().requires_grad_(False)
 
     def forward(self, wav: Tensor) -> Tensor:
@@ -95,14 +93,6 @@ class EmotionEncoder(nn.Module):
         """(N,) -> (D,). Finite for any finite recording; silence and noise have a vector too."""
         device = self.head.mean.device
         return self(torch.from_numpy(trimmed(wav)).to(device)[None])[0].cpu().numpy()
-
-
-def trimmed(wav: np.ndarray) -> np.ndarray:
-    """(N,) without the silence at both ends -> (N',), at least ``MIN_SAMPLES`` by padding with zeros."""
-    energy = _energy(torch.from_numpy(np.asarray(wav, np.float32))[None])[0].numpy()
-    spoken = np.flatnonzero(energy >= energy.max() * 10 ** (-TRIM_DB / 10))
-    wav = wav[max(0, spoken[0] - 1) * FRAME : (spoken[-1] + 2) * FRAME].astype(np.float32)
-    return np.pad(wav, (0, max(0, MIN_SAMPLES - len(wav))))
 
 
 def statistics(frozen: WhisperEncoder, wav: Tensor, layers: tuple[int, ...]) -> Tensor:
@@ -123,7 +113,7 @@ def statistics(frozen: WhisperEncoder, wav: Tensor, layers: tuple[int, ...]) -> 
         x = states[layer].reshape(count, -1, WIDTH)
         mean = (x * speech).sum(1) / speech.sum(1)
         variance = ((x - mean[:, None]).square() * speech).sum(1) / speech.sum(1)
-        found += [mean, (variance + 1e-8).sqrt()]
+        found += [mean, (variance + MIN_VARIANCE).sqrt()]
     return torch.cat(found, dim=1)
 
 

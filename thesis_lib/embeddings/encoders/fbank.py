@@ -10,10 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-SAMPLE_RATE = 16_000  # Hz
-SIZE, HOP = 400, 160  # samples, 25 and 10 ms
-MIN_POWER = 1e-10
-TOP_DB = 80.0  # below the loudest band and frame of a signal, the smallest value
+from thesis_lib.embeddings.encoders.power_bands import HOP, MIN_POWER, SAMPLE_RATE, SIZE, TOP_DB
 
 
 class Fbank(nn.Module):

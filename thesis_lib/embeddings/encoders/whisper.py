@@ -1,33 +1,27 @@
 """Whisper's encoder as a network that a loss can differentiate (Radford et al. 2022, arXiv:2212.04356).
 
 ``thesis_lib.pretrained.whisper`` runs the same weights through CTranslate2, faster and without a gradient.
-They are read from its file in CTranslate2's format (version 6): name, shape, type and bytes of each tensor.
+``whisper_weights`` reads them from its file.
 """
 
-import os
-import struct
-from pathlib import Path
-
-import librosa
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesis_lib import pretrained
-
-WIDTH, HEADS, LAYERS = 384, 6, 4  # of tiny.en
-BANDS, SIZE, HOP = 80, 400, 160  # log-mel: bands, samples at 16 kHz
-TYPES = {0: torch.float32, 4: torch.float16}
-# CTranslate2's names -> ours: of a layer's modules, and of the other modules.
-PARTS = {
-    "self_attention/layer_norm": "attention_norm",
-    "self_attention/linear_0": "projection",
-    "self_attention/linear_1": "out",
-    "ffn/layer_norm": "norm",
-    "ffn/linear_0": "up",
-    "ffn/linear_1": "down",
-}
-OTHERS = {"conv1": "first", "conv2": "second", "layer_norm": "norm"}
+from thesis_lib.audio.log_mel import mel_filters
+from thesis_lib.embeddings.encoders.whisper_weights import (
+    BANDS,
+    HEADS,
+    HOP,
+    LAYERS,
+    MIN_POWER,
+    NAME,
+    RANGE,
+    SIZE,
+    WIDTH,
+    encoder_weights,
+)
 
 
 class Layer(nn.Module):
@@ -53,7 +47,7 @@ class WhisperEncoder(nn.Module):
     The mean over the frames is subtracted, as in ``thesis_lib.vocoder.content``: it mostly encodes the speaker.
     """
 
-    name = "whisper-tiny.en"
+    name = NAME
     dim = WIDTH
     sample_rate = 16_000  # Hz
 
@@ -64,15 +58,16 @@ class WhisperEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.revision = pretrained.get(self.name).revision
-        filters = librosa.filters.mel(sr=self.sample_rate, n_fft=SIZE, n_mels=BANDS)
-        self.register_buffer("mel", torch.from_numpy(filters), persistent=False)
+        filters = mel_filters(self.sample_rate, SIZE, BANDS)
+        self.register_buffer("mel", torch.tensor(filters), persistent=False)
         self.register_buffer("window", torch.hann_window(SIZE), persistent=False)
         self.first = nn.Conv1d(BANDS, WIDTH, 3, padding=1)
         self.second = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.register_buffer("positions", torch.zeros(1500, WIDTH))
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.norm = nn.LayerNorm(WIDTH)
-        self.load_state_dict(_renamed(_tensors(pretrained.fetch(self.name) / "model.bin")), strict=True)
+        arrays = encoder_weights(pretrained.fetch(self.name) / "model.bin")
+        self.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=True)
         self.eval().requires_grad_(False)
 
     def forward(self, wav: Tensor) -> Tensor:
@@ -87,8 +82,8 @@ class WhisperEncoder(nn.Module):
         """
         spectrum = torch.stft(wav, SIZE, HOP, window=self.window, return_complex=True)[..., :-1]
         # |x|^2 is differentiable where a bin is 0.
-        log = (self.mel @ (spectrum.real**2 + spectrum.imag**2)).clamp(min=1e-10).log10()
-        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - 8)
+        log = (self.mel @ (spectrum.real**2 + spectrum.imag**2)).clamp(min=MIN_POWER).log10()
+        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - RANGE)
         x = F.gelu(self.second(F.gelu(self.first((log + 4) / 4)))).transpose(1, 2)
         found = [x]
         x = x + self.positions[: x.shape[1]]
@@ -96,39 +91,3 @@ class WhisperEncoder(nn.Module):
             x = layer(x)
             found.append(x)
         return found
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Read the encoder's tensors from a CTranslate2 file, by its names."""
-    with open(path, "rb") as stream:
-
-        def number(layout: str) -> int:
-            return struct.unpack(layout, stream.read(struct.calcsize(layout)))[0]
-
-        def text() -> str:
-            return stream.read(number("<H"))[:-1].decode()
-
-        number("<I"), text(), number("<I")  # version, kind of model, its revision
-        found = {}
-        for _ in range(number("<I")):
-            name = text()
-            shape = [number("<I") for _ in range(number("<B"))]
-            kind, size = number("<B"), number("<I")
-            if name.startswith("encoder/") and shape:
-                data = torch.frombuffer(bytearray(stream.read(size)), dtype=TYPES[kind])
-                found[name.removeprefix("encoder/")] = data.reshape(shape).float()
-            else:
-                stream.seek(size, os.SEEK_CUR)  # a tensor of the decoder
-        return found
-
-
-def _renamed(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename CTranslate2's tensors to this module's state."""
-    names = OTHERS | {
-        f"layer_{i}/{theirs}": f"layers.{i}.{ours}" for i in range(LAYERS) for theirs, ours in PARTS.items()
-    }
-    state = {"positions": found.pop("position_encodings/encodings")}
-    for name, tensor in found.items():
-        part, _, kind = name.rpartition("/")
-        state[f"{names[part]}.{ {'gamma': 'weight', 'beta': 'bias'}.get(kind, kind) }"] = tensor
-    return state

@@ -15,8 +15,10 @@ import torch
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.embeddings.encoders import emotion as encoder
-from thesis_lib.embeddings.encoders.emotion import statistics, trimmed
-from thesis_lib.embeddings.encoders.whisper import LAYERS, WIDTH, WhisperEncoder
+from thesis_lib.embeddings.encoders.emotion import statistics
+from thesis_lib.embeddings.encoders.emotion_numpy import trimmed
+from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
+from thesis_lib.embeddings.encoders.whisper_weights import LAYERS, WIDTH
 from thesis_lib.training.emotion import augmentation
 from thesis_lib.training.emotion.augmentation import RATE, augmented
 from thesis_lib.training.emotion.recordings import Clip

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from thesis_lib.embeddings.encoders.emotion import CONFIG, DEFAULT_FOLDER, WEIGHTS, EmotionEncoder
+from thesis_lib.embeddings.encoders.emotion import EmotionEncoder
+from thesis_lib.embeddings.encoders.emotion_numpy import CONFIG, DEFAULT_FOLDER, WEIGHTS
 from thesis_lib.runs.provenance import commit, machine
 from thesis_lib.training.emotion.features import VERSIONS, Features, features
 from thesis_lib.training.emotion.head import Recipe, fit

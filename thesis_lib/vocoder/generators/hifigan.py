@@ -6,7 +6,6 @@ References: HiFi-GAN, Kong et al. 2020, arXiv:2010.05646 (sec. 2.2, configuratio
 FiLM, Perez et al. 2018, arXiv:1709.07871 (eq. 2).
 """
 
-import re
 from typing import cast
 
 import torch
@@ -16,11 +15,9 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
 from thesis_lib.vocoder.conditioning import FiLM
+from thesis_lib.vocoder.definitions import LAST_LEAKY_SLOPE, LEAKY_SLOPE
 from thesis_lib.vocoder.generators.base import Generator, reduced_channels
-
-LEAKY_SLOPE = 0.1
-# The official code uses torch's default slope in the last activation; its weights expect that.
-LAST_LEAKY_SLOPE = 0.01
+from thesis_lib.vocoder.sources import generator_name
 
 
 class SameConv1d(nn.Conv1d):
@@ -140,13 +137,7 @@ class HifiganGenerator(Generator):
 
 def _our_name(key: str, fields: int) -> str:
     """Official name -> ours: ``resblocks.4.convs1.2.weight_g`` -> ``stages.1.fields.1.dilated.2.…original0``."""
-    key = re.sub(r"^conv_(pre|post)\.", r"\1.", key)
-    key = re.sub(r"^ups\.(\d+)\.", r"stages.\1.up.", key)
-    block = re.match(r"^resblocks\.(\d+)\.convs([12])\.", key)
-    if block:
-        stage, field = divmod(int(block[1]), fields)
-        kind = {"1": "dilated", "2": "plain"}[block[2]]
-        key = f"stages.{stage}.fields.{field}.{kind}." + key[block.end() :]
+    key = generator_name(key, fields)
     return key.replace("weight_g", "parametrizations.weight.original0").replace(
         "weight_v", "parametrizations.weight.original1"
     )

@@ -20,11 +20,17 @@ from torch.nn import functional as F
 
 from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig
 from thesis_lib.vocoder.conditioning import FiLM
-from thesis_lib.vocoder.content import absolute_pitch
+from thesis_lib.vocoder.content_batch import absolute_pitch
+from thesis_lib.vocoder.definitions import (
+    FRAME_KERNEL,
+    MAX_LOG_MAGNITUDE,
+    NOISE_PERIOD,
+    excitation_noise,
+    frames_ahead,
+)
 from thesis_lib.vocoder.generators.base import Generator, reduced_channels
 from thesis_lib.vocoder.streaming import ReceptiveField
 
-MAX_LOG_MAGNITUDE = math.log(1e2)  # nepers, of a predicted magnitude, as in Vocos
 INITIAL_LOG_GAIN = -4.0  # nepers, of the excitation's filters at initialisation
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -44,19 +50,16 @@ class FrameConv1d(nn.Conv1d):
     length, and a stream would equal the whole only to 1e-5.
     """
 
-    KERNEL = 7
-    HALF = KERNEL // 2
-
     def __init__(self, inputs: int, outputs: int, ahead: int, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, self.KERNEL, groups=groups)
-        self.around = (self.KERNEL - 1 - ahead, ahead)
+        super().__init__(inputs, outputs, FRAME_KERNEL, groups=groups)
+        self.around = (FRAME_KERNEL - 1 - ahead, ahead)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C', T)."""
         frames, x = x.shape[-1], F.pad(x, self.around)
         if self.groups > 1:
             return super().forward(x)
-        seen = torch.cat([x[:, :, k : k + frames] for k in range(self.KERNEL)], dim=1)
+        seen = torch.cat([x[:, :, k : k + frames] for k in range(FRAME_KERNEL)], dim=1)
         weight = self.weight.transpose(1, 2).flatten(1)
         return F.linear(seen.transpose(1, 2), weight, self.bias).transpose(1, 2)
 
@@ -118,15 +121,13 @@ class HarmonicSource(nn.Module):
     """F0 -> a band-limited pulse train and noise, both of unit power."""
 
     noise: Tensor  # (NOISE_PERIOD,)
-    NOISE_PERIOD = 2**16  # samples; inaudible, and it makes the output reproducible
 
     def __init__(self, audio: AudioConfig) -> None:
         super().__init__()
         if audio.hop_length % 2:
             raise ValueError("the harmonic excitation needs an even hop_length")
         self.rate, self.hop = audio.sample_rate, audio.hop_length
-        noise = torch.randn(self.NOISE_PERIOD, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("noise", noise, persistent=False)
+        self.register_buffer("noise", torch.from_numpy(excitation_noise()), persistent=False)
 
     def forward(self, f0: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """F0 (B, T) in Hz, float64 -> pulses (B, N), noise (B, N); ``origin`` as in ``Generator.synthesise``."""
@@ -138,7 +139,7 @@ class HarmonicSource(nn.Module):
         if origin is not None:
             turned = turned - turned[:, half - 1 : half] + origin[0]
             place = place + origin[1].long()
-        noise = self.noise[place % self.NOISE_PERIOD]
+        noise = self.noise[place % NOISE_PERIOD]
         # Centred before it is rounded: in single precision a phase just below 1 has steps of 6e-8 cycles, which the
         # pulse multiplies by its number of harmonics squared; one just below 0 has steps in proportion to itself.
         phase = (turned - torch.round(turned)).float()
@@ -164,16 +165,6 @@ class HarmonicSource(nn.Module):
         return total * torch.sqrt(2 / count)
 
 
-def _frames_ahead(config: IstftConfig) -> list[int]:
-    """Right context of every convolution, in frames: the first ones take as much of the look-ahead as they can."""
-    left = FrameConv1d.HALF * (1 + config.blocks) if config.lookahead is None else config.lookahead
-    found = []
-    for _ in range(1 + config.blocks):
-        found.append(min(FrameConv1d.HALF, left))
-        left -= found[-1]
-    return found
-
-
 class IstftGenerator(Generator):
     """Frame-rate backbone, spectral head."""
 
@@ -182,7 +173,7 @@ class IstftGenerator(Generator):
     ) -> None:
         super().__init__(content, config, speaker_dim, emotion_dim)
         inputs = reduced_channels(audio, content)
-        first, *others = _frames_ahead(config)
+        first, *others = frames_ahead(config)
         self.pre = _small(FrameConv1d(inputs, config.channels, first))
         self.pre_norm = nn.LayerNorm(config.channels)
         self.blocks = nn.ModuleList(Block(config, ahead) for ahead in others)

@@ -1,0 +1,31 @@
+"""The watermark's networks without torch equal those of the package."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import spoken, voiced
+from perth.perth_net.perth_net_implicit.config import default_hp
+from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
+from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
+
+from thesis_lib.cloning.perth import Perth
+from thesis_lib.cloning.watermark import RATE, weights_path
+from thesis_lib.pretrained.torch_file import read_checkpoint
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[Perth, PerthImplicitWatermarker]:
+    network = PerthNet(default_hp)
+    network.load_state_dict(torch.load(weights_path(), map_location="cpu", weights_only=True)["model"])
+    return Perth(read_checkpoint(weights_path())["model"]), PerthImplicitWatermarker(None, perth_net=network.eval())
+
+
+def test_marked_samples_and_probabilities_are_those_of_the_package(both):
+    ours, theirs = both
+    for wav in (voiced(1.3, RATE), spoken(0, RATE, "en")[: 2 * RATE]):
+        marked = ours.mark(wav)
+        assert np.abs(marked - theirs.apply_watermark(wav, RATE)).max() < 1e-4
+        for given in (wav, marked):
+            with torch.inference_mode():
+                expected = float(theirs.get_watermark(given, RATE, round=False).item())
+            assert abs(ours.probability(given) - expected) < 1e-4

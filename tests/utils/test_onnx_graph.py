@@ -1,0 +1,56 @@
+"""Graphs built node by node, and the cache of built files."""
+
+import numpy as np
+import pytest
+
+from thesis_lib.utils.files import sha256
+from thesis_lib.utils.onnx_graph import Graph, GraphError, cached, session
+
+
+def write_sum(path):
+    graph = Graph({"x": (np.float32, [1, "n"])})
+    total = graph.add("Add", graph.add("Mul", "x", np.float32(2)), np.float32(2))
+    graph.write(path, total, "y", {"about": "2 x + 2"})
+
+
+def test_a_graph_runs_and_its_scalars_are_shared(tmp_path):
+    path = tmp_path / "sum.onnx"
+    write_sum(path)
+    loaded = session(path, threads=1)
+    assert np.array_equal(loaded.run(None, {"x": np.ones((1, 3), np.float32)})[0], np.full((1, 3), 4))
+    assert loaded.get_modelmeta().custom_metadata_map == {"about": "2 x + 2"}
+    import onnx
+
+    assert len(onnx.load(path).graph.initializer) == 1
+
+
+def test_a_built_file_is_kept_and_a_damaged_one_is_built_again(tmp_path):
+    built = []
+
+    def build(path):
+        built.append(path)
+        write_sum(path)
+
+    path = tmp_path / "graphs" / "sum.onnx"
+    first = sha256(cached(path, build))
+    assert sha256(cached(path, build)) == first
+    assert len(built) == 1
+    path.write_bytes(path.read_bytes()[:-3])
+    assert sha256(cached(path, build)) == first
+    assert len(built) == 2
+
+
+def test_a_build_that_fails_leaves_no_file(tmp_path):
+    def build(path):
+        path.write_bytes(b"half")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        cached(tmp_path / "sum.onnx", build)
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "graphs").write_text("a file")
+    with pytest.raises(GraphError, match=r"sum\.onnx: cannot be written .*--models-dir"):
+        cached(tmp_path / "graphs" / "sum.onnx", write_sum)

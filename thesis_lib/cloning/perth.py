@@ -1,0 +1,110 @@
+"""Perth's implicit watermark in NumPy: STFT, the network that marks, and the one that detects.
+
+The networks are those of the package resemble-perth (MIT), which computes them in torch: convolutions over the frames
+of the magnitudes below 2 kHz.
+
+Shapes: N samples at 32 kHz, F = 1025 frequency bins, T frames, C channels.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+SIZE, HOP = 2048, 320  # samples
+MIN_MAGNITUDE, HEADROOM_DB = 1e-9, 15.0
+MIN_DB = 20 * np.log10(MIN_MAGNITUDE)
+BANDS = 128  # bins below 2 kHz, which carry the watermark
+SLOPE = 0.01  # of the activations
+MIN_LOUDNESS_SHARE = 0.05  # of the loudest frame, above which a frame is marked
+RATES = {"slow": 1.25, "normal": 1.0, "fast": 0.75}  # at which the detector reads the frames
+WINDOW = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(SIZE) / SIZE)
+
+
+class Perth:
+    """Both networks; ``tensors`` are those of the package's checkpoint, by name."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self._encoder = _layers("encoder.layers", tensors)
+        self._decoders = {name: _layers(f"decoder.{name}_layers", tensors) for name in RATES}
+
+    def mark(self, wav: np.ndarray) -> np.ndarray:
+        """(N,) -> (N',) with the watermark; N' is N down to a whole number of hops."""
+        spectrum = stft(wav)
+        levels = _levels(spectrum)
+        changed = levels.copy()
+        changed[:BANDS] += _run(self._encoder, levels[:BANDS]) * _loud(levels)
+        decibel = changed.astype(np.float64) * (HEADROOM_DB - MIN_DB) + MIN_DB
+        return inverse_stft(10 ** np.minimum(decibel / 20, 10) * np.exp(1j * np.angle(spectrum)))
+
+    def probability(self, wav: np.ndarray) -> float:
+        """(N,) -> the probability, 0..1, that it carries the watermark."""
+        levels = _levels(stft(wav))
+        loud, frames = _loud(levels), levels.shape[1]
+        votes, weights = [], []
+        for name, rate in RATES.items():
+            count = int(frames * rate)
+            attention, found = _run(self._decoders[name], _resampled(levels[:BANDS], count))
+            chosen = loud[np.arange(count) * frames // count]
+            votes.append((found * chosen).sum() / chosen.sum())
+            weights.append((attention * chosen).sum() / chosen.sum())
+        share = np.exp(np.array(weights) - max(weights))
+        return float(np.clip(np.array(votes) @ share / share.sum(), 0.0, 1.0))
+
+
+def stft(wav: np.ndarray) -> np.ndarray:
+    """(N,) -> complex (F, T), T = N // HOP + 1, the ends reflected."""
+    padded = np.pad(wav.astype(np.float64), SIZE // 2, mode="reflect")
+    return np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP] * WINDOW).T
+
+
+def inverse_stft(spectrum: np.ndarray) -> np.ndarray:
+    """Complex (F, T) -> (N,) float32, N = (T - 1) * HOP, weighted overlap-add."""
+    frames = np.fft.irfft(spectrum.T, SIZE) * WINDOW
+    total = SIZE + (len(frames) - 1) * HOP
+    wav, weight = np.zeros(total), np.zeros(total)
+    for start, frame in zip(range(0, total, HOP), frames, strict=False):
+        wav[start : start + SIZE] += frame
+        weight[start : start + SIZE] += WINDOW**2
+    inner = slice(SIZE // 2, total - SIZE // 2)
+    return (wav[inner] / weight[inner]).astype(np.float32)
+
+
+def _levels(spectrum: np.ndarray) -> np.ndarray:
+    """Complex (F, T) -> (F, T) float32: decibel, scaled so that 0 is the smallest."""
+    decibel = 20 * np.log10(np.maximum(np.abs(spectrum), MIN_MAGNITUDE))
+    return ((decibel - MIN_DB) / (HEADROOM_DB - MIN_DB)).astype(np.float32)
+
+
+def _loud(levels: np.ndarray) -> np.ndarray:
+    """(F, T) -> (T,), 1 in the frames that are marked and read, 0 in the others."""
+    sums = levels.sum(0)
+    return (sums > MIN_LOUDNESS_SHARE * sums.max()).astype(np.float32)
+
+
+def _layers(prefix: str, tensors: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights (C', K C), the taps one after the other, and biases (C', 1) of a network's seven convolutions."""
+    found = []
+    for number in range(7):
+        weight = tensors[f"{prefix}.{number}.conv.weight"]
+        taps = weight.transpose(0, 2, 1).reshape(len(weight), -1)
+        found.append((np.ascontiguousarray(taps), tensors[f"{prefix}.{number}.conv.bias"][:, None]))
+    return found
+
+
+def _run(layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarray:
+    """(C, T) -> (C', T): convolutions, zero-padded, with an activation after each but the last."""
+    for number, (weight, bias) in enumerate(layers):
+        if number:
+            x = np.maximum(x, SLOPE * x)
+        taps, frames = weight.shape[1] // len(x), x.shape[1]
+        padded = np.pad(x, ((0, 0), (taps // 2, taps // 2)))
+        x = weight @ np.concatenate([padded[:, k : k + frames] for k in range(taps)]) + bias
+    return x
+
+
+def _resampled(x: np.ndarray, count: int) -> np.ndarray:
+    """(C, T) -> (C, count), interpolated linearly between the first and the last frame."""
+    places = np.arange(count) * ((x.shape[1] - 1) / max(count - 1, 1))
+    low = np.minimum(places.astype(int), max(x.shape[1] - 2, 0))
+    share = (places - low).astype(np.float32)
+    return x[:, low] * (1 - share) + x[:, np.minimum(low + 1, x.shape[1] - 1)] * share
