@@ -122,8 +122,8 @@ def test_a_defect_is_one_line_too_and_the_next_job_runs(client, recording, monke
         (b"{}", "script.json, segments: Field required"),
         (b'{"segments": []}', "no segment has English"),
         (b'{"segments": [{"start": 0, "end": 1, "english": "a", "loud": 1}]}', "script.json, segment 1, loud"),
-        (b'{"segments": [{"start": 0, "end": 999, "english": "a"}]}', "lies outside the recording"),
-        (b'{"fingerprint": "0", "segments": []}', "script.json is the script of another recording"),
+        (b'{"segments": [{"start": 0, "end": 999, "english": "a"}]}', "after the end of the recording"),
+        (b'{"fingerprint": "0", "segments": []}', "script.json was written for another recording"),
     ],
 )
 def test_a_wrong_script_is_refused_with_its_place(client, recording, body, says):
