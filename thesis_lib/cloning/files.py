@@ -13,6 +13,7 @@ import numpy as np
 from thesis_lib.audio.files import header, read_blocks, survey, writing
 from thesis_lib.audio.video import CONTAINERS, is_video, speech_delay, speech_file, write_video
 from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning.cast import Cast, cast_of, check_speakers
 from thesis_lib.cloning.checks import check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
@@ -22,7 +23,6 @@ from thesis_lib.cloning.script import Script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, laid_out, total_seconds
-from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.cloning.subtitles import cues_of, embedded, write_both
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
@@ -30,8 +30,7 @@ from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
-MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
-MAX_COMPARED_SECONDS = 15.0  # of output that the similarity to the speaker is measured on
+MAX_COMPARED_SECONDS = 15.0  # of output of each speaker that the similarity to the speaker is measured on
 
 # adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice: training.adaptation.adapt.
 Adapter = Callable[[Sequence[Path], Path, str, float, Progress], Vocoder]
@@ -51,6 +50,7 @@ class Request:
     consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
     script: Path | None = None  # read where it exists, else written: cloning.script
     add_track: bool = False  # of a video: keep its audio tracks, and add the English as another
+    speakers: int | str = 1  # with a voice each; AUTO: as many as are found; 1: the main speaker's voice for all
 
     def __post_init__(self) -> None:
         if self.text is not None and not has_words(self.text):
@@ -61,6 +61,12 @@ class Request:
             raise CloningError("--script, --text and --content each say what is spoken: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:
             raise CloningError("--emotion-mix needs a recording of the speaking style: name it with --emotion-from")
+        check_speakers(self.speakers)
+        if self.speakers != 1 and (self.text or self.content or self.voice_from or self.adapt):
+            raise CloningError(
+                f"--speakers {self.speakers} gives each speaker a voice; --text, --content, --voice-from and --adapt "
+                "are for one: leave them out, or --speakers"
+            )
 
     @property
     def recordings(self) -> tuple[Path, ...]:
@@ -79,11 +85,12 @@ class Clone:
     transcript: str
     translation: str
     encoder: str
-    similarity_before: float  # cosine of the synthesizer's speech to the speaker
-    similarity_after: float  # cosine of the output to the speaker
+    similarity_before: float  # cosine of the synthesizer's speech to the speaker; mean of several speakers
+    similarity_after: float  # cosine of the output to the speaker; mean of several speakers
     notes: tuple[str, ...]
     seconds: dict[str, float]  # stage -> computing time
     subtitles: tuple[str, ...] = ()
+    speakers: int = 1  # with a voice each
 
 
 def clone_file(
@@ -104,9 +111,10 @@ def clone_file(
     """
     source, target = Path(source), Path(target)
     check_target(source, target, request.add_track)
-    scripted = _scripted(pipeline, source, request, check_script(source, target, request.script))
-    extract = partial(_target_speaker, pipeline, source, request)
-    speaker = scripted.speaker(extract) if scripted else extract()
+    scripted = _scripted(pipeline, source, request, check_script(source, target, request.script, request.speakers))
+    voices = request.voice_from, request.emotion_from, request.emotion_mix
+    extract = partial(cast_of, pipeline, source, request.speakers, *voices)
+    cast = scripted.cast(extract) if scripted else extract()
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -114,24 +122,31 @@ def clone_file(
         say(text)
 
     mended = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
-    for warning in (*mended, *speaker.warnings):
+    for warning in (*mended, *cast.warnings):
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
-    translated = partial(_translated, pipeline, source, request, note)
+    translated = partial(_translated, pipeline, source, request, cast, note)
     if scripted:
-        segments = scripted.synthesise(pipeline, speaker, translated, note)
+        segments = scripted.synthesise(pipeline, cast, translated, note)
     else:
-        segments = pipeline.synthesise(translated(), speaker, source)
+        segments = pipeline.synthesise(
+            translated(), cast.first, source, lambda segment, _: pipeline.synthesise_one(segment, cast.of(segment))
+        )
     length = survey(source).seconds
     shown = _with_progress(segments, length, progress, target.name)
-    kept, sides, subtitles = _written(shown, pipeline.sample_rate, source, target, request, note)
+    names = scripted.names(cast) if scripted else cast.names
+    kept, compared, subtitles = _written(shown, pipeline.sample_rate, source, target, request, names, note)
     if scripted:
         scripted.finish()
     for text in lengthening_notes(kept, source, length):
         note(text)
     encoder = pipeline.analyser.speaker_encoder
-    before, after = (cosine(embed(encoder, side, pipeline.sample_rate), speaker.voice.vectors()[0]) for side in sides)
+    similarities = [
+        [cosine(embed(encoder, x, pipeline.sample_rate), cast.speakers[label].voice.vectors()[0]) for x in sides]
+        for label, sides in compared.items()
+    ]
+    before, after = (float(np.mean(side)) for side in zip(*similarities, strict=True))
     return Clone(
         source=str(source),
         target=str(target),
@@ -145,6 +160,7 @@ def clone_file(
         notes=tuple(notes),
         seconds=total_seconds(kept),
         subtitles=subtitles,
+        speakers=len(cast.speakers),
     )
 
 
@@ -154,41 +170,42 @@ def _written(
     source: Path,
     target: Path,
     request: Request,
+    names: dict[str, str],
     note: Callable[[str], None],
-) -> tuple[list[SynthesisedSegment], list[np.ndarray], tuple[str, ...]]:
+) -> tuple[list[SynthesisedSegment], dict[str, tuple[np.ndarray, np.ndarray]], tuple[str, ...]]:
     """Write the target and its subtitles; return the segments, the samples of ``_write``, and paths of subtitles."""
     comment, video = metadata(request.consent), is_video(target)
     with speech_file(target) as path:
         with writing(path, sample_rate, comment=comment) as write:
-            kept, *sides = _write(segments, sample_rate, write)
+            kept, compared = _write(segments, sample_rate, write)
         delay = speech_delay(source) if video else 0.0
-        cues = cues_of(kept, delay)
+        cues = cues_of(kept, delay, names)
         if video:
             shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles) if request.subtitles else {}
             picture = write_video(source, path, target, shown, request.add_track, comment)
             if text := overhang_note(delay + kept[-1].end, picture, target):
                 note(text)
-    return kept, sides, write_both(target, cues) if request.subtitles else ()
+    return kept, compared, write_both(target, cues) if request.subtitles else ()
 
 
 def _write(
     segments: Iterable[SynthesisedSegment], sample_rate: int, write: Callable[[np.ndarray], object]
-) -> tuple[list[SynthesisedSegment], np.ndarray, np.ndarray]:
-    """Write the segments with their pauses; return them without samples, and the first seconds of content and output.
+) -> tuple[list[SynthesisedSegment], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Write the segments with their pauses; return them without samples, and content and output of each speaker.
 
-    Only the first ``MAX_COMPARED_SECONDS`` of samples are kept, so that memory does not grow with the recording.
+    Only the first ``MAX_COMPARED_SECONDS`` of each are kept, so that memory does not grow with the recording.
     """
     kept: list[SynthesisedSegment] = []
-    content: list[np.ndarray] = []
-    output: list[np.ndarray] = []
+    compared: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for segment, silence in laid_out(segments, sample_rate):
         write(silence)
         write(segment.wav)
+        content, output = compared.setdefault(segment.translated.segment.speaker, ([], []))
         if sum(map(len, output)) < MAX_COMPARED_SECONDS * sample_rate:
             content.append(segment.content)
             output.append(segment.wav)
         kept.append(_without_samples(segment))
-    return kept, np.concatenate(content), np.concatenate(output)
+    return kept, {label: (np.concatenate(a), np.concatenate(b)) for label, (a, b) in compared.items()}
 
 
 def _scripted(
@@ -197,32 +214,8 @@ def _scripted(
     if request.script is None:
         return None
     recordings = (source, *request.recordings)
-    key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix)
+    key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix, request.speakers)
     return ScriptedClone(request.script, given, source, key)
-
-
-def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
-    """Extract the voice and the speaking style of the output; the warnings are those of all recordings."""
-    own = _speaker_of(pipeline, source)
-    others = [_speaker_of(pipeline, path) for path in request.voice_from]
-    style = _speaker_of(pipeline, request.emotion_from) if request.emotion_from else None
-    every = [own, *others, *([style] if style else [])]
-    voices = [other.voice for other in others]
-    voice = combined_voice(own.voice, voices, style.voice if style else None, request.emotion_mix)
-    warnings = dict.fromkeys(warning for speaker in every for warning in speaker.warnings)  # one recording may be both
-    prosody = own.prosody.mixed_with(style.prosody, request.emotion_mix) if style else own.prosody
-    return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody)
-
-
-def _speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
-    """Extract the voice from the beginning of a recording. Raises AudioError for a recording without speech."""
-    segments, seconds = [], 0.0
-    for segment in speech_segments(read_blocks(path), header(path)[0]):
-        segments.append(segment)
-        seconds += segment.duration
-        if seconds >= MAX_ANALYSED_SECONDS:
-            break
-    return pipeline.analyse_speaker(segments, path)
 
 
 def adapted_to(
@@ -245,10 +238,10 @@ def adapted_to(
 
 
 def _translated(
-    pipeline: VoiceCloningPipeline, source: Path, request: Request, note: Callable[[str], None]
+    pipeline: VoiceCloningPipeline, source: Path, request: Request, cast: Cast, note: Callable[[str], None]
 ) -> Iterable[TranslatedSegment]:
     """Yield what is synthesised: the given text, the given English recording, or the translation."""
-    segments = speech_segments(read_blocks(source), header(source)[0])
+    segments = cast.segments(source)
     if request.text is not None:
         return pipeline.from_text(request.text, list(segments), source)
     if request.content:

@@ -24,7 +24,8 @@ def check_live(request: Request, target: str | Path = STDOUT) -> None:
     if request != replace(Request(), consent=request.consent):
         raise CloningError(
             "live speech (stdin, -) takes only --consent and the pipeline's settings; --text, --content, --voice-from, "
-            "--emotion-from, --adapt, --subtitles, --script and --add-track need a file: name a recording instead of -"
+            "--emotion-from, --adapt, --subtitles, --script, --add-track and --speakers need a file: "
+            "name a recording instead of -"
         )
     if str(target) != STDOUT:
         check_output(Path(target))

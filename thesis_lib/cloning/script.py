@@ -5,14 +5,14 @@ A JSON script has everything (``Script``). An SRT script has the times and the E
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.audio.files import survey
-from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.audio.voice_activity import MAIN_SPEAKER, RATE, Segment
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, measured_speed
 from thesis_lib.cloning.readings import has_words
@@ -21,7 +21,6 @@ from thesis_lib.cloning.subtitles import Cue, srt_text
 from thesis_lib.utils.files import fingerprint, write_text
 
 FORMAT = "thesis-lib script 1"
-MAIN_SPEAKER = "1"  # the only one today
 SRT = ".srt"
 SCRIPT_SUFFIXES = (".json", SRT)
 MAX_BEYOND_SECONDS = 0.1  # after the end of the recording, as rounding gives
@@ -40,7 +39,7 @@ class ScriptSegment(BaseModel):
     end: float = Field(gt=0)  # s in the source
     spanish: str = ""  # recognised; changing it changes nothing
     english: str = ""  # said; without a word the segment is left out
-    speaker: str = MAIN_SPEAKER
+    speaker: str = MAIN_SPEAKER  # whose voice speaks
     strength: float | None = Field(None, ge=0, le=2)  # of the speaking style; None: cloning.style_strength
     speed: float | None = Field(None, ge=MIN_SPEED, le=MAX_SPEED)  # of the synthesizer; None: the source's rate
     left_out: bool = False
@@ -55,6 +54,7 @@ class ScriptSegment(BaseModel):
             end=place.end,
             spanish=translated.transcript,
             english=translated.english,
+            speaker=place.speaker,
             strength=style.strength if style else None,
             speed=style.speed if style else None,
             left_out=translated.is_left_out,
@@ -69,7 +69,8 @@ class ScriptSegment(BaseModel):
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
         """What the pipeline synthesises; ``segment`` has the source's samples, ``strength`` is used without an own."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
-        return TranslatedSegment(segment, self.spanish, self.english, measured_speed(segment.wav, RATE), style=style)
+        speed, place = measured_speed(segment.wav, RATE), replace(segment, speaker=self.speaker)
+        return TranslatedSegment(place, self.spanish, self.english, speed, style=style)
 
 
 class Script(BaseModel):
@@ -80,6 +81,7 @@ class Script(BaseModel):
     format: str = FORMAT
     recording: str = ""  # name of the source
     fingerprint: str = ""  # of its file; empty: any recording
+    speakers: dict[str, str] = {}  # label -> name in subtitles; empty for one speaker
     segments: tuple[ScriptSegment, ...]
 
 
@@ -88,7 +90,7 @@ def as_written(translated: TranslatedSegment, script: Path) -> TranslatedSegment
     if script.suffix.lower() != SRT:
         return translated
     place = translated.segment
-    rounded = Segment(round(1000 * place.start) / 1000, round(1000 * place.end) / 1000, place.wav)
+    rounded = replace(place, start=round(1000 * place.start) / 1000, end=round(1000 * place.end) / 1000)
     return replace(translated, segment=rounded, speed=measured_speed(place.wav, RATE), style=None)
 
 
@@ -112,14 +114,19 @@ def read_script(path: Path, source: Path) -> Script:
     return script
 
 
-def write_script(path: Path, source: Path, segments: Sequence[ScriptSegment]) -> None:
+def write_script(
+    path: Path, source: Path, segments: Sequence[ScriptSegment], names: Mapping[str, str] | None = None
+) -> None:
     """Write the script of a recording atomically; the suffix sets the format. SRT has no segments left out."""
     if path.suffix.lower() == SRT:
         cues: list[Cue] = [(x.start, x.end, x.english) for x in segments if x.is_spoken]
         write_text(path, srt_text(cues))
         return
-    script = Script(recording=source.name, fingerprint=fingerprint(source), segments=tuple(segments))
-    write_text(path, json.dumps(script.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    script = Script(
+        recording=source.name, fingerprint=fingerprint(source), speakers=dict(names or {}), segments=tuple(segments)
+    )
+    tree = script.model_dump(mode="json", exclude=None if names else {"speakers"})
+    write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
 
 
 def _text(path: Path) -> str:
@@ -139,12 +146,17 @@ def _json(path: Path, text: str) -> Script:
         raise CloningError(f"{path}{_place(found['loc'])}: {found['msg']}: correct the file") from None
     if script.format != FORMAT:
         raise CloningError(f"{path}: the format is {script.format!r}, not {FORMAT!r}: name a script of this version")
-    for number, segment in enumerate(script.segments, 1):
-        if segment.speaker != MAIN_SPEAKER:
-            raise CloningError(
-                f"{path}, segment {number}: the speaker {segment.speaker!r} is unknown: write {MAIN_SPEAKER!r}"
-            )
     return script
+
+
+def check_labels(path: Path, script: Script, known: Sequence[str]) -> None:
+    """Raise CloningError, which names the segment, for a speaker that is not one of the ``known`` labels."""
+    listed = ", ".join(map(repr, known))
+    remedy = f"write {listed}, or give --speakers auto" if len(known) == 1 else f"write one of {listed}"
+    places = [(f", segment {number}", x.speaker) for number, x in enumerate(script.segments, 1)]
+    for place, label in (*places, *((", speakers", label) for label in script.speakers)):
+        if label not in known:
+            raise CloningError(f"{path}{place}: the speaker {label!r} is unknown: {remedy}")
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

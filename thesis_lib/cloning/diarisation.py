@@ -1,0 +1,230 @@
+"""Find who speaks when: turns of speakers in the speech segments of a recording of any length.
+
+ECAPA-TDNN embeds windows of ``WINDOW_SECONDS``. Their embeddings are clustered by average linkage, clusters with
+similar means are merged, and the Viterbi path over each segment assigns its windows to the clusters' means. A turn
+changes in the quietest place between two windows of different speakers. No window's samples are kept.
+
+Shapes: n windows, D embedding size, K speakers, m frames.
+
+References: agglomerative clustering of embeddings, Garcia-Romero et al. 2017 (ICASSP, "Speaker diarization using deep
+neural network embeddings"); Viterbi resegmentation, Landini et al. 2022, arXiv:2012.14952 (sec. 2), here with one mean
+a speaker and a fixed cost of a change. The constants were chosen on conversations of training speakers
+(`python -m benchmarks diarisation` reports others).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.cloning.errors import CloningError
+from thesis_lib.embeddings.encoders import Encoder
+
+AUTO = "auto"
+MAX_SPEAKERS = 20
+WINDOW_SECONDS, HOP_SECONDS = 1.5, 0.5
+MAX_CLUSTERED_WINDOWS = 3000  # the linkage's memory grows with the square: 36 MB
+MIN_LINKED_COSINE = 0.25  # mean cosine of two clusters of windows, from which they are linked
+MIN_MERGED_COSINE = 0.5  # of two clusters' means, above which they are one speaker
+MAX_DISTINCT_COSINE = 0.6  # of two speakers' means, above which a given number of speakers is refused
+MIN_SPEAKER_SECONDS = 2.0  # of speech; a smaller cluster is a mixture of voices or noise
+CHANGE_COST = 0.3  # cosine that a change of the speaker costs
+SEARCH_SECONDS = 0.4  # on each side of a change, where the quietest place is searched
+MIN_TURN_SECONDS = 0.5
+FRAME = 320  # samples at RATE, of one level
+SMOOTHED_FRAMES = 5
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Speech of one speaker without a pause; two turns do not overlap."""
+
+    start: float  # s
+    end: float  # s
+    speaker: str  # "1" speaks first, "2" is the next new voice
+
+    @property
+    def duration(self) -> float:
+        """s"""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Diarisation:
+    """The turns of a recording, in their order, and where two speakers may speak at once."""
+
+    turns: tuple[Turn, ...]
+    overlaps: tuple[tuple[float, float], ...] = ()  # start and end in s
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The speakers in the order of their first turn."""
+        return tuple(dict.fromkeys(turn.speaker for turn in self.turns))
+
+    def seconds(self, speaker: str) -> float:
+        """Speech of one speaker in s."""
+        return sum(turn.duration for turn in self.turns if turn.speaker == speaker)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one speech segment."""
+
+    start: float  # s, of the segment
+    end: float  # s
+    starts: np.ndarray  # (n,) s after the segment's start
+    seconds: float  # of a window
+    vectors: np.ndarray  # (n, D), each of length 1
+    levels: np.ndarray  # (m,) mean power of frames of FRAME samples
+
+    @property
+    def weight(self) -> float:
+        """Speech in s that one window stands for."""
+        return (self.end - self.start) / len(self.starts)
+
+
+def windows_of(segment: Segment, encoder: Encoder) -> Windows:
+    """Embed the windows of a segment; a segment shorter than a window is one window."""
+    length, size = len(segment.wav), int(WINDOW_SECONDS * RATE)
+    places = [0] if length <= size else [*range(0, length - size, int(HOP_SECONDS * RATE)), length - size]
+    wavs = [segment.wav[place : place + size] for place in places]
+    together = getattr(encoder, "encode_batch", None)
+    vectors = np.stack(together(wavs) if together else [encoder.encode(wav) for wav in wavs])
+    frames = segment.wav[: length // FRAME * FRAME].reshape(-1, FRAME)
+    starts, seconds = np.array(places) / RATE, min(size, length) / RATE
+    return Windows(segment.start, segment.end, starts, seconds, unit(vectors), np.square(frames).mean(1))
+
+
+def diarise(windows: Sequence[Windows], count: int | None = None, source: object = "audio") -> Diarisation:
+    """Windows of all segments of a recording -> its turns; ``count`` is the number of speakers, None: unknown.
+
+    Raises CloningError where ``count`` speakers cannot be told apart, and for more than ``MAX_SPEAKERS``.
+    """
+    means = speaker_means(windows, count)
+    if means is None or (count is None and len(means) > MAX_SPEAKERS):
+        found = len(speaker_means(windows))
+        raise CloningError(_too_many(count, found, source))
+    paths = [best_path(x.vectors @ means.T) for x in windows]
+    turns = [turn for x, path in zip(windows, paths, strict=True) for turn in _turns(x, path)]
+    names = {label: str(number) for number, label in enumerate(dict.fromkeys(who for *_, who in turns), 1)}
+    return Diarisation(tuple(Turn(start, end, names[who]) for start, end, who in turns))
+
+
+def _too_many(count: int | None, found: int, source: object) -> str:
+    if count is None:
+        remedy = "cut the recording into parts, or leave --speakers out"
+        return f"{source}: {found} speakers were found, and at most {MAX_SPEAKERS} are allowed: {remedy}"
+    return (
+        f"{source}: {count} speakers cannot be told apart: each needs {MIN_SPEAKER_SECONDS:g} s of speech and a voice "
+        f"of its own; without a number {found} would be found: give --speakers {found} or {AUTO}"
+    )
+
+
+def speaker_means(windows: Sequence[Windows], count: int | None = None) -> np.ndarray | None:
+    """Return the mean embedding of each speaker (K, D), each of length 1; None where ``count`` cannot be told apart."""
+    vectors = np.concatenate([x.vectors for x in windows])
+    weights = np.concatenate([np.full(len(x.starts), x.weight) for x in windows])
+    step = -(-len(vectors) // MAX_CLUSTERED_WINDOWS)
+    labels = clustered(vectors[::step], step * weights[::step], count)
+    if labels is None:
+        return None
+    means = _means(vectors[::step][labels >= 0], labels[labels >= 0])
+    return _merged(windows, vectors, weights, means, count)
+
+
+def clustered(vectors: np.ndarray, weights: np.ndarray, count: int | None = None) -> np.ndarray | None:
+    """Cluster unit vectors (n, D) that stand for ``weights`` s of speech -> labels (n,); -1: of no large cluster.
+
+    A large cluster has ``MIN_SPEAKER_SECONDS``. With ``count`` the tree is cut at the first height with so many large
+    clusters; None where there is none.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), int) if count in (None, 1) else None
+    tree = linkage(vectors, "average", metric="cosine")
+    heights = [1 - MIN_LINKED_COSINE] if count is None else np.unique(tree[:, 2])[::-1] - 1e-9
+    for height in heights:
+        found = fcluster(tree, height, "distance") - 1
+        seconds = np.bincount(found, weights=weights)
+        large = np.flatnonzero(seconds >= MIN_SPEAKER_SECONDS)
+        if count is None and not len(large):
+            large = np.array([seconds.argmax()])
+        if count in (None, len(large)):
+            number = np.full(len(seconds), -1)
+            number[large] = np.arange(len(large))
+            return number[found]
+    return None
+
+
+def _merged(
+    windows: Sequence[Windows], vectors: np.ndarray, weights: np.ndarray, means: np.ndarray, count: int | None
+) -> np.ndarray | None:
+    """Assign all windows, and merge or drop speakers until all are distinct; with ``count`` None instead of that."""
+    while True:
+        labels = np.concatenate([best_path(x.vectors @ means.T) for x in windows])
+        seconds = np.bincount(labels, weights=weights, minlength=len(means))
+        if count is not None and seconds.min() < MIN_SPEAKER_SECONDS / 2:
+            return None
+        means, labels = _means(vectors, labels), np.unique(labels, return_inverse=True)[1]
+        if len(means) == 1:
+            return means
+        cosines = means @ means.T - 2 * np.eye(len(means))
+        one, other = np.unravel_index(cosines.argmax(), cosines.shape)
+        if count is not None:
+            return means if cosines[one, other] <= MAX_DISTINCT_COSINE else None
+        seconds = np.bincount(labels, weights=weights)
+        if cosines[one, other] > MIN_MERGED_COSINE:
+            means = _means(vectors, np.where(labels == other, one, labels))
+        elif seconds.min() < MIN_SPEAKER_SECONDS:
+            means = np.delete(means, seconds.argmin(), 0)
+        else:
+            return means
+
+
+def best_path(scores: np.ndarray, cost: float = CHANGE_COST) -> np.ndarray:
+    """Scores of n windows (n, K) -> speaker of each (n,): the largest sum of scores less ``cost`` for each change."""
+    best, came = scores[0], []
+    for row in scores[1:]:
+        leader = best.argmax()
+        came.append(np.where(best >= best[leader] - cost, np.arange(len(best)), leader))
+        best = np.maximum(best, best[leader] - cost) + row
+    path = [int(best.argmax())]
+    for before in came[::-1]:
+        path.append(int(before[path[-1]]))
+    return np.array(path[::-1])
+
+
+def _turns(windows: Windows, path: np.ndarray) -> list[tuple[float, float, int]]:
+    """(start in s, end in s, speaker) of each turn of a segment, by the speaker of each of its windows."""
+    centres = windows.starts + windows.seconds / 2
+    bounds, speakers = [windows.start], [int(path[0])]
+    for place in np.flatnonzero(np.diff(path)):
+        change = windows.start + quietest(windows.levels, (centres[place] + centres[place + 1]) / 2)
+        if change - bounds[-1] >= MIN_TURN_SECONDS:
+            bounds.append(change)
+            speakers.append(int(path[place + 1]))
+        elif len(speakers) == 1 or speakers[-2] != path[place + 1]:
+            speakers[-1] = int(path[place + 1])
+        else:  # a short turn between two of one speaker
+            bounds.pop()
+            speakers.pop()
+    return list(zip(bounds, [*bounds[1:], windows.end], speakers, strict=True))
+
+
+def quietest(levels: np.ndarray, around: float) -> float:
+    """Return the quietest time within ``SEARCH_SECONDS`` of ``around`` (s), by levels (m,) of frames."""
+    rate = RATE / FRAME
+    first, last = (max(0, round((around + side) * rate)) for side in (-SEARCH_SECONDS, SEARCH_SECONDS))
+    smooth = np.convolve(levels, np.ones(SMOOTHED_FRAMES), "same")[first:last]
+    return (first + int(smooth.argmin()) + 0.5) / rate if len(smooth) else around
+
+
+def _means(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return unit(np.stack([vectors[labels == label].mean(0) for label in np.unique(labels)]))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) -> (n, D), each of length 1."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
