@@ -72,11 +72,13 @@ def cast_of(
     voice, ``emotion_from`` the speaking style by the share ``emotion_mix``.
     Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
-    cast = Cast({}) if speakers == 1 else _told_apart(pipeline, source, None if speakers == AUTO else int(speakers))
-    own = cast.speakers or {MAIN_SPEAKER: speaker_of(pipeline, source)}
+    if speakers == 1:
+        cast = Cast({MAIN_SPEAKER: speaker_of(pipeline, source)})
+    else:
+        cast = cast_from(pipeline, source, diarised(pipeline, source, None if speakers == AUTO else int(speakers)))
     others = [speaker_of(pipeline, path) for path in voice_from]
     style = speaker_of(pipeline, emotion_from) if emotion_from else None
-    return replace(cast, speakers={label: _target(x, others, style, emotion_mix) for label, x in own.items()})
+    return replace(cast, speakers={label: _target(x, others, style, emotion_mix) for label, x in cast.speakers.items()})
 
 
 def _target(own: Speaker, others: Sequence[Speaker], style: Speaker | None, mix: float) -> Speaker:
@@ -99,21 +101,27 @@ def speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
     return pipeline.analyse_speaker(segments, path)
 
 
-def _told_apart(pipeline: VoiceCloningPipeline, source: Path, count: int | None) -> Cast:
-    """The speakers of a recording, which is read twice; without speakers where ``AUTO`` finds but one."""
-    rate, encoder = header(source)[0], pipeline.analyser.speaker_encoder
-    windows = [windows_of(segment, encoder) for segment in speech_segments(read_blocks(source), rate)]
+def diarised(pipeline: VoiceCloningPipeline, source: Path, count: int | None) -> Diarisation:
+    """Who speaks when in a recording; ``count`` is the number of speakers, None: unknown.
+
+    Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
+    """
+    encoder = pipeline.analyser.speaker_encoder
+    windows = [windows_of(x, encoder) for x in speech_segments(read_blocks(source), header(source)[0])]
     check_has_speech(windows, source)
-    found = diarise(windows, count, source)
-    notes = _notes(found, source, encoder.name)
+    return diarise(windows, count, source)
+
+
+def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) -> Cast:
+    """Extract the voice of each speaker of a diarisation; of a single one as without a diarisation."""
+    analyser = pipeline.analyser
+    notes = _notes(found, source, analyser.speaker_encoder.name)
     if len(found.speakers) == 1:
-        return Cast({}, notes=notes)
-    longest = _longest(found)
+        return Cast({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
     spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
-    for segment in segments_of(read_blocks(source), rate, longest):
+    for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
         spoken[segment.speaker].append(segment)
-    analyse = pipeline.analyser
-    speakers = {label: analyse(own, f"{source}, speaker {label}", alone=True) for label, own in spoken.items()}
+    speakers = {label: analyser(own, f"{source}, speaker {label}", alone=True) for label, own in spoken.items()}
     return Cast(speakers, found.turns, notes)
 
 

@@ -205,7 +205,8 @@ def _turns(windows: Windows, path: np.ndarray) -> list[tuple[float, float, int]]
     centres = windows.starts + windows.seconds / 2
     bounds, speakers = [windows.start], [int(path[0])]
     for place in np.flatnonzero(np.diff(path)):
-        change = windows.start + quietest(windows.levels, (centres[place] + centres[place + 1]) / 2)
+        quiet = quietest(windows.levels, (centres[place] + centres[place + 1]) / 2)
+        change = round(windows.start + quiet, 3)
         if change - bounds[-1] >= MIN_TURN_SECONDS:
             bounds.append(change)
             speakers.append(int(path[place + 1]))
