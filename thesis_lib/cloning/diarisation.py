@@ -219,7 +219,7 @@ def _turns(windows: Windows, path: np.ndarray) -> list[tuple[float, float, int]]
 
 
 def quietest(levels: np.ndarray, around: float) -> float:
-    """Return the quietest time within ``SEARCH_SECONDS`` of ``around`` (s), by levels (m,) of frames."""
+    """Return the quietest time within ``SEARCH_SECONDS`` of ``around`` (s), by levels (m,); ``around`` beyond them."""
     rate = RATE / FRAME
     first, last = (max(0, round((around + side) * rate)) for side in (-SEARCH_SECONDS, SEARCH_SECONDS))
     smooth = np.convolve(levels, np.ones(SMOOTHED_FRAMES), "same")[first:last]
