@@ -148,6 +148,8 @@ def _notes(found: Diarisation, source: Path, encoder: str) -> tuple[str, ...]:
     total = sum(turn.duration for turn in found.turns)
     shares = ", ".join(f"{x} ({found.seconds(x) / total:.0%} of the speech)" for x in found.speakers)
     notes = [f"{source}: speakers: {shares}"]
+    if found.found_alone != len(found.speakers):
+        notes.append(f"{source}: --speakers {AUTO} would find {found.found_alone}, not {len(found.speakers)} speakers")
     if places := [f"{start:.1f}-{end:.1f}" for start, end in found.overlaps]:
         more = f" and {len(places) - MAX_LISTED_OVERLAPS} more" if len(places) > MAX_LISTED_OVERLAPS else ""
         listed = ", ".join(places[:MAX_LISTED_OVERLAPS])

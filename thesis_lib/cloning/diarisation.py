@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from thesis_lib.audio.pitch import pitch_confidence
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.embeddings.encoders import Encoder
@@ -33,7 +34,8 @@ MIN_SPEAKER_SECONDS = 2.0  # of speech; a smaller cluster is a mixture of voices
 CHANGE_COST = 0.3  # cosine that a change of the speaker costs
 SEARCH_SECONDS = 0.4  # on each side of a change, where the quietest place is searched
 MIN_TURN_SECONDS = 0.5
-MIN_OVERLAP_SCORE = -0.25  # of ``overlap_scores``: it finds a quarter of the overlaps, and four of ten are false
+MIN_OVERLAP_SCORE = 0.0  # of ``overlap_scores`` and half of ``Windows.unclear``: finds a third of the overlaps
+MIN_CLEAR_CONFIDENCE = 0.8  # of the pitch tracker
 MIN_FROM_CHANGE_SECONDS = 0.4  # of a window's centre: nearer windows have two voices one after the other
 FRAME = 320  # samples at RATE, of one level
 SMOOTHED_FRAMES = 5
@@ -59,6 +61,7 @@ class Diarisation:
 
     turns: tuple[Turn, ...]
     overlaps: tuple[tuple[float, float], ...] = ()  # start and end in s
+    found_alone: int = 1  # number of speakers that is found where none is given
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -80,6 +83,7 @@ class Windows:
     seconds: float  # of a window
     vectors: np.ndarray  # (n, D), each of length 1
     levels: np.ndarray  # (m,) mean power of frames of FRAME samples
+    unclear: np.ndarray  # (n,) share of loud frames around a window's centre without a clear pitch
 
     @property
     def weight(self) -> float:
@@ -94,9 +98,22 @@ def windows_of(segment: Segment, encoder: Encoder) -> Windows:
     wavs = [segment.wav[place : place + size] for place in places]
     together = getattr(encoder, "encode_batch", None)
     vectors = np.stack(together(wavs) if together else [encoder.encode(wav) for wav in wavs])
-    frames = segment.wav[: length // FRAME * FRAME].reshape(-1, FRAME)
+    levels = np.square(segment.wav[: length // FRAME * FRAME].reshape(-1, FRAME)).mean(1)
     starts, seconds = np.array(places) / RATE, min(size, length) / RATE
-    return Windows(segment.start, segment.end, starts, seconds, unit(vectors), np.square(frames).mean(1))
+    unclear = without_clear_pitch(segment.wav, levels, starts + seconds / 2)
+    return Windows(segment.start, segment.end, starts, seconds, unit(vectors), levels, unclear)
+
+
+def without_clear_pitch(wav: np.ndarray, levels: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(N,), its levels (m,), times in s (n,) -> share of loud frames (n,) around each time without a clear pitch.
+
+    Two voices at once have no common pitch, so that the tracker's confidence falls in vowels too.
+    """
+    times, confidence = pitch_confidence(wav)
+    level = levels[np.minimum((np.asarray(times) * RATE / FRAME).astype(int), len(levels) - 1)]
+    is_loud, is_unclear = level > np.median(levels), np.asarray(confidence) < MIN_CLEAR_CONFIDENCE
+    near = np.abs(times - centres[:, None]) < HOP_SECONDS
+    return (near & is_loud & is_unclear).sum(1) / np.maximum((near & is_loud).sum(1), 1)
 
 
 def diarise(windows: Sequence[Windows], count: int | None = None, source: object = "audio") -> Diarisation:
@@ -104,15 +121,15 @@ def diarise(windows: Sequence[Windows], count: int | None = None, source: object
 
     Raises CloningError where ``count`` speakers cannot be told apart, and for more than ``MAX_SPEAKERS``.
     """
-    means = speaker_means(windows, count)
-    if means is None or (count is None and len(means) > MAX_SPEAKERS):
-        found = len(speaker_means(windows))
-        raise CloningError(_too_many(count, found, source))
+    alone = speaker_means(windows)
+    means = alone if count is None else speaker_means(windows, count)
+    if alone is None or means is None or (count is None and len(means) > MAX_SPEAKERS):
+        raise CloningError(_too_many(count, 1 if alone is None else len(alone), source))
     paths = [best_path(x.vectors @ means.T) for x in windows]
     turns = [turn for x, path in zip(windows, paths, strict=True) for turn in _turns(x, path)]
     names = {label: str(number) for number, label in enumerate(dict.fromkeys(who for *_, who in turns), 1)}
     found = tuple(Turn(start, end, names[who]) for start, end, who in turns)
-    return Diarisation(found, overlaps(windows, means, found))
+    return Diarisation(found, overlaps(windows, means, found), len(alone))
 
 
 def _too_many(count: int | None, found: int, source: object) -> str:
@@ -233,7 +250,7 @@ def overlaps(windows: Sequence[Windows], means: np.ndarray, turns: Sequence[Turn
     for x in windows:
         centres = x.start + x.starts + x.seconds / 2
         distances = np.abs(centres[:, None] - changes).min(1, initial=np.inf)
-        is_mixed = overlap_scores(x.vectors, means) > MIN_OVERLAP_SCORE
+        is_mixed = overlap_scores(x.vectors, means) + 0.5 * x.unclear > MIN_OVERLAP_SCORE
         for centre in centres[is_mixed & (distances >= MIN_FROM_CHANGE_SECONDS)]:
             start, end = max(x.start, centre - HOP_SECONDS), min(x.end, centre + HOP_SECONDS)
             if found and start <= found[-1][1]:

@@ -284,7 +284,7 @@ class VoiceCloningPipeline:
         return letters / segment.duration / SPANISH_LETTERS_PER_SECOND
 
 
-def check_has_speech(segments: Sequence[Segment], source: object) -> None:
+def check_has_speech(segments: Sequence[object], source: object) -> None:
     """Raise AudioError if there is no segment."""
     if not segments:
         raise AudioError(
