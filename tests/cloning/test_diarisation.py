@@ -82,6 +82,18 @@ def test_clusters_are_the_voices_and_a_rare_one_is_in_none():
     assert clustered(voices([0]), np.ones(1), 2) is None
 
 
+def test_a_given_number_of_speakers_is_first_sought_among_large_clusters():
+    """Of 100 s, 3 s are of noise; two similar voices are told apart before the noise is taken for a speaker."""
+    similar = np.array([*[0] * 100, *[1] * 94, *[2] * 6])
+    vectors = voices(similar, noise=0.02)
+    vectors[:194] = unit(vectors[:194] + 0.8 * np.eye(DIM)[9])
+    labels = clustered(vectors, np.full(200, 0.5), 2)
+    assert (len(set(labels[:100])), len(set(labels[100:194]))) == (1, 1)
+    assert labels[0] != labels[100]
+    few = clustered(vectors[np.r_[0:100, 194:200]], np.full(106, 0.5), 2)
+    assert few[0] != few[-1]
+
+
 def test_turns_are_split_at_the_quiet_place_and_named_by_their_order():
     """Windows 0-5 are of speaker 7, 6-13 of speaker 3; the centres around the change are at 3.25 and 3.75 s."""
     found = diarise([talk([7] * 6 + [3] * 8, 10.0, quiet=[3.3]), talk([7] * 6, 30.0)])

@@ -31,6 +31,7 @@ MIN_LINKED_COSINE = 0.25  # mean cosine of two clusters of windows, from which t
 MIN_MERGED_COSINE = 0.55  # of two clusters' means, above which they are one speaker
 MAX_DISTINCT_COSINE = 0.7  # of two speakers' means, above which a given number of speakers is refused
 MIN_SPEAKER_SECONDS = 2.0  # of speech; a smaller cluster is a mixture of voices or noise
+MIN_GIVEN_SHARE = 0.05  # of the speech, of each of a given number of speakers, where there is such a cut
 CHANGE_COST = 0.3  # cosine that a change of the speaker costs
 SEARCH_SECONDS = 0.4  # on each side of a change, where the quietest place is searched
 MIN_TURN_SECONDS = 0.5
@@ -157,8 +158,8 @@ def speaker_means(windows: Sequence[Windows], count: int | None = None) -> np.nd
 def clustered(vectors: np.ndarray, weights: np.ndarray, count: int | None = None) -> np.ndarray | None:
     """Cluster unit vectors (n, D) that stand for ``weights`` s of speech -> labels (n,); -1: of no large cluster.
 
-    A large cluster has ``MIN_SPEAKER_SECONDS``. With ``count`` the tree is cut at the first height with so many large
-    clusters; None where there is none.
+    A large cluster has ``MIN_SPEAKER_SECONDS``. With ``count`` the tree is cut at the first height with so many
+    clusters of ``MIN_GIVEN_SHARE``, else of ``MIN_SPEAKER_SECONDS``; None where there is no such height.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
 
@@ -166,10 +167,12 @@ def clustered(vectors: np.ndarray, weights: np.ndarray, count: int | None = None
         return np.zeros(len(vectors), int) if count in (None, 1) else None
     tree = linkage(vectors, "average", metric="cosine")
     heights = [1 - MIN_LINKED_COSINE] if count is None else np.unique(tree[:, 2])[::-1] - 1e-9
-    for height in heights:
+    share = MIN_GIVEN_SHARE * weights.sum()
+    sizes = (MIN_SPEAKER_SECONDS,) if count is None or share <= MIN_SPEAKER_SECONDS else (share, MIN_SPEAKER_SECONDS)
+    for size, height in itertools.product(sizes, heights):
         found = fcluster(tree, height, "distance") - 1
         seconds = np.bincount(found, weights=weights)
-        large = np.flatnonzero(seconds >= MIN_SPEAKER_SECONDS)
+        large = np.flatnonzero(seconds >= size)
         if count is None and not len(large):
             large = np.array([seconds.argmax()])
         if count in (None, len(large)):
