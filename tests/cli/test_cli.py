@@ -297,6 +297,27 @@ def test_clone_refuses_a_target_that_cannot_be_written_before_models_are_loaded(
     assert (recordings / "out.wav").read_bytes() == b"an earlier result"
 
 
+@pytest.mark.parametrize(
+    ("source", "speakers", "message"),
+    [
+        ("good.wav", "0", "--speakers 0: give auto, or a number from 1 to 20"),
+        ("good.wav", "many", "--speakers many: give auto, or a number from 1 to 20"),
+        ("-", "auto", "--add-track and --speakers need a file: name a recording instead of -"),
+    ],
+)
+def test_clone_refuses_speakers_before_models_are_loaded(source, speakers, message, recordings, monkeypatch, capsys):
+    def build(*given, **options):
+        raise AssertionError("models were loaded")
+
+    monkeypatch.setattr(cloning, "build", build)
+    place = source if source == "-" else str(recordings / source)
+    target = str(recordings / "new.wav")
+    code, _, err = thesis(monkeypatch, capsys, "clone", place, target, "--speakers", speakers, "--consent", "me")
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1, err
+
+
 def test_clone_of_a_folder_and_of_stdin(recordings, monkeypatch, capsys, tmp_path):
     table = pd.DataFrame(
         {"file": ["a.wav", "b.wav"], "status": ["done", "failed"], "reason": ["", "b.wav: silence; x"]}

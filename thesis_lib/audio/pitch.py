@@ -89,6 +89,12 @@ def track(wav: np.ndarray, audio: AudioConfig) -> Pitch:
     return Pitch(log_f0.astype(np.float32), voicing.astype(np.float32))
 
 
+def pitch_confidence(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) at RATE -> times in s (T,) and the tracker's confidence (T,), 0..1."""
+    found = _tracker().detect(wav, RATE, fmin=MIN_F0_HZ, fmax=MAX_F0_HZ)
+    return found.timestamps, found.confidence
+
+
 @functools.cache
 def _tracker():
     from swift_f0 import SwiftF0

@@ -19,16 +19,18 @@ PAUSE_S = 0.8  # silence that ends a segment
 MARGIN_S = 0.1  # kept on each side
 KEPT_SILENCE_S = 1.0  # that stays in memory: speech may have begun in it
 MAX_CUT_S = 60.0  # of a segment with given times
+MAIN_SPEAKER = "1"  # label where speakers are not told apart
 POWER_FRAME = 320  # samples at RATE over which a power is averaged
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A segment of speech and its place in the recording."""
+    """A segment of speech, its place in the recording and its speaker."""
 
     start: float  # s
     end: float  # s
     wav: np.ndarray  # (N,) at RATE
+    speaker: str = MAIN_SPEAKER
 
     @property
     def duration(self) -> float:

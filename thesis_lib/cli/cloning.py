@@ -94,6 +94,13 @@ def clone(
     add_track: Annotated[
         bool, typer.Option("--add-track", help="Of a video: keep its audio, and add the English as another track.")
     ] = False,
+    speakers: Annotated[
+        str,
+        typer.Option(
+            help="Number of speakers with a voice each, or auto to find it; 1: the voice of the main speaker for all. "
+            "Not for live speech."
+        ),
+    ] = "1",
     consent: Annotated[
         str, typer.Option(help="Who has consented to the use of the voice; written to the file's metadata.")
     ] = "",
@@ -113,6 +120,7 @@ def clone(
     Example: thesis clone interview.mp3 interview.en.mp3 --adapt 2 --fit
     Example: thesis clone talk.mp3 talk.en.wav --script talk.json
     Example: thesis clone film.mp4 film.en.mp4 --subtitles --background keep
+    Example: thesis clone debate.mp3 debate.en.mp3 --speakers auto --subtitles --script debate.json
     Example: thesis clone recordings/ english/ --jobs 2
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
@@ -129,9 +137,9 @@ def clone(
         from thesis_lib.training import adaptation  # torch
 
         adapter = adaptation.adapt
-    request = cloning.Request(
-        text, content, tuple(voice_from or ()), emotion_from, emotion_mix, adapt, subtitles, consent, script, add_track
-    )
+    voices = tuple(voice_from or ()), emotion_from, emotion_mix, adapt
+    count = int(speakers) if speakers.isdecimal() else speakers
+    request = cloning.Request(text, content, *voices, subtitles, consent, script, add_track, count)
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
     if str(source) == "-":
@@ -144,7 +152,7 @@ def clone(
         # Wrong paths are reported before four models are loaded.
         cloning.check_recordings((source, *request.recordings))
         cloning.check_target(source, target, add_track)
-        cloning.check_script(source, target, script, subtitles)
+        cloning.check_script(source, target, script, subtitles, count)
         pipeline = build(vocoder, config)
         made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
         _report_file(made, pipeline.vocoder.name, json_)

@@ -3,8 +3,10 @@
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
 from thesis_lib.cloning.build import build
+from thesis_lib.cloning.cast import Cast, cast_of
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
+from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise, windows_of
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
@@ -14,23 +16,28 @@ from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, betwee
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 
 __all__ = [
+    "AUTO",
     "NEAREST",
     "SUFFIXES",
     "TABLE",
     "Adapter",
     "Batch",
+    "Cast",
     "Clone",
     "CloningError",
+    "Diarisation",
     "Request",
     "Speaker",
     "SpeakerAnalyser",
     "SynthesisedSegment",
     "TranslatedSegment",
     "Translation",
+    "Turn",
     "VoiceCloningPipeline",
     "average",
     "between",
     "build",
+    "cast_of",
     "check_live",
     "check_recordings",
     "check_script",
@@ -39,8 +46,10 @@ __all__ = [
     "clone_folder",
     "clone_live",
     "combined_voice",
+    "diarise",
     "dominant",
     "laid_out",
     "nearest_voice",
     "split_into_clauses",
+    "windows_of",
 ]

@@ -48,6 +48,8 @@ class Batch:
         asked = json.loads(json.dumps(asdict(self.request), default=_named))
         for option in ONE_RECORDING:  # earlier tables have no such option
             del asked[option]
+        if self.request.speakers == 1:
+            del asked["speakers"]
         return digest(
             [
                 fingerprint(path),

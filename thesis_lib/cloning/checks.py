@@ -8,11 +8,13 @@ from thesis_lib.audio.files import STDOUT, SUFFIXES, survey
 from thesis_lib.audio.targets import place_problem, target_problem
 from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, cache_folder, read_script
+from thesis_lib.cloning.script import SCRIPT_SUFFIXES, SRT, Script, cache_folder, check_labels, read_script
 from thesis_lib.cloning.subtitles import LANGUAGES, subtitle_paths
 
 
-def check_script(source: Path, target: Path, script: Path | None, subtitles: bool = False) -> Script | None:
+def check_script(
+    source: Path, target: Path, script: Path | None, subtitles: bool = False, speakers: int | str = 1
+) -> Script | None:
     """Return the script, None where there is none to read.
 
     ``subtitles``: whether subtitles are written beside the target. Raises CloningError for a script that cannot be
@@ -22,6 +24,8 @@ def check_script(source: Path, target: Path, script: Path | None, subtitles: boo
         return None
     if script.suffix.lower() not in SCRIPT_SUFFIXES:
         raise CloningError(f"{script}: a script is a {' or '.join(SCRIPT_SUFFIXES)} file: name one with this suffix")
+    if script.suffix.lower() == SRT and speakers != 1:
+        raise CloningError(f"{script}: an SRT script has no speakers: name a .json file, or leave --speakers out")
     if script.is_dir():
         raise CloningError(f"{script} is a folder: name a file in it for the script")
     if script.resolve() in (Path(source).resolve(), Path(target).resolve()):
@@ -33,7 +37,12 @@ def check_script(source: Path, target: Path, script: Path | None, subtitles: boo
         raise CloningError(f"{cache} is a file: remove it, so that a folder for the script's segments can be made")
     if problem := place_problem(script.absolute().parent, "script"):
         raise CloningError(problem)
-    return read_script(script, source) if script.exists() else None
+    if not script.exists():
+        return None
+    found = read_script(script, source)
+    if isinstance(speakers, int):
+        check_labels(script, found, [str(number) for number in range(1, speakers + 1)])
+    return found
 
 
 def check_target(source: Path, target: Path, add_track: bool = False) -> None:

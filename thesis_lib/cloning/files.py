@@ -1,12 +1,15 @@
 """The pipeline on files of any length: the options of one recording, and its voice, translation, output and notes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning.cast import Cast, cast_of, check_speakers
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.output import Output, write_output
@@ -17,7 +20,6 @@ from thesis_lib.cloning.script import Script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, total_seconds
-from thesis_lib.cloning.speaker import Speaker, combined_voice
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
@@ -25,7 +27,6 @@ from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.sources import adaptation_key
 
 ADAPTED_VOCODERS = Path("runs") / "voices"  # folder of vocoders that ``Request.adapt`` has trained
-MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
 
 # adapter(recordings, folder, vocoder, minutes, progress) trains a vocoder on a voice: training.adaptation.adapt.
 Adapter = Callable[[Sequence[Path], Path, str, float, Progress], BaseVocoder]
@@ -45,6 +46,7 @@ class Request:
     consent: str = ""  # who has consented to the use of the voice; written to the file's metadata
     script: Path | None = None  # read where it exists, else written: cloning.script
     add_track: bool = False  # of a video: keep its audio tracks, and add the English as another
+    speakers: int | str = 1  # with a voice each; AUTO: as many as are found; 1: the main speaker's voice for all
 
     def __post_init__(self) -> None:
         if self.text is not None and not has_words(self.text):
@@ -55,6 +57,12 @@ class Request:
             raise CloningError("--script, --text and --content each say what is spoken: give one of them")
         if self.emotion_mix != 1.0 and not self.emotion_from:
             raise CloningError("--emotion-mix needs a recording of the speaking style: name it with --emotion-from")
+        check_speakers(self.speakers)
+        if self.speakers != 1 and (self.text or self.content or self.voice_from or self.adapt):
+            raise CloningError(
+                f"--speakers {self.speakers} gives each speaker a voice; --text, --content, --voice-from and --adapt "
+                "are for one: leave them out, or --speakers"
+            )
 
     @property
     def recordings(self) -> tuple[Path, ...]:
@@ -73,11 +81,12 @@ class Clone:
     transcript: str
     translation: str
     encoder: str
-    similarity_before: float  # cosine of the synthesizer's speech to the speaker
-    similarity_after: float  # cosine of the output to the speaker
+    similarity_before: float  # cosine of the synthesizer's speech to the speaker; mean of several speakers
+    similarity_after: float  # cosine of the output to the speaker; mean of several speakers
     notes: tuple[str, ...]
     seconds: dict[str, float]  # stage -> computing time
     subtitles: tuple[str, ...] = ()
+    speakers: int = 1  # with a voice each
 
 
 def clone_file(
@@ -99,9 +108,11 @@ def clone_file(
     source, target = Path(source), Path(target)
     check_target(source, target, request.add_track)
     check_recordings((source, *request.recordings))
-    scripted = _scripted(pipeline, source, request, check_script(source, target, request.script, request.subtitles))
-    extract = partial(_target_speaker, pipeline, source, request)
-    speaker = scripted.speaker(extract) if scripted else extract()
+    given = check_script(source, target, request.script, request.subtitles, request.speakers)
+    scripted = _scripted(pipeline, source, request, given)
+    voices = request.voice_from, request.emotion_from, request.emotion_mix
+    extract = partial(cast_of, pipeline, source, request.speakers, *voices)
+    cast = scripted.cast(extract) if scripted else extract()
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -109,15 +120,17 @@ def clone_file(
         say(text)
 
     found = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
-    for warning in (*found, *speaker.warnings):
+    for warning in (*found, *cast.warnings):
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
-    translated = partial(_translated, pipeline, source, request, note)
+    translated = partial(_translated, pipeline, source, request, cast, note)
     if scripted:
-        segments = scripted.synthesise(pipeline, speaker, translated, note)
+        segments = scripted.synthesise(pipeline, cast, translated, note)
     else:
-        segments = pipeline.synthesise(translated(), speaker, source)
+        segments = pipeline.synthesise(
+            translated(), cast.first, source, lambda segment, _: pipeline.synthesise_one(segment, cast.of(segment))
+        )
     length = survey(source).seconds
     shown = _with_progress(segments, length, progress, target.name)
     config = pipeline.config
@@ -129,14 +142,19 @@ def clone_file(
         config.fit,
         config.background == "keep",
         config.watermark,
+        scripted.names(cast) if scripted else cast.names,
     )
-    kept, sides, subtitles = write_output(shown, pipeline.sample_rate, source, output, note)
+    kept, compared, subtitles = write_output(shown, pipeline.sample_rate, source, output, note)
     if scripted:
         scripted.finish()
     for text in lengthening_notes(kept, source, length):
         note(text)
     encoder = pipeline.analyser.speaker_encoder
-    before, after = (cosine(embed(encoder, side, pipeline.sample_rate), speaker.voice.vectors()[0]) for side in sides)
+    similarities = [
+        [cosine(embed(encoder, x, pipeline.sample_rate), cast.speakers[label].voice.vectors()[0]) for x in sides]
+        for label, sides in compared.items()
+    ]
+    before, after = (float(np.mean(side)) for side in zip(*similarities, strict=True))
     return Clone(
         source=str(source),
         target=str(target),
@@ -150,6 +168,7 @@ def clone_file(
         notes=tuple(notes),
         seconds=total_seconds(kept),
         subtitles=subtitles,
+        speakers=len(cast.speakers),
     )
 
 
@@ -159,32 +178,8 @@ def _scripted(
     if request.script is None:
         return None
     recordings = (source, *request.recordings)
-    key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix)
+    key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix, request.speakers)
     return ScriptedClone(request.script, given, source, key)
-
-
-def _target_speaker(pipeline: VoiceCloningPipeline, source: Path, request: Request) -> Speaker:
-    """Extract the voice and the speaking style of the output; the warnings are those of all recordings."""
-    own = _speaker_of(pipeline, source)
-    others = [_speaker_of(pipeline, path) for path in request.voice_from]
-    style = _speaker_of(pipeline, request.emotion_from) if request.emotion_from else None
-    every = [own, *others, *([style] if style else [])]
-    voices = [other.voice for other in others]
-    voice = combined_voice(own.voice, voices, style.voice if style else None, request.emotion_mix)
-    warnings = dict.fromkeys(warning for speaker in every for warning in speaker.warnings)  # one recording may be both
-    prosody = own.prosody.mixed_with(style.prosody, request.emotion_mix) if style else own.prosody
-    return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody)
-
-
-def _speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
-    """Extract the voice from the beginning of a recording. Raises AudioError for a recording without speech."""
-    segments, seconds = [], 0.0
-    for segment in speech_segments(read_blocks(path), header(path)[0]):
-        segments.append(segment)
-        seconds += segment.duration
-        if seconds >= MAX_ANALYSED_SECONDS:
-            break
-    return pipeline.analyse_speaker(segments, path)
 
 
 def adapted_to(
@@ -207,10 +202,10 @@ def adapted_to(
 
 
 def _translated(
-    pipeline: VoiceCloningPipeline, source: Path, request: Request, note: Callable[[str], None]
+    pipeline: VoiceCloningPipeline, source: Path, request: Request, cast: Cast, note: Callable[[str], None]
 ) -> Iterable[TranslatedSegment]:
     """Yield what is synthesised: the given text, the given English recording, or the translation."""
-    segments = speech_segments(read_blocks(source), header(source)[0])
+    segments = cast.segments(source)
     if request.text is not None:
         return pipeline.from_text(request.text, list(segments), source)
     if request.content:

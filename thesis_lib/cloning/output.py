@@ -3,8 +3,8 @@
 Shapes: N samples.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,9 @@ from thesis_lib.cloning.plausibility import overhang_note
 from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
 from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded, write_both
 
-MAX_COMPARED_SECONDS = 15.0  # of output that the similarity to the speaker is measured on
+MAX_COMPARED_SECONDS = 15.0  # of output of each speaker that the similarity to the speaker is measured on
+
+Compared = dict[str, tuple[np.ndarray, np.ndarray]]  # label of a speaker -> content and output, each (N,)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Output:
     fit: bool = False  # each segment was stretched towards the length of its source
     background: bool = False  # mix what is not speech in the source with the English
     mark: bool = True  # watermark that mixture
+    names: Mapping[str, str] = field(default_factory=dict)  # label -> name of several speakers, in the subtitles
 
 
 def write_output(
@@ -38,59 +41,59 @@ def write_output(
     source: Path,
     output: Output,
     note: Callable[[str], None],
-) -> tuple[list[SynthesisedSegment], list[np.ndarray], tuple[str, ...]]:
+) -> tuple[list[SynthesisedSegment], Compared, tuple[str, ...]]:
     """Write the target and its subtitles; return the segments, samples to compare, and the paths of subtitles.
 
-    The segments are without samples; the samples are the first ``MAX_COMPARED_SECONDS`` of content and of output.
+    The segments are without samples; the samples are the first ``MAX_COMPARED_SECONDS`` of each speaker.
     """
     target, video = output.target, is_video(output.target)
     with speech_file(target) as path:
         with writing(path, sample_rate, comment=output.comment) as write:
             if output.background:
                 mix = BackgroundMix(source, sample_rate, write, output.mark, note)
-                kept, *sides = _write(segments, sample_rate, mix.write)
+                kept, compared = _write(segments, sample_rate, mix.write)
                 mix.finish()
             else:
-                kept, *sides = _write(segments, sample_rate, write)
+                kept, compared = _write(segments, sample_rate, write)
         delay = speech_delay(source) if video else 0.0
-        cues = _cues(kept, delay, target, note) if output.subtitles else {}
+        cues = _cues(kept, delay, output, note) if output.subtitles else {}
         if video:
             shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles)
             picture = write_video(source, path, target, shown, output.add_track, output.comment)
             late = overhang_note(delay + kept[-1].end, picture, target, output.fit)
             for text in filter(None, (dropped_note(source, target, output.add_track), late)):
                 note(text)
-    return kept, sides, write_both(target, cues)
+    return kept, compared, write_both(target, cues)
 
 
 def _cues(
-    segments: list[SynthesisedSegment], delay: float, target: Path, note: Callable[[str], None]
+    segments: list[SynthesisedSegment], delay: float, output: Output, note: Callable[[str], None]
 ) -> dict[str, list[Cue]]:
-    found = cues_of(segments, delay)
+    found = cues_of(segments, delay, output.names)
     for language in LANGUAGES:
         if language not in found:
-            note(f"{target}: no subtitles in the language '{language}': no segment has text in it")
+            note(f"{output.target}: no subtitles in the language '{language}': no segment has text in it")
     return found
 
 
 def _write(
     segments: Iterable[SynthesisedSegment], sample_rate: int, write: Callable[[np.ndarray], object]
-) -> tuple[list[SynthesisedSegment], np.ndarray, np.ndarray]:
-    """Write the segments with their pauses; return them without samples, and the first seconds of content and output.
+) -> tuple[list[SynthesisedSegment], Compared]:
+    """Write the segments with their pauses; return them without samples, and content and output of each speaker.
 
-    Only the first ``MAX_COMPARED_SECONDS`` of samples are kept, so that memory does not grow with the recording.
+    Only the first ``MAX_COMPARED_SECONDS`` of each are kept, so that memory does not grow with the recording.
     """
     kept: list[SynthesisedSegment] = []
-    content: list[np.ndarray] = []
-    output: list[np.ndarray] = []
+    compared: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for segment, silence in laid_out(segments, sample_rate):
         write(silence)
         write(segment.wav)
+        content, output = compared.setdefault(segment.translated.segment.speaker, ([], []))
         if sum(map(len, output)) < MAX_COMPARED_SECONDS * sample_rate:
             content.append(segment.content)
             output.append(segment.wav)
         kept.append(_without_samples(segment))
-    return kept, np.concatenate(content), np.concatenate(output)
+    return kept, {label: (np.concatenate(a), np.concatenate(b)) for label, (a, b) in compared.items()}
 
 
 def _without_samples(segment: SynthesisedSegment) -> SynthesisedSegment:

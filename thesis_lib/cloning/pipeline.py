@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
@@ -98,12 +98,14 @@ class VoiceCloningPipeline:
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 
-    def copy_with(self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None) -> Self:
+    def copy_with(
+        self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
+    ) -> "VoiceCloningPipeline":
         """Return a pipeline with the same stages but another vocoder or configuration."""
         encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
         placed = (vocoder or self.vocoder).to(self.vocoder.device)
         changed = placed, config or self.config
-        return type(self)(self.translator, self.synthesizer, *encoders, *changed)
+        return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, *changed)
 
     @property
     def sample_rate(self) -> int:
@@ -168,11 +170,11 @@ class VoiceCloningPipeline:
         Raises AudioError if nothing is Spanish and the clear majority of the recording is in another language, and if
         nothing is left to be spoken. With ``cloning.language=es`` all speech counts as Spanish.
         """
-        context, found_words, why, languages = "", False, "no speech", Languages()
+        context, why, languages = dict[str, str](), "no speech", Languages()  # the context is of one speaker
         for segment in segments:
-            seconds: dict[str, float] = {}
+            seconds, before = dict[str, float](), context.get(segment.speaker, "")
             with measured(seconds, "translate"):
-                found = self.translator(segment.wav, RATE, context, transcribe)
+                found = self.translator(segment.wav, RATE, before, transcribe)
             if self.config.language == SPANISH:
                 found = replace(found, language=SPANISH)
             languages.add(found, segment.duration)
@@ -182,12 +184,12 @@ class VoiceCloningPipeline:
             for text in notes:
                 note(f"{place}: {text}")
             if not why:
-                found_words, context = True, unfinished_sentence(f"{context} {found.english}")[-MAX_CONTEXT_CHARS:]
+                context = {segment.speaker: unfinished_sentence(f"{before} {found.english}")[-MAX_CONTEXT_CHARS:]}
             if keep_left_out or not why:
                 texts, speed = (found.transcript, found.english), self._speed(found.transcript, segment)
                 yield TranslatedSegment(segment, *texts, speed, None, seconds, None, notes, bool(why))
         languages.check_spanish(source)
-        if not found_words:
+        if not context:
             reason = "no words were recognised" if why in ("no speech", "no words recognised") else why
             raise AudioError(reason, source, "nothing can be spoken: name a recording that contains Spanish speech")
 
@@ -284,7 +286,7 @@ class VoiceCloningPipeline:
         return letters / segment.duration / SPANISH_LETTERS_PER_SECOND
 
 
-def check_has_speech(segments: Sequence[Segment], source: object) -> None:
+def check_has_speech(segments: Sequence[object], source: object) -> None:
     """Raise AudioError if there is no segment."""
     if not segments:
         raise AudioError(

@@ -6,7 +6,7 @@ times the segments have here.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.audio.files import survey
 from thesis_lib.audio.video import played_times
-from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.audio.voice_activity import MAIN_SPEAKER, RATE, Segment
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, measured_speed
 from thesis_lib.cloning.readings import has_words
@@ -24,7 +24,6 @@ from thesis_lib.cloning.subtitles import Cue, srt_text
 from thesis_lib.utils.files import cached_fingerprint, write_text
 
 FORMAT = "thesis-lib script 1"
-MAIN_SPEAKER = "1"  # the only one today
 SRT = ".srt"
 SCRIPT_SUFFIXES = (".json", SRT)
 CACHE_SUFFIX = ".cache"  # of the folder beside the script
@@ -42,7 +41,7 @@ class ScriptSegment(BaseModel):
     end: float = Field(gt=0)  # s in the source's audio
     spanish: str = ""  # recognised; changing it changes nothing
     english: str = ""  # said; without a word the segment is left out
-    speaker: str = MAIN_SPEAKER
+    speaker: str = MAIN_SPEAKER  # whose voice speaks
     strength: float | None = Field(None, ge=0, le=2)  # of the speaking style; None: cloning.style_strength
     speed: float | None = Field(None, ge=MIN_SPEED, le=MAX_SPEED)  # of the synthesizer; None: the source's rate
     left_out: bool = False
@@ -57,6 +56,7 @@ class ScriptSegment(BaseModel):
             end=place.end,
             spanish=translated.transcript,
             english=translated.english,
+            speaker=place.speaker,
             strength=style.strength if style else None,
             speed=style.speed if style else None,
             left_out=translated.is_left_out,
@@ -71,7 +71,8 @@ class ScriptSegment(BaseModel):
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
         """What the pipeline synthesises; ``segment`` has the samples, ``strength`` is for a segment without one."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
-        return TranslatedSegment(segment, self.spanish, self.english, measured_speed(segment.wav, RATE), style=style)
+        speed, place = measured_speed(segment.wav, RATE), replace(segment, speaker=self.speaker)
+        return TranslatedSegment(place, self.spanish, self.english, speed, style=style)
 
 
 class Script(BaseModel):
@@ -82,6 +83,7 @@ class Script(BaseModel):
     format: str = FORMAT
     recording: str = ""  # name of the source
     fingerprint: str = ""  # of its file; empty: any recording
+    speakers: dict[str, str] = {}  # label -> name in subtitles; empty for one speaker
     segments: tuple[ScriptSegment, ...]
 
 
@@ -97,7 +99,7 @@ def as_written(translated: TranslatedSegment, script: Path, delay: float = 0.0) 
     """
     place, is_srt = translated.segment, script.suffix.lower() == SRT
     start, end = (_in_audio(_in_file(time, delay, is_srt), delay) for time in (place.start, place.end))
-    moved = replace(translated, segment=Segment(start, end, place.wav)) if is_srt or delay else translated
+    moved = replace(translated, segment=replace(place, start=start, end=end)) if is_srt or delay else translated
     if not is_srt:
         return moved
     return replace(moved, english=one_line(moved.english), speed=measured_speed(place.wav, RATE), style=None)
@@ -130,10 +132,16 @@ def read_script(path: Path, source: Path) -> Script:
     return script.model_copy(update={"segments": tuple(_moved(x, delay) for x in segments)})
 
 
-def write_script(path: Path, source: Path, segments: Sequence[ScriptSegment], delay: float = 0.0) -> None:
+def write_script(
+    path: Path,
+    source: Path,
+    segments: Sequence[ScriptSegment],
+    delay: float = 0.0,
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Write the script of a recording atomically; the suffix sets the format. SRT has no segments left out.
 
-    ``delay`` (s): of the source's audio after its picture.
+    ``delay`` (s): of the source's audio after its picture. ``names``: label -> name of several speakers.
     """
     is_srt = path.suffix.lower() == SRT
     times = [(_in_file(x.start, delay, is_srt), _in_file(x.end, delay, is_srt)) for x in segments]
@@ -142,8 +150,11 @@ def write_script(path: Path, source: Path, segments: Sequence[ScriptSegment], de
         write_text(path, srt_text(cues))
         return
     shown = [x.model_copy(update={"start": a, "end": b}) for x, (a, b) in zip(segments, times, strict=True)]
-    script = Script(recording=source.name, fingerprint=cached_fingerprint(source), segments=tuple(shown))
-    write_text(path, json.dumps(script.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    script = Script(
+        recording=source.name, fingerprint=cached_fingerprint(source), speakers=dict(names or {}), segments=tuple(shown)
+    )
+    tree = script.model_dump(mode="json", exclude=None if names else {"speakers"})
+    write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
 
 
 def _in_file(time: float, delay: float, is_srt: bool) -> float:
@@ -180,12 +191,17 @@ def _json(path: Path, text: str) -> Script:
     _check_keys(path, text)
     if script.format != FORMAT:
         raise CloningError(f"{path}: the format is {script.format!r}, not {FORMAT!r}: name a script of this version")
-    for number, segment in enumerate(script.segments, 1):
-        if segment.speaker != MAIN_SPEAKER:
-            raise CloningError(
-                f"{path}, segment {number}: the speaker {segment.speaker!r} is unknown: write {MAIN_SPEAKER!r}"
-            )
     return script
+
+
+def check_labels(path: Path, script: Script, known: Sequence[str]) -> None:
+    """Raise CloningError, which names the segment, for a speaker that is not one of the ``known`` labels."""
+    listed = ", ".join(map(repr, known))
+    remedy = f"write {listed}, or give --speakers auto" if len(known) == 1 else f"write one of {listed}"
+    places = [(f", segment {number}", x.speaker) for number, x in enumerate(script.segments, 1)]
+    for place, label in (*places, *((", speakers", label) for label in script.speakers)):
+        if label not in known:
+            raise CloningError(f"{path}{place}: the speaker {label!r} is unknown: {remedy}")
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 from thesis_lib.audio.files import header, read_blocks
 from thesis_lib.audio.video import played_times
 from thesis_lib.audio.voice_activity import RATE, Segment, segments_at
+from thesis_lib.cloning.cast import Cast
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.prosody import measured_speed
-from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, write_script
+from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, check_labels, write_script
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
@@ -30,39 +31,47 @@ class ScriptedClone:
         self.cache = SegmentCache(cache_folder(script), speaker)
         self._delay = played_times(source)[0]
         self._recorded: list[ScriptSegment] = []
+        self._names: dict[str, str] = {}
 
-    def speaker(self, analyse: Callable[[], Speaker]) -> Speaker:
-        """The voice from the cache, else from ``analyse``."""
-        if (speaker := self.cache.get_speaker()) is None:
-            speaker = analyse()
-            self.cache.put_speaker(speaker)
-        return speaker
+    def cast(self, analyse: Callable[[], Cast]) -> Cast:
+        """The voices from the cache, else from ``analyse``. CloningError for a speaker of the script without one."""
+        if (cast := self.cache.get_cast()) is None:
+            cast = analyse()
+            self.cache.put_cast(cast)
+        if self.given:
+            check_labels(self.path, self.given, tuple(cast.speakers))
+        return cast
+
+    def names(self, cast: Cast) -> dict[str, str]:
+        """Label -> name in subtitles: the script's, else the cast's."""
+        return cast.names | (self.given.speakers if self.given else {})
 
     def synthesise(
         self,
         pipeline: VoiceCloningPipeline,
-        speaker: Speaker,
+        cast: Cast,
         translate: Callable[[], Iterable[TranslatedSegment]],
         note: Callable[[str], None],
     ) -> Iterator[SynthesisedSegment]:
         """Synthesise the segments of the script, or those that ``translate`` gives, with what is left out."""
         vocoder = vocoder_key(pipeline.vocoder.name)
 
-        def one(translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
+        def one(translated: TranslatedSegment, _: Speaker) -> SynthesisedSegment:
             key = self.cache.key(pipeline, translated, vocoder)
             if found := self.cache.get(key):
                 content, wav = found
                 length = len(wav) / pipeline.sample_rate
                 return SynthesisedSegment(translated, 0.0, content, wav, length, dict(translated.seconds))
-            made = pipeline.synthesise_one(self._with_samples(translated), speaker)
+            made = pipeline.synthesise_one(self._with_samples(translated), cast.of(translated))
             self.cache.put(key, made)
             return made
 
         if self.given is None:
-            segments = self._record(pipeline, speaker, translate())
+            self._names = cast.names
+            segments = self._record(pipeline, cast, translate())
         else:
             segments = self._read(pipeline, self.given.segments, vocoder, note)
-        return pipeline.synthesise(segments, speaker, self.source, one)
+        return pipeline.synthesise(segments, cast.first, self.source, one)
 
     def _with_samples(self, translated: TranslatedSegment) -> TranslatedSegment:
         """The segment with the source's samples, also where a damaged file in the cache was to replace them."""
@@ -70,19 +79,19 @@ class ScriptedClone:
         if len(place.wav):
             return translated
         [cut] = segments_at(read_blocks(self.source), header(self.source)[0], [(place.start, place.end)])
-        return replace(translated, segment=cut, speed=measured_speed(cut.wav, RATE))
+        return replace(translated, segment=replace(cut, speaker=place.speaker), speed=measured_speed(cut.wav, RATE))
 
     def finish(self) -> None:
         """Write the script where there was none; remove segments from the cache that it does not use."""
         if self.given is None:
-            write_script(self.path, self.source, self._recorded, self._delay)
+            write_script(self.path, self.source, self._recorded, self._delay, self._names)
         self.cache.prune()
 
     def _record(
-        self, pipeline: VoiceCloningPipeline, speaker: Speaker, translated: Iterable[TranslatedSegment]
+        self, pipeline: VoiceCloningPipeline, cast: Cast, translated: Iterable[TranslatedSegment]
     ) -> Iterator[TranslatedSegment]:
         for segment in translated:
-            styled = replace(segment, style=pipeline.style_of(segment, speaker))
+            styled = replace(segment, style=pipeline.style_of(segment, cast.of(segment)))
             written = as_written(styled, self.path, self._delay)
             self._recorded.append(ScriptSegment.of(written))
             if not written.is_left_out:

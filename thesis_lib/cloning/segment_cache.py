@@ -7,12 +7,15 @@ import json
 import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from thesis_lib import __version__
+from thesis_lib.audio.voice_activity import MAIN_SPEAKER
+from thesis_lib.cloning.cast import Cast
+from thesis_lib.cloning.diarisation import Turn
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.prosody import Prosody
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
@@ -26,11 +29,22 @@ NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength"}
 CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
 
 
-def speaker_key(pipeline: VoiceCloningPipeline, recordings: Sequence[Path], voices: int, mix: float) -> str:
-    """Digest of what determines the voice: recordings, how many are of target speakers, style mix, and encoders."""
+def speaker_key(
+    pipeline: VoiceCloningPipeline, recordings: Sequence[Path], voices: int, mix: float, speakers: int | str = 1
+) -> str:
+    """Digest of what determines the voices: recordings, how many are of target speakers, style mix, and encoders."""
     analyser = pipeline.analyser
     encoders = [[encoder.name, encoder.revision] for encoder in (analyser.speaker_encoder, analyser.emotion_encoder)]
-    return digest([__version__, [cached_fingerprint(path) for path in recordings], voices, mix, encoders])
+    several = [] if speakers == 1 else [speakers]
+    return digest([__version__, [cached_fingerprint(path) for path in recordings], voices, mix, encoders, *several])
+
+
+def _speaker(tree: dict) -> Speaker:
+    """A speaker from its stored tree. KeyError, TypeError and ValueError for a damaged one."""
+    vectors = {name: np.asarray(tree["voice"][name], np.float32) for name in ("speaker", "emotion")}
+    voice, prosody = Voice(**(tree.pop("voice") | vectors)), Prosody(**tree.pop("prosody"))
+    tree["loudness"]  # earlier versions have none
+    return replace(Speaker(**tree, voice=voice, prosody=prosody), warnings=tuple(tree["warnings"]))
 
 
 class SegmentCache:
@@ -47,7 +61,8 @@ class SegmentCache:
         style = translated.style or Style(config.style_strength)
         settings = config.model_dump(mode="json", exclude=excluded)
         networks = [vocoder, type(pipeline.synthesizer).__name__]
-        return digest([self.speaker, networks, settings, place.start, place.end, translated.english, asdict(style)])
+        voice = self.speaker if place.speaker == MAIN_SPEAKER else f"{self.speaker}, speaker {place.speaker}"
+        return digest([voice, networks, settings, place.start, place.end, translated.english, asdict(style)])
 
     def has(self, key: str) -> bool:
         """Whether a segment is there, by the index of its file: its samples may still be damaged."""
@@ -74,23 +89,22 @@ class SegmentCache:
         with replacing(self.folder / f"{key}.npz") as partial:
             np.savez(partial, content=made.content, wav=made.wav)
 
-    def get_speaker(self) -> Speaker | None:
-        """The voice that an earlier run has extracted; None where it is not there or damaged."""
+    def get_cast(self) -> Cast | None:
+        """The voices that an earlier run has extracted; None where they are not there or damaged."""
         self._used.add(self._speaker_path.name)
         try:
             stored = json.loads(self._speaker_path.read_text(encoding="utf-8"))
-            vectors = {name: np.asarray(stored["voice"][name], np.float32) for name in ("speaker", "emotion")}
-            voice, prosody = Voice(**(stored.pop("voice") | vectors)), Prosody(**stored.pop("prosody"))
-            warnings, level = tuple(stored.pop("warnings")), stored.pop("loudness")  # earlier versions have none
-            return Speaker(**stored, voice=voice, prosody=prosody, warnings=warnings, loudness=level)
+            speakers = {label: _speaker(tree) for label, tree in stored["speakers"].items()}
+            return Cast(speakers, tuple(Turn(**turn) for turn in stored["turns"]), tuple(stored["notes"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def put_speaker(self, speaker: Speaker) -> None:
-        """Store the voice atomically."""
-        tree = asdict(speaker)
-        for name, vector in zip(("speaker", "emotion"), speaker.voice.vectors(), strict=True):
-            tree["voice"][name] = vector.tolist()
+    def put_cast(self, cast: Cast) -> None:
+        """Store the voices atomically."""
+        tree = asdict(cast)
+        for label, speaker in cast.speakers.items():
+            for name, vector in zip(("speaker", "emotion"), speaker.voice.vectors(), strict=True):
+                tree["speakers"][label]["voice"][name] = vector.tolist()
         write_text(self._speaker_path, json.dumps(tree))
 
     @property

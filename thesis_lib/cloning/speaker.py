@@ -72,7 +72,7 @@ def _warnings(segments: Sequence[Segment], others: float, source: object) -> tup
     if others >= MIN_OTHERS_SHARE:
         found.append(
             f"{source}: more than one speaker: {others:.0%} of the speech is from other speakers; "
-            "the voice of the main speaker is used: cut the recording to one speaker for the voice of another"
+            "the voice of the main speaker is used: give --speakers auto for the voice of each, or cut the recording"
         )
     if (ratio := signal_to_noise(segments)) < MIN_SIGNAL_TO_NOISE_DB:
         found.append(

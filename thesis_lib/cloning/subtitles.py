@@ -34,18 +34,23 @@ def write_subtitles(stem: Path, language: str, cues: Iterable[Cue]) -> list[Path
     return paths
 
 
-def cues_of(segments: Iterable[SynthesisedSegment], delay: float = 0.0) -> dict[str, list[Cue]]:
+def cues_of(
+    segments: Iterable[SynthesisedSegment], delay: float = 0.0, names: Mapping[str, str] | None = None
+) -> dict[str, list[Cue]]:
     """Language -> cues: the transcript at its place in the source, the English at its place in the output.
 
     A language without cues is left out. ``delay`` (s) is added to all times: that of a video's audio after its picture.
+    ``names``: label of a speaker -> name, which stands before the text.
     """
     spanish, english = [], []
     for segment in segments:
         translated, place = segment.translated, segment.translated.segment
+        name = (names or {}).get(place.speaker)
+        said = f"{name}: " if name else ""
         if translated.transcript:
-            spanish.append((place.start + delay, place.end + delay, translated.transcript))
+            spanish.append((place.start + delay, place.end + delay, said + translated.transcript))
         if translated.english:
-            english.append((segment.start + delay, segment.end + delay, translated.english))
+            english.append((segment.start + delay, segment.end + delay, said + translated.english))
     return {language: cues for language, cues in zip(LANGUAGES, (spanish, english), strict=True) if cues}
 
 

@@ -17,7 +17,7 @@ from thesis_lib.serving.sessions import Made, Session
 from thesis_lib.serving.watched import WatchedPipeline
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.rendering import BaseVocoder
 
 # Of recordings that browsers play; others are converted to be played.
 PLAYED = (".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".mp4", ".m4v", ".mov", ".webm")
@@ -159,7 +159,9 @@ def _adaptation(job: Job, minutes: float) -> Progress:
 def _inside(session: Session, adapter: Adapter) -> Adapter:
     """The adapter that writes its vocoders into the session's folder."""
 
-    def inside(recordings: Sequence[Path], folder: Path, vocoder: str, minutes: float, progress: Callable) -> Vocoder:
+    def inside(
+        recordings: Sequence[Path], folder: Path, vocoder: str, minutes: float, progress: Callable
+    ) -> BaseVocoder:
         return adapter(recordings, session.folder / "adapted" / folder.name, vocoder, minutes, progress)
 
     return inside

@@ -6,7 +6,7 @@ from typing import Any
 from thesis_lib.cloning import Speaker, SynthesisedSegment, TranslatedSegment, VoiceCloningPipeline
 from thesis_lib.config import CloningConfig
 from thesis_lib.serving.jobs import Job
-from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.rendering import BaseVocoder
 
 BEFORE = ("read", "voice", "adapt")  # stages that end before the first segment
 
@@ -23,7 +23,7 @@ class WatchedPipeline(VoiceCloningPipeline):
         self.job, self.length, self.voices, self.analysed = job, length, voices, 0
         self.places: list[dict[str, float]] = []
 
-    def copy_with(self, vocoder: Vocoder | None = None, config: CloningConfig | None = None) -> "WatchedPipeline":
+    def copy_with(self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None) -> "WatchedPipeline":
         """As the base class does; both pipelines fill the same ``places``."""
         copy = WatchedPipeline(super().copy_with(vocoder, config), self.job, self.length, self.voices)
         copy.places = self.places

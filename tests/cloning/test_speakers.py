@@ -1,0 +1,235 @@
+"""A voice for every speaker of a recording: `thesis clone --speakers`."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from cloning_stages import HZ, PLAIN, pipeline
+from helpers import chords, spoken
+
+from thesis_lib.audio.files import AudioError, resample, write_audio
+from thesis_lib.audio.voice_activity import RATE, speech_segments
+from thesis_lib.cloning import Batch, CloningError, Request, check_live, check_script, clone_file
+from thesis_lib.cloning.translation import Translated
+from thesis_lib.config import CloningConfig
+from thesis_lib.vocoder.synthesis import Vocoder
+
+QUIET = 0.1
+
+
+class ByLevel:
+    """Substitute encoder that tells a loud from a quiet speaker, with the name and the size of another."""
+
+    def __init__(self, encoder):
+        self.name, self.revision = encoder.name, encoder.revision
+        self.dim, self.sample_rate = encoder.dim, encoder.sample_rate
+
+    def encode(self, wav):
+        vector = np.zeros(self.dim, np.float32)
+        vector[int(np.sqrt(np.mean(wav**2)) > 0.01)] = 1
+        return vector
+
+
+@pytest.fixture
+def levels(stages):
+    """The stages with the substitute encoder."""
+    return (ByLevel(stages[0]), *stages[1:])
+
+
+@pytest.fixture
+def dialogue(tmp_path):
+    """Loud and quiet speech a quarter of a second apart, and loud speech after a pause."""
+    (said, *_) = speech_segments([spoken(0)], HZ)
+    loud = resample(said.wav, RATE, HZ)[: 3 * HZ]
+    loud *= 0.05 / np.sqrt(np.mean(loud**2))
+    silence = 1e-5 * np.random.default_rng(0).normal(size=2 * HZ)
+    parts = [loud, silence[: HZ // 4], QUIET * loud, silence, loud]
+    write_audio(tmp_path / "talk.wav", np.concatenate(parts), HZ)
+    return tmp_path / "talk.wav"
+
+
+@pytest.fixture
+def rendered(monkeypatch):
+    """The speaker embedding of every segment that is rendered."""
+    found, render = [], Vocoder.render
+
+    def spy(self, wav, voice, *more):
+        found.append(int(voice.speaker.argmax()))
+        return render(self, wav, voice, *more)
+
+    monkeypatch.setattr(Vocoder, "render", spy)
+    return found
+
+
+def test_each_segment_is_of_one_speaker_and_in_its_voice(levels, dialogue, tmp_path, rendered):
+    made = pipeline(levels)
+    request = Request(speakers="auto", subtitles=True, script=tmp_path / "talk.json")
+    result = clone_file(made, dialogue, tmp_path / "out.wav", request)
+    tree = json.loads(request.script.read_text())
+    lines = tree["segments"]
+    assert [line["speaker"] for line in lines] == ["1", "2", "1"]
+    assert tree["speakers"] == {"1": "Speaker 1", "2": "Speaker 2"}
+    assert lines[0]["end"] == lines[1]["start"]
+    assert lines[0]["end"] == pytest.approx(3.1, abs=0.4)
+    assert rendered == [1, 0, 1]
+    assert result.speakers == 2
+    assert any("speakers: 1 (6" in note and "2 (3" in note for note in result.notes)
+    assert made.translator.contexts == ["", "", ""], "an unfinished sentence goes on in the same voice only"
+    for language, text in (("en", "hello my friend"), ("es", "hola amigo")):
+        shown = (tmp_path / f"out.{language}.vtt").read_text()
+        assert [line for line in shown.splitlines() if text in line] == [
+            f"Speaker {number}: {text}" for number in (1, 2, 1)
+        ]
+
+
+def test_the_context_of_a_speaker_goes_on_after_a_pause(levels, dialogue):
+    from thesis_lib.cloning.cast import cast_of
+
+    made = pipeline(levels)
+    segments = list(cast_of(made, dialogue, 2).segments(dialogue))
+    list(made.translate([segments[0], replace(segments[2], speaker="1"), segments[1]]))
+    assert made.translator.contexts == ["", "hello my friend", ""]
+
+
+def test_a_line_that_is_given_to_another_speaker_is_spoken_in_that_voice(levels, dialogue, tmp_path, rendered):
+    path, out = tmp_path / "talk.json", tmp_path / "out.wav"
+
+    def clone(**changes):
+        rendered.clear()
+        tree = json.loads(path.read_text()) if path.exists() else None
+        if changes:
+            tree["segments"][-1] |= changes
+            path.write_text(json.dumps(tree))
+        clone_file(pipeline(levels), dialogue, out, Request(speakers=2, script=path, subtitles=True))
+        return soundfile.read(out, dtype="int16")[0], list(rendered)
+
+    before, voices = clone()
+    assert voices == [1, 0, 1]
+    start = round(json.loads(path.read_text())["segments"][-1]["start"] * HZ)
+    for speaker, voice in (("2", 0), ("1", 1)):
+        after, voices = clone(speaker=speaker)
+        assert voices == [voice]
+        assert np.array_equal(before[:start], after[:start])
+        assert np.array_equal(before, after) == (speaker == "1")
+    assert clone()[1] == []
+    tree = json.loads(path.read_text())
+    path.write_text(json.dumps(tree | {"speakers": {"1": "Ana", "2": "Luis"}}))
+    assert np.array_equal(clone()[0], before)
+    assert "Luis: hello" in (tmp_path / "out.en.srt").read_text()
+    path.write_text(json.dumps(tree | {"speakers": {"3": "Eva"}}))
+    with pytest.raises(CloningError, match=r"talk\.json, speakers: the speaker '3' is unknown: write one of '1', '2'"):
+        clone()
+
+
+def test_voices_that_are_lost_are_extracted_again(levels, dialogue, tmp_path):
+    path, out = tmp_path / "talk.json", tmp_path / "out.wav"
+    request = Request(speakers=2, script=path)
+    clone_file(pipeline(levels), dialogue, out, request)
+    before = out.read_bytes()
+    for stored in (tmp_path / "talk.json.cache").iterdir():
+        stored.unlink()
+    clone_file(pipeline(levels), dialogue, out, request)
+    assert out.read_bytes() == before
+
+
+def test_auto_changes_no_sample_of_one_speaker(stages, recording, tmp_path):
+    one, auto = tmp_path / "one.wav", tmp_path / "auto.wav"
+    levels = (ByLevel(stages[0]), *stages[1:])
+    clone_file(pipeline(levels), recording, one)
+    result = clone_file(pipeline(levels), recording, auto, Request(speakers="auto", subtitles=True))
+    assert auto.read_bytes() == one.read_bytes()
+    assert result.speakers == 1
+    assert "Speaker" not in (tmp_path / "auto.en.srt").read_text()
+
+
+def test_a_speaking_style_is_for_every_speaker(levels, dialogue, tmp_path):
+    from thesis_lib.cloning.cast import cast_of
+
+    write_audio(tmp_path / "style.wav", spoken(4), HZ)
+    plain, styled = (cast_of(pipeline(levels), dialogue, 2, (), path) for path in (None, tmp_path / "style.wav"))
+    for label in ("1", "2"):
+        a, b = plain.speakers[label].voice, styled.speakers[label].voice
+        assert np.array_equal(a.speaker, b.speaker)
+        assert not np.array_equal(a.emotion, b.emotion)
+
+
+@pytest.mark.parametrize("speakers", [0, -1, 21, "0", "two", 1.5, ""])
+def test_a_number_of_speakers_that_is_none(speakers):
+    with pytest.raises(CloningError, match=f"--speakers {speakers}: give auto, or a number from 1 to 20"):
+        Request(speakers=speakers)
+
+
+def test_options_that_are_for_one_voice(tmp_path):
+    for option in ({"text": "hi"}, {"content": tmp_path}, {"voice_from": (tmp_path,)}, {"adapt": 1.0}):
+        with pytest.raises(CloningError, match="--speakers 2 gives each speaker a voice"):
+            Request(speakers=2, **option)
+        Request(speakers=1, **option)
+    with pytest.raises(CloningError, match="--speakers and --background keep need a file"):
+        check_live(Request(speakers=2), CloningConfig())
+    with pytest.raises(CloningError, match="an SRT script has no speakers"):
+        check_script(tmp_path / "a.wav", tmp_path / "out.wav", tmp_path / "a.srt", speakers="auto")
+
+
+@pytest.mark.parametrize(
+    ("speakers", "label", "message"),
+    [(1, "2", "write '1', or give --speakers auto"), (2, "3", "write one of '1', '2'"), ("auto", "3", "write one of")],
+)
+def test_a_script_with_an_unknown_speaker_is_refused(levels, dialogue, tmp_path, speakers, label, message):
+    path, out = tmp_path / "s.json", tmp_path / "out.wav"
+    path.write_text(json.dumps({"segments": [{"start": 0, "end": 1, "english": "hi", "speaker": label}]}))
+    out.write_bytes(b"earlier")
+    with pytest.raises(CloningError, match=f"segment 1: the speaker '{label}' is unknown: {message}"):
+        clone_file(pipeline(levels), dialogue, out, Request(speakers=speakers, script=path))
+    assert out.read_bytes() == b"earlier"
+
+
+def test_speakers_that_cannot_be_told_apart_leave_earlier_results(levels, dialogue, tmp_path):
+    out = tmp_path / "out.wav"
+    out.write_bytes(b"earlier")
+    with pytest.raises(
+        CloningError, match=r"talk\.wav: 5 speakers cannot be told apart.*--speakers 2 or auto"
+    ) as error:
+        clone_file(pipeline(levels), dialogue, out, Request(speakers=5))
+    assert "\n" not in str(error.value)
+    write_audio(tmp_path / "music.wav", chords(), HZ)
+    for speakers in (2, "auto"):
+        with pytest.raises(AudioError, match=r"music\.wav: no speech"):
+            clone_file(pipeline(levels), tmp_path / "music.wav", out, Request(speakers=speakers))
+    assert out.read_bytes() == b"earlier"
+
+
+def test_a_recording_of_a_second(levels, tmp_path):
+    write_audio(tmp_path / "short.wav", np.concatenate([spoken(0)[HZ // 2 : 3 * HZ // 2], np.zeros(HZ)]), HZ)
+    result = clone_file(pipeline(levels), tmp_path / "short.wav", tmp_path / "out.wav", Request(speakers="auto"))
+    assert result.speakers == 1
+    with pytest.raises(CloningError, match="2 speakers cannot be told apart.*--speakers 1 or auto"):
+        clone_file(pipeline(levels), tmp_path / "short.wav", tmp_path / "out.wav", Request(speakers=2))
+
+
+def test_overlaps_are_noted_with_their_times(levels, dialogue, monkeypatch):
+    from thesis_lib.cloning.cast import cast_from, diarised
+
+    found = diarised(pipeline(levels), dialogue, 2)
+    places = tuple((2.0 * n, 2.0 * n + 1) for n in range(12))
+    notes = cast_from(pipeline(levels), dialogue, replace(found, overlaps=places, found_alone=3)).notes
+    assert any(note.endswith("--speakers auto would find 3, not 2 speakers") for note in notes)
+    (note,) = [note for note in notes if "at once" in note]
+    assert "at 0.0-1.0, 2.0-3.0," in note
+    assert "18.0-19.0 s and 2 more" in note
+    assert any("chosen for ecapa" in note for note in notes)
+
+
+def test_a_folder_is_cloned_again_with_another_number_of_speakers(dialogue):
+    one, two = (Batch("default", PLAIN, Request(speakers=n)).key(dialogue, "v") for n in (1, 2))
+    assert one != two
+    assert one == Batch("default", PLAIN, Request()).key(dialogue, "v")
+
+
+def test_segments_that_are_left_out_keep_their_speaker(levels, dialogue, tmp_path):
+    made, found = pipeline(levels), [Translated("a", "one."), Translated("", ""), Translated("b", "two.")]
+    made.translator = lambda *given: found.pop(0)
+    clone_file(made, dialogue, tmp_path / "out.wav", Request(speakers=2, script=tmp_path / "s.json"))
+    lines = json.loads((tmp_path / "s.json").read_text())["segments"]
+    assert [(line["speaker"], line["left_out"]) for line in lines] == [("1", False), ("2", True), ("1", False)]

@@ -1,0 +1,162 @@
+"""The voices of a recording: one for all speech, or one for each speaker of its diarisation."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib.audio.files import header, read_blocks
+from thesis_lib.audio.voice_activity import MAIN_SPEAKER, Segment, segments_at, speech_segments
+from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise, windows_of
+from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
+from thesis_lib.cloning.segments import TranslatedSegment
+from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
+
+MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
+MAX_LISTED_OVERLAPS = 10
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Speaker by label, and the turns that the recording is cut into; without turns there is one speaker."""
+
+    speakers: dict[str, Speaker]
+    turns: tuple[Turn, ...] = ()
+    notes: tuple[str, ...] = ()  # of the diarisation
+
+    def of(self, translated: TranslatedSegment) -> Speaker:
+        """The speaker of a segment."""
+        return self.speakers[translated.segment.speaker]
+
+    @property
+    def first(self) -> Speaker:
+        """The only speaker, or the one who speaks first."""
+        return next(iter(self.speakers.values()))
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Label -> name in subtitles; empty for one speaker."""
+        return {label: f"Speaker {label}" for label in self.speakers} if len(self.speakers) > 1 else {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes of the diarisation and the warnings of all voices, each once."""
+        every = (warning for speaker in self.speakers.values() for warning in speaker.warnings)
+        return tuple(dict.fromkeys((*self.notes, *every)))
+
+    def segments(self, source: Path) -> Iterator[Segment]:
+        """The segments of speech of the recording, each of one speaker."""
+        blocks, rate = read_blocks(source), header(source)[0]
+        return segments_of(blocks, rate, self.turns) if self.turns else speech_segments(blocks, rate)
+
+
+def check_speakers(speakers: int | str) -> None:
+    """Raise CloningError for a number of speakers that is neither ``AUTO`` nor 1 to ``MAX_SPEAKERS``."""
+    if speakers != AUTO and not (isinstance(speakers, int) and 1 <= speakers <= MAX_SPEAKERS):
+        raise CloningError(f"--speakers {speakers}: give {AUTO}, or a number from 1 to {MAX_SPEAKERS}")
+
+
+def cast_of(
+    pipeline: VoiceCloningPipeline,
+    source: Path,
+    speakers: int | str = 1,
+    voice_from: Sequence[Path] = (),
+    emotion_from: Path | None = None,
+    emotion_mix: float = 1.0,
+) -> Cast:
+    """Extract the voices of a recording and the speaking style of the output.
+
+    ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker. ``voice_from`` replaces the
+    voice, ``emotion_from`` the speaking style by the share ``emotion_mix``.
+    Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
+    """
+    if speakers == 1:
+        cast = Cast({MAIN_SPEAKER: speaker_of(pipeline, source)})
+    else:
+        cast = cast_from(pipeline, source, diarised(pipeline, source, None if speakers == AUTO else int(speakers)))
+    others = [speaker_of(pipeline, path) for path in voice_from]
+    style = speaker_of(pipeline, emotion_from) if emotion_from else None
+    return replace(cast, speakers={label: _target(x, others, style, emotion_mix) for label, x in cast.speakers.items()})
+
+
+def _target(own: Speaker, others: Sequence[Speaker], style: Speaker | None, mix: float) -> Speaker:
+    """Combine voices and speaking style; the warnings are those of all recordings."""
+    every = [own, *others, *([style] if style else [])]
+    voice = combined_voice(own.voice, [other.voice for other in others], style.voice if style else None, mix)
+    warnings = dict.fromkeys(warning for speaker in every for warning in speaker.warnings)  # one recording may be both
+    prosody = own.prosody.mixed_with(style.prosody, mix) if style else own.prosody
+    return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody)
+
+
+def speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
+    """Extract the voice from the beginning of a recording. Raises AudioError for a recording without speech."""
+    segments, seconds = [], 0.0
+    for segment in speech_segments(read_blocks(path), header(path)[0]):
+        segments.append(segment)
+        seconds += segment.duration
+        if seconds >= MAX_ANALYSED_SECONDS:
+            break
+    return pipeline.analyse_speaker(segments, path)
+
+
+def diarised(pipeline: VoiceCloningPipeline, source: Path, count: int | None) -> Diarisation:
+    """Who speaks when in a recording; ``count`` is the number of speakers, None: unknown.
+
+    Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
+    """
+    encoder = pipeline.analyser.speaker_encoder
+    windows = [windows_of(x, encoder) for x in speech_segments(read_blocks(source), header(source)[0])]
+    check_has_speech(windows, source)
+    return diarise(windows, count, source)
+
+
+def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) -> Cast:
+    """Extract the voice of each speaker of a diarisation; of a single one as without a diarisation."""
+    analyser = pipeline.analyser
+    notes = _notes(found, source, analyser.speaker_encoder.name)
+    if len(found.speakers) == 1:
+        return Cast({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
+    spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
+    for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
+        spoken[segment.speaker].append(segment)
+    speakers = {label: analyser(own, f"{source}, speaker {label}", alone=True) for label, own in spoken.items()}
+    return Cast(speakers, found.turns, notes)
+
+
+def _longest(found: Diarisation) -> list[Turn]:
+    """The longest turns of each speaker up to ``MAX_EMBEDDED_SECONDS``, in their order in the recording."""
+    kept = []
+    for label in found.speakers:
+        seconds = 0.0
+        for turn in sorted((x for x in found.turns if x.speaker == label), key=lambda x: -x.duration):
+            if seconds < MAX_EMBEDDED_SECONDS:
+                kept.append(turn)
+                seconds += turn.duration
+    return sorted(kept, key=lambda turn: turn.start)
+
+
+def segments_of(blocks: Iterable[np.ndarray], rate: int, turns: Sequence[Turn]) -> Iterator[Segment]:
+    """Blocks (n,) of a recording -> the segment of each turn, with its speaker."""
+    cut = segments_at(blocks, rate, [(turn.start, turn.end) for turn in turns])
+    return (replace(segment, speaker=turn.speaker) for segment, turn in zip(cut, turns, strict=True))
+
+
+def _notes(found: Diarisation, source: Path, encoder: str) -> tuple[str, ...]:
+    """Who speaks how much, where speakers may speak at once, and an encoder that the constants are not of."""
+    total = sum(turn.duration for turn in found.turns)
+    shares = ", ".join(f"{x} ({found.seconds(x) / total:.0%} of the speech)" for x in found.speakers)
+    notes = [f"{source}: speakers: {shares}"]
+    if found.found_alone != len(found.speakers):
+        notes.append(f"{source}: --speakers {AUTO} would find {found.found_alone}, not {len(found.speakers)} speakers")
+    if places := [f"{start:.1f}-{end:.1f}" for start, end in found.overlaps]:
+        more = f" and {len(places) - MAX_LISTED_OVERLAPS} more" if len(places) > MAX_LISTED_OVERLAPS else ""
+        listed = ", ".join(places[:MAX_LISTED_OVERLAPS])
+        notes.append(
+            f"{source}: two people may speak at once at {listed} s{more}: the voice is that of the louder one, "
+            "and the translation may mix both"
+        )
+    if encoder != "ecapa":
+        notes.append(f"{source}: speakers were told apart by {encoder}, with thresholds that were chosen for ecapa")
+    return tuple(notes)
