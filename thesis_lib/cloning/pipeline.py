@@ -98,14 +98,11 @@ class VoiceCloningPipeline:
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 
-    def copy_with(
-        self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
-    ) -> "VoiceCloningPipeline":
+    def copy_with(self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None):
         """Return a pipeline with the same stages but another vocoder or configuration."""
         encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
         placed = (vocoder or self.vocoder).to(self.vocoder.device)
-        changed = placed, config or self.config
-        return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, *changed)
+        return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, placed, config or self.config)
 
     @property
     def sample_rate(self) -> int:
