@@ -49,7 +49,7 @@ def test_a_segment_is_what_reading_its_script_gives(quiet, tmp_path, monkeypatch
     pairs = [(0.1 + 1 / 3, 1.7 + 1e-7), (2.00049, 2.9)]
     given_segments = [TranslatedSegment(Segment(a, b, wav), "", " hello  <i>my</i> friend") for a, b in pairs]
     segments = [as_written(x, path, delay) for x in given_segments]
-    write_script(path, quiet, [ScriptSegment.of(x) for x in segments], delay)
+    write_script(path, quiet, [ScriptSegment.of(x) for x in segments])
     read = read_script(path, quiet).segments
     assert [(x.start, x.end, x.english) for x in read] == [
         (x.segment.start, x.segment.end, x.english) for x in segments

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from cloning_stages import HZ, pipeline
 from containers import RATE, muxed
+from films import film
 from helpers import spoken
 
 from thesis_lib.audio.files import write_audio
@@ -81,6 +82,16 @@ def test_a_script_in_srt_can_be_loaded_and_discarded(client, recording, said):
     assert client("DELETE", f"{session}/script").json()["script"] == ""
     client.speak(session)
     assert said()[1:] == ["hello my friend", "hello my friend"]
+
+
+def test_a_loaded_script_keeps_its_times_where_the_audio_begins_late(client, tmp_path):
+    late = film(tmp_path / "late.mkv", seconds=4.0, delay=1.0)
+    session = client.open(late)
+    lines = [{"start": 1.5, "end": 2.5, "english": "Hi"}]
+    assert client("PUT", f"{session}/script", data=json.dumps({"segments": lines})).status_code == 200
+    (found,) = client("GET", f"{session}/files/script.json").json()["segments"]
+    assert (found["start"], found["end"]) == pytest.approx((1.5, 2.5))
+    assert "00:00:01,500 --> 00:00:02,500" in client("GET", f"{session}/files/script.srt").text
 
 
 def test_what_was_spoken_is_saved_in_other_formats_without_any_synthesis(client, recording, said, tmp_path):

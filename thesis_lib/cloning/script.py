@@ -41,7 +41,7 @@ class ScriptSegment(BaseModel):
     end: float = Field(gt=0)  # s in the source's audio
     spanish: str = ""  # recognised; changing it changes nothing
     english: str = ""  # said; without a word the segment is left out
-    speaker: str = MAIN_SPEAKER  # whose voice speaks
+    speaker: str = MAIN_SPEAKER  # label of the speaker with the voice of the English
     strength: float | None = Field(None, ge=0, le=2)  # of the speaking style; None: cloning.style_strength
     speed: float | None = Field(None, ge=MIN_SPEED, le=MAX_SPEED)  # of the synthesizer; None: the source's rate
     left_out: bool = False
@@ -133,17 +133,14 @@ def read_script(path: Path, source: Path) -> Script:
 
 
 def write_script(
-    path: Path,
-    source: Path,
-    segments: Sequence[ScriptSegment],
-    delay: float = 0.0,
-    names: Mapping[str, str] | None = None,
+    path: Path, source: Path, segments: Sequence[ScriptSegment], names: Mapping[str, str] | None = None
 ) -> None:
     """Write the script of a recording atomically; the suffix sets the format. SRT has no segments left out.
 
-    ``delay`` (s): of the source's audio after its picture. ``names``: label -> name of several speakers.
+    The times of the segments are those of the audio track, as ``read_script`` gives them; those of the file are a
+    player's. ``names``: label -> name of several speakers.
     """
-    is_srt = path.suffix.lower() == SRT
+    is_srt, delay = path.suffix.lower() == SRT, played_times(source)[0]
     times = [(_in_file(x.start, delay, is_srt), _in_file(x.end, delay, is_srt)) for x in segments]
     if is_srt:
         cues: list[Cue] = [(*time, x.english) for time, x in zip(times, segments, strict=True) if x.is_spoken]

@@ -84,7 +84,7 @@ class ScriptedClone:
     def finish(self) -> None:
         """Write the script where there was none; remove segments from the cache that it does not use."""
         if self.given is None:
-            write_script(self.path, self.source, self._recorded, self._delay, self._names)
+            write_script(self.path, self.source, self._recorded, self._names)
         self.cache.prune()
 
     def _record(
