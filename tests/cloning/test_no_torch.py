@@ -1,5 +1,6 @@
-"""`thesis clone`, `stream` and `detect` work where torch cannot be imported."""
+"""`thesis clone`, `stream`, `detect` and `serve` work where torch cannot be imported."""
 
+import socket
 import subprocess
 import sys
 
@@ -45,6 +46,14 @@ def test_a_recording_is_streamed_without_torch(tmp_path):
     made = thesis("--offline", "stream", source, target, "--chunk", "1000")
     assert made.returncode == 0, made.stderr
     assert target.stat().st_size > 100_000
+
+
+def test_the_dubbing_page_starts_without_torch():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = thesis("serve", "--port", port)
+    assert ended.returncode == 2
+    assert f"port {port}" in ended.stderr  # and not what torch is needed for
 
 
 def test_the_package_of_cloning_imports_neither_torch_nor_pandas():

@@ -13,7 +13,7 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.serving import Limits, ServingError
 from thesis_lib.serving.server import bound
 from thesis_lib.serving.sessions import safe_name
-from thesis_lib.training.adaptation import adapt
+from thesis_lib.training import adaptation
 
 SCRIPTS = ("page.js", "lines.js", "progress.js", "requests.js")
 
@@ -236,4 +236,7 @@ def test_the_command_hands_its_options_over(client, monkeypatch):
     assert done.exit_code == 128 + signal.SIGTERM
     assert given[1] == 9000
     assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=30.0)
-    assert given[3] is adapt
+    calls = []
+    monkeypatch.setattr(adaptation, "adapt", lambda *args: calls.append(args) or "adapted")
+    assert given[3]("recordings", "folder", "default", 1.0, "progress") == "adapted"
+    assert calls == [("recordings", "folder", "default", 1.0, "progress")]

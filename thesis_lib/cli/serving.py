@@ -1,11 +1,14 @@
 """The command ``serve``: the dubbing page."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, config_of, encoders_of
+
+if TYPE_CHECKING:
+    from thesis_lib.vocoder.rendering import BaseVocoder
 
 serving = typer.Typer()
 
@@ -37,7 +40,6 @@ def serve(
     from thesis_lib.serving import Limits
     from thesis_lib.serving import serve as run
     from thesis_lib.serving.uploads import MB
-    from thesis_lib.training.adaptation import adapt as adapter
 
     changes = {"cloning.translator": translator} if translator else {}
     config = config_of("thesis", set_).override(changes).cloning
@@ -47,4 +49,11 @@ def serve(
         return cloning.build(vocoder, config, encoders=encoders_of(set_), device=device)
 
     limits = Limits(upload_bytes=max_upload * MB, keep_seconds=60 * keep)
-    sys.exit(128 + run(build, port, limits, adapter, typer.echo))
+    sys.exit(128 + run(build, port, limits, _adapt, typer.echo))
+
+
+def _adapt(*args: Any) -> "BaseVocoder":
+    """``training.adaptation.adapt``, imported when a recording asks for it: the page needs no torch otherwise."""
+    from thesis_lib.training.adaptation import adapt
+
+    return adapt(*args)
