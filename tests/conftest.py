@@ -82,6 +82,20 @@ def tiny_run(tmp_path_factory, tiny_config) -> Run:
     return run
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium; the tests that use it are skipped where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    from thesis_lib.reporting.book import find_chromium
+
+    options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+    with sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=find_chromium(), args=options)
+        yield launched
+        launched.close()
+
+
 @pytest.fixture
 def speech() -> np.ndarray:
     return voiced()

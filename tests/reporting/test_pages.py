@@ -43,17 +43,6 @@ def site():
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-    with sync_playwright() as play:
-        launched = play.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def opened(browser):
     """A function that opens an address; returns the page, its errors and its requests to the network."""

@@ -22,17 +22,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-    with sync_playwright() as play:
-        launched = play.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def opened(browser, server):
     """A function that opens the page; nothing may fail on it, and nothing may be asked for elsewhere."""

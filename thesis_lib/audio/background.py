@@ -13,6 +13,7 @@ from itertools import chain
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from thesis_lib.audio.log_mel import hann_window
 from thesis_lib.audio.voice_activity import speech_segments
 
 Spans = Sequence[tuple[float, float]]  # start and end of speech in s, in order
@@ -44,7 +45,7 @@ def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, s
             samples += len(block)
             yield block
 
-    window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size))
+    window = np.sqrt(hann_window(size))
     power, pauses = np.zeros(size // 2 + 1), 0
     for number, frames in _framed(counted(), size, hop):
         quiet = frames[~_overlap_speech(number, len(frames), size, hop, sample_rate, spans)]

@@ -7,7 +7,7 @@ Samples are float32 in [-1, 1]; files are 16-bit unless their format is a compre
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +168,17 @@ def resample(wav: np.ndarray, source: float, target: float, quality: str = "VHQ"
     if source == target:
         return np.asarray(wav, np.float32)
     return soxr.resample(wav, source, target, quality=quality).astype(np.float32, copy=False)
+
+
+def resampled(blocks: Iterable[np.ndarray], source: int, target: int) -> Iterator[np.ndarray]:
+    """Resample blocks (n,) of one signal continuously, without discontinuities between them; VHQ, as ``resample``."""
+    if source == target:
+        yield from blocks
+        return
+    stream = soxr.ResampleStream(source, target, 1, dtype="float32", quality="VHQ")
+    for block in blocks:
+        yield stream.resample_chunk(np.ascontiguousarray(block, np.float32))
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def write_audio(path: str | Path, wav: np.ndarray, sample_rate: int, **options: Any) -> None:

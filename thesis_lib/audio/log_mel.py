@@ -1,4 +1,4 @@
-"""The log-mel spectrogram of ``audio.mel`` in NumPy, and its filters.
+"""The log-mel spectrogram of ``audio.mel`` in NumPy, its filters and its window.
 
 Shapes: N samples, M mel bands, T frames.
 """
@@ -39,13 +39,18 @@ def mel_filters(sample_rate: int, n_fft: int, n_mels: int, fmin: float = 0.0, fm
     return filters
 
 
+def hann_window(size: int) -> np.ndarray:
+    """The periodic Hann window (size,), float64."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+
+
 class LogMelFrames:
     """Windowed frames -> log-mel."""
 
     def __init__(self, audio: AudioConfig) -> None:
         self.hop, self.size, self.floor = audio.hop_length, audio.n_fft, audio.FLOOR
         self.pad = (audio.n_fft - audio.hop_length) // 2
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(audio.win_length) / audio.win_length)
+        window = hann_window(audio.win_length)
         before = (audio.n_fft - audio.win_length) // 2
         self.window = np.pad(window, (before, audio.n_fft - audio.win_length - before))
         self.filters = mel_filters(audio.sample_rate, audio.n_fft, audio.n_mels, audio.fmin, audio.fmax)

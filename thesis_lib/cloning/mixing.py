@@ -3,14 +3,13 @@
 Shapes: n samples at the rate of the output.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import soxr
 
 from thesis_lib.audio.background import speech_spans, without_speech
-from thesis_lib.audio.files import header, read_blocks, survey
+from thesis_lib.audio.files import header, read_blocks, resampled, survey
 from thesis_lib.audio.loudness import limited
 from thesis_lib.cloning.watermark import add_watermark
 
@@ -34,7 +33,7 @@ class BackgroundMix:
         pauses = survey(source).seconds - sum(end - start for start, end in spans)
         if pauses < MIN_PAUSES_SECONDS:
             note(f"{source}: no pause in the speech to measure the sound behind it in: the background is silent there")
-        self._blocks = _resampled(without_speech(lambda: read_blocks(source), own, spans), own, sample_rate)
+        self._blocks = resampled(without_speech(lambda: read_blocks(source), own, spans), own, sample_rate)
         self._waiting = np.zeros(0, np.float32)
 
     def write(self, wav: np.ndarray) -> None:
@@ -60,10 +59,3 @@ class BackgroundMix:
             self._waiting = np.concatenate([self._waiting, block])
         found, self._waiting = self._waiting[:count], self._waiting[count:]
         return np.pad(found, (0, count - len(found))) if pad else found
-
-
-def _resampled(blocks: Iterable[np.ndarray], source: int, target: int) -> Iterator[np.ndarray]:
-    resampler = soxr.ResampleStream(source, target, 1, dtype="float32", quality="VHQ")
-    for block in blocks:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from thesis_lib.audio.log_mel import hann_window
+
 SIZE, HOP = 2048, 320  # samples
 MIN_MAGNITUDE, HEADROOM_DB = 1e-9, 15.0
 MIN_DB = 20 * np.log10(MIN_MAGNITUDE)
@@ -17,7 +19,7 @@ BANDS = 128  # bins below 2 kHz, which carry the watermark
 SLOPE = 0.01  # of the activations
 MIN_LOUDNESS_SHARE = 0.05  # of the loudest frame, above which a frame is marked
 RATES = {"slow": 1.25, "normal": 1.0, "fast": 0.75}  # at which the detector reads the frames
-WINDOW = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(SIZE) / SIZE)
+WINDOW = hann_window(SIZE)
 
 
 class Perth:

@@ -28,6 +28,7 @@ from thesis_lib.cloning.prosody import (
     MAX_SPEED,
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
+    SPANISH_LETTERS_PER_SECOND,
     measured_speed,
     strengthened,
     styled,
@@ -47,9 +48,6 @@ from thesis_lib.utils.parallel import prefetch
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
-# Average rate of Spanish speech without pauses: 9 letters a second in human recordings, 13 in the bundled synthetic
-# voices (`python -m benchmarks clone`).
-SPANISH_LETTERS_PER_SECOND = 11.0
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
@@ -98,7 +96,9 @@ class VoiceCloningPipeline:
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
 
-    def copy_with(self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None):
+    def copy_with(
+        self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
+    ) -> "VoiceCloningPipeline":
         """Return a pipeline with the same stages but another vocoder or configuration."""
         encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
         placed = (vocoder or self.vocoder).to(self.vocoder.device)

@@ -12,6 +12,9 @@ from thesis_lib.vocoder.voice import Voice
 # and the next one.
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
+# Average rate of Spanish speech without pauses: 9 letters a second in human recordings, 13 in the bundled synthetic
+# voices (`python -m benchmarks clone`).
+SPANISH_LETTERS_PER_SECOND = 11.0
 MIN_SPEED, MAX_SPEED = 0.8, 1.25  # relative rate of speech; also limits of the stretch of ``cloning.fit``
 
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soxr
 
-from thesis_lib.audio.files import STDOUT, header, read_blocks, sink
+from thesis_lib.audio.files import STDOUT, header, read_blocks, resampled, sink
 from thesis_lib.audio.log_mel import LogMelFrames
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.audio.streams import stream_blocks
@@ -209,25 +208,14 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
     if str(source) == STDIN:
         own_rate, arriving = stream_blocks(sys.stdin.buffer, rate, seconds)
         scaled = (block / 32768 if block.dtype.kind == "i" else block for block in arriving)
-        blocks: Iterator[np.ndarray] = _resampled(scaled, own_rate, rate)
+        blocks: Iterator[np.ndarray] = resampled(scaled, own_rate, rate)
     else:
         own_rate, duration = header(source)
         read = progress(read_blocks(source, seconds), math.ceil(duration / seconds), "stream")
-        blocks = _resampled(read, own_rate, rate)
+        blocks = resampled(read, own_rate, rate)
     for block in blocks:
         yield mel.feed(block)
     yield mel.finish()
-
-
-def _resampled(blocks: Iterable[np.ndarray], source: int, target: int) -> Iterator[np.ndarray]:
-    """Resample blocks (n,) continuously, without discontinuities between them."""
-    if source == target:
-        yield from blocks
-        return
-    stream = soxr.ResampleStream(source, target, 1, dtype="float32", quality="VHQ")
-    for block in blocks:
-        yield stream.resample_chunk(np.ascontiguousarray(block, np.float32))
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def _read_mel(path: Path, audio: AudioConfig) -> np.ndarray:

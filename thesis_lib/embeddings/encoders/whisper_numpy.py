@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import erf
 
 from thesis_lib import pretrained
-from thesis_lib.audio.log_mel import mel_filters
+from thesis_lib.audio.log_mel import hann_window, mel_filters
 from thesis_lib.embeddings.encoders.whisper_weights import (
     BANDS,
     HEADS,
@@ -75,9 +75,8 @@ class WhisperStates:
 def log_mel(wav: np.ndarray) -> np.ndarray:
     """(B, N) at 16 kHz -> (B, 80, N / 160), Whisper's own scale."""
     padded = np.pad(wav.astype(np.float64), ((0, 0), (SIZE // 2, SIZE // 2)), mode="reflect")
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(SIZE) / SIZE)
     frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE, axis=1)[:, ::HOP][:, :-1]
-    power = np.abs(np.fft.rfft(frames * window)).transpose(0, 2, 1) ** 2
+    power = np.abs(np.fft.rfft(frames * hann_window(SIZE))).transpose(0, 2, 1) ** 2
     log = np.log10(np.maximum(mel_filters(SAMPLE_RATE, SIZE, BANDS) @ power, MIN_POWER))
     log = np.maximum(log, log.max(axis=(1, 2), keepdims=True) - RANGE)
     return ((log + 4) / 4).astype(np.float32)

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from thesis_lib.audio.log_mel import hann_window
 from thesis_lib.config import AudioConfig
 from thesis_lib.utils.onnx_graph import Graph
 
@@ -19,7 +20,7 @@ class Stft:
     def __init__(self, graph: Graph, audio: AudioConfig) -> None:
         self.graph, self.size, self.hop = graph, audio.n_fft, audio.hop_length
         self.parts, self.pad = self.size // self.hop, (self.size - self.hop) // 2
-        self.window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.size) / self.size)).astype(np.float32)
+        self.window = hann_window(self.size).astype(np.float32)
 
     def forward(self, wav: str) -> tuple[str, str]:
         """(1, N) -> real and imaginary part, each (1, T, F)."""
