@@ -30,7 +30,7 @@ NAMES = {
     "released": "the released weights on human speech beside references (THESIS_HUMAN)",
     "clone": "the pipeline on human Spanish beside its stages and published systems (THESIS_PAIRS, THESIS_SPANISH)",
     "context": "translation with and without the previous sentences as context (ten minutes)",
-    "diarisation": "who speaks when, and in whose voice the output speaks, on conversations with known turns "
+    "diarisation": "who speaks when, and which speaker's voice the output has, on conversations with known turns "
     "(THESIS_HUMAN)",
     "interpret": "seconds from the end of a sentence to its first English word, and errors of the speaker check",
     "light": "size and start of cloning without torch, and each network against its original in torch",

@@ -1,4 +1,4 @@
-"""Who speaks when, and in whose voice the output speaks, on conversations with known turns (THESIS_HUMAN).
+"""Who speaks when, and which speaker's voice the output has, on conversations with known turns (THESIS_HUMAN).
 
 Each conversation is mixed from recordings of single speakers: human ones of THESIS_HUMAN, bundled Spanish test voices,
 or both. Every second one has an overlap of two speakers. The confusion is the share of the time that both the
@@ -43,7 +43,7 @@ SOURCE, TTS, OURS = "source turn", "TTS", "ours"
 
 
 def run(quick: bool) -> dict:
-    """Confusion, number of speakers and overlaps; and whose voice source turns, TTS and outputs are nearest to."""
+    """Confusion, number of speakers and overlaps; and the speaker to whom source turns, TTS and outputs are nearest."""
     pipeline, rows, outputs = build(), [], []
     encoder = next(x for x in evaluation_encoders(EncoderConfig()) if x.name == "resemblyzer")
     count = QUICK_CONVERSATIONS if quick else CONVERSATIONS
