@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import librosa
 import numpy as np
 
 from thesis_lib.audio.files import read_audio, resample, write_audio
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.validation.degradations import MP3_KBIT_S, noisy, through_mp3
 from thesis_lib.vocoder.synthesis import DEFAULT, UNIVERSAL, Vocoder
 
@@ -41,7 +41,7 @@ def alterations() -> dict[str, Alteration]:
         **{f"white noise, {snr} dB": _noisy(snr) for snr in SNRS},
         "its middle second": lambda wav: (wav[len(wav) // 2 : len(wav) // 2 + RATE], RATE),
         **{f"{abs(speed - 1):.0%} {'faster' if speed > 1 else 'slower'}": _faster(speed) for speed in SPEEDS},
-        "5 % faster at the same pitch": lambda wav: (librosa.effects.time_stretch(wav, rate=STRETCH), RATE),
+        "5 % faster at the same pitch": lambda wav: (load_librosa().effects.time_stretch(wav, rate=STRETCH), RATE),
         "resynthesis by HiFi-GAN from the mel spectrogram": lambda wav: (universal.render(wav), RATE),
         "conversion by the released weights, mean speaker": lambda wav: (own.render(wav, guidance=0.0), RATE),
     }

@@ -23,6 +23,7 @@ from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.cvss_t import Release, join
 from thesis_lib.corpus.prepare import Converter, prepare
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import interleaved, ratio
 
@@ -98,8 +99,7 @@ def _beside(clips: Path, root: Path, pairs: int, rounds: int) -> dict:
 
 
 def _loop(release: Release, rows: list, root: Path, resampler: str) -> None:
-    import librosa
-
+    librosa = load_librosa()
     for row in rows:
         source = release.common_voice / "clips" / row.file
         target = release.cvss / row.split / f"{row.file}.wav"

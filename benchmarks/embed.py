@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soundfile
 import torch
@@ -26,6 +25,7 @@ from thesis_lib.embeddings.encoders import speaker_encoder
 from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn, published_network
 from thesis_lib.embeddings.encoders.select import computes_in_bfloat16
 from thesis_lib.embeddings.store import EmbeddingStore, embed_files
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.utils.timing import interleaved, ratio
 
 RATE = 22_050
@@ -96,7 +96,7 @@ def _speechbrain():
 
 
 def _their_vector(classifier, path: Path) -> np.ndarray:
-    wav = librosa.load(path, sr=16_000)[0]
+    wav = load_librosa().load(path, sr=16_000)[0]
     with torch.inference_mode():
         return classifier.encode_batch(torch.from_numpy(wav)[None]).squeeze().numpy()
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soundfile
 
@@ -21,6 +20,7 @@ from thesis_lib.config import AudioConfig, Config
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.embeddings.encoders import evaluation_encoders, speaker_encoder
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.validation import GROUND_TRUTH, Scorers, System, TestSet, ValidationItem, evaluate, griffin_lim, metrics
 from thesis_lib.validation.validate import SPANISH
 from thesis_lib.vocoder.voice import MEAN_VOICE
@@ -116,6 +116,7 @@ def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
 
     from thesis_lib import pretrained
 
+    librosa = load_librosa()
     mcds = [Calculate_MCD(MCD_mode=mode) for mode in ("plain", "dtw")]
     whisper = WhisperModel(str(pretrained.fetch("whisper-tiny.en")), device="cpu", compute_type="int8")
     tracker = SwiftF0()

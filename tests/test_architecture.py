@@ -102,6 +102,12 @@ def test_help_is_light():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+def test_librosa_is_imported_in_one_place():
+    """Its first import is not safe beside that of another process."""
+    for path in (*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")):
+        assert not re.search(r"^\s*(import|from) librosa\b", path.read_text(), re.MULTILINE), path
+
+
 def test_torchaudio_imports_beside_a_cpu_torch():
     code = "import thesis_lib, torchaudio.compliance.kaldi; print('ok')"
     assert "ok" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout

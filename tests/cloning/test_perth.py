@@ -11,10 +11,12 @@ from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWa
 from thesis_lib.cloning.perth import Perth
 from thesis_lib.cloning.watermark import RATE, weights_path
 from thesis_lib.pretrained.torch_file import read_checkpoint
+from thesis_lib.utils.load_librosa import load_librosa
 
 
 @pytest.fixture(scope="module")
 def both() -> tuple[Perth, PerthImplicitWatermarker]:
+    load_librosa()  # the package uses it
     network = PerthNet(default_hp)
     network.load_state_dict(torch.load(weights_path(), map_location="cpu", weights_only=True)["model"])
     return Perth(read_checkpoint(weights_path())["model"]), PerthImplicitWatermarker(None, perth_net=network.eval())

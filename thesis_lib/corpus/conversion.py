@@ -16,6 +16,7 @@ from thesis_lib.config.resume import flat
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.utils.files import sha256, write_text
+from thesis_lib.utils.load_librosa import load_librosa
 
 HEADER_TOLERANCE_SECONDS = 0.5  # an MP3's header only estimates the duration
 MIN_SOURCE_RATE = 16_000  # Hz of an original recording: below, the upper mel bands would be empty
@@ -32,9 +33,7 @@ def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
     # The resampler is exact to 20 bits, the file has 16.
     wav = resample(*read_audio(path), sample_rate, "HQ")
     if corpus.trim is not None and len(wav):
-        from librosa.effects import trim  # its import takes seconds
-
-        wav = trim(wav, top_db=corpus.trim)[0]
+        wav = load_librosa().effects.trim(wav, top_db=corpus.trim)[0]
     if corpus.loudness is not None:
         wav = limited(at_loudness(wav, corpus.loudness, sample_rate), sample_rate)
     check_speech(wav, sample_rate, path)

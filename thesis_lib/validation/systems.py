@@ -3,7 +3,6 @@
 import functools
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import torch
 
@@ -13,6 +12,7 @@ from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Task
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.runs.embed import Embeddings, voice_of
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.validation.evaluation import System
 from thesis_lib.validation.metrics import MetricError, Recording
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
@@ -105,7 +105,7 @@ def griffin_lim(wav: np.ndarray, log_mel: LogMel, iterations: int = 60) -> np.nd
     magnitude = (_inverse(log_mel) @ mel.exp()).clamp(min=0).numpy()
     # librosa's frames are centred on multiples of the hop, ours lie half a hop later.
     shift = audio.hop_length // 2
-    found = librosa.griffinlim(
+    found = load_librosa().griffinlim(
         magnitude,
         n_iter=iterations,
         hop_length=audio.hop_length,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from thesis_lib import pretrained
+from thesis_lib.utils.load_librosa import load_librosa
 
 
 class Resemblyzer:
@@ -14,6 +15,8 @@ class Resemblyzer:
 
     def __init__(self) -> None:
         from resemblyzer import VoiceEncoder, preprocess_wav
+
+        load_librosa()  # the package uses it
 
         self.revision = pretrained.get("resemblyzer").revision
         weights = pretrained.fetch("resemblyzer") / "pretrained.pt"

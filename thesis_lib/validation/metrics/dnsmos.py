@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.validation.metrics.errors import measured
 from thesis_lib.validation.metrics.onnx_session import session
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
@@ -39,6 +40,8 @@ class _Models:
 def _models() -> _Models:
     import onnx
     from speechmos import dnsmos as package
+
+    load_librosa()  # the package uses it
 
     folder = Path(package.__file__).parent / "dnsmos_models"
     paths = [str(folder / name) for name in ("sig_bak_ovr.onnx", "model_v8.onnx")]

@@ -7,13 +7,13 @@ use: they are used where the user has fetched them, and never fetched automatica
 
 import functools
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thesis_lib import pretrained
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.validation.metrics.errors import MetricError, measured
 from thesis_lib.validation.metrics.recording import Recording
 
@@ -69,6 +69,7 @@ def nisqa(recording: Recording) -> dict[str, float]:
     if recording.is_silent:
         raise MetricError("the signal is silent: NISQA rates speech")
     rate = recording.audio.sample_rate
+    librosa = load_librosa()
     mel = librosa.feature.melspectrogram(
         y=recording.wav,
         sr=rate,

@@ -12,6 +12,7 @@ from thesis_lib.audio.files import SILENCE, resample
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_F0_HZ, Pitch, track
 from thesis_lib.config import AudioConfig
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.validation.metrics.errors import MetricError
 
 WIDEBAND = 16_000  # Hz, what PESQ-wb, DNSMOS and most encoders are defined for
@@ -92,9 +93,7 @@ class Recording:
         In steps of ``SEMITONE_RESOLUTION``. The evaluation's tracker: unlike that of ``pitch``, it has no part in a
         vocoder.
         """
-        import librosa
-
-        f0, _, _ = librosa.pyin(
+        f0, _, _ = load_librosa().pyin(
             self.wideband,
             fmin=MIN_F0_HZ,
             fmax=MAX_F0_HZ,
