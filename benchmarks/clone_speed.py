@@ -16,7 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.options import Option
-from thesis_lib.audio.files import read_audio, resample
+from thesis_lib.audio.files import AudioError, read_audio, resample
 from thesis_lib.cloning import Translation, VoiceCloningPipeline, build
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
@@ -55,11 +55,15 @@ def _measured(cores: int, recordings: int) -> dict:
     chosen = table.iloc[np.linspace(0, len(table) - 1, recordings).round().astype(int)]
     pipelines = {INT8: build(threads=cores), FLOAT32: build(threads=cores)}
     pipelines[FLOAT32].synthesizer = KokoroSynthesizer(cores, FLOAT32)
-    rows, made = [], []
-    for number, row in enumerate(tqdm(chosen.itertuples(), f"clones, {cores}", len(chosen))):
+    rows, made, missing = [], [], []
+    for row in tqdm(chosen.itertuples(), f"clones, {cores}", len(chosen)):
         wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.es.opus")
-        outputs = {name: _timed(pipeline, wav, rate) for name, pipeline in pipelines.items()}
-        if number:  # the first fills caches
+        try:
+            outputs = {name: _timed(pipeline, wav, rate) for name, pipeline in pipelines.items()}
+        except AudioError as error:
+            missing.append({"recording": row.id, "reason": str(error)})
+            continue
+        if made:  # the first fills caches
             rows += [{"precision": name, **seconds} for name, (_, seconds) in outputs.items()]
         made.append((row.voice, wav, rate, {name: output for name, (output, _) in outputs.items()}))
     times = pd.DataFrame(rows)
@@ -69,6 +73,7 @@ def _measured(cores: int, recordings: int) -> dict:
         "seconds for a second of Spanish": times.groupby("precision").median().round(3).to_dict("index"),
         "int8 is faster, whole": ratio(whole[FLOAT32], whole[INT8]),
         "quality": _quality(made),
+        "not measured": missing,
     }
 
 
