@@ -20,7 +20,10 @@ ENGLISH = ("af_", "am_", "bf_", "bm_")  # American and British voices
 
 
 def main() -> None:
-    synthesizer, encoder = KokoroSynthesizer(), speaker_encoder(EncoderConfig(speaker="ecapa", precision="float32"))
+    synthesizer, encoder = (
+        KokoroSynthesizer(precision="float32"),
+        speaker_encoder(EncoderConfig(speaker="ecapa", precision="float32")),
+    )
     names = [name for name in synthesizer.voices if name.startswith(ENGLISH)]
     rows = []
     for name in names:

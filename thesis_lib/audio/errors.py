@@ -8,4 +8,9 @@ class AudioError(ThesisError):
 
     def __init__(self, reason: str, path: object, remedy: str) -> None:
         self.reason = reason
+        self._given = reason, str(path), remedy
         super().__init__(f"{path}: {reason}; {remedy}")
+
+    def __reduce__(self) -> tuple:
+        """Pickle the arguments, so that the error can cross to another process."""
+        return type(self), self._given

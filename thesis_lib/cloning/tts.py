@@ -1,7 +1,6 @@
 """Text to speech: Kokoro-82M; a voice is the same in every language (StyleTTS 2, Li et al. 2023, arXiv:2306.07691)."""
 
 import functools
-import os
 import tempfile
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import numpy as np
 
 from thesis_lib import pretrained
 from thesis_lib.cloning.readings import as_read, has_words, sentences
+from thesis_lib.cloning.tts_graph import Precision, kokoro_graph
 from thesis_lib.utils.errors import ThesisError, one_line
-from thesis_lib.utils.files import replacing
+from thesis_lib.utils.onnx_graph import session_options
 
 
 class SpeechError(ThesisError):
@@ -20,43 +20,6 @@ class SpeechError(ThesisError):
 MAX_CHARS_AT_ONCE = 150  # of text synthesised in one call, about ten seconds of speech
 SENTENCE_PAUSE_SECONDS = 0.25  # as Kokoro's client uses
 LANGUAGES = {"es": "es", "en": "en-us"}  # this library's code -> the phonemizer's
-
-
-def _widened(path: Path) -> Path:
-    """Convert the float16 graph to float32 once; return the path of the converted file beside it.
-
-    With float16 activations some sentences overflow to NaN, and float16 is not faster on a CPU.
-    """
-    target = path.with_name("model_fp16_computed_in_fp32.onnx")
-    if target.exists():
-        return target
-    import onnx
-    from onnx import AttributeProto, TensorProto, numpy_helper
-
-    def widen_tensor(tensor: onnx.TensorProto) -> None:
-        if tensor.data_type == TensorProto.FLOAT16:
-            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
-
-    def widen_graph(graph: onnx.GraphProto) -> None:
-        for tensor in graph.initializer:
-            widen_tensor(tensor)
-        for value in (*graph.input, *graph.output, *graph.value_info):
-            if value.type.tensor_type.elem_type == TensorProto.FLOAT16:
-                value.type.tensor_type.elem_type = TensorProto.FLOAT
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.type == AttributeProto.TENSOR:
-                    widen_tensor(attribute.t)
-                elif attribute.type == AttributeProto.GRAPH:
-                    widen_graph(attribute.g)
-                elif node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT16:
-                    attribute.i = TensorProto.FLOAT
-
-    model = onnx.load(path)
-    widen_graph(model.graph)
-    with replacing(target) as partial:
-        onnx.save(model, partial)
-    return target
 
 
 @functools.cache
@@ -75,22 +38,22 @@ def _session_class() -> type:
 
 
 class KokoroSynthesizer:
-    """Kokoro-82M: (text, voice) -> 24 kHz speech in Spanish or English, in one of 54 voices or a mixture of them."""
+    """Kokoro-82M: (text, voice) -> 24 kHz speech in Spanish or English, in one of 54 voices or a mixture of them.
+
+    ``precision``: see ``tts_graph``. Raises ModelError where the weights cannot be had.
+    """
 
     sample_rate = 24_000  # Hz
 
-    def __init__(self, threads: int | None = None) -> None:
-        import onnxruntime
+    def __init__(self, threads: int | None = None, precision: Precision = "int8") -> None:
         from kokoro_onnx import Kokoro
 
-        model = _widened(pretrained.fetch("kokoro") / "model_fp16.onnx")
+        model = kokoro_graph(precision)
         folder = pretrained.fetch("kokoro-voices")
         self.voices = {
             path.stem: np.fromfile(path, np.float32).reshape(510, 1, 256) for path in sorted(folder.glob("*.bin"))
         }
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or os.cpu_count() or 1
-        session = _session_class()(str(model), options, providers=["CPUExecutionProvider"])
+        session = _session_class()(str(model), session_options(threads), providers=["CPUExecutionProvider"])
         with tempfile.TemporaryDirectory() as scratch:
             # The client requires a voices file; the voices are passed as arrays with each call instead.
             empty = Path(scratch) / "voices.npz"

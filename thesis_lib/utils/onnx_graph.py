@@ -124,7 +124,14 @@ def _is_whole(path: Path) -> bool:
 
 
 def session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":
-    """Load a file into ONNX Runtime, on the CPU; ``threads`` are by default those that the process may use."""
+    """Load a file into ONNX Runtime, on the CPU, with ``session_options``."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), session_options(threads), providers=["CPUExecutionProvider"])
+
+
+def session_options(threads: int | None = None) -> "onnxruntime.SessionOptions":
+    """Options of a session on the CPU; ``threads`` are by default those that the process may use."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -132,4 +139,4 @@ def session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSes
     options.log_severity_level = 3
     # Threads that wait for work must not take the cores of torch's and CTranslate2's.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return options

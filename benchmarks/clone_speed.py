@@ -1,0 +1,109 @@
+"""Speed of the cloning pipeline, on two cores and on one, with the TTS in 8-bit integers and in float32.
+
+Bundled Spanish recordings, each cloned by both pipelines in turn, in one process for each number of cores: seconds of
+each stage for a second of Spanish, and the whole. Then the same outputs are compared in words, predicted opinion and
+voice: means over the recordings, and the paired differences with their 95 % intervals over the voices.
+"""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from benchmarks.options import Option
+from thesis_lib.audio.files import AudioError, read_audio, resample
+from thesis_lib.cloning import Translation, VoiceCloningPipeline, build
+from thesis_lib.cloning.tts import KokoroSynthesizer
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import embed
+from thesis_lib.embeddings.encoders.resemblyzer import Resemblyzer
+from thesis_lib.pretrained.whisper import RATE, Whisper
+from thesis_lib.utils.timing import ratio
+from thesis_lib.validation import metrics
+
+OPTIONS = {"recordings": Option(24, 2, "bundled Spanish recordings of the test split")}
+FLOAT32, INT8 = "float32", "int8"
+STAGES = ("translate", "speak", "render", "finish")
+RESAMPLES = 1000
+
+
+def run(quick: bool, recordings: int) -> dict:
+    """Seconds for a second of Spanish by stage, their ratio, and quality, for each number of cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    found: dict = {"load average": os.getloadavg()[0]}
+    for count in sorted({1, min(2, len(cores))}):
+        # A new process: threads that exist keep the cores that they have.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _use, (cores[:count],)) as pool:
+            found[f"{count} cores" if count > 1 else "1 core"] = pool.submit(_measured, count, recordings).result()
+    return found
+
+
+def _use(cores: Sequence[int]) -> None:
+    os.sched_setaffinity(0, cores)
+    os.environ["OMP_NUM_THREADS"] = str(len(cores))
+
+
+def _measured(cores: int, recordings: int) -> dict:
+    table = mini.table(CorpusConfig(name="mini"))
+    table = table[table.split == "test"]
+    chosen = table.iloc[np.linspace(0, len(table) - 1, recordings).round().astype(int)]
+    pipelines = {INT8: build(threads=cores), FLOAT32: build(threads=cores)}
+    pipelines[FLOAT32].synthesizer = KokoroSynthesizer(cores, FLOAT32)
+    rows, made, missing = [], [], []
+    for row in tqdm(chosen.itertuples(), f"clones, {cores}", len(chosen)):
+        wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.es.opus")
+        try:
+            outputs = {name: _timed(pipeline, wav, rate) for name, pipeline in pipelines.items()}
+        except AudioError as error:
+            missing.append({"recording": row.id, "reason": str(error)})
+            continue
+        if made:  # the first fills caches
+            rows += [{"precision": name, **seconds} for name, (_, seconds) in outputs.items()]
+        made.append((row.voice, wav, rate, {name: output for name, (output, _) in outputs.items()}))
+    times = pd.DataFrame(rows)
+    whole = {name: part["whole"].to_list() for name, part in times.groupby("precision")}
+    return {
+        "recordings": len(made),
+        "seconds for a second of Spanish": times.groupby("precision").median().round(3).to_dict("index"),
+        "int8 is faster, whole": ratio(whole[FLOAT32], whole[INT8]),
+        "quality": _quality(made),
+        "not measured": missing,
+    }
+
+
+def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[Translation, dict[str, float]]:
+    """A clone, and the seconds of each stage and of the whole for a second of the source."""
+    started = time.perf_counter()
+    output = pipeline(wav, rate)
+    whole = time.perf_counter() - started
+    stages = {stage: sum(segment.seconds.get(stage, 0.0) for segment in output.segments) for stage in STAGES}
+    return output, {name: seconds / (len(wav) / rate) for name, seconds in {**stages, "whole": whole}.items()}
+
+
+def _quality(made: list) -> dict:
+    """Means of each precision and of the differences int8 - float32, with intervals over the voices."""
+    whisper, encoder = Whisper("whisper-base"), Resemblyzer()
+    scores: dict[str, list] = {INT8: [], FLOAT32: []}
+    for _, wav, rate, outputs in made:
+        own = embed(encoder, wav, rate)
+        for name, output in outputs.items():
+            speech = output.wav
+            heard = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
+            errors, words = metrics.word_errors(heard, output.translation)
+            opinion = metrics.dnsmos(metrics.Recording(speech, output.sample_rate))["dnsmos_ovrl"]
+            scores[name].append(
+                (errors / words, opinion, metrics.cosine(embed(encoder, speech, output.sample_rate), own))
+            )
+    voices = np.array([voice for voice, *_ in made])
+    found: dict = {}
+    for place, measure in enumerate(("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")):
+        own, base = (np.array(scores[name])[:, place] for name in (INT8, FLOAT32))
+        value, low, high = metrics.bootstrap(len(own), lambda i, x=own - base: float(x[i].mean()), RESAMPLES, 0, voices)
+        found[measure] = {INT8: own.mean(), FLOAT32: base.mean(), "difference": value, "low": low, "high": high}
+    return found
