@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cloning_stages import HZ, PLAIN, pipeline
-from helpers import bursts, spoken
+from helpers import bursts, spoken, voiced
 
 from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
@@ -15,6 +15,7 @@ from thesis_lib.cloning.prosody import (
     strengthened,
     styled,
 )
+from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -109,7 +110,7 @@ def test_the_strength_acts_on_rate_dynamics_and_embedding(stages, monkeypatch):
     assert not np.allclose(seen[1].emotion, seen[0].emotion)
 
 
-def test_a_whisper_keeps_the_synthesizers_pitch_with_a_warning(stages):
+def test_a_whisper_has_a_neutral_style_with_a_warning(stages):
     """Noise with the envelope of speech: loud enough for a voice activity detector, without a pitch."""
     envelope = np.abs(spoken(0, RATE))
     smooth = np.convolve(envelope, np.ones(160) / 160, "same")
@@ -118,5 +119,19 @@ def test_a_whisper_keeps_the_synthesizers_pitch_with_a_warning(stages):
     segments = list(speech_segments([spoken(0, RATE)], RATE))
     speaker = made.analyse_speaker([replace(segments[0], wav=wav)], "whisper.wav")
     assert speaker.voice.log_f0_median is speaker.voice.log_f0_std is None
-    assert "whisper.wav: no voiced speech: the pitch is not measured" in "\n".join(speaker.warnings)
-    assert np.isfinite(speaker.voice.emotion).all()
+    assert "whisper.wav: no voiced speech, as in a whisper: the speaking style is neutral" in "\n".join(
+        speaker.warnings
+    )
+    assert speaker.voice.emotion is None
+    assert speaker.prosody == Prosody()
+    assert np.isfinite(
+        made.synthesise_one(TranslatedSegment(segments[0], "hola", "hello my friend"), speaker).wav
+    ).all()
+
+
+@pytest.mark.parametrize(("seconds", "is_neutral"), [(0.9, True), (1.1, False)])
+def test_less_than_a_second_has_a_neutral_style_but_the_pitch_level(stages, seconds, is_neutral):
+    speaker = pipeline(stages).analyse_speaker([Segment(0, seconds, voiced(seconds, RATE))], "short.wav")
+    assert speaker.voice.log_f0_median is not None
+    assert (speaker.voice.emotion is None) == (speaker.voice.log_f0_std is None) == is_neutral
+    assert any("only 0.9 s of speech" in warning for warning in speaker.warnings) == is_neutral

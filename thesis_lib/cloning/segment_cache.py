@@ -41,7 +41,8 @@ def speaker_key(
 
 def _speaker(tree: dict) -> Speaker:
     """A speaker from its stored tree. KeyError, TypeError and ValueError for a damaged one."""
-    vectors = {name: np.asarray(tree["voice"][name], np.float32) for name in ("speaker", "emotion")}
+    stored = {name: tree["voice"][name] for name in ("speaker", "emotion")}
+    vectors = {name: None if values is None else np.asarray(values, np.float32) for name, values in stored.items()}
     voice, prosody = Voice(**(tree.pop("voice") | vectors)), Prosody(**tree.pop("prosody"))
     tree["loudness"]  # earlier versions have none
     return replace(Speaker(**tree, voice=voice, prosody=prosody), warnings=tuple(tree["warnings"]))
@@ -103,8 +104,9 @@ class SegmentCache:
         """Store the voices atomically."""
         tree = asdict(cast)
         for label, speaker in cast.speakers.items():
-            for name, vector in zip(("speaker", "emotion"), speaker.voice.vectors(), strict=True):
-                tree["speakers"][label]["voice"][name] = vector.tolist()
+            for name in ("speaker", "emotion"):
+                vector = getattr(speaker.voice, name)
+                tree["speakers"][label]["voice"][name] = None if vector is None else vector.tolist()
         write_text(self._speaker_path, json.dumps(tree))
 
     @property

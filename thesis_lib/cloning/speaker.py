@@ -12,7 +12,7 @@ import numpy as np
 
 from thesis_lib.audio.files import check_speech, resample
 from thesis_lib.audio.loudness import loudness
-from thesis_lib.audio.pitch import track
+from thesis_lib.audio.pitch import Pitch, track
 from thesis_lib.audio.voice_activity import RATE, Segment, signal_to_noise
 from thesis_lib.cloning.prosody import Prosody, mixed, prosody_of
 from thesis_lib.config import AudioConfig
@@ -25,6 +25,7 @@ MIN_COMPARED_SECONDS = 1.5  # of a piece whose embedding is clustered
 MIN_SAME_SPEAKER_COSINE = 0.35
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
 MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings are computed
+MIN_STYLE_SECONDS = 1.0  # of speech, below which neither emotion nor prosody is followed
 MIN_SIGNAL_TO_NOISE_DB = 5.0  # below which the recording is reported as noisy
 
 
@@ -56,15 +57,21 @@ class SpeakerAnalyser:
         if not alone:
             pieces, others = dominant(segments, self.speaker_encoder)
         wav = np.concatenate(pieces)[: int(MAX_EMBEDDED_SECONDS * RATE)]
-        speaker, emotion = (embed(x, wav, RATE, source) for x in (self.speaker_encoder, self.emotion_encoder))
-        rate = self.audio.sample_rate
-        pitch = track(resample(wav, RATE, rate), self.audio)
-        median, deviation = (pitch.range.log_f0_median, pitch.range.log_f0_std) if pitch.is_voiced else (None, None)
-        warnings = _warnings(segments, others, source)
-        if not pitch.is_voiced:
-            warnings += (f"{source}: no voiced speech: the pitch is not measured, and the synthesizer's is kept",)
-        voice, level = Voice(speaker, emotion, median, deviation), loudness(wav, RATE)
+        speaker, warnings = embed(self.speaker_encoder, wav, RATE, source), _warnings(segments, others, source)
+        pitch, level = track(resample(wav, RATE, self.audio.sample_rate), self.audio), loudness(wav, RATE)
+        if reason := _no_style(wav, pitch):
+            warnings += (f"{source}: {reason}: the speaking style is neutral; a second of normal speech has a style",)
+            return Speaker(Voice(speaker, log_f0_median=pitch.log_f0_median), others, warnings, Prosody(), level)
+        emotion, measured = embed(self.emotion_encoder, wav, RATE, source), pitch.range
+        voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
         return Speaker(voice, others, warnings, prosody_of(wav, RATE), level)
+
+
+def _no_style(wav: np.ndarray, pitch: Pitch) -> str:
+    """Why speech (N,) has no style that could be followed; "" where it has one."""
+    if (seconds := len(wav) / RATE) < MIN_STYLE_SECONDS:
+        return f"only {seconds:.1f} s of speech"
+    return "" if pitch.is_voiced else "no voiced speech, as in a whisper"
 
 
 def _warnings(segments: Sequence[Segment], others: float, source: object) -> tuple[str, ...]:
@@ -99,9 +106,10 @@ def dominant(segments: Sequence[Segment], encoder: Encoder) -> tuple[list[np.nda
 
 def average(voices: Sequence[Voice]) -> Voice:
     """Average several recordings of one voice; of the speaker embedding, direction and length separately."""
-    speakers, emotions = zip(*(voice.vectors() for voice in voices), strict=True)
+    speakers = [voice.speaker_vector() for voice in voices]
     lengths = [np.linalg.norm(speaker) for speaker in speakers]
     direction = np.mean([x / n for x, n in zip(speakers, lengths, strict=True)], axis=0)
+    emotions = [voice.emotion for voice in voices if voice.emotion is not None]
 
     def mean(values: list) -> float | None:
         known = [value for value in values if value is not None]
@@ -109,7 +117,7 @@ def average(voices: Sequence[Voice]) -> Voice:
 
     return Voice(
         (direction / np.linalg.norm(direction) * np.mean(lengths)).astype(np.float32),
-        np.mean(emotions, axis=0).astype(np.float32),
+        np.mean(emotions, axis=0).astype(np.float32) if emotions else None,
         mean([voice.log_f0_median for voice in voices]),
         mean([voice.log_f0_std for voice in voices]),
     )
@@ -129,4 +137,4 @@ def between(voice: Voice, style: Voice, share: float) -> Voice:
     """Interpolate emotion embedding and log-F0 standard deviation: 0 keeps the voice's, 1 takes the style's."""
     emotion = mixed(voice.emotion, style.emotion, share)
     deviation = mixed(voice.log_f0_std, style.log_f0_std, share)
-    return replace(voice, emotion=np.asarray(emotion, np.float32), log_f0_std=deviation)
+    return replace(voice, emotion=None if emotion is None else np.asarray(emotion, np.float32), log_f0_std=deviation)
