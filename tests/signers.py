@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import c2pa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,3 +45,15 @@ def in_pem(key, layout=serialization.PrivateFormat.PKCS8, passphrase: bytes = b"
     """A key in PEM format, encrypted where there is a passphrase."""
     locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, layout, locked)
+
+
+def manifest_of(path: Path) -> dict:
+    """The active manifest of a file."""
+    with c2pa.Reader(str(path)) as reader:
+        return reader.get_active_manifest()
+
+
+def actions_of(path: Path) -> list[dict]:
+    """The actions that a file's manifest lists."""
+    (found,) = (one for one in manifest_of(path)["assertions"] if one["label"].startswith("c2pa.actions"))
+    return found["data"]["actions"]

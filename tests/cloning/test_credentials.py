@@ -7,14 +7,13 @@ import subprocess
 from pathlib import Path
 
 import av
-import c2pa
 import pytest
 from containers import RATE, muxed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from helpers import voiced
-from signers import in_pem, signer
+from signers import actions_of, in_pem, manifest_of, signer
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import SigningKey, check_signing
@@ -43,11 +42,6 @@ def unsigned(folder: Path, suffix: str) -> Path:
         write_audio(path, voiced(0.3), 22_050)
         return path
     return muxed(path, voiced(0.3, RATE), "aac", picture=True)
-
-
-def manifest_of(path: Path) -> dict:
-    with c2pa.Reader(str(path)) as reader:
-        return reader.get_active_manifest()
 
 
 def packets(path: Path) -> list[bytes]:
@@ -83,24 +77,29 @@ def test_the_signer_is_trusted_only_by_a_certificate_that_is_given(tmp_path, ana
 
 
 def test_the_manifest_names_the_recordings_by_hash_without_their_audio(tmp_path, ana, source):
-    first, second = tmp_path / "first.wav", tmp_path / "second.wav"
-    plain = unsigned(tmp_path, ".wav")
+    plain, first = unsigned(tmp_path, ".wav"), tmp_path / "first.wav"
     sign_file(plain, first, ana, Manifest((source,), "Consent: Ana"))
-    manifest = manifest_of(first)
-    (action,) = manifest["assertions"][0]["data"]["actions"]
+    (action,) = actions_of(first)
     assert (action["action"], action["description"]) == ("c2pa.created", "Consent: Ana")
-    (ingredient,) = manifest["ingredients"]
+    (ingredient,) = manifest_of(first)["ingredients"]
     assert (ingredient["title"], ingredient["relationship"]) == ("hola.ogg", "inputTo")
     assert ingredient["description"] == f"SHA-256 {sha256(source)}"
     assert first.stat().st_size - plain.stat().st_size < 5_000 < source.stat().st_size
-    # The credentials of a recording are kept, and the picture or background makes it the parent.
-    sign_file(plain, second, ana, Manifest((first, source), "", composite=True))
-    manifest = manifest_of(second)
-    opened, translated = manifest["assertions"][0]["data"]["actions"]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".mp3", ".mp4"])
+def test_the_credentials_of_a_recording_are_kept_under_any_name(tmp_path, ana, source, suffix):
+    plain, first, second = unsigned(tmp_path, suffix), tmp_path / f"first{suffix}", tmp_path / "second.wav"
+    sign_file(plain, first, ana, Manifest((source,), ""))
+    renamed = first.rename(tmp_path / "first.flac")
+    sign_file(unsigned(tmp_path, ".wav"), second, ana, Manifest((renamed, source), "", composite=True))
+    opened, translated = actions_of(second)
     assert (opened["action"], translated["action"]) == ("c2pa.opened", "c2pa.translated")
     assert translated["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
-    kinds = {one["title"]: (one["relationship"], "active_manifest" in one) for one in manifest["ingredients"]}
-    assert kinds == {"first.wav": ("parentOf", True), "hola.ogg": ("inputTo", False)}
+    assert translated["parameters"]["targetLanguage"] == "en"
+    ingredients = manifest_of(second)["ingredients"]
+    kinds = {one["title"]: (one["relationship"], "active_manifest" in one) for one in ingredients}
+    assert kinds == {"first.flac": ("parentOf", True), "hola.ogg": ("inputTo", False)}
     assert read_credentials(second).state == "valid"
 
 

@@ -264,7 +264,7 @@ def detect(
         credentials = read_credentials(path, trust) if readable else None
         marked += found.is_marked
         if json_:
-            known = {"watermark": found.probability, "marked": found.is_marked, "speed": found.speed}
+            known: dict[str, object] = {"watermark": found.probability, "marked": found.is_marked, "speed": found.speed}
             known |= {"credentials": asdict(credentials) if credentials else None} if readable else {}
             typer.echo(json.dumps({"file": str(path), **known}))
         else:

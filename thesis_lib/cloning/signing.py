@@ -30,6 +30,7 @@ from thesis_lib.cloning.credentials import (
     reason_of,
 )
 from thesis_lib.utils.files import replacing, sha256
+from thesis_lib.utils.process import printable
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -124,29 +125,40 @@ def _sign(signing: SigningKey, manifest: Manifest, target: Path, source: BinaryI
     import c2pa
 
     chain, key, algorithm = _checked(signing)
-    plain, with_credentials = [], []
+    plain: list[dict[str, str]] = []
+    with_credentials: list[tuple[Path, dict[str, str]]] = []
     for number, path in enumerate(manifest.recordings):
-        kind = PARENT if manifest.composite and not number else INPUT
+        ingredient = _ingredient(path, number, PARENT if manifest.composite and not number else INPUT)
         found = read_credentials(path)
         # c2pa-python parses a recording only for its credentials, and not every recording that FFmpeg reads.
-        (with_credentials if found and found.state != UNREADABLE else plain).append(
-            (path, _ingredient(path, number, kind))
-        )
-    definition = _definition(manifest, target.name) | {"ingredients": [ingredient for _, ingredient in plain]}
+        if found and found.state != UNREADABLE:
+            with_credentials.append((path, ingredient))
+        else:
+            plain.append(ingredient)
+    definition = _definition(manifest, printable(target.name)) | {"ingredients": plain}
     with (
         c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, key, None)) as signer,
         c2pa.Builder(definition, context()) as builder,
     ):
         for path, ingredient in with_credentials:
             with open(path, "rb") as stream:
-                builder.add_ingredient(ingredient, ingredient["format"], stream)
+                builder.add_ingredient(ingredient, _container(stream), stream)
         builder.sign(signer, FORMATS[target.suffix.lower()], source, sink)
+
+
+def _container(stream: BinaryIO) -> str:
+    """The format of a file with content credentials by its first bytes, because a suffix may be wrong."""
+    head = stream.read(8)
+    stream.seek(0)
+    if head.startswith(b"RIFF"):
+        return FORMATS[".wav"]
+    return FORMATS[".mp3"] if head.startswith(b"ID3") else FORMATS[".mp4"]
 
 
 def _ingredient(path: Path, number: int, relationship: str) -> dict[str, str]:
     """A recording by its name and hash, without its audio."""
     return {
-        "title": path.name,
+        "title": printable(path.name),
         "format": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
         "relationship": relationship,
         "label": str(number),
@@ -160,7 +172,7 @@ def _definition(manifest: Manifest, title: str) -> dict[str, Any]:
     made = {
         "softwareAgent": TOOL,
         "digitalSourceType": SOURCE_TYPES + (COMPOSITE if manifest.composite else SYNTHETIC),
-        "description": manifest.description,
+        "description": printable(manifest.description),
     }
     if manifest.composite:
         languages = {"sourceLanguage": "es", "targetLanguage": "en"} if manifest.translated else {}
