@@ -11,13 +11,13 @@ import pytest
 from containers import RATE, muxed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from helpers import voiced
 from signers import actions_of, in_pem, manifest_of, signer
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import SigningKey, check_signing
-from thesis_lib.cloning.credentials import CredentialsError, read_credentials
+from thesis_lib.cloning.credentials import KEY_USAGES, CredentialsError, read_credentials
 from thesis_lib.cloning.signing import FORMATS, Manifest, sign_file, signed
 from thesis_lib.utils.files import sha256
 
@@ -120,6 +120,14 @@ def test_a_key_as_openssl_ecparam_writes_it_signs_for_a_suffix_in_capitals(tmp_p
     ana.key.write_bytes(in_pem(key, serialization.PrivateFormat.TraditionalOpenSSL))
     check_signing(ana, Path("out.MP3"))
     check_signing(None, Path("out.ogg"))
+
+
+@pytest.mark.parametrize("usage", KEY_USAGES)
+def test_certificates_of_each_key_usage_for_signing_are_valid(tmp_path, usage):
+    made = tmp_path / "made.wav"
+    signing = signer(tmp_path, usage=ObjectIdentifier(usage))
+    sign_file(unsigned(tmp_path, ".wav"), made, signing, Manifest((), ""))
+    assert read_credentials(made, signing.certificate).state == "trusted"
 
 
 def refused(tmp_path: Path, ana: SigningKey) -> dict[str, tuple[SigningKey, str]]:
