@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PROFILE ?= demo
 BIN := .venv/bin
-EXTRAS := train,compress,book,npm,serve,test
+EXTRAS := train,compress,book,credentials,npm,serve,test
 WEIGHTS := ecapa ecapa-speakers hifigan-universal whisper-base whisper-tiny.en kokoro kokoro-voices resemblyzer eres2net jspsych jspsych-form mathjax axe-core
 
 book: .venv/installed

@@ -302,7 +302,7 @@ def test_clone_refuses_a_target_that_cannot_be_written_before_models_are_loaded(
     [
         ("good.wav", "0", "--speakers 0: give auto, or a number from 1 to 20"),
         ("good.wav", "many", "--speakers many: give auto, or a number from 1 to 20"),
-        ("-", "auto", "--add-track, --speakers and --background keep need a file: name a recording instead of -"),
+        ("-", "auto", "--speakers, --credentials and --background keep need a file: name a recording instead of -"),
     ],
 )
 def test_clone_refuses_speakers_before_models_are_loaded(source, speakers, message, recordings, monkeypatch, capsys):

@@ -57,6 +57,6 @@ def test_the_dubbing_page_starts_without_torch():
 
 
 def test_the_package_of_cloning_imports_neither_torch_nor_pandas():
-    heavy = (*BLOCKED, "pandas", "onnx", "onnxruntime", "faster_whisper", "kokoro_onnx", "opensmile")
+    heavy = (*BLOCKED, "pandas", "onnx", "onnxruntime", "faster_whisper", "kokoro_onnx", "opensmile", "c2pa")
     code = f"import sys, thesis_lib.cloning; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

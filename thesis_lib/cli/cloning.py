@@ -104,6 +104,14 @@ def clone(
     consent: Annotated[
         str, typer.Option(help="Who has consented to the use of the voice; written to the file's metadata.")
     ] = "",
+    credentials: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="CERTIFICATE KEY",
+            help="Sign the output with content credentials (C2PA): PEM files of the signer. For .wav, .mp3, .mp4, .m4v "
+            "and .mov files.",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes for a folder; each needs about 1.5 GB of memory.")] = 1,
     rate: Annotated[
         int, typer.Option(min=8000, help="Rate of raw 16-bit mono samples on stdin, in Hz; a WAV stream has its own.")
@@ -121,6 +129,7 @@ def clone(
     Example: thesis clone talk.mp3 talk.en.wav --script talk.json
     Example: thesis clone film.mp4 film.en.mp4 --subtitles --background keep
     Example: thesis clone debate.mp3 debate.en.mp3 --speakers auto --subtitles --script debate.json
+    Example: thesis clone hola.wav hello.mp3 --credentials cert.pem key.pem
     Example: thesis clone recordings/ english/ --jobs 2
     Example: arecord -f S16_LE -r 16000 -t raw | thesis clone - - | aplay -f S16_LE -r 22050
     """
@@ -139,7 +148,8 @@ def clone(
         adapter = adaptation.adapt
     voices = tuple(voice_from or ()), emotion_from, emotion_mix, adapt
     count = int(speakers) if speakers.isdecimal() else speakers
-    request = cloning.Request(text, content, *voices, subtitles, consent, script, add_track, count)
+    signing = cloning.SigningKey(*credentials) if credentials else None
+    request = cloning.Request(text, content, *voices, subtitles, consent, script, add_track, count, signing)
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
     if str(source) == "-":
@@ -153,6 +163,7 @@ def clone(
         cloning.check_recordings((source, *request.recordings))
         cloning.check_target(source, target, add_track)
         cloning.check_script(source, target, script, subtitles, count)
+        cloning.check_signing(signing, target)
         pipeline = build(vocoder, config)
         made = cloning.clone_file(pipeline, source, target, request, _say, bar, adapter)
         _report_file(made, pipeline.vocoder.name, json_)
@@ -224,28 +235,43 @@ def clone_report(
 
 @cloning.command()
 def detect(
-    recordings: Annotated[list[Path], typer.Argument(help="Recordings to check for the watermark.")],
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings to check for watermark and credentials.")],
+    trust: Annotated[
+        Path | None, typer.Option(help="PEM file of certificates whose signatures of content credentials you trust.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object per recording.")] = False,
 ) -> None:
     """Detect the watermark of this library in recordings; exit status 1 if no recording has it.
 
-    A recording that was made up to 10 % faster or slower is recognised too, and its speed is printed.
+    A recording that was made up to 10 % faster or slower is recognised too, and its speed is printed. Content
+    credentials (C2PA) of any program are read and validated.
 
     Example: thesis detect hello.wav
+    Example: thesis detect hello.mp3 --trust cert.pem
     """
     from thesis_lib.audio.files import read_audio
+    from thesis_lib.cloning.credentials import is_installed, read_credentials, read_pem
     from thesis_lib.cloning.watermark import detect_watermark
 
+    readable = is_installed() or trust is not None
+    if not readable:
+        _say("content credentials are not read: pip install 'thesis-lib[credentials]'")
+    if trust:
+        read_pem(trust)
     marked = 0
     for path in recordings:
         found = detect_watermark(*read_audio(path), path)
+        credentials = read_credentials(path, trust) if readable else None
         marked += found.is_marked
         if json_:
-            known = {"watermark": found.probability, "marked": found.is_marked, "speed": found.speed}
+            known: dict[str, object] = {"watermark": found.probability, "marked": found.is_marked, "speed": found.speed}
+            known |= {"credentials": asdict(credentials) if credentials else None} if readable else {}
             typer.echo(json.dumps({"file": str(path), **known}))
         else:
             at = f", at {found.speed:g} times the speed" if found.is_marked and found.speed != 1 else ""
             typer.echo(f"{path}: {'marked' if found.is_marked else 'not marked'} ({found.probability:.2f}{at})")
+            if readable:
+                typer.echo(f"{path}: {credentials or 'no content credentials'}")
     raise typer.Exit(not marked)
 
 

@@ -12,6 +12,7 @@ from thesis_lib.cloning.files import Adapter, Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
+from thesis_lib.cloning.signing import SigningKey, check_signing
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, combined_voice, dominant
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 
@@ -27,6 +28,7 @@ __all__ = [
     "CloningError",
     "Diarisation",
     "Request",
+    "SigningKey",
     "Speaker",
     "SpeakerAnalyser",
     "SynthesisedSegment",
@@ -41,6 +43,7 @@ __all__ = [
     "check_live",
     "check_recordings",
     "check_script",
+    "check_signing",
     "check_target",
     "clone_file",
     "clone_folder",

@@ -16,6 +16,7 @@ from thesis_lib.cloning.checks import check_recordings, recordings_in
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Request, clone_file
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.signing import check_signing
 from thesis_lib.config import CloningConfig, digest
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
@@ -50,6 +51,8 @@ class Batch:
             del asked[option]
         if self.request.speakers == 1:
             del asked["speakers"]
+        if self.request.credentials is None:
+            del asked["credentials"]
         return digest(
             [
                 fingerprint(path),
@@ -80,7 +83,7 @@ def clone_folder(
     missing, failed or changed, or all of them after the vocoder has changed. ``jobs`` processes share the cores.
     Raises CloningError for a folder without recordings, an output folder that is inside it or a file, options of one
     recording, and a process that was killed; AudioError for a recording of the options that cannot be opened;
-    CheckpointError for a wrong vocoder.
+    CheckpointError for a wrong vocoder; CredentialsError as ``check_signing``.
     """
     folder, out = Path(folder), Path(out)
     if given := [name for option, name in ONE_RECORDING.items() if getattr(batch.request, option)]:
@@ -95,6 +98,7 @@ def clone_folder(
     if problem := place_problem(out):
         raise CloningError(problem)
     check_recordings(batch.request.recordings)
+    check_signing(batch.request.credentials, out / f"*{batch.suffix}")
     earlier, rows, paths_of, work = _rows(out / TABLE), {}, {}, []
     vocoder = vocoder_key(batch.vocoder)
     for path in paths:

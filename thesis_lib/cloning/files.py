@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks, survey
+from thesis_lib.audio.video import is_video
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.cast import Cast, cast_of, check_speakers
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target, metadata
@@ -20,6 +21,7 @@ from thesis_lib.cloning.script import Script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, total_seconds
+from thesis_lib.cloning.signing import Manifest, SigningKey, check_signing, sign_file
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, silent
@@ -47,6 +49,7 @@ class Request:
     script: Path | None = None  # read where it exists, else written: cloning.script
     add_track: bool = False  # of a video: keep its audio tracks, and add the English as another
     speakers: int | str = 1  # with a voice each; AUTO: as many as are found; 1: the main speaker's voice for all
+    credentials: SigningKey | None = None  # sign the output with content credentials
 
     def __post_init__(self) -> None:
         if self.text is not None and not has_words(self.text):
@@ -103,10 +106,11 @@ def clone_file(
     ``say`` is called with each note as it arises; the result has them too. ``adapter`` trains the vocoder if the
     request asks for speaker adaptation. An existing target is replaced only once the new one is complete.
     Raises AudioError for unusable audio; CloningError for a target that is the source or has an unknown suffix, for
-    a script that cannot be used, and for a missing adapter.
+    a script that cannot be used, and for a missing adapter; CredentialsError as ``check_signing``.
     """
     source, target = Path(source), Path(target)
     check_target(source, target, request.add_track)
+    check_signing(request.credentials, target)
     check_recordings((source, *request.recordings))
     given = check_script(source, target, request.script, request.subtitles, request.speakers)
     scripted = _scripted(pipeline, source, request, given)
@@ -143,6 +147,7 @@ def clone_file(
         config.background == "keep",
         config.watermark,
         scripted.names(cast) if scripted else cast.names,
+        _signer(source, target, request, config.background == "keep"),
     )
     kept, compared, subtitles = write_output(shown, pipeline.sample_rate, source, output, note)
     if scripted:
@@ -170,6 +175,18 @@ def clone_file(
         subtitles=subtitles,
         speakers=len(cast.speakers),
     )
+
+
+def _signer(source: Path, target: Path, request: Request, background: bool) -> Callable[[Path, Path], None] | None:
+    if request.credentials is None:
+        return None
+    manifest = Manifest(
+        tuple(dict.fromkeys((source, *request.recordings))),
+        metadata(request.consent),
+        composite=is_video(target) or background,
+        translated=request.text is None and request.content is None,
+    )
+    return partial(sign_file, signing=request.credentials, manifest=manifest)
 
 
 def _scripted(

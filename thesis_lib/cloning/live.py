@@ -25,8 +25,8 @@ def check_live(request: Request, config: CloningConfig, target: str | Path = STD
     if request != replace(Request(), consent=request.consent) or config.background != "drop":
         raise CloningError(
             "live speech (stdin, -) takes only --consent and the pipeline's other settings; --text, --content, "
-            "--voice-from, --emotion-from, --adapt, --subtitles, --script, --add-track, --speakers and "
-            "--background keep need a file: name a recording instead of -"
+            "--voice-from, --emotion-from, --adapt, --subtitles, --script, --add-track, --speakers, "
+            "--credentials and --background keep need a file: name a recording instead of -"
         )
     if str(target) != STDOUT:
         check_output(Path(target))

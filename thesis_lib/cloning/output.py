@@ -14,6 +14,7 @@ from thesis_lib.audio.video import CONTAINERS, dropped_note, is_video, speech_de
 from thesis_lib.cloning.mixing import BackgroundMix
 from thesis_lib.cloning.plausibility import overhang_note
 from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
+from thesis_lib.cloning.signing import signed
 from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded, write_both
 
 MAX_COMPARED_SECONDS = 15.0  # of output of each speaker that the similarity to the speaker is measured on
@@ -33,6 +34,7 @@ class Output:
     background: bool = False  # mix what is not speech in the source with the English
     mark: bool = True  # watermark that mixture
     names: Mapping[str, str] = field(default_factory=dict)  # label -> name of several speakers, in the subtitles
+    sign: Callable[[Path, Path], object] | None = None  # sign(unsigned, target) adds content credentials
 
 
 def write_output(
@@ -46,8 +48,22 @@ def write_output(
 
     The segments are without samples; the samples are the first ``MAX_COMPARED_SECONDS`` of each speaker.
     """
+    with signed(output.target, output.sign) as place:
+        kept, compared, cues = _write_media(segments, sample_rate, source, output, place, note)
+    return kept, compared, write_both(output.target, cues)
+
+
+def _write_media(
+    segments: Iterable[SynthesisedSegment],
+    sample_rate: int,
+    source: Path,
+    output: Output,
+    place: Path,
+    note: Callable[[str], None],
+) -> tuple[list[SynthesisedSegment], Compared, dict[str, list[Cue]]]:
+    """Write audio or video to ``place``; return the segments, samples to compare, and the cues of the subtitles."""
     target, video = output.target, is_video(output.target)
-    with speech_file(target) as path:
+    with speech_file(place) as path:
         with writing(path, sample_rate, comment=output.comment) as write:
             if output.background:
                 mix = BackgroundMix(source, sample_rate, write, output.mark, note)
@@ -59,11 +75,11 @@ def write_output(
         cues = _cues(kept, delay, output, note) if output.subtitles else {}
         if video:
             shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles)
-            picture = write_video(source, path, target, shown, output.add_track, output.comment)
+            picture = write_video(source, path, place, shown, output.add_track, output.comment)
             late = overhang_note(delay + kept[-1].end, picture, target, output.fit)
             for text in filter(None, (dropped_note(source, target, output.add_track), late)):
                 note(text)
-    return kept, compared, write_both(target, cues)
+    return kept, compared, cues
 
 
 def _cues(

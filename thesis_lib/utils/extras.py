@@ -2,6 +2,8 @@
 
 EXTRAS = {  # module -> extra of pyproject.toml
     "anywidget": "book",
+    "c2pa": "credentials",
+    "cryptography": "credentials",
     "distributed": "cluster",
     "fastdtw": "train",
     "funasr": "train",
