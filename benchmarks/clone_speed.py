@@ -1,23 +1,27 @@
 """Speed of the cloning pipeline, on two cores and on one, with the TTS in 8-bit integers and in float32.
 
 Bundled Spanish recordings, each cloned by both pipelines in turn, in one process for each number of cores: seconds of
-each stage for a second of Spanish, and the whole. Then the same outputs are compared in words, predicted opinion and
-voice: means over the recordings, and the paired differences with their 95 % intervals over the voices.
+each stage for a second of Spanish, and of the whole; and seconds to speak one changed line of a script again. Then the
+same outputs are compared in words, predicted opinion and voice: means over the recordings, and the paired differences
+with their 95 % intervals over the voices.
 """
 
+import json
 import multiprocessing
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.options import Option
-from thesis_lib.audio.files import AudioError, read_audio, resample
-from thesis_lib.cloning import Translation, VoiceCloningPipeline, build
+from thesis_lib.audio.files import AudioError, read_audio, resample, writing
+from thesis_lib.cloning import Request, Translation, VoiceCloningPipeline, build, clone_file
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
@@ -29,6 +33,7 @@ from thesis_lib.validation import metrics
 
 OPTIONS = {"recordings": Option(24, 2, "bundled Spanish recordings of the test split")}
 FLOAT32, INT8 = "float32", "int8"
+LINES = 6
 STAGES = ("translate", "speak", "render", "finish")
 RESAMPLES = 1000
 
@@ -72,9 +77,32 @@ def _measured(cores: int, recordings: int) -> dict:
         "recordings": len(made),
         "seconds for a second of Spanish": times.groupby("precision").median().round(3).to_dict("index"),
         "int8 is faster, whole": ratio(whole[FLOAT32], whole[INT8]),
+        "a changed line of a script": _changed_lines(pipelines[INT8], made[:LINES]),
         "quality": _quality(made),
         "not measured": missing,
     }
+
+
+def _changed_lines(pipeline: VoiceCloningPipeline, made: list) -> dict:
+    """Seconds to synthesise one changed line of a recording again and write the file, with loaded models.
+
+    The recordings follow each other in one file. Each line in turn is changed, and the file is cloned by its script.
+    """
+    seconds = []
+    with tempfile.TemporaryDirectory() as work:
+        source, script, target = (Path(work) / name for name in ("talk.wav", "talk.json", "out.wav"))
+        with writing(source, RATE) as write:
+            for _, wav, rate, _ in made:
+                write(np.concatenate([resample(wav, rate, RATE), np.zeros(RATE, np.float32)]))
+        clone_file(pipeline, source, target, Request(script=script))
+        tree = json.loads(script.read_text(encoding="utf-8"))
+        for segment in tree["segments"]:
+            segment["english"] = f"Well, {segment['english']}"
+            script.write_text(json.dumps(tree), encoding="utf-8")
+            started = time.perf_counter()
+            clone_file(pipeline, source, target, Request(script=script))
+            seconds.append(time.perf_counter() - started)
+    return {"median": float(np.median(seconds)), "low": min(seconds), "high": max(seconds), "n": len(seconds)}
 
 
 def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[Translation, dict[str, float]]:
