@@ -138,7 +138,7 @@ def clone(
 
         adapter = adaptation.adapt
     voices = tuple(voice_from or ()), emotion_from, emotion_mix, adapt
-    count = int(speakers) if speakers.isdecimal() else speakers
+    count = cloning.given_speakers(speakers)
     request = cloning.Request(text, content, *voices, subtitles, consent, script, add_track, count)
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
