@@ -15,7 +15,7 @@ from thesis_lib.serving.server import bound
 from thesis_lib.serving.sessions import safe_name
 from thesis_lib.training import adaptation
 
-SCRIPTS = ("page.js", "lines.js", "progress.js", "requests.js")
+SCRIPTS = ("page.js", "lines.js", "options.js", "progress.js", "requests.js")
 
 
 def test_the_page_loads_nothing_from_elsewhere(client):
@@ -232,10 +232,10 @@ def test_the_command_hands_its_options_over(client, monkeypatch):
     assert isinstance(told.exception, ServingError), "before any model is loaded"
     given = []
     monkeypatch.setattr(serving, "serve", lambda *args: given.extend(args) or signal.SIGTERM)
-    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", "--max-upload", "5", "--keep", "0.5"])
+    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", "--max-upload", "5", "--keep", "2"])
     assert done.exit_code == 128 + signal.SIGTERM
     assert given[1] == 9000
-    assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=30.0)
+    assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=120.0)
     calls = []
     monkeypatch.setattr(adaptation, "adapt", lambda *args: calls.append(args) or "adapted")
     assert given[3]("recordings", "folder", "default", 1.0, "progress") == "adapted"
