@@ -4,8 +4,13 @@ import tempfile
 import threading
 import time
 
+import pytest
 import requests
 from cloning_stages import pipeline
+
+from thesis_lib.reporting.book import find_chromium
+
+needs_chromium = pytest.mark.skipif(not find_chromium(), reason="no Chromium here: apt-get install chromium")
 
 
 class Held:
@@ -106,3 +111,23 @@ def until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def choose(page, path):
+    page.locator("#file").set_input_files(path)
+    page.locator("#work").wait_for()
+
+
+def says(page, text, place="#status"):
+    page.locator(place).filter(has_text=text).wait_for()
+
+
+def speak(page):
+    page.locator("#speak").click()
+    says(page, "The English is ready.")
+    page.locator("#lines .line").first.wait_for()
+
+
+def state_of(page):
+    """The state of the page's session, as the server tells it."""
+    return page.evaluate("fetch(`api/sessions/${sessionStorage['dubbing-session']}`).then(answer => answer.json())")

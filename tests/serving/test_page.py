@@ -6,67 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 from cloning_stages import HZ
-from served import Client
+from served import Client, choose, needs_chromium, says, speak, state_of
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import write_audio
-from thesis_lib.reporting.book import find_chromium
 from thesis_lib.serving import sessions
 
-CHROMIUM = find_chromium()
-WAIT_MS = 60_000
-
-pytestmark = [
-    pytest.mark.pages,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium"),
-]
-
-
-@pytest.fixture
-def opened(browser, server):
-    """A function that opens the page; nothing may fail on it, and nothing may be asked for elsewhere."""
-    contexts, found = [], []
-
-    def open_(width=1280, **options):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.on("request", lambda r: None if r.url.startswith((server.address, "data:")) else found.append(r.url))
-        page.on("pageerror", lambda error: found.append(str(error)))
-        page.on("console", lambda m: found.append(m.text) if "Content Security Policy" in m.text else None)
-        page.goto(server.address)
-        page.locator("#file-help:not(:empty)").wait_for()
-        return page
-
-    yield open_
-    server.pipeline.translator.release()
-    for context in contexts:
-        for page in context.pages:
-            if page.locator("#end").is_visible():
-                page.locator("#end").click()
-                page.locator("#choose").wait_for()
-        context.close()
-    assert found == []
-
-
-def choose(page, path):
-    page.locator("#file").set_input_files(path)
-    page.locator("#work").wait_for()
-
-
-def says(page, text, place="#status"):
-    page.locator(place).filter(has_text=text).wait_for()
-
-
-def speak(page):
-    page.locator("#speak").click()
-    says(page, "The English is ready.")
-    page.locator("#lines .line").first.wait_for()
-
-
-def state_of(page):
-    """The state of the page's session, as the server tells it."""
-    return page.evaluate("fetch(`api/sessions/${sessionStorage['dubbing-session']}`).then(answer => answer.json())")
+pytestmark = [pytest.mark.pages, needs_chromium]
 
 
 def english_advances(page, from_):
