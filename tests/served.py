@@ -1,8 +1,10 @@
 """A client of the dubbing page's server, and a pipeline that a test can hold."""
 
+import socket
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -111,6 +113,16 @@ def until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@contextmanager
+def uploading(server, method, path, length):
+    """A connection that has sent the headers of an upload of so many bytes; at the end it is broken off."""
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        lines = (f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", f"Origin: {server.address}")
+        raw.sendall("\r\n".join((*lines, f"Content-Length: {length}", "", "")).encode())
+        yield raw
 
 
 def choose(page, path):

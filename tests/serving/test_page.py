@@ -156,6 +156,60 @@ def test_a_reload_keeps_the_session_and_a_closed_page_ends_it(opened, server, re
         time.sleep(0.1)
 
 
+def test_a_second_file_waits_for_the_first(opened, server, recording):
+    page = opened()
+    drop = """numbers => {
+        for (const name of ["one.wav", "two.wav"]) {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(numbers)], name));
+            document.querySelector("#drop").dispatchEvent(
+                new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        }
+    }"""
+    page.evaluate(drop, list(recording.read_bytes()))
+    says(page, "another file is being uploaded", "#alert")
+    says(page, "one.wav", "#work-title")
+    assert len(server.sessions._open) == 1
+
+
+def test_a_request_without_an_answer_is_repeated(opened, server, recording):
+    page, failed = opened(), []
+    server.pipeline.translator.hold()
+    choose(page, recording)
+    page.locator("#speak").click()
+    says(page, "Recognise and translate…")
+
+    def abort(route):
+        failed.append(route.request.url)
+        route.abort()
+
+    page.route("**/api/sessions/*", abort, times=1)
+    says(page, "the server does not answer", "#alert")
+    server.pipeline.translator.release()
+    says(page, "The English is ready.")
+    assert len(failed) == 1
+
+
+def test_options_last_as_long_as_their_recording(opened, server, recording):
+    page = opened()
+    choose(page, recording)
+    page.locator("#consent").fill("Ana")
+    page.locator("#options summary").click()
+    page.locator("[name=style_strength]").fill("0.5")
+    page.locator("[name=fit]").check()
+    speak(page)
+    page.reload()
+    page.locator("#lines .line").first.wait_for()
+    assert page.locator("#consent").input_value() == "Ana"
+    assert page.locator("[name=style_strength]").input_value() == "0.5"
+    assert page.locator("[name=fit]").is_checked()
+    page.locator("#end").click()
+    choose(page, recording)
+    assert page.locator("#consent").input_value() == ""
+    assert page.locator("[name=style_strength]").input_value() == "1"
+    assert not page.locator("[name=fit]").is_checked()
+
+
 def test_a_session_that_has_ended_is_told(opened, server, recording):
     page = opened()
     choose(page, recording)

@@ -147,10 +147,10 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def _delete_left(folder: Path) -> None:
-    if folder.is_symlink() or not (folder / LOCK).is_file() or folder.stat().st_uid != os.getuid():
-        return
     try:
+        if folder.lstat().st_uid != os.getuid() or folder.is_symlink() or not (folder / LOCK).is_file():
+            return
         with FileLock(folder / LOCK, timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
-    except Timeout:  # of a server that runs
+    except (Timeout, OSError):  # of a server that runs; one that another server deletes at the same time
         return

@@ -218,13 +218,14 @@ class ScriptFile(Body):
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(self.body)
                 await asyncio.to_thread(set_script, session, path)
-            except (CloningError, AudioError) as error:
+            except (CloningError, AudioError, OSError) as error:
+                self.session(name)  # its end deletes the recording, which is then the error
+                if isinstance(error, OSError):
+                    raise Refused(507, f"the script cannot be written: {error.strerror}") from None
                 raise Refused(400, session.shown(str(error))) from None
-            except OSError as error:
-                raise Refused(507, f"the script cannot be written: {error.strerror}") from None
             finally:
                 path.unlink(missing_ok=True)
-        self.finish(self.server.status(self.session(name)))  # unless it has ended meanwhile
+        self.finish(self.server.status(self.session(name)))
 
     def delete(self, name: str) -> None:
         """Remove the script."""
