@@ -1,10 +1,11 @@
 """A cloning pipeline with substitutes for the networks that need weights."""
 
-from helpers import voiced
+import numpy as np
+from helpers import spoken, voiced
 
-from thesis_lib.cloning import (
-    VoiceCloningPipeline,
-)
+from thesis_lib.audio.files import resample, write_audio
+from thesis_lib.audio.voice_activity import RATE, speech_segments
+from thesis_lib.cloning import VoiceCloningPipeline
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
@@ -41,6 +42,29 @@ class Synthesizer:
     def __call__(self, text, voice, language="en", speed=1.0):
         self.said.append((text, voice, speed))
         return voiced(0.1 * len(text) / speed, 24_000)
+
+
+class ByLevel:
+    """Substitute encoder that tells a loud from a quiet speaker, with the name and the size of another."""
+
+    def __init__(self, encoder):
+        self.name, self.revision = encoder.name, encoder.revision
+        self.dim, self.sample_rate = encoder.dim, encoder.sample_rate
+
+    def encode(self, wav):
+        vector = np.zeros(self.dim, np.float32)
+        vector[int(np.sqrt(np.mean(wav**2)) > 0.01)] = 1
+        return vector
+
+
+def write_dialogue(path, noise=1e-5):
+    """Loud and quiet speech a quarter of a second apart, and loud speech after a pause, with noise in the pauses."""
+    (said, *_) = speech_segments([spoken(0)], HZ)
+    loud = resample(said.wav, RATE, HZ)[: 3 * HZ]
+    loud *= 0.05 / np.sqrt(np.mean(loud**2))
+    silence = noise * np.random.default_rng(0).normal(size=2 * HZ)
+    write_audio(path, np.concatenate([loud, silence[: HZ // 4], 0.1 * loud, silence, loud]), HZ)
+    return path
 
 
 def pipeline(stages, config: CloningConfig = PLAIN, **translated) -> VoiceCloningPipeline:

@@ -1,11 +1,18 @@
 """A client of the dubbing page's server, and a pipeline that a test can hold."""
 
+import socket
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 
+import pytest
 import requests
 from cloning_stages import pipeline
+
+from thesis_lib.reporting.book import find_chromium
+
+needs_chromium = pytest.mark.skipif(not find_chromium(), reason="no Chromium here: apt-get install chromium")
 
 
 class Held:
@@ -106,3 +113,33 @@ def until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@contextmanager
+def uploading(server, method, path, length):
+    """A connection that has sent the headers of an upload of so many bytes; at the end it is broken off."""
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        lines = (f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", f"Origin: {server.address}")
+        raw.sendall("\r\n".join((*lines, f"Content-Length: {length}", "", "")).encode())
+        yield raw
+
+
+def choose(page, path):
+    page.locator("#file").set_input_files(path)
+    page.locator("#work").wait_for()
+
+
+def says(page, text, place="#status"):
+    page.locator(place).filter(has_text=text).wait_for()
+
+
+def speak(page):
+    page.locator("#speak").click()
+    says(page, "The English is ready.")
+    page.locator("#lines .line").first.wait_for()
+
+
+def state_of(page):
+    """The state of the page's session, as the server tells it."""
+    return page.evaluate("fetch(`api/sessions/${sessionStorage['dubbing-session']}`).then(answer => answer.json())")

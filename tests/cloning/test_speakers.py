@@ -6,30 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-from cloning_stages import HZ, PLAIN, pipeline
+from cloning_stages import HZ, PLAIN, ByLevel, pipeline, write_dialogue
 from helpers import chords, spoken
 
-from thesis_lib.audio.files import AudioError, resample, write_audio
-from thesis_lib.audio.voice_activity import RATE, speech_segments
+from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.cloning import Batch, CloningError, Request, check_live, check_script, clone_file
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig
 from thesis_lib.vocoder.synthesis import Vocoder
-
-QUIET = 0.1
-
-
-class ByLevel:
-    """Substitute encoder that tells a loud from a quiet speaker, with the name and the size of another."""
-
-    def __init__(self, encoder):
-        self.name, self.revision = encoder.name, encoder.revision
-        self.dim, self.sample_rate = encoder.dim, encoder.sample_rate
-
-    def encode(self, wav):
-        vector = np.zeros(self.dim, np.float32)
-        vector[int(np.sqrt(np.mean(wav**2)) > 0.01)] = 1
-        return vector
 
 
 @pytest.fixture
@@ -40,14 +24,7 @@ def levels(stages):
 
 @pytest.fixture
 def dialogue(tmp_path):
-    """Loud and quiet speech a quarter of a second apart, and loud speech after a pause."""
-    (said, *_) = speech_segments([spoken(0)], HZ)
-    loud = resample(said.wav, RATE, HZ)[: 3 * HZ]
-    loud *= 0.05 / np.sqrt(np.mean(loud**2))
-    silence = 1e-5 * np.random.default_rng(0).normal(size=2 * HZ)
-    parts = [loud, silence[: HZ // 4], QUIET * loud, silence, loud]
-    write_audio(tmp_path / "talk.wav", np.concatenate(parts), HZ)
-    return tmp_path / "talk.wav"
+    return write_dialogue(tmp_path / "talk.wav")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from cloning_stages import HZ, pipeline
 from containers import RATE, muxed
 from films import film
 from helpers import spoken
+from served import error
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.video import is_video
@@ -92,6 +93,54 @@ def test_a_loaded_script_keeps_its_times_where_the_audio_begins_late(client, tmp
     (found,) = client("GET", f"{session}/files/script.json").json()["segments"]
     assert (found["start"], found["end"]) == pytest.approx((1.5, 2.5))
     assert "00:00:01,500 --> 00:00:02,500" in client("GET", f"{session}/files/script.srt").text
+
+
+def test_where_the_audio_begins_late_lines_are_played_at_their_places(client, tmp_path):
+    late = film(tmp_path / "late.mkv", [spoken(0, 48_000)], seconds=5.0, delay=1.0)
+    session = client.open(late)
+    state = client.speak(session)
+    lines = client("GET", f"{session}/files/script.json").json()["segments"]
+    assert [place["source"] for place in state["made"]["places"]] == [line["start"] for line in lines]
+    assert lines[0]["start"] == state["made"]["places"][0]["start"] + 1
+    played = samples(client, session, "source")
+    start = round(lines[0]["start"] * 48_000)
+    assert np.abs(played[: 48_000 - 100]).max() == 0
+    assert np.abs(played[start : start + 48_000]).max() > 1000
+
+
+def test_subtitles_of_an_earlier_job_are_not_offered(client, recording):
+    session = client.open(recording)
+    assert "subtitles.es.srt" in client.speak(session)["files"]
+    client("PUT", f"{session}/script", params={"name": "a.srt"}, data=b"1\n00:00:01,000 --> 00:00:02,000\nHi\n")
+    files = client.speak(session)["files"]
+    assert [name for name in files if name.startswith("subtitles")] == ["subtitles.en.srt", "subtitles.en.vtt"]
+    assert not list(client.server.root.rglob("voz.es.*"))
+
+
+def test_a_cancelled_job_leaves_what_was_made_before(client, recording):
+    session = client.open(recording)
+    client.speak(session)
+    client("POST", f"{session}/export", json={"format": ".mp3"})
+    files = client.wait(session)["files"]
+    client.server.pipeline.synthesizer.hold()
+    client("POST", f"{session}/speak", json={"style_strength": 0.5, "fit": True})
+    assert client.server.pipeline.synthesizer.is_waiting.wait(30)
+    client("DELETE", f"{session}/speak")
+    client.server.pipeline.synthesizer.release()
+    assert client.wait(session, until=("cancelled",))["files"] == files
+    for name in files:
+        assert client("GET", f"{session}/files/{name}").status_code == 200
+
+
+def test_only_what_was_spoken_is_exported(client, recording):
+    session = client.open(recording)
+    client.speak(session)
+    client("PUT", f"{session}/recordings/voice", params={"name": "a.wav"}, data=recording.read_bytes())
+    answer = client("POST", f"{session}/export", json={"format": ".mp3"})
+    assert "the recordings of the options have changed" in error(answer, 409)
+    client("DELETE", f"{session}/recordings/voice")
+    assert client("POST", f"{session}/export", json={"format": ".mp3"}).status_code == 202
+    client.wait(session)
 
 
 def test_what_was_spoken_is_saved_in_other_formats_without_any_synthesis(client, recording, said, tmp_path):

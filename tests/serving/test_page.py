@@ -6,67 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 from cloning_stages import HZ
-from served import Client
+from served import Client, choose, needs_chromium, says, speak, state_of
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import write_audio
-from thesis_lib.reporting.book import find_chromium
 from thesis_lib.serving import sessions
 
-CHROMIUM = find_chromium()
-WAIT_MS = 60_000
-
-pytestmark = [
-    pytest.mark.pages,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium"),
-]
-
-
-@pytest.fixture
-def opened(browser, server):
-    """A function that opens the page; nothing may fail on it, and nothing may be asked for elsewhere."""
-    contexts, found = [], []
-
-    def open_(width=1280, **options):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.on("request", lambda r: None if r.url.startswith((server.address, "data:")) else found.append(r.url))
-        page.on("pageerror", lambda error: found.append(str(error)))
-        page.on("console", lambda m: found.append(m.text) if "Content Security Policy" in m.text else None)
-        page.goto(server.address)
-        page.locator("#file-help:not(:empty)").wait_for()
-        return page
-
-    yield open_
-    server.pipeline.translator.release()
-    for context in contexts:
-        for page in context.pages:
-            if page.locator("#end").is_visible():
-                page.locator("#end").click()
-                page.locator("#choose").wait_for()
-        context.close()
-    assert found == []
-
-
-def choose(page, path):
-    page.locator("#file").set_input_files(path)
-    page.locator("#work").wait_for()
-
-
-def says(page, text, place="#status"):
-    page.locator(place).filter(has_text=text).wait_for()
-
-
-def speak(page):
-    page.locator("#speak").click()
-    says(page, "The English is ready.")
-    page.locator("#lines .line").first.wait_for()
-
-
-def state_of(page):
-    """The state of the page's session, as the server tells it."""
-    return page.evaluate("fetch(`api/sessions/${sessionStorage['dubbing-session']}`).then(answer => answer.json())")
+pytestmark = [pytest.mark.pages, needs_chromium]
 
 
 def english_advances(page, from_):
@@ -208,6 +154,60 @@ def test_a_reload_keeps_the_session_and_a_closed_page_ends_it(opened, server, re
     while [path for path in server.root.iterdir() if path.is_dir()]:
         assert time.time() < end
         time.sleep(0.1)
+
+
+def test_a_second_file_waits_for_the_first(opened, server, recording):
+    page = opened()
+    drop = """numbers => {
+        for (const name of ["one.wav", "two.wav"]) {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(numbers)], name));
+            document.querySelector("#drop").dispatchEvent(
+                new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        }
+    }"""
+    page.evaluate(drop, list(recording.read_bytes()))
+    says(page, "another file is being uploaded", "#alert")
+    says(page, "one.wav", "#work-title")
+    assert len(server.sessions._open) == 1
+
+
+def test_a_request_without_an_answer_is_repeated(opened, server, recording):
+    page, failed = opened(), []
+    server.pipeline.translator.hold()
+    choose(page, recording)
+    page.locator("#speak").click()
+    says(page, "Recognise and translate…")
+
+    def abort(route):
+        failed.append(route.request.url)
+        route.abort()
+
+    page.route("**/api/sessions/*", abort, times=1)
+    says(page, "the server does not answer", "#alert")
+    server.pipeline.translator.release()
+    says(page, "The English is ready.")
+    assert len(failed) == 1
+
+
+def test_options_last_as_long_as_their_recording(opened, server, recording):
+    page = opened()
+    choose(page, recording)
+    page.locator("#consent").fill("Ana")
+    page.locator("#options summary").click()
+    page.locator("[name=style_strength]").fill("0.5")
+    page.locator("[name=fit]").check()
+    speak(page)
+    page.reload()
+    page.locator("#lines .line").first.wait_for()
+    assert page.locator("#consent").input_value() == "Ana"
+    assert page.locator("[name=style_strength]").input_value() == "0.5"
+    assert page.locator("[name=fit]").is_checked()
+    page.locator("#end").click()
+    choose(page, recording)
+    assert page.locator("#consent").input_value() == ""
+    assert page.locator("[name=style_strength]").input_value() == "1"
+    assert not page.locator("[name=fit]").is_checked()
 
 
 def test_a_session_that_has_ended_is_told(opened, server, recording):

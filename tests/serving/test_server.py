@@ -6,16 +6,16 @@ import signal
 import numpy as np
 import pytest
 from cloning_stages import HZ
-from served import error, folders, until
+from served import error, folders, until, uploading
 from typer.testing import CliRunner
 
 from thesis_lib.audio.files import write_audio
-from thesis_lib.serving import Limits, ServingError
+from thesis_lib.serving import Limits, ServingError, uploads
 from thesis_lib.serving.server import bound
 from thesis_lib.serving.sessions import safe_name
 from thesis_lib.training import adaptation
 
-SCRIPTS = ("page.js", "lines.js", "progress.js", "requests.js")
+SCRIPTS = ("page.js", "lines.js", "options.js", "progress.js", "requests.js")
 
 
 def test_the_page_loads_nothing_from_elsewhere(client):
@@ -84,13 +84,9 @@ def test_what_is_no_recording_is_refused_and_leaves_nothing(client, tmp_path):
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(client):
-    import socket
-
-    host, port = client.server.address.removeprefix("http://").split(":")
     before = len(folders(client.server))
-    with socket.create_connection((host, int(port))) as raw:
-        lines = ("POST /api/sessions?name=a.wav HTTP/1.1", f"Host: {host}:{port}", f"Origin: {client.server.address}")
-        raw.sendall("\r\n".join((*lines, "Content-Length: 1000000", "", "some bytes")).encode())
+    with uploading(client.server, "POST", "/api/sessions?name=a.wav", 1_000_000) as raw:
+        raw.sendall(b"some bytes")
         until(lambda: len(folders(client.server)) == before + 1)
     until(lambda: len(folders(client.server)) == before)
 
@@ -102,6 +98,32 @@ def test_a_silent_recording_gives_one_line(client, tmp_path):
     job = client.wait(session, until=("failed",))["job"]
     assert job["error"].startswith("silence.wav: no speech; no voice was detected")
     assert str(client.server.root) not in json.dumps(job)
+
+
+def test_a_script_that_cannot_be_written_is_told(client, recording, monkeypatch):
+    session = client.open(recording)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(uploads, "set_script", full)
+    answer = client("PUT", f"{session}/script", data=b"{}")
+    assert error(answer, 507) == "the script cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("defect", [SystemExit, type("Panic", (BaseException,), {})])
+def test_no_error_ends_the_queue(client, recording, monkeypatch, defect):
+    session = client.open(recording)
+
+    def broken(*_, **__):
+        raise defect("in Rust")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.server.pipeline.translator, "stage", broken)
+        client("POST", f"{session}/speak", json={})
+        job = client.wait(session, until=("failed",))["job"]
+    assert job["error"] == f"{defect.__name__}: in Rust"
+    assert client.speak(session)["made"]
 
 
 def test_a_defect_is_one_line_too_and_the_next_job_runs(client, recording, monkeypatch, caplog):
@@ -143,6 +165,10 @@ def test_other_wrong_requests(client, recording):
     assert "format" in error(client("POST", f"{session}/export", json={"format": "/etc"}), 400)
     assert "nothing was spoken yet" in error(client("POST", f"{session}/export", json={"format": ".mp3"}), 409)
     error(client("PATCH", session), 405)
+    for method in ("GET", "HEAD", "PUT", "DELETE"):
+        answer = client(method, "/api/sessions", params={"name": "a.wav"}, data=b"data")
+        assert answer.status_code == 405
+    assert len(folders(client.server)) == 1
     error(client("GET", "/favicon.ico"), 404)
 
 
@@ -230,12 +256,14 @@ def test_the_command_hands_its_options_over(client, monkeypatch):
     port = client.server.address.rpartition(":")[2]
     told = CliRunner().invoke(cli.app, ["serve", "--port", port])
     assert isinstance(told.exception, ServingError), "before any model is loaded"
+    told = CliRunner().invoke(cli.app, ["serve", "--keep", "1"])  # a page in the background asks once a minute
+    assert told.exit_code == 2
     given = []
     monkeypatch.setattr(serving, "serve", lambda *args: given.extend(args) or signal.SIGTERM)
-    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", "--max-upload", "5", "--keep", "0.5"])
+    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", "--max-upload", "5", "--keep", "2"])
     assert done.exit_code == 128 + signal.SIGTERM
     assert given[1] == 9000
-    assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=30.0)
+    assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=120.0)
     calls = []
     monkeypatch.setattr(adaptation, "adapt", lambda *args: calls.append(args) or "adapted")
     assert given[3]("recordings", "folder", "default", 1.0, "progress") == "adapted"

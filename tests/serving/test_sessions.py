@@ -1,16 +1,22 @@
 """No file outlives its session: its end, its timeout, a closed page, signals, and what a killed server has left."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+import requests
 from filelock import FileLock
-from served import error, folders, until
+from served import error, folders, until, uploading
 
-from thesis_lib.serving import sessions
+from thesis_lib.cloning import script
+from thesis_lib.serving import sessions, uploads
 from thesis_lib.serving.sessions import PREFIX, scratch_folder
 
 SERVING = """if True:
@@ -93,9 +99,91 @@ def test_what_a_killed_server_has_left_is_deleted_and_what_a_running_one_has_is_
     assert not root.exists()
 
 
-def test_sigterm_deletes_all_files_also_in_the_middle_of_a_job(tiny_run, recording, tmp_path):
-    import requests
+def test_the_folder_of_another_user_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions.tempfile, "tempdir", str(tmp_path))
+    (other := tmp_path / f"{PREFIX}other").mkdir()
+    (other / "lock").touch()
+    own, is_file = os.getuid(), Path.is_file
 
+    def closed(path):
+        if path.parent == other:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    for uid in (own + 1, own):
+        monkeypatch.setattr(sessions.os, "getuid", lambda uid=uid: uid)
+        with scratch_folder() as root:
+            assert root.exists()
+        assert other.exists()
+
+
+@pytest.mark.parametrize(("module", "name"), [(uploads, "set_script"), (script, "write_text")])
+def test_a_session_that_ends_while_its_script_is_set_leaves_nothing(client, recording, monkeypatch, module, name):
+    session, (waits, goes_on) = client.open(recording), (threading.Event(), threading.Event())
+    function = getattr(module, name)
+
+    def held(*given):
+        waits.set()
+        assert goes_on.wait(30)
+        function(*given)
+
+    monkeypatch.setattr(module, name, held)
+    lines = json.dumps({"segments": [{"start": 0, "end": 1, "english": "hi"}]})
+    with ThreadPoolExecutor(1) as pool:
+        origin = client.server.address
+        answer = pool.submit(requests.put, f"{origin}{session}/script", lines, headers={"Origin": origin}, timeout=60)
+        assert waits.wait(30)
+        for method, path in (("POST", "/speak"), ("PUT", "/script"), ("PUT", "/recordings/voice?name=a.wav")):
+            assert "is being worked on" in error(client(method, session + path, data=b"{}"), 409)
+        assert client("DELETE", session).status_code == 204
+        goes_on.set()
+        assert "this session has ended" in error(answer.result(), 404)
+    assert not folders(client.server)
+
+
+def test_an_upload_keeps_its_session_open(client, recording, monkeypatch):
+    data, real, later = recording.read_bytes(), time.monotonic, 0.0
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: real() + later)
+    with uploading(client.server, "POST", "/api/sessions?name=a.wav", len(data)) as raw:
+        until(lambda: client.server.sessions._open)
+        (session,) = client.server.sessions._open.values()
+        begun = session.expires
+        later = 1500.0
+        raw.sendall(data[:1000])
+        until(lambda: session.expires > begun)
+        later = 3000.0
+        client.server.sessions.expire()
+        assert folders(client.server) == [session.folder]
+    until(lambda: not folders(client.server))
+
+
+def test_files_that_are_refused_replaced_or_removed_are_deleted(client, recording):
+    def held(role):
+        return sorted(path.name for path in (folder / role).rglob("*") if path.is_file())
+
+    session = client.open(recording)
+    (folder,) = folders(client.server)
+    put = f"{session}/recordings/style"
+    error(client("PUT", put, params={"name": "broken.wav"}, data=b"this is text" * 50), 415)
+    assert held("style") == []
+    with uploading(client.server, "PUT", f"{put}?name=part.wav", 10**6) as raw:
+        raw.sendall(recording.read_bytes()[:100_000])
+        until(lambda: held("style") == ["part.wav"])
+    until(lambda: held("style") == [])
+    for name in ("one.wav", "two.wav"):
+        assert client("PUT", put, params={"name": name}, data=recording.read_bytes()).status_code == 200
+        assert held("style") == [name]
+    for name in ("one.wav", "two.wav"):
+        client("PUT", f"{session}/recordings/voice", params={"name": name}, data=recording.read_bytes())
+    assert held("voice") == ["one.wav", "two.wav"]
+    for role in ("voice", "style"):
+        client("DELETE", f"{session}/recordings/{role}")
+        assert held(role) == []
+    assert held("source") == ["voz.wav"]
+
+
+def test_sigterm_deletes_all_files_also_in_the_middle_of_a_job(tiny_run, recording, tmp_path):
     place = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": path}

@@ -147,7 +147,7 @@ def clone(
 
         adapter = adaptation.adapt
     voices = tuple(voice_from or ()), emotion_from, emotion_mix, adapt
-    count = int(speakers) if speakers.isdecimal() else speakers
+    count = cloning.given_speakers(speakers)
     signing = cloning.SigningKey(*credentials) if credentials else None
     request = cloning.Request(text, content, *voices, subtitles, consent, script, add_track, count, signing)
     if not consent:

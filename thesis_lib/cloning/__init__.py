@@ -3,7 +3,7 @@
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
 from thesis_lib.cloning.build import build
-from thesis_lib.cloning.cast import Cast, cast_of
+from thesis_lib.cloning.cast import Cast, cast_of, given_speakers
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise, windows_of
@@ -51,6 +51,7 @@ __all__ = [
     "combined_voice",
     "diarise",
     "dominant",
+    "given_speakers",
     "laid_out",
     "nearest_voice",
     "split_into_clauses",

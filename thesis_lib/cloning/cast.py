@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import header, read_blocks
+from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.voice_activity import MAIN_SPEAKER, Segment, segments_at, speech_segments
 from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise, windows_of
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
+from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
 MAX_LISTED_OVERLAPS = 10
+DIARISED = "speakers"  # label of the diarisation's progress
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Cast:
         return segments_of(blocks, rate, self.turns) if self.turns else speech_segments(blocks, rate)
 
 
+def given_speakers(text: str) -> int | str:
+    """The number of speakers that a text gives, else the text, which ``check_speakers`` takes where it is ``AUTO``."""
+    return int(text) if text.isdecimal() else text
+
+
 def check_speakers(speakers: int | str) -> None:
     """Raise CloningError for a number of speakers that is neither ``AUTO`` nor 1 to ``MAX_SPEAKERS``."""
     if speakers != AUTO and not (isinstance(speakers, int) and 1 <= speakers <= MAX_SPEAKERS):
@@ -65,17 +72,19 @@ def cast_of(
     voice_from: Sequence[Path] = (),
     emotion_from: Path | None = None,
     emotion_mix: float = 1.0,
+    progress: Progress = silent,
 ) -> Cast:
     """Extract the voices of a recording and the speaking style of the output.
 
     ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker. ``voice_from`` replaces the
-    voice, ``emotion_from`` the speaking style by the share ``emotion_mix``.
+    voice, ``emotion_from`` the speaking style by the share ``emotion_mix``. ``progress`` shows the diarisation.
     Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
     if speakers == 1:
         cast = Cast({MAIN_SPEAKER: speaker_of(pipeline, source)})
     else:
-        cast = cast_from(pipeline, source, diarised(pipeline, source, None if speakers == AUTO else int(speakers)))
+        count = None if speakers == AUTO else int(speakers)
+        cast = cast_from(pipeline, source, diarised(pipeline, source, count, progress))
     others = [speaker_of(pipeline, path) for path in voice_from]
     style = speaker_of(pipeline, emotion_from) if emotion_from else None
     return replace(cast, speakers={label: _target(x, others, style, emotion_mix) for label, x in cast.speakers.items()})
@@ -101,27 +110,31 @@ def speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
     return pipeline.analyse_speaker(segments, path)
 
 
-def diarised(pipeline: VoiceCloningPipeline, source: Path, count: int | None) -> Diarisation:
+def diarised(
+    pipeline: VoiceCloningPipeline, source: Path, count: int | None, progress: Progress = silent
+) -> Diarisation:
     """Who speaks when in a recording; ``count`` is the number of speakers, None: unknown.
 
     Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
     encoder = pipeline.analyser.speaker_encoder
-    windows = [windows_of(x, encoder) for x in speech_segments(read_blocks(source), header(source)[0])]
+    embedded = (windows_of(x, encoder) for x in speech_segments(read_blocks(source), header(source)[0]))
+    windows = list(by_seconds(embedded, survey(source).seconds, progress, DIARISED, lambda found: found.end))
     check_has_speech(windows, source)
     return diarise(windows, count, source)
 
 
 def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) -> Cast:
     """Extract the voice of each speaker of a diarisation; of a single one as without a diarisation."""
-    analyser = pipeline.analyser
-    notes = _notes(found, source, analyser.speaker_encoder.name)
+    notes = _notes(found, source, pipeline.analyser.speaker_encoder.name)
     if len(found.speakers) == 1:
         return Cast({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
     spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
     for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
         spoken[segment.speaker].append(segment)
-    speakers = {label: analyser(own, f"{source}, speaker {label}", alone=True) for label, own in spoken.items()}
+    speakers = {
+        label: pipeline.analyse_speaker(own, f"{source}, speaker {label}", alone=True) for label, own in spoken.items()
+    }
     return Cast(speakers, found.turns, notes)
 
 

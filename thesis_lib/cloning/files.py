@@ -20,11 +20,11 @@ from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.script import Script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
-from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, total_seconds
+from thesis_lib.cloning.segments import TranslatedSegment, total_seconds
 from thesis_lib.cloning.signing import Manifest, SigningKey, check_signing, sign_file
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
-from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.utils.progress import Progress, by_seconds, silent
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.sources import adaptation_key
 
@@ -115,7 +115,7 @@ def clone_file(
     given = check_script(source, target, request.script, request.subtitles, request.speakers)
     scripted = _scripted(pipeline, source, request, given)
     voices = request.voice_from, request.emotion_from, request.emotion_mix
-    extract = partial(cast_of, pipeline, source, request.speakers, *voices)
+    extract = partial(cast_of, pipeline, source, request.speakers, *voices, progress)
     cast = scripted.cast(extract) if scripted else extract()
     notes: list[str] = []
 
@@ -136,7 +136,7 @@ def clone_file(
             translated(), cast.first, source, lambda segment, _: pipeline.synthesise_one(segment, cast.of(segment))
         )
     length = survey(source).seconds
-    shown = _with_progress(segments, length, progress, target.name)
+    shown = by_seconds(segments, length, progress, target.name, lambda segment: segment.translated.segment.end)
     config = pipeline.config
     output = Output(
         target,
@@ -237,19 +237,3 @@ def _recorded(content: Path) -> Iterator[TranslatedSegment]:
         found = [segment]
         yield TranslatedSegment(segment, "", "", spoken=segment.wav)
     check_has_speech(found, content)
-
-
-def _with_progress(
-    segments: Iterable[SynthesisedSegment], length: float, progress: Progress, label: str
-) -> Iterator[SynthesisedSegment]:
-    """Yield the segments; the progress bar counts the seconds of the source."""
-
-    def ticks() -> Iterator[SynthesisedSegment | None]:
-        shown = 0
-        for segment in segments:
-            yield segment
-            until = min(round(segment.translated.segment.end), round(length))
-            yield from [None] * (until - shown - 1)
-            shown = max(shown, until)
-
-    return (tick for tick in progress(ticks(), round(length), label) if tick is not None)

@@ -138,10 +138,10 @@ class VoiceCloningPipeline:
         before, after = (cosine(embed(encoder, x, rate), speaker.voice.speaker_vector()) for x in sides)
         return Translation(synthesised, speaker, rate, encoder.name, before, after, tuple(notes))
 
-    def analyse_speaker(self, segments: Sequence[Segment], source: object = "audio") -> Speaker:
-        """Extract the voice of the main speaker. Raises AudioError if there is no segment."""
+    def analyse_speaker(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
+        """Extract the voice of the main speaker, or the only one (``alone``). AudioError if there is no segment."""
         check_has_speech(segments, source)
-        return self.analyser(segments, source)
+        return self.analyser(segments, source, alone)
 
     def from_text(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[TranslatedSegment]:
         """Return the given English text as one translated segment that covers all speech of the source.

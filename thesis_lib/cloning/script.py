@@ -98,7 +98,7 @@ def as_written(translated: TranslatedSegment, script: Path, delay: float = 0.0) 
     ``delay`` (s): of the source's audio after its picture.
     """
     place, is_srt = translated.segment, script.suffix.lower() == SRT
-    start, end = (_in_audio(_in_file(time, delay, is_srt), delay) for time in (place.start, place.end))
+    start, end = (_in_audio(time_in_file(time, delay, is_srt), delay) for time in (place.start, place.end))
     moved = replace(translated, segment=replace(place, start=start, end=end)) if is_srt or delay else translated
     if not is_srt:
         return moved
@@ -141,7 +141,7 @@ def write_script(
     player's. ``names``: label -> name of several speakers.
     """
     is_srt, delay = path.suffix.lower() == SRT, played_times(source)[0]
-    times = [(_in_file(x.start, delay, is_srt), _in_file(x.end, delay, is_srt)) for x in segments]
+    times = [(time_in_file(x.start, delay, is_srt), time_in_file(x.end, delay, is_srt)) for x in segments]
     if is_srt:
         cues: list[Cue] = [(*time, x.english) for time, x in zip(times, segments, strict=True) if x.is_spoken]
         write_text(path, srt_text(cues))
@@ -154,8 +154,8 @@ def write_script(
     write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")
 
 
-def _in_file(time: float, delay: float, is_srt: bool) -> float:
-    """The time that a file has for a time in the audio track."""
+def time_in_file(time: float, delay: float, is_srt: bool = False) -> float:
+    """The time in s that a script has for a time in the audio track, which begins ``delay`` s after the picture."""
     if is_srt:
         return round(1000 * (time + delay)) / 1000
     return round(time + delay, MICROSECOND_DIGITS) if delay else time

@@ -24,8 +24,8 @@ from thesis_lib.config import digest
 from thesis_lib.utils.files import cached_fingerprint, replacing, write_text
 from thesis_lib.vocoder.voice import Voice
 
-# Settings of translation, and those that every segment has itself.
-NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength"}
+# Settings of translation and of the output as a whole, and those that every segment has itself.
+NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength", "background"}
 CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
 
 

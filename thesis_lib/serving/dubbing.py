@@ -1,16 +1,19 @@
 """What the jobs of the dubbing page do: ``clone_file`` on the files of a session."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from thesis_lib.audio.files import SUFFIXES, header, read_blocks, survey, writing
-from thesis_lib.audio.video import VIDEO_SUFFIXES
-from thesis_lib.cloning import Clone, Request, VoiceCloningPipeline, clone_file
+from thesis_lib.audio.video import VIDEO_SUFFIXES, played_times
+from thesis_lib.cloning import AUTO, Clone, Request, VoiceCloningPipeline, clone_file, given_speakers
+from thesis_lib.cloning.cast import DIARISED
 from thesis_lib.cloning.files import Adapter
-from thesis_lib.cloning.script import SRT, read_script, write_script
+from thesis_lib.cloning.script import SRT, read_script, time_in_file, write_script
 from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.options import Options
 from thesis_lib.serving.sessions import Made, Session
@@ -22,6 +25,7 @@ from thesis_lib.vocoder.rendering import BaseVocoder
 # Of recordings that browsers play; others are converted to be played.
 PLAYED = (".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".mp4", ".m4v", ".mov", ".webm")
 FORMATS = SUFFIXES + VIDEO_SUFFIXES  # of exports
+STAGES = ("read", "speakers", "voice", "adapt", "translate", "speak", "write")
 
 
 def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options, adapter: Adapter | None) -> Job:
@@ -29,23 +33,19 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
 
     Raises CloningError for options that contradict each other.
     """
-    _request(session, options)
+    request = request_of(session, options)
 
     def work(job: Job) -> None:
         source = _source(session)
-        _make_playable(session, source)
-        folder = session.folder / "english"
-        target = folder / f"{source.stem}.wav"
-        shutil.rmtree(session.folder / "exports", ignore_errors=True)
-        session.files = {name: path for name, path in session.files.items() if not name.startswith("export")}
+        _make_playable(session, job, source)
+        target = session.folder / "english" / f"{source.stem}.wav"
         clone, places = _cloned(session, job, pipeline, options, target, adapter)
-        session.files["english"] = target
-        for path in map(Path, clone.subtitles):
-            session.files[f"subtitles{''.join(path.suffixes[-2:])}"] = path
+        subtitles = {f"subtitles{''.join(path.suffixes[-2:])}": path for path in map(Path, clone.subtitles)}
+        _replace_outputs(session, {"english": target} | subtitles)
         has_script = session.script.exists() and not is_replaced(session, options)
         if has_script:
             offer_script(session)
-        session.made = Made(clone, options, places, fingerprint(session.script) if has_script else "")
+        session.made = Made(clone, request, options, places, fingerprint(session.script) if has_script else "")
         session.spoken += 1
         session.revision += 1
 
@@ -74,7 +74,7 @@ def is_replaced(session: Session, options: Options) -> bool:
 def set_script(session: Session, path: Path) -> None:
     """Check a script file, JSON or SRT, and make it the session's. Raises CloningError as ``read_script`` does."""
     script = read_script(path, _source(session))
-    write_script(session.script, _source(session), script.segments)
+    write_script(session.script, _source(session), script.segments, script.speakers)
     offer_script(session)
     session.revision += 1
 
@@ -93,8 +93,9 @@ def _source(session: Session) -> Path:
 
 def _stages(session: Session, options: Options) -> list[str]:
     translates = not session.script.exists() and not is_replaced(session, options)
-    wanted = {"adapt": options.adapt > 0, "translate": translates}
-    return [stage for stage in ("read", "voice", "adapt", "translate", "speak", "write") if wanted.get(stage, True)]
+    several = given_speakers(options.speakers) != 1
+    wanted = {"speakers": several, "adapt": options.adapt > 0, "translate": translates}
+    return [stage for stage in STAGES if wanted.get(stage, True)]
 
 
 def _cloned(
@@ -106,11 +107,12 @@ def _cloned(
     adapter: Adapter | None,
     add_track: bool = False,
 ) -> tuple[Clone, list[dict[str, float]]]:
-    request = _request(session, options)
+    request = request_of(session, options)
     job.report("read", 0)
     length = survey(_source(session)).seconds
     configured = pipeline.copy_with(config=options.config(pipeline.config))
-    watched = WatchedPipeline(configured, job, length, 1 + len(request.recordings) - bool(request.content))
+    voices = 0 if request.speakers == AUTO else int(request.speakers) + len(request.recordings) - bool(request.content)
+    watched = WatchedPipeline(configured, job, length, voices)
 
     def say(text: str) -> None:
         job.notes.append(session.shown(text))
@@ -121,13 +123,15 @@ def _cloned(
         target,
         replace(request, add_track=add_track),
         say,
-        _adaptation(job, options.adapt),
+        _progress(job, options.adapt),
         adapter and _inside(session, adapter),
     )
-    return made, watched.places
+    delay = played_times(_source(session))[0]
+    return made, [place | {"source": time_in_file(place["source"], delay)} for place in watched.places]
 
 
-def _request(session: Session, options: Options) -> Request:
+def request_of(session: Session, options: Options) -> Request:
+    """What ``clone_file`` is asked for. Raises CloningError for options that contradict each other."""
     content, style = (next(iter(session.recordings[role]), None) for role in ("content", "style"))
     return Request(
         text=options.text,
@@ -139,15 +143,27 @@ def _request(session: Session, options: Options) -> Request:
         subtitles=True,
         consent=options.consent,
         script=None if is_replaced(session, options) else session.script,
+        speakers=given_speakers(options.speakers),
     )
 
 
-def _adaptation(job: Job, minutes: float) -> Progress:
-    """The Progress of speaker adaptation: its training ends after so many minutes, not after a number of steps."""
+def _replace_outputs(session: Session, made: dict[str, Path]) -> None:
+    """Offer what was made; delete what an earlier job has made and this one has not."""
+    earlier = {name: path for name, path in session.files.items() if name.startswith(("export", "subtitles"))}
+    session.files = {name: path for name, path in session.files.items() if name not in earlier} | made
+    for path in set(earlier.values()) - set(made.values()):
+        path.unlink(missing_ok=True)
+
+
+def _progress(job: Job, minutes: float) -> Progress:
+    """The Progress of diarisation and speaker adaptation: training ends after minutes, not after a number of steps."""
 
     def shown(items: Iterable, total: int, label: str) -> Iterator:
         started = time.monotonic()
-        for item in items:
+        for number, item in enumerate(items):
+            if label == DIARISED:
+                job.report("read", 1)
+                job.report("speakers", number / max(1, total))
             is_training = minutes > 0 and label.startswith("train")
             share = (time.monotonic() - started) / (60 * minutes) if is_training else 0.0
             job.report("adapt", share)  # of a job without adaptation: only asks whether it is cancelled
@@ -167,14 +183,23 @@ def _inside(session: Session, adapter: Adapter) -> Adapter:
     return inside
 
 
-def _make_playable(session: Session, source: Path) -> None:
+def _make_playable(session: Session, job: Job, source: Path) -> None:
+    """Convert what no browser plays; audio that begins after the picture begins as late in the new file."""
     if "source" in session.files:
         return
     if source.suffix in PLAYED:
         session.files["source"] = source
         return
     target = session.folder / "played" / f"{source.stem}.flac"
-    with writing(target, header(source)[0]) as write:
-        for block in read_blocks(source):
+    rate, delay = header(source)[0], played_times(source)[0]
+    with writing(target, rate) as write:
+        for block in chain(_silence(round(delay * rate), rate), read_blocks(source)):
+            job.report("read", 0)
             write(block)
     session.files["source"] = target
+
+
+def _silence(samples: int, block: int) -> Iterator[np.ndarray]:
+    """Zeros in blocks (n,) of at most ``block`` samples."""
+    for first in range(0, samples, block):
+        yield np.zeros(min(block, samples - first), np.float32)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from tornado.web import StaticFileHandler
 
 from thesis_lib.cloning import CloningError
-from thesis_lib.serving.dubbing import FORMATS, export_job, speak_job
+from thesis_lib.serving.dubbing import FORMATS, export_job, request_of, speak_job
 from thesis_lib.serving.guarded import Guarded, NotFound, Refused, checked
 from thesis_lib.serving.options import Options
 from thesis_lib.serving.sessions import ROLES, saved_as
@@ -80,6 +80,7 @@ class Speak(Body):
             job = speak_job(session, server.pipeline, options, server.adapter)
         except CloningError as error:
             raise Refused(400, session.shown(str(error))) from None
+        session.options = options
         server.start(session, job)
         self.set_status(202)
         self.finish(server.status(session))
@@ -95,7 +96,7 @@ class Write(Body):
     """POST: write what was spoken in another format."""
 
     def post(self, name: str) -> None:
-        """Queue the job. Refuses (409) where nothing was spoken yet or the script has changed since."""
+        """Queue the job. Refuses (409) where nothing was spoken yet, or the script or a recording has changed since."""
         session, server = self.session(name), self.server
         server.check_idle(session)
         wanted = checked(Export, bytes(self.body))
@@ -105,6 +106,8 @@ class Write(Body):
             raise Refused(409, "nothing was spoken yet: press Translate and speak first")
         if made.script != (fingerprint(session.script) if made.script and session.script.exists() else ""):
             raise Refused(409, "the script has changed: press Speak again first")
+        if made.request != request_of(session, made.options):
+            raise Refused(409, "the recordings of the options have changed: press Speak again first")
         server.start(
             session, export_job(session, server.pipeline, made, wanted.format, wanted.add_track, server.adapter)
         )
@@ -147,7 +150,7 @@ def routes() -> list[tuple]:
     """Every address with its handler."""
     session = rf"/api/sessions/{ID}"
     return [
-        (r"/(page\.css|(?:page|lines|progress|requests)\.js|)", Page),
+        (r"/(page\.css|(?:page|lines|options|progress|requests)\.js|)", Page),
         (r"/api/settings", Settings),
         (r"/api/sessions", NewSession),
         (session, State),

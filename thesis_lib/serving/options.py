@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from thesis_lib.config import CloningConfig
 
-SETTINGS = ("style_strength", "guidance", "voice", "language", "fit")  # of CloningConfig; None: the server's
+# Of CloningConfig; None: the server's.
+SETTINGS = ("style_strength", "guidance", "voice", "language", "fit", "background")
 
 
 class Options(BaseModel):
@@ -23,6 +24,8 @@ class Options(BaseModel):
     voice: str | None = Field(None, max_length=200)
     language: Literal["auto", "es"] | None = None
     fit: bool | None = None
+    background: Literal["drop", "keep"] | None = None
+    speakers: str = Field("1", max_length=20)  # their number or "auto", as the command's option
 
     def config(self, base: CloningConfig) -> CloningConfig:
         """The server's configuration with the settings that are given."""

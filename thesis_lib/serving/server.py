@@ -20,6 +20,7 @@ from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.audio.video import VIDEO_SUFFIXES
 from thesis_lib.cloning import VoiceCloningPipeline
+from thesis_lib.cloning.diarisation import MAX_SPEAKERS
 from thesis_lib.cloning.files import Adapter
 from thesis_lib.serving.guarded import Refused
 from thesis_lib.serving.handlers import routes
@@ -101,8 +102,8 @@ class Server:
         self.jobs.add(job)
 
     def check_idle(self, session: Session) -> None:
-        """Refuse (409) a change to a session that has a job."""
-        if session.job and not session.job.is_over:
+        """Refuse (409) a change to a session that has a job, or that another request changes."""
+        if session.is_written or (session.job and not session.job.is_over):
             raise Refused(409, "this recording is being worked on: wait, or cancel")
 
     def settings(self) -> dict[str, Any]:
@@ -114,6 +115,7 @@ class Server:
             "audio": SUFFIXES,
             "video": VIDEO_SUFFIXES,
             "voices": sorted(getattr(self.pipeline.synthesizer, "voices", ())),
+            "max_speakers": MAX_SPEAKERS,
             "defaults": {name: getattr(config, name) for name in SETTINGS},
         }
 
@@ -128,6 +130,7 @@ class Server:
                 "is_video": session.is_video,
             },
             "recordings": {role: [path.name for path in paths] for role, paths in session.recordings.items()},
+            "options": session.options and session.options.model_dump(),
             "revision": session.revision,
             "script": script,
             "is_spoken": made is not None and made.script == script,
@@ -143,7 +146,12 @@ class Server:
                 "notes": list(job.notes),
                 "lines": job.lines,
             },
-            "made": made and {"clone": _without_paths(made.clone), "places": made.places},
+            "made": made
+            and {
+                "clone": _without_paths(made.clone),
+                "places": made.places,
+                "speakers": made.options.speakers,
+            },
         }
 
 

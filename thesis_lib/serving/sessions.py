@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from thesis_lib.cloning import Clone
+from thesis_lib.cloning import Clone, Request
 from thesis_lib.serving.jobs import Job, Jobs
 from thesis_lib.serving.options import Options
 
@@ -29,6 +29,7 @@ class Made:
     """What the last finished job has made."""
 
     clone: Clone
+    request: Request
     options: Options
     places: list[dict[str, float]]  # of each spoken segment: source (its start there), start, end in the English, s
     script: str  # fingerprint of the script that was spoken; empty without one
@@ -46,6 +47,8 @@ class Session:
     is_video: bool = False
     recordings: dict[str, list[Path]] = field(default_factory=lambda: {role: [] for role in ROLES})
     job: Job | None = None
+    is_written: bool = False  # while a request writes files of the session
+    options: Options | None = None  # of the last job
     made: Made | None = None
     files: dict[str, Path] = field(default_factory=dict)
     revision: int = 0  # grows with every change of a file
@@ -93,6 +96,17 @@ class Sessions:
         self._open.pop(session.id, None)
         self.jobs.cancel(session.job, lambda: shutil.rmtree(session.folder, ignore_errors=True))
 
+    @contextmanager
+    def writing(self, session: Session) -> Iterator[None]:
+        """While a request writes files of the session. Deletes them where the session has ended meanwhile."""
+        session.is_written = True
+        try:
+            yield
+        finally:
+            session.is_written = False
+            if session.id not in self._open:
+                shutil.rmtree(session.folder, ignore_errors=True)
+
     def expire(self) -> None:
         """End the sessions that are out of time."""
         now = time.monotonic()
@@ -133,10 +147,10 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def _delete_left(folder: Path) -> None:
-    if folder.is_symlink() or not (folder / LOCK).is_file() or folder.stat().st_uid != os.getuid():
-        return
     try:
+        if folder.lstat().st_uid != os.getuid() or folder.is_symlink() or not (folder / LOCK).is_file():
+            return
         with FileLock(folder / LOCK, timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
-    except Timeout:  # of a server that runs
+    except (Timeout, OSError):  # of a server that runs; one that another server deletes at the same time
         return

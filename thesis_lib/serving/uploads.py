@@ -1,6 +1,7 @@
 """Uploads of the dubbing page: a request's body goes to a file, or for JSON to memory, within a limit."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -12,7 +13,7 @@ from thesis_lib.audio.video import check_video
 from thesis_lib.cloning import CloningError
 from thesis_lib.cloning.script import SCRIPT_SUFFIXES
 from thesis_lib.serving.dubbing import PLAYED, set_script
-from thesis_lib.serving.guarded import GONE, Guarded, Refused
+from thesis_lib.serving.guarded import GONE, REASONS, Guarded, Refused
 from thesis_lib.serving.sessions import Session, safe_name
 
 MAX_TEXT_BYTES = 4_000_000  # of a script, and of the JSON of a request
@@ -63,7 +64,8 @@ class Body(Guarded):
 class RecordingUpload(Body):
     """A body that is a recording: it is written to a file of the session, and checked."""
 
-    part: Path | None = None  # the file while it is uploaded
+    part: Path | None = None  # the file until it is kept
+    session_id = ""  # which the upload keeps open
     stream: BinaryIO | None = None
     failure: OSError | None = None
 
@@ -71,19 +73,20 @@ class RecordingUpload(Body):
         """The limit is the server's."""
         self.limit = self.server.limits.upload_bytes
 
-    def receive_into(self, folder: Path) -> None:
-        """Write the body into ``folder``. Refuses a type that is not read (415) and an empty file (400)."""
+    def receive_into(self, folder: Path, session: Session) -> None:
+        """Write the body into ``folder``, a new one. Refuses a type that is not read (415) and an empty file (400)."""
         name = safe_name(self.get_query_argument("name", ""))
         if Path(name).suffix not in READ_SUFFIXES:
             raise Refused(415, f"{name} is no recording: choose a file of these types: {', '.join(READ_SUFFIXES)}")
         if self.request.headers["Content-Length"] == "0":
             raise Refused(400, f"{name} is empty: choose another recording")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.part = folder / name
+        folder.mkdir(mode=0o700, parents=True)
+        self.part, self.session_id = folder / name, session.id
         self.stream = self.part.open("wb")
 
     def data_received(self, chunk: bytes) -> None:
         """Write a part of the body, unless an earlier one could not be written."""
+        self.server.sessions.get(self.session_id)
         try:
             if self.stream and not self.failure:
                 self.stream.write(chunk)
@@ -91,20 +94,33 @@ class RecordingUpload(Body):
             self.failure = error
 
     async def received(self) -> tuple[Path, float]:
-        """The complete file and its duration in s. Refuses one that cannot be decoded (415) or written (507)."""
-        assert self.part is not None
-        assert self.stream is not None
+        """The complete file and its duration in s. Refuses one that cannot be decoded (415) or written (507).
+
+        The caller keeps the file by setting ``part`` to None.
+        """
+        path = self.part
+        assert path is not None
         self._close()
         if self.failure:
             raise Refused(507, f"the upload cannot be written: {self.failure.strerror}")
         try:
-            return self.part, (await asyncio.to_thread(header, self.part))[1]
+            seconds = (await asyncio.to_thread(header, path))[1]
         except AudioError as error:
-            raise Refused(415, str(error).replace(f"{self.part.parent}/", "")) from None
+            raise Refused(415, str(error).replace(f"{path.parent}/", "")) from None
+        if self.part is None:  # the connection was closed meanwhile; nobody reads this
+            raise Refused(400, "the upload was broken off: try again")
+        return path, seconds
 
     def on_finish(self) -> None:
-        """Close the file, also after an error."""
+        """Close the file; delete it unless it was kept."""
         self._close()
+        if self.part:
+            shutil.rmtree(self.part.parent, ignore_errors=True)
+            self.part = None
+
+    def on_connection_close(self) -> None:
+        """Delete the file of an upload that was broken off."""
+        self.on_finish()
 
     def _close(self) -> None:
         try:
@@ -121,11 +137,13 @@ class NewSession(RecordingUpload):
 
     def admit(self) -> None:
         """Open the session before the body comes; refuse (503) where too many are open."""
+        if self.request.method != "POST":
+            raise Refused(405, REASONS[405])
         super().admit()
         if (session := self.server.sessions.create()) is None:
             raise Refused(503, "too many recordings are open: close another page of this address, and try again")
         self.opened = session
-        self.receive_into(session.folder / "source")
+        self.receive_into(session.folder / "source", session)
 
     async def post(self) -> None:
         """Answer with the session's name."""
@@ -137,19 +155,15 @@ class NewSession(RecordingUpload):
         session.is_video = await asyncio.to_thread(_has_picture, path)
         if path.suffix in PLAYED:
             session.files["source"] = path
-        session.source, self.opened = path, None
+        session.source, self.opened, self.part = path, None, None
         self.set_status(201)
         self.finish({"id": session.id})
 
     def on_finish(self) -> None:
-        """End the session of an upload that was refused."""
+        """End the session of an upload that was refused or broken off."""
         super().on_finish()
         if self.opened:
             self.server.sessions.end(self.opened)
-
-    def on_connection_close(self) -> None:
-        """End the session of an upload that was broken off."""
-        self.on_finish()
 
 
 class Recordings(RecordingUpload):
@@ -163,22 +177,29 @@ class Recordings(RecordingUpload):
         if self.request.method == "PUT":
             if len(session.recordings[role]) >= self.server.limits.recordings:
                 raise Refused(400, f"{self.server.limits.recordings} recordings are enough: remove some")
-            self.receive_into(session.folder / role / str(session.revision))
             session.revision += 1
+            self.receive_into(session.folder / role / str(session.revision), session)
 
     async def put(self, name: str, role: str) -> None:
         """Keep the recording once it is complete."""
         path, _ = await self.received()
         session = self.session(name)
         self.server.check_idle(session)  # a job may have begun during the upload
-        session.recordings[role] = [*(session.recordings[role] if role == "voice" else []), path]
+        self._set(session, role, [*(session.recordings[role] if role == "voice" else []), path])
+        self.part = None
         self.finish(self.server.status(session))
 
     def delete(self, name: str, role: str) -> None:
-        """Forget the recordings of the role."""
+        """Delete the recordings of the role."""
         session = self.session(name)
-        session.recordings[role] = []
+        self._set(session, role, [])
         self.finish(self.server.status(session))
+
+    def _set(self, session: Session, role: str, paths: list[Path]) -> None:
+        """Set the recordings of a role, and delete those that are replaced: each has a folder of its own."""
+        for path in set(session.recordings[role]) - set(paths):
+            shutil.rmtree(path.parent, ignore_errors=True)
+        session.recordings[role] = paths
 
 
 class ScriptFile(Body):
@@ -192,15 +213,19 @@ class ScriptFile(Body):
         if Path(given).suffix not in SCRIPT_SUFFIXES:
             raise Refused(415, f"{given} is no script: choose a {' or '.join(SCRIPT_SUFFIXES)} file")
         path = session.folder / "uploaded" / given
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(self.body)
-        try:
-            await asyncio.to_thread(set_script, session, path)
-        except (CloningError, AudioError) as error:
-            raise Refused(400, session.shown(str(error))) from None
-        finally:
-            path.unlink(missing_ok=True)
-        self.finish(self.server.status(session))
+        with self.server.sessions.writing(session):
+            try:
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(self.body)
+                await asyncio.to_thread(set_script, session, path)
+            except (CloningError, AudioError, OSError) as error:
+                self.session(name)  # its end deletes the recording, which is then the error
+                if isinstance(error, OSError):
+                    raise Refused(507, f"the script cannot be written: {error.strerror}") from None
+                raise Refused(400, session.shown(str(error))) from None
+            finally:
+                path.unlink(missing_ok=True)
+        self.finish(self.server.status(self.session(name)))
 
     def delete(self, name: str) -> None:
         """Remove the script."""

@@ -8,13 +8,14 @@ from thesis_lib.config import CloningConfig
 from thesis_lib.serving.jobs import Job
 from thesis_lib.vocoder.rendering import BaseVocoder
 
-BEFORE = ("read", "voice", "adapt")  # stages that end before the first segment
+BEFORE = ("read", "speakers", "voice", "adapt")  # stages that end before the first segment
 
 
 class WatchedPipeline(VoiceCloningPipeline):
     """The same pipeline. Times are reported as shares of ``length`` (s), the duration of the source.
 
-    ``places`` has the place of each synthesised segment in the source and in the output, s.
+    ``voices`` is the number of voices that are extracted; 0 where it is not known before. ``places`` has the place of
+    each synthesised segment in the source's audio and in the output, s.
     """
 
     def __init__(self, pipeline: VoiceCloningPipeline, job: Job, length: float, voices: int = 1) -> None:
@@ -31,10 +32,11 @@ class WatchedPipeline(VoiceCloningPipeline):
 
     def analyse_speaker(self, *args: Any, **kwargs: Any) -> Speaker:
         """As the base class does."""
-        self.job.report("read", 1)
+        for stage in ("read", "speakers"):
+            self.job.report(stage, 1)
         found = super().analyse_speaker(*args, **kwargs)
         self.analysed += 1
-        self.job.report("voice", self.analysed / self.voices)
+        self.job.report("voice", self.analysed / self.voices if self.voices else 0)
         return found
 
     def translate(self, *args: Any, **kwargs: Any) -> Iterator[TranslatedSegment]:

@@ -5,6 +5,10 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}.${Math.floor(10 * (seconds - whole))}`;
 }
 
+const EDITED = {
+  speaker: "Speaker", english: "English", strength: "Style strength", speed: "Speed", "left-out": "Leave out",
+};
+
 // A number is shown with two digits; unless it is changed, all of its digits stay.
 const shown = (number) => (number === null ? "" : String(Math.round(100 * number) / 100));
 
@@ -35,23 +39,51 @@ export function playBetween(player, start, end) {
 
 export class Lines {
   constructor(list, template, players, onChange) {
-    Object.assign(this, { list, template, players, onChange, script: null, places: new Map(), spoken: new Map() });
+    Object.assign(this, { list, template, players, onChange });
+    Object.assign(this, { script: null, places: new Map(), spoken: new Map(), found: 0 });
   }
 
-  // `script` is the file's JSON; `isSpoken`: it is what was spoken last.
-  show(script, places, isSpoken) {
+  // `script` is the file's JSON; `isSpoken`: it is what was spoken last, in the voices of `found` speakers.
+  show(script, places, isSpoken, found) {
     this.script = script;
     this.list.replaceChildren();
-    this.setPlaces(places);
+    this.setSpoken(places, found);
     if (isSpoken) this.spoken = new Map(script.segments.map((segment) => [segment.start, JSON.stringify(segment)]));
-    const several = new Set(script.segments.map((segment) => segment.speaker)).size > 1;
-    this.list.replaceChildren(...script.segments.map((segment, at) => this.row(segment, at, several)));
+    this.list.replaceChildren(...script.segments.map((segment, at) => this.row(segment, at)));
   }
 
-  // Where each segment is in the English, after it was spoken with other options.
-  setPlaces(places) {
+  // Where each segment is in the English, and the number of voices, after it was spoken with other options.
+  setSpoken(places, found) {
     this.places = new Map(places.map((place) => [place.source, place]));
-    [...this.list.children].forEach((row, at) => this.script?.segments[at] && this.mark(row, at));
+    this.found = found;
+    [...this.list.children].forEach((row, at) => {
+      this.offerSpeakers(row, this.script.segments[at]);
+      this.mark(row, at);
+    });
+  }
+
+  // The labels of the speakers that were found, and of those that the script names.
+  labels() {
+    const found = Array.from({ length: this.found }, (_, at) => String(at + 1)), { speakers, segments } = this.script;
+    return [...new Set([...found, ...Object.keys(speakers ?? {}), ...segments.map((segment) => segment.speaker)])].sort(
+      (one, other) => one.localeCompare(other, "en", { numeric: true }));
+  }
+
+  offerSpeakers(row, segment) {
+    const labels = this.labels(), select = row.querySelector(".speaker"), names = this.script.speakers ?? {};
+    select.replaceChildren(...labels.map((label) => new Option(names[label] || `Speaker ${label}`, label)));
+    select.value = segment.speaker;
+    select.parentElement.hidden = labels.length < 2;
+  }
+
+  // What to do where the lines do not fit the number of speakers that is chosen; else nothing. `spokenChoice` is the
+  // choice that the English was made with.
+  hint(choice, spokenChoice) {
+    const used = new Set(this.script?.segments.map((segment) => segment.speaker)).size;
+    if (used > 1 && choice === "1") return "The lines have several speakers: choose their number in the options.";
+    if (used !== 1 || choice === "1" || (this.found === 1 && choice === spokenChoice)) return "";
+    const remedy = this.labels().length > 1 ? "correct the speaker of each line, or discard" : "discard";
+    return `All lines have one speaker: ${remedy} the script and translate again to have the speakers found.`;
   }
 
   clear() {
@@ -60,20 +92,19 @@ export class Lines {
     this.list.replaceChildren();
   }
 
-  row(segment, at, several) {
+  row(segment, at) {
     const row = this.template.content.firstElementChild.cloneNode(true);
     const part = (name) => row.querySelector(`.${name}`);
     const place = `line ${at + 1}, ${clock(segment.start)} to ${clock(segment.end)}`;
     part("time").textContent = `${at + 1} · ${clock(segment.start)} – ${clock(segment.end)}`;
-    part("speaker").textContent = several ? `speaker ${segment.speaker}` : "";
+    this.offerSpeakers(row, segment);
     part("spanish").textContent = segment.spanish || "(nothing was recognised)";
     part("english").value = segment.english;
     part("strength").value = shown(segment.strength);
     part("speed").value = shown(segment.speed);
     part("left-out").checked = segment.left_out;
     part("doubts").textContent = segment.notes.join("; ");
-    for (const name of ["english", "strength", "speed", "left-out"]) {
-      const label = { english: "English", strength: "Style strength", speed: "Speed", "left-out": "Leave out" }[name];
+    for (const [name, label] of Object.entries(EDITED)) {
       part(name).setAttribute("aria-label", `${label}, ${place}`);
       part(name).addEventListener("input", () => this.read(row, at));
     }
@@ -93,6 +124,7 @@ export class Lines {
     this.script.segments[at] = {
       ...before,
       english: part("english").value,
+      speaker: part("speaker").value,
       strength: read(part("strength"), before.strength),
       speed: read(part("speed"), before.speed),
       left_out: part("left-out").checked,

@@ -1,5 +1,6 @@
 // The dubbing page: one session, its state asked for again and again, and what the user does with it.
 import { Lines, clock } from "./lines.js";
+import { offer, options, resetOptions, showOptions } from "./options.js";
 import { item, runs, showJob } from "./progress.js";
 import { call, upload } from "./requests.js";
 
@@ -53,6 +54,7 @@ function checkFile(file) {
 
 async function open(file) {
   checkFile(file);
+  if ($("file").disabled) throw new Error("another file is being uploaded: wait for it, or close the page");
   $("upload").hidden = false;
   $("file").disabled = true;
   try {
@@ -80,8 +82,7 @@ function close() {
   }
   for (const id of ["work", "result", "script", "downloads"]) $(id).hidden = true;
   $("choose").hidden = false;
-  $("form").reset();
-  setDefaults();
+  resetOptions(settings);
   $("file").focus();
 }
 
@@ -92,7 +93,16 @@ async function refresh() {
   if (asked !== session) return;
   state = found;
   await show();
-  timer = setTimeout(() => session && refresh().catch(fail), isBusy() ? BUSY_MS : IDLE_MS);
+  askAgain();
+}
+
+// Ask for the state again soon; also after a request without an answer, as when a computer wakes up.
+function askAgain() {
+  clearTimeout(timer);
+  timer = setTimeout(() => session && refresh().catch((error) => {
+    fail(error);
+    if (session) askAgain();
+  }), isBusy() ? BUSY_MS : IDLE_MS);
 }
 
 const isBusy = () => runs(state?.job);
@@ -131,9 +141,10 @@ async function showResult() {
   if (!files["script.json"]) {
     lines.clear();
   } else if (state.script !== shownScript) {
-    lines.show(await call("GET", here("/files/script.json")), made?.places ?? [], state.is_spoken);
+    const script = await call("GET", here("/files/script.json"));
+    lines.show(script, made?.places ?? [], state.is_spoken, made?.clone.speakers ?? 0);
   } else {
-    lines.setPlaces(made?.places ?? []);
+    lines.setSpoken(made?.places ?? [], made?.clone.speakers ?? 0);
   }
   shownScript = state.script;
   const saved = Object.entries(files).filter(([name]) => name !== "source").sort(([a], [b]) => orderOf(a) - orderOf(b));
@@ -160,8 +171,10 @@ function showButtons() {
   for (const button of document.querySelectorAll(".speak")) {
     button.textContent = state?.files["script.json"] ? says : "Translate and speak";
   }
-  const changing = ".speak, #anew, #script-file, #consent, #export button, #lines :is(textarea, input), #form *";
-  for (const control of document.querySelectorAll(changing)) control.disabled = isBusy();
+  const changing = ".speak, #anew, #script-file, #consent, #export button, #lines :is(textarea, input, select)";
+  const hint = lines.hint($("form").elements.speakers.value, state?.made?.speakers);
+  if ($("speakers-hint").textContent !== hint) $("speakers-hint").textContent = hint;
+  for (const control of document.querySelectorAll(`${changing}, #form *`)) control.disabled = isBusy();
 }
 
 function showRoles() {
@@ -194,15 +207,6 @@ function showRoles() {
   }
 }
 
-function options() {
-  const form = new FormData($("form")), number = (name) => (form.get(name) === "" ? null : Number(form.get(name)));
-  return {
-    consent: $("consent").value, text: form.get("text").trim() || null, language: form.get("language"),
-    emotion_mix: number("emotion_mix") ?? 1, adapt: number("adapt") ?? 0, fit: form.get("fit") !== null,
-    style_strength: number("style_strength"), guidance: number("guidance"), voice: form.get("voice").trim() || null,
-  };
-}
-
 async function speak() {
   const chosen = options(); // before the form is disabled: a disabled control has no value
   if (lines.script && lines.changed()) {
@@ -211,12 +215,6 @@ async function speak() {
   }
   await call("POST", here("/speak"), chosen);
   await refresh();
-}
-
-function setDefaults() {
-  const { defaults } = settings, { elements } = $("form");
-  for (const name of ["language", "style_strength", "guidance", "voice"]) elements[name].value = defaults[name];
-  elements.fit.checked = defaults.fit;
 }
 
 function showFormats() {
@@ -233,10 +231,13 @@ async function start() {
   $("file").accept = settings.types.join(",");
   const types = settings.types.map((type) => type.slice(1)).join(", ");
   $("file-help").textContent = `Up to ${(settings.upload_bytes / 1e6).toLocaleString("en")} MB: ${types}`;
-  $("voices").replaceChildren(...["nearest", ...settings.voices].map((name) => new Option(name)));
-  setDefaults();
+  offer(settings);
+  resetOptions(settings);
   session = sessionStorage.getItem(KEY);
-  if (session) await refresh();
+  if (!session) return;
+  await refresh();
+  if (state.options) showOptions(state.options);
+  showButtons();
 }
 
 $("file").addEventListener("change", () => $("file").files.length && act(() => open($("file").files[0])));
@@ -270,6 +271,7 @@ $("script-file").addEventListener("change", () => act(async () => {
     $("script-file").value = "";
   }
 }));
+$("form").addEventListener("change", showButtons);
 $("form").addEventListener("submit", (event) => event.preventDefault());
 $("export").addEventListener("submit", (event) => {
   event.preventDefault();

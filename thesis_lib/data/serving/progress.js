@@ -1,8 +1,8 @@
 // The progress of a session's job.
 
 const STAGES = {
-  read: "Read the recording", voice: "Measure the voice", adapt: "Adapt to the voice",
-  translate: "Recognise and translate", speak: "Speak in the voice", write: "Write the files",
+  read: "Read the recording", speakers: "Tell the speakers apart", voice: "Measure the voice",
+  adapt: "Adapt to the voice", translate: "Recognise and translate", speak: "Speak in the voice", write: "Write the files",
 };
 const $ = (id) => document.getElementById(id);
 
