@@ -143,7 +143,7 @@ def test_options_that_are_for_one_voice(tmp_path):
         with pytest.raises(CloningError, match="--speakers 2 gives each speaker a voice"):
             Request(speakers=2, **option)
         Request(speakers=1, **option)
-    with pytest.raises(CloningError, match="--speakers and --background keep need a file"):
+    with pytest.raises(CloningError, match="--speakers, --credentials and --background keep need a file"):
         check_live(Request(speakers=2), CloningConfig())
     with pytest.raises(CloningError, match="an SRT script has no speakers"):
         check_script(tmp_path / "a.wav", tmp_path / "out.wav", tmp_path / "a.srt", speakers="auto")
