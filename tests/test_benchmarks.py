@@ -49,6 +49,11 @@ def test_the_saved_mutation_score_is_of_todays_list_and_whole():
     assert saved["survived"] == []
 
 
+def test_the_book_lists_every_benchmark():
+    page = (ROOT / "book" / "reproduce.md").read_text()
+    assert [name for name in NAMES if f"| `{name}` |" not in page] == []
+
+
 @pytest.mark.parametrize("name", sorted(NAMES.keys() - PENDING))
 def test_every_benchmark_has_a_saved_result_that_names_what_made_it(name):
     assert reporting.benchmark(name)["made by"]["command"] == f"python -m benchmarks {name}"
