@@ -27,7 +27,7 @@ RESULTS = Results(ROOT / "benchmarks" / "results")
 CLAIMS = load_claims(ROOT / "book" / "claims.toml")
 # Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
 NUMBERED = {
-    "README.md": ["## What it found"],
+    "README.md": ["| measure |", "## What it found"],
     "book/index.md": ["**Abstract.**", "**Resumen.**"],
     "book/introduction.md": ["## What this book found"],
 }
