@@ -107,7 +107,7 @@ class RecordingUpload(Body):
             seconds = (await asyncio.to_thread(header, path))[1]
         except AudioError as error:
             raise Refused(415, str(error).replace(f"{path.parent}/", "")) from None
-        if self.part is None:  # the connection was closed meanwhile; nobody reads this
+        if self.part is None:  # the connection was closed meanwhile, and the answer is not read
             raise Refused(400, "the upload was broken off: try again")
         return path, seconds
 
