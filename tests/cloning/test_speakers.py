@@ -210,3 +210,17 @@ def test_segments_that_are_left_out_keep_their_speaker(levels, dialogue, tmp_pat
     clone_file(made, dialogue, tmp_path / "out.wav", Request(speakers=2, script=tmp_path / "s.json"))
     lines = json.loads((tmp_path / "s.json").read_text())["segments"]
     assert [(line["speaker"], line["left_out"]) for line in lines] == [("1", False), ("2", True), ("1", False)]
+
+
+def test_the_progress_of_the_diarisation_is_that_of_the_recording(levels, dialogue, tmp_path):
+    found = []
+
+    def progress(items, total, label):
+        for number, item in enumerate(items, 1):
+            found.append((label, number, total))
+            yield item
+
+    clone_file(pipeline(levels), dialogue, tmp_path / "out.wav", Request(speakers="auto"), progress=progress)
+    ticks = [(number, total) for label, number, total in found if label == "speakers"]
+    assert ticks == [(number, 11) for number in range(1, 12)]
+    assert found[: len(ticks)] == [("speakers", *tick) for tick in ticks], "before anything is synthesised"

@@ -166,7 +166,7 @@ def test_files_that_are_refused_replaced_or_removed_are_deleted(client, recordin
     (folder,) = folders(client.server)
     put = f"{session}/recordings/style"
     error(client("PUT", put, params={"name": "broken.wav"}, data=b"this is text" * 50), 415)
-    assert held("style") == []
+    until(lambda: held("style") == [])
     with uploading(client.server, "PUT", f"{put}?name=part.wav", 10**6) as raw:
         raw.sendall(recording.read_bytes()[:100_000])
         until(lambda: held("style") == ["part.wav"])
