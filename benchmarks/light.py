@@ -145,6 +145,10 @@ def _networks(wav: np.ndarray, rate: int, rounds: int) -> dict[str, dict]:
 
 def _published_watermark():
     import torch
+
+    from thesis_lib.utils.load_librosa import load_librosa
+
+    load_librosa()  # before the package imports it
     from perth.perth_net.perth_net_implicit.config import default_hp
     from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
     from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker

@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import spoken, voiced
-from perth.perth_net.perth_net_implicit.config import default_hp
-from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
-from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
 
 from thesis_lib.cloning.perth import Perth
 from thesis_lib.cloning.watermark import RATE, weights_path
@@ -15,8 +12,13 @@ from thesis_lib.utils.load_librosa import load_librosa
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[Perth, PerthImplicitWatermarker]:
-    load_librosa()  # the package uses it
+def both() -> tuple:
+    """Our networks, and the package's."""
+    load_librosa()  # before the package imports it
+    from perth.perth_net.perth_net_implicit.config import default_hp
+    from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
+    from perth.perth_net.perth_net_implicit.perth_watermarker import PerthImplicitWatermarker
+
     network = PerthNet(default_hp)
     network.load_state_dict(torch.load(weights_path(), map_location="cpu", weights_only=True)["model"])
     return Perth(read_checkpoint(weights_path())["model"]), PerthImplicitWatermarker(None, perth_net=network.eval())

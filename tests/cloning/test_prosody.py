@@ -9,6 +9,7 @@ from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.prosody import (
     NEUTRAL_LOG_F0_STD,
+    NEUTRAL_LOUDNESS_VARIATION,
     SPANISH_SYLLABLES_PER_SECOND,
     Prosody,
     speaking_speed,
@@ -16,6 +17,7 @@ from thesis_lib.cloning.prosody import (
     styled,
 )
 from thesis_lib.cloning.segments import TranslatedSegment
+from thesis_lib.cloning.speaker import between
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -118,20 +120,31 @@ def test_a_whisper_has_a_neutral_style_with_a_warning(stages):
     made = pipeline(stages)
     segments = list(speech_segments([spoken(0, RATE)], RATE))
     speaker = made.analyse_speaker([replace(segments[0], wav=wav)], "whisper.wav")
-    assert speaker.voice.log_f0_median is speaker.voice.log_f0_std is None
+    assert speaker.voice.log_f0_median is None
     assert "whisper.wav: no voiced speech, as in a whisper: the speaking style is neutral" in "\n".join(
         speaker.warnings
     )
-    assert speaker.voice.emotion is None
-    assert speaker.prosody == Prosody()
+    assert speaker.voice.emotion == pytest.approx(stages[2].mean_emotion)
+    assert (speaker.voice.log_f0_std, speaker.prosody) == (NEUTRAL_LOG_F0_STD, Prosody(NEUTRAL_LOUDNESS_VARIATION))
     assert np.isfinite(
         made.synthesise_one(TranslatedSegment(segments[0], "hola", "hello my friend"), speaker).wav
     ).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_neutral_style_is_mixed_like_any_other(stages, share):
+    """A short source keeps its neutral style at share 0, and a short recording of a style gives a neutral one at 1."""
+    made = pipeline(stages)
+    short = made.analyse_speaker([Segment(0, 0.9, voiced(0.9, RATE))], "short.wav").voice
+    long = made.analyse_speaker(list(speech_segments([spoken(0, RATE)], RATE)), "long.wav").voice
+    for own, style in ((short, long), (long, short)):
+        assert between(own, style, share).emotion == pytest.approx((1 - share) * own.emotion + share * style.emotion)
 
 
 @pytest.mark.parametrize(("seconds", "is_neutral"), [(0.9, True), (1.1, False)])
 def test_less_than_a_second_has_a_neutral_style_but_the_pitch_level(stages, seconds, is_neutral):
     speaker = pipeline(stages).analyse_speaker([Segment(0, seconds, voiced(seconds, RATE))], "short.wav")
     assert speaker.voice.log_f0_median is not None
-    assert (speaker.voice.emotion is None) == (speaker.voice.log_f0_std is None) == is_neutral
+    assert np.allclose(speaker.voice.emotion, stages[2].mean_emotion) == is_neutral
+    assert (speaker.voice.log_f0_std == NEUTRAL_LOG_F0_STD) == is_neutral
     assert any("only 0.9 s of speech" in warning for warning in speaker.warnings) == is_neutral

@@ -156,7 +156,7 @@ def clone_file(
         note(text)
     encoder = pipeline.analyser.speaker_encoder
     similarities = [
-        [cosine(embed(encoder, x, pipeline.sample_rate), cast.speakers[label].voice.speaker_vector()) for x in sides]
+        [cosine(embed(encoder, x, pipeline.sample_rate), cast.speakers[label].voice.vectors()[0]) for x in sides]
         for label, sides in compared.items()
     ]
     before, after = (float(np.mean(side)) for side in zip(*similarities, strict=True))

@@ -94,7 +94,7 @@ class VoiceCloningPipeline:
             )
         vocoder.description.check_encoders(speaker_encoder, emotion_encoder)
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
-        self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio)
+        self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio, vocoder.mean_emotion)
 
     def copy_with(
         self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
@@ -135,7 +135,7 @@ class VoiceCloningPipeline:
         notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
         sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))
         encoder, rate = self.analyser.speaker_encoder, self.sample_rate
-        before, after = (cosine(embed(encoder, x, rate), speaker.voice.speaker_vector()) for x in sides)
+        before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
         return Translation(synthesised, speaker, rate, encoder.name, before, after, tuple(notes))
 
     def analyse_speaker(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
@@ -260,7 +260,7 @@ class VoiceCloningPipeline:
         """English speech (N,) at the vocoder's rate, in the synthesizer's voice or from the given recording."""
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
-        name = nearest_voice(speaker.voice.speaker_vector()) if self.config.voice == NEAREST else self.config.voice
+        name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
         spoken = self.synthesizer(translated.english, name, speed=self.style_of(translated, speaker).speed or 1.0)
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 

@@ -41,8 +41,7 @@ def speaker_key(
 
 def _speaker(tree: dict) -> Speaker:
     """A speaker from its stored tree. KeyError, TypeError and ValueError for a damaged one."""
-    stored = {name: tree["voice"][name] for name in ("speaker", "emotion")}
-    vectors = {name: None if values is None else np.asarray(values, np.float32) for name, values in stored.items()}
+    vectors = {name: np.asarray(tree["voice"][name], np.float32) for name in ("speaker", "emotion")}
     voice, prosody = Voice(**(tree.pop("voice") | vectors)), Prosody(**tree.pop("prosody"))
     tree["loudness"]  # earlier versions have none
     return replace(Speaker(**tree, voice=voice, prosody=prosody), warnings=tuple(tree["warnings"]))
@@ -104,9 +103,8 @@ class SegmentCache:
         """Store the voices atomically."""
         tree = asdict(cast)
         for label, speaker in cast.speakers.items():
-            for name in ("speaker", "emotion"):
-                vector = getattr(speaker.voice, name)
-                tree["speakers"][label]["voice"][name] = None if vector is None else vector.tolist()
+            for name, vector in zip(("speaker", "emotion"), speaker.voice.vectors(), strict=True):
+                tree["speakers"][label]["voice"][name] = vector.tolist()
         write_text(self._speaker_path, json.dumps(tree))
 
     @property

@@ -14,7 +14,13 @@ from thesis_lib.audio.files import check_speech, resample
 from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import Pitch, track
 from thesis_lib.audio.voice_activity import RATE, Segment, signal_to_noise
-from thesis_lib.cloning.prosody import Prosody, mixed, prosody_of
+from thesis_lib.cloning.prosody import (
+    NEUTRAL_LOG_F0_STD,
+    NEUTRAL_LOUDNESS_VARIATION,
+    Prosody,
+    mixed,
+    prosody_of,
+)
 from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.vocoder.voice import Voice
@@ -43,8 +49,12 @@ class Speaker:
 class SpeakerAnalyser:
     """Segments of speech -> Speaker, with the encoders that the vocoder was trained with."""
 
-    def __init__(self, speaker_encoder: Encoder, emotion_encoder: Encoder, audio: AudioConfig) -> None:
+    def __init__(
+        self, speaker_encoder: Encoder, emotion_encoder: Encoder, audio: AudioConfig, mean_emotion: np.ndarray
+    ) -> None:
+        """``mean_emotion`` (E,): the training set's mean, the emotion of a neutral style."""
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
+        self._neutral = np.asarray(mean_emotion, np.float32)
 
     def __call__(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
         """Extract the voice of the main speaker; ``alone`` skips the search for other speakers.
@@ -60,8 +70,12 @@ class SpeakerAnalyser:
         speaker, warnings = embed(self.speaker_encoder, wav, RATE, source), _warnings(segments, others, source)
         pitch, level = track(resample(wav, RATE, self.audio.sample_rate), self.audio), loudness(wav, RATE)
         if reason := _no_style(wav, pitch):
-            warnings += (f"{source}: {reason}: the speaking style is neutral; a second of normal speech has a style",)
-            return Speaker(Voice(speaker, log_f0_median=pitch.log_f0_median), others, warnings, Prosody(), level)
+            warnings += (
+                f"{source}: {reason}: the speaking style is neutral: "
+                f"use a recording with at least {MIN_STYLE_SECONDS:g} s of voiced speech",
+            )
+            voice = Voice(speaker, self._neutral, pitch.log_f0_median, NEUTRAL_LOG_F0_STD)
+            return Speaker(voice, others, warnings, Prosody(NEUTRAL_LOUDNESS_VARIATION), level)
         emotion, measured = embed(self.emotion_encoder, wav, RATE, source), pitch.range
         voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
         return Speaker(voice, others, warnings, prosody_of(wav, RATE), level)
@@ -106,10 +120,9 @@ def dominant(segments: Sequence[Segment], encoder: Encoder) -> tuple[list[np.nda
 
 def average(voices: Sequence[Voice]) -> Voice:
     """Average several recordings of one voice; of the speaker embedding, direction and length separately."""
-    speakers = [voice.speaker_vector() for voice in voices]
+    speakers, emotions = zip(*(voice.vectors() for voice in voices), strict=True)
     lengths = [np.linalg.norm(speaker) for speaker in speakers]
     direction = np.mean([x / n for x, n in zip(speakers, lengths, strict=True)], axis=0)
-    emotions = [voice.emotion for voice in voices if voice.emotion is not None]
 
     def mean(values: list) -> float | None:
         known = [value for value in values if value is not None]
@@ -117,7 +130,7 @@ def average(voices: Sequence[Voice]) -> Voice:
 
     return Voice(
         (direction / np.linalg.norm(direction) * np.mean(lengths)).astype(np.float32),
-        np.mean(emotions, axis=0).astype(np.float32) if emotions else None,
+        np.mean(emotions, axis=0).astype(np.float32),
         mean([voice.log_f0_median for voice in voices]),
         mean([voice.log_f0_std for voice in voices]),
     )
@@ -137,4 +150,4 @@ def between(voice: Voice, style: Voice, share: float) -> Voice:
     """Interpolate emotion embedding and log-F0 standard deviation: 0 keeps the voice's, 1 takes the style's."""
     emotion = mixed(voice.emotion, style.emotion, share)
     deviation = mixed(voice.log_f0_std, style.log_f0_std, share)
-    return replace(voice, emotion=None if emotion is None else np.asarray(emotion, np.float32), log_f0_std=deviation)
+    return replace(voice, emotion=np.asarray(emotion, np.float32), log_f0_std=deviation)

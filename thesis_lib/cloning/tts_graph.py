@@ -1,7 +1,7 @@
 """Kokoro's graph as it is computed: in float32, or with the decoder's convolutions in 8-bit integers.
 
 The published file is in float16, in which some sentences overflow to NaN, and which is not faster on a CPU. The 8-bit
-graph takes about 0.6 of the time of float32. Its weights are quantised per output channel. The activations are
+graph takes less time than float32. Its weights are quantised per output channel. The activations are
 quantised in each call, with the range of the whole input (ONNX's operator DynamicQuantizeLinear), so that no
 calibration data is needed. Phonemes, durations, pitch and the harmonic source stay in float32.
 `python -m benchmarks clone_speed` compares the two in time, words and quality.

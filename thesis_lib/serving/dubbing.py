@@ -184,7 +184,7 @@ def _inside(session: Session, adapter: Adapter) -> Adapter:
 
 
 def _make_playable(session: Session, job: Job, source: Path) -> None:
-    """Convert what no browser plays; audio that begins after the picture begins as late in the new file."""
+    """Convert what no browser plays; silence replaces a delay of the audio after the picture."""
     if "source" in session.files:
         return
     if source.suffix in PLAYED:

@@ -123,7 +123,7 @@ class Jobs:
             job.error = str(error)
         except ImportError as error:
             job.error = remedy(error) or str(error)
-        except BaseException as error:  # a defect of the library or a model, also a panic of one in Rust: told
+        except BaseException as error:  # a defect of the library or of a model, including a Rust panic
             log.exception("a job has failed")
             job.error = f"{type(error).__name__}: {error}"
         return CANCELLED if job._stop.is_set() else FAILED

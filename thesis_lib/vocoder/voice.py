@@ -17,11 +17,11 @@ class Voice:
     log_f0_median: float | None = None  # log-F0 median, F0 in Hz; of the target speaker
     log_f0_std: float | None = None  # log-F0 standard deviation; of the target style
 
-    def speaker_vector(self) -> np.ndarray:
-        """The speaker embedding (S,). ValueError where it was left out."""
-        if self.speaker is None:
-            raise ValueError("this voice has no speaker embedding: it is the training set's mean speaker")
-        return self.speaker
+    def vectors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both embeddings, (S,) and (E,). ValueError where one was left out."""
+        if self.speaker is None or self.emotion is None:
+            raise ValueError("this voice has no embeddings: it is the training set's mean speaker")
+        return self.speaker, self.emotion
 
 
 MEAN_VOICE = Voice()  # the training set's mean embeddings and the content's own F0

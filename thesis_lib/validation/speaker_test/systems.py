@@ -60,7 +60,7 @@ def speaker_test_systems(name: str, vocoder: Vocoder, encoder: Encoder) -> list[
         return ours.render(trial.content.content, Voice(log_f0_median=trial.target.voice.log_f0_median))
 
     def nearest(trial: Trial) -> np.ndarray:
-        return voices.recording(voices.nearest(trial.target.voice.speaker_vector()), trial.number)
+        return voices.recording(voices.nearest(trial.target.voice.vectors()[0]), trial.number)
 
     return [
         _system(name, lambda trial: ours.render(trial.content.content, trial.target.voice)),
