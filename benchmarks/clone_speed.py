@@ -122,8 +122,8 @@ def _quality(made: list) -> dict:
         own = embed(encoder, wav, rate)
         for name, output in outputs.items():
             speech = output.wav
-            heard = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
-            errors, words = metrics.word_errors(heard, output.translation)
+            recognised = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
+            errors, words = metrics.word_errors(recognised, output.translation)
             opinion = metrics.dnsmos(metrics.Recording(speech, output.sample_rate))["dnsmos_ovrl"]
             scores[name].append(
                 (errors / words, opinion, metrics.cosine(embed(encoder, speech, output.sample_rate), own))

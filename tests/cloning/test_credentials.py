@@ -17,7 +17,14 @@ from signers import actions_of, in_pem, manifest_of, signer
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import SigningKey, check_signing
-from thesis_lib.cloning.credentials import KEY_USAGES, CredentialsError, read_credentials
+from thesis_lib.cloning.credentials import (
+    KEY_USAGES,
+    VALID,
+    ContentCredentials,
+    CredentialsError,
+    _summary,
+    read_credentials,
+)
 from thesis_lib.cloning.signing import FORMATS, Manifest, sign_file, signed
 from thesis_lib.utils.files import sha256
 
@@ -179,7 +186,7 @@ def test_a_target_is_replaced_by_a_signed_file_only(tmp_path, ana, source):
         shutil.copy(unsigned(tmp_path, ".wav"), place)
         assert target.read_text() == "earlier"
     assert read_credentials(target).state == "valid"
-    assert set(tmp_path.iterdir()) - before == {tmp_path / "plain.wav"}
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "plain.wav", tmp_path / "made.unsigned.wav"}
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
@@ -190,3 +197,25 @@ def test_the_books_command_makes_a_certificate_that_signs(tmp_path):
     made = SigningKey(tmp_path / "cert.pem", tmp_path / "key.pem")
     sign_file(unsigned(tmp_path, ".wav"), tmp_path / "made.wav", made, Manifest((), ""))
     assert read_credentials(tmp_path / "made.wav").signer == "Ana Peña"
+
+
+def test_a_finished_file_that_cannot_be_signed_is_kept_and_named(tmp_path):
+    def full(unsigned, target):
+        raise OSError(28, "No space left on device")
+
+    target = tmp_path / "out.wav"
+    with (
+        pytest.raises(CredentialsError, match=r"out\.wav is not signed: .*No space left.*out\.unsigned\.wav"),
+        signed(target, full) as place,
+    ):
+        place.write_bytes(b"speech")
+    assert (tmp_path / "out.unsigned.wav").read_bytes() == b"speech"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.unsigned.wav"]
+
+
+def test_a_manifest_of_the_first_version_names_its_program_and_an_empty_name_is_left_out():
+    store = {"active_manifest": "a", "manifests": {"a": {"claim_generator": "other/1.0"}}, "validation_state": "Valid"}
+    assert _summary(store) == ContentCredentials(VALID, "", "other/1.0")
+    assert str(ContentCredentials(VALID)) == (
+        "content credentials valid (signed by a certificate without a name, whose identity is not verified)"
+    )

@@ -54,8 +54,10 @@ class ContentCredentials:
     def __str__(self) -> str:
         if self.state == UNREADABLE:
             return f"content credentials unreadable ({'; '.join(self.problems)})"
-        by = f"signed by {self.signer!r}" + ("" if self.state == TRUSTED else ", whose identity is not verified")
-        parts = [by, f"made by {self.generator}", "declared synthetic" if self.synthetic else "", *self.problems]
+        by = f"signed by {self.signer!r}" if self.signer else "signed by a certificate without a name"
+        by += "" if self.state == TRUSTED else ", whose identity is not verified"
+        made = f"made by {self.generator}" if self.generator else ""
+        parts = [by, made, "declared synthetic" if self.synthetic else "", *self.problems]
         return f"content credentials {self.state} ({'; '.join(filter(None, parts))})"
 
 
@@ -126,7 +128,8 @@ def _summary(store: dict[str, Any]) -> ContentCredentials:
     return ContentCredentials(
         store.get("validation_state", INVALID).lower(),
         signature.get("common_name") or signature.get("issuer") or "",
-        f"{made.get('name', '')} {made.get('version', '')}".strip(),
+        # The first version of manifests has one string.
+        f"{made.get('name', '')} {made.get('version', '')}".strip() or manifest.get("claim_generator", ""),
         bool(types & {SYNTHETIC, COMPOSITE}),
         tuple(dict.fromkeys(MEANINGS.get(code, code) for code in codes)),
     )

@@ -29,6 +29,7 @@ from thesis_lib.cloning.credentials import (
     read_pem,
     reason_of,
 )
+from thesis_lib.utils.errors import ThesisError, one_line
 from thesis_lib.utils.files import replacing, sha256
 from thesis_lib.utils.process import printable
 
@@ -95,7 +96,10 @@ def check_signing(signing: SigningKey | None, target: Path) -> None:
 
 @contextmanager
 def signed(target: Path, sign: Callable[[Path, Path], object] | None) -> Iterator[Path]:
-    """Yield the file to write; at the end of the block ``sign`` signs it to ``target``. None: yield ``target``."""
+    """Yield the file to write; at the end of the block ``sign`` signs it to ``target``. None: yield ``target``.
+
+    Raises CredentialsError where it cannot be signed; the unsigned file is then kept beside the target and named.
+    """
     if sign is None:
         yield target
         return
@@ -103,7 +107,14 @@ def signed(target: Path, sign: Callable[[Path, Path], object] | None) -> Iterato
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as folder:
         unsigned = Path(folder) / target.name
         yield unsigned
-        sign(unsigned, target)
+        try:
+            sign(unsigned, target)
+        except (ThesisError, OSError, MemoryError) as error:
+            kept = target.with_stem(f"{target.stem}.unsigned")
+            unsigned.replace(kept)
+            raise CredentialsError(
+                f"{target} is not signed: {one_line(error)}; the finished file without content credentials is {kept}"
+            ) from error
 
 
 def sign_file(unsigned: Path, target: Path, signing: SigningKey, manifest: Manifest) -> None:
