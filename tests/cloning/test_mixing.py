@@ -7,7 +7,7 @@ from cloning_stages import HZ, PLAIN, pipeline
 from helpers import spoken
 from typer.testing import CliRunner
 
-from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.cli import app
 from thesis_lib.cloning import clone_file
 from thesis_lib.cloning.mixing import BackgroundMix
@@ -38,7 +38,9 @@ def street(tmp_path_factory):
 
 def test_the_sound_behind_the_speech_continues_to_the_end(stages, street, tmp_path):
     for name, config in (("dropped", PLAIN), ("kept", KEPT)):
-        clone_file(pipeline(stages, config), street, tmp_path / f"{name}.wav")
+        made = clone_file(pipeline(stages, config), street, tmp_path / f"{name}.wav")
+        wav, rate = read_audio(tmp_path / f"{name}.wav")
+        assert made.duration == pytest.approx(len(wav) / rate, abs=0.05)
     dropped, kept = (soundfile.read(tmp_path / f"{name}.wav", dtype="float32")[0] for name in ("dropped", "kept"))
     assert len(kept) == pytest.approx(12 * HZ, abs=2)
     assert len(dropped) < len(kept)

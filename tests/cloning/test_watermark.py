@@ -27,6 +27,16 @@ def test_the_mark_is_there_only_where_it_was_put(pair):
     assert marked.dtype == np.float32
 
 
+def test_a_window_of_nearly_zero_samples_counts_for_nothing(pair):
+    """As Opus writes a pause of a minute."""
+    _, marked = pair
+    silence = np.full(60 * RATE, 1e-34, np.float32)
+    silence[::2] *= -1
+    part = detect_watermark(np.concatenate([marked, silence]), RATE)
+    assert part.is_marked
+    assert part.speed == 1.0
+
+
 def test_it_changes_little(pair):
     plain, marked = pair
     assert np.square(plain - marked).mean() < 0.05 * np.square(plain).mean()

@@ -164,7 +164,7 @@ def clone_file(
         source=str(source),
         target=str(target),
         source_duration=length,
-        duration=kept[-1].end,
+        duration=max(kept[-1].end, length if output.background else 0.0),  # a kept background goes on to the end
         transcript=" ".join(segment.translated.transcript for segment in kept).strip(),
         translation=" ".join(segment.translated.english for segment in kept).strip(),
         encoder=encoder.name,

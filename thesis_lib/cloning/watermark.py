@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import as_samples, check_audible, resample
+from thesis_lib.audio.files import MIN_PEAK, as_samples, check_audible, resample
 from thesis_lib.cloning.perth import Perth
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.errors import ThesisError
@@ -61,15 +61,17 @@ class Detection:
 
 
 def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio") -> Detection:
-    """Search (N,) for the watermark; the probability is the mean over the windows.
+    """Search (N,) for the watermark.
 
-    The original speed is tried first. Where it shows no watermark, ``SPEEDS`` are tried on some windows, and the best
-    one on all. Raises AudioError for silence, for samples that are not finite, and for a recording that is too short.
+    The probability is the mean over the windows that are not silent. The original speed is tried first. Where it shows
+    no watermark, ``SPEEDS`` are tried on some windows, and the best one on all. Raises AudioError for silence, for
+    samples that are not finite, and for a recording that is too short.
     """
     wav = as_samples(wav, source)
     check_audible(wav, sample_rate, source)
     windows = np.array_split(wav, -(-len(wav) // (WINDOW_SECONDS * sample_rate)))
-    audible = [window for window in windows if window.any()]
+    # A codec writes silence as samples that are nearly zero: in them no frame is loud.
+    audible = [window for window in windows if np.abs(window).max() >= MIN_PEAK]
     found = Detection(_probability(audible, sample_rate, 1.0), 1.0)
     if found.is_marked:
         return found
