@@ -25,6 +25,7 @@ from thesis_lib.cloning import Request, Translation, VoiceCloningPipeline, build
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
+from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.resemblyzer import Resemblyzer
 from thesis_lib.pretrained.whisper import RATE, Whisper
@@ -57,7 +58,7 @@ def _use(cores: Sequence[int]) -> None:
 def _measured(cores: int, recordings: int) -> dict:
     table = mini.table(CorpusConfig(name="mini"))
     table = table[table.split == "test"]
-    chosen = table.iloc[np.linspace(0, len(table) - 1, recordings).round().astype(int)]
+    chosen = table.iloc[spread(len(table), recordings)]
     pipelines = {INT8: build(threads=cores), FLOAT32: build(threads=cores)}
     pipelines[FLOAT32].synthesizer = KokoroSynthesizer(cores, FLOAT32)
     rows, made, missing = [], [], []

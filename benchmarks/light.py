@@ -23,6 +23,7 @@ from packaging.markers import Marker
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
+from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.utils.timing import interleaved, ratio
 from thesis_lib.vocoder.sources import DEFAULT
 from thesis_lib.vocoder.voice import Voice
@@ -145,8 +146,6 @@ def _networks(wav: np.ndarray, rate: int, rounds: int) -> dict[str, dict]:
 
 def _published_watermark():
     import torch
-
-    from thesis_lib.utils.load_librosa import load_librosa
 
     load_librosa()  # before the package imports it
     from perth.perth_net.perth_net_implicit.config import default_hp

@@ -3,6 +3,7 @@
 import numpy as np
 from helpers import spoken, voiced
 
+from thesis_lib import cloning
 from thesis_lib.audio.files import resample, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline
@@ -78,3 +79,18 @@ def make(vocoder, config, threads=None):
         load(EncoderConfig(speaker="tiny-test", emotion="egemaps")) for load in (speaker_encoder, emotion_encoder)
     )
     return VoiceCloningPipeline(Translator(), Synthesizer(), speaker, emotion, Vocoder.from_pretrained(vocoder), config)
+
+
+def asked_by_command(monkeypatch) -> dict:
+    """Replace what loads the models and clones a file; the result gets the request that the command makes of it."""
+    asked: dict = {}
+
+    def call(pipeline, source, target, request, *more):
+        asked.update(request=request)
+        return cloning.Clone(str(source), str(target), 1.0, 1.0, "", "", "ecapa", 0.1, 0.2, (), {})
+
+    monkeypatch.setattr(
+        cloning, "build", lambda *given, **named: type("P", (), {"vocoder": type("V", (), {"name": "v"})})
+    )
+    monkeypatch.setattr(cloning, "clone_file", call)
+    return asked

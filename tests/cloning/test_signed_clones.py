@@ -6,7 +6,7 @@ import sys
 
 import av
 import pytest
-from cloning_stages import PLAIN, make, pipeline
+from cloning_stages import PLAIN, asked_by_command, make, pipeline
 from containers import RATE, muxed
 from helpers import spoken, voiced
 from signers import actions_of, signer
@@ -81,16 +81,7 @@ def test_a_folder_is_signed_and_refused_before_work_with_a_wrong_key(tiny_run, t
 
 
 def test_the_command_signs_and_refuses_before_models_are_loaded(recording, tmp_path, monkeypatch, capsys):
-    ana, asked = signer(tmp_path), {}
-
-    def call(pipeline, source, target, request, *more):
-        asked.update(request=request)
-        return cloning.Clone(str(source), str(target), 1.0, 1.0, "", "", "ecapa", 0.1, 0.2, (), {})
-
-    monkeypatch.setattr(
-        cloning, "build", lambda *given, **named: type("P", (), {"vocoder": type("V", (), {"name": "v"})})
-    )
-    monkeypatch.setattr(cloning, "clone_file", call)
+    ana, asked = signer(tmp_path), asked_by_command(monkeypatch)
     signing = ("--credentials", ana.certificate, ana.key)
     assert thesis(monkeypatch, capsys, "clone", recording, tmp_path / "out.mp3", *signing)[0] == 0
     assert asked["request"] == Request(credentials=ana)

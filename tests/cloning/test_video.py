@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from cloning_stages import HZ, PLAIN, make, pipeline
+from cloning_stages import HZ, PLAIN, asked_by_command, make, pipeline
 from containers import RATE, muxed
 from helpers import spoken
 
@@ -92,16 +92,7 @@ def test_options_of_one_film_are_refused_for_a_folder_and_the_keys_of_earlier_ta
 
 
 def test_the_command_passes_script_and_track_on(film, tmp_path, monkeypatch, capsys):
-    asked = {}
-
-    def call(pipeline, source, target, request, *more):
-        asked.update(request=request)
-        return cloning.Clone(str(source), str(target), 1.0, 1.0, "", "", "ecapa", 0.1, 0.2, (), {})
-
-    monkeypatch.setattr(
-        cloning, "build", lambda *given, **named: type("P", (), {"vocoder": type("V", (), {"name": "v"})})
-    )
-    monkeypatch.setattr(cloning, "clone_file", call)
+    asked = asked_by_command(monkeypatch)
     monkeypatch.setattr(sys, "argv", ["thesis", "clone", str(film), str(tmp_path / "b.mkv"), "--add-track"])
     sys.argv += ["--script", str(tmp_path / "s.json"), "--subtitles"]
     with pytest.raises(SystemExit) as left:
