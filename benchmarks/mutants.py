@@ -78,8 +78,8 @@ MUTANTS = [
     Mutant(
         "estimate and reference swapped",
         "losses/embedding.py",
-        'def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
-        'def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:\n        """(B, N), (B, N) at',
+        'def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:\n        """(k B, N), (B, N) at',
+        'def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:\n        """(k B, N), (B, N) at',
     ),
     Mutant(
         "gradient through the target", "losses/embedding.py", f"with torch.no_grad():\n            {TARGET}", TARGET
@@ -228,8 +228,8 @@ MUTANTS = [
     Mutant(
         "the recording in full band",
         "training/step.py",
-        "wav=batch.band_limited(batch.wav)",
-        "wav=batch.wav",
+        "[given.batch.band_limited(given.batch.wav) for given in inputs]",
+        "[given.batch.wav for given in inputs]",
     ),
 ]
 

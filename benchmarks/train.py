@@ -26,7 +26,7 @@ def run(quick: bool) -> dict:
     wav = 0.1 * torch.randn(BATCH, 1, FRAMES * audio.hop_length)
     mel = LogMel(audio)(wav[:, 0])
     threads = torch.get_num_threads()
-    calls = {"speechbrain": _speechbrain(wav, mel), "ours": _ours(wav, mel)}
+    calls = {"speechbrain": speechbrain_step(wav, mel), "ours": _ours(wav, mel)}
     seconds = interleaved(calls, 2 if quick else 8, threads=threads)
     return {
         "batch": BATCH,
@@ -45,7 +45,8 @@ def _ours(wav: torch.Tensor, mel: torch.Tensor):
     return lambda: train_step(state, [batch])
 
 
-def _speechbrain(wav: torch.Tensor, mel: torch.Tensor):
+def speechbrain_step(wav: torch.Tensor, mel: torch.Tensor):
+    """A function that makes one step of speechbrain's recipe, on the device of the batch."""
     from speechbrain.lobes.models.HifiGAN import (
         DiscriminatorLoss,
         GeneratorLoss,
@@ -56,7 +57,7 @@ def _speechbrain(wav: torch.Tensor, mel: torch.Tensor):
         MSEGLoss,
     )
 
-    generator, discriminator = speechbrain_v1(), HifiganDiscriminator()
+    generator, discriminator = speechbrain_v1().to(wav.device), HifiganDiscriminator().to(wav.device)
     weights = Config().resynthesis.losses
     spectral = L1SpecLoss(sample_rate=22_050, hop_length=256, win_length=1024, n_fft=1024, n_mel_channels=80)
     generator_loss = GeneratorLoss(

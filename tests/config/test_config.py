@@ -12,6 +12,7 @@ from thesis_lib.config import (
     Config,
     ConfigError,
     CorpusConfig,
+    DiscriminatorConfig,
     TrainingConfig,
     ValidationConfig,
     digest,
@@ -125,6 +126,8 @@ def test_a_configuration_without_plugins_is_that_of_earlier_versions():
     for task in TASKS:
         for name in TrainingConfig.ADDED:
             del tree[task]["training"][name]
+        for name in DiscriminatorConfig.ADDED:
+            del tree[task]["discriminator"][name]
     assert Config.from_json(json.dumps(tree)) == config
     assert digest(tree) == config.digest()
     assert config.override({"plugins": "json"}).digest() != config.digest()

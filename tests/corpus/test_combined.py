@@ -1,12 +1,15 @@
 """Several corpora in one manifest."""
 
 import json
+import math
 
 import pytest
 import tiny_corpora
 from tiny_corpora import BASE, person
 
-from thesis_lib.config import Config, ConfigError
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.pitch import track
+from thesis_lib.config import AudioConfig, Config, ConfigError
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.combined import prepare_combined
 from thesis_lib.corpus.errors import CorpusError
@@ -67,6 +70,28 @@ def test_speakers_of_one_name_in_two_corpora_are_two_people(folders, tmp_path):
     assert len(made) == 12
     assert {u.speaker for u in made} == {f"{c}-speakers-{n}" for c in "ab" for n in ("ana", "eva", "luis")}
     assert all(u.source_audio.split("/")[1] == u.speaker[0] for u in made)
+
+
+def test_recordings_at_another_speed_are_other_speakers(folders, tmp_path):
+    own = {"name": "speakers", "root": str(folders / "one")}
+    with pytest.raises(ConfigError, match="speakers has a speed: its speakers need a label"):
+        config_of(own, own | {"speed": 1.1})
+    fast = own | {"label": "fast", "speed": 1.25}
+    made = prepare_combined(config_of(own, fast, min_duration=0.5), tmp_path / "out")
+    seconds = {u.id: u.target_duration for u in made}
+    split = {u.speaker: u.split for u in made}
+    assert {u.speaker for u in made if u.id.startswith("fast-")} == {
+        f"fast-speakers-{n}" for n in ("ana", "eva", "luis")
+    }
+    for utterance in made:
+        if not utterance.id.startswith("fast-"):
+            assert seconds[f"fast-{utterance.id}"] == pytest.approx(utterance.target_duration / 1.25, abs=0.01)
+            assert split[f"fast-{utterance.speaker}"] == utterance.split, "one person is in one split"
+    slow, quick = (next(u for u in made if u.id == id) for id in ("speakers-ana-1", "fast-speakers-ana-1"))
+    levels = [track(read_audio(made.target(u))[0], AudioConfig()).log_f0_median for u in (slow, quick)]
+    assert levels[1] - levels[0] == pytest.approx(math.log(1.25), abs=0.03)
+    with pytest.raises(CorpusError, match="fast is a corpus of pairs"):
+        prepare_combined(config_of(own, {"name": "mini", "label": "fast", "speed": 1.1}), tmp_path / "pairs")
 
 
 def test_the_same_utterance_or_speaker_in_two_members_is_refused_with_both_names(folders, tmp_path, monkeypatch):

@@ -86,7 +86,7 @@ def test_the_condition_can_be_another_recording_s_of_the_speaker_in_the_same_sty
         for item, name in enumerate(batch.ids):
             index = next(i for i, u in enumerate(own.utterances) if u.id == name)
             row = next(i for i in range(len(own.utterances)) if torch.equal(own.speaker[i], batch.speaker[item]))
-            assert torch.equal(own.emotion[row], batch.emotion[item])
+            assert torch.equal(own.emotion[index], batch.emotion[item]), "the style is the segment's own"
             voice = [(u.speaker, u.style) for u in own.utterances]
             assert voice[row] == voice[index]
             assert (row == index) == (voice.count(voice[index]) == 1), "its own only where there is no other"

@@ -124,7 +124,7 @@ def _break(state, wrong: str):
 def log_with(*values: float) -> StepLog:
     log = StepLog(fabric_of(TrainingConfig(), accelerator="cpu"))
     for number, value in enumerate(values):
-        log.check(f"value {number}", torch.tensor(value), ["one", "two"])
+        log.check(f"value {number}", torch.tensor(value), 0)
     return log
 
 
@@ -134,11 +134,11 @@ def test_shares_of_a_value_are_summed_and_the_first_wrong_value_is_named():
         log.add({"loss": torch.tensor(value)}, 0.5)
     log.add({"norm": torch.tensor([2.0])})
     assert float(log.failed()) == 0
-    assert log.read(0) == {"loss": 2.0, "norm": 2.0}
+    assert log.read(0, [["one", "two"]]) == {"loss": 2.0, "norm": 2.0}
     log = log_with(1.0, math.inf, math.nan)
     assert float(log.failed()) == 1
     with pytest.raises(NonFinite, match="step 7: value 1 is inf; the batch was one, two$"):
-        log.read(7)
+        log.read(7, [["one", "two"]])
 
 
 def test_every_device_stops_where_one_has_a_wrong_value(monkeypatch):
@@ -148,4 +148,4 @@ def test_every_device_stops_where_one_has_a_wrong_value(monkeypatch):
     )
     assert float(log.failed()) == 1
     with pytest.raises(NonFinite, match="another device"):
-        log.read(7)
+        log.read(7, [["one", "two"]])

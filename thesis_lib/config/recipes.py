@@ -27,10 +27,13 @@ class ContentConfig(Section):
 class DiscriminatorConfig(Section):
     """Multi-period, multi-scale (arXiv:2010.05646, sec. 2.3) and multi-resolution (arXiv:2106.07889) discriminators."""
 
+    ADDED: ClassVar[tuple[str, ...]] = ("crop_frames",)
+
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)  # samples
     scales: int = 3  # sub-discriminators, each at half the previous one's sample rate
     resolutions: tuple[int, ...] = ()  # FFT sizes, samples
     width: float = Field(1.0, gt=0)  # factor of the papers' channel counts
+    crop_frames: int | None = Field(None, ge=8)  # of each segment, at random, that the discriminator receives
 
 
 class LossConfig(Section):
@@ -74,8 +77,12 @@ class TrainingConfig(Section):
     """
 
     # Settings that change no weight: a run may go on with other ones.
-    OPERATIONAL: ClassVar[tuple[str, ...]] = ("workers", "tensorboard", "checkpoint_every", "keep", "data_on_device")
-    ADDED: ClassVar[tuple[str, ...]] = ("recorded_share", "condition_from", "encoder_augmentation", "data_on_device")
+    OPERATIONAL: ClassVar[tuple[str, ...]] = (
+        *("workers", "tensorboard", "checkpoint_every", "keep", "data_on_device", "cuda_graph"),
+    )
+    ADDED: ClassVar[tuple[str, ...]] = (
+        *("recorded_share", "condition_from", "encoder_augmentation", "data_on_device", "cuda_graph"),
+    )
 
     steps: int = Field(500_000, ge=0)
     adversarial_from: int = Field(0, ge=0)  # step at which the adversarial and feature matching losses begin
@@ -105,9 +112,10 @@ class TrainingConfig(Section):
     max_minutes: float | None = Field(None, gt=0)  # minutes of training, without the stages before it
     seed: int = 0
     recorded_share: float = Field(0.0, ge=0, le=1)  # of the sampled target speakers: speakers of training recordings
-    condition_from: Literal["own", "another"] = "own"  # the recording with a training segment's condition
+    condition_from: Literal["own", "another"] = "own"  # the recording with a training segment's speaker embedding
     encoder_augmentation: float = Field(0.0, ge=0, le=1)  # probability of each change before the speaker encoder
     data_on_device: Literal["auto", "on", "off"] = "off"  # auto: on a GPU with enough free memory
+    cuda_graph: bool = False  # on one GPU, the operations of a step are recorded once and then launched together
 
 
 class Recipe(Section):

@@ -42,6 +42,7 @@ class MemberConfig(Section):
     root: str | None = None  # as ``corpus.root``
     utterances: str | None = None  # as ``corpus.utterances``
     label: str | None = None  # prefix of its ids and speakers; needed where two members have the same name
+    speed: float = Field(1.0, ge=0.8, le=1.25)  # as ``corpus.speed``; a label is needed where it is not 1
 
     _check_name = field_validator("name")(_known_corpus)
 
@@ -54,7 +55,7 @@ class MemberConfig(Section):
 class CorpusConfig(Section):
     """The corpus, and which of its utterances are used."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("members", "utterances", "min_recordings", "accepted_licences")
+    ADDED: ClassVar[tuple[str, ...]] = ("members", "utterances", "min_recordings", "accepted_licences", "speed")
 
     name: str = "cvss-t"  # a name of ``CORPORA``; ``thesis adapt`` makes "recordings", of one speaker
     root: str | None = None  # folder of the unpacked archives or recordings; manifest: table of pairs, or its folder
@@ -62,6 +63,7 @@ class CorpusConfig(Section):
     utterances: str | None = None  # text file of utterance ids, one a line: only these are used; None: all
     min_recordings: int = Field(1, ge=1)  # corpora of one language: usable ones of each speaker
     accepted_licences: tuple[str, ...] = ()  # corpora that the profile released refuses otherwise
+    speed: float = Field(1.0, ge=0.8, le=1.25)  # corpora of one language: factor of tempo, pitch and formants
     cvss_url: str = "https://storage.googleapis.com/cvss/cvss_t_v1.0/cvss_t_es_en_v1.0.tar.gz"
     covost_url: str = "https://dl.fbaipublicfiles.com/covost/covost_v2.es_en.tsv.tar.gz"
     common_voice_page: str = "https://commonvoice.mozilla.org/es/datasets"  # asks for consent before it gives a link
@@ -80,6 +82,9 @@ class CorpusConfig(Section):
 
     @model_validator(mode="after")
     def _check_members(self) -> "CorpusConfig":
+        for member in self.members:
+            if member.speed != 1 and not member.label:
+                raise ValueError(f"corpus.members: {member.name} has a speed: its speakers need a label, as other ones")
         labels = [member.title for member in self.members]
         repeated = [label for label in labels if labels.count(label) > 1]
         if (self.name == "combined") != bool(self.members):

@@ -33,7 +33,9 @@ def prepare_combined(
     if (found := already_prepared(folder, config.corpus)) is not None:
         return found
     members = [(member, settings_of(config, member)) for member in config.corpus.members]
-    for _, own in members:
+    for member, own in members:
+        if own.corpus.speed != 1 and member.name not in READERS:
+            raise CorpusError(f"the member {member.title} is a corpus of pairs, which are used at their own speed only")
         _check_source(own.corpus)
     made = made_with(config.audio, config.corpus)
     with exclusive(folder, made):
@@ -58,6 +60,7 @@ def settings_of(config: Config, member: MemberConfig) -> Config:
     if not is_plain_name(member.title):
         raise CorpusError(f"the label {member.title!r} of a corpus cannot name a folder: use letters, digits and -")
     settings = {"name": member.name, "root": member.root, "utterances": member.utterances, "members": ()}
+    settings |= {"speed": member.speed}
     return config.override({f"corpus.{key}": value for key, value in settings.items()})
 
 

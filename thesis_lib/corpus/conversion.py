@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, check_speech, header, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness, limited
-from thesis_lib.config import AudioConfig, CorpusConfig
+from thesis_lib.config import AudioConfig, CorpusConfig, MemberConfig
 from thesis_lib.config.resume import flat
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
@@ -28,10 +28,15 @@ NOT_RECORDED = {"root", "cvss_url", "covost_url", "common_voice_page", "utteranc
 def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
     """Read a recording as (N,) samples at ``sample_rate``, trimmed and normalised where the configuration says so.
 
+    With a ``corpus.speed`` the samples are read at another rate than that of the recording: tempo, F0 and formants
+    change together, as of a speaker with another vocal tract (speed perturbation, Ko et al. 2015,
+    doi:10.21437/Interspeech.2015-711; as other speakers: Yamamoto et al. 2019, doi:10.21437/Interspeech.2019-1508).
+
     Raises AudioError where it cannot be read, is silent, clipped or not finite, or is too short or too long.
     """
     # The resampler is exact to 20 bits, the file has 16.
-    wav = resample(*read_audio(path), sample_rate, "HQ")
+    wav, rate = read_audio(path)
+    wav = resample(wav, round(rate * corpus.speed), sample_rate, "HQ")
     if corpus.trim is not None and len(wav):
         wav = load_librosa().effects.trim(wav, top_db=corpus.trim)[0]
     if corpus.loudness is not None:
@@ -117,10 +122,14 @@ def made_with(audio: AudioConfig, corpus: CorpusConfig, **more: object) -> dict[
     """The settings that determine a prepared corpus; those of a later version only where they are set."""
     unused = NOT_RECORDED | set(corpus.unused())
     if corpus.members:  # each has a record of its own
-        more = more | {"members": [member.model_dump(include={"name", "label"}) for member in corpus.members]}
+        more = more | {"members": [_member(member) for member in corpus.members]}
     if corpus.utterances:
         more = more | {"utterances_sha256": sha256(Path(corpus.utterances))}
     return corpus.model_dump(mode="json", exclude=unused) | {"sample_rate": audio.sample_rate} | more
+
+
+def _member(member: MemberConfig) -> dict[str, object]:
+    return {"name": member.name, "label": member.label} | ({"speed": member.speed} if member.speed != 1 else {})
 
 
 @contextmanager

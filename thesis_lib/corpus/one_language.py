@@ -119,6 +119,7 @@ class RecordingConverter(selection.Converter[Recording]):
             return known
         rate, seconds = header(row.path)
         check_rate(rate, row.path)
+        seconds /= self.corpus.speed
         check_header(seconds, row.path, self.corpus)
         return seconds
 

@@ -53,10 +53,10 @@ class EmbeddingConsistency(nn.Module):
         return self
 
     def forward(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        """(B, N), (B, N) at ``sample_rate`` -> scalar."""
+        """(k B, N), (B, N) at ``sample_rate`` -> scalar; k versions of each item, those of one version together."""
         with torch.no_grad():
             target = self.encoder(self.resample(reference))
-        return self.towards(estimate, target)
+        return self.towards(estimate, torch.cat([target] * (len(estimate) // len(target))))
 
     def towards(self, estimate: Tensor, target: Tensor) -> Tensor:
         """(B, N) at ``sample_rate``, and target embeddings (B, D), of a recording or not -> scalar."""

@@ -25,6 +25,7 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.stages import TRAIN, record_inputs
 from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder, vocoder_inputs
+from thesis_lib.training.captured import CapturedSteps
 from thesis_lib.training.clock import SessionClock
 from thesis_lib.training.devices import device_name, fabric_of
 from thesis_lib.training.distillation import distilled
@@ -130,6 +131,7 @@ class _Session:
         self.fabric.to_device(self.mel)
         if holds_data(self.training.data_on_device, data.files, self.fabric.device):
             data.hold_on(self.fabric.device)
+        self.captured = CapturedSteps(state) if self.training.cuda_graph else None
 
     def train(self, progress: Progress) -> list[str]:
         """Train to the end; the warnings of the session."""
@@ -180,7 +182,7 @@ class _Session:
         """``train_step``; a step that is not finite ends the training or is skipped, as the recipe says."""
         state = self.state
         try:
-            return train_step(state, batches)
+            return self.captured(batches) if self.captured else train_step(state, batches)
         except NonFinite as error:
             if self.training.non_finite == "stop":
                 if self.fabric.is_global_zero:

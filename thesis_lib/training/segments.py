@@ -113,13 +113,13 @@ class Segments:
         starts = [self._start(i, draw) for i, draw in zip(indices, draws, strict=True)]
         frames = self.recipe.training.segment_frames
         target, content = self._source.segments(indices, starts, frames, self._warp(draws))
-        conditions = torch.tensor([self._condition(i, draw) for i, draw in zip(indices, draws, strict=True)])
-        conditions = conditions.to(self.speaker.device)
+        conditions = [self._condition(i, draw) for i, draw in zip(indices, draws, strict=True)]
+        own, conditions = (torch.tensor(x, device=self.speaker.device) for x in (indices, conditions))
         return Batch(
             wav=target.unsqueeze(1),
             content=content,
             speaker=self.speaker[conditions],
-            emotion=self.emotion[conditions],
+            emotion=self.emotion[own],
             ids=[self.utterances[i].id for i in indices],
             cutoff=self._cutoff(indices, draws),
         )
@@ -132,7 +132,7 @@ class Segments:
         return np.exp([np.random.default_rng((seed, draw, 2)).uniform(-range_, range_) for draw in draws])
 
     def _condition(self, index: int, draw: int) -> int:
-        """The recording with a draw's condition: its own, or another of the same speaker and style where there is."""
+        """The recording with a draw's speaker: its own, or another of the same speaker and style where there is."""
         others = [other for other in self._conditions[index] if other != index] if self._conditions else []
         if not others:
             return index

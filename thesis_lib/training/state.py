@@ -53,6 +53,7 @@ class State:
     optimizers: dict[str, AdamW]
     losses: dict[str, SignalLoss]  # losses of an estimate against a recording, by the name of their weight
     speaker_sampler: SpeakerSampler | None = None
+    crop_samples: int | None = None  # of a segment, that the discriminator receives; None: all
     step: int = 0
     seconds: float = 0.0  # wall-clock time so far, all sessions together
     skipped: int = 0  # steps without an update: a loss or gradient was not finite
@@ -92,7 +93,9 @@ class State:
             loss = consistency(config, recipe.losses, "sampled_speaker", training.encoder_augmentation)
             fabric.to_device(loss)
             sampler = SpeakerSampler(data, loss, fabric.device)
-        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, sampler)
+        frames = recipe.discriminator.crop_frames
+        crop = frames * config.audio.hop_length if frames and frames < training.segment_frames else None
+        return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, sampler, crop)
 
     @property
     def result(self) -> Generator:

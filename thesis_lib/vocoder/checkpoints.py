@@ -129,7 +129,8 @@ def flatten_optimizer(name: str, optimizer: "torch.optim.Optimizer") -> "tuple[d
     """Optimizer -> (state tensors by name, parameter groups as JSON types)."""
     state = optimizer.state_dict()
     tensors = {f"{name}.{i}.{key}": value for i, slots in state["state"].items() for key, value in slots.items()}
-    return tensors, state["param_groups"]
+    groups = [group | {"lr": float(group["lr"])} for group in state["param_groups"]]
+    return tensors, groups
 
 
 def restore_optimizer(
