@@ -7,21 +7,22 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from thesis_lib.config import TrainingConfig
+from thesis_lib.losses import EmbeddingConsistency, EncoderAugmentation
 from thesis_lib.training import NonFinite, State, fabric_of, train_step
 from thesis_lib.training.segments import Segments
 from thesis_lib.training.step_log import StepLog
 
 
 class Reads(TorchDispatchMode):
-    """Count values read on the host, by ``item``, ``float`` or ``bool``; lengths, which are integers, do not count."""
+    """Count values read on the host, by ``item``, ``float``, ``bool`` or ``equal``; lengths, integers, do not count."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function.overloadpacket.__name__ == "_local_scalar_dense" and args[0].dtype != torch.int64:
-            self.count += 1
+        name = function.overloadpacket.__name__
+        self.count += name == "equal" or (name == "_local_scalar_dense" and args[0].dtype != torch.int64)
         return function(*args, **(kwargs or {}))
 
 
@@ -149,3 +150,16 @@ def test_every_device_stops_where_one_has_a_wrong_value(monkeypatch):
     assert float(log.failed()) == 1
     with pytest.raises(NonFinite, match="another device"):
         log.read(7, [["one", "two"]])
+
+
+@pytest.mark.weights("ecapa")
+def test_the_speaker_loss_reads_nothing_on_the_host():
+    """Each read would make the host wait for the device, and cannot be part of a CUDA graph."""
+    from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
+
+    encoder = EcapaTdnn()
+    loss = EmbeddingConsistency(encoder, 16_000, augmentation=EncoderAugmentation(16_000, 1.0))
+    wav = torch.randn(2, 8000)
+    with Reads() as reads:
+        loss(wav, wav)
+    assert reads.count == 0

@@ -85,7 +85,19 @@ class EncoderAugmentation(nn.Module):
         step = (6 * power).sqrt().clamp(min=MIN_SCALE) * _amplitude(-_uniform(wav, 1, *CODEC_SNR)).unsqueeze(1)
         step = (step @ bands.T).unsqueeze(-1)
         coded = torch.view_as_complex((torch.round(spectrum / step) * step).transpose(1, 2).contiguous())
-        return straight_through(wav, torch.istft(coded, CODEC_SIZE, hop, window=window, length=wav.shape[1]))
+        return straight_through(wav, _overlap_added(coded, window, wav.shape[1]))
+
+
+def _overlap_added(spectrum: Tensor, window: Tensor, length: int) -> Tensor:
+    """Complex (B, F, T) of frames that overlap by half -> (B, length), as ``torch.istft``, which waits for the host."""
+
+    def added(frames: Tensor) -> Tensor:
+        first, second = frames.unflatten(-1, (2, -1)).unbind(-2)
+        return (F.pad(first, (0, 0, 0, 1)) + F.pad(second, (0, 0, 1, 0))).flatten(-2)
+
+    frames = torch.fft.irfft(spectrum.transpose(1, 2), n=len(window)) * window
+    total = added(frames) / added(window.square().expand(1, frames.shape[1], -1)).clamp(min=MIN_SCALE)
+    return total[:, len(window) // 2 :][:, :length]
 
 
 def straight_through(wav: Tensor, changed: Tensor) -> Tensor:

@@ -50,8 +50,9 @@ class EcapaTdnn(nn.Module):
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) at 16 kHz, all of one length -> (B, 192); differentiable."""
-        lengths = torch.ones(len(wav), device=wav.device)  # relative: every sample counts
-        return self.network(self.normalise(self.features(wav), lengths), lengths).squeeze(1)
+        features = self.features(wav)
+        # The mean of each signal, as ``self.normalise`` takes it, without its loop over the signals on the host.
+        return self.network(features - features.mean(1, keepdim=True)).squeeze(1)
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (192,)."""
