@@ -37,6 +37,13 @@ def test_a_window_of_nearly_zero_samples_counts_for_nothing(pair):
     assert part.speed == 1.0
 
 
+def test_it_reaches_the_last_sample():
+    wav = spoken(0, RATE)[:30_200]  # 212 samples more than whole hops
+    added = add_watermark(wav, RATE) - wav
+    assert len(added) == len(wav)
+    assert np.square(added[-200:]).mean() > 1e-3 * np.square(wav[-200:]).mean()
+
+
 def test_it_changes_little(pair):
     plain, marked = pair
     assert np.square(plain - marked).mean() < 0.05 * np.square(plain).mean()

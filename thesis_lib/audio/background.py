@@ -63,7 +63,12 @@ def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, s
 
 
 def _masked(
-    blocks: Iterable[np.ndarray], window: np.ndarray, hop: int, sample_rate: int, spans: Spans, pauses: deque[np.ndarray]
+    blocks: Iterable[np.ndarray],
+    window: np.ndarray,
+    hop: int,
+    sample_rate: int,
+    spans: Spans,
+    pauses: deque[np.ndarray],
 ) -> Iterator[np.ndarray]:
     """The frames with noise in the place of speech, added again; ``pauses`` are the spectra (B,) at the beginning."""
     size, phases, power = len(window), np.random.default_rng(SEED), None

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import MIN_PEAK, as_samples, check_audible, resample
-from thesis_lib.cloning.perth import Perth
+from thesis_lib.cloning.perth import HOP, Perth
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import sha256
@@ -41,10 +41,10 @@ def add_watermark(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     wav = as_samples(wav, "speech")
     if len(wav) < MIN_MARKED_SECONDS * sample_rate or not wav.any():
         return wav
-    marked = _perth().mark(resample(wav, sample_rate, RATE))
-    back = resample(marked, RATE, sample_rate)[: len(wav)]
-    # The inverse STFT returns whole hops only; the samples of an incomplete last hop stay unmarked.
-    return np.concatenate([back, wav[len(back) :]])
+    given = resample(wav, sample_rate, RATE)
+    # The inverse STFT returns whole hops only: with another hop at the end, all samples are marked.
+    marked = _perth().mark(np.pad(given, (0, HOP + -len(given) % HOP), mode="reflect"))
+    return resample(marked, RATE, sample_rate)[: len(wav)]
 
 
 @dataclass(frozen=True)
