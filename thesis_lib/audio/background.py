@@ -8,7 +8,8 @@ keep them.
 The power spectrum is the median of means (Lugosi & Mendelson 2019, arXiv:1906.04280, sec. 2.1): the mean of each
 group of frames, then the median over the groups, in each band. So a slam of a door in a pause, which is in less than
 half of the groups, does not raise it. A mean has no such limit, and the median of single frames is 1.6 dB below the
-mean for noise but not for hum (Stahl et al. 2000, "Quantile based noise estimation", use it for noise).
+mean for noise but not for hum (Stahl et al. 2000, "Quantile based noise estimation", use it for noise). A sound with
+a changing level, such as music, becomes noise that is some dB too quiet.
 
 Shapes: n samples of a block; F frames of W samples, B = W / 2 + 1 bands.
 """
