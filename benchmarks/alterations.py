@@ -39,12 +39,18 @@ def alterations() -> dict[str, Alteration]:
         "8 kHz": lambda wav: (resample(wav, RATE, 8_000), 8_000),
         "a quarter of the level": lambda wav: (0.25 * wav, RATE),
         **{f"white noise, {snr} dB": _noisy(snr) for snr in SNRS},
-        "its middle second": lambda wav: (wav[len(wav) // 2 : len(wav) // 2 + RATE], RATE),
+        "its middle second": lambda wav: (middle_second(wav), RATE),
         **{f"{abs(speed - 1):.0%} {'faster' if speed > 1 else 'slower'}": _faster(speed) for speed in SPEEDS},
         "5 % faster at the same pitch": lambda wav: (load_librosa().effects.time_stretch(wav, rate=STRETCH), RATE),
         "resynthesis by HiFi-GAN from the mel spectrogram": lambda wav: (universal.render(wav), RATE),
         "conversion by the released weights, mean speaker": lambda wav: (own.render(wav, guidance=0.0), RATE),
     }
+
+
+def middle_second(wav: np.ndarray) -> np.ndarray:
+    """(N,) -> (RATE,), half of it before the middle; a shorter signal is returned whole."""
+    first = max(0, (len(wav) - RATE) // 2)
+    return wav[first : first + RATE]
 
 
 def _through(suffix: str, **options: object) -> Alteration:

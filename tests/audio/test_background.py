@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from thesis_lib.audio.background import speech_spans, without_speech
+from thesis_lib.audio.background import median_of_means, speech_spans, without_speech
 
 RATE = 16_000
 
@@ -85,6 +85,28 @@ def test_the_spectrum_follows_the_pauses():
     found = masked(wav, [(4.0, 6.0), (19.0, 20.0)])
     assert abs(level(found[5 * RATE : 6 * RATE]) - level(wav[: 4 * RATE])) < 1.5
     assert abs(level(found[19 * RATE : 20 * RATE]) - level(wav[8 * RATE : 19 * RATE])) < 1.5
+
+
+@pytest.mark.parametrize("start", [0.2, 1.0, 3.3])
+def test_a_slam_in_a_pause_does_not_make_the_noise_louder(start):
+    """0.15 s, 40 dB above the rain; before the first speech and between two."""
+    wav, spans = rain(5), [(1.5, 3.0), (4.0, 4.9)]
+    slam = slice(round(start * RATE), round((start + 0.15) * RATE))
+    quiet = wav.copy()
+    wav[slam] *= 100
+    found = masked(wav, spans)
+    assert np.allclose(found[slam], wav[slam], atol=1e-4), "the slam itself is kept"
+    for part in (slice(round(1.6 * RATE), round(2.9 * RATE)), slice(round(4.1 * RATE), round(4.8 * RATE))):
+        assert abs(level(found[part]) - level(quiet[part])) < 1.5
+
+
+def test_noise_and_tones_keep_their_power():
+    rng = np.random.default_rng(0)
+    spectra = np.stack([rng.exponential(size=4000), np.ones(4000)], axis=1)  # of a band of noise, and of a tone
+    noise, tone = median_of_means(list(spectra), 2)
+    assert 10 * np.log10(noise) == pytest.approx(0, abs=0.3)
+    assert tone == 1
+    assert not median_of_means([], 2).any()
 
 
 def test_the_detector_finds_the_speech(street):

@@ -106,7 +106,7 @@ def test_turns_are_split_at_the_quiet_place_and_named_by_their_order():
     assert found.speakers == ("1", "2")
     assert found.seconds("1") == pytest.approx(7.3, abs=0.06)
     given = diarise([talk([7] * 6 + [3] * 8, 10.0, quiet=[3.3])], 2)
-    assert (given.speakers, given.found_alone) == (("1", "2"), 2)
+    assert (given.speakers, given.auto_count) == (("1", "2"), 2)
 
 
 def test_one_window_of_another_voice_is_no_turn():

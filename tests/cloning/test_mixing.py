@@ -8,9 +8,10 @@ from helpers import spoken
 from typer.testing import CliRunner
 
 from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.audio.loudness import MAX_PEAK, limited
 from thesis_lib.cli import app
 from thesis_lib.cloning import clone_file
-from thesis_lib.cloning.mixing import BackgroundMix
+from thesis_lib.cloning.mixing import BackgroundMix, Crossfaded
 from thesis_lib.cloning.watermark import detect_watermark
 
 KEPT = PLAIN.model_copy(update={"background": "keep"})
@@ -53,12 +54,13 @@ def test_the_sound_behind_the_speech_continues_to_the_end(stages, street, tmp_pa
     assert level(difference) == pytest.approx(level(rain(12)), abs=2), "the English is as it was, over the noise"
 
 
-def test_any_pieces_of_the_english_give_the_same_mixture(street):
+@pytest.mark.parametrize("mark", [False, True])
+def test_any_pieces_of_the_english_give_the_same_mixture(street, mark):
     english = np.zeros(3 * HZ, np.float32)
     found = []
     for sizes in ([3 * HZ], [1, 0, 500, 2 * HZ, HZ - 501]):
         written, rest = [], english
-        mix = BackgroundMix(street, HZ, written.append, mark=False, note=pytest.fail)
+        mix = BackgroundMix(street, HZ, written.append, mark, note=pytest.fail)
         for size in sizes:
             mix.write(rest[:size])
             rest = rest[size:]
@@ -66,6 +68,38 @@ def test_any_pieces_of_the_english_give_the_same_mixture(street):
         found.append(np.concatenate(written))
     assert np.array_equal(*found)
     assert len(found[0]) == pytest.approx(12 * HZ, abs=2)
+
+
+def test_the_watermark_of_the_mixture_has_no_steps_between_its_windows(tmp_path):
+    """The difference of neighbouring samples of the mark alone, over a hum that hides no step."""
+    t = np.arange(22 * SOURCE_RATE) / SOURCE_RATE
+    wav = 0.1 * sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 12)) + rain(22) / 10
+    write_audio(tmp_path / "hum.wav", wav, SOURCE_RATE)
+    found = []
+    for mark in (False, True):
+        written: list[np.ndarray] = []
+        mix = BackgroundMix(tmp_path / "hum.wav", HZ, written.append, mark, note=pytest.fail)
+        for seconds in (2, 3):
+            mix.write(np.zeros(seconds * HZ, np.float32))
+        mix.finish()
+        found.append(np.concatenate(written))
+    steps = np.abs(np.diff(found[1] - found[0]))
+    assert np.quantile(steps, 0.999) > 1e-4, "it is marked"
+    assert steps.max() < 2.5 * np.quantile(steps, 0.999)
+
+
+def test_the_limiter_has_no_steps_between_the_windows():
+    """A peak at the end of the first window and the second: its gain is not 1 at once in what follows."""
+    wav, size = np.full(10_000, 0.5, np.float32), 4000
+    wav[size - 20 : size - 10] = 4.0
+    written: list[np.ndarray] = []
+    stream = Crossfaded(lambda window: limited(window, HZ), size, 400, written.append)
+    stream.write(wav)
+    stream.finish()
+    found = np.concatenate(written)
+    assert len(found) == len(wav)
+    assert np.abs(found).max() <= MAX_PEAK + 1e-6
+    assert np.abs(np.diff(found / wav)).max() < 0.02, "of the gain"
 
 
 def test_english_longer_than_the_recording_ends_in_silence(street):

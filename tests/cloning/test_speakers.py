@@ -190,7 +190,7 @@ def test_overlaps_are_noted_with_their_times(levels, dialogue, monkeypatch):
 
     found = diarised(pipeline(levels), dialogue, 2)
     places = tuple((2.0 * n, 2.0 * n + 1) for n in range(12))
-    notes = cast_from(pipeline(levels), dialogue, replace(found, overlaps=places, found_alone=3)).notes
+    notes = cast_from(pipeline(levels), dialogue, replace(found, overlaps=places, auto_count=3)).notes
     assert any(note.endswith("--speakers auto would find 3, not 2 speakers") for note in notes)
     (note,) = [note for note in notes if "at once" in note]
     assert "at 0.0-1.0, 2.0-3.0," in note

@@ -8,7 +8,13 @@ from typer.testing import CliRunner
 from thesis_lib.audio.files import AudioError, read_audio, resample, write_audio
 from thesis_lib.cli import app
 from thesis_lib.cloning import watermark as module
-from thesis_lib.cloning.watermark import SPEEDS, WatermarkError, add_watermark, detect_watermark
+from thesis_lib.cloning.watermark import (
+    SPEEDS,
+    Detection,
+    WatermarkError,
+    add_watermark,
+    detect_watermark,
+)
 
 RATE = 22_050
 
@@ -35,6 +41,13 @@ def test_a_window_of_nearly_zero_samples_counts_for_nothing(pair):
     part = detect_watermark(np.concatenate([marked, silence]), RATE)
     assert part.is_marked
     assert part.speed == 1.0
+
+
+def test_it_reaches_the_last_sample():
+    wav = spoken(0, RATE)[:30_200]  # 212 samples more than whole hops
+    added = add_watermark(wav, RATE) - wav
+    assert len(added) == len(wav)
+    assert np.square(added[-200:]).mean() > 1e-3 * np.square(wav[-200:]).mean()
 
 
 def test_it_changes_little(pair):
@@ -67,12 +80,56 @@ def test_no_speed_in_the_range_is_far_from_one_that_is_searched():
     assert all(min(abs(s / speed - 1) for s in SPEEDS) < 0.0145 for speed in np.arange(0.89, 1.111, 0.001))
 
 
-def test_a_long_recording_is_searched_in_some_windows_only(pair, monkeypatch):
-    plain, _ = pair
+def test_a_long_recording_is_searched_in_some_windows_only(monkeypatch):
     calls = []
-    monkeypatch.setattr(module, "_probability", lambda windows, *rest: calls.append(len(windows)) or 0.1)
-    detect_watermark(np.tile(plain, 130 * RATE // len(plain)), RATE)
-    assert calls == [5, *[3] * len(SPEEDS), 5]
+
+    def probabilities(windows, *rest):
+        calls.append(len(windows))
+        return np.full(len(windows), 0.1)
+
+    monkeypatch.setattr(module, "_probabilities", probabilities)
+    assert not detect_watermark(np.ones(165 * 1000), 1000).is_marked
+    assert calls == [11, *[6] * len(SPEEDS), 11]
+
+
+def detected(monkeypatch, probabilities: list[float]) -> Detection:
+    """The detection in a recording with windows of 20 s with such probabilities, at every speed."""
+    monkeypatch.setattr(module, "_probabilities", lambda windows, *rest: np.array(probabilities))
+    monkeypatch.setattr(module, "MIN_WINDOW_SECONDS", 20)
+    return detect_watermark(np.ones(len(probabilities) * 2000), 100)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "spans"),
+    [
+        ([0.5], ((0, 20),)),
+        ([0.49], ()),
+        ([0.0, 1.0, 0.0], ((20, 40),)),  # mean 0.33
+        ([0.1, 0.99, 0.9, 0.1, 0.0, 0.6], ((20, 60), (100, 120))),
+        ([0.0, 0.7, 0.0], ()),  # the highest of 150 unmarked windows at every speed
+        ([0.45, 0.6, 0.55], ((20, 60),)),  # by the mean
+        ([0.0] * 200 + [0.91], ((4000, 4020),)),
+        ([0.0] * 200 + [0.89], ()),
+    ],
+)
+def test_one_window_is_enough_if_its_probability_is_high(monkeypatch, probabilities, spans):
+    found = detected(monkeypatch, probabilities)
+    assert found.spans == spans
+    assert found.is_marked == bool(spans)
+    assert found.probability == max(probabilities)
+
+
+def test_a_marked_stretch_of_a_long_recording_is_found_and_placed(pair, tmp_path):
+    plain, marked = (np.tile(wav, 32 * RATE // len(wav)) for wav in pair)
+    seconds, whole = len(marked) / RATE, np.concatenate([plain, marked, plain])  # three times 27 s
+    found = detect_watermark(whole, RATE)
+    assert found.is_marked
+    assert found.probability > 0.9
+    ((start, end),) = found.spans
+    assert seconds < start < end < 2 * seconds
+    write_audio(tmp_path / "x.wav", whole, RATE)
+    printed = CliRunner().invoke(app, ["detect", str(tmp_path / "x.wav")]).output
+    assert f", {start:.0f}-{end:.0f} s)" in printed
 
 
 def test_what_cannot_carry_it_is_returned_as_it_is():

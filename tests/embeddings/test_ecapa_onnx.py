@@ -7,7 +7,7 @@ from helpers import voiced
 
 from thesis_lib import pretrained
 from thesis_lib.config import EncoderConfig
-from thesis_lib.embeddings.encoders import speaker_encoder
+from thesis_lib.embeddings.encoders import EncoderError, speaker_encoder
 from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
 from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, write_ecapa
 from thesis_lib.embeddings.encoders.ecapa_onnx import OnnxEcapa, graph_file
@@ -35,6 +35,19 @@ def test_its_vectors_are_those_of_torch():
         a, b = ours.encode(wav), theirs.encode(wav)
         assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
         assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.999999
+
+
+@pytest.mark.weights("ecapa")
+def test_a_signal_that_is_too_short_gives_the_same_error_as_in_torch():
+    ours, theirs = OnnxEcapa(1), EcapaTdnn()
+    shortest = voiced(0.04, 16_000)
+    assert np.allclose(ours.encode(shortest), theirs.encode(shortest), atol=1e-2)
+    for count in (0, 1, 200, 639):
+        for encoder in (ours, theirs):
+            with pytest.raises(EncoderError, match=rf"ecapa: .* {count} samples: at least 640 \(0\.04 s\)"):
+                encoder.encode(shortest[:count])
+    with pytest.raises(EncoderError, match="ecapa: .* 639 samples"):
+        theirs.encode_batch([shortest, shortest[:639]])
 
 
 @pytest.mark.weights("ecapa")

@@ -71,6 +71,21 @@ def test_a_session_without_its_page_ends(client, recording, monkeypatch):
     until(lambda: not folders(client.server))
 
 
+def test_a_duplicated_tab_keeps_its_session_while_it_is_hidden(client, recording, monkeypatch):
+    session = client.open(recording)
+    for page in ("first", "second"):
+        client("GET", f"{session}?page={page}")
+    now = time.monotonic()
+    client("POST", f"{session}/leave?page=first")
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now + 60)  # a hidden page asks so seldom
+    client.server.sessions.expire()
+    assert client("GET", f"{session}?page=second").status_code == 200
+    client("POST", f"{session}/leave?page=second")
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now + 120)
+    client.server.sessions.expire()
+    error(client("GET", session), 404)
+
+
 def test_a_page_that_is_loaded_anew_keeps_its_session(client, recording, monkeypatch):
     session = client.open(recording)
     client("POST", f"{session}/leave")

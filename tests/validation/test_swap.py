@@ -4,7 +4,7 @@ import pytest
 from helpers import revisions_of, trained_beside, voiced
 
 from thesis_lib.audio.files import write_audio
-from thesis_lib.audio.loudness import CEILING, loudness
+from thesis_lib.audio.loudness import MAX_PEAK, loudness
 from thesis_lib.audio.pitch import track
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import RunError
@@ -176,5 +176,5 @@ def test_an_output_is_as_loud_as_its_content_and_within_full_scale():
 
     content = voiced(2.0)
     found = swap.SwapSystem("conversion", "loud", Loud()).render(content, Voice())
-    assert np.abs(found).max() <= CEILING
+    assert np.abs(found).max() <= MAX_PEAK
     assert loudness(found, 22_050) == pytest.approx(loudness(content, 22_050), abs=0.5)

@@ -1,14 +1,23 @@
-"""Background of a recording: what is not speech, by spectral masking under voice activity.
+"""Background of a recording: replace its speech by noise that sounds like its pauses.
 
-Pauses are kept as they are. In speech, each frame is replaced by noise with the mean spectrum of the pauses before it.
-So steady sounds (hum, traffic, rain, the room) continue under speech. Music, and single sounds during speech, are not
-recovered: that needs a network that separates sources.
+A voice activity detector finds the speech. Pauses are kept as they are. In speech, each frame is replaced by noise of
+random phase, with the power spectrum of the last pauses. So a steady sound (hum, traffic, rain, the room) continues
+under the speech. Music, and a single sound during the speech, are lost; only a network that separates sources could
+keep them.
+
+The power spectrum is the median of means (Lugosi & Mendelson 2019, arXiv:1906.04280, sec. 2.1): the mean of each
+group of frames, then the median over the groups, in each band. So a slam of a door in a pause, which is in less than
+half of the groups, does not raise it. A mean has no such limit, and the median of single frames is 1.6 dB below the
+mean for noise but not for hum (Stahl et al. 2000, "Quantile based noise estimation", use it for noise). A sound with
+a changing level, such as music, becomes noise that is some dB too quiet.
 
 Shapes: n samples of a block; F frames of W samples, B = W / 2 + 1 bands.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,7 +29,8 @@ Spans = Sequence[tuple[float, float]]  # start and end of speech in s, in order
 
 WINDOW_S = 0.046  # of a frame
 OVERLAP = 4  # frames over one sample
-MEMORY_S = 2.0  # time constant of the mean spectrum of the pauses
+MEMORY_S = 4.0  # of the last pauses, from which the spectrum is computed
+GROUP_FRAMES = 16  # of which a mean is taken
 SPEECH_PAUSE_S = 0.3  # a shorter pause counts as speech
 SEED = 0  # of the phases
 
@@ -33,8 +43,8 @@ def speech_spans(blocks: Iterable[np.ndarray], sample_rate: int) -> list[tuple[f
 def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, spans: Spans) -> Iterator[np.ndarray]:
     """Yield the recording with noise in the place of speech, in blocks (n,) float32; as long as the recording.
 
-    ``read`` returns the blocks (n,) of the recording, of any sizes. It is called twice: the first time gives the mean
-    spectrum of all pauses, for speech at the beginning. Without a pause the background is silence.
+    ``read`` returns the blocks (n,) of the recording, of any sizes. It is called twice: the first time gives the
+    spectrum of the first ``MEMORY_S`` of pauses, for speech before them. Without a pause the background is silence.
     """
     hop = round(WINDOW_S * sample_rate / OVERLAP)
     size, samples = OVERLAP * hop, 0
@@ -46,33 +56,47 @@ def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, s
             yield block
 
     window = np.sqrt(hann_window(size))
-    power, pauses = np.zeros(size // 2 + 1), 0
+    pauses: deque[np.ndarray] = deque(maxlen=round(MEMORY_S * sample_rate / hop))
     for number, frames in _framed(counted(), size, hop):
         quiet = frames[~_overlap_speech(number, len(frames), size, hop, sample_rate, spans)]
-        power, pauses = power + _power(quiet * window).sum(0), pauses + len(quiet)
-    power /= max(pauses, 1)
-    yield from _cropped(_masked(read(), window, hop, sample_rate, spans, power), size - hop, samples)
+        pauses.extend(_power(quiet[: cast(int, pauses.maxlen) - len(pauses)] * window))
+    yield from _cropped(_masked(read(), window, hop, sample_rate, spans, pauses), size - hop, samples)
 
 
 def _masked(
-    blocks: Iterable[np.ndarray], window: np.ndarray, hop: int, sample_rate: int, spans: Spans, power: np.ndarray
+    blocks: Iterable[np.ndarray],
+    window: np.ndarray,
+    hop: int,
+    sample_rate: int,
+    spans: Spans,
+    pauses: deque[np.ndarray],
 ) -> Iterator[np.ndarray]:
-    """The frames with noise in the place of speech, added again; ``power`` (B,) is the spectrum at the beginning."""
-    size, phases, kept = len(window), np.random.default_rng(SEED), np.exp(-hop / (MEMORY_S * sample_rate))
+    """The frames with noise in the place of speech, added again; ``pauses`` are the spectra (B,) at the beginning."""
+    size, phases, power = len(window), np.random.default_rng(SEED), None
     tail = np.zeros(size)  # what the frames so far add to the next samples
     for number, frames in _framed(blocks, size, hop):
         output = np.concatenate([tail, np.zeros(len(frames) * hop)])
         for i, is_speech in enumerate(_overlap_speech(number, len(frames), size, hop, sample_rate, spans)):
             frame = frames[i] * window
             if is_speech:
+                power = median_of_means(pauses, size // 2 + 1) if power is None else power
                 turned = np.exp(1j * phases.uniform(-np.pi, np.pi, len(power)))
                 # Frames of independent phases add in power, not in amplitude.
                 frame = np.fft.irfft(np.sqrt(OVERLAP * power) * turned, size)
             else:
-                power = kept * power + (1 - kept) * _power(frame)
+                power = None  # computed where the next speech begins
+                pauses.append(_power(frame))
             output[i * hop : i * hop + size] += frame * window * (2 / OVERLAP)
         yield output[: len(frames) * hop].astype(np.float32)
         tail = output[len(frames) * hop :]
+
+
+def median_of_means(spectra: Collection[np.ndarray], bands: int) -> np.ndarray:
+    """Spectra (B,) of frames in their order -> (B,): the median over the means of groups; zeros without a frame."""
+    if not spectra:
+        return np.zeros(bands)
+    groups = np.array_split(np.array(spectra), -(-len(spectra) // GROUP_FRAMES))
+    return np.median([group.mean(0) for group in groups], axis=0)
 
 
 def _framed(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:

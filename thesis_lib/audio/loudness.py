@@ -9,7 +9,6 @@ import numpy as np
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 MAX_PEAK = 10 ** (-1 / 20)  # -1 dB relative to full scale
-CEILING = MAX_PEAK  # the earlier name
 LOOKAHEAD_S = 0.005  # over which the limiter's gain changes
 MIN_DURATION_S = 0.4  # the length of BS.1770's blocks
 MAX_BELOW_USUAL_DB = 15.0  # of speech in a recording; what is quieter is a pause

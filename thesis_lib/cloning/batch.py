@@ -23,7 +23,7 @@ from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
 from thesis_lib.utils.process import TERMINATED, clean_up_when_terminated, printable
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.utils.threads import limit_threads
+from thesis_lib.utils.threads import available_cores, limit_threads
 from thesis_lib.vocoder.sources import vocoder_key
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _in_this_process(work: list[tuple[str, Path, Path]], batch: Batch, make: Cal
 
 
 def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, available_cores() // jobs)
     # Spawned, not forked: a forked copy of a process that has used OpenMP hangs.
     with ProcessPoolExecutor(
         jobs, get_context("spawn"), _start_worker, (batch, make, threads, imported_plugins())

@@ -55,7 +55,7 @@ class Cast:
 
 
 def given_speakers(text: str) -> int | str:
-    """The number of speakers that a text gives, else the text, which ``check_speakers`` takes where it is ``AUTO``."""
+    """Convert the text of ``--speakers``: digits to a number; other text is returned as it is, to be checked later."""
     return int(text) if text.isdecimal() else text
 
 
@@ -161,8 +161,8 @@ def _notes(found: Diarisation, source: Path, encoder: str) -> tuple[str, ...]:
     total = sum(turn.duration for turn in found.turns)
     shares = ", ".join(f"{x} ({found.seconds(x) / total:.0%} of the speech)" for x in found.speakers)
     notes = [f"{source}: speakers: {shares}"]
-    if found.found_alone != len(found.speakers):
-        notes.append(f"{source}: --speakers {AUTO} would find {found.found_alone}, not {len(found.speakers)} speakers")
+    if found.auto_count != len(found.speakers):
+        notes.append(f"{source}: --speakers {AUTO} would find {found.auto_count}, not {len(found.speakers)} speakers")
     if places := [f"{start:.1f}-{end:.1f}" for start, end in found.overlaps]:
         more = f" and {len(places) - MAX_LISTED_OVERLAPS} more" if len(places) > MAX_LISTED_OVERLAPS else ""
         listed = ", ".join(places[:MAX_LISTED_OVERLAPS])

@@ -62,7 +62,7 @@ class Diarisation:
 
     turns: tuple[Turn, ...]
     overlaps: tuple[tuple[float, float], ...] = ()  # start and end in s
-    found_alone: int = 1  # number of speakers that is found where none is given
+    auto_count: int = 1  # number of speakers that ``AUTO`` finds
 
     @property
     def speakers(self) -> tuple[str, ...]:

@@ -13,10 +13,44 @@ from thesis_lib.audio.files import header, read_blocks, resampled, survey
 from thesis_lib.audio.loudness import limited
 from thesis_lib.cloning.watermark import add_watermark
 
-MIXED_SECONDS = 10.0  # at most, at a time
+WINDOW_SECONDS = 10.0  # of the mixture, which is marked and limited at a time
+OVERLAP_SECONDS = 1.0  # of two windows, in which the first fades out and the second in
 MIN_PAUSES_SECONDS = 0.5  # in all, from which the sound behind the speech can be measured
 
 Write = Callable[[np.ndarray], object]
+
+
+class Crossfaded:
+    """Apply a function (n,) -> (n,) to a stream in windows that overlap, and crossfade its results.
+
+    What is written depends on the samples alone, not on the pieces in which they come.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], size: int, overlap: int, write: Write) -> None:
+        """``size`` of a window and ``overlap`` of two windows in samples."""
+        self._function, self._size, self._overlap, self._output = function, size, overlap, write
+        self._waiting = np.zeros(0, np.float32)
+        self._tail = np.zeros(0, np.float32)  # the end of the last window's result
+
+    def write(self, wav: np.ndarray) -> None:
+        """Take the next samples (n,); write those that no later window changes."""
+        self._waiting = np.concatenate([self._waiting, wav])
+        while len(self._waiting) > self._size:
+            found = self._faded_in(self._waiting[: self._size])
+            self._waiting = self._waiting[self._size - self._overlap :]
+            self._output(found[: -self._overlap])
+            self._tail = found[-self._overlap :]
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if len(self._waiting):
+            self._output(self._faded_in(self._waiting))
+
+    def _faded_in(self, window: np.ndarray) -> np.ndarray:
+        found, count = self._function(window).copy(), len(self._tail)
+        share = (np.arange(count, dtype=np.float32) + 1) / (count + 1)
+        found[:count] = (1 - share) * self._tail + share * found[:count]
+        return found
 
 
 class BackgroundMix:
@@ -27,7 +61,12 @@ class BackgroundMix:
 
         ``note`` is called where the recording has no pause to measure the background in.
         """
-        self._write, self._rate, self._mark = write, sample_rate, mark
+        self._size = round(WINDOW_SECONDS * sample_rate)
+
+        def finished(wav: np.ndarray) -> np.ndarray:
+            return limited(add_watermark(wav, sample_rate) if mark else wav, sample_rate)
+
+        self._mixture = Crossfaded(finished, self._size, round(OVERLAP_SECONDS * sample_rate), write)
         own = header(source)[0]
         spans = speech_spans(read_blocks(source), own)
         pauses = survey(source).seconds - sum(end - start for start, end in spans)
@@ -38,20 +77,15 @@ class BackgroundMix:
 
     def write(self, wav: np.ndarray) -> None:
         """Write the next samples (n,) of the English with the background."""
-        size = round(MIXED_SECONDS * self._rate)
-        for first in range(0, len(wav), size):
-            piece = wav[first : first + size]
-            self._write_mixed(piece + self._next(len(piece)))
+        for first in range(0, len(wav), self._size):
+            piece = wav[first : first + self._size]
+            self._mixture.write(piece + self._next(len(piece)))
 
     def finish(self) -> None:
         """Write the background after the English."""
-        while len(rest := self._next(round(MIXED_SECONDS * self._rate), pad=False)):
-            self._write_mixed(rest)
-
-    def _write_mixed(self, mixed: np.ndarray) -> None:
-        if self._mark:
-            mixed = add_watermark(mixed, self._rate)
-        self._write(limited(mixed, self._rate))
+        while len(rest := self._next(self._size, pad=False)):
+            self._mixture.write(rest)
+        self._mixture.finish()
 
     def _next(self, count: int, pad: bool = True) -> np.ndarray:
         """The next samples of the background; after its end zeros, or fewer samples."""

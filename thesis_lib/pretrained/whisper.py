@@ -1,7 +1,6 @@
 """Speech recognition and translation: Whisper through CTranslate2 (arXiv:2212.04356)."""
 
 import functools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import as_samples, check_audible, resample
+from thesis_lib.utils.threads import available_cores
 
 RATE = 16_000  # Hz
 FRAME = 320  # samples at RATE per output vector of the encoder
@@ -54,7 +54,7 @@ class Whisper:
             str(folder or pretrained.fetch(name)),
             device="cpu",
             compute_type="int8",
-            cpu_threads=threads or os.cpu_count() or 1,
+            cpu_threads=threads or available_cores(),
             num_workers=workers,
             local_files_only=True,
         )

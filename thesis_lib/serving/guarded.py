@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
 READING = ("GET", "HEAD")
+MAX_PAGE_CHARS = 40
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -64,6 +65,11 @@ class Guarded(RequestHandler):
         is_link = self.request.path == "/" and headers.get("Sec-Fetch-Mode") == "navigate"
         if not is_link and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             raise Refused(403, "the request comes from another site: use the page of this address")
+
+    @property
+    def page(self) -> str:
+        """The name that the page has given itself in the address, of at most ``MAX_PAGE_CHARS``; empty without one."""
+        return self.get_query_argument("page", "")[:MAX_PAGE_CHARS]
 
     def session(self, name: str) -> Session:
         """The open session of that name, its upload complete. Refuses others with status 404."""

@@ -50,8 +50,11 @@ class State(Guarded):
     """GET: the state of a session. DELETE: its end."""
 
     def get(self, name: str) -> None:
-        """Also keeps the session open."""
-        self.finish(self.server.status(self.session(name)))
+        """Also keeps the session open. ``?page=`` names the page that shows it, until that page leaves."""
+        session = self.session(name)
+        if page := self.page:
+            session.pages.add(page)
+        self.finish(self.server.status(session))
 
     def delete(self, name: str) -> None:
         """Delete the session's files."""
@@ -63,8 +66,8 @@ class Leave(Body):
     """POST: the page was closed or is loaded anew."""
 
     def post(self, name: str) -> None:
-        """End the session in some seconds, unless the page comes back."""
-        self.server.sessions.leave(self.session(name))
+        """End the session in some seconds, unless the page comes back or another one (``?page=``) shows it."""
+        self.server.sessions.leave(self.session(name), self.page)
         self.set_status(204)
 
 

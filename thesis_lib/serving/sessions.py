@@ -42,6 +42,7 @@ class Session:
     id: str
     folder: Path
     expires: float = 0.0  # time.monotonic()
+    pages: set[str] = field(default_factory=set)  # open pages that show it: a tab can be duplicated
     source: Path | None = None  # None until the upload is complete
     seconds: float = 0.0  # duration of the source
     is_video: bool = False
@@ -87,9 +88,14 @@ class Sessions:
             session.expires = time.monotonic() + self.keep
         return session
 
-    def leave(self, session: Session) -> None:
-        """End a session soon, unless another request comes."""
-        session.expires = time.monotonic() + min(self.keep, LEAVE_SECONDS)
+    def leave(self, session: Session, page: str = "") -> None:
+        """End a session soon, unless another page shows it or another request comes.
+
+        A browser lets a hidden page ask once a minute or less, so that its requests alone would come too late.
+        """
+        session.pages.discard(page)
+        if not session.pages:
+            session.expires = time.monotonic() + min(self.keep, LEAVE_SECONDS)
 
     def end(self, session: Session) -> None:
         """Forget a session, cancel its job and delete its files, at the latest when the job has stopped."""

@@ -1,6 +1,5 @@
 """Build ONNX graphs from arrays: networks that run in ONNX Runtime and are made without torch."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from filelock import FileLock
 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import replacing, sha256, write_text
+from thesis_lib.utils.threads import default_threads
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -131,11 +131,14 @@ def session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSes
 
 
 def session_options(threads: int | None = None) -> "onnxruntime.SessionOptions":
-    """Options of a session on the CPU; ``threads`` are by default those that the process may use."""
+    """Options of a session on the CPU.
+
+    ``threads`` are by default the first number of OMP_NUM_THREADS, else the cores that the process may use.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0) or os.cpu_count() or 1
+    options.intra_op_num_threads = threads or default_threads()
     options.log_severity_level = 3
     # Threads that wait for work must not take the cores of torch's and CTranslate2's.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

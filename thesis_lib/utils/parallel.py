@@ -1,6 +1,5 @@
 """Map a function over many items: on one thread per core, or on the workers of a Dask cluster."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,7 +8,7 @@ from typing import TypeVar, cast
 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
-from thesis_lib.utils.threads import set_torch_threads, torch_threads
+from thesis_lib.utils.threads import available_cores, set_torch_threads, torch_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,7 +20,7 @@ def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
     Small networks do not use several cores for one recording, so that recordings are computed side by side.
     """
-    with ThreadPoolExecutor(os.cpu_count(), initializer=set_torch_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(available_cores(), initializer=set_torch_threads, initargs=(1,)) as pool:
         try:
             yield from pool.map(function, items)
         finally:

@@ -1,6 +1,5 @@
 """The scorers of a validation: one a metric, over features of a recording that are computed once."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from thesis_lib.embeddings.encoders import (
 )
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.registry import RegistryError
+from thesis_lib.utils.threads import available_cores
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, PREDICTED
 from thesis_lib.validation.evaluation import UNMEASURABLE, Columns, Scorer, System
@@ -100,7 +100,7 @@ class Scorers:
             config.audio,
             wanted,
             # One thread a call: two take half as much processor time again, for hardly less time.
-            Whisper("whisper-tiny.en", threads=1, workers=os.cpu_count() or 1) if "asr" in wanted else None,
+            Whisper("whisper-tiny.en", threads=1, workers=available_cores()) if "asr" in wanted else None,
             encoders,
             emotion_encoder(config.encoders) if "style" in wanted else None,
             absent,

@@ -6,6 +6,7 @@ import { call, upload } from "./requests.js";
 
 const BUSY_MS = 400, IDLE_MS = 15000; // between two requests of the state
 const KEY = "dubbing-session";
+const PAGE = crypto.randomUUID(); // a duplicated tab shows the same session and is another page
 const ROLES = {
   content: "English recording instead of the translation",
   voice: "Recordings of another voice",
@@ -89,7 +90,7 @@ function close() {
 async function refresh() {
   clearTimeout(timer);
   const asked = session;
-  const found = await call("GET", here());
+  const found = await call("GET", here(`?page=${PAGE}`));
   if (asked !== session) return;
   state = found;
   await show();
@@ -282,5 +283,5 @@ $("export").addEventListener("submit", (event) => {
     await refresh();
   });
 });
-addEventListener("pagehide", () => session && navigator.sendBeacon(here("/leave"), ""));
+addEventListener("pagehide", () => session && navigator.sendBeacon(here(`/leave?page=${PAGE}`), ""));
 act(start);

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib import pretrained
-from thesis_lib.embeddings.encoders.ecapa_graph import BANDS
+from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, MIN_FRAMES
 from thesis_lib.embeddings.encoders.fbank import Fbank
+from thesis_lib.embeddings.encoders.power_bands import check_length
 
 CONTEXT_FRAMES = 4  # frames to each side that the widest convolution spans
 _frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batch", default=None)
@@ -55,7 +56,7 @@ class EcapaTdnn(nn.Module):
         return self.network(features - features.mean(1, keepdim=True)).squeeze(1)
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
-        """(N,) -> (192,)."""
+        """(N,) -> (192,). Raises EncoderError for fewer than 640 samples."""
         return self.encode_batch([wav])[0]
 
     @torch.inference_mode()
@@ -63,8 +64,10 @@ class EcapaTdnn(nn.Module):
         """Signals (N,) of any lengths -> (B, 192), each equal to that of ``encode``.
 
         speechbrain's own batches differ: its convolutions reflect the end of the batch's rows, which for shorter
-        signals is padding.
+        signals is padding. Raises EncoderError where a signal has fewer than 640 samples.
         """
+        for wav in wavs:
+            check_length(len(wav), MIN_FRAMES, self.name)
         device = next(self.parameters()).device
         one = torch.ones(1, device=device)
         bands = [self.features(torch.from_numpy(wav).to(device)[None]) for wav in wavs]

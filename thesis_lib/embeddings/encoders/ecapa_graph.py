@@ -13,6 +13,7 @@ from thesis_lib.utils.onnx_graph import Network
 
 BANDS, SCALE = 80, 8  # mel bands, and parts into which a Res2Net block divides the channels
 DILATIONS = {1: 2, 2: 3, 3: 4}  # of the SE-Res2Net blocks
+MIN_FRAMES = max(DILATIONS.values()) + 1  # an end is reflected over as many frames as the widest dilation
 NORM_EPSILON, MIN_VARIANCE = 1e-5, 1e-12
 
 

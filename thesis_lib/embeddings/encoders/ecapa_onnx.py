@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib import pretrained
-from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, write_ecapa
-from thesis_lib.embeddings.encoders.power_bands import power_bands
+from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, MIN_FRAMES, write_ecapa
+from thesis_lib.embeddings.encoders.power_bands import check_length, power_bands
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.onnx_graph import cached, session
 
@@ -29,7 +29,8 @@ class OnnxEcapa:
         self._session = session(graph_file(), threads)
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
-        """(N,) -> (192,)."""
+        """(N,) -> (192,). Raises EncoderError for fewer than 640 samples, as ``EcapaTdnn``."""
+        check_length(len(wav), MIN_FRAMES, self.name)
         bands = power_bands(wav, BANDS)
         return self._session.run(None, {"features": (bands - bands.mean(0)).T[None]})[0].reshape(-1)
 

@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from thesis_lib.embeddings.encoders.base import EncoderError
+
 SAMPLE_RATE = 16_000  # Hz
 SIZE, HOP = 400, 160  # samples, 25 and 10 ms
 MIN_POWER = 1e-10
@@ -27,6 +29,15 @@ def triangles(bands: int) -> np.ndarray:
     centres, widths = edges[1:-1, None], np.diff(edges)[:-1, None]
     slope = (np.linspace(0, SAMPLE_RATE // 2, SIZE // 2 + 1) - centres) / widths
     return np.clip(np.minimum(slope + 1, 1 - slope), 0, None).T.astype(np.float32)
+
+
+def check_length(samples: int, min_frames: int, name: str) -> None:
+    """Raise EncoderError where a signal of so many samples has fewer than ``min_frames`` frames."""
+    needed = (min_frames - 1) * HOP
+    if samples < needed:
+        raise EncoderError(
+            f"{name}: the signal has {samples} samples: at least {needed} ({needed / SAMPLE_RATE:g} s) are needed"
+        )
 
 
 def power_bands(wav: np.ndarray, bands: int) -> np.ndarray:

@@ -4,7 +4,6 @@ Speaker scores are those of the speaker test; words are recognised by Whisper ba
 """
 
 import json
-import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress
+from thesis_lib.utils.threads import available_cores
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import Columns, Results, Scorer, System, evaluate
 from thesis_lib.validation.released.recipe import SYNTHETIC
@@ -47,7 +47,7 @@ class SpeechTest:
         self.encoders += evaluation_encoders(config) if "evaluation" in self.chosen else []
         self._enrolled = enrol(self.trials, self.encoders, progress)
         self._whisper = (
-            Whisper(RECOGNISER, threads=1, no_repeat=MAX_REPEATED_TOKENS, workers=os.cpu_count() or 1)
+            Whisper(RECOGNISER, threads=1, no_repeat=MAX_REPEATED_TOKENS, workers=available_cores())
             if "asr" in self.chosen
             else None
         )

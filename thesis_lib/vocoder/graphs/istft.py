@@ -145,5 +145,5 @@ def istft_receptive_field(description: VocoderDescription) -> ReceptiveField:
     overlap = -(-(audio.n_fft - audio.hop_length) // 2 // audio.hop_length)
     ahead = frames_ahead(config)
     left, right = sum(FRAME_KERNEL - 1 - x for x in ahead) + overlap, sum(ahead) + overlap
-    least = 1 + 2 * overlap if config.excitation == "harmonic" else 0  # F0 passes both transforms
-    return ReceptiveField(max(left, least), max(right, least))
+    f0_context = 1 + 2 * overlap if config.excitation == "harmonic" else 0  # F0 passes both transforms
+    return ReceptiveField(max(left, f0_context), max(right, f0_context))
