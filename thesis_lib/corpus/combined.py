@@ -59,8 +59,7 @@ def settings_of(config: Config, member: MemberConfig) -> Config:
     """The configuration of a member as a corpus of its own. CorpusError for a label that cannot name a folder."""
     if not is_plain_name(member.title):
         raise CorpusError(f"the label {member.title!r} of a corpus cannot name a folder: use letters, digits and -")
-    settings = {"name": member.name, "root": member.root, "utterances": member.utterances, "members": ()}
-    settings |= {"speed": member.speed}
+    settings = {name: getattr(member, name) for name in ("name", "root", "utterances", "speed")} | {"members": ()}
     return config.override({f"corpus.{key}": value for key, value in settings.items()})
 
 

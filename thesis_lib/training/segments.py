@@ -113,13 +113,12 @@ class Segments:
         starts = [self._start(i, draw) for i, draw in zip(indices, draws, strict=True)]
         frames = self.recipe.training.segment_frames
         target, content = self._source.segments(indices, starts, frames, self._warp(draws))
-        conditions = [self._condition(i, draw) for i, draw in zip(indices, draws, strict=True)]
-        own, conditions = (torch.tensor(x, device=self.speaker.device) for x in (indices, conditions))
+        voices = [self._condition(i, draw) for i, draw in zip(indices, draws, strict=True)]
         return Batch(
             wav=target.unsqueeze(1),
             content=content,
-            speaker=self.speaker[conditions],
-            emotion=self.emotion[own],
+            speaker=self.speaker[torch.tensor(voices, device=self.speaker.device)],
+            emotion=self.emotion[torch.tensor(indices, device=self.speaker.device)],
             ids=[self.utterances[i].id for i in indices],
             cutoff=self._cutoff(indices, draws),
         )
