@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from thesis_lib.audio.voice_activity import RATE, speech_segments
-from thesis_lib.cloning.diarisation import FRAME, quietest
+from thesis_lib.cloning.diarisation import quietest
+from thesis_lib.cloning.speaker_windows import FRAME
 
 TURN_SECONDS = (1.2, 4.0)
 MIN_TURN_SECONDS = 0.8

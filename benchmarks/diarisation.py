@@ -23,7 +23,8 @@ from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
 from thesis_lib.cloning.cast import cast_from
-from thesis_lib.cloning.diarisation import Diarisation, diarise, windows_of
+from thesis_lib.cloning.diarisation import Diarisation, diarise
+from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders

@@ -8,11 +8,12 @@ import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.voice_activity import MAIN_SPEAKER, Segment, segments_at, speech_segments
-from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise, windows_of
+from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
+from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
