@@ -7,7 +7,7 @@ neural network embeddings"); Viterbi resegmentation, Landini et al. 2022, arXiv:
 a speaker and a fixed cost of a change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -36,8 +36,8 @@ def found_means(windows: Sequence[Windows]) -> np.ndarray:
     vectors, weights = _together(windows)
     tree, few, few_weights = _tree(vectors, weights)
     labels = cut(tree, 1 - MIN_LINKED_COSINE)
-    large = _large(labels, few_weights)
-    means = _means(few, labels, large if len(large) else [np.bincount(labels, weights=few_weights).argmax()])
+    large = _large(labels, few_weights).tolist()
+    means = _means(few, labels, large or [int(np.bincount(labels, weights=few_weights).argmax())])
     while True:
         labels = _assigned(windows, means)
         means = _means(vectors, labels, np.unique(labels))
@@ -161,6 +161,6 @@ def best_path(scores: np.ndarray, cost: float = CHANGE_COST) -> np.ndarray:
     return np.array(path[::-1])
 
 
-def _means(vectors: np.ndarray, labels: np.ndarray, kept: Sequence[int] | np.ndarray) -> np.ndarray:
+def _means(vectors: np.ndarray, labels: np.ndarray, kept: Iterable[int]) -> np.ndarray:
     """Mean of the vectors (n, D) of each of K labels, of length 1 (K, D)."""
     return unit(np.stack([vectors[labels == label].mean(0) for label in kept]))
