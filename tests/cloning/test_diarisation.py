@@ -7,7 +7,7 @@ import pytest
 from helpers import spoken
 
 from benchmarks.conversations import mixed
-from benchmarks.diarisation import confusion
+from benchmarks.diarisation import errors
 from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning import speaker_clusters
@@ -289,13 +289,13 @@ def test_real_voices_are_told_apart():
     rows = mini.table(CorpusConfig(name="mini")).reset_index(drop=True)
     rows = rows[rows.split == "test"].groupby("voice").head(1)
     recordings = [[spoken(int(n), RATE) for n in group.index] for _, group in list(rows.groupby("voice"))[:2]]
-    conversation = mixed(recordings, np.random.default_rng(0), overlap=False)
-    windows = [windows_of(segment, encoder) for segment in speech_segments([conversation.wav], RATE)]
+    mixture = mixed(recordings, np.random.default_rng(0), overlap=False)
+    windows = [windows_of(segment, encoder) for segment in speech_segments([mixture.wav], RATE)]
     for count in (None, 2):
         found = diarise(windows, count)
-        wrong, seconds = confusion(conversation, found)
+        seconds = errors(mixture, found)
         assert len(found.speakers) == 2
-        assert seconds > 6
-        assert wrong < 0.1 * seconds
-    alone = [windows_of(segment, encoder) for segment in speech_segments([conversation.clean[0]], RATE)]
+        assert seconds["speech"] > 6
+        assert seconds["confusion"] < 0.1 * seconds["speech"]
+    alone = [windows_of(segment, encoder) for segment in speech_segments(recordings[0], RATE)]
     assert diarise(alone).speakers == ("1",)
