@@ -164,7 +164,10 @@ def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisat
 
 
 def summary(rows: list[dict]) -> list[dict]:
-    """Each error's share of the speech, of all conversations and of each kind, with the number found and given."""
+    """Each error's share of the speech, of all conversations and of each kind, with the number found and given.
+
+    Conversations without the error have no interval: every resample of them has none either.
+    """
     found = []
     for kind, mode in itertools.product(("all", *KINDS), ("auto", "known")):
         kept = [row for row in rows if kind in ("all", row["kind"]) and f"speech, {mode}" in row]
@@ -174,7 +177,7 @@ def summary(rows: list[dict]) -> list[dict]:
         sums = {name: parts[name] for name in ERRORS} | {TOTAL: sum(parts[name] for name in ERRORS)}
         for name, seconds in sums.items():
             statistic = Bounded(lambda n, a=seconds, b=parts["speech"]: float(a[n].sum() / b[n].sum()), 0)
-            value, low, high = bootstrap(len(kept), statistic, RESAMPLES, 0)
+            value, low, high = bootstrap(len(kept), statistic, RESAMPLES, 0) if seconds.any() else (0.0, None, None)
             row = {"conversations": kind, "speakers": mode, "n": len(kept), "error": name}
             found.append(row | {"share": value, "low": low, "high": high})
     return found

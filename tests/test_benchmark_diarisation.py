@@ -118,6 +118,9 @@ def test_the_shares_are_of_their_kind_and_system():
     assert [shares["all", "auto", name]["share"] for name in (*ERRORS, TOTAL)] == pytest.approx([0.1, 0.2, 0.1, 0.4])
     assert (shares["human", "known", "confusion"]["share"], shares["human", "known", TOTAL]["n"]) == (0.05, 2)
     assert ("Spanish", "auto", TOTAL) not in shares, "an interval needs two conversations"
+    without = summary([row | {"confusion, auto": 0.0} for row in rows])
+    row = next(row for row in without if (row["conversations"], row["error"]) == ("all", "confusion"))
+    assert (row["share"], row["low"], row["high"]) == (0, None, None), "no error gives no interval of width 0"
     outputs = [
         {"conversation": n, "kind": KINDS[n % 2], "system": system, "right": right, "chance": 0.5}
         for n in range(4)
