@@ -138,26 +138,34 @@ def test_the_shares_are_of_their_kind_and_system():
 
 def sentences(saved: dict) -> list[str]:
     """What the book says of the saved result."""
-    rows = {(row["conversations"], row["speakers"]): row for row in saved["rows"]}
+    rows = {(row["conversations"], row["speakers"], row["error"]): row for row in saved["rows"]}
     shares = {(row["conversations"], row["system"]): row for row in saved["nearest"]}
 
-    def percent(row, name):
-        return f"{100 * row[name]:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    def percent(mode, error):
+        row = rows["all", mode, error]
+        return f"{100 * row['share']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
 
-    def share(key):
-        row = shares[key]
-        return f"{100 * row['share']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}], n = {row['n']}"
+    def share(row):
+        return f"{100 * row['share']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+
+    def of(kind, system):
+        return f"{share(shares[kind, system])}, n = {shares[kind, system]['n']}"
 
     right = sum(real == number for real, number in saved["number of speakers"])
-    overlaps, many = saved["overlaps"], saved["one speaker too many"]
+    overlaps, many, count = saved["overlaps"], saved["one speaker too many"], saved["conversations"]
     return [
-        f"the speaker confusion is {percent(rows['all', 'auto'], 'confusion')} with `auto`",
-        f"{percent(rows['all', 'known'], 'confusion')} with the number given",
-        f"n = {saved['conversations']} conversations, {saved['seconds'] / 60:.1f} minutes",
-        f"`auto` finds the right number of speakers in {right} of {saved['conversations']}",
-        f"its own speaker's voice: {share(('all', OURS))} outputs",
-        f"human speakers alone {share(('human', OURS))}",
-        f"the synthesizer before conversion {share(('all', TTS))}",
+        f"n = {count} conversations, {saved['seconds'] / 60:.1f} minutes",
+        f"the speaker confusion is {percent('auto', 'confusion')} of the speech with `auto`",
+        f"{percent('known', 'confusion')} with the number given",
+        f"{percent('auto', 'missed')} of the speech are missed, and false alarms are {percent('auto', 'false alarm')}",
+        f"together a diarisation error rate of {percent('auto', TOTAL)}",
+        f"`auto` finds the right number of speakers in {right} of {count} conversations, "
+        f"{share(saved['right number'])}",
+        f"its own speaker's voice: {of('all', OURS)} outputs",
+        f"human speakers alone {of('human', OURS)}",
+        f"the synthesizer before conversion {of('all', TTS)}",
+        f"source turns {of('all', SOURCE)}",
+        f"{saved[UNTESTED]} segments have no other turn",
         f"{overlaps['noted']} of {overlaps['real']} overlaps were noted, and {overlaps['false']} notes were false",
         f"one speaker too many was refused in {many['refused']} of {many['asked']} conversations",
     ]
