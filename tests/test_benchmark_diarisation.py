@@ -1,16 +1,17 @@
 """Conversations with known turns, the errors of a diarisation, and the sentences that the book has from it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks import conversations
+from benchmarks import conversations, diarisation
 from benchmarks.conversations import GAP_SECONDS, MIN_TURN_SECONDS, Conversation, cut, mixed, sounds
 from benchmarks.diarisation import ERRORS, KINDS, OURS, SOURCE, TOTAL, TTS, UNTESTED, errors, nearest, summary
 from thesis_lib import reporting
-from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.diarisation import Diarisation, Turn
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +104,23 @@ def test_the_errors_are_those_of_the_best_map_of_speakers():
     assert seconds(overlapped, (0.0, 8.0, "1")) == (1, 0, 3, 9)
     paused = conversation((0.0, 4.0, 0), sounded=((0.0, 1.0, 0), (2.0, 4.0, 0)))
     assert seconds(paused, (0.0, 4.0, "1")) == (0, 1, 0, 3)
+
+
+def test_a_segment_is_not_compared_with_itself(monkeypatch):
+    """Each turn's samples are its number; the only turn of speaker 2 cannot be tested."""
+    talk = conversation((0.0, 1.0, 0), (1.0, 2.0, 1), (2.0, 4.0, 0), (4.0, 5.0, 1), (5.0, 6.0, 2))
+    segments = [Segment(a, b, np.full(int(RATE * (b - a)), 9.0)) for a, b in ((0.0, 1.0), (4.0, 5.0), (5.0, 6.0))]
+    cast = SimpleNamespace(segments=lambda path: segments, of=lambda translated: None)
+    made = SimpleNamespace(content=np.full(9, 9.0), wav=np.full(9, 9.0))
+    pipeline = SimpleNamespace(sample_rate=RATE, synthesise_one=lambda *given: made)
+    embedded = []
+    monkeypatch.setattr(diarisation, "cast_from", lambda *given: cast)
+    monkeypatch.setattr(
+        diarisation, "embed", lambda encoder, wav, rate: embedded.append(set(wav.tolist())) or np.ones(2)
+    )
+    rows = list(diarisation._outputs(pipeline, talk, found((0.0, 6.0, "1")), None))
+    assert [row["system"] for row in rows] == [SOURCE, TTS, OURS, SOURCE, TTS, OURS, UNTESTED]
+    assert [x for x in embedded if x != {9}] == [{2}, {1, 3}, {4}, {0, 2}, {1}, {4}]
 
 
 def test_the_shares_are_of_their_kind_and_system():
