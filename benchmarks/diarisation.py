@@ -1,15 +1,18 @@
 """Who speaks when, and which speaker's voice the output has, on conversations with known turns (THESIS_HUMAN).
 
 Each conversation is mixed from recordings of single speakers: human ones of THESIS_HUMAN, bundled Spanish test voices,
-or both. Every second one has an overlap of two speakers. The confusion is the share of the time that both the
-reference and the diarisation give to a speaker, overlaps excluded, in which the speakers differ under the best map of
-labels. The English is given, because the recordings may be in any language. An output segment is right where
-Resemblyzer, which neither clusters nor conditions, finds it nearest to its own speaker among those of the conversation.
+or both. Every second one has an overlap of two speakers. The diarisation error rate is the sum of the speech that is
+missed, of the false alarms and of the confusion under the best map of labels, over the speech of the reference, with
+overlaps and without a collar (NIST, Rich Transcription 2009). The system keeps 0.1 s beside each segment and pauses
+within it, which are false alarms. The English is given, because the recordings may be in any language. An output
+segment is right where Resemblyzer, which neither clusters nor conditions, finds it nearest to its own speaker among
+those of the conversation. Speakers are enrolled with their turns without the tested one; the voice of the outputs is
+extracted from all turns.
 """
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +26,13 @@ from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
 from thesis_lib.cloning.cast import cast_from
-from thesis_lib.cloning.diarisation import Diarisation, diarise, windows_of
+from thesis_lib.cloning.diarisation import Diarisation, diarise
+from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.embeddings.similarity import cosine
-from thesis_lib.validation.metrics import Bounded, bootstrap
+from thesis_lib.validation.metrics import Bounded, bootstrap, share_interval
 
 CONVERSATIONS, QUICK_CONVERSATIONS = 15, 3
 KINDS = ("human", "Spanish", "human and Spanish")
@@ -40,10 +44,13 @@ FRAMES_PER_SECOND = 100
 TOLERANCE_SECONDS = 0.25  # of a found overlap
 RESAMPLES = 1000
 SOURCE, TTS, OURS = "source turn", "TTS", "ours"
+UNTESTED = "untested"  # a segment of a speaker without another turn to enrol
+ERRORS = ("missed", "false alarm", "confusion")
+TOTAL = "diarisation error rate"
 
 
 def run(quick: bool) -> dict:
-    """Confusion, number of speakers and overlaps; and the speaker to whom source turns, TTS and outputs are nearest."""
+    """Errors, number of speakers and overlaps; and the speaker to whom source turns, TTS and outputs are nearest."""
     pipeline, rows, outputs = build(), [], []
     encoder = next(x for x in evaluation_encoders(EncoderConfig()) if x.name == "resemblyzer")
     count = QUICK_CONVERSATIONS if quick else CONVERSATIONS
@@ -57,10 +64,12 @@ def run(quick: bool) -> dict:
         "seconds": sum(row["seconds"] for row in rows),
         "rows": summary(rows),
         "number of speakers": [[row["speakers"], row["found"]] for row in rows],
+        "right number": _share(np.array([row["speakers"] == row["found"] for row in rows])),
         "overlaps": {key: sum(row[f"overlaps {key}"] for row in rows) for key in ("real", "noted", "false")},
         "one speaker too many": {"asked": count, "refused": sum(row["refuses one more"] for row in rows)},
         "evaluation encoder": encoder.name,
         "nearest": nearest(outputs),
+        UNTESTED: sum(row["system"] == UNTESTED for row in outputs),
     }
 
 
@@ -81,13 +90,13 @@ def conversations(count: int) -> Iterator[tuple[str, Conversation]]:
 
 
 def _diarised(pipeline: VoiceCloningPipeline, talk: Conversation) -> tuple[dict, Diarisation]:
-    """Seconds of confusion and of reference speech, with the number of speakers given and without, and overlaps."""
+    """Seconds of each error and of reference speech, with the number of speakers given and without, and overlaps."""
     windows = [windows_of(x, pipeline.analyser.speaker_encoder) for x in speech_segments([talk.wav], RATE)]
     found, row = diarise(windows), {}
     known = found if talk.speakers == 1 else _or_none(windows, talk.speakers)
     for name, diarisation in (("auto", found), ("known", known)):
         if diarisation:
-            row[f"wrong, {name}"], row[f"seconds, {name}"] = confusion(talk, diarisation)
+            row |= {f"{part}, {name}": value for part, value in errors(talk, diarisation).items()}
     noted = [any(a < last and b > first for a, b in found.overlaps) for first, last in talk.overlaps]
     near = [(first - TOLERANCE_SECONDS, last + TOLERANCE_SECONDS) for first, last in talk.overlaps]
     false = [not any(a < last and b > first for first, last in near) for a, b in found.overlaps]
@@ -103,27 +112,33 @@ def _or_none(windows: list, count: int) -> Diarisation | None:
         return None
 
 
-def confusion(talk: Conversation, found: Diarisation) -> tuple[float, float]:
-    """Seconds given to a wrong speaker under the best map of labels, and seconds that were compared."""
-    length = int(FRAMES_PER_SECOND * len(talk.wav) / RATE) + 1
-    real, given = np.full(length, -1), np.full(length, -1)
+def errors(talk: Conversation, found: Diarisation) -> dict[str, float]:
+    """Seconds of each error and of the reference's speech; the speech of two speakers at once counts twice."""
     labels = {label: number for number, label in enumerate(found.speakers)}
-    sides = ((real, talk.turns), (given, [(x.start, x.end, labels[x.speaker]) for x in found.turns]))
-    for frames, turns in sides:
-        for start, end, speaker in turns:
-            frames[int(start * FRAMES_PER_SECOND) : int(end * FRAMES_PER_SECOND)] = speaker
-    for start, end in talk.overlaps:
-        real[int(start * FRAMES_PER_SECOND) : int(end * FRAMES_PER_SECOND)] = -1
-    both = (real >= 0) & (given >= 0)
-    table = np.zeros((talk.speakers, len(labels)))
-    np.add.at(table, (real[both], given[both]), 1)
-    right = table[linear_sum_assignment(-table)].sum()
-    return float(both.sum() - right) / FRAMES_PER_SECOND, float(both.sum()) / FRAMES_PER_SECOND
+    real = _frames(talk, talk.sounds, talk.speakers)
+    given = _frames(talk, [(x.start, x.end, labels[x.speaker]) for x in found.turns], len(labels))
+    speaking, answered = real.sum(0), given.sum(0)
+    together = real.astype(float) @ given.T
+    right = together[linear_sum_assignment(-together)].sum()
+    parts = (
+        np.maximum(speaking - answered, 0).sum(),
+        np.maximum(answered - speaking, 0).sum(),
+        np.minimum(speaking, answered).sum() - right,
+        speaking.sum(),
+    )
+    return {name: float(x) / FRAMES_PER_SECOND for name, x in zip((*ERRORS, "speech"), parts, strict=True)}
+
+
+def _frames(talk: Conversation, spans: Iterable[tuple[float, float, int]], speakers: int) -> np.ndarray:
+    """Whether each speaker speaks in each frame (K, n), from the start and the end in s of what they say."""
+    frames = np.zeros((speakers, round(FRAMES_PER_SECOND * len(talk.wav) / RATE)), int)
+    for start, end, speaker in spans:
+        frames[speaker, round(start * FRAMES_PER_SECOND) : round(end * FRAMES_PER_SECOND)] = 1
+    return frames
 
 
 def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisation, encoder) -> Iterator[dict]:
     """A row for each system and synthesised turn: whether it is nearest to its own speaker."""
-    enrolled = [embed(encoder, wav, RATE) for wav in talk.clean]
     texts = itertools.cycle(TEXTS)
     left = dict.fromkeys(range(talk.speakers), OUTPUTS)
     with tempfile.TemporaryDirectory() as home:
@@ -135,37 +150,51 @@ def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisat
             if not left[own]:
                 continue
             left[own] -= 1
+            enrolled = [talk.clean_without(speaker, segment.start, segment.end) for speaker in range(talk.speakers)]
+            if not all(map(len, enrolled)):
+                yield {"system": UNTESTED}
+                continue
+            voices = [embed(encoder, wav, RATE) for wav in enrolled]
             translated = TranslatedSegment(segment, "", next(texts))
             made = pipeline.synthesise_one(translated, cast.of(translated))
             sides = {SOURCE: (segment.wav, RATE), TTS: (made.content, pipeline.sample_rate)}
             for system, side in (sides | {OURS: (made.wav, pipeline.sample_rate)}).items():
-                cosines = [cosine(embed(encoder, *side), voice) for voice in enrolled]
+                cosines = [cosine(embed(encoder, *side), voice) for voice in voices]
                 yield {"system": system, "right": int(np.argmax(cosines)) == own, "chance": 1 / talk.speakers}
 
 
 def summary(rows: list[dict]) -> list[dict]:
-    """Confusion of all conversations and of each kind, with the number of speakers found and given."""
+    """Each error's share of the speech, of all conversations and of each kind, with the number found and given.
+
+    Conversations without the error have no interval: every resample of them has none either.
+    """
     found = []
     for kind, mode in itertools.product(("all", *KINDS), ("auto", "known")):
-        kept = [row for row in rows if kind in ("all", row["kind"]) and f"seconds, {mode}" in row]
-        wrong, seconds = (np.array([row[f"{name}, {mode}"] for row in kept]) for name in ("wrong", "seconds"))
-        statistic = Bounded(lambda n, a=wrong, b=seconds: float(a[n].sum() / b[n].sum()), 0, 1)
-        value, low, high = bootstrap(len(kept), statistic, RESAMPLES, 0) if len(kept) > 1 else (None, None, None)
-        found.append(
-            {"conversations": kind, "speakers": mode, "n": len(kept), "confusion": value, "low": low, "high": high}
-        )
+        kept = [row for row in rows if kind in ("all", row["kind"]) and f"speech, {mode}" in row]
+        if len(kept) < 2:
+            continue
+        parts = {name: np.array([row[f"{name}, {mode}"] for row in kept]) for name in (*ERRORS, "speech")}
+        sums = {name: parts[name] for name in ERRORS} | {TOTAL: sum(parts[name] for name in ERRORS)}
+        for name, seconds in sums.items():
+            statistic = Bounded(lambda n, a=seconds, b=parts["speech"]: float(a[n].sum() / b[n].sum()), 0)
+            value, low, high = bootstrap(len(kept), statistic, RESAMPLES, 0) if seconds.any() else (0.0, None, None)
+            row = {"conversations": kind, "speakers": mode, "n": len(kept), "error": name}
+            found.append(row | {"share": value, "low": low, "high": high})
     return found
 
 
 def nearest(outputs: list[dict]) -> list[dict]:
-    """Share of segments that are nearest to their own speaker; intervals resample conversations."""
+    """Share of segments that are nearest to their own speaker; segments of one conversation are not independent."""
     found = []
     for kind, system in itertools.product(("all", *KINDS), (SOURCE, TTS, OURS)):
-        kept = [row for row in outputs if kind in ("all", row["kind"]) and row["system"] == system]
-        right, groups = (np.array([row[name] for row in kept]) for name in ("right", "conversation"))
+        kept = [row for row in outputs if row["system"] == system and kind in ("all", row["kind"])]
+        groups = np.array([row["conversation"] for row in kept])
         row = {"conversations": kind, "system": system, "n": len(kept), "groups": len(set(groups.tolist()))}
         if row["groups"] > 1:
-            statistic = Bounded(lambda n, x=right: float(x[n].mean()), 0, 1)
-            row["share"], row["low"], row["high"] = bootstrap(len(kept), statistic, RESAMPLES, 0, groups)
+            row |= _share(np.array([row["right"] for row in kept]), groups)
             found.append(row | {"chance": float(np.mean([x["chance"] for x in kept]))})
     return found
+
+
+def _share(successes: np.ndarray, groups: np.ndarray | None = None) -> dict[str, float]:
+    return dict(zip(("share", "low", "high"), share_interval(successes, groups), strict=True))

@@ -7,25 +7,22 @@ import pytest
 from helpers import spoken
 
 from benchmarks.conversations import mixed
-from benchmarks.diarisation import confusion
+from benchmarks.diarisation import errors
+from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
-from thesis_lib.cloning import diarisation
-from thesis_lib.cloning.diarisation import (
+from thesis_lib.cloning import speaker_clusters
+from thesis_lib.cloning.diarisation import MAX_SPEAKERS, diarise, overlap_scores, quietest
+from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.speaker_clusters import IndistinctError, best_path, found_means, given_means
+from thesis_lib.cloning.speaker_windows import (
     FRAME,
     HOP_SECONDS,
-    MAX_SPEAKERS,
     WINDOW_SECONDS,
     Windows,
-    best_path,
-    clustered,
-    diarise,
-    overlap_scores,
-    quietest,
     unit,
     windows_of,
     without_clear_pitch,
 )
-from thesis_lib.cloning.errors import CloningError
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import speaker_encoder
@@ -71,27 +68,76 @@ def test_the_quietest_place_is_near():
     assert quietest(levels, 5.0) == 5.0
 
 
+def similar(vectors, cosine=0.5):
+    """The same vectors with an axis in common, so that any two voices have about the given cosine."""
+    return unit(np.sqrt(1 - cosine) * vectors + np.sqrt(cosine) * np.eye(DIM)[-1])
+
+
+def voices_of(means):
+    """The axis that each mean is nearest to."""
+    return sorted(np.argmax(means[:, :-1], 1).tolist())
+
+
 def test_clusters_are_the_voices_and_a_rare_one_is_in_none():
-    who = [0] * 9 + [1] * 7 + [2] * 5 + [3]
-    labels = clustered(voices(who), np.full(len(who), 0.5))
-    assert labels[-1] == -1
-    assert [len(set(labels[:9])), len(set(labels[9:16])), len(set(labels[16:21])), len(set(labels))] == [1, 1, 1, 4]
-    assert len(set(clustered(voices(who), np.full(len(who), 0.5), 2)) - {-1}) == 2
-    assert clustered(voices(who), np.full(len(who), 0.5), 12) is None  # 12 clusters of 2 s need 24 s
-    assert clustered(voices([0]), np.ones(1)).tolist() == [0]
-    assert clustered(voices([0]), np.ones(1), 2) is None
+    windows = [talk([0] * 9 + [1] * 7 + [2] * 6 + [3])]
+    assert voices_of(found_means(windows)) == [0, 1, 2]
+    with pytest.raises(IndistinctError, match="no 12 groups of similar sound with 2 s and 3 windows each"):
+        next(given_means(windows, 12))
+    assert found_means([talk([0])]).shape == (1, DIM)
+    assert next(given_means([talk([0] * 9)], 1)).shape == (1, DIM)
 
 
 def test_a_given_number_of_speakers_is_first_sought_among_large_clusters():
     """Of 100 s, 3 s are of noise; two similar voices are told apart before the noise is taken for a speaker."""
-    similar = np.array([*[0] * 100, *[1] * 94, *[2] * 6])
-    vectors = voices(similar, noise=0.02)
-    vectors[:194] = unit(vectors[:194] + 0.8 * np.eye(DIM)[9])
-    labels = clustered(vectors, np.full(200, 0.5), 2)
-    assert (len(set(labels[:100])), len(set(labels[100:194]))) == (1, 1)
-    assert labels[0] != labels[100]
-    few = clustered(vectors[np.r_[0:100, 194:200]], np.full(106, 0.5), 2)
-    assert few[0] != few[-1]
+    vectors = voices([0] * 100 + [1] * 94 + [2] * 6, noise=0.02)
+    vectors[:194] = similar(vectors[:194], 0.4)
+    assert voices_of(next(given_means([talk([0] * 200, vectors=vectors)], 2))) == [0, 1]
+    few = np.r_[0:100, 194:200]
+    assert voices_of(next(given_means([talk([0] * 106, vectors=vectors[few])], 2))) == [0, 2]
+
+
+def test_a_rare_speaker_is_found_before_two_voices_are_merged():
+    """Of 1,000 windows the third speaker has 3 %, and 1 % have sound unlike all voices, as of laughter."""
+    who = [0] * 560 + [1] * 400 + [2] * 30 + [9] * 10
+    vectors = voices(who, noise=0.02)
+    vectors[:960] = similar(vectors[:960])
+    assert voices_of(next(given_means([talk(who, vectors=vectors)], 3))) == [0, 1, 2]
+
+
+def test_one_clustered_window_is_no_speaker(monkeypatch):
+    """Of a long recording a window stands for several seconds of speech."""
+    who = [0] * 590 + [1] * 9 + [9]
+    vectors = voices(who, noise=0.02)
+    vectors[:599] = similar(vectors[:599])
+    monkeypatch.setattr(speaker_clusters, "MIN_SPEAKER_SECONDS", 0.4)  # less than one window stands for
+    assert voices_of(next(given_means([talk(who, vectors=vectors)], 2))) == [0, 1]
+
+
+def conversation(minutes, unlike=0.02, seed=0):
+    """Segments of two speakers in turn; in a share of the segments the windows are unlike all voices."""
+    rng = np.random.default_rng(seed)
+    segments, length = [], 5
+    for number in range(int(60 * minutes / 4)):
+        who = 7 if number % int(1 / unlike) == 10 else number % 2
+        vectors = voices([who] * length, seed=int(rng.integers(2**31)))
+        segments.append(talk([who] * length, 4.0 * number, vectors=vectors))
+    return segments
+
+
+@pytest.mark.parametrize("minutes", [10, 30, 120])
+def test_a_long_conversation_has_no_more_speakers_than_a_short_one(minutes):
+    """One in 50 segments is unlike the voices, and all of them together are 10 s to 2 minutes long."""
+    assert len(diarise(conversation(minutes)).speakers) == 2
+
+
+def test_a_third_speaker_of_a_long_conversation_is_found():
+    """One in 12 segments is of a third speaker."""
+    assert len(diarise(conversation(10, unlike=1 / 12)).speakers) == 3
+
+
+def test_many_speakers_of_equal_shares_are_refused_and_not_merged():
+    with pytest.raises(CloningError, match="50 speakers were found"):
+        diarise([talk([speaker] * 8, 10.0 * speaker) for speaker in range(50)])
 
 
 def test_turns_are_split_at_the_quiet_place_and_named_by_their_order():
@@ -114,17 +160,54 @@ def test_one_window_of_another_voice_is_no_turn():
     assert [turn.speaker for turn in found.turns] == ["1"]
 
 
+def test_a_speaker_without_a_turn_is_not_counted():
+    """Five single windows of another voice, each with the quietest place at its centre, so that its turn has 0 s."""
+    who = ([0] * 6 + [1]) * 5 + [0] * 6
+    windows = [talk(who, quiet=[HOP_SECONDS * n + WINDOW_SECONDS / 2 for n in np.flatnonzero(who)])]
+    found = diarise(windows)
+    assert (found.speakers, found.auto_count, found.cosines) == (("1",), 1, ((pytest.approx(1),),))
+    with pytest.raises(CloningError, match=r"a\.wav: 2 speakers cannot be told apart: .* no turn of 0\.5 s; .*1 would"):
+        diarise(windows, 2, "a.wav")
+
+
+def test_a_speaker_who_loses_the_windows_to_another_is_refused_with_that_reason():
+    """The third group is a mixture of both voices: the Viterbi path gives its single windows to them."""
+    one, two = np.eye(DIM)[:2]
+    mixture = unit(one + two)
+    vectors = np.stack([*[one] * 8, mixture, *[two] * 8, mixture] * 5)
+    with pytest.raises(CloningError, match=r"3 speakers .*: one of them would have 0\.0 s of speech, less than 1 s; "):
+        diarise([talk([0] * len(vectors), vectors=vectors)], 3)
+
+
+def test_no_segment_is_refused():
+    with pytest.raises(AudioError, match=r"talk\.wav: no speech"):
+        diarise([], 2, "talk.wav")
+
+
+def test_the_nearest_speaker_has_the_most_similar_voice():
+    near = unit(np.eye(DIM)[:1] + np.eye(DIM)[1:2])[0] * 0.28 + np.eye(DIM)[5] * 0.96
+    vectors = unit(np.stack([np.eye(DIM)[2]] * 8 + [near] * 8 + [np.eye(DIM)[0]] * 8))
+    found = diarise([talk([0] * 24, vectors=vectors)])
+    assert found.nearest("3", ["1", "2"]) == "2"
+    assert found.nearest("3", ["1"]) == "1"
+    assert found.cosines[1][2] == pytest.approx(0.28 * np.sqrt(0.5))
+
+
 def test_two_parts_of_one_voice_are_merged():
     """Two clusters whose means have a cosine of 0.8 are one speaker, where no number of speakers is given."""
     near = np.eye(DIM)[0] * 0.8 + np.eye(DIM)[5] * 0.6
     vectors = unit(np.stack([np.eye(DIM)[0]] * 8 + [near] * 8 + [np.eye(DIM)[2]] * 8))
     assert diarise([talk([0] * 24, vectors=vectors)]).speakers == ("1", "2")
-    with pytest.raises(CloningError, match=r"talk\.wav: 3 speakers cannot be told apart.* give --speakers 2 or auto"):
+    with pytest.raises(
+        CloningError,
+        match=r"talk\.wav: 3 speakers cannot be told apart: two of them would have nearly one voice \(cosine 0\.80, "
+        r"above 0\.7\); without a number 2 would be found: give --speakers 2 or auto",
+    ):
         diarise([talk([0] * 24, vectors=vectors)], 3, "talk.wav")
 
 
 def test_more_speakers_than_there_are_or_than_are_allowed():
-    with pytest.raises(CloningError, match="5 speakers cannot be told apart"):
+    with pytest.raises(CloningError, match="5 speakers cannot be told apart: the speech has no 5 groups of similar"):
         diarise([talk([0] * 6 + [1] * 6)], 5)
     with pytest.raises(CloningError, match=f"30 speakers were found, and at most {MAX_SPEAKERS}"):
         diarise([talk([speaker] * 8, 10.0 * speaker) for speaker in range(30)])
@@ -136,16 +219,16 @@ def test_more_speakers_than_there_are_or_than_are_allowed():
 
 def test_only_some_windows_of_a_long_recording_are_clustered(monkeypatch):
     segments = [talk([n % 2] * 10, 10.0 * n) for n in range(40)]
-    whole, seen = diarise(segments), []
-    monkeypatch.setattr(diarisation, "MAX_CLUSTERED_WINDOWS", 50)
+    whole, seen, tree = diarise(segments), [], speaker_clusters._tree
+    monkeypatch.setattr(speaker_clusters, "MAX_CLUSTERED_WINDOWS", 50)
     monkeypatch.setattr(
-        diarisation,
-        "clustered",
-        lambda vectors, *more: seen.append((len(vectors), more[0].sum())) or clustered(vectors, *more),
+        speaker_clusters,
+        "_tree",
+        lambda *given: seen.append(tree(*given)) or seen[-1],
     )
     assert diarise(segments) == whole
     assert [turn.speaker for turn in whole.turns] == ["1", "2"] * 20
-    assert seen[0] == (50, pytest.approx(240))
+    assert (len(seen[0][1]), seen[0][2].sum()) == (50, pytest.approx(240))
 
 
 def test_a_mixture_of_two_voices_is_an_overlap_and_a_change_is_none():
@@ -206,13 +289,13 @@ def test_real_voices_are_told_apart():
     rows = mini.table(CorpusConfig(name="mini")).reset_index(drop=True)
     rows = rows[rows.split == "test"].groupby("voice").head(1)
     recordings = [[spoken(int(n), RATE) for n in group.index] for _, group in list(rows.groupby("voice"))[:2]]
-    conversation = mixed(recordings, np.random.default_rng(0), overlap=False)
-    windows = [windows_of(segment, encoder) for segment in speech_segments([conversation.wav], RATE)]
+    mixture = mixed(recordings, np.random.default_rng(0), overlap=False)
+    windows = [windows_of(segment, encoder) for segment in speech_segments([mixture.wav], RATE)]
     for count in (None, 2):
         found = diarise(windows, count)
-        wrong, seconds = confusion(conversation, found)
+        seconds = errors(mixture, found)
         assert len(found.speakers) == 2
-        assert seconds > 6
-        assert wrong < 0.1 * seconds
-    alone = [windows_of(segment, encoder) for segment in speech_segments([conversation.clean[0]], RATE)]
+        assert seconds["speech"] > 6
+        assert seconds["confusion"] < 0.1 * seconds["speech"]
+    alone = [windows_of(segment, encoder) for segment in speech_segments(recordings[0], RATE)]
     assert diarise(alone).speakers == ("1",)

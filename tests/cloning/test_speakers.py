@@ -185,6 +185,63 @@ def test_a_recording_of_a_second(levels, tmp_path):
         clone_file(pipeline(levels), tmp_path / "short.wav", tmp_path / "out.wav", Request(speakers=2))
 
 
+class ByPeak(ByLevel):
+    """Substitute encoder: speaker 2 is quiet, and clipped speech is nearer to it than to speaker 1."""
+
+    def encode(self, wav):
+        vector = super().encode(wav)
+        if np.abs(wav).max() > 0.9:
+            vector[:] = 0
+            vector[:3] = 0.2, 0.0, 1.0
+        return vector
+
+
+def write_clipped(path):
+    """Speaker 1 loud, speaker 2 quiet, speaker 3 at full scale, a second apart."""
+    write_dialogue(path)
+    wav = soundfile.read(path, dtype="float32")[0]
+    loud, pause = wav[: 3 * HZ], np.zeros(HZ, np.float32)
+    clipped = np.clip(200 * loud, -1, 1)
+    write_audio(path, np.concatenate([loud, pause, 0.1 * loud, pause, clipped, pause]), HZ)
+    return path
+
+
+def test_a_speaker_with_clipped_speech_has_the_voice_of_the_nearest_speaker(stages, tmp_path, rendered):
+    source, out = write_clipped(tmp_path / "talk.wav"), tmp_path / "out.wav"
+    made = pipeline((ByPeak(stages[0]), *stages[1:]))
+    result = clone_file(made, source, out, Request(speakers="auto", script=tmp_path / "s.json"))
+    assert result.speakers == 3
+    assert rendered == [1, 0, 0]
+    assert [line["speaker"] for line in json.loads((tmp_path / "s.json").read_text())["segments"]] == ["1", "2", "3"]
+    (note,) = [note for note in result.notes if "clipping" in note]
+    assert note.startswith(f"{source}, speaker 3: clipping; over 1 % of the samples are at full scale")
+    assert "speaker 3 has the voice and the speaking style of speaker 2" in note
+
+
+def test_the_voice_of_the_nearest_speaker_keeps_the_loudness_of_the_own_speech(stages, tmp_path):
+    from thesis_lib.cloning.cast import cast_of
+
+    cast = cast_of(pipeline((ByPeak(stages[0]), *stages[1:])), write_clipped(tmp_path / "talk.wav"), "auto")
+    assert list(cast.speakers) == ["1", "2", "3"]
+    assert cast.speakers["3"].prosody == cast.speakers["2"].prosody
+    assert cast.speakers["3"].loudness > cast.speakers["1"].loudness + 10 > cast.speakers["2"].loudness + 25
+    assert sum("clipping" in note for note in cast.warnings) == 1
+
+
+def test_a_recording_without_a_usable_speaker_is_refused(levels, dialogue, monkeypatch):
+    from thesis_lib.cloning.cast import cast_from, diarised
+
+    made = pipeline(levels)
+    found = diarised(made, dialogue, 2)
+
+    def refuse(segments, source, alone):
+        raise AudioError("clipping", source, "record at a lower level")
+
+    monkeypatch.setattr(made, "analyse_speaker", refuse)
+    with pytest.raises(AudioError, match=r"talk\.wav, speaker 1: clipping"):
+        cast_from(made, dialogue, found)
+
+
 def test_overlaps_are_noted_with_their_times(levels, dialogue, monkeypatch):
     from thesis_lib.cloning.cast import cast_from, diarised
 

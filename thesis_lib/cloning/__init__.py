@@ -6,7 +6,7 @@ from thesis_lib.cloning.build import build
 from thesis_lib.cloning.cast import Cast, cast_of, given_speakers
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
-from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise, windows_of
+from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
@@ -14,6 +14,7 @@ from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
 from thesis_lib.cloning.signing import SigningKey, check_signing
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, combined_voice, dominant
+from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 
 __all__ = [

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.audio.files import header, read_blocks, survey
-from thesis_lib.audio.voice_activity import MAIN_SPEAKER, Segment, segments_at, speech_segments
-from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise, windows_of
+from thesis_lib.audio.files import AudioError, header, read_blocks, survey
+from thesis_lib.audio.loudness import loudness
+from thesis_lib.audio.voice_activity import MAIN_SPEAKER, RATE, Segment, segments_at, speech_segments
+from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
+from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
@@ -125,17 +127,43 @@ def diarised(
 
 
 def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) -> Cast:
-    """Extract the voice of each speaker of a diarisation; of a single one as without a diarisation."""
+    """Extract the voice of each speaker of a diarisation; of a single one as without a diarisation.
+
+    A speaker with unusable speech gets the voice of the nearest other one, and a note has the reason. Raises
+    AudioError where no speaker has usable speech.
+    """
     notes = _notes(found, source, pipeline.analyser.speaker_encoder.name)
     if len(found.speakers) == 1:
         return Cast({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
     spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
     for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
         spoken[segment.speaker].append(segment)
-    speakers = {
-        label: pipeline.analyse_speaker(own, f"{source}, speaker {label}", alone=True) for label, own in spoken.items()
-    }
-    return Cast(speakers, found.turns, notes)
+    speakers: dict[str, Speaker] = {}
+    refused: dict[str, AudioError] = {}
+    for label, own in spoken.items():
+        try:
+            speakers[label] = pipeline.analyse_speaker(own, f"{source}, speaker {label}", alone=True)
+        except AudioError as error:
+            refused[label] = error
+    if not speakers:
+        raise next(iter(refused.values()))
+    nearest = {label: found.nearest(label, list(speakers)) for label in refused}
+    replaced = {label: _in_voice_of(speakers[other], spoken[label]) for label, other in nearest.items()}
+    notes += tuple(_replaced_note(refused[label], label, other) for label, other in nearest.items())
+    return Cast({label: (speakers | replaced)[label] for label in spoken}, found.turns, notes)
+
+
+def _in_voice_of(other: Speaker, segments: Sequence[Segment]) -> Speaker:
+    """Voice and speaking style of another speaker, with the loudness of the segments; without the other's warnings."""
+    own = loudness(np.concatenate([segment.wav for segment in segments]), RATE)
+    return replace(other, warnings=(), loudness=own)
+
+
+def _replaced_note(reason: AudioError, label: str, other: str) -> str:
+    return (
+        f"{reason}; until then speaker {label} has the voice and the speaking style of speaker {other}, the speaker "
+        "with the most similar voice"
+    )
 
 
 def _longest(found: Diarisation) -> list[Turn]:
