@@ -171,6 +171,7 @@ def sentences(saved: dict) -> list[str]:
 
     right = sum(real == number for real, number in saved["number of speakers"])
     overlaps, many, count = saved["overlaps"], saved["one speaker too many"], saved["conversations"]
+    false = overlaps["false"] or "no"
     return [
         f"n = {count} conversations, {saved['seconds'] / 60:.1f} minutes",
         f"With `auto` the speaker confusion is {percent('auto', 'confusion')} of the speech",
@@ -184,7 +185,7 @@ def sentences(saved: dict) -> list[str]:
         f"for the synthesizer before conversion {of('all', TTS)}",
         f"for source turns {of('all', SOURCE)}",
         f"{saved[UNTESTED]} segments have no other turn",
-        f"{overlaps['noted']} of {overlaps['real']} overlaps were noted, and {overlaps['false'] or 'no'} note was false",
+        f"{overlaps['noted']} of {overlaps['real']} overlaps were noted, and {false} note was false",
         f"One speaker too many was refused in {many['refused']} of {many['asked']} conversations",
     ]
 

@@ -122,7 +122,8 @@ def test_the_same_utterance_or_speaker_in_two_members_is_refused_with_both_names
     ("second", "says"),
     [
         ({"name": "vctk"}, "vctk needs its folder"),
-        ({"name": "vctk", "root": "lost"}, "lost is no folder"),
+        ({"name": "vctk", "root": "lost"}, "lost is no folder: .* by `thesis download vctk --to lost`"),
+        ({"name": "librispeech", "root": "lost"}, "librispeech --subset SUBSET --to lost"),
         ({"name": "librispeech", "root": "."}, "holds no LibriSpeech"),
         ({"name": "mini", "utterances": "lost.txt"}, r"lost\.txt cannot be read"),
         ({"name": "mini", "label": "a/b"}, "cannot name a folder"),

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +7,8 @@ import torch
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.corpus import mini
+from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.rows import read_list
 from thesis_lib.embeddings.encoders import evaluation_encoders
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import TrainingError, train
@@ -48,6 +51,22 @@ def test_a_corpus_that_cannot_be_synthesised_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "scripts" / "build_wide_corpus.py").write_text("raise SystemExit(3)")
     with pytest.raises(RunError, match="code 3"):
         reproduce(run, tmp_path / "default")
+
+
+def test_weights_of_human_speech_need_their_corpora_and_no_synthesis(tmp_path, monkeypatch):
+    """The utterances that they train on are listed by the ids of the official archives."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    config = Config.from_profile("human")
+    listed = {member.name: Path(member.utterances) for member in config.corpus.members if member.utterances}
+    assert {name: len(read_list(path)) for name, path in listed.items()} == {"librispeech": 100, "speechocean762": 2400}
+    assert {member.speed for member in config.corpus.members} == {0.88, 1.0, 1.13}
+    lost = [m.model_copy(update={"root": str(tmp_path / "lost")}) for m in config.corpus.members if m.root]
+    run = Run(tmp_path / "run", config.override({"corpus.members": [m.model_dump() for m in lost]}))
+    said = []
+    with pytest.raises(CorpusError, match="lost is no folder: .*thesis download librispeech"):
+        reproduce(run, tmp_path / "weights", say=said.append, accelerator="cpu")
+    assert not any("synthesised" in line for line in said)
+    assert not (tmp_path / "weights").exists()
 
 
 def test_the_released_weights_describe_themselves():

@@ -149,7 +149,7 @@ class Config(Section):
         corpus = self.corpus
         names = {corpus.name, *(member.name for member in corpus.members)} - set(corpus.accepted_licences)
         forbidden = sorted(name for name in names if not CORPORA.details(name)["weights"])
-        if self.profile == "released" and forbidden:
+        if self.profile in ("released", "human") and forbidden:
             raise ValueError(
                 f"the licence of the corpus {forbidden[0]} forbids publishing weights trained on it: use another "
                 f'corpus, or, for weights that stay with you, set corpus.accepted_licences=["{forbidden[0]}"]'

@@ -2,6 +2,19 @@
 
 from typing import Any
 
+# Corpora of human speech, each at three speeds: at another speed its speakers are other speakers.
+_HUMAN = tuple(
+    {
+        "name": name,
+        "root": f"corpora/{name}",
+        "utterances": f"thesis_lib/data/human/{name}.txt",
+        "label": label and f"{label}-{name}",
+        "speed": speed,
+    }
+    for label, speed in ((None, 1.0), ("slow", 0.88), ("fast", 1.13))
+    for name in ("librispeech", "speechocean762")
+)
+
 PROFILES: dict[str, dict[str, Any]] = {
     "thesis": {},
     # Real sizes and real weights on two CPU cores in some minutes.
@@ -92,6 +105,43 @@ PROFILES: dict[str, dict[str, Any]] = {
             ("without speaker sampling", "normalised_similarity, resemblyzer"),
             ("synthetic speech only", "normalised_similarity, resemblyzer"),
         ),
+    },
+    # Weights that have heard human speech, on one GPU in some ten minutes; no released weights are made by it so far.
+    "human": {
+        "corpus.name": "combined",
+        "corpus.members": ({"name": "mini"}, *_HUMAN, {"name": "speakers", "root": "corpora/emodb", "label": "acted"}),
+        "corpus.min_duration": 1.5,
+        "corpus.max_duration": 30.0,
+        "corpus.validation_fraction": 0.05,
+        "encoders.emotion": "whisper-emotion",
+        "conversion.generator.channels": 384,
+        "conversion.generator.blocks": 8,
+        "conversion.generator.condition_dim": 256,
+        "conversion.generator.speaker_projection": 192,
+        "conversion.generator.fusion_dim": 256,
+        "conversion.discriminator.width": 0.5,
+        "conversion.discriminator.crop_frames": 32,
+        "conversion.losses.stft": 0.0,
+        "conversion.losses.temporal": 0.0,
+        "conversion.losses.speaker": 0.0,
+        "conversion.losses.content": 20.0,
+        "conversion.losses.sampled_speaker": 10.0,
+        "conversion.training.recorded_share": 0.5,
+        "conversion.training.condition_from": "another",
+        "conversion.training.encoder_augmentation": 0.3,
+        "conversion.training.steps": 7_000,
+        "conversion.training.adversarial_from": 1_000,
+        "conversion.training.auxiliary_from": 1_000,
+        "conversion.training.batch_size": 32,
+        "conversion.training.segment_frames": 128,
+        "conversion.training.learning_rate": 6e-4,
+        "conversion.training.schedule": "exponential",
+        "conversion.training.warmup_steps": 200,
+        "conversion.training.lr_decay": 0.9,
+        "conversion.training.decay_every": 350,
+        "conversion.training.ema_decay": 0.999,
+        "conversion.training.precision": "bf16-mixed",
+        "conversion.training.data_on_device": "auto",
     },
     # For tests: all code, with the least data.
     "smoke": {

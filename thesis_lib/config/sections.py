@@ -62,7 +62,7 @@ class CorpusConfig(Section):
     members: tuple[MemberConfig, ...] = ()  # combined: its corpora
     utterances: str | None = None  # text file of utterance ids, one a line: only these are used; None: all
     min_recordings: int = Field(1, ge=1)  # corpora of one language: usable ones of each speaker
-    accepted_licences: tuple[str, ...] = ()  # corpora that the profile released refuses otherwise
+    accepted_licences: tuple[str, ...] = ()  # corpora that the profiles released and human refuse otherwise
     speed: float = Field(1.0, ge=0.8, le=1.25)  # corpora of one language: factor of tempo, pitch and formants
     cvss_url: str = "https://storage.googleapis.com/cvss/cvss_t_v1.0/cvss_t_es_en_v1.0.tar.gz"
     covost_url: str = "https://dl.fbaipublicfiles.com/covost/covost_v2.es_en.tsv.tar.gz"

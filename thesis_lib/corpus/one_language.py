@@ -4,6 +4,7 @@ The source supplies the condition. A speaker with one recording is its own sourc
 (``source_kind``). Speakers and ids begin with the corpus's name, so that two corpora cannot be confused.
 """
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -173,8 +174,18 @@ def root_of(given: str | None, reader: Reader) -> Path:
         raise CorpusError(f"the corpus {reader.name} needs its folder: --set corpus.root=FOLDER")
     root = Path(given)
     if not root.is_dir():
-        raise CorpusError(f"{root} is no folder: set corpus.root to the folder of {reader.title}")
+        raise CorpusError(
+            f"{root} is no folder: set corpus.root to the folder of {reader.title}{_fetched(reader, root)}"
+        )
     return root
+
+
+def _fetched(reader: Reader, root: Path) -> str:
+    """The end of a line on a missing corpus: the command that fetches it, where there is one."""
+    if not reader.archives:
+        return ""
+    subset = "--subset SUBSET " if len(reader.archives) > 1 else ""
+    return f", or fetch it by `thesis download {reader.name} {subset}--to {shlex.quote(str(root))}`"
 
 
 def _valid(found: Iterable[Recording | Reject], name: str) -> tuple[list[Recording], list[Reject]]:

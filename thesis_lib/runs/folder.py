@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thesis_lib import pretrained
+from thesis_lib import __version__, pretrained
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.renamed import current_column
 from thesis_lib.config.resume import conflicts
@@ -160,7 +160,7 @@ class Run:
             "profile": self.config.profile,
             "config": self.digest,
             "commit": commit(),
-            "thesis-lib": version("thesis-lib"),
+            "thesis-lib": __version__,  # also where the package is not installed but on the path
             "torch": version("torch"),
             "python": platform.python_version(),
             "machine": machine(),

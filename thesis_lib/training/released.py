@@ -1,4 +1,4 @@
-"""Reproduce the released weights: synthesise the corpus, train the vocoder, save it in half precision."""
+"""Make the weights of a profile: its corpus, the vocoder's training, the weights in half precision."""
 
 import subprocess
 import sys
@@ -28,18 +28,22 @@ def reproduce(
     accelerator: str = "auto",
     scheduler: str | None = None,
 ) -> Vocoder:
-    """Run every missing stage of the profile "released", then write the weights to ``folder``.
+    """Run every missing stage of the profile "released" or "human", then write the weights to ``folder``.
 
     ``accelerator`` is "auto", "cpu" or "cuda", for the training; ``scheduler`` the address of a Dask scheduler for
     embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be
-    synthesised, and what ``train`` raises.
+    synthesised, CorpusError with the member's name where a member of a combined corpus is missing, and what ``train``
+    raises.
     """
     fabric = fabric_of(run.config.conversion.training, accelerator=accelerator)
-    root = Path(str(run.config.corpus.root))
-    say("the corpus: some three hours on two cores, where it has not been synthesised")
-    if not Release.at(root).covost.exists():
-        _synthesise(root.parent)
-    say("embeddings and analyses: an hour on two cores; training: eight minutes on an H200, thirty hours on two cores")
+    if run.config.corpus.name == "cvss-t":
+        root = Path(str(run.config.corpus.root))
+        say("the corpus: some three hours on two cores, where it has not been synthesised")
+        if not Release.at(root).covost.exists():
+            _synthesise(root.parent)
+    say(
+        "embeddings and analyses: an hour on two cores; training: some ten minutes on one GPU, thirty hours on two cores"
+    )
     say("interrupted, the same command continues")
     prepared(run, progress, scheduler)
     embedded(run, progress, scheduler, sides=("source",))
