@@ -122,7 +122,7 @@ def clone(
         bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else.")
     ] = False,
 ) -> None:
-    """Translate Spanish speech into English speech in the same voice.
+    """Translate Spanish speech into English speech that follows the speaker's voice and emotion.
 
     Example: thesis clone hola.wav hello.wav --subtitles --consent "it is me"
     Example: thesis clone interview.mp3 interview.en.mp3 --adapt 2 --fit

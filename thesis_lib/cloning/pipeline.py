@@ -64,7 +64,7 @@ class Synthesizer(Protocol):
 
 
 class VoiceCloningPipeline:
-    """Spanish speech -> English speech in the same voice. Every stage can be replaced by an object with the same call.
+    """Spanish speech -> English speech for its speaker and emotion. An object with the same call can replace a stage.
 
     Raises CloningError for encoders whose sizes are not the vocoder's, and for the nearest voice without ECAPA;
     EncoderMismatchError for encoders of another name or revision than those that the vocoder was trained with.

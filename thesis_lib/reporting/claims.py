@@ -182,7 +182,8 @@ def _cells(claim: Claim, results: Results) -> dict[str, str]:
     row = results.row(claim)
     has_interval = isinstance(row, dict) and "low" in row
     n = at(results.load(claim.result), claim.n) if claim.n else row.get("n", NONE) if isinstance(row, dict) else NONE
-    interval = FORMS[claim.form](row) + ("" if has_interval else " (no interval saved)")
+    spread = " (lowest and highest)" if has_interval and "median" in row else ""
+    interval = FORMS[claim.form](row) + (spread if has_interval else " (no interval saved)")
     return about | {"source": f"`{claim.result}.json`: {_said(claim.key)}", "n": str(n), "interval": interval}
 
 
