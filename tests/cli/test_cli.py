@@ -67,7 +67,7 @@ def test_every_help_shows_an_example(command):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "--profile", "dmo"], "known: thesis, demo, released, smoke"),
+        (["train", "--profile", "dmo"], "known: thesis, demo, released, human, smoke"),
         (["train", "--profile", "smoke", "--set", "resynthesis.training.stepz=3"], "resynthesis.training.stepz"),
         (["train", "--profile", "smoke", "--set", "resynthesis.training.steps"], "section.key=value"),
         (["train", "--profile", "smoke", "--set", "resynthesis.training.steps=-2"], "resynthesis.training.steps"),
