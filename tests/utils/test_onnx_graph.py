@@ -1,10 +1,13 @@
 """Graphs built node by node, and the cache of built files."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from thesis_lib.utils.files import sha256
-from thesis_lib.utils.onnx_graph import Graph, GraphError, cached, session
+from thesis_lib.utils.onnx_graph import Graph, GraphError, cached, freeing_session, session
 
 
 def write_sum(path):
@@ -54,3 +57,22 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "graphs").write_text("a file")
     with pytest.raises(GraphError, match=r"sum\.onnx: cannot be written .*--models-dir"):
         cached(tmp_path / "graphs" / "sum.onnx", write_sum)
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the resident memory from /proc")
+def test_a_freeing_session_returns_the_memory_of_a_long_input_and_a_plain_one_keeps_it(tmp_path):
+    graph = Graph({"x": (np.float32, [1, "n"])})
+    square = graph.add("MatMul", graph.add("Transpose", "x", perm=[1, 0]), "x")
+    graph.write(tmp_path / "square.onnx", graph.add("ReduceSum", graph.add("Abs", square), keepdims=0), "y")
+    wide, kept = np.ones((1, 4000), np.float32), {}  # 64 MB in between
+    for make in (freeing_session, session):
+        loaded = make(tmp_path / "square.onnx", threads=1)
+        loaded.run(None, {"x": wide[:, :10]})
+        before = resident_bytes()
+        assert loaded.run(None, {"x": wide})[0] == pytest.approx(4000**2)
+        kept[make] = resident_bytes() - before
+    assert kept[freeing_session] < 20e6 < 50e6 < kept[session]

@@ -1,6 +1,5 @@
 """Text to speech: Kokoro-82M; a voice is the same in every language (StyleTTS 2, Li et al. 2023, arXiv:2306.07691)."""
 
-import functools
 import tempfile
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from thesis_lib import pretrained
 from thesis_lib.cloning.readings import as_read, has_words, sentences
 from thesis_lib.cloning.tts_graph import Precision, kokoro_graph
 from thesis_lib.utils.errors import ThesisError, one_line
-from thesis_lib.utils.onnx_graph import session_options
+from thesis_lib.utils.onnx_graph import freeing_session
 
 
 class SpeechError(ThesisError):
@@ -20,21 +19,6 @@ class SpeechError(ThesisError):
 MAX_CHARS_AT_ONCE = 150  # of text synthesised in one call, about ten seconds of speech
 SENTENCE_PAUSE_SECONDS = 0.25  # as Kokoro's client uses
 LANGUAGES = {"es": "es", "en": "en-us"}  # this library's code -> the phonemizer's
-
-
-@functools.cache
-def _session_class() -> type:
-    import onnxruntime
-
-    class Session(onnxruntime.InferenceSession):
-        """Session that frees its memory arena after each call; otherwise the arena grows to 1 GB within minutes."""
-
-        def run(self, names, inputs, options=None) -> list:
-            options = options or onnxruntime.RunOptions()
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            return super().run(names, inputs, options)
-
-    return Session
 
 
 class KokoroSynthesizer:
@@ -53,12 +37,11 @@ class KokoroSynthesizer:
         self.voices = {
             path.stem: np.fromfile(path, np.float32).reshape(510, 1, 256) for path in sorted(folder.glob("*.bin"))
         }
-        session = _session_class()(str(model), session_options(threads), providers=["CPUExecutionProvider"])
         with tempfile.TemporaryDirectory() as scratch:
             # The client requires a voices file; the voices are passed as arrays with each call instead.
             empty = Path(scratch) / "voices.npz"
             np.savez(empty)
-            self._client = Kokoro.from_session(session, str(empty))
+            self._client = Kokoro.from_session(freeing_session(model, threads), str(empty))
 
     def voice(self, name: str) -> np.ndarray:
         """Return the style table (510, 1, 256) of a voice, or of a mixture written "a+b" (the mean).

@@ -8,7 +8,7 @@ from thesis_lib import pretrained
 from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, MIN_FRAMES, write_ecapa
 from thesis_lib.embeddings.encoders.power_bands import check_length, power_bands
 from thesis_lib.pretrained.torch_file import read_checkpoint
-from thesis_lib.utils.onnx_graph import cached, session
+from thesis_lib.utils.onnx_graph import cached, freeing_session
 
 GRAPH_VERSION = 1  # part of the cached file's name: a change of ``ecapa_graph`` that changes the file raises it
 
@@ -26,7 +26,7 @@ class OnnxEcapa:
 
     def __init__(self, threads: int | None = None) -> None:
         self.revision = pretrained.get("ecapa").revision
-        self._session = session(graph_file(), threads)
+        self._session = freeing_session(graph_file(), threads)
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (192,). Raises EncoderError for fewer than 640 samples, as ``EcapaTdnn``."""
