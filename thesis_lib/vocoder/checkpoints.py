@@ -129,7 +129,8 @@ def flatten_optimizer(name: str, optimizer: "torch.optim.Optimizer") -> "tuple[d
     """Optimizer -> (state tensors by name, parameter groups as JSON types)."""
     state = optimizer.state_dict()
     tensors = {f"{name}.{i}.{key}": value for i, slots in state["state"].items() for key, value in slots.items()}
-    groups = [group | {"lr": float(group["lr"])} for group in state["param_groups"]]
+    # Not what only a CUDA graph needs: a training that used one may continue on a CPU.
+    groups = [group | {"lr": float(group["lr"]), "capturable": False} for group in state["param_groups"]]
     return tensors, groups
 
 
