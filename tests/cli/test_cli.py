@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from thesis_lib import cli, cloning
 from thesis_lib.audio.files import SUFFIXES, check_speech, read_audio, write_audio
 from thesis_lib.cli.options import config_of
+from thesis_lib.vocoder.sources import DEFAULT_FOLDER
 
 
 def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -93,6 +94,18 @@ def test_wrong_arguments_are_one_line_of_error(arguments, says, monkeypatch, cap
     assert code == 2
     assert says in err
     assert err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize(("options", "folder"), [([], DEFAULT_FOLDER), (["--out", "new"], Path("new"))])
+def test_weights_go_to_the_package_or_to_the_folder_that_is_named(options, folder, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    given = []
+    monkeypatch.setattr("thesis_lib.training.released.reproduce", lambda *arguments: given.append(arguments))
+    code, _, _ = thesis(monkeypatch, capsys, "weights", "reproduce", "--profile", "human", "--device", "cpu", *options)
+    assert code == 0
+    assert given[0][0].config.profile == "human"
+    assert given[0][1] == folder
+    assert given[0][4] == "cpu"
 
 
 EXAMPLES = [

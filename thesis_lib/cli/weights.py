@@ -77,20 +77,23 @@ def reproduce_weights(
     set_: Set = None,
     accelerator: Annotated[str, typer.Option("--accelerator", "--device", help="auto, cpu or cuda.")] = "auto",
     scheduler: Scheduler = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; by default the released weights.")] = None,
 ) -> None:
     """Synthesise the corpus, train on a GPU or CPU, and replace the released weights; interrupted, it continues.
 
     One to three hours for the corpus and an hour for embeddings and analyses on two cores; then eight minutes on an
-    H200, or some thirty hours on two cores.
+    H200, or some thirty hours on two cores. With the profile human, from corpora of human speech.
 
     Example: thesis weights reproduce
     Example: thesis weights reproduce --device cuda --set encoders.device=cuda
+    Example: thesis weights reproduce --profile human --device cuda --set conversion.training.cuda_graph=true --out new
     """
     from thesis_lib.training.released import reproduce
     from thesis_lib.utils.progress import bar
+    from thesis_lib.vocoder.sources import DEFAULT_FOLDER
 
     run = run_of(profile, run_dir, set_)
-    reproduce(run, progress=bar, say=typer.echo, accelerator=accelerator, scheduler=scheduler)
+    reproduce(run, out or DEFAULT_FOLDER, bar, typer.echo, accelerator, scheduler)
 
 
 @released.command("emotion")
