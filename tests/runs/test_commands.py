@@ -38,8 +38,10 @@ def test_a_run_of_a_profile_as_it_is_needs_no_settings(tmp_path):
 def test_the_command_has_the_settings_and_quotes_them(tmp_path, profile, monkeypatch):
     monkeypatch.setattr(LOSSES, "_entries", dict(LOSSES._entries))
     LOSSES.register("loudest")(lambda config, weights: None)
+    place = 'my corpus; it\'s "mine"'
+    combined = Config.from_profile(profile).corpus.name == "combined"
     changes = {
-        "corpus.root": 'my corpus; it\'s "mine"',
+        "corpus.members" if combined else "corpus.root": [{"name": "vctk", "root": place}] if combined else place,
         "corpus.limit": None,
         "encoders.emotion_folder": "10",  # a folder of this name, no number
         "resynthesis.generator": {"kind": "istft", "channels": 96},
