@@ -71,11 +71,11 @@ def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio"
     """Search (N,) for the watermark, in windows of 15 to 30 s.
 
     A recording counts as marked where the mean over its windows reaches ``MIN_MARK_PROBABILITY``, or one window
-    reaches ``MIN_PART_PROBABILITY``; so a marked stretch of 30 s is found in a long recording too. Silent windows do
-    not count. The original speed is tried first. Where it shows no watermark, ``SPEEDS`` are tried on some windows,
-    and the best one on all: in a recording of more than ``MAX_SEARCHED_WINDOWS`` windows, a stretch at another speed
-    can be missed. Raises AudioError for silence, for samples that are not finite, and for a recording that is too
-    short.
+    reaches ``MIN_PART_PROBABILITY``: so a marked stretch that fills a window is found in a long recording too. The
+    windows do not overlap, and a stretch across two of them can be missed. Silent windows do not count. The original
+    speed is tried first. Where it shows no watermark, ``SPEEDS`` are tried on some windows, and the best one on all:
+    in a recording of more than ``MAX_SEARCHED_WINDOWS`` windows, a stretch at another speed can be missed. Raises
+    AudioError for silence, for samples that are not finite, and for a recording that is too short.
     """
     wav = as_samples(wav, source)
     check_audible(wav, sample_rate, source)

@@ -106,7 +106,7 @@ PROFILES: dict[str, dict[str, Any]] = {
             ("synthetic speech only", "normalised_similarity, resemblyzer"),
         ),
     },
-    # Weights trained on human speech, on one GPU in some ten minutes; no released weights are made by it so far.
+    # Weights trained on human speech, for one GPU; no released weights are made by it so far.
     "human": {
         "corpus.name": "combined",
         "corpus.members": ({"name": "mini"}, *_HUMAN, {"name": "speakers", "root": "corpora/emodb", "label": "acted"}),
