@@ -105,6 +105,9 @@ def _features(convs: nn.ModuleList, post: nn.Module, x: Tensor) -> tuple[Tensor,
     features = []
     for conv in convs:
         x = F.leaky_relu(conv(x), LEAKY_SLOPE)
+        if x.is_cuda and x.dim() == 4:
+            # The layout of cuDNN's convolutions in half precision; the other layout is copied around each of them.
+            x = x.contiguous(memory_format=torch.channels_last)
         features.append(x)
     x = post(x)
     return x.flatten(1), [*features, x]
