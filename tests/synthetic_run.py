@@ -59,10 +59,14 @@ def prototypes() -> Tensor:
     return F.normalize(found, dim=1)
 
 
-def synthetic_run(folder: Path, **changes) -> Run:
-    """A run with corpus, embeddings and analyses of the content "envelope"; ``a__b=1`` changes the setting a.b."""
-    named = {key.replace("__", "."): value for key, value in changes.items()}
-    run = Run(folder, Config.from_profile("smoke").override(TINY | EVERYTHING | named))
+def synthetic_run(folder: Path, start: int = 0, **training) -> Run:
+    """A run with corpus, embeddings and analyses of the content "envelope"; ``training`` changes the conversion's.
+
+    The adversarial and encoder losses begin at the step ``start``.
+    """
+    named = {"adversarial_from": start, "auxiliary_from": start} | training
+    changes = {f"conversion.training.{key}": value for key, value in named.items()}
+    run = Run(folder, Config.from_profile("smoke").override(TINY | EVERYTHING | changes))
     rng, audio, utterances = np.random.default_rng(0), run.config.audio, []
     for number, split in enumerate(SPLITS):
         name = f"u{number}.wav"

@@ -14,9 +14,13 @@ import torch
 from recorded_operations import RecordedOperations
 from synthetic_run import BandEnergies, prototypes, synthetic_run
 
+from thesis_lib.config import Config
+from thesis_lib.runs.folder import Run
 from thesis_lib.training import NonFinite, State, TrainingError, fabric_of, loop, losses, speaker_sampling, train
 from thesis_lib.training import train_step as ordinary_step
 from thesis_lib.training.captured import WARM_UP, CapturedSteps
+from thesis_lib.training.devices import check_cuda_graph
+from thesis_lib.training.released import reproduce
 from thesis_lib.training.segments import Segments
 from thesis_lib.vocoder import checkpoints
 
@@ -49,7 +53,8 @@ class Bench:
     replays: list[int] = dataclasses.field(default_factory=list)
 
     def fabric(self, run):
-        return fabric_of(run.config.conversion.training, accelerator=self.device)
+        training = run.config.conversion.training.model_copy(update={"cuda_graph": self.device == "cuda"})
+        return fabric_of(training, accelerator=self.device)
 
     def state(self, run, data: Segments) -> State:
         return State.create(run.config, "conversion", data, self.fabric(run))
@@ -108,8 +113,7 @@ def difference(found: torch.Tensor, expected: torch.Tensor) -> float:
 
 @pytest.mark.parametrize("precision", ["32-true", pytest.param("bf16-mixed", marks=NEEDS_GPU)])
 def test_the_weights_after_recorded_steps_are_those_of_ordinary_ones(bench, tmp_path, precision):
-    run = synthetic_run(tmp_path / "run", conversion__training__adversarial_from=0,
-                        conversion__training__auxiliary_from=0, conversion__training__precision=precision)  # fmt: skip
+    run = synthetic_run(tmp_path / "run", precision=precision)
     data = Segments(run, "conversion", "train")
     changes, rows = {}, {}
     for name in ("ordinary", "captured"):
@@ -128,8 +132,7 @@ def test_the_weights_after_recorded_steps_are_those_of_ordinary_ones(bench, tmp_
 
 def test_every_phase_is_recorded_anew(bench, tmp_path):
     start = WARM_UP + 3
-    run = synthetic_run(tmp_path / "run", conversion__training__adversarial_from=start,
-                        conversion__training__auxiliary_from=start)  # fmt: skip
+    run = synthetic_run(tmp_path / "run", start)
     data = Segments(run, "conversion", "train")
     rows = {}
     for name in ("ordinary", "captured"):
@@ -147,8 +150,7 @@ def test_a_replay_with_three_times_the_learning_rate_changes_the_weights_three_t
     bench, tmp_path, network, start
 ):
     """AdamW's update, weight decay included, is proportional to the rate; the gradients must then be the same."""
-    run = synthetic_run(tmp_path / "run", conversion__training__adversarial_from=start,
-                        conversion__training__auxiliary_from=start)  # fmt: skip
+    run = synthetic_run(tmp_path / "run", start)
     data = Segments(run, "conversion", "train")
     state = bench.state(run, data)
     step = bench.captured(state)
@@ -177,8 +179,7 @@ def tensors_of(state: State) -> list[torch.Tensor]:
 
 
 def test_a_loss_of_a_replay_that_is_not_finite_raises_as_in_an_ordinary_step(bench, tmp_path):
-    run = synthetic_run(tmp_path / "run", conversion__training__adversarial_from=0,
-                        conversion__training__auxiliary_from=0)  # fmt: skip
+    run = synthetic_run(tmp_path / "run")
     data = Segments(run, "conversion", "train")
     said = []
     for name in ("ordinary", "captured"):
@@ -201,12 +202,12 @@ def test_a_loss_of_a_replay_that_is_not_finite_raises_as_in_an_ordinary_step(ben
 def test_a_training_with_recorded_steps_is_resumed(bench, tmp_path, monkeypatch):
     """Two sessions of n steps, of which two are replays, equal one of 2 n."""
     half = WARM_UP + 2
-    training = {"steps": 2 * half, "checkpoint_every": half, "adversarial_from": 0, "auxiliary_from": 0}
-    changes = {f"conversion__training__{name}": value for name, value in training.items()}
     monkeypatch.setattr(loop, "CapturedSteps", bench.captured)
+    if bench.device == "cpu":
+        monkeypatch.setattr(loop, "check_cuda_graph", lambda *given: None)
     found = {}
     for name in ("whole", "resumed"):
-        run = synthetic_run(tmp_path / name, conversion__training__cuda_graph=True, **changes)
+        run = synthetic_run(tmp_path / name, steps=2 * half, checkpoint_every=half, cuda_graph=True)
         if name == "resumed":
             train(run, "conversion", lambda batches, *_: itertools.islice(batches, half), bench.fabric(run))
             shutil.rmtree(run.path / "conversion" / "vocoder")  # of the first session
@@ -224,8 +225,7 @@ def test_a_training_with_recorded_steps_is_resumed(bench, tmp_path, monkeypatch)
 
 def test_a_checkpoint_of_recorded_steps_is_resumed_without_them(bench, tmp_path):
     """As by a later session with cuda_graph: false."""
-    run = synthetic_run(tmp_path / "run", conversion__training__adversarial_from=0,
-                        conversion__training__auxiliary_from=0)  # fmt: skip
+    run = synthetic_run(tmp_path / "run")
     data = Segments(run, "conversion", "train")
     state = bench.state(run, data)
     bench.take(state, bench.captured(state), data, STEPS)
@@ -250,27 +250,8 @@ def capturable(state: State, value: bool) -> None:
             group["capturable"] = value
 
 
-def test_the_substitute_keeps_python_numbers_and_reads_tensors():
-    number, given, total = [2.0], torch.ones(3), torch.zeros(3)
-
-    def compute() -> torch.Tensor:
-        total.add_(number[0] * given)
-        return total.sum()
-
-    graph = RecordedOperations(compute)
-    assert torch.equal(total, torch.zeros(3)), "recording computes nothing"
-    graph.replay()
-    assert float(graph.log) == 6.0
-    number[0], _ = 5.0, given.fill_(10.0)
-    graph.replay()
-    assert float(graph.log) == 6.0 + 60.0, "the new tensor, the old number"
-    with pytest.raises(RuntimeError, match="reads a tensor on the host"):
-        RecordedOperations(lambda: total * float(given[0]))
-
-
 def test_crops_are_drawn_for_each_item_and_are_the_same_for_all_its_versions(bench, tmp_path):
-    run = synthetic_run(tmp_path / "run", conversion__training__adversarial_from=0,
-                        conversion__training__auxiliary_from=0)  # fmt: skip
+    run = synthetic_run(tmp_path / "run")
     data = Segments(run, "conversion", "train")
     state = bench.state(run, data)
     seen = []
@@ -291,11 +272,17 @@ def test_crops_are_drawn_for_each_item_and_are_the_same_for_all_its_versions(ben
         assert torch.equal(windows[place], crop)
 
 
-def test_what_cannot_be_recorded_is_refused(bench, tmp_path):
-    run = synthetic_run(tmp_path / "run")
-    state = Bench("cpu").state(run, Segments(run, "conversion", "train"))
-    with pytest.raises(TrainingError, match="training.cuda_graph needs one GPU"):
-        CapturedSteps(state)
-    state.recipe = run.config.override({"conversion.training.precision": "16-mixed"}).conversion
-    with pytest.raises(TrainingError, match="16-mixed"):
-        CapturedSteps(state, RecordedOperations)
+def test_a_training_without_a_gpu_is_refused_before_its_stages(tmp_path):
+    config = Config.from_profile("smoke").override({"conversion.training.cuda_graph": True})
+    run, plain = Run(tmp_path / "run", config), config.override({"conversion.training.cuda_graph": False})
+    says = "training.cuda_graph needs one GPU, this training is on 1 x cpu: set it to false, or train on one GPU"
+    with pytest.raises(TrainingError, match=says):
+        train(run, "conversion", fabric=fabric_of(plain.conversion.training, accelerator="cpu"))
+    with pytest.raises(TrainingError, match=says):
+        reproduce(run, tmp_path / "weights", accelerator="cpu")
+    with pytest.raises(TrainingError, match=says):
+        fabric_of(config.conversion.training, accelerator="cpu")
+    with pytest.raises(TrainingError, match="this training is on 2 x cuda"):
+        check_cuda_graph(config.conversion.training, "cuda", 2)
+    check_cuda_graph(config.conversion.training, "cuda", 1)
+    assert [path.name for path in run.path.iterdir()] == ["config.json"], "no stage has run"
