@@ -33,9 +33,7 @@ class DiscriminatorConfig(Section):
     scales: int = 3  # sub-discriminators, each at half the previous one's sample rate
     resolutions: tuple[int, ...] = ()  # FFT sizes, samples
     width: float = Field(1.0, gt=0)  # factor of the papers' channel counts
-    crop_frames: int | None = Field(
-        None, ge=8
-    )  # of each segment, at random, that the discriminator receives; below training.segment_frames
+    crop_frames: int | None = Field(None, ge=8)  # of each segment, at random, that the discriminator receives
 
 
 class LossConfig(Section):
