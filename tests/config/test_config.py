@@ -49,11 +49,37 @@ def test_digest_changes_with_any_value():
         ({"conversion.content.pitch": "normalised"}, "needs an F0"),
         ({"corpus.min_duration": 11.0}, "min_duration"),
         ({"corpus.name": "librispech"}, "corpus.name"),
+        ({"corpus.speed": 1.1}, "corpus.speed is of corpora of one language, cvss-t has pairs: set it to 1"),
+        ({"corpus.name": "mini", "corpus.speed": 0.9}, "corpus.speed .* mini has pairs: set it to 1"),
+        (
+            {"corpus.name": "combined", "corpus.members": [{"name": "vctk"}], "corpus.speed": 1.1},
+            "corpus.speed is not of corpus.name=combined: set it to 1, and give members a speed",
+        ),
+        (
+            {"corpus.name": "combined", "corpus.members": [{"name": "mini", "label": "fast", "speed": 1.1}]},
+            "corpus.members: mini has pairs, at their own speed only: leave out its speed",
+        ),
+        (
+            {"conversion.discriminator.crop_frames": 64},
+            "crop_frames = 64 is not below training.segment_frames = 64: set a smaller",
+        ),
+        ({"resynthesis.discriminator.crop_frames": 40}, "resynthesis: discriminator.crop_frames = 40 is not below"),
+        (
+            {"conversion.training.cuda_graph": True, "conversion.training.precision": "16-mixed"},
+            "training.cuda_graph is not for training.precision = 16-mixed.*bf16-mixed or 32-true, or cuda_graph",
+        ),
     ],
 )
 def test_typos_and_contradictions_are_refused(changes, says):
     with pytest.raises(ConfigError, match=says):
         Config().override(changes)
+
+
+def test_a_speed_a_crop_and_recorded_steps_that_make_sense_are_accepted():
+    assert Config().override({"corpus.name": "vctk", "corpus.speed": 1.1}).corpus.speed == 1.1
+    assert Config().override({"conversion.discriminator.crop_frames": 63}).conversion.discriminator.crop_frames == 63
+    recorded = {"conversion.training.cuda_graph": True, "conversion.training.precision": "bf16-mixed"}
+    assert Config().override(recorded).conversion.training.cuda_graph
 
 
 def test_unknown_profile_names_the_known_ones():

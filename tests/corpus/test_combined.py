@@ -90,8 +90,6 @@ def test_recordings_at_another_speed_are_other_speakers(folders, tmp_path):
     slow, quick = (next(u for u in made if u.id == id) for id in ("speakers-ana-1", "fast-speakers-ana-1"))
     levels = [track(read_audio(made.target(u))[0], AudioConfig()).log_f0_median for u in (slow, quick)]
     assert levels[1] - levels[0] == pytest.approx(math.log(1.25), abs=0.03)
-    with pytest.raises(CorpusError, match="fast is a corpus of pairs"):
-        prepare_combined(config_of(own, {"name": "mini", "label": "fast", "speed": 1.1}), tmp_path / "pairs")
 
 
 def test_the_same_utterance_or_speaker_in_two_members_is_refused_with_both_names(folders, tmp_path, monkeypatch):

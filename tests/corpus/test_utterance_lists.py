@@ -1,20 +1,26 @@
 """Lists of utterances: what they name is used or is in an error, and a manifest belongs to its list."""
 
+import tomllib
+
 import numpy as np
 import pytest
 from tiny_corpora import BASE, config_of
 
 from thesis_lib.audio.files import write_audio
-from thesis_lib.config import AudioConfig, Config, ConfigError, CorpusConfig
+from thesis_lib.config import PROFILES, AudioConfig, Config, ConfigError, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.combined import prepare_combined
+from thesis_lib.corpus.conversion import made_with
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.pairs import prepare_pairs
 from thesis_lib.corpus.prepare import prepare
+from thesis_lib.corpus.rows import PACKAGE, list_path, read_list
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
+from thesis_lib.utils.files import sha256
 
+PACKAGED = "thesis_lib/data/human/librispeech.txt"
 THREE = ("speakers-ana-0", "speakers-eva-0", "speakers-luis-0")
 
 
@@ -103,3 +109,23 @@ def test_a_table_of_pairs_of_another_list_is_refused(people, tmp_path):
     list_of(tmp_path / "list.txt", "p1")
     with pytest.raises(CorpusError, match="another list of utterances"):
         prepared(run)
+
+
+def test_a_list_of_the_package_is_found_in_any_folder_and_one_of_the_user_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(read_list(PACKAGED)) == 100
+    corpus = CorpusConfig(name="librispeech", utterances=PACKAGED)
+    assert made_with(AudioConfig(), corpus)["utterances_sha256"] == sha256(list_path(PACKAGED))
+    list_of(tmp_path / "own.txt", "a", "b")
+    assert read_list("own.txt") == ["a", "b"]
+    with pytest.raises(CorpusError, match=r"thesis_lib/data/human/lost\.txt cannot be read"):
+        read_list("thesis_lib/data/human/lost.txt")
+
+
+def test_every_list_of_a_profile_is_a_file_of_the_installed_package():
+    """Below data/, which the wheel takes whole."""
+    lists = {m.utterances for name in PROFILES for m in Config.from_profile(name).corpus.members if m.utterances}
+    assert len(lists) == 2
+    assert all(list_path(name).is_relative_to(PACKAGE / "data") and list_path(name).is_file() for name in lists)
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["package-data"] == {"thesis_lib": ["data/**/*"]}

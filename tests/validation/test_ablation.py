@@ -4,6 +4,8 @@ from helpers import beside
 from planted import measurements
 
 from thesis_lib.config import Config, ConfigError
+from thesis_lib.runs.folder import Run
+from thesis_lib.training import TrainingError
 from thesis_lib.validation import INVERSION, Measured, Measurements, ablation, cells, describe
 from thesis_lib.validation.ablation import FULL, VARIANTS, ablate, differences
 from thesis_lib.vocoder import checkpoints
@@ -49,6 +51,15 @@ def test_every_cell_is_a_run_of_its_own_seed_and_variant(grid):
         for seed in range(2)
     ]
     assert any(not weights[0][name].equal(weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("profile", ["smoke", "released"])
+def test_a_device_that_cannot_train_the_grid_is_refused_before_the_stages(tmp_path, profile):
+    changes = {"conversion.training.cuda_graph": True, "ablation.human": (), "corpus.root": str(tmp_path)}
+    run = Run(tmp_path / "run", Config.from_profile(profile).override(changes))
+    with pytest.raises(TrainingError, match="training.cuda_graph needs one GPU"):
+        ablate(run, device="cpu")
+    assert [path.name for path in run.path.iterdir()] == ["config.json"]
 
 
 def test_what_is_done_is_kept(grid, monkeypatch):

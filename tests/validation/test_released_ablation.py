@@ -191,6 +191,14 @@ def test_a_missing_corpus_is_named_with_the_command_that_fetches_it(released, tm
         with_human_speech(released)
 
 
+def test_the_profile_s_own_corpus_keeps_its_speed_beside_the_human_ones(released):
+    corpus = with_human_speech(released.override({"corpus.name": "vctk", "corpus.speed": 1.1})).corpus
+    assert {member.title: member.speed for member in corpus.members} == {
+        "synthetic": 1.1, "librispeech": 1.0, "speechocean762": 1.0,
+    }  # fmt: skip
+    assert corpus.speed == 1.0
+
+
 def test_a_corpus_that_is_no_human_one_and_a_grid_without_one_are_refused_or_named(released):
     with pytest.raises(ConfigError, match="'mini' is no corpus of one language; known: librispeech"):
         with_human_speech(released.override({"ablation.human": [{"name": "mini"}]}))

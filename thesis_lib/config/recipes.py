@@ -144,6 +144,17 @@ class Recipe(Section):
             raise ValueError(
                 "training.encoder_augmentation is of the speaker encoder: set losses.speaker or losses.sampled_speaker"
             )
+        crop, segment = self.discriminator.crop_frames, self.training.segment_frames
+        if crop is not None and crop >= segment:
+            raise ValueError(
+                f"discriminator.crop_frames = {crop} is not below training.segment_frames = {segment}: "
+                "set a smaller one, or null for whole segments"
+            )
+        if self.training.cuda_graph and self.training.precision == "16-mixed":
+            raise ValueError(
+                "training.cuda_graph is not for training.precision = 16-mixed, whose loss scaler decides on the host: "
+                "set the precision to bf16-mixed or 32-true, or cuda_graph to false"
+            )
         published = self.training.warm_start == "hifigan-universal"
         if published and (self.generator.kind, self.content.kind) != ("hifigan", "mel"):
             raise ValueError(

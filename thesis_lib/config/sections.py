@@ -82,7 +82,15 @@ class CorpusConfig(Section):
 
     @model_validator(mode="after")
     def _check_members(self) -> "CorpusConfig":
+        if self.speed != 1 and self.name == "combined":
+            raise ValueError("corpus.speed is not of corpus.name=combined: set it to 1, and give members a speed")
+        if self.speed != 1 and CORPORA.details(self.name)["pairs"]:
+            raise ValueError(f"corpus.speed is of corpora of one language, {self.name} has pairs: set it to 1")
         for member in self.members:
+            if member.speed != 1 and CORPORA.details(member.name)["pairs"]:
+                raise ValueError(
+                    f"corpus.members: {member.name} has pairs, at their own speed only: leave out its speed"
+                )
             if member.speed != 1 and not member.label:
                 raise ValueError(f"corpus.members: {member.name} has a speed: its speakers need a label, as other ones")
         labels = [member.title for member in self.members]

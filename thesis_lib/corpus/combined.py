@@ -33,9 +33,7 @@ def prepare_combined(
     if (found := already_prepared(folder, config.corpus)) is not None:
         return found
     members = [(member, settings_of(config, member)) for member in config.corpus.members]
-    for member, own in members:
-        if own.corpus.speed != 1 and member.name not in READERS:
-            raise CorpusError(f"the member {member.title} is a corpus of pairs, which are used at their own speed only")
+    for _, own in members:
         _check_source(own.corpus)
     made = made_with(config.audio, config.corpus)
     with exclusive(folder, made):
@@ -66,7 +64,7 @@ def settings_of(config: Config, member: MemberConfig) -> Config:
 def _check_source(corpus: CorpusConfig) -> None:
     """Raise CorpusError where a member's root, layout or list cannot be used, without reading a recording."""
     if corpus.utterances is not None:
-        read_list(Path(corpus.utterances))
+        read_list(corpus.utterances)
     if corpus.name in READERS:
         reader = READERS[corpus.name]
         next(iter(reader.read(root_of(corpus.root, reader))), None)

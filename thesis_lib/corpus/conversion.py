@@ -15,6 +15,7 @@ from thesis_lib.config import AudioConfig, CorpusConfig, MemberConfig
 from thesis_lib.config.resume import flat
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
+from thesis_lib.corpus.rows import list_path
 from thesis_lib.utils.files import sha256, write_text
 from thesis_lib.utils.load_librosa import load_librosa
 
@@ -108,10 +109,10 @@ def member_folder(folder: Path, label: str) -> Path:
 
 def _demand_same_list(folder: Path, utterances: str | None) -> None:
     settings = folder / "made.json"
-    if not settings.exists() or (utterances and not Path(utterances).exists()):  # then there is nothing to compare
+    if not settings.exists() or (utterances and not list_path(utterances).exists()):  # then there is nothing to compare
         return
     known = json.loads(settings.read_text()).get("utterances_sha256")
-    if known != (sha256(Path(utterances)) if utterances else None):
+    if known != (sha256(list_path(utterances)) if utterances else None):
         raise CorpusError(
             f"{folder} was prepared with another list of utterances than {utterances or 'none'} ({settings.name}): "
             "restore that list, or remove the run's folder corpus and prepare again"
@@ -124,7 +125,7 @@ def made_with(audio: AudioConfig, corpus: CorpusConfig, **more: object) -> dict[
     if corpus.members:  # each has a record of its own
         more = more | {"members": [_member(member) for member in corpus.members]}
     if corpus.utterances:
-        more = more | {"utterances_sha256": sha256(Path(corpus.utterances))}
+        more = more | {"utterances_sha256": sha256(list_path(corpus.utterances))}
     return corpus.model_dump(mode="json", exclude=unused) | {"sample_rate": audio.sample_rate} | more
 
 

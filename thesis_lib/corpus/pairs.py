@@ -20,7 +20,7 @@ from thesis_lib.corpus.card import save_with_card
 from thesis_lib.corpus.conversion import check_rate, converted
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
-from thesis_lib.corpus.rows import demand_listed, demand_one_split, listed
+from thesis_lib.corpus.rows import demand_listed, demand_one_split, list_path, listed
 from thesis_lib.corpus.split import drawn
 from thesis_lib.utils.files import sha256, write_text
 from thesis_lib.utils.parallel import spread_over
@@ -55,7 +55,7 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     manifest = Manifest(folder, utterances, rejects)
     made = {"name": corpus.name, "table": str(table), "sample_rate": config.audio.sample_rate, "format": corpus.format}
     if corpus.utterances:
-        made["utterances_sha256"] = sha256(Path(corpus.utterances))
+        made["utterances_sha256"] = sha256(list_path(corpus.utterances))
     write_text(folder / "made.json", json.dumps(made, indent=2) + "\n")
     save_with_card(manifest, made)
     return manifest

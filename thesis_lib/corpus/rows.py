@@ -17,6 +17,8 @@ from thesis_lib.utils.progress import Progress
 
 BATCH_ROWS = 32  # of one task
 MAX_NAMED_IDS = 3  # in an error
+PACKAGE = Path(__file__).parents[1]
+PACKAGED = Path("thesis_lib/data")  # a list below it is a file of the package
 
 
 class Row(Protocol):
@@ -125,7 +127,7 @@ def listed(
     """
     if path is None:
         return rows, []
-    ids = set(read_list(Path(path)))
+    ids = set(read_list(path))
     if absent := sorted(ids - {id_of(row) for row in rows} - {reject.id for reject in rejects}):
         raise CorpusError(
             f"{path}: {len(absent)} of {len(ids)} ids are not in the corpus, such as "
@@ -142,7 +144,7 @@ def demand_listed(
     if path is None:
         return
     reasons = {id_of(reject): reject for reject in rejects}
-    if lost := [id for id in read_list(Path(path)) if id not in usable]:
+    if lost := [id for id in read_list(path) if id not in usable]:
         found = reasons.get(lost[0])
         reason = f"{found.reason}{f', {found.detail}' if found.detail else ''}" if found else "not in the corpus"
         raise CorpusError(
@@ -151,10 +153,15 @@ def demand_listed(
         )
 
 
-def read_list(path: Path) -> list[str]:
+def list_path(path: str) -> Path:
+    """The file of a list of utterances: one below thesis_lib/data is the package's, in any working folder."""
+    return PACKAGE.parent / path if Path(path).is_relative_to(PACKAGED) else Path(path)
+
+
+def read_list(path: str) -> list[str]:
     """The ids of a list, one a line; empty lines and lines that begin with # do not count. CorpusError for none."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in list_path(path).read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
             f"{path} cannot be read as a list of utterances ({error}): check corpus.utterances"

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from thesis_lib.losses.band_limit import NYQUIST
-from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.segments import Batch
 from thesis_lib.training.state import State
 from thesis_lib.training.step import Inputs, drawn, finish, set_rates, update
@@ -35,17 +34,12 @@ class Graph(Protocol):
 class CapturedSteps:
     """``train_step`` by a CUDA graph: a step in which the losses change is recorded anew, after ``WARM_UP`` steps.
 
-    Raises TrainingError where the state is not on one GPU, or its precision is 16-mixed, whose loss scaler decides on
-    the host.
+    The state is on one GPU (``devices.check_cuda_graph``), and its precision is not 16-mixed, which the configuration
+    refuses. ``record`` makes the graph of a computation; None: ``CudaGraph``.
     """
 
     def __init__(self, state: State, record: Callable[[Callable[[], StepLog]], Graph] | None = None) -> None:
-        if record is None:
-            if state.fabric.device.type != "cuda" or state.fabric.world_size > 1:
-                raise TrainingError("training.cuda_graph needs one GPU: set it to false, or choose --device cuda")
-            record = CudaGraph
-        if state.recipe.training.precision == "16-mixed":
-            raise TrainingError("training.cuda_graph does not go with the precision 16-mixed: take bf16-mixed")
+        record = record or CudaGraph
         self._state, self._record = state, record
         self._phase: Any = None
         self._steps = 0  # of this phase

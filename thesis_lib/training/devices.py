@@ -15,8 +15,8 @@ ACCELERATORS = ("auto", "cpu", "cuda")  # auto: cuda where there is a GPU
 def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accelerator: str = "auto") -> "Fabric":
     """A fabric for ``devices`` devices on each of ``nodes`` machines; ``accelerator`` is one of ``ACCELERATORS``.
 
-    On a CPU a device is a process. Raises TrainingError for an unknown or absent accelerator, and where precision or
-    batch size do not fit the devices.
+    On a CPU a device is a process. Raises TrainingError for an unknown or absent accelerator, and where precision,
+    batch size or ``cuda_graph`` do not fit the devices.
     """
     import torch
     from lightning_fabric import Fabric
@@ -41,6 +41,7 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
             f"training.batch_size is that of all devices together: {training.batch_size} cannot be shared by "
             f"{devices * nodes}; set it to a multiple of that"
         )
+    check_cuda_graph(training, accelerator, devices * nodes)
     mixed = training.precision != "32-true"
     if training.precision == "16-mixed" and accelerator == "cpu":
         raise TrainingError("training.precision = 16-mixed needs a GPU; on a CPU take bf16-mixed or 32-true")
@@ -56,6 +57,18 @@ def fabric_of(training: TrainingConfig, devices: int = 1, nodes: int = 1, accele
         strategy=strategy,
         plugins=[Autocast(cast(Mixed, training.precision), accelerator)] if mixed else None,
     )
+
+
+def check_cuda_graph(training: TrainingConfig, device: str, count: int) -> None:
+    """TrainingError where ``training.cuda_graph`` is set for another training than one on a single GPU.
+
+    ``device`` is the type of the devices, "cuda" or "cpu", and ``count`` their number.
+    """
+    if training.cuda_graph and (device != "cuda" or count > 1):
+        raise TrainingError(
+            f"training.cuda_graph needs one GPU, this training is on {count} x {device}: set it to false, or train on "
+            "one GPU"
+        )
 
 
 def device_name(fabric: "Fabric") -> str:

@@ -27,7 +27,7 @@ from thesis_lib.runs.stages import TRAIN, record_inputs
 from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder, vocoder_inputs
 from thesis_lib.training.captured import CapturedSteps
 from thesis_lib.training.clock import SessionClock
-from thesis_lib.training.devices import device_name, fabric_of
+from thesis_lib.training.devices import check_cuda_graph, device_name, fabric_of
 from thesis_lib.training.distillation import distilled
 from thesis_lib.training.errors import Interrupted, NonFinite
 from thesis_lib.training.log import Log
@@ -60,7 +60,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
 
     Raises Interrupted after Ctrl-C or SIGTERM, with the state saved; NonFinite with the batch's files named and the
     state saved in TASK/failed/; CheckpointError when the disk is full or the last checkpoint damaged; StaleError when
-    corpus, encoders or recipe have changed since the training began; TrainingError where no loss is active.
+    corpus, encoders or recipe have changed since; TrainingError where no loss is active or the devices do not fit.
     """
     folder = vocoder_folder(run, task)
     if (folder / checkpoints.WEIGHTS).exists():
@@ -69,8 +69,8 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
         if not _is_prolonged(run, task, finished.meta):
             return finished
     fabric = fabric or fabric_of(run.config.recipe(task).training)
-    if not fabric.is_global_zero:
-        progress = silent
+    check_cuda_graph(run.config.recipe(task).training, fabric.device.type, fabric.world_size)
+    progress = progress if fabric.is_global_zero else silent
     with fabric.rank_zero_first():  # it fills the run folder, the others read
         embedded(run, progress, sides=("source",))
         analysed(run, task, progress)

@@ -94,7 +94,7 @@ class State:
             fabric.to_device(loss)
             sampler = SpeakerSampler(data, loss, fabric.device)
         frames = recipe.discriminator.crop_frames
-        crop = frames * config.audio.hop_length if frames and frames < training.segment_frames else None
+        crop = None if frames is None else frames * config.audio.hop_length
         return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, sampler, crop)
 
     @property

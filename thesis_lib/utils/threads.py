@@ -1,7 +1,13 @@
 """Number of threads of the numeric libraries in this process or thread; torch is not imported for it."""
 
+import math
 import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")  # lines HIERARCHY:CONTROLLERS:PATH; of cgroup v2 without controllers
 
 
 def default_threads() -> int:
@@ -16,9 +22,48 @@ def default_threads() -> int:
 
 def available_cores() -> int:
     """The number of cores that the process may use: fewer than the machine has under ``taskset`` or in a container."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    # Only Linux has the first.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return cores if quota is None else min(cores, max(1, math.ceil(quota)))
+
+
+def cpu_quota() -> float | None:
+    """The CPU time a second that the process's control groups allow, in cores; None: no limit.
+
+    The smallest quota of its groups and of the groups around them, of cgroup v2 (cpu.max) and v1 (cpu.cfs_quota_us).
+    """
+    quotas = [quota for folder in _groups() if (quota := _quota_of(folder)) is not None]
+    return min(quotas, default=None)
+
+
+def _groups() -> Iterator[Path]:
+    """The folders of the process's control groups that may limit CPU time, and of the groups around them."""
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return  # not Linux
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # Inside a container the path may be the host's: then only the hierarchy's top is there, the container's group.
+        group = Path(path.lstrip("/"))
+        # A hierarchy of several controllers is mounted under their names in any order, with a link "cpu".
+        for top in {"cpu", controllers} if controllers else {""}:
+            yield from (CGROUPS / top / folder for folder in (group, *group.parents))
+
+
+def _quota_of(folder: Path) -> float | None:
+    """The quota of one group, in cores; None where it has none."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+    except OSError:
+        return None
+    return int(quota) / int(period) if quota.strip() not in ("max", "-1") else None
 
 
 def limit_threads(count: int) -> None:

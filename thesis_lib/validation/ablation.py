@@ -29,7 +29,7 @@ from thesis_lib.validation import (
     single,
     vocoder_system,
 )
-from thesis_lib.validation.cells import at_budget, cell_of, possible, trained
+from thesis_lib.validation.cells import at_budget, cell_of, check_device, possible, trained
 from thesis_lib.validation.released import ablate_released
 from thesis_lib.validation.seeds import Cells, compare_seeds
 from thesis_lib.validation.validate import SCHEMA
@@ -58,13 +58,15 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
     95 % interval that draws seeds and speakers, p of the configured hypotheses (Student's t over the seeds, at least
     six; corrected by Holm), significant at 5 %, role of the metric's encoder, seeds, n. Variants that change nothing
     are in ``ablation_not_measured``. Trains on ``device``: "auto", "cpu" or "cuda". Interrupted, it resumes. The grid
-    "released" is that of ``ablate_released``. Raises ConfigError for a hypothesis with an unknown variant or metric.
+    "released" is that of ``ablate_released``. Raises ConfigError for a hypothesis with an unknown variant or metric,
+    and TrainingError, before the stages, where the grid cannot be trained on ``device``.
     """
     if run.config.ablation.grid == "released":
         return ablate_released(run, progress, device)
     if run.has("ablation"):
         return run.load_table("ablation")
     task, base = run.config.ablation.task, at_budget(run.config)
+    check_device(base, device)
     variants, missing = possible(base, _variants(task), FULL)
     scorers = Scorers.load(base)
     _demand_hypotheses(run.config, scorers)

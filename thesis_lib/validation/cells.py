@@ -103,6 +103,11 @@ def _link(source: Path, link: Path) -> None:
         link.symlink_to(os.path.relpath(source, link.parent), target_is_directory=source.is_dir())
 
 
+def check_device(base: Config, device: str) -> None:
+    """TrainingError where cells of a recipe cannot be trained on ``device``: before their stages, which take hours."""
+    fabric_of(base.recipe(base.ablation.task).training, accelerator=device)
+
+
 def trained(cell: Run, device: str = "auto") -> Vocoder:
     """The cell's vocoder, trained first where it has none, on "auto", "cpu" or "cuda"; its checkpoints are removed."""
     task = cell.config.ablation.task

@@ -18,7 +18,7 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation.cells import cell_of, possible, trained
+from thesis_lib.validation.cells import cell_of, check_device, possible, trained
 from thesis_lib.validation.evaluation import Results
 from thesis_lib.validation.released.recipe import CONTROLS, FULL, variants_of, with_human_speech
 from thesis_lib.validation.released.scores import SCORED, SpeechTest
@@ -38,12 +38,14 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     ``ablation_not_measured``. Trains on ``device``: "auto", "cpu" or "cuda". Interrupted, it resumes.
 
     Raises RunError with the command that fetches a missing corpus, or for too few test speakers; ConfigError for a
-    metric that this grid has not, and where a cell was begun with another recipe.
+    metric that this grid has not, and where a cell was begun with another recipe; TrainingError, before the stages,
+    where it cannot be trained on ``device``.
     """
     if run.has("ablation"):
         return run.load_table("ablation")
     _demand_metrics(run.config)
     base = with_human_speech(run.config)
+    check_device(base, device)
     every = variants_of(base)
     variants, missing = possible(base, every, FULL)
     data = Run(run.path / ABLATION / DATA, base)

@@ -74,9 +74,11 @@ def with_human_speech(config: Config) -> Config:
     corpus, settings = config.corpus, config.ablation
     if corpus.name == "combined":
         raise ConfigError("ablation.grid=released combines the corpora itself: name the human ones in ablation.human")
-    own = MemberConfig(name=corpus.name, root=corpus.root, utterances=corpus.utterances, label=SYNTHETIC)
+    of_member = {name: getattr(corpus, name) for name in ("name", "root", "utterances", "speed")}
+    own = MemberConfig(**of_member, label=SYNTHETIC)
     _demand_corpora(own, settings.human)
-    together = {"name": "combined", "root": None, "utterances": None, "members": _dumped([own, *settings.human])}
+    members = _dumped([own, *settings.human])
+    together = {"name": "combined", "root": None, "utterances": None, "speed": 1.0, "members": members}
     limits = {"min_duration": min(MIN_DURATION, corpus.min_duration), "max_duration": MAX_DURATION}
     if corpus.limit is None and not any(member.utterances for member in (own, *settings.human)):
         limits["limit"] = settings.human_limit
