@@ -29,7 +29,7 @@ from thesis_lib.validation.scoring import score
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.checkpoints import CheckpointError
 from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
-from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER, Vocoder
+from thesis_lib.vocoder.synthesis import DEFAULT, RELEASED, Vocoder
 
 PAGE = (Path(__file__).parents[1] / "book" / "bring_your_own.md").read_text(encoding="utf-8")
 TWO_STEPS = {"conversion.training.steps": 2, "conversion.training.checkpoint_every": 2}
@@ -133,7 +133,7 @@ def test_a_generator(tiny_run, workplace):
 
 
 def test_a_vocoder_of_a_generator_or_encoder_that_is_not_loaded_names_the_remedy(tmp_path):
-    about = json.loads((DEFAULT_FOLDER / checkpoints.META).read_text())
+    about = json.loads((RELEASED[DEFAULT] / checkpoints.META).read_text())
     changed = about | {"generator": about["generator"] | {"kind": "linear-head"}}
     checkpoints.save(tmp_path / "v", {"a": torch.zeros(1)}, changed)
     says = r"^\S+/v: .*no generator named 'linear-head'; .*in `plugins`, or install its package\)$"

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from thesis_lib import cli, cloning
 from thesis_lib.audio.files import SUFFIXES, check_speech, read_audio, write_audio
 from thesis_lib.cli.options import config_of
-from thesis_lib.vocoder.sources import DEFAULT_FOLDER
 
 
 def thesis(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
@@ -96,7 +95,7 @@ def test_wrong_arguments_are_one_line_of_error(arguments, says, monkeypatch, cap
     assert err.count("\n") == 1, err
 
 
-@pytest.mark.parametrize(("options", "folder"), [([], DEFAULT_FOLDER), (["--out", "new"], Path("new"))])
+@pytest.mark.parametrize(("options", "folder"), [([], None), (["--out", "new"], Path("new"))])
 def test_weights_go_to_the_package_or_to_the_folder_that_is_named(options, folder, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = []
@@ -241,7 +240,10 @@ def test_clone_passes_the_device_and_the_encoder_settings_on(recordings, fake_pi
         (("--device", "cuda:99"), "device cuda:99: this machine has"),
         (("--device", "tpu9"), "device 'tpu9' is unknown"),
         (("--set", "encoders.speaker=tiny-test"), "encoders.speaker=tiny-test: the vocoder was trained with ecapa"),
-        (("--set", "encoders.emotion_folder=x"), "encoders.emotion_folder=x: the vocoder was trained with egemaps"),
+        (
+            ("--set", "encoders.emotion_folder=x"),
+            "encoders.emotion_folder=x: the vocoder was trained with whisper",
+        ),
     ],
 )
 def test_clone_refuses_a_missing_device_and_foreign_encoders(recordings, monkeypatch, capsys, options, says):

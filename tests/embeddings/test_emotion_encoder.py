@@ -17,7 +17,7 @@ from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
 from thesis_lib.embeddings.encoders.whisper_weights import WIDTH
 from thesis_lib.utils.files import sha256
 from thesis_lib.vocoder.description import EncoderMismatchError, VocoderDescription
-from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER as DEFAULT_VOCODER
+from thesis_lib.vocoder.synthesis import RELEASED, SMALL
 
 RATE = 16_000
 weights = pytest.mark.weights("whisper-tiny.en")
@@ -126,7 +126,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 
 def test_a_vocoder_of_another_emotion_encoder_refuses_it_by_name():
-    released = VocoderDescription.of(json.loads((DEFAULT_VOCODER / "config.json").read_text()))
+    released = VocoderDescription.of(json.loads((RELEASED[SMALL] / "config.json").read_text()))
     with pytest.raises(EncoderMismatchError, match=r"encoders.emotion=whisper-emotion.*egemaps"):
         released.encoder_config(EncoderConfig(emotion="whisper-emotion"))
     ours = released.but(emotion_encoder="whisper-emotion (abc)", emotion_dim=64)

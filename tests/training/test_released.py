@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from thesis_lib.audio.files import read_audio, write_audio
-from thesis_lib.config import Config
+from thesis_lib.config import Config, TrainingConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.rows import read_list
@@ -12,11 +12,12 @@ from thesis_lib.embeddings.encoders import evaluation_encoders
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import TrainingError, train
 from thesis_lib.training.adaptation import adapt
-from thesis_lib.training.released import reproduce
+from thesis_lib.training.released import released_folder, reproduce
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.swap import SpeakerScorer, corpus_speakers, trials
 from thesis_lib.vocoder.checkpoints import WEIGHTS
-from thesis_lib.vocoder.synthesis import DEFAULT, DEFAULT_FOLDER, Vocoder
+from thesis_lib.vocoder.sources import MADE_BY
+from thesis_lib.vocoder.synthesis import DEFAULT, RELEASED, SMALL, Vocoder
 
 
 def test_weights_are_trained_and_halved(tiny_run, tmp_path):
@@ -56,8 +57,11 @@ def test_weights_of_human_speech_need_their_corpora_and_no_synthesis(tmp_path, m
     """The utterances that they train on are listed by the ids of the official archives."""
     monkeypatch.chdir(tmp_path)
     config = Config.from_profile("human")
-    listed = {member.name: member.utterances for member in config.corpus.members if member.utterances}
-    assert {name: len(read_list(path)) for name, path in listed.items()} == {"librispeech": 100, "speechocean762": 2400}
+    listed = {(m.name, m.speed): set(read_list(m.utterances)) for m in config.corpus.members if m.utterances}
+    slow, whole, fast = (listed["speechocean762", speed] for speed in (0.88, 1.0, 1.13))
+    assert (len(slow), len(whole), len(fast), slow | fast) == (1200, 2400, 1200, whole)
+    read = [listed["librispeech", speed] for speed in (0.88, 1.0, 1.13)]
+    assert (len(read[0]), read[1], read[2]) == (100, read[0], read[0])
     assert {member.speed for member in config.corpus.members} == {0.88, 1.0, 1.13}
     lost = [m.model_copy(update={"root": str(tmp_path / "lost")}) for m in config.corpus.members if m.root]
     run = Run(tmp_path / "run", config.override({"corpus.members": [m.model_dump() for m in lost]}))
@@ -68,21 +72,46 @@ def test_weights_of_human_speech_need_their_corpora_and_no_synthesis(tmp_path, m
     assert not (tmp_path / "weights").exists()
 
 
-def test_the_released_weights_describe_themselves():
-    vocoder = Vocoder.from_pretrained(DEFAULT)
-    assert (DEFAULT_FOLDER / WEIGHTS).stat().st_size < 8_000_000
+@pytest.mark.parametrize(
+    ("name", "megabytes", "emotion", "profile"),
+    [(DEFAULT, 25, "whisper-emotion", "human"), (SMALL, 8, "egemaps", "released")],
+)
+def test_the_released_weights_describe_themselves(name, megabytes, emotion, profile):
+    vocoder = Vocoder.from_pretrained(name)
+    assert (RELEASED[name] / WEIGHTS).stat().st_size < 1e6 * megabytes
     assert vocoder.converts
-    assert (vocoder.encoders.speaker, vocoder.encoders.emotion) == ("ecapa", "egemaps")
-    assert vocoder.meta["stamp"]["profile"] == "released"
-    made_by, profile = Config.from_json((DEFAULT_FOLDER / "run.json").read_text()), Config.from_profile("released")
-    # The profile that the card names is what made them.
-    assert (made_by.conversion, made_by.corpus) == (profile.conversion, profile.corpus)
+    assert (vocoder.encoders.speaker, vocoder.encoders.emotion) == ("ecapa", emotion)
+    assert (vocoder.meta["stamp"]["profile"], MADE_BY[profile]) == (profile, name)
+    made_by, now = (config.conversion for config in (made_by_config(name), Config.from_profile(profile)))
+    # The profile that the card names is what made them; the default ones were stopped by the time.
+    same = {"steps": vocoder.meta["steps"], "max_minutes": None}
+    same |= {key: getattr(now.training, key) for key in TrainingConfig.OPERATIONAL}
+    assert made_by.model_copy(update={"training": made_by.training.model_copy(update=same)}) == now
+    assert now.training.steps == vocoder.meta["steps"]
+
+
+def made_by_config(name: str) -> Config:
+    return Config.from_json((RELEASED[name] / "run.json").read_text())
+
+
+def test_the_default_weights_were_made_from_the_corpora_of_their_profile():
+    """Read from one folder that holds the utterances which the profile's lists name."""
+    made_by, profile = made_by_config(DEFAULT).corpus, Config.from_profile("human").corpus
+    assert made_by.model_copy(update={"members": profile.members}) == profile
+    assert {m.speed for m in made_by.members} == {m.speed for m in profile.members}
+    assert made_by_config(SMALL).corpus == Config.from_profile("released").corpus
+
+
+def test_a_profile_writes_to_the_folder_of_its_released_weights():
+    assert [released_folder(profile) for profile in ("human", "released")] == [RELEASED[DEFAULT], RELEASED[SMALL]]
+    with pytest.raises(RunError, match="the profile demo makes none of the released weights: name a folder by --out"):
+        released_folder("demo")
 
 
 @pytest.mark.weights("ecapa", "whisper-tiny.en", "resemblyzer")
 def test_the_released_weights_convert_to_the_target_voice(tmp_path):
     """Measured by an evaluation encoder on unseen speakers."""
-    changes = {"corpus.limit": 8, "encoders.emotion": "egemaps"}
+    changes = {"corpus.limit": 8, "encoders.emotion": "whisper-emotion"}
     run = Run(tmp_path / "run", Config.from_profile("demo").override(changes))
     vocoder = Vocoder.from_pretrained(DEFAULT)
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]

@@ -16,7 +16,7 @@ from thesis_lib.vocoder.checkpoints import CheckpointError
 from thesis_lib.vocoder.description import DescriptionError, EncoderMismatchError, VocoderDescription
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.streaming import ReceptiveField
-from thesis_lib.vocoder.synthesis import DEFAULT, DEFAULT_FOLDER, DeviceError, Vocoder
+from thesis_lib.vocoder.synthesis import DEFAULT, RELEASED, DeviceError, Vocoder
 
 
 @dataclasses.dataclass
@@ -29,7 +29,7 @@ class Named:
 
 
 EGEMAPS = Named("egemaps", "opensmile-2.6.0-eGeMAPSv02", 88)
-RELEASED = json.loads((DEFAULT_FOLDER / checkpoints.META).read_text())
+ABOUT = json.loads((RELEASED["small"] / checkpoints.META).read_text())
 SMALL = {"speaker_projection": 4, "emotion_projection": 4, "fusion_dim": 8, "condition_dim": 8}
 
 
@@ -41,16 +41,23 @@ def small(**changes) -> dict:
     return {name: section.model_dump() for name, section in sections.items()} | about | sizes | changes
 
 
-def test_the_released_file_is_read_and_written_as_it_is():
-    about = VocoderDescription.of(RELEASED)
-    assert about.to_dict() == RELEASED
-    assert (about.speaker_encoder.name, about.speaker_encoder.revision) == ("ecapa", "02c039113289")
-    assert (about.steps, about.skipped_steps, about.receptive_field) == (7250, 0, None)
-    assert Vocoder.from_torch(DEFAULT).meta == RELEASED
+@pytest.mark.parametrize(
+    ("name", "speaker", "steps", "frames"),
+    [(DEFAULT, "02c039113289-bfloat16", 14_484, (29, 29)), ("small", "02c039113289", 7_250, None)],
+)
+def test_the_released_files_are_read_and_written_as_they_are(name, speaker, steps, frames):
+    described = json.loads((RELEASED[name] / checkpoints.META).read_text())
+    about = VocoderDescription.of(described)
+    assert about.to_dict() == described
+    assert (about.speaker_encoder.name, about.speaker_encoder.revision) == ("ecapa", speaker)
+    assert (about.steps, about.skipped_steps) == (steps, 0)
+    field = about.receptive_field
+    assert (field and (field.left, field.right)) == frames
+    assert Vocoder.from_torch(name).meta == described
 
 
 def test_it_is_frozen_and_a_change_is_validated():
-    about = VocoderDescription.of(RELEASED)
+    about = VocoderDescription.of(ABOUT)
     with pytest.raises(ValidationError, match="frozen"):
         about.steps = 3
     assert about.but(steps=3).steps == 3
@@ -72,8 +79,8 @@ def test_it_is_frozen_and_a_change_is_validated():
 )
 def test_a_wrong_value_is_named_by_its_key(tmp_path, key, changes):
     with pytest.raises(DescriptionError, match=f"^{re.escape(key)}"):
-        VocoderDescription.of(RELEASED | changes)
-    checkpoints.save(tmp_path / "v", {"a": torch.zeros(1)}, RELEASED | changes)
+        VocoderDescription.of(ABOUT | changes)
+    checkpoints.save(tmp_path / "v", {"a": torch.zeros(1)}, ABOUT | changes)
     with pytest.raises(CheckpointError, match=rf"v: not a vocoder of this project \({re.escape(key)}"):
         Vocoder.from_torch(tmp_path / "v")
 
@@ -81,11 +88,11 @@ def test_a_wrong_value_is_named_by_its_key(tmp_path, key, changes):
 @pytest.mark.parametrize("key", ["task", "audio", "content", "generator", "speaker_dim", "emotion_encoder"])
 def test_a_missing_key_is_named(key):
     with pytest.raises(DescriptionError, match=f"^{key}: Field required"):
-        VocoderDescription.of({name: value for name, value in RELEASED.items() if name != key})
+        VocoderDescription.of({name: value for name, value in ABOUT.items() if name != key})
 
 
 def test_a_key_of_a_later_release_is_kept():
-    assert VocoderDescription.of(RELEASED | {"lineage": ["a"]}).to_dict()["lineage"] == ["a"]
+    assert VocoderDescription.of(ABOUT | {"lineage": ["a"]}).to_dict()["lineage"] == ["a"]
 
 
 def test_saving_records_the_receptive_field_and_the_onnx_file_has_the_description(tmp_path):
@@ -99,7 +106,7 @@ def test_saving_records_the_receptive_field_and_the_onnx_file_has_the_descriptio
 
 
 def test_an_encoder_of_another_name_revision_or_size_is_refused():
-    about = VocoderDescription.of(RELEASED)
+    about = VocoderDescription.of(ABOUT)
     about.check_encoders(Named(), EGEMAPS)
     about.check_encoders(Named(revision="02c039113289-bfloat16"), EGEMAPS)
     with pytest.raises(EncoderMismatchError, match=r"speaker encoder ecapa \(02c039113289\), this one is ecapa \(9\)"):
@@ -116,8 +123,8 @@ def test_an_encoder_of_another_name_revision_or_size_is_refused():
 @pytest.mark.weights("ecapa")
 @pytest.mark.parametrize(("kind", "name"), [("speaker", "ecapa"), ("emotion", "egemaps")])
 def test_the_pipeline_is_not_built_with_an_encoder_of_another_revision(tmp_path, kind, name):
-    changed = VocoderDescription.of(RELEASED).but(**{f"{kind}_encoder": f"{name} (0000)"})
-    vocoder = Vocoder(Vocoder.from_torch(DEFAULT).generator, changed)
+    changed = VocoderDescription.of(ABOUT).but(**{f"{kind}_encoder": f"{name} (0000)"})
+    vocoder = Vocoder(Vocoder.from_torch("small").generator, changed)
     vocoder.save_pretrained(tmp_path / "v")
     with pytest.raises(EncoderMismatchError, match=rf"{kind} encoder {name} \(0000\), this one is {name} \("):
         build(tmp_path / "v")

@@ -79,7 +79,7 @@ def test_the_released_vocoder_renders_what_it_renders_in_torch():
     assert (ours.name, ours.description, ours.receptive_field) == (DEFAULT, theirs.description, theirs.receptive_field)
     content = np.random.default_rng(0).normal(size=(1, 387, 40)).astype(np.float32)
     rng = np.random.default_rng(1)
-    voice = Voice(rng.normal(size=192).astype(np.float32), rng.normal(size=88).astype(np.float32))
+    voice = Voice(rng.normal(size=192).astype(np.float32), rng.normal(size=64).astype(np.float32))
     assert np.abs(ours.samples(content, voice) - theirs.samples(content, voice)).max() <= 1e-4
 
 

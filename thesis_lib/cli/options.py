@@ -14,7 +14,8 @@ RunDir = Annotated[Path | None, typer.Option(help="Run folder; by default runs/P
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: section.key=value; repeatable.")]
 DEFAULT = "default"
 VocoderName = Annotated[
-    str, typer.Option(help="default (the released weights), hifigan-universal, a vocoder's folder, or owner/name.")
+    str,
+    typer.Option(help="default or small (the released weights), hifigan-universal, a vocoder's folder, or owner/name."),
 ]
 Device = Annotated[str, typer.Option(help="Device of the vocoder and the encoders: cpu, cuda or cuda:NUMBER.")]
 Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler that distributes the work, tcp://HOST:PORT.")]

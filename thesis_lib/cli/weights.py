@@ -79,10 +79,11 @@ def reproduce_weights(
     scheduler: Scheduler = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; by default the released weights.")] = None,
 ) -> None:
-    """Synthesise the corpus, train on a GPU or CPU, and replace the released weights; interrupted, it continues.
+    """Train the released weights of a profile and replace them; interrupted, it continues.
 
-    One to three hours for the corpus and an hour for embeddings and analyses on two cores; then eight minutes on an
-    H200, or some thirty hours on two cores. With the profile human, from corpora of human speech.
+    The profile human makes the default ones, from corpora of human speech: sixteen minutes on an H100. The profile
+    released makes the small ones: one to three hours for a synthetic corpus and an hour for embeddings and analyses on
+    two cores, then eight minutes on an H200, or some thirty hours on two cores.
 
     Example: thesis weights reproduce
     Example: thesis weights reproduce --device cuda --set encoders.device=cuda
@@ -90,10 +91,9 @@ def reproduce_weights(
     """
     from thesis_lib.training.released import reproduce
     from thesis_lib.utils.progress import bar
-    from thesis_lib.vocoder.sources import DEFAULT_FOLDER
 
     run = run_of(profile, run_dir, set_)
-    reproduce(run, out or DEFAULT_FOLDER, bar, typer.echo, accelerator, scheduler)
+    reproduce(run, out, bar, typer.echo, accelerator, scheduler)
 
 
 @released.command("emotion")

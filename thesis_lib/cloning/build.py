@@ -20,7 +20,7 @@ def build(
     encoders: EncoderConfig | None = None,
     device: str = "cpu",
 ) -> VoiceCloningPipeline:
-    """Load the pipeline around a vocoder ("default", a folder, "owner/name" or an ONNX file), with its own encoders.
+    """Load the pipeline around a vocoder (name, folder, "owner/name" or ONNX file), with its own encoders.
 
     On the CPU everything runs in ONNX Runtime and CTranslate2, and torch is not imported, unless the vocoder has a
     generator from outside the package or an encoder that is a torch network.

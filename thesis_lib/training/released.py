@@ -14,7 +14,8 @@ from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.loop import train
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.synthesis import DEFAULT_FOLDER, Vocoder
+from thesis_lib.vocoder.sources import MADE_BY, RELEASED
+from thesis_lib.vocoder.synthesis import Vocoder
 
 SCRIPT = "scripts/build_wide_corpus.py"
 LOG_LINES = 200  # of the training log, evenly spaced, that are kept beside the weights
@@ -22,7 +23,7 @@ LOG_LINES = 200  # of the training log, evenly spaced, that are kept beside the 
 
 def reproduce(
     run: Run,
-    folder: Path = DEFAULT_FOLDER,
+    folder: Path | None = None,
     progress: Progress = silent,
     say: Callable[[str], None] = print,
     accelerator: str = "auto",
@@ -30,11 +31,14 @@ def reproduce(
 ) -> Vocoder:
     """Run every missing stage of the profile "released" or "human", then write the weights to ``folder``.
 
+    By default that is the folder of the released weights that the profile makes.
+
     ``accelerator`` is "auto", "cpu" or "cuda", for the training; ``scheduler`` the address of a Dask scheduler for
     embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be
     synthesised, CorpusError with the member's name where a member of a combined corpus is missing, and what ``train``
     raises.
     """
+    folder = folder or released_folder(run.config.profile)
     fabric = fabric_of(run.config.conversion.training, accelerator=accelerator)
     if run.config.corpus.name == "cvss-t":
         root = Path(str(run.config.corpus.root))
@@ -53,6 +57,13 @@ def reproduce(
     write_text(folder / "metrics.jsonl", "".join(log[:: max(1, len(log) // LOG_LINES)]))
     say(f"the weights: {folder}")
     return Vocoder.from_torch(folder)
+
+
+def released_folder(profile: str) -> Path:
+    """The folder of the released weights that a profile makes. Raises RunError for another profile."""
+    if profile not in MADE_BY:
+        raise RunError(f"the profile {profile} makes none of the released weights: name a folder by --out")
+    return RELEASED[MADE_BY[profile]]
 
 
 def _synthesise(corpus: Path) -> None:

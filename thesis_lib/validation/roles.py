@@ -18,7 +18,7 @@ from thesis_lib.training import COLD
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.columns import WORDS, encoder_of
 from thesis_lib.validation.metrics import MetricError
-from thesis_lib.vocoder.synthesis import DEFAULT, DEFAULT_FOLDER, UNIVERSAL, Vocoder
+from thesis_lib.vocoder.synthesis import RELEASED, UNIVERSAL, Vocoder
 
 EVALUATION = "evaluation"  # no role in the vocoder
 CONDITIONS, TRAINS, CONTENT, SELECTS = "conditions", "trains", "gives content to", "selects for"
@@ -137,12 +137,12 @@ def _sources(recipe: Recipe) -> list[str]:
 
 def _ancestor(source: str) -> Ancestor:
     """What is known of a vocoder by its name or folder."""
-    folder = DEFAULT_FOLDER if source == DEFAULT else Path(source)
+    folder = RELEASED.get(source, Path(source))
     described = folder / "config.json"
     meta = json.loads(described.read_text()) if described.exists() else {}
     task: Task = meta.get("task", "conversion")
-    if source == DEFAULT:
-        return Ancestor(Config.from_profile("released"), task, _encoders(meta))
+    if source in RELEASED:
+        return Ancestor(Config.from_json((folder / "run.json").read_text()), task, _encoders(meta))
     home = folder.parent.parent / "config.json"  # RUN/TASK/vocoder
     config = None
     if folder.parent.name in TASKS and home.exists():

@@ -10,7 +10,7 @@ from thesis_lib.vocoder.sources import is_onnx
 
 
 def load_vocoder(source: str | Path, device: Any = "cpu", revision: str | None = None) -> BaseVocoder:
-    """Load "default", "hifigan-universal", a folder, "owner/name" on the model hub, or an ONNX file.
+    """Load "default", "small", "hifigan-universal", a folder, "owner/name" on the model hub, or an ONNX file.
 
     A generator from outside the package, and a vocoder on a GPU, run in torch. To train, export or compress a vocoder,
     load it by ``synthesis.Vocoder``. Raises CheckpointError for a wrong folder or repository, OnnxError for a wrong

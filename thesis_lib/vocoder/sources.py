@@ -18,8 +18,9 @@ from thesis_lib.vocoder import checkpoints, hub
 from thesis_lib.vocoder.description import VocoderDescription
 
 UNIVERSAL = "hifigan-universal"
-DEFAULT = "default"  # the released weights, which are part of the package
-DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / DEFAULT
+DEFAULT, SMALL = "default", "small"  # the released weights, which are part of the package
+RELEASED = {name: Path(__file__).parents[1] / "data" / name for name in (DEFAULT, SMALL)}
+MADE_BY = {"human": DEFAULT, "released": SMALL}  # profile -> the released weights that it makes
 
 
 def is_onnx(source: str | Path) -> bool:
@@ -35,7 +36,7 @@ def folder_of(source: str | Path, revision: str | None = None) -> Path:
         )
     if hub.is_repository(str(source)):
         return hub.download(str(source), revision)
-    return DEFAULT_FOLDER if str(source) == DEFAULT else Path(source)
+    return RELEASED.get(str(source), Path(source))
 
 
 def vocoder_key(source: str | Path) -> str:

@@ -22,13 +22,14 @@ from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build_gen
 from thesis_lib.vocoder.generators.base import GeneratorError
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.rendering import BaseVocoder
-from thesis_lib.vocoder.sources import DEFAULT, DEFAULT_FOLDER, UNIVERSAL, adaptation_key, vocoder_key
+from thesis_lib.vocoder.sources import DEFAULT, RELEASED, SMALL, UNIVERSAL, adaptation_key, vocoder_key
 from thesis_lib.vocoder.streaming import ReceptiveField, Stream, streamed
 from thesis_lib.vocoder.voice import MEAN_VOICE, Voice
 
 __all__ = [
     "DEFAULT",
-    "DEFAULT_FOLDER",
+    "RELEASED",
+    "SMALL",
     "UNIVERSAL",
     "DeviceError",
     "Vocoder",
@@ -146,9 +147,9 @@ class Vocoder(BaseVocoder):
 
     @classmethod
     def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder | OnnxVocoder":
-        """Load "default" (the released weights), "hifigan-universal", a folder, or "owner/name" on the model hub.
+        """Load "default" or "small" (the released weights), "hifigan-universal", a folder, or "owner/name" on the hub.
 
-        A folder is one that ``save_pretrained`` wrote. "default" and "hifigan-universal" always mean these. An .onnx
+        A folder is one that ``save_pretrained`` wrote. The three names always mean these. An .onnx
         file that ``thesis export`` wrote gives an ``OnnxVocoder``, which needs no torch.
         ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
         ModelError when the published weights cannot be had.
