@@ -35,7 +35,7 @@ def run(quick: bool) -> dict:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
     config = Config.from_profile("demo").override(
-        {"cloning.voice": "nearest", "cloning.examples": 2, "encoders.emotion": "egemaps"}
+        {"cloning.voice": "nearest", "cloning.examples": 2, "encoders.emotion": "whisper-emotion"}
     )
     report = Run(FOLDER, config)
     folders = [Path(spanish)] if spanish else []
