@@ -1,6 +1,7 @@
 """Speed of the generators on one thread, as ratios to two public peers, interleaved in one process.
 
-Weights are random: speed does not depend on them. All see the same number of frames with a hop of 256 samples.
+Weights are random, in the sizes of the released ones too: speed does not depend on them. All see the same number of
+frames with a hop of 256 samples.
 """
 
 import statistics
@@ -9,10 +10,13 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.peers import speechbrain_v1
-from thesis_lib.config import AudioConfig, Config, ContentConfig, GeneratorConfig, Recipe, TrainingConfig
+from thesis_lib.config import AudioConfig, ContentConfig, GeneratorConfig, Recipe, TrainingConfig
 from thesis_lib.utils.timing import interleaved, ratio
+from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.content import channels
+from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.generators import build_generator
+from thesis_lib.vocoder.sources import RELEASED
 
 FRAMES = 172  # 2 s at 22.05 kHz
 SPEECHBRAIN, VOCOS = "speechbrain HiFi-GAN V1", "vocos package"
@@ -25,8 +29,9 @@ def run(quick: bool) -> dict:
     for name in ("v1", "v2", "v3", "istft", "istft-small", "istft-large"):
         recipe = Recipe(generator=name, training=TrainingConfig(warm_start="none"))
         makers[f"ours, {name}"] = lambda config=recipe.generator: _ours(ContentConfig(), config)
-    conversion = Config.from_profile("demo").conversion
-    makers["ours, conversion of the demo"] = lambda: _ours(conversion.content, conversion.generator)
+    for name, folder in RELEASED.items():
+        made = VocoderDescription.of(checkpoints.load_arrays(folder)[1])
+        makers[f"ours, {name} weights"] = lambda made=made: _ours(made.content, made.generator)
     models = {name: make() for name, make in makers.items()}
     with torch.inference_mode():
         seconds = interleaved({name: call for name, (call, _) in models.items()}, 3 if quick else 15)

@@ -55,6 +55,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "count": lambda rows: str(len(rows)),
     "text": str,
 }
+RANGES = {"ratio"}  # forms whose low and high are the lowest and the highest of the rounds, no interval
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _cells(claim: Claim, results: Results) -> dict[str, str]:
     row = results.row(claim)
     has_interval = isinstance(row, dict) and "low" in row
     n = at(results.load(claim.result), claim.n) if claim.n else row.get("n", NONE) if isinstance(row, dict) else NONE
-    spread = " (lowest and highest)" if has_interval and "median" in row else ""
+    spread = " (lowest and highest)" if claim.form in RANGES else ""
     interval = FORMS[claim.form](row) + (spread if has_interval else " (no interval saved)")
     return about | {"source": f"`{claim.result}.json`: {_said(claim.key)}", "n": str(n), "interval": interval}
 
