@@ -8,7 +8,7 @@ import pytest
 
 from thesis_lib.corpus import mini
 
-BLOCKED = ("torch", "torchaudio", "speechbrain", "librosa", "funasr", "transformers")
+BLOCKED = ("opensmile", "torch", "torchaudio", "speechbrain", "librosa", "funasr", "transformers")
 PROGRAM = f"""
 import sys
 
@@ -40,6 +40,14 @@ def test_a_recording_is_cloned_and_its_watermark_detected_without_torch(tmp_path
     assert "marked" in found.stdout
 
 
+@pytest.mark.weights("ecapa")
+def test_the_small_weights_name_the_extra_of_their_emotion_encoder(tmp_path):
+    source = mini.bundle() / "audio" / "000191.es.opus"
+    made = thesis("--offline", "clone", source, tmp_path / "hello.wav", "--vocoder", "small", "--text", "Hello.")
+    assert made.returncode == 2
+    assert "this needs the package opensmile: pip install 'thesis-lib[egemaps]'" in made.stderr
+
+
 @pytest.mark.weights("hifigan-universal")
 def test_a_recording_is_streamed_without_torch(tmp_path):
     source, target = mini.bundle() / "audio" / "000191.es.opus", tmp_path / "again.wav"
@@ -57,6 +65,6 @@ def test_the_dubbing_page_starts_without_torch():
 
 
 def test_the_package_of_cloning_imports_neither_torch_nor_pandas():
-    heavy = (*BLOCKED, "pandas", "onnx", "onnxruntime", "faster_whisper", "kokoro_onnx", "opensmile", "c2pa")
+    heavy = (*BLOCKED, "pandas", "onnx", "onnxruntime", "faster_whisper", "kokoro_onnx", "c2pa")
     code = f"import sys, thesis_lib.cloning; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

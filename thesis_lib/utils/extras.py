@@ -14,6 +14,7 @@ EXTRAS = {  # module -> extra of pyproject.toml
     "matplotlib": "train",
     "num2words": "train",
     "onnxscript": "compress",
+    "opensmile": "egemaps",
     "openvino": "compress",
     "papermill": "book",
     "pesq": "train",
