@@ -4,13 +4,17 @@ V1 + FiLM is the demo's resynthesis vocoder (thesis train --task resynthesis): s
 universal.
 """
 
+import dataclasses
+
 from benchmarks.quality import HumanTest, table
 from thesis_lib.config import Config
+from thesis_lib.embeddings.encoders import embed, emotion_encoder
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import load_vocoder
-from thesis_lib.validation.swap import SwapSystem
+from thesis_lib.validation.swap import SwapSpeaker, SwapSystem
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, PUBLISHED, griffin_lim
 from thesis_lib.vocoder.synthesis import DEFAULT, UNIVERSAL, Vocoder
+from thesis_lib.vocoder.voice import Voice
 
 GUIDANCE = (1.0, 2.0)
 
@@ -20,11 +24,17 @@ def run(quick: bool) -> dict:
     ours, published = Vocoder.from_pretrained(DEFAULT), Vocoder.from_pretrained(UNIVERSAL)
     large = load_vocoder(Run("runs/demo", Config.from_profile("demo")), "resynthesis")
     test_set = HumanTest(ours.encoders.emotion, quick)
+    styles = emotion_encoder(large.encoders)
+
+    def voice(speaker: SwapSpeaker) -> Voice:
+        """The speaker's own voice, with the emotion embedding of the demo's vocoder."""
+        return dataclasses.replace(speaker.voice, emotion=embed(styles, speaker.content, large.audio.sample_rate))
+
     systems = {
         GROUND_TRUTH: lambda s: s.content,
         INVERSION: lambda s: griffin_lim(s.content, ours.log_mel),
         PUBLISHED: lambda s: published.render(s.content),
-        "V1 + FiLM": lambda s: large.render(s.content, s.voice),
+        "V1 + FiLM": lambda s: large.render(s.content, voice(s)),
         "released": lambda s: ours.render(s.content, s.voice),
     }
     copies = [row for name, render in systems.items() for row in test_set.resynthesis(name, render)]
