@@ -1,43 +1,64 @@
-"""Detection of the watermark after common changes, false alarms, and the effect on quality (THESIS_HUMAN).
+"""Detection of the watermark after common changes and in long recordings, false alarms, and quality (THESIS_HUMAN).
 
 Human recordings get the watermark and are then changed (compressed, made faster, ...). The same changes are made to the
-unmarked recordings, where each detection is a false alarm. Recordings are also joined to long ones, of which a third
-or nothing is marked. The thresholds and the speeds of the search were chosen on human recordings for training, which
-the folder of THESIS_HUMAN must not contain.
+unmarked recordings, where each detection is a false alarm. Recordings are also joined to long files, of which a stretch
+is marked, from several times on, or nothing. The lengths of the files are no multiples of the windows' 15 s. The
+thresholds and the speeds of the search were chosen on human recordings for training, which the folder of THESIS_HUMAN
+must not contain.
 """
 
+from collections.abc import Iterable
+from itertools import repeat
+
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.alterations import RATE, Alteration, alterations
 from benchmarks.human import human_recordings
 from benchmarks.options import Option
-from thesis_lib.audio.files import read_audio
-from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, add_watermark, detect_watermark
+from thesis_lib.audio.files import read_audio, resample
+from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, MIN_PART_PROBABILITY, add_watermark, detect_watermark
 from thesis_lib.corpus.split import spread
 from thesis_lib.validation import metrics
 
-JOINED = 12  # recordings of one long one
+FILE_SECONDS = (74, 89, 104)  # of the joined files with a marked stretch
+STRETCH_SECONDS = (20, 30)
+OFFSETS = (0, 10, 20, 40, 60)  # s, where the stretch begins, if it ends in the file
+UNMARKED_SECONDS = 90  # of the joined files without one
+SPEEDS = (0.9, 1.0, 1.1)  # at which unmarked speech is played
 
-OPTIONS = {"recordings": Option(50, 3, "human recordings, spread over the folder")}
+OPTIONS = {
+    "recordings": Option(50, 3, "human recordings for quality and false alarms, spread over the folder"),
+    "altered": Option(10, 2, "recordings among them that are changed"),
+    "files": Option(3, 1, "joined files of each length with a marked stretch"),
+}
 
 
-def run(quick: bool, recordings: int) -> dict:
-    """Shares of marked and unmarked recordings detected as marked, after each change; quality with the mark."""
+def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
+    """Shares detected after each change and of stretches in long files, false alarms, and quality with the mark."""
     paths = [path for own in human_recordings().values() for path in own]
-    paths = [paths[i] for i in spread(len(paths), recordings)]
-    wavs = [read_audio(path, RATE)[0] for path in paths]
+    every = [read_audio(path, RATE)[0] for path in paths]
+    wavs = [every[i] for i in spread(len(every), recordings)]
     marked = [add_watermark(wav, RATE) for wav in wavs]
-    rows = [_row(name, change, marked, wavs) for name, change in tqdm(alterations().items(), "alterations")]
+    some = spread(len(wavs), altered)
+    sides = [[side[i] for i in some] for side in (marked, wavs)]
+    rows = [_row(name, change, *sides) for name, change in tqdm(alterations().items(), "alterations")]
     pairs = [[metrics.Recording(x, RATE) for x in pair] for pair in zip(marked, wavs, strict=True)]
     pesq = [metrics.pesq(a, b) for a, b in pairs]
     opinions = np.array([[metrics.dnsmos(x)["dnsmos_ovrl"] for x in pair] for pair in pairs])
     difference = metrics.bootstrap(len(pairs), lambda i: float((opinions[i, 0] - opinions[i, 1]).mean()), 1000, 0)
+    unmarked = every[:24] if quick else every
     return {
         "recordings": len(wavs),
-        "threshold": MIN_MARK_PROBABILITY,
+        "altered": len(some),
+        "thresholds": {"mean": MIN_MARK_PROBABILITY, "of one window": MIN_PART_PROBABILITY},
         "rows": rows,
-        "joined": joined(wavs, marked),
+        "stretches": [stretches(every, files, seconds) for seconds in STRETCH_SECONDS],
+        "false alarms": {
+            "recordings": [false_alarms(wavs, speed) for speed in SPEEDS],
+            "joined": [false_alarms(joined(unmarked, repeat(UNMARKED_SECONDS)), speed) for speed in SPEEDS],
+        },
         "PESQ-wb to the unmarked": {"median": float(np.median(pesq)), "low": min(pesq), "high": max(pesq)},
         "DNSMOS, marked - unmarked": dict(zip(("mean", "low", "high"), difference, strict=True)),
         "signal to mark, dB": float(np.median([_ratio(a, b) for a, b in zip(wavs, marked, strict=True)])),
@@ -56,24 +77,58 @@ def _row(name: str, change: Alteration, marked: list[np.ndarray], unmarked: list
     return row
 
 
-def joined(wavs: list[np.ndarray], marked: list[np.ndarray]) -> dict:
-    """Shares of long recordings detected: each of ``JOINED`` recordings, of which the middle third or none is marked.
+def joined(wavs: list[np.ndarray], lengths: Iterable[float]) -> list[np.ndarray]:
+    """The recordings one after the other, cut into files of ``lengths`` in s, as long as there are samples."""
+    whole, files = np.concatenate(wavs), []
+    for seconds in lengths:
+        size = round(seconds * RATE)
+        if size > len(whole):
+            break
+        files.append(whole[:size])
+        whole = whole[size:]
+    return files
 
-    ``seconds`` are those of the shortest long recording. Recordings that fill no long one are left out.
+
+def stretches(wavs: list[np.ndarray], count: int, seconds: float) -> dict:
+    """Share of marked stretches of ``seconds`` found in ``count`` joined files of each length, at each offset.
+
+    A stretch is found where a marked span overlaps it. Speech is in one file only, and the files are the groups of the
+    interval.
     """
-    third, found, seconds = JOINED // 3, [], []
-    for first in range(0, len(wavs) - JOINED + 1, JOINED):
-        chosen = slice(first, first + JOINED)
-        plain, middle = wavs[chosen], marked[chosen][third:-third]
-        parts = plain[:third] + middle + plain[-third:]
-        found.append([detect_watermark(np.concatenate(x), RATE).is_marked for x in (parts, plain)])
-        seconds.append(sum(map(len, plain)) / RATE)
-    if not found:
-        return {"recordings": 0}
-    shares = [metrics.share_interval(np.array(side)) for side in np.array(found).T]
-    names = ("a third marked", "unmarked")
-    intervals = {n: dict(zip(("share", "low", "high"), x, strict=True)) for n, x in zip(names, shares, strict=True)}
-    return {"recordings": len(found), "seconds": min(seconds), **intervals}
+    cases = []
+    files = joined(wavs, FILE_SECONDS * count)
+    for number, wav in enumerate(tqdm(files, f"stretches of {seconds} s")):
+        length = FILE_SECONDS[number % len(FILE_SECONDS)]
+        for offset in (x for x in OFFSETS if x + seconds <= length):
+            x = detect_watermark(_spliced(wav, offset, seconds), RATE)
+            found = any(start < offset + seconds and end > offset for start, end in x.spans)
+            cases.append({"number": number, "file": length, "from": offset, "found": found, "lowest": x.probability})
+    table = pd.DataFrame(cases)
+    share = metrics.share_interval(table.found.to_numpy(), table.number.to_numpy())
+    rows = table.groupby(["file", "from"]).agg(of=("found", "size"), found=("found", "sum"), lowest=("lowest", "min"))
+    counts = {"seconds": seconds, "files": len(files), "stretches": len(table)}
+    named = dict(zip(("share", "low", "high"), share, strict=True))
+    return counts | named | {"rows": rows.reset_index().to_dict("records")}
+
+
+def _spliced(wav: np.ndarray, offset: float, seconds: float) -> np.ndarray:
+    """(N,) with the watermark in ``seconds`` from ``offset`` on."""
+    part = slice(round(offset * RATE), round((offset + seconds) * RATE))
+    return np.concatenate([wav[: part.start], add_watermark(wav[part], RATE), wav[part.stop :]])
+
+
+def false_alarms(wavs: list[np.ndarray], speed: float) -> dict:
+    """Unmarked recordings that count as marked when played ``speed`` times as fast, per hour of what is played.
+
+    The interval is that of the share of the recordings.
+    """
+    played = [resample(wav, RATE * speed, RATE) for wav in wavs]
+    found = [detect_watermark(wav, RATE) for wav in tqdm(played, f"unmarked, speed {speed}")]
+    hours = sum(map(len, played)) / RATE / 3600
+    share = metrics.share_interval(np.array([x.is_marked for x in found]))
+    rates = dict(zip(("per hour", "low", "high"), (len(found) / hours * x for x in share), strict=True))
+    counts = {"speed": speed, "recordings": len(found), "hours": hours, "alarms": sum(x.is_marked for x in found)}
+    return counts | rates | {"highest": max(x.probability for x in found)}
 
 
 def _ratio(wav: np.ndarray, marked: np.ndarray) -> float:

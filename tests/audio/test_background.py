@@ -100,6 +100,18 @@ def test_a_slam_in_a_pause_does_not_make_the_noise_louder(start):
         assert abs(level(found[part]) - level(quiet[part])) < 1.5
 
 
+@pytest.mark.parametrize(("pause", "limit"), [(0.5, 4), (0.6, 2), (0.8, 1.5)])
+def test_a_slam_anywhere_in_the_only_pause_raises_the_noise_by_a_few_db(pause, limit):
+    """0.15 s, 40 dB above the rain, in a pause between two spans of speech."""
+    wav = rain(2 + pause)
+    spans, part = [(0.0, 1.0), (1 + pause, 2 + pause)], slice(round((1.1 + pause) * RATE), None)
+    assert -2 < level(masked(wav, spans)[part]) - level(wav[part]) < 0.5
+    for start in np.arange(1, 1 + pause - 0.149, 0.05):
+        slammed = wav.copy()
+        slammed[round(start * RATE) : round((start + 0.15) * RATE)] *= 100
+        assert level(masked(slammed, spans)[part]) - level(wav[part]) < limit
+
+
 def test_noise_and_tones_keep_their_power():
     rng = np.random.default_rng(0)
     spectra = np.stack([rng.exponential(size=4000), np.ones(4000)], axis=1)  # of a band of noise, and of a tone

@@ -96,7 +96,7 @@ def test_the_command_signs_and_refuses_before_models_are_loaded(recording, tmp_p
 
 def test_detect_prints_the_credentials_beside_the_watermark(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "thesis_lib.cloning.watermark.detect_watermark", lambda *given: Detection(0.9, 1.0, ((0.0, 2.0),))
+        "thesis_lib.cloning.watermark.detect_watermark", lambda *given: Detection(0.9, 0.8, 1.0, ((0.0, 2.0),))
     )
     ana, plain, made = signer(tmp_path), tmp_path / "plain.wav", tmp_path / "made.wav"
     write_audio(plain, voiced(0.5), 22_050)
@@ -104,7 +104,7 @@ def test_detect_prints_the_credentials_beside_the_watermark(tmp_path, monkeypatc
     code, printed, _ = thesis(monkeypatch, capsys, "detect", made, plain, "--trust", ana.certificate)
     assert code == 0
     lines = printed.splitlines()
-    assert lines[0] == f"{made}: marked (0.90, 0-2 s)"
+    assert lines[0] == f"{made}: marked (highest 0.90, mean 0.80, 0-2 s)"
     assert lines[1].startswith(f"{made}: content credentials trusted (signed by 'Ana'; made by thesis-lib")
     assert lines[3] == f"{plain}: no content credentials"
     _, printed, _ = thesis(monkeypatch, capsys, "detect", made, plain, "--json")
@@ -126,10 +126,10 @@ def test_without_the_extra_the_option_names_it(recording, tmp_path):
 
 def test_without_the_extra_detect_says_what_it_does_not_read(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "thesis_lib.cloning.watermark.detect_watermark", lambda *given: Detection(0.9, 1.0, ((0.0, 2.0),))
+        "thesis_lib.cloning.watermark.detect_watermark", lambda *given: Detection(0.9, 0.8, 1.0, ((0.0, 2.0),))
     )
     monkeypatch.setattr("thesis_lib.cloning.credentials.find_spec", lambda name: None)
     write_audio(tmp_path / "a.wav", voiced(0.5), 22_050)
     code, printed, err = thesis(monkeypatch, capsys, "detect", tmp_path / "a.wav")
-    assert (code, printed) == (0, f"{tmp_path / 'a.wav'}: marked (0.90, 0-2 s)\n")
+    assert (code, printed) == (0, f"{tmp_path / 'a.wav'}: marked (highest 0.90, mean 0.80, 0-2 s)\n")
     assert err == "content credentials are not read: pip install 'thesis-lib[credentials]'\n"

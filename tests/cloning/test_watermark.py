@@ -89,14 +89,14 @@ def test_a_long_recording_is_searched_in_some_windows_only(monkeypatch):
 
     monkeypatch.setattr(module, "_probabilities", probabilities)
     assert not detect_watermark(np.ones(165 * 1000), 1000).is_marked
-    assert calls == [11, *[6] * len(SPEEDS), 11]
+    assert calls == [21, *[6] * len(SPEEDS), 21]
 
 
 def detected(monkeypatch, probabilities: list[float]) -> Detection:
-    """The detection in a recording with windows of 20 s with such probabilities, at every speed."""
+    """The detection in a recording with windows of 20 s, one from each 10 s on, with such probabilities."""
     monkeypatch.setattr(module, "_probabilities", lambda windows, *rest: np.array(probabilities))
     monkeypatch.setattr(module, "MIN_WINDOW_SECONDS", 20)
-    return detect_watermark(np.ones(len(probabilities) * 2000), 100)
+    return detect_watermark(np.ones((len(probabilities) + 1) * 1000), 100)
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def detected(monkeypatch, probabilities: list[float]) -> Detection:
     [
         ([0.5], ((0, 20),)),
         ([0.49], ()),
-        ([0.0, 1.0, 0.0], ((20, 40),)),  # mean 0.33
-        ([0.1, 0.99, 0.9, 0.1, 0.0, 0.6], ((20, 60), (100, 120))),
-        ([0.0, 0.7, 0.0], ()),  # the highest of 150 unmarked windows at every speed
-        ([0.45, 0.6, 0.55], ((20, 60),)),  # by the mean
-        ([0.0] * 200 + [0.91], ((4000, 4020),)),
-        ([0.0] * 200 + [0.89], ()),
+        ([0.0, 1.0, 0.0], ((10, 30),)),  # mean 0.33
+        ([0.1, 0.99, 0.9, 0.1, 0.0, 0.6], ((10, 40), (50, 70))),
+        ([0.0, 0.73, 0.0], ()),  # the highest of 1,376 unmarked windows
+        ([0.45, 0.6, 0.55], ((10, 40),)),  # by the mean
+        ([0.0] * 200 + [0.86], ((2000, 2020),)),
+        ([0.0] * 200 + [0.84], ()),
     ],
 )
 def test_one_window_is_enough_if_its_probability_is_high(monkeypatch, probabilities, spans):
@@ -117,19 +117,44 @@ def test_one_window_is_enough_if_its_probability_is_high(monkeypatch, probabilit
     assert found.spans == spans
     assert found.is_marked == bool(spans)
     assert found.probability == max(probabilities)
+    assert found.mean == pytest.approx(np.mean(probabilities))
 
 
 def test_a_marked_stretch_of_a_long_recording_is_found_and_placed(pair, tmp_path):
     plain, marked = (np.tile(wav, 32 * RATE // len(wav)) for wav in pair)
     seconds, whole = len(marked) / RATE, np.concatenate([plain, marked, plain])  # three times 27 s
-    found = detect_watermark(whole, RATE)
+    write_audio(tmp_path / "x.wav", whole, RATE)
+    found = detect_watermark(*read_audio(tmp_path / "x.wav"))
     assert found.is_marked
     assert found.probability > 0.9
     ((start, end),) = found.spans
-    assert seconds < start < end < 2 * seconds
-    write_audio(tmp_path / "x.wav", whole, RATE)
+    assert abs(start - seconds) < 10, "half a window at most"
+    assert abs(end - 2 * seconds) < 10
     printed = CliRunner().invoke(app, ["detect", str(tmp_path / "x.wav")]).output
-    assert f", {start:.0f}-{end:.0f} s)" in printed
+    assert f"(highest {found.probability:.2f}, mean {found.mean:.2f}, {start:.0f}-{end:.0f} s)" in printed
+
+
+@pytest.mark.parametrize("seconds", [30, 37.4, 44.9, 60, 74, 89.9, 104, 300])
+def test_marked_speech_of_30_s_fills_a_window_wherever_it_begins(seconds):
+    windows = module._windows(np.ones(round(seconds * 100)), 100)
+    assert all(14.9 < x.end - x.start < 22.5 for x in windows)
+    assert (windows[0].start, windows[-1].end) == (0, seconds)
+    for offset in np.arange(0, seconds - 29.9, 0.5):
+        assert any(offset <= x.start + 0.02 and x.end <= offset + 30.02 for x in windows), offset
+
+
+@pytest.mark.parametrize("offset", [10, 40])
+def test_marked_speech_of_30_s_is_found_between_unmarked_speech(offset):
+    """No window of a row of windows of 18.5 s that do not overlap is full of it, from 40 s on."""
+    wav = np.concatenate([spoken(i, RATE) for i in range(16)])[: 74 * RATE]
+    assert len(wav) == 74 * RATE
+    part = slice(offset * RATE, (offset + 30) * RATE)
+    wav[part] = add_watermark(wav[part], RATE)
+    found = detect_watermark(wav, RATE)
+    ((start, end),) = found.spans
+    assert abs(start - offset) < 9.3, "half a window"
+    assert abs(end - offset - 30) < 9.3
+    assert found.mean < found.probability
 
 
 def test_what_cannot_carry_it_is_returned_as_it_is():
@@ -154,7 +179,9 @@ def test_detect_says_which_is_which(pair, tmp_path):
     runner = CliRunner()
     found = runner.invoke(app, ["detect", "--json", *(str(tmp_path / f"{n}.wav") for n in ("plain", "marked"))])
     assert found.exit_code == 0
-    assert [json.loads(line)["marked"] for line in found.output.splitlines()] == [False, True]
+    plain, marked = (json.loads(line) for line in found.output.splitlines())
+    assert (plain["marked"], marked["marked"]) == (False, True)
+    assert plain["mean"] == plain["watermark"] < 0.1, "one window"
     alone = runner.invoke(app, ["detect", str(tmp_path / "plain.wav")])
     assert alone.exit_code == 1
     assert "not marked" in alone.output

@@ -243,9 +243,9 @@ def detect(
 ) -> None:
     """Detect the watermark of this library in recordings; exit status 1 if no recording has it.
 
-    A long recording is searched in windows of 15 to 30 s: the highest probability of a window is printed, and where
-    the marked windows are. A recording that was made up to 10 % faster or slower is recognised too, and its speed is
-    printed. Content credentials (C2PA) of any program are read and validated.
+    A long recording is searched in windows of 15 to 22.5 s, which overlap by half: the highest probability, the mean
+    and the place of the marked windows are printed. A recording made up to 10 % faster or slower is recognised too,
+    and its speed is printed. Content credentials (C2PA) of any program are read and validated.
 
     Example: thesis detect hello.wav
     Example: thesis detect hello.mp3 --trust cert.pem
@@ -265,14 +265,15 @@ def detect(
         credentials = read_credentials(path, trust) if readable else None
         marked += found.is_marked
         if json_:
-            known: dict[str, object] = {"watermark": found.probability, "marked": found.is_marked}
+            known: dict[str, object] = {"watermark": found.probability, "mean": found.mean, "marked": found.is_marked}
             known |= {"speed": found.speed, "spans": found.spans}
             known |= {"credentials": asdict(credentials) if credentials else None} if readable else {}
             typer.echo(json.dumps({"file": str(path), **known}))
         else:
             where = "".join(f", {start:.0f}-{end:.0f} s" for start, end in found.spans)
             at = f", at {found.speed:g} times the speed" if found.is_marked and found.speed != 1 else ""
-            typer.echo(f"{path}: {'marked' if found.is_marked else 'not marked'} ({found.probability:.2f}{where}{at})")
+            verdict = "marked" if found.is_marked else "not marked"
+            typer.echo(f"{path}: {verdict} (highest {found.probability:.2f}, mean {found.mean:.2f}{where}{at})")
             if readable:
                 typer.echo(f"{path}: {credentials or 'no content credentials'}")
     raise typer.Exit(not marked)
