@@ -192,3 +192,15 @@ def test_old_names_work_in_a_whole_section_too():
     assert Config().override({"encoders": {"judges": []}}).encoders.evaluation == ()
     with pytest.raises(ConfigError, match="no setting named 'ablation.losses.sped'"):
         Config().override({"ablation.losses.sped": 1.0})
+
+
+def test_default_means_the_small_weights_for_a_generator_of_their_sizes():
+    """Before the default weights became larger, "default" was the name of the small ones."""
+    settings = {"conversion.training.warm_start": "default", "ablation.warm_start": "default"}
+    earlier = Config.from_profile("demo").override(settings | {"conversion.training.teacher": "default"})
+    found = Config.from_json(earlier.model_dump_json())
+    assert (found.conversion.training.warm_start, found.conversion.training.teacher) == ("small", "small")
+    assert found.ablation.warm_start == "small"
+    assert found.resynthesis == earlier.resynthesis
+    larger = Config.from_profile("human").override(settings)
+    assert Config.from_json(larger.model_dump_json()) == larger

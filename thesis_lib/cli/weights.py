@@ -81,9 +81,9 @@ def reproduce_weights(
 ) -> None:
     """Train the released weights of a profile and replace them; interrupted, it continues.
 
-    The profile human makes the default ones, from corpora of human speech: sixteen minutes on an H100. The profile
-    released makes the small ones: one to three hours for a synthetic corpus and an hour for embeddings and analyses on
-    two cores, then eight minutes on an H200, or some thirty hours on two cores.
+    The profile human makes the default ones, from corpora of human speech: sixteen minutes on an H100 with
+    training.cuda_graph. The profile released makes the small ones: one to three hours for a synthetic corpus and an
+    hour for embeddings and analyses on two cores, then eight minutes on an H200, or some thirty hours on two cores.
 
     Example: thesis weights reproduce
     Example: thesis weights reproduce --device cuda --set encoders.device=cuda

@@ -74,9 +74,9 @@ def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio"
     A recording counts as marked where the mean over its windows reaches ``MIN_MARK_PROBABILITY``, or one window
     reaches ``MIN_PART_PROBABILITY``. A marked stretch of one and a half windows fills one window, wherever it begins.
     Silent windows do not count. The original speed is tried first. Where it shows no watermark, ``SPEEDS`` are tried
-    on at most ``MAX_SEARCHED_WINDOWS`` windows, and the best one on all: in a recording of more than 90 s, a stretch
-    at another speed can be missed. Raises AudioError for silence, for samples that are not finite, and for a recording
-    that is too short.
+    on at most ``MAX_SEARCHED_WINDOWS`` windows, and the best one on all: in a recording of more than some 60 s, a
+    stretch at another speed can be missed. Raises AudioError for silence, for samples that are not finite, and for a
+    recording that is too short.
     """
     wav = as_samples(wav, source)
     check_audible(wav, sample_rate, source)

@@ -29,7 +29,7 @@ from thesis_lib.config.recipes import (
     TrainingConfig,
 )
 from thesis_lib.config.registries import CORPORA
-from thesis_lib.config.renamed import current_key, current_tree, current_value
+from thesis_lib.config.renamed import current_key, current_tree, current_value, with_small
 from thesis_lib.config.section import Section
 from thesis_lib.config.sections import (
     TASKS,
@@ -192,7 +192,8 @@ class Config(Section):
     def from_json(cls, text: str) -> "Config":
         """Inverse of ``model_dump_json``; ConfigError names what is wrong."""
         try:
-            return _validate(current_tree(json.loads(text)))
+            tree = current_tree(json.loads(text))
+            return _validate(with_small(tree) if isinstance(tree, dict) else tree)
         except json.JSONDecodeError as error:
             raise ConfigError(f"not JSON: {error}") from error
 

@@ -33,7 +33,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "resynthesis.training.decay_every": 10,
         "resynthesis.training.checkpoint_every": 20,
         "resynthesis.training.max_minutes": 4,
-        # Training continues the released weights with one loss: each further one reduces the steps in the time
+        # Training continues the small released weights with one loss: each further one reduces the steps in the time
         # budget by a third, and an adversarial step takes the time of ten.
         "conversion.discriminator.width": 0.125,
         "conversion.losses.stft": 0.0,
@@ -107,7 +107,7 @@ PROFILES: dict[str, dict[str, Any]] = {
             ("synthetic speech only", "normalised_similarity, resemblyzer"),
         ),
     },
-    # The default released weights: human speech; sixteen minutes on an H100.
+    # The default released weights: human speech; sixteen minutes on an H100 with training.cuda_graph.
     "human": {
         "corpus.name": "combined",
         "corpus.members": ({"name": "mini"}, *_HUMAN, {"name": "speakers", "root": "corpora/emodb", "label": "acted"}),

@@ -18,6 +18,7 @@ VALUES = {  # key -> old value -> new value
     "ablation.metrics": {"judges": "evaluation"},
 }
 ABLATION_LOSSES = {"swap": "sampled_speaker"}
+SMALL_GENERATOR = {"kind": "istft", "channels": 256, "blocks": 6}  # of the weights that were named "default" first
 STATISTICS = {"f0_level": "f0_median", "f0_spread": "f0_std", "energy_spread": "energy_std"}  # in names of columns
 LOG = {"listening": "conditioning_sensitivity", "swap": "sampled_speaker"}  # columns of a training's metrics.jsonl
 
@@ -47,6 +48,29 @@ def current_tree(tree: Any, prefix: str = "") -> Any:
         key = current_key(prefix + name)
         found[key.removeprefix(prefix)] = current_tree(current_value(key, node), f"{key}.")
     return found
+
+
+def with_small(tree: dict[str, Any]) -> dict[str, Any]:
+    """Read "default" as "small" where a configuration's conversion generator has the sizes of the small weights.
+
+    The small weights were named "default" at first. Those that have this name today are larger: they cannot start such
+    a generator, so nothing else can be meant.
+    """
+    recipe = tree.get("conversion")
+    if not isinstance(recipe, dict) or not isinstance(training := recipe.get("training"), dict):
+        return tree
+    generator = recipe.get("generator")
+    if not isinstance(generator, dict) or not SMALL_GENERATOR.items() <= generator.items():
+        return tree
+    found = tree | {"conversion": recipe | {"training": _small_for_default(training)}}
+    if isinstance(ablation := tree.get("ablation"), dict):
+        found["ablation"] = _small_for_default(ablation)
+    return found
+
+
+def _small_for_default(section: dict[str, Any]) -> dict[str, Any]:
+    named = ("warm_start", "teacher")
+    return {key: "small" if key in named and value == "default" else value for key, value in section.items()}
 
 
 def current_log(row: dict[str, Any]) -> dict[str, Any]:
