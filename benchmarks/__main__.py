@@ -19,15 +19,15 @@ NAMES = {
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",
     "emotion_encoder": "triplets, speaker identification and centroids of the emotion encoders (THESIS_EMOTIONS)",
     "calibration": "floor, ceiling and error rate of the speaker encoders on human speech (THESIS_HUMAN)",
-    "speakers": "similarity, rank-1 identification and acceptance of the released weights beside trivial systems "
+    "speakers": "similarity, rank-1 identification and acceptance of the default weights beside trivial systems "
     "(THESIS_HUMAN)",
     "artefacts": "how far noise by ECAPA's gradient moves each speaker encoder; speaker scores of degraded outputs "
     "(THESIS_HUMAN)",
     "content": "speaker identification from each kind of content: how much of the voice remains in it",
-    "recipes": "recipes compared for the released weights, three minutes each (THESIS_HUMAN)",
+    "recipes": "recipes compared for the small weights, three minutes each (THESIS_HUMAN)",
     "adaptation": "adaptation to four seconds of a human voice for a minute, before and after (THESIS_HUMAN)",
-    "coverage": "variance of the released weights' training voices, compared with human voices (THESIS_HUMAN)",
-    "released": "the released weights on human speech beside references (THESIS_HUMAN)",
+    "coverage": "variance of the small weights' training voices, compared with human voices (THESIS_HUMAN)",
+    "released": "the default weights on human speech beside references (THESIS_HUMAN)",
     "clone": "the pipeline on human Spanish beside its stages and published systems (THESIS_PAIRS, THESIS_SPANISH)",
     "context": "translation with and without the previous sentences as context (ten minutes)",
     "diarisation": "who speaks when, and which speaker's voice the output has, on conversations with known turns "
