@@ -13,6 +13,7 @@ from benchmarks.diarisation import ERRORS, KINDS, OURS, SOURCE, TOTAL, TTS, UNTE
 from thesis_lib import reporting
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.diarisation import Diarisation, Turn
+from thesis_lib.validation.metrics import share_interval
 
 ROOT = Path(__file__).parents[1]
 
@@ -169,6 +170,9 @@ def sentences(saved: dict) -> list[str]:
     def of(kind, system):
         return f"{share(shares[kind, system])}, n = {shares[kind, system]['n']}"
 
+    def exact(found, count):
+        return share(dict(zip(("share", "low", "high"), share_interval(np.arange(count) < found), strict=True)))
+
     right = sum(real == number for real, number in saved["number of speakers"])
     overlaps, many, count = saved["overlaps"], saved["one speaker too many"], saved["conversations"]
     false = overlaps["false"] or "no"
@@ -185,8 +189,10 @@ def sentences(saved: dict) -> list[str]:
         f"for the synthesizer before conversion {of('all', TTS)}",
         f"for source turns {of('all', SOURCE)}",
         f"{saved[UNTESTED]} segments have no other turn",
-        f"{overlaps['noted']} of {overlaps['real']} overlaps were noted, and {false} note was false",
-        f"One speaker too many was refused in {many['refused']} of {many['asked']} conversations",
+        f"{overlaps['noted']} of {overlaps['real']} overlaps were noted, "
+        f"{exact(overlaps['noted'], overlaps['real'])}, and {false} note was false",
+        f"One speaker too many was refused in {many['refused']} of {many['asked']} conversations, "
+        f"{exact(many['refused'], many['asked'])}",
     ]
 
 

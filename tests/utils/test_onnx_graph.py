@@ -68,11 +68,15 @@ def test_a_freeing_session_returns_the_memory_of_a_long_input_and_a_plain_one_ke
     graph = Graph({"x": (np.float32, [1, "n"])})
     square = graph.add("MatMul", graph.add("Transpose", "x", perm=[1, 0]), "x")
     graph.write(tmp_path / "square.onnx", graph.add("ReduceSum", graph.add("Abs", square), keepdims=0), "y")
-    wide, kept = np.ones((1, 4000), np.float32), {}  # 64 MB in between
-    for make in (freeing_session, session):
+    wide = np.ones((1, 4000), np.float32)  # 64 MB in between
+
+    def growth(make) -> int:
         loaded = make(tmp_path / "square.onnx", threads=1)
         loaded.run(None, {"x": wide[:, :10]})
         before = resident_bytes()
         assert loaded.run(None, {"x": wide})[0] == pytest.approx(4000**2)
-        kept[make] = resident_bytes() - before
+        return resident_bytes() - before
+
+    # The least of three sessions: other threads of this process may take memory meanwhile.
+    kept = {make: min(growth(make) for _ in range(3)) for make in (freeing_session, session)}
     assert kept[freeing_session] < 20e6 < 50e6 < kept[session]
