@@ -1,4 +1,4 @@
-"""Variance of the released weights' training voices in their principal components, compared with human voices.
+"""Variance of the small weights' training voices in their principal components, compared with human voices.
 
 Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. Needs the corpus and the
 embeddings of the profile "released", the demo's for the bundled test voices, and THESIS_HUMAN.

@@ -1,4 +1,4 @@
-"""Recipes compared for the released weights: three minutes of training each, scored on human speech.
+"""Recipes compared for the small weights: three minutes of training each, scored on human speech.
 
 Needs the corpus of the profile "released" (``thesis prepare --profile released``, after
 scripts/build_wide_corpus.py) and THESIS_HUMAN.

@@ -199,7 +199,7 @@ def test_default_means_the_small_weights_for_a_generator_of_their_sizes():
     settings = {"conversion.training.warm_start": "default", "ablation.warm_start": "default"}
     earlier = Config.from_profile("demo").override(settings | {"conversion.training.teacher": "default"})
     found = Config.from_json(earlier.model_dump_json())
-    assert (found.conversion.training.warm_start, found.conversion.training.teacher) == ("small", "small")
+    assert (found.conversion.training.warm_start, found.conversion.training.teacher) == ("small", "default")
     assert found.ablation.warm_start == "small"
     assert found.resynthesis == earlier.resynthesis
     larger = Config.from_profile("human").override(settings)

@@ -54,7 +54,7 @@ def with_small(tree: dict[str, Any]) -> dict[str, Any]:
     """Read "default" as "small" where a configuration's conversion generator has the sizes of the small weights.
 
     The small weights were named "default" at first. Those that have this name today are larger: they cannot start such
-    a generator, so nothing else can be meant.
+    a generator, so nothing else can be meant. A teacher may have any size and stays.
     """
     recipe = tree.get("conversion")
     if not isinstance(recipe, dict) or not isinstance(training := recipe.get("training"), dict):
@@ -69,8 +69,7 @@ def with_small(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _small_for_default(section: dict[str, Any]) -> dict[str, Any]:
-    named = ("warm_start", "teacher")
-    return {key: "small" if key in named and value == "default" else value for key, value in section.items()}
+    return section | {"warm_start": "small"} if section.get("warm_start") == "default" else section
 
 
 def current_log(row: dict[str, Any]) -> dict[str, Any]:

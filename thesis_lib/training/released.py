@@ -45,7 +45,7 @@ def reproduce(
         say("the corpus: some three hours on two cores, where it has not been synthesised")
         if not Release.at(root).covost.exists():
             _synthesise(root.parent)
-    say("embeddings and analyses: an hour on two cores; training: minutes on a GPU, days on two cores")
+    say("embeddings and analyses: an hour on two cores; training: minutes on a GPU, more than a day on two cores")
     say("interrupted, the same command continues")
     prepared(run, progress, scheduler)
     embedded(run, progress, scheduler, sides=("source",))
