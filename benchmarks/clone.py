@@ -22,6 +22,7 @@ from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
 from thesis_lib.validation.cloning_report import clone_report
 from thesis_lib.validation.metrics import corpus_bleu, corpus_ter, word_errors
+from thesis_lib.vocoder.sources import DEFAULT, weights
 
 MINUTES = 1.0
 STAGES = ("translate", "speak", "render", "finish")
@@ -34,12 +35,13 @@ def run(quick: bool) -> dict:
     if not pairs:
         raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
+    emotion = weights(DEFAULT)[0].emotion_encoder.name
     config = Config.from_profile("demo").override(
-        {"cloning.voice": "nearest", "cloning.examples": 2, "encoders.emotion": "whisper-emotion"}
+        {"cloning.voice": "nearest", "cloning.examples": 2, "encoders.emotion": emotion}
     )
     report = Run(FOLDER, config)
     folders = [Path(spanish)] if spanish else []
-    table = clone_report(report, bar, "default", Path(pairs), folders, 0.02 if quick else MINUTES)
+    table = clone_report(report, bar, DEFAULT, Path(pairs), folders, 0.02 if quick else MINUTES)
     seconds = report.load_table("cloning_seconds")
     missing = report.load_table("cloning_not_measured")
     human = seconds[seconds.test_set != "mini"]

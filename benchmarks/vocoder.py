@@ -12,11 +12,9 @@ import torch
 from benchmarks.peers import speechbrain_v1
 from thesis_lib.config import AudioConfig, ContentConfig, GeneratorConfig, Recipe, TrainingConfig
 from thesis_lib.utils.timing import interleaved, ratio
-from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.content import channels
-from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.generators import build_generator
-from thesis_lib.vocoder.sources import RELEASED
+from thesis_lib.vocoder.sources import RELEASED, weights
 
 FRAMES = 172  # 2 s at 22.05 kHz
 SPEECHBRAIN, VOCOS = "speechbrain HiFi-GAN V1", "vocos package"
@@ -29,8 +27,8 @@ def run(quick: bool) -> dict:
     for name in ("v1", "v2", "v3", "istft", "istft-small", "istft-large"):
         recipe = Recipe(generator=name, training=TrainingConfig(warm_start="none"))
         makers[f"ours, {name}"] = lambda config=recipe.generator: _ours(ContentConfig(), config)
-    for name, folder in RELEASED.items():
-        made = VocoderDescription.of(checkpoints.load_arrays(folder)[1])
+    for name in RELEASED:
+        made, _ = weights(name)
         makers[f"ours, {name} weights"] = lambda made=made: _ours(made.content, made.generator)
     models = {name: make() for name, make in makers.items()}
     with torch.inference_mode():

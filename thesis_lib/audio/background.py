@@ -11,8 +11,8 @@ half of the groups, raises it by a few dB at most. A mean has no such limit, and
 below the mean for noise but not for hum (Stahl et al. 2000, "Quantile based noise estimation", use it for noise). Few
 frames make small groups, so that a slam in a short pause is in less than half of them too. Where the only pause is
 0.5 s, a slam of 0.15 s raises the level by 3.4 dB, and rain without a slam becomes 1.4 dB too quiet
-(``tests/audio/test_background.py``).
-A sound with a changing level, such as music, becomes noise that is some dB too quiet.
+(``tests/audio/test_background.py``). A sound with a changing level, such as music, becomes noise that is some dB too
+quiet.
 
 Shapes: n samples of a block; F frames of W samples, B = W / 2 + 1 bands.
 """

@@ -29,7 +29,7 @@ from thesis_lib.config.recipes import (
     TrainingConfig,
 )
 from thesis_lib.config.registries import CORPORA
-from thesis_lib.config.renamed import current_key, current_tree, current_value, with_small
+from thesis_lib.config.renamed import SMALL_GENERATOR, WARM_STARTS, current_key, current_tree, current_value
 from thesis_lib.config.section import Section
 from thesis_lib.config.sections import (
     TASKS,
@@ -192,10 +192,21 @@ class Config(Section):
     def from_json(cls, text: str) -> "Config":
         """Inverse of ``model_dump_json``; ConfigError names what is wrong."""
         try:
-            tree = current_tree(json.loads(text))
-            return _validate(with_small(tree) if isinstance(tree, dict) else tree)
+            return _validate(current_tree(json.loads(text)))._with_small()
         except json.JSONDecodeError as error:
             raise ConfigError(f"not JSON: {error}") from error
+
+    def _with_small(self) -> "Config":
+        """The warm start "default" read as "small" where the conversion generator has the sizes of the small weights.
+
+        The weights with the name "default" today are larger: they cannot start such a generator. A teacher may have
+        any size and stays.
+        """
+        if not SMALL_GENERATOR.items() <= self.conversion.generator.model_dump().items():
+            return self
+        named = zip(WARM_STARTS, (self.conversion.training.warm_start, self.ablation.warm_start), strict=True)
+        earlier = {key: "small" for key, value in named if value == "default"}
+        return self.override(earlier) if earlier else self
 
 
 def digest(section: BaseModel | dict | list) -> str:

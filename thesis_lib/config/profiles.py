@@ -13,7 +13,7 @@ _HUMAN = tuple(
         "speed": speed,
     }
     for label, speed in ((None, 1.0), ("slow", 0.88), ("fast", 1.13))
-    for name, half in (("librispeech", ""), ("speechocean762", label and f"-{label}" or ""))
+    for name, half in (("librispeech", ""), ("speechocean762", f"-{label}" if label else ""))
 )
 
 PROFILES: dict[str, dict[str, Any]] = {

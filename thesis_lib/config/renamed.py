@@ -18,7 +18,9 @@ VALUES = {  # key -> old value -> new value
     "ablation.metrics": {"judges": "evaluation"},
 }
 ABLATION_LOSSES = {"swap": "sampled_speaker"}
-SMALL_GENERATOR = {"kind": "istft", "channels": 256, "blocks": 6}  # of the weights that were named "default" first
+# Sizes of the generator of the weights that are named "small" today and were named "default" at first.
+SMALL_GENERATOR = {"kind": "istft", "channels": 256, "blocks": 6}
+WARM_STARTS = ("conversion.training.warm_start", "ablation.warm_start")
 STATISTICS = {"f0_level": "f0_median", "f0_spread": "f0_std", "energy_spread": "energy_std"}  # in names of columns
 LOG = {"listening": "conditioning_sensitivity", "swap": "sampled_speaker"}  # columns of a training's metrics.jsonl
 
@@ -48,28 +50,6 @@ def current_tree(tree: Any, prefix: str = "") -> Any:
         key = current_key(prefix + name)
         found[key.removeprefix(prefix)] = current_tree(current_value(key, node), f"{key}.")
     return found
-
-
-def with_small(tree: dict[str, Any]) -> dict[str, Any]:
-    """Read "default" as "small" where a configuration's conversion generator has the sizes of the small weights.
-
-    The small weights were named "default" at first. Those that have this name today are larger: they cannot start such
-    a generator, so nothing else can be meant. A teacher may have any size and stays.
-    """
-    recipe = tree.get("conversion")
-    if not isinstance(recipe, dict) or not isinstance(training := recipe.get("training"), dict):
-        return tree
-    generator = recipe.get("generator")
-    if not isinstance(generator, dict) or not SMALL_GENERATOR.items() <= generator.items():
-        return tree
-    found = tree | {"conversion": recipe | {"training": _small_for_default(training)}}
-    if isinstance(ablation := tree.get("ablation"), dict):
-        found["ablation"] = _small_for_default(ablation)
-    return found
-
-
-def _small_for_default(section: dict[str, Any]) -> dict[str, Any]:
-    return section | {"warm_start": "small"} if section.get("warm_start") == "default" else section
 
 
 def current_log(row: dict[str, Any]) -> dict[str, Any]:

@@ -31,12 +31,10 @@ def reproduce(
 ) -> Vocoder:
     """Run every missing stage of the profile "released" or "human", then write the weights to ``folder``.
 
-    By default that is the folder of the released weights that the profile makes.
-
-    ``accelerator`` is "auto", "cpu" or "cuda", for the training; ``scheduler`` the address of a Dask scheduler for
-    embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be
-    synthesised, CorpusError with the member's name where a member of a combined corpus is missing, and what ``train``
-    raises.
+    None: the folder of the released weights that the profile makes. ``accelerator`` is "auto", "cpu" or "cuda", for
+    the training; ``scheduler`` the address of a Dask scheduler for embeddings and analyses. Interrupted, the same call
+    continues. Raises RunError when the corpus cannot be synthesised or the profile has no such folder, CorpusError with
+    the member's name where a member of a combined corpus is missing, and what ``train`` raises.
     """
     folder = folder or released_folder(run.config.profile)
     fabric = fabric_of(run.config.conversion.training, accelerator=accelerator)

@@ -149,8 +149,8 @@ class Vocoder(BaseVocoder):
     def from_pretrained(cls, source: str | Path, revision: str | None = None) -> "Vocoder | OnnxVocoder":
         """Load "default" or "small" (the released weights), "hifigan-universal", a folder, or "owner/name" on the hub.
 
-        A folder is one that ``save_pretrained`` wrote. The three names always mean these. An .onnx
-        file that ``thesis export`` wrote gives an ``OnnxVocoder``, which needs no torch.
+        A folder is one that ``save_pretrained`` wrote. The three names always mean these. An .onnx file that
+        ``thesis export`` wrote gives an ``OnnxVocoder``, which needs no torch.
         ``revision`` pins a commit of the hub's repository. Raises CheckpointError for a wrong folder or repository,
         ModelError when the published weights cannot be had.
         """
