@@ -1,11 +1,12 @@
 """One vocoder and how it is trained: content, generator, discriminator, losses, training."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from thesis_lib.config.generators import GeneratorConfig, HifiganConfig, IstftConfig
 from thesis_lib.config.registries import LOSSES
+from thesis_lib.config.renamed import current_value
 from thesis_lib.config.section import Section
 
 
@@ -19,9 +20,14 @@ class ContentConfig(Section):
         0.2, ge=0, lt=1
     )  # envelope, training only: the frequency axis is stretched by a factor of at most 1 + warp
     components: int = Field(192, ge=1, le=384)  # phonetic: principal components of Whisper's features
-    pitch: Literal["level", "normalised"] = (
-        "level"  # level: log-F0 moved to the target's median; normalised: z-scored by utterance
-    )
+    # target_median: log-F0, moved to the target's median; normalised: z-scored by utterance
+    pitch: Literal["target_median", "normalised"] = "target_median"
+
+    @field_validator("pitch", mode="before")
+    @classmethod
+    def _current_pitch(cls, value: Any) -> Any:
+        """Read the earlier name, also in the description of a vocoder."""
+        return current_value("content.pitch", value)
 
 
 class DiscriminatorConfig(Section):
@@ -130,13 +136,15 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _agree(self) -> "Recipe":
         harmonic = isinstance(self.generator, IstftConfig) and self.generator.excitation == "harmonic"
-        if harmonic and (self.content.kind == "mel" or self.content.pitch != "level"):
+        if harmonic and (self.content.kind == "mel" or self.content.pitch != "target_median"):
             raise ValueError(
-                "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
+                "generator.excitation = harmonic needs an F0: content.kind other than mel, "
+                "content.pitch = target_median"
             )
-        if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "level"):
+        if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "target_median"):
             raise ValueError(
-                "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, pitch = level"
+                "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, "
+                "content.pitch = target_median"
             )
         if self.training.recorded_share and not self.losses.sampled_speaker:
             raise ValueError("training.recorded_share is of the sampled target speakers: set losses.sampled_speaker")
