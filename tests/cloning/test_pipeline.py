@@ -193,7 +193,7 @@ def test_encoders_of_the_same_size_but_another_name_or_revision_are_refused(stag
     with pytest.raises(EncoderMismatchError, match=rf"trained with .* this one is {name} \({revision}\)"):
         VoiceCloningPipeline(Translator(), Synthesizer(), Other(), emotion, vocoder, PLAIN)
     made = pipeline(stages)
-    changed = vocoder.description.but(emotion_encoder="egemaps (0000)")
+    changed = vocoder.description.with_changes(emotion_encoder="egemaps (0000)")
     with pytest.raises(EncoderMismatchError, match=r"emotion encoder egemaps \(0000\)"):
         made.copy_with(Vocoder(vocoder.generator, changed))
 

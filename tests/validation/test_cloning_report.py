@@ -63,7 +63,7 @@ def faked(monkeypatch):
 
     def build(vocoder, config):
         loaded = Vocoder.from_pretrained(vocoder)
-        loaded.description = loaded.description.but(speaker_encoder=f"ecapa ({Ecapa.revision})")
+        loaded.description = loaded.description.with_changes(speaker_encoder=f"ecapa ({Ecapa.revision})")
         return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
 
     monkeypatch.setattr(cloning_report, "build", build)

@@ -11,7 +11,7 @@ from thesis_lib.reporting.book import find_chromium
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import GROUND_TRUTH, INVERSION, OTHER, OURS, SAME, systems
 from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse_answers, build_listening_test
-from thesis_lib.validation.listening.build import STIMULUS_RMS, key_path, low_pass
+from thesis_lib.validation.listening.build import STIMULUS_RMS_DBFS, key_path, low_pass
 
 CHROMIUM = find_chromium()
 
@@ -59,8 +59,8 @@ def test_the_folder_is_whole_and_says_nothing(built):
 def test_loudness_is_not_what_is_rated(built):
     _, folder = built
     levels = [20 * np.log10(np.sqrt(np.mean(read_audio(path)[0] ** 2))) for path in (folder / "audio").iterdir()]
-    assert max(levels) < STIMULUS_RMS + 0.1
-    assert np.mean(np.abs(np.array(levels) - STIMULUS_RMS) < 0.1) > 0.8, "all but what would have clipped"
+    assert max(levels) < STIMULUS_RMS_DBFS + 0.1
+    assert np.mean(np.abs(np.array(levels) - STIMULUS_RMS_DBFS) < 0.1) > 0.8, "all but what would have clipped"
 
 
 def test_a_folder_in_use_is_left_alone(built):

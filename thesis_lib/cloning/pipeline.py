@@ -170,7 +170,7 @@ class VoiceCloningPipeline:
         context, why, languages = dict[str, str](), "no speech", Languages()  # the context is of one speaker
         for segment in segments:
             seconds, before = dict[str, float](), context.get(segment.speaker, "")
-            with measured(seconds, "translate"):
+            with timed(seconds, "translate"):
                 found = self.translator(segment.wav, RATE, before, transcribe)
             if self.config.language == SPANISH:
                 found = replace(found, language=SPANISH)
@@ -230,11 +230,11 @@ class VoiceCloningPipeline:
     def synthesise_one(self, translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)
-        with measured(seconds, "speak"):
+        with timed(seconds, "speak"):
             content = self._content(translated, speaker)
-        with measured(seconds, "render"):
+        with timed(seconds, "render"):
             wav = self._converted(content, translated, speaker)
-        with measured(seconds, "finish"):
+        with timed(seconds, "finish"):
             wav = self._with_dynamics(wav, speaker, self.style_of(translated, speaker).strength)
             wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE, speaker.loudness)
             if self.config.watermark:
@@ -292,7 +292,7 @@ def check_has_speech(segments: Sequence[object], source: object) -> None:
 
 
 @contextmanager
-def measured(seconds: dict[str, float], name: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     """Add the time that the block takes to ``seconds[name]``."""
     started = time.perf_counter()
     yield

@@ -16,7 +16,7 @@ from thesis_lib.cloning.files import Adapter
 from thesis_lib.cloning.script import SRT, read_script, time_in_file, write_script
 from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.options import Options
-from thesis_lib.serving.sessions import Made, Session
+from thesis_lib.serving.sessions import JobOutputs, Session
 from thesis_lib.serving.watched import WatchedPipeline
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress
@@ -45,7 +45,7 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
         has_script = session.script.exists() and not is_replaced(session, options)
         if has_script:
             offer_script(session)
-        session.made = Made(clone, request, options, places, fingerprint(session.script) if has_script else "")
+        session.made = JobOutputs(clone, request, options, places, fingerprint(session.script) if has_script else "")
         session.spoken += 1
         session.revision += 1
 
@@ -53,7 +53,12 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
 
 
 def export_job(
-    session: Session, pipeline: VoiceCloningPipeline, made: Made, suffix: str, add_track: bool, adapter: Adapter | None
+    session: Session,
+    pipeline: VoiceCloningPipeline,
+    made: JobOutputs,
+    suffix: str,
+    add_track: bool,
+    adapter: Adapter | None,
 ) -> Job:
     """Write what was spoken last in another format, or into the video; segments come from the cache."""
 

@@ -26,8 +26,8 @@ from thesis_lib.validation import OTHER, OURS, SAME, ValidationItem, ValidationS
 from thesis_lib.validation.metrics import MetricError
 
 ANCHOR = "anchor, 3.5 kHz low-pass"
-ANCHOR_CUTOFF = 3500.0  # Hz, BS.1534-3's low anchor
-STIMULUS_RMS = -26.0  # dBFS of every stimulus, so that loudness is not rated
+ANCHOR_CUTOFF_HZ = 3500.0  # of the low anchor of BS.1534-3
+STIMULUS_RMS_DBFS = -26.0  # of every stimulus, so that loudness is not rated
 MAX_PEAK = 0.97  # of full scale
 MIN_RMS = 1e-9
 ATTENTION = ("2", "4")  # pages that only ask for a given answer
@@ -43,7 +43,7 @@ class Stimuli:
 
     def add(self, wav: np.ndarray, item: str, system: str) -> str:
         """(N,) -> the name of its file."""
-        level = wav * 10 ** (STIMULUS_RMS / 20) / max(np.sqrt(np.mean(wav**2)), MIN_RMS)
+        level = wav * 10 ** (STIMULUS_RMS_DBFS / 20) / max(np.sqrt(np.mean(wav**2)), MIN_RMS)
         level = level * min(1, MAX_PEAK / np.abs(level).max())
         name = hashlib.sha256(f"{self.seed}|{item}|{system}|".encode() + level.tobytes()).hexdigest()[:16] + ".wav"
         write_audio(self.folder / "audio" / name, level, self.rate)
@@ -136,7 +136,7 @@ def low_pass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     """(N,) -> (N,): the low anchor."""
     from scipy.signal import butter, sosfiltfilt
 
-    return sosfiltfilt(butter(8, ANCHOR_CUTOFF, fs=sample_rate, output="sos"), wav).astype(np.float32)
+    return sosfiltfilt(butter(8, ANCHOR_CUTOFF_HZ, fs=sample_rate, output="sos"), wav).astype(np.float32)
 
 
 def _readme(minutes: int) -> str:
