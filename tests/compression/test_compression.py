@@ -124,7 +124,7 @@ LOUD = HifiganConfig(channels=64, kernel_sizes=(3, 7), dilations=((1, 3), (1, 3)
 
 
 def _loud_vocoder(generator: HifiganConfig | IstftConfig = LOUD) -> Vocoder:
-    """One whose random weights are large enough for its layers to matter."""
+    """One with random weights that are large enough for its layers to matter."""
     torch.manual_seed(0)
     meta = {"task": "resynthesis", "audio": AudioConfig().model_dump(), "content": ContentConfig().model_dump()}
     meta |= {"generator": generator.model_dump(), "speaker_dim": 5, "emotion_dim": 6}

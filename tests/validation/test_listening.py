@@ -189,7 +189,7 @@ def test_files_that_do_not_belong_are_refused_by_name(built, tmp_path):
         analyse_answers(run, [one, twice])
     for name in ("0123456789ab", "../../etc/passwd", ""):
         (path,) = write(tmp_path / "b", good | {"test": name})
-        with pytest.raises(ListeningError, match="whose key is not"):
+        with pytest.raises(ListeningError, match="the key of that test is not in"):
             analyse_answers(run, [path])
     (tmp_path / "c.json").write_bytes(b"\xff\xfe")
     for path, says in ((tmp_path / "c.json", "not a file of answers"), (tmp_path / "none.json", "no such file")):
@@ -209,7 +209,7 @@ def test_a_rater_completes_it_by_keyboard_without_a_network(built, tmp_path):
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(offline=True, accept_downloads=True)
         key = json.loads(key_path(run, trials_of(folder)["id"]).read_text())["stimuli"]
-        hidden = [name for name, about in key.items() if about["system"] == GROUND_TRUTH]  # a rater hears it
+        hidden = [name for name, about in key.items() if about["system"] == GROUND_TRUTH]  # raters listen to it
         context.add_init_script(f"window.HIDDEN = new Set({json.dumps(hidden)})")
         page = context.new_page()
         problems, asked = [], []

@@ -99,7 +99,7 @@ def test_phonetic_content_is_whispers_at_the_mels_frames_without_its_mean():
     made = content(wav, kind="phonetic")
     assert made[:, :PHONETIC].mean(-1).abs().max() < 0.5
     encoded = Whisper(PHONETIC_MODEL).encode(whole_frames(wav, 256), 22_050)
-    frame = 60  # whose centre lies between two of Whisper's
+    frame = 60  # its centre lies between two of Whisper's
     place = (frame + 0.5) * 256 / 22_050 * 50 - 0.5
     low = int(place)
     expected = (1 - place + low) * encoded[low] + (place - low) * encoded[low + 1] - encoded.mean(0)

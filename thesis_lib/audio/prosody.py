@@ -10,8 +10,8 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
 STEVENS_EXPONENT = 0.6  # loudness in sones is about the 0.6th power of the sound pressure (Stevens 1955)
-NOISE_PERCENTILE = 10  # of the frames' powers: the noise, whose power is subtracted
-MAX_BELOW_PEAK_DB = 40.0  # of a frame whose level is changed like the rest; quieter ones are changed like this one
+NOISE_PERCENTILE = 10  # of the frames' powers: the power of the noise, which is subtracted
+MAX_BELOW_PEAK_DB = 40.0  # of a frame that gets the gain of its own level; quieter frames get the gain of this level
 MIN_EXPONENT, MAX_EXPONENT = 0.6, 1.8  # of the change of dynamics
 GAIN_SMOOTHING_FRAMES = 1.5  # standard deviation of a Gaussian
 SEARCH_STEPS = 25  # of a bisection

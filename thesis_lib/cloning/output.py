@@ -24,7 +24,7 @@ Compared = dict[str, tuple[np.ndarray, np.ndarray]]  # label of a speaker -> con
 
 @dataclass(frozen=True)
 class Output:
-    """What is written: the target, and how."""
+    """Output file of a clone and the options of writing it."""
 
     target: Path
     comment: str  # of the file's metadata

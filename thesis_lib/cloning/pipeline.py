@@ -66,7 +66,7 @@ class Synthesizer(Protocol):
 class VoiceCloningPipeline:
     """Spanish speech -> English speech for its speaker and emotion. An object with the same call can replace a stage.
 
-    Raises CloningError for encoders whose sizes are not the vocoder's, and for the nearest voice without ECAPA;
+    Raises CloningError for encoders of other sizes than the vocoder's, and for the nearest voice without ECAPA;
     EncoderMismatchError for encoders of another name or revision than those that the vocoder was trained with.
     """
 

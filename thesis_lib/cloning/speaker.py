@@ -26,7 +26,7 @@ from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.vocoder.voice import Voice
 
 PIECE_SECONDS = 3.0  # about; the embedding of a shorter piece is less reliable
-MIN_COMPARED_SECONDS = 1.5  # of a piece whose embedding is clustered
+MIN_COMPARED_SECONDS = 1.5  # of a piece with an embedding that is clustered
 # Mean cosine by ECAPA above which pieces are from the same speaker; `python -m benchmarks interpret` measures it.
 MIN_SAME_SPEAKER_COSINE = 0.35
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported

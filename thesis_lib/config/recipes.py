@@ -112,7 +112,7 @@ class TrainingConfig(Section):
     keep: int = Field(2, ge=1)  # newest checkpoints that stay, besides the best one
     export: Literal["last", "best"] = "last"  # checkpoint that becomes the vocoder
     best_by: Literal["validation_mel", "conditioning_sensitivity"] = "validation_mel"  # on the validation split
-    patience: int | None = Field(None, ge=1)  # training stops after so many checkpoints without a new best
+    patience: int | None = Field(None, ge=1)  # checkpoints without a new best, after which training stops
     tensorboard: bool = True
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training process itself
     max_minutes: float | None = Field(None, gt=0)  # minutes of training, without the stages before it
@@ -160,7 +160,7 @@ class Recipe(Section):
             )
         if self.training.cuda_graph and self.training.precision == "16-mixed":
             raise ValueError(
-                "training.cuda_graph is not for training.precision = 16-mixed, whose loss scaler decides on the host: "
+                "training.cuda_graph is not for training.precision = 16-mixed: its loss scaler decides on the host; "
                 "set the precision to bf16-mixed or 32-true, or cuda_graph to false"
             )
         published = self.training.warm_start == "hifigan-universal"

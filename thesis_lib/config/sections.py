@@ -11,7 +11,7 @@ Task = Literal["resynthesis", "conversion"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 MAX_HYPOTHESES = 5  # of one table: the correction for many tests leaves few speakers or seeds no power
-AUTO = "auto"  # encoders.speaker and encoders.emotion: the one whose weights can be had
+AUTO = "auto"  # encoders.speaker and encoders.emotion: the one with weights that can be had
 
 
 class AudioConfig(Section):

@@ -22,7 +22,7 @@ PACKAGED = Path("thesis_lib/data")  # a list below it is a file of the package
 
 
 class Row(Protocol):
-    """What every corpus knows of a row."""
+    """Fields that a row has in every corpus."""
 
     @property
     def file(self) -> str:
@@ -149,7 +149,7 @@ def require_listed(
         reason = f"{found.reason}{f', {found.detail}' if found.detail else ''}" if found else "not in the corpus"
         raise CorpusError(
             f"{path}: {len(lost)} listed utterances cannot be used, such as {lost[0]} ({reason}): change the setting, "
-            "mend the recording or remove it from the list, and prepare in an empty folder"
+            "repair the recording or remove it from the list, and prepare in an empty folder"
         )
 
 

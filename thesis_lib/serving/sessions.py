@@ -104,7 +104,7 @@ class Sessions:
 
     @contextmanager
     def writing(self, session: Session) -> Iterator[None]:
-        """While a request writes files of the session. Deletes them where the session has ended meanwhile."""
+        """Context manager for writing a session's files; deletes them if the session has ended meanwhile."""
         session.is_written = True
         try:
             yield

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Graph(Protocol):
-    """Operations that were recorded, and the StepLog whose tensors they write."""
+    """Operations that were recorded, and the StepLog with the tensors that they write."""
 
     log: StepLog
 

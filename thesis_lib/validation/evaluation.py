@@ -69,7 +69,7 @@ class Scorer(Generic[Item, Output]):
 
     score: Callable[[Item, Output], Columns]
     about: Columns = field(default_factory=dict)  # the columns that identify the scorer
-    takes: Callable[[System], bool] = _every  # systems whose outputs it scores
+    takes: Callable[[System], bool] = _every  # systems with outputs that it scores
 
 
 @dataclass(frozen=True)

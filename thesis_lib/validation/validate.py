@@ -137,7 +137,7 @@ def measure(
 
 
 def _recorded(system: ValidationSystem, scorers: Scorers) -> System[ValidationItem, Recording]:
-    """The system with its outputs as recordings; the ground truth's is the reference, whose features are computed."""
+    """The system with its outputs as recordings; the ground truth's is the reference, and its features are computed."""
 
     def render(item: ValidationItem) -> Recording:
         wav = system.render(item)

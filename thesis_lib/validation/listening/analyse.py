@@ -95,7 +95,9 @@ def _read(path: Path) -> Answers:
 def _key(run: Run, test: str, path: Path) -> dict:
     known = key_path(run, test) if test.isalnum() else None
     if known is None or not known.exists():
-        raise ListeningError(f"{path}: belongs to test {test[:20]!r}, whose key is not in {run.path / 'listening'}")
+        raise ListeningError(
+            f"{path}: belongs to test {test[:20]!r}; the key of that test is not in {run.path / 'listening'}"
+        )
     return json.loads(known.read_text())
 
 

@@ -1,6 +1,6 @@
 """Speaker swap: the same content with another speaker's embedding.
 
-A trial takes an English recording that training never saw and renders it with the condition of another speaker's
+A trial takes an English recording that was not used in training and renders it with the condition of another speaker's
 Spanish recording. The target-preference rate is the share of trials with an output that an encoder finds nearer to
 the target speaker's centroid than to the content speaker's. The centroids are of English recordings, the condition is
 of a Spanish one: nothing is compared with itself.
@@ -41,7 +41,7 @@ from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, huma
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
-SAVED_TRIALS = 1  # trials of each kind that keep their audio
+SAVED_TRIALS = 1  # of each kind: their audio is kept
 GOLDEN_RATIO = (5**0.5 - 1) / 2
 STRONG_GUIDANCE = 2.0  # guidance of one of the systems; training's is 1
 MIN_TRIALS = 2  # of each system
