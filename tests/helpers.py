@@ -82,7 +82,12 @@ def trained_beside(tiny_run, path, **changes) -> Run:
 
 def revisions_of(run, table: str) -> dict[str, str]:
     """The encoders that a table's provenance names, with their revisions."""
-    return json.loads((run.path / "tables" / f"{table}.provenance.json").read_text())["weights"]
+    return provenance_of(run, table)["weights"]
+
+
+def provenance_of(run, table: str) -> dict:
+    """A table's provenance."""
+    return json.loads((run.path / "tables" / f"{table}.provenance.json").read_text())
 
 
 def log_of(run, task) -> list[dict]:

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import trained_beside, voiced
+from helpers import provenance_of, trained_beside, voiced
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.reporting.book import find_chromium
@@ -123,6 +123,34 @@ def test_answers_are_summed_up(built, tmp_path):
     assert (table.reason == "").all()
     assert (table.loc["mos"].value == 4).all()
     assert len(run.load_table("listening_answers")) == 3 * len(given[0]["answers"][1:]) + 3 * 2 * 4
+
+
+def test_the_tables_are_stale_when_a_vocoder_has_changed_since_the_test_was_built(built, tmp_path):
+    run, folder = built
+    answers = write(tmp_path / "a", answers_of(run, folder))
+    weights = run.path / "conversion" / "vocoder" / "model.safetensors"
+    before = weights.read_bytes()
+    tables = ("listening_answers", "listening_raters", "listening_summary")
+    for extra, stale in ((b"", []), (b" ", ["conversion/vocoder/model.safetensors has changed since"])):
+        weights.write_bytes(before + extra)  # the answers are about the earlier one, whenever they are analysed
+        analyse_answers(run, answers)
+        assert [run.staleness(name) for name in tables] == [stale] * 3
+    weights.write_bytes(before)
+    key = key_path(run, trials_of(folder)["id"])
+    told = json.loads(key.read_text())
+    assert f"listening/{key.name}" in provenance_of(run, "listening_summary")["inputs"]
+    assert list(provenance_of(run, "listening_summary")["outside"]) == [str(answers[0])]
+    # A second test, of another vocoder: no table of both can be up to date.
+    other = told | {"test": "other", "inputs": told["inputs"] | {"conversion/vocoder/model.safetensors": "0" * 16}}
+    key_path(run, "other").write_text(json.dumps(other))
+    second = answers_of(run, folder, "r2") | {"test": "other"}
+    analyse_answers(run, [*answers, *write(tmp_path / "b", second)])
+    assert run.staleness("listening_summary") == ["conversion/vocoder/model.safetensors has changed since"]
+    # A key of an earlier version does not say what its test was built from.
+    key_path(run, "other").write_text(json.dumps({name: told[name] for name in ("test", "stimuli", "trials")}))
+    analyse_answers(run, write(tmp_path / "b", second))
+    assert run.staleness("listening_summary") == []
+    key_path(run, "other").unlink()
 
 
 def test_one_answer_has_its_value_and_the_reason_why_it_has_no_interval(built, tmp_path):

@@ -42,6 +42,12 @@ def start_folder() -> Path:
     return here.parent if here.name == "notebooks" and (here.parent / "_toc.yml").exists() else here
 
 
+def corpus_files(folder: Path) -> list[Path]:
+    """manifest.json, which changes with every row, and embeddings.json, which names the encoders, where they exist."""
+    files = (folder / "corpus" / "manifest.json", folder / "embeddings" / "embeddings.json")
+    return [path for path in files if path.exists()]
+
+
 class Run:
     """Open or create a run folder; a relative path starts in ``start_folder``.
 
@@ -84,17 +90,15 @@ class Run:
         """The path of tables/NAME.csv."""
         return self.path / "tables" / f"{name}.csv"
 
-    def save_table(self, name: str, frame: "pd.DataFrame", provenance: Provenance | None = None) -> None:
+    def save_table(self, name: str, frame: "pd.DataFrame", provenance: Provenance) -> None:
         """Write tables/NAME.csv and its provenance beside it."""
         write_text(self.table_path(name), frame.to_csv(index=False))
-        if provenance:
-            write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
+        write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
 
     def provenance_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Provenance:
         """Provenance of a table made now: the corpus, its embeddings, the vocoders of some tasks, other weights."""
-        corpus = [self.path / "corpus" / "manifest.json", self.path / "embeddings" / "embeddings.json"]
         vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
-        return self.provenance([path for path in corpus + vocoders if path.exists()], weights)
+        return self.provenance([*corpus_files(self.path), *(path for path in vocoders if path.exists())], weights)
 
     def provenance(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Provenance:
         """Provenance of a result made now from some files of the run."""

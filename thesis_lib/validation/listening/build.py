@@ -75,7 +75,8 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
     identity = hashlib.sha256(json.dumps([key, trials], sort_keys=True).encode()).hexdigest()[:12]
     minutes = round(sum(SECONDS_A_PAGE[trial["kind"]] for trial in trials) / 60) or 1
     _write_pages(folder, identity, trials, minutes)
-    write_text(key_path(run, identity), json.dumps({"test": identity, "stimuli": key, "trials": trials}, indent=1))
+    told = {"test": identity, "inputs": run.provenance_of(*TASKS).inputs, "stimuli": key, "trials": trials}
+    write_text(key_path(run, identity), json.dumps(told, indent=1))
     return folder / "index.html"
 
 
