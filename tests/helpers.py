@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 
 from thesis_lib.audio.files import read_audio
@@ -26,6 +27,13 @@ TINY = {
     },
     "validation.metrics": ("mel_l1", "pesq", "speaker", "prosody", "style"),
 }
+
+
+def gate_examples(count: int):
+    """Draw ``count`` examples of a slow property in `make test`, under the profile "gate"; others have their number."""
+    if hypothesis.settings.get_current_profile_name() != "gate":
+        return lambda test: test
+    return hypothesis.settings(max_examples=count)
 
 
 def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: int = 0) -> np.ndarray:
