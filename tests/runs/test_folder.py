@@ -84,12 +84,17 @@ def test_a_file_is_no_run_folder(tmp_path):
         Run(tmp_path / "run", Config())
 
 
-def test_a_missing_result_says_so(tmp_path):
+def test_a_missing_result_names_the_command_that_writes_it(tmp_path):
     run = Run(tmp_path / "run", Config())
-    with pytest.raises(RunError, match="run the phase"):
-        run.load_table("validation")
-    with pytest.raises(RunError, match="run the phase"):
-        run.load_json("validation")
+    for load, suffix in ((run.load_table, "csv"), (run.load_json, "json")):
+        with pytest.raises(RunError) as error:
+            load("validation_summary")
+        assert str(error.value) == (
+            f"{run.path}/tables/validation_summary.{suffix} is missing: "
+            f"run `thesis validate --profile thesis --run-dir {run.path}`"
+        )
+    with pytest.raises(RunError, match="tables/x.csv is missing: no command of this version writes it"):
+        run.load_table("x")
 
 
 def test_a_relative_folder_starts_where_it_is_named_and_in_a_notebook_that_jupyter_opens_in_the_project(
