@@ -20,6 +20,7 @@ from thesis_lib.pretrained.whisper import Recognised
 from thesis_lib.reporting.sample_matrix import OWN_STYLE, sample_matrix
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.validation import cloning_report
+from thesis_lib.validation.cloning_recordings import OWN
 from thesis_lib.validation.cloning_report import (
     HUMAN,
     KOKORO,
@@ -27,7 +28,6 @@ from thesis_lib.validation.cloning_report import (
     OURS,
     OURS_ADAPTED,
     OURS_FIXED,
-    OWN,
     SEVERAL,
     clone_report,
     clone_sample,
