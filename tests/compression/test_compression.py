@@ -61,7 +61,9 @@ def test_the_table_has_every_variant(tiny_run):
     assert (table.reason == "").all()
     outputs = tiny_run.load_table("compression")
     assert outputs.groupby("variant").mel_l1.mean()[table.variant].to_numpy() == pytest.approx(table.mel_l1)
-    assert compress(tiny_run).variant.equals(table.variant), "from the saved table"
+    saved = compress(tiny_run)
+    assert saved.drop(columns="reason").equals(table.drop(columns="reason")), "from the saved table"
+    assert (saved.reason == "").all()
     tiny_run.table_path("compression_summary").unlink()  # a table of an earlier version has none beside it
     assert "mel_l1_low" in compress(tiny_run)
     assert not list((tiny_run.path / "compressed").glob(".partial*"))
@@ -85,8 +87,9 @@ def test_a_variant_without_a_measured_output_keeps_its_speed_and_has_the_reason(
     assert len(missing) == 2
     monkeypatch.setattr(variants, "build_variants", lambda *given: [build(*given)[1]])
     run.table_path("compression").unlink()
-    (none,) = compress(run).itertuples()
-    assert (none.n, none.reason) == (0, "a signal is not finite")
+    for _ in range(2):  # measured, then from the saved table
+        (none,) = compress(run).itertuples()
+        assert (none.n, none.reason) == (0, "a signal is not finite")
 
 
 def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):

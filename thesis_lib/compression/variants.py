@@ -153,7 +153,8 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     measured. Raises RunError without a trained resynthesis vocoder.
     """
     if run.has("compression") and run.has("compression_summary"):  # an earlier version wrote the first one alone
-        return run.load_table("compression_summary")
+        table = run.load_table("compression_summary")
+        return table.assign(reason=table.reason.astype(object).fillna(""))  # an empty cell is read as NaN
     config = run.config.compression
     vocoder = load_vocoder(run, "resynthesis")
     made_of = fingerprint(vocoder_folder(run, "resynthesis") / WEIGHTS)
