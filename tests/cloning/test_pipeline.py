@@ -78,7 +78,7 @@ def test_the_rate_of_speech_follows_the_speaker(stages):
     slow, fast = pipeline(stages, text="hola"), pipeline(stages, text="hola amigo mío que tal estás " * 8)
     for made in (slow, fast):
         made(spoken(0), HZ)
-    assert (slow.synthesizer.said[0][2], fast.synthesizer.said[0][2]) == (0.8, 1.25)
+    assert (slow.synthesizer.said[0][2], fast.synthesizer.said[0][2]) == (0.7, 1.25)
     steady = pipeline(stages, PLAIN.model_copy(update={"follow_rate": False}), text="hola")
     steady(spoken(0), HZ)
     assert steady.synthesizer.said[0][2] == 1.0

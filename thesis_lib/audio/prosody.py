@@ -75,6 +75,15 @@ def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
     return len(peaks) / seconds if len(peaks) >= MIN_SYLLABLES else None
 
 
+def speech_seconds(wav: np.ndarray, sample_rate: int) -> float:
+    """Duration of the speech in (N,) without pauses: the frames within ``MAX_SYLLABLE_BELOW_PEAK_DB`` of the loudest.
+
+    The loudest level is the 95th percentile.
+    """
+    level = 20 * np.log10(_rms(wav, sample_rate, SYLLABLE_FRAME_SECONDS))
+    return float(np.sum(level > np.percentile(level, 95) - MAX_SYLLABLE_BELOW_PEAK_DB) * HOP_SECONDS)
+
+
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:
     """(N,) -> (F,) RMS of frames centred at multiples of the hop, without that of the noise."""
     size, hop = round(seconds * sample_rate), round(HOP_SECONDS * sample_rate)
