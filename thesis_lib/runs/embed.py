@@ -6,7 +6,6 @@ Shapes: n recordings, S and E embedding sizes.
 import functools
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
-from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.config import AudioConfig
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, evaluation_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import EvaluationEncoder, emotion_encoder, speaker_encoder
 from thesis_lib.embeddings.store import embed_files, loaded, title
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
@@ -137,23 +136,15 @@ def speaker_vectors(
     manifest, embeddings, config = prepared(run, progress), embedded(run, progress), run.config.encoders
     rows = embeddings.rows(utterances)
     found = {embeddings.speaker_encoder.split()[0]: {side: x[rows] for side, x in embeddings.speaker.items()}}
-    for encoder in evaluation_encoders(config):
-        found[encoder.name] = {
+    for load in map(EvaluationEncoder, config.evaluation):
+        name = loaded(load, config).name
+        found[name] = {
             side: embed_files(
-                map(path, utterances),
-                partial(_given, encoder),
-                config,
-                run.path / "embeddings" / "store",
-                progress,
-                f"{encoder.name}, {side}",
+                map(path, utterances), load, config, run.path / "embeddings" / "store", progress, f"{name}, {side}"
             )
             for side, path in (("source", manifest.source), ("target", manifest.target))
         }
     return found
-
-
-def _given(encoder: Encoder, config: EncoderConfig) -> Encoder:
-    return encoder
 
 
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:
