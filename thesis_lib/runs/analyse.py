@@ -70,7 +70,7 @@ def load_pitch(path: Path) -> Pitch:
 
 @dataclass(frozen=True)
 class _Analyser:
-    """Analyse one recording and store the result; picklable, for the workers of a cluster."""
+    """Analyse one recording and store the result; picklable, for other processes."""
 
     audio: AudioConfig
     content: ContentConfig

@@ -26,6 +26,7 @@ from thesis_lib.audio.log_mel import log_mel
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, PITCH_CENTRE, PITCH_SCALE, Pitch, track
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.utils.threads import default_threads
 
 MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's, within which it counts as speech
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
@@ -75,7 +76,7 @@ def spoken(mel: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _recogniser() -> Whisper:
-    return Whisper(PHONETIC_MODEL)
+    return Whisper(PHONETIC_MODEL, default_threads())
 
 
 def release() -> None:
