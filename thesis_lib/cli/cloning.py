@@ -88,7 +88,8 @@ def clone(
         typer.Option(
             help="File with the segments and their English text (.json or .srt): written where it does not exist, "
             "read where it does. "
-            "Edit it and repeat the command: only changed segments are synthesised again."
+            "Edit it and repeat the command: only changed segments are synthesised again. With --speakers, each "
+            "subtitle of an SRT file gets the speaker who speaks at its time, or whose name stands before its text."
         ),
     ] = None,
     add_track: Annotated[
