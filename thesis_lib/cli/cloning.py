@@ -246,8 +246,9 @@ def detect(
 
     A long recording is searched in windows of 15 to 22.5 s, which overlap by half: the highest probability, the mean
     and the place of the marked windows are printed. A recording made up to 10 % faster or slower is recognised too,
-    also if only a stretch of it was, and its speed is printed. Marked speech of less than 20 s in a longer recording can
-    be missed; of stretches at several speeds, those at one speed are found. Content credentials (C2PA) of any program are read and validated.
+    also if only a stretch of it was, and its speed is printed. Marked speech of less than 20 s in a longer recording
+    can be missed; of stretches at several speeds, those at one speed are found. Content credentials (C2PA) of any
+    program are read and validated.
 
     Example: thesis detect hello.wav
     Example: thesis detect hello.mp3 --trust cert.pem

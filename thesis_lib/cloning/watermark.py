@@ -121,7 +121,7 @@ def _at_speed(windows: Sequence[_Window], sample_rate: int, speed: float) -> Det
     if len(windows) > MAX_SEARCHED_WINDOWS:
         found = _probabilities([window.probe(sample_rate) for window in windows], sample_rate, speed)
         near = np.convolve(found >= MIN_PROBE_PROBABILITY, np.ones(3), "same") > 0
-    found[near] = _probabilities([windows[place] for place in np.flatnonzero(near)], sample_rate, speed)
+    found[near] = _probabilities([x for x, is_near in zip(windows, near, strict=True) if is_near], sample_rate, speed)
     return _detection(windows, found, speed)
 
 
