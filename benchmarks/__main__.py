@@ -39,6 +39,7 @@ NAMES = {
     "background": "how much of the speech remains in the kept background, its level, and the watermark in the mixture",
     "watermark": "detection rate and false alarms of the watermark, and its effect on quality (THESIS_HUMAN)",
     "emotion": "how much of a source's emotion and prosody the output carries, on acted speech (THESIS_EMOTIONS)",
+    "segment_style": "whether the style follows from segment to segment, on joined acted speech (THESIS_EMOTIONS)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "contribution of each loss: one off at a time, three seeds each, at the demo's budget (an hour)",
     "swap": "speaker swap of the demo's vocoders: whether each uses its speaker embedding (a quarter of an hour)",

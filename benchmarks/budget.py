@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.compress import SCRATCH
+from benchmarks.compress_training import SCRATCH
 from benchmarks.nearness import nearness
 from thesis_lib.config import Config
 from thesis_lib.runs.embed import embedded

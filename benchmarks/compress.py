@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.compress_training import FOLDER, V1, V2, file_name, trained
 from benchmarks.nearness import nearness
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
 from thesis_lib.compression import (
@@ -26,25 +27,21 @@ from thesis_lib.compression import (
     inputs_of,
     last_stages,
     onnx_caller,
-    prune,
     quantize,
     quantize_weights,
     torch_caller,
 )
-from thesis_lib.config import Config
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.training import train
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import interleaved, ratio
 from thesis_lib.validation import System, metrics, select
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.runtimes import Runtime
-from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
+from thesis_lib.vocoder.synthesis import Vocoder
 
-FOLDER = Path("runs/compress")
 MINUTES = 8.0  # of one core, for each training
 UTTERANCES, CALIBRATION = 8, 16
 FRAMES = 172  # 2 s, of a timed call
@@ -53,29 +50,6 @@ CHUNK = 9  # frames, 104 ms, of a stream
 RESAMPLES = 2000
 METRICS = ("mel_l1", "stft", "mcd", "pesq", "dnsmos", "asr", "speaker", "evaluation")
 SHOWN = ("mel_l1", "stft", "mcd", "pesq", "dnsmos_ovrl", "ecapa", "resemblyzer")
-SCRATCH = {
-    "resynthesis.losses.mel": 45.0,
-    "resynthesis.losses.stft": 5.0,
-    "resynthesis.losses.adversarial": 0.0,
-    "resynthesis.losses.feature_matching": 0.0,
-    "resynthesis.training.warm_start": "none",
-    "resynthesis.training.steps": 1_000_000,
-    "resynthesis.training.batch_size": 8,
-    "resynthesis.training.learning_rate": 2e-3,
-    "resynthesis.training.schedule": "constant",
-    "resynthesis.training.ema_decay": 0.995,
-    "resynthesis.training.checkpoint_every": 500,
-}
-DISTILLED = {"resynthesis.training.teacher": UNIVERSAL}
-V1, V2, PRUNED = "HiFi-GAN V1", "HiFi-GAN V2", "V1 pruned"
-TRAINED = {
-    V2: {"resynthesis.generator": "v2", "resynthesis.training.learning_rate": 1e-3},
-    "istft": {"resynthesis.generator": "istft"},
-    "istft, distilled": {"resynthesis.generator": "istft"} | DISTILLED,
-    "istft-live, distilled": {"resynthesis.generator": "istft-live"} | DISTILLED,
-    "istft-small, distilled": {"resynthesis.generator": "istft-small"} | DISTILLED,
-}
-KEPT = 0.5  # share of V1's inner channels that pruning leaves
 
 
 @dataclass(frozen=True)
@@ -130,44 +104,6 @@ def run(quick: bool) -> dict:
     }
 
 
-def trained(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
-    """The corpus, and name -> vocoder: V1 as published, and others trained for as many minutes."""
-    config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"})
-    corpus = Run(FOLDER / "corpus", config)
-    prepared(corpus, bar), embedded(corpus, bar)
-    (corpus.path / "distilled").mkdir(exist_ok=True)
-    found = {V1: Vocoder.from_pretrained(UNIVERSAL)}
-    small = prune(found[V1], KEPT)
-    small.save_pretrained(FOLDER / "pruned")
-    goes_on = {
-        "resynthesis.generator": small.meta["generator"],
-        "resynthesis.training.warm_start": str(FOLDER / "pruned"),
-        "resynthesis.training.learning_rate": 2e-5,
-        "resynthesis.training.checkpoint_every": 50,
-    }
-    for name, changes in (TRAINED | {f"{PRUNED}, trained on": goes_on | DISTILLED}).items():
-        found[name] = _train(corpus, name, SCRATCH | changes, minutes)
-    return corpus, found | {PRUNED: small}
-
-
-def _train(corpus: Run, name: str, changes: dict, minutes: float) -> Vocoder:
-    folder = FOLDER / f"{_slug(name)}-{minutes:g}"
-    run = Run(folder, corpus.config.override(changes | {"resynthesis.training.max_minutes": minutes}))
-    for part in ("corpus", "embeddings", "distilled"):
-        if not (run.path / part).exists():
-            (run.path / part).symlink_to((corpus.path / part).resolve())
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return train(run, "resynthesis", bar)
-    finally:
-        torch.set_num_threads(before)
-
-
-def _slug(name: str) -> str:
-    return name.replace(", ", "_").replace(" ", "-")
-
-
 def _variants(
     vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]], folder: Path
 ) -> dict[str, Variant]:
@@ -175,16 +111,16 @@ def _variants(
     folder.mkdir(exist_ok=True)
 
     def written(name: str, make: Callable[[Path], None]) -> Path:
-        path = folder / f"{_slug(name)}.onnx"
+        path = folder / f"{file_name(name)}.onnx"
         if not path.exists():
             with replacing(path) as partial:
                 make(partial)
         return path
 
     def torch_variant(name: str, vocoder: Vocoder, half: bool = False) -> Variant:
-        vocoder.save_pretrained(folder / _slug(name), half=half)
+        vocoder.save_pretrained(folder / file_name(name), half=half)
         return Variant(
-            vocoder.parameters(), folder / _slug(name) / "model.safetensors", lambda _: torch_caller(vocoder)
+            vocoder.parameters(), folder / file_name(name) / "model.safetensors", lambda _: torch_caller(vocoder)
         )
 
     def onnx_variant(path: Path, parameters: int, quality: bool, runtime: Runtime = "onnxruntime") -> Variant:

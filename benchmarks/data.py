@@ -139,7 +139,7 @@ def _clips(folder: Path, pairs: int) -> Path:
 
 
 def _many(clips: Path, folder: Path, pairs: int) -> Release:
-    """``pairs`` pairs whose recordings are those of ``clips`` under other names."""
+    """``pairs`` pairs with the recordings of ``clips`` under other names."""
     rows, _ = join(Release.at(clips))
     rows = [row for row in rows if row.split == "train"]
     original = Release.at(clips)

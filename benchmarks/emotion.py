@@ -2,14 +2,21 @@
 
 THESIS_EMOTIONS names a folder of acted recordings: with a table utterances.tsv (path, speaker, emotion; optional use),
 or as SPEAKER/EMOTION_*.wav. Rows marked "train" are left out. The English text is given, because the recordings may be
-in any language: the pipeline sees the sentences of ``TEXTS`` in turn.
+in any language: one of ``TEXTS`` for each speaker, so that the words do not differ between a speaker's emotions. The
+recordings of one speaker should have the same words too: then the rate of speech differs as the durations do.
 
-The recall is that of a probe that is neither a condition nor a loss of any vocoder here: logistic regression on mean
-and standard deviation of the states of Whisper base's encoder, loudness removed. It is trained on the recordings of
-the other speakers, standardised for each speaker, and applied to the output for the speaker that was left out.
+The recall is that of a probe that is neither a condition nor a loss of the vocoder: logistic regression, trained on
+the recordings of the other speakers, standardised for each speaker, and applied to the output for the speaker that was
+left out. One probe uses the mean and standard deviation of the states of Whisper base's encoder, loudness removed, the
+other eGeMAPS, which has loudness and F0 among its functionals.
+
+Two controls are rendered by the vocoder from the recording's own words instead of a synthesizer's: ``RESYNTHESIS`` is
+the most that a vocoder can keep; ``FLAT`` has one F0, one energy and the mean emotion embedding, and shows what a probe
+takes from the words' pronunciation and duration alone.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +26,15 @@ from tqdm import tqdm
 from benchmarks.acted import TABLE, acted_folder, acted_table
 from thesis_lib.audio.files import AudioError, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
-from thesis_lib.audio.pitch import track
+from thesis_lib.audio.pitch import (
+    MAX_F0_HZ,
+    MIN_F0_HZ,
+    MIN_VOICED_CONFIDENCE,
+    MIN_VOICED_FRAMES,
+    PITCH_CHANNEL,
+    track,
+)
+from thesis_lib.audio.prosody import speech_seconds
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.prosody import prosody_of
@@ -30,6 +45,9 @@ from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, Recording, bootstrap, cosine, dnsmos, prosody, word_errors
+from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS
+from thesis_lib.vocoder.rendering import BaseVocoder
+from thesis_lib.vocoder.voice import Voice
 
 TEXTS = (
     "Kids are talking by the door.",
@@ -37,7 +55,10 @@ TEXTS = (
     "The tablecloth is lying on the fridge.",
     "I never said that you could take it away.",
 )
-SOURCE, TTS, OURS = "source", "TTS", "ours"
+SOURCE, RESYNTHESIS, FLAT, TTS, OURS = "source", "own words", "own words, flat", "TTS", "ours"
+WITHOUT_TEXT = (SOURCE, RESYNTHESIS, FLAT)
+PROBES = {"recall": "probe", "recall, eGeMAPS": "functionals"}  # name -> column
+WORLD_F0_STD, RATE_OF_SPEECH = "F0 standard deviation by WORLD", "rate of speech"
 VARIANTS = {"ours, without rate and dynamics": {"follow_rate": False, "follow_dynamics": False}, OURS: {}}
 # Of eGeMAPS; the others are those of ``validation.metrics.prosody``.
 FUNCTIONALS = {
@@ -48,6 +69,7 @@ FUNCTIONALS = {
     "harmonics-to-noise ratio": "HNRdBACF_sma3nz_amean",
     "jitter": "jitterLocal_sma3nz_amean",
 }
+ENERGY_CHANNEL, VOICING_CHANNEL = -3, -1  # of content features other than the mel, beside PITCH_CHANNEL
 PROBE_LUFS = -23.0
 PROBE_INVERSE_PENALTY = 0.01
 RESAMPLES = 1000
@@ -57,15 +79,8 @@ QUICK_SPEAKERS, QUICK_EMOTIONS = 2, 3
 def run(quick: bool) -> dict:
     """Recall, correlations within a speaker, WER, DNSMOS and cosines to the source's voice, a row each system."""
     warnings.filterwarnings("ignore", category=UserWarning)
-    table = recordings()
-    if quick:
-        speakers, emotions = (
-            sorted(table[name].unique())[:n] for name, n in (("speaker", QUICK_SPEAKERS), ("emotion", QUICK_EMOTIONS))
-        )
-        table = table[table.speaker.isin(speakers) & table.emotion.isin(emotions)]
-    table = table.groupby(["speaker", "emotion"]).head(1).reset_index(drop=True)
-    measured, missing = _measured(table)
-    rows = [row for system, found in measured.groupby("system", sort=False) for row in _rows(system, found, measured)]
+    measured, missing = _measured(chosen_recordings(quick))
+    rows = [row for system, found in measured.groupby("system", sort=False) for row in rows_of(system, found, measured)]
     return {
         "recordings": int(measured.number.nunique()),
         "speakers": int(measured.speaker.nunique()),
@@ -89,16 +104,27 @@ def recordings() -> pd.DataFrame:
     return pd.DataFrame([{"path": p, "speaker": p.parent.name, "emotion": p.stem.split("_")[0]} for p in paths])
 
 
+def chosen_recordings(quick: bool) -> pd.DataFrame:
+    """The first of ``recordings`` of each speaker and emotion; with ``quick`` of few speakers and emotions."""
+    table = recordings()
+    if quick:
+        speakers, emotions = (
+            sorted(table[name].unique())[:n] for name, n in (("speaker", QUICK_SPEAKERS), ("emotion", QUICK_EMOTIONS))
+        )
+        table = table[table.speaker.isin(speakers) & table.emotion.isin(emotions)]
+    return table.groupby(["speaker", "emotion"]).head(1).reset_index(drop=True)
+
+
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
     pipeline, rows, missing = build(config=CloningConfig()), [], []
-    measure = Measures()
+    measure, texts = Measures(), texts_of(table)
     for number, row in enumerate(tqdm(table.itertuples(), "clones", len(table))):
-        text = TEXTS[number % len(TEXTS)]
+        text = texts[row.speaker]
         wav, rate = read_audio(row.path)
         try:
             for system, (output, output_rate) in systems(pipeline, wav, rate, text, row.path).items():
-                found = measure(output, output_rate, wav, rate, None if system == SOURCE else text)
+                found = measure(output, output_rate, wav, rate, None if system in WITHOUT_TEXT else text)
                 names = {"system": system, "number": number, "speaker": row.speaker, "emotion": row.emotion}
                 rows.append(names | found)
         except (AudioError, MetricError) as error:
@@ -108,19 +134,56 @@ def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     return pd.DataFrame([row for row in rows if row["number"] not in left_out]), missing
 
 
+def texts_of(table: pd.DataFrame) -> dict[str, str]:
+    """Speaker -> the English text that is spoken for all recordings of the speaker."""
+    return {speaker: TEXTS[number % len(TEXTS)] for number, speaker in enumerate(sorted(table.speaker.unique()))}
+
+
 def systems(
     pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int, text: str, name: object
 ) -> dict[str, tuple[np.ndarray, int]]:
     """System -> its (N,) and sample rate; the source is its speech segments, which the others are made from."""
     segments = list(speech_segments([wav], rate))
     speaker = pipeline.analyse_speaker(segments, name)
-    found = {SOURCE: (np.concatenate([segment.wav for segment in segments]), RATE)}
+    speech, vocoder = np.concatenate([segment.wav for segment in segments]), pipeline.vocoder
+    found = {SOURCE: (speech, RATE)} | {
+        system: (vocoder.samples(content, voice), vocoder.sample_rate)
+        for system, content, voice in own_words(vocoder, resample(speech, RATE, vocoder.sample_rate), speaker.voice)
+    }
     for variant, changes in VARIANTS.items():
         changed = pipeline.copy_with(config=pipeline.config.model_copy(update=changes))
         (made,) = changed.synthesise(changed.from_text(text, segments, name), speaker)
         found.setdefault(TTS, (made.content, pipeline.sample_rate))
         found[variant] = (made.wav, pipeline.sample_rate)
     return found
+
+
+def own_words(vocoder: BaseVocoder, wav: np.ndarray, voice: Voice) -> list[tuple[str, np.ndarray, Voice]]:
+    """System, content (1, C, T) of the recording (N,) and voice: as it is, and with all prosody but timing removed."""
+    content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std)
+    flat, energy = content.copy(), content[0, ENERGY_CHANNEL]
+    voiced = content[0, VOICING_CHANNEL] >= MIN_VOICED_CONFIDENCE
+    spoken = energy >= energy.max() - MAX_BELOW_PEAK_NEPERS / ENERGY_SCALE
+    flat[0, PITCH_CHANNEL] = np.median(content[0, PITCH_CHANNEL, voiced])
+    flat[0, ENERGY_CHANNEL, spoken] = energy[spoken].mean()
+    return [(RESYNTHESIS, content, voice), (FLAT, flat, replace(voice, emotion=vocoder.mean_emotion))]
+
+
+def world_log_f0_std(wav: np.ndarray) -> float:
+    """Half the distance from the 16th to the 84th percentile of log-F0 in (N,) at RATE, by WORLD's DIO and StoneMask.
+
+    A robust standard deviation: octave errors of the tracker hardly change it. MetricError where hardly anything is
+    voiced.
+    """
+    import pyworld
+
+    samples = wav.astype(np.float64)
+    f0, times = pyworld.dio(samples, RATE, f0_floor=MIN_F0_HZ, f0_ceil=MAX_F0_HZ, frame_period=10.0)
+    voiced = (f0 := pyworld.stonemask(samples, f0, times, RATE)) > 0
+    if voiced.sum() < MIN_VOICED_FRAMES:
+        raise MetricError(f"{voiced.sum()} voiced frames by WORLD, {MIN_VOICED_FRAMES} are needed")
+    low, high = np.percentile(np.log(f0[voiced]), (16, 84))
+    return float(high - low) / 2
 
 
 class Measures:
@@ -135,9 +198,13 @@ class Measures:
         narrow, recording = resample(wav, rate, RATE), Recording(wav, rate)
         even = at_loudness(narrow, PROBE_LUFS, RATE)
         states = self.recogniser.encode(even, RATE)
-        functionals = dict(zip(self.egemaps.feature_names, self.egemaps.encode(narrow), strict=True))
-        found = prosody(recording) | {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
-        found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "DNSMOS": dnsmos(recording)["dnsmos_ovrl"]}
+        vector = self.egemaps.encode(narrow)
+        functionals = dict(zip(self.egemaps.feature_names, vector, strict=True))
+        found = prosody(recording)
+        found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / speech_seconds(narrow, RATE)}
+        found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
+        found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}
+        found["DNSMOS"] = dnsmos(recording)["dnsmos_ovrl"]
         if text is None:
             return found
         errors, words = word_errors(self.recogniser(narrow, RATE, "en").text, text)
@@ -149,24 +216,27 @@ class Measures:
 def neutral(side: str, count: int | None = None) -> dict[str, float]:
     """Medians of the bundled recordings of a language ("es", "en"): what average prosody is."""
     found, audio = [], AudioConfig()
-    for name in mini.table(CorpusConfig(name="mini")).id[:count]:
-        wav, rate = read_audio(mini.bundle() / "audio" / f"{name}.{side}.opus", RATE)
+    for row in mini.table(CorpusConfig(name="mini"))[:count].itertuples():
+        wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.{side}.opus", RATE)
         speech = np.concatenate([segment.wav for segment in speech_segments([wav], rate)])
         pitch = track(resample(speech, RATE, audio.sample_rate), audio)
         prosody = prosody_of(speech, RATE)
-        found.append((pitch.range.log_f0_std, prosody.loudness_variation, prosody.syllable_rate))
-    names = ("log-F0 standard deviation", "loudness variation", "syllables a second")
+        letters = sum(letter.isalpha() for letter in getattr(row, side)) / speech_seconds(speech, RATE)
+        found.append((pitch.range.log_f0_std, prosody.loudness_variation, prosody.syllable_rate, letters))
+    names = ("log-F0 standard deviation", "loudness variation", "syllables a second", "letters a second")
     return dict(zip(names, np.nanmedian(np.array(found, float), 0).tolist(), strict=True)) | {"n": len(found)}
 
 
-def _rows(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
+def rows_of(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
+    """A row each statistic of one system: its value, interval (bootstrap over speakers) and n."""
     source = every[every.system == SOURCE]
     speakers = found.speaker.to_numpy(str)
-    statistics = {"recall": Bounded(recall(source, found), 0, 1)}
+    statistics = {name: Bounded(recall(source, found, column), 0, 1) for name, column in PROBES.items()}
     if system != SOURCE:
         for name in (*prosody_names(found),):
             pair = (_centred(side, name) for side in (source, found))
             statistics[f"correlation, {name}"] = Bounded(correlation_of_rows(*pair), -1, 1)
+    if system not in WITHOUT_TEXT:
         errors, words = found.errors.to_numpy(), found.words.to_numpy()
         statistics["WER"] = Bounded(lambda rows: float(errors[rows].sum() / words[rows].sum()), 0)
     for name in ("DNSMOS", *(column for column in found if column.startswith("cosine, "))):
@@ -202,10 +272,10 @@ def correlation_of_rows(a: np.ndarray, b: np.ndarray):
     return statistic
 
 
-def recall(source: pd.DataFrame, found: pd.DataFrame):
-    """The statistic "unweighted average recall" of the probe, trained on the source of the other speakers."""
+def recall(source: pd.DataFrame, found: pd.DataFrame, column: str):
+    """The statistic "unweighted average recall" of the probe that has a column as its input."""
     emotions, speakers = source.emotion.to_numpy(str), source.speaker.to_numpy(str)
-    natural, given = (_standardised(side) for side in (source, found))
+    natural, given = (_standardised(side, column) for side in (source, found))
     chosen = np.empty(len(found), object)
     for speaker in np.unique(speakers):
         others = speakers != speaker
@@ -219,9 +289,9 @@ def recall(source: pd.DataFrame, found: pd.DataFrame):
     return statistic
 
 
-def _standardised(side: pd.DataFrame) -> np.ndarray:
-    """The probe's inputs (n, D), with mean 0 and standard deviation 1 for each speaker."""
-    vectors, speakers = np.stack(side.probe.to_numpy()), side.speaker.to_numpy(str)
+def _standardised(side: pd.DataFrame, column: str) -> np.ndarray:
+    """A probe's inputs (n, D), with mean 0 and standard deviation 1 for each speaker."""
+    vectors, speakers = np.stack(side[column].to_numpy()), side.speaker.to_numpy(str)
     for speaker in np.unique(speakers):
         own = speakers == speaker
         vectors[own] = (vectors[own] - vectors[own].mean(0)) / np.maximum(vectors[own].std(0), 1e-6)

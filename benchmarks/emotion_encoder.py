@@ -1,8 +1,8 @@
-"""Does an emotion encoder tell the emotion, and not the speaker? Triplets with distractors, identification, centroids.
+"""Triplet accuracy, speaker identification and emotion recall of emotion encoders.
 
 Needs a folder of acted recordings that no encoder here was trained on, with a table utterances.tsv of the columns path,
-speaker, emotion, sentence and, optional, use: THESIS_EMOTIONS names it. Rows marked "train" are left out, because the
-package's own encoder was trained on them. Every encoder is measured raw and standardised on the measured recordings,
+speaker, emotion, sentence and, optional, use: THESIS_EMOTIONS names it. Rows marked "train" are left out, because
+whisper-emotion was trained on them. Every encoder is measured raw and standardised on the measured recordings,
 without their labels (arXiv:2604.26347 subtracts the mean).
 """
 

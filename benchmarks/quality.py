@@ -1,9 +1,9 @@
 """Quality of a vocoder on human speech that it was not trained on; shared by several benchmarks.
 
 Needs a folder of human recordings: THESIS_HUMAN names it, and ``human_speakers`` says what is the content, the
-condition and the reference of a speaker's voice. There are no transcripts. So each
-of two recognisers is compared with what the other one recognises in the recording, and the recording has a word error
-rate too, to compare with: Whisper tiny.en, whose encoder makes the content and trains, and base, which does neither.
+condition and the reference of a speaker's voice. There are no transcripts. So each of two recognisers is compared with
+what the other one recognises in the recording, and the recording has a word error rate too, to compare with. The
+recognisers are Whisper tiny.en and base; the encoder of tiny.en makes the content and takes part in the training.
 """
 
 from collections import defaultdict

@@ -15,7 +15,7 @@ from benchmarks.train import EMOTION, SPEAKER, speechbrain_step
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config
 from thesis_lib.training import State, fabric_of, train_step
-from thesis_lib.training.captured import WARM_UP, CapturedSteps
+from thesis_lib.training.captured import WARM_UP_STEPS, CapturedSteps
 from thesis_lib.training.segments import Batch
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.timing import interleaved, ratio
@@ -74,7 +74,7 @@ def _ours(batch: Batch, precision: str, graph: bool) -> Callable[[], object]:
     state = _state(batch, precision)
     step = CapturedSteps(state) if graph else functools.partial(train_step, state)
     given = [batch.to(state.fabric.device)]
-    for _ in range(WARM_UP + 1):  # the recording is not timed
+    for _ in range(WARM_UP_STEPS + 1):  # the recording is not timed
         step(given)
     return lambda: step(given)
 

@@ -50,7 +50,7 @@ class Style:
 
     name: str
     speed: float  # rate, 1 = the voice's own
-    pitch_range: float  # spread of F0 about its median, 1 = the voice's own
+    pitch_range: float  # factor of the distance of F0 from its median, 1 = the voice's own
     level: float  # RMS of the speech, dBFS
 
 

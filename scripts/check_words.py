@@ -1,7 +1,8 @@
 """Check prose for retired words: `python scripts/check_words.py [FILE ...]` prints each with the term to use instead.
 
-Prose is the book's pages, the README and its companions, the notebooks' markdown cells, and the docstrings, comments,
-error messages and help texts of the library. Code spans, code blocks, addresses and citations are skipped.
+Prose is the book's pages, the README and its companions, the notebooks' markdown cells, the texts beside the library's
+data, and the docstrings, comments, error messages and help texts of the library, benchmarks and scripts. Code spans,
+code blocks, addresses and citations are skipped.
 Exit status 1 if a word was found.
 """
 
@@ -15,9 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book/*.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book/*.md", "thesis_lib/data/**/*.md")
 NOTEBOOKS = "notebooks/*.ipynb"
-MODULES = "thesis_lib/**/*.py"
+MODULES = ("thesis_lib/**/*.py", "benchmarks/*.py", "scripts/*.py")
 
 MACHINE = (
     r"(?:vocoder|generator|discriminator|network|encoder|decoder|recogniser|translator|synthesizer|model|pipeline|"
@@ -168,7 +169,7 @@ def check(path: Path) -> list[str]:
 
 def files() -> Iterator[Path]:
     """Yield every file that is checked."""
-    for pattern in (*PAGES, NOTEBOOKS, MODULES):
+    for pattern in (*PAGES, NOTEBOOKS, *MODULES):
         yield from sorted(ROOT.glob(pattern))
 
 

@@ -1,4 +1,4 @@
-"""English sentences without end: a small grammar, seeded, for speech whose words matter little and sounds much."""
+"""Unlimited English sentences from a small grammar, seeded: for speech of which the sounds matter, not the words."""
 
 import random
 

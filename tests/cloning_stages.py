@@ -33,7 +33,7 @@ class Translator:
 
 
 class Synthesizer:
-    """Substitute for Kokoro: a buzz whose duration follows the text; records its calls."""
+    """Substitute for Kokoro: a buzz with a duration that follows the text; records its calls."""
 
     sample_rate = 24_000
 

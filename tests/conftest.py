@@ -75,7 +75,7 @@ def tiny_config() -> Config:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config) -> Run:
-    """A run whose vocoders are trained (four steps of tiny networks)."""
+    """A run with trained vocoders (four steps of tiny networks)."""
     run = Run(tmp_path_factory.mktemp("runs") / "tiny", tiny_config)
     for task in TASKS:
         train(run, task)

@@ -1,4 +1,4 @@
-"""Audio and video files of every container, and files whose header says another length than their packets."""
+"""Audio and video files of every container, and files with another length in the header than in their packets."""
 
 from pathlib import Path
 

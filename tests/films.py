@@ -1,4 +1,4 @@
-"""Films whose tracks have languages, delays and gaps."""
+"""Films with tracks of several languages, with delays and with gaps."""
 
 from fractions import Fraction
 

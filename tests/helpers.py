@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 
 from thesis_lib.audio.files import read_audio
@@ -26,6 +27,13 @@ TINY = {
     },
     "validation.metrics": ("mel_l1", "pesq", "speaker", "prosody", "style"),
 }
+
+
+def gate_examples(count: int):
+    """Draw ``count`` examples of a slow property in `make test`, under the profile "gate"; others have their number."""
+    if hypothesis.settings.get_current_profile_name() != "gate":
+        return lambda test: test
+    return hypothesis.settings(max_examples=count)
 
 
 def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: int = 0) -> np.ndarray:
@@ -82,7 +90,12 @@ def trained_beside(tiny_run, path, **changes) -> Run:
 
 def revisions_of(run, table: str) -> dict[str, str]:
     """The encoders that a table's provenance names, with their revisions."""
-    return json.loads((run.path / "tables" / f"{table}.provenance.json").read_text())["weights"]
+    return provenance_of(run, table)["weights"]
+
+
+def provenance_of(run, table: str) -> dict:
+    """A table's provenance."""
+    return json.loads((run.path / "tables" / f"{table}.provenance.json").read_text())
 
 
 def log_of(run, task) -> list[dict]:

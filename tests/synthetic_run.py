@@ -1,4 +1,4 @@
-"""A run whose training needs no weights and no encoder packages: noise, with random embeddings and pitch contours.
+"""A run that trains without weights and encoder packages: noise, with random embeddings and pitch contours.
 
 Shapes: B batch, N samples, S speaker embedding.
 """

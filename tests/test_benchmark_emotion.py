@@ -3,11 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import voiced
+from cloning_stages import pipeline
+from helpers import spoken, voiced
 
-from benchmarks import emotion
+from benchmarks import emotion, segment_style
 from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.utils.errors import MetricError
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
 
 EMOTIONS = ("anger", "neutral", "sadness")
 
@@ -26,11 +30,11 @@ def rows(carried: float, seed: int = 0) -> pd.DataFrame:
 
 def test_recall_of_an_output_that_carries_the_emotion_is_one():
     """Although each speaker is far from the others, and never part of the probe's own training."""
-    assert emotion.recall(rows(1.0), rows(1.0, seed=1))(np.arange(18)) == 1.0
+    assert emotion.recall(rows(1.0), rows(1.0, seed=1), "probe")(np.arange(18)) == 1.0
 
 
 def test_recall_of_an_output_without_emotion_is_about_chance():
-    values = [emotion.recall(rows(1.0), rows(0.0, seed=seed))(np.arange(18)) for seed in range(1, 30)]
+    values = [emotion.recall(rows(1.0), rows(0.0, seed=seed), "probe")(np.arange(18)) for seed in range(1, 30)]
     assert np.mean(values) == pytest.approx(1 / 3, abs=0.1)
 
 
@@ -55,3 +59,83 @@ def test_a_folder_of_speakers_is_read(tmp_path, monkeypatch):
     monkeypatch.delenv("THESIS_EMOTIONS")
     with pytest.raises(SystemExit, match="THESIS_EMOTIONS"):
         emotion.recordings()
+
+
+def test_a_speaker_has_one_text():
+    table = pd.DataFrame({"speaker": ["b", "a", "a", "c", "b"]})
+    assert emotion.texts_of(table) == dict(zip("abc", emotion.TEXTS, strict=False))
+
+
+def test_f0_standard_deviation_by_hand():
+    """A glide, linear in log-F0: from the 16th to the 84th percentile are 0.68 of its range."""
+    seconds, low, high = 2.0, np.log(120.0), np.log(240.0)
+    f0 = np.exp(np.linspace(low, high, int(seconds * RATE)))
+    phase = 2 * np.pi * np.cumsum(f0) / RATE
+    glide = sum(np.sin(k * phase) / k for k in range(1, 8))
+    assert emotion.world_log_f0_std(0.2 * glide) == pytest.approx(0.34 * (high - low), rel=0.1)
+    assert emotion.world_log_f0_std(voiced(2.0, RATE)) < 0.02
+    with pytest.raises(MetricError, match="voiced frames by WORLD"):
+        emotion.world_log_f0_std(np.zeros(RATE, np.float32))
+
+
+def test_the_flat_control_has_one_f0_and_one_energy():
+    """The words' own channels and the energy of pauses stay."""
+    content = np.random.default_rng(0).normal(size=(1, 7, 40)).astype(np.float32)
+    content[0, -1], content[0, -3] = 1.0, np.linspace(-1.0, 1.0, 40)
+    content[0, -3, :10] = -9.0  # a pause
+
+    class Fake:
+        mean_emotion = np.ones(3, np.float32)
+
+        def features(self, wav, log_f0_median, log_f0_std):
+            assert (log_f0_median, log_f0_std) == (5.0, 0.2)
+            return content.copy()
+
+    (own, kept, voice), (flat, found, neutral) = emotion.own_words(
+        Fake(), np.zeros(0), Voice(np.zeros(2), np.zeros(3), 5.0, 0.2)
+    )
+    assert (own, flat) == (emotion.RESYNTHESIS, emotion.FLAT)
+    assert (kept == content).all()
+    assert (voice.emotion.sum(), neutral.emotion.sum()) == (0, 3)
+    assert np.ptp(found[0, -2]) == 0
+    assert np.ptp(found[0, -3, 20:]) == 0
+    assert (found[0, -3, :10] == -9).all()
+    assert (found[0, :4] == content[0, :4]).all()
+
+
+def test_recordings_are_joined_with_pauses():
+    first, second = segment_style.joined([(spoken(0), 22_050), (spoken(1, RATE), RATE)])
+    assert first.start == 0.0
+    assert second.start - first.end == pytest.approx(segment_style.PAUSE_SECONDS)
+    assert second.end - second.start == pytest.approx(len(second.wav) / RATE)
+
+
+def test_prior_seconds_by_hand():
+    """Two speakers; emotions 6 apart have a variance of 18, deviations of 1 in two recordings one of 2."""
+    rows = [
+        {"speaker": speaker, "emotion": name, "voiced": 1.5, "value": centre + sign}
+        for speaker in "ab"
+        for name, centre in (("joy", 0.0), ("fear", 6.0))
+        for sign in (-1.0, 1.0)
+    ]
+    (found,) = segment_style.prior_seconds(pd.DataFrame(rows))
+    between = 18.0 - 2.0 / 2
+    assert (found["n"], found["within"]) == (8, pytest.approx(2**0.5))
+    assert found["between"] == pytest.approx(between**0.5)
+    assert found["seconds"] == pytest.approx(1.5 * 2.0 / between)
+    same = [row | {"value": row["value"] % 6} for row in rows]
+    assert segment_style.prior_seconds(pd.DataFrame(same))[0]["seconds"] is None
+
+
+def test_the_systems_differ_in_the_style_alone(stages, monkeypatch):
+    """The average style has one F0 for both segments, the other system one for each."""
+    seen = []
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, *given: seen.append(voice.log_f0_median) or wav)
+    made = pipeline(stages)
+    segments = [Segment(4.0 * n, 4.0 * n + 3, voiced(3.0, RATE, f0)) for n, f0 in enumerate((120.0, 180.0))]
+    found = segment_style.clones(made, segments, "hello my friend")
+    assert {name: len(outputs) for name, outputs in found.items()} == dict.fromkeys(
+        (emotion.SOURCE, *segment_style.VARIANTS), 2
+    )
+    assert seen[0] == seen[1]
+    assert np.exp(seen[2:]) == pytest.approx([120, 180], rel=0.05)

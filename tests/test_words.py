@@ -116,7 +116,11 @@ def test_the_exit_status_says_whether_a_word_was_found(tmp_path, capsys):
 
 def test_all_prose_is_looked_at():
     names = {path.relative_to(ROOT).parts[0] for path in words.files()}
-    assert names == {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book", "notebooks", "thesis_lib"}
+    folders = {"book", "notebooks", "thesis_lib", "benchmarks", "scripts"}
+    assert names == {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", *folders}
+    looked_at = set(words.files())
+    assert set((ROOT / "thesis_lib" / "data").rglob("*.md")) <= looked_at
+    assert {*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "scripts").glob("*.py")} <= looked_at
 
 
 def test_make_test_runs_it_after_ruff():

@@ -1,4 +1,4 @@
-"""The measured bandwidth of signals whose bandwidth is known."""
+"""The measured bandwidth of signals with a known bandwidth."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Files whose header says another length than their packets, files of every container, and cut files."""
+"""Files with another length in the header than in their packets, files of every container, and cut files."""
 
 import os
 

@@ -63,7 +63,7 @@ def test_a_signed_file_says_by_whom_and_a_changed_one_is_invalid(tmp_path, ana, 
     found = read_credentials(made)
     assert (found.state, found.signer, found.synthetic, found.problems) == ("valid", "Ana", True, ())
     assert found.generator.startswith("thesis-lib ")
-    assert "signed by 'Ana', whose identity is not verified" in str(found)
+    assert "signed by 'Ana', identity not verified" in str(found)
     assert packets(made) == packets(plain)  # samples and picture are untouched
     data, packet = bytearray(made.read_bytes()), max(packets(plain), key=len)
     data[data.index(packet) + len(packet) // 2] ^= 1
@@ -217,5 +217,5 @@ def test_a_manifest_of_the_first_version_names_its_program_and_an_empty_name_is_
     store = {"active_manifest": "a", "manifests": {"a": {"claim_generator": "other/1.0"}}, "validation_state": "Valid"}
     assert _summary(store) == ContentCredentials(VALID, "", "other/1.0")
     assert str(ContentCredentials(VALID)) == (
-        "content credentials valid (signed by a certificate without a name, whose identity is not verified)"
+        "content credentials valid (signed by a certificate without a name, identity not verified)"
     )

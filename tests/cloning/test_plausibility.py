@@ -16,7 +16,7 @@ LOOP = "I don't know, I don't know. " * 20  # what Whisper base makes of reverse
 
 
 def told(stages, talk, *found, config=PLAIN):
-    """The result of a pipeline whose translator says this of the segments, one after the other."""
+    """The result of a pipeline with a translator that says this of the segments, one after the other."""
     made, rest = pipeline(stages, config), list(found)
     made.translator = lambda wav, rate, context, transcribe: rest.pop(0)
     return made(talk, HZ, source="talk.wav")

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cloning_stages import HZ, PLAIN, pipeline
+from cloning_stages import HZ, PLAIN, Translator, pipeline
 from helpers import bursts, spoken, voiced
 
 from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
@@ -10,9 +10,11 @@ from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.prosody import (
     NEUTRAL_LOG_F0_STD,
     NEUTRAL_LOUDNESS_VARIATION,
+    SPANISH_LETTERS_PER_SECOND,
     SPANISH_SYLLABLES_PER_SECOND,
     Prosody,
     speaking_speed,
+    speed_of,
     strengthened,
     styled,
 )
@@ -54,8 +56,39 @@ def test_the_rate_of_speech_is_followed_where_the_text_is_given(stages):
     made, steady = pipeline(stages), pipeline(stages, changed(follow_rate=False))
     assert speed(made, 6.0) == pytest.approx(6.0 / SPANISH_SYLLABLES_PER_SECOND, rel=0.06)
     assert speed(made, 7.0) == pytest.approx(7.0 / SPANISH_SYLLABLES_PER_SECOND, rel=0.06)
-    assert speed(made, 2.0) == 0.8
+    assert speed(made, 2.0) == 0.7
     assert speed(steady, 2.0) == 1.0
+
+
+class Transcribing(Translator):
+    """A translator that also transcribes; records what it is given."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.given = text, []
+
+    def transcript(self, wav, sample_rate):
+        self.given.append(len(wav) / sample_rate)
+        return self.text
+
+
+@pytest.mark.parametrize(("follow", "given"), [(True, [20.0]), (False, [])])
+def test_the_rate_is_measured_by_letters_where_the_translator_transcribes(stages, follow, given):
+    """Only the first 20 s are transcribed and timed."""
+    made = pipeline(stages, changed(follow_rate=follow))
+    made.translator = Transcribing("a" * 100)
+    wav = np.concatenate([np.tile(np.repeat([1.0, 0.0], RATE), 10), np.ones(10 * RATE)]) * voiced(30.0, RATE)
+    (found,) = made.from_text("hello my friend", [Segment(0.0, 30.0, wav)])
+    assert made.translator.given == given
+    if follow:
+        assert found.speed == pytest.approx(10.0 / SPANISH_LETTERS_PER_SECOND, rel=0.05)
+
+
+def test_the_rate_by_letters_leaves_out_pauses():
+    """Two seconds of sound and two of silence, of which nothing counts."""
+    wav = np.concatenate([voiced(1.0, RATE), np.zeros(2 * RATE, np.float32), voiced(1.0, RATE)])
+    assert speed_of(wav, "b c! " * 15) == pytest.approx(15 / SPANISH_LETTERS_PER_SECOND, rel=0.03)
+    assert speed_of(voiced(0.5, RATE), "some words") == speed_of(voiced(0.5, RATE), "") == 1.0
 
 
 def test_the_rate_of_another_style_is_relative_to_the_source(stages):
@@ -107,7 +140,7 @@ def test_the_strength_acts_on_rate_dynamics_and_embedding(stages, monkeypatch):
         variations.append(loudness_variation(made(varied, HZ).segments[0].wav, HZ))
         speeds.append(made.synthesizer.said[0][2])
     assert variations[0] < variations[1] - 0.05
-    assert speeds == [1.0, 0.8]
+    assert speeds == [1.0, 0.7]
     assert seen[0].emotion == pytest.approx(stages[2].mean_emotion)
     assert not np.allclose(seen[1].emotion, seen[0].emotion)
 

@@ -50,7 +50,7 @@ def test_a_script_says_what_was_recognised_and_what_is_said(cloned, tmp_path, re
     assert 0.5 < first["start"] < first["end"] < second["start"] < second["end"] < soundfile.info(recording).duration
     assert first["speaker"] == "1"
     assert first["strength"] == 1.0
-    assert 0.8 <= first["speed"] <= 1.25
+    assert 0.7 <= first["speed"] <= 1.25
     assert first["left_out"] is False
     assert first["notes"] == []
 

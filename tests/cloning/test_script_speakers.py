@@ -50,7 +50,7 @@ def labels(script, cast=None, **more):
 def test_a_line_has_the_speaker_of_the_turns_that_overlap_it_most(span, label):
     found, notes = labels(lines(span))
     assert found == [label]
-    assert notes == ("a.srt: 1 lines without a speaker have the one who speaks most at their times",)
+    assert notes == ("a.srt: 1 segments without a speaker have the one who speaks most at their times",)
 
 
 def test_a_line_without_speech_has_the_nearest_speaker_and_a_note():
@@ -170,7 +170,7 @@ def test_the_lines_of_a_translated_srt_are_spoken_in_the_voices_of_who_speaks_th
     again, voices, _, notes = cloned(speakers=speakers)
     assert voices == []
     assert (again == before).all()
-    assert any("4 lines without a speaker" in note for note in notes)
+    assert any("4 segments without a speaker" in note for note in notes)
 
 
 def test_an_srt_script_is_written_with_names_that_are_kept(cloned, tmp_path):

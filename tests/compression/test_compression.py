@@ -3,6 +3,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from helpers import trained_beside
 
 from thesis_lib.compression import (
     build_variants,
@@ -16,7 +17,9 @@ from thesis_lib.compression import (
     quantize,
     quantize_weights,
     torch_caller,
+    variants,
 )
+from thesis_lib.compression.variants import Variant
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
@@ -52,7 +55,41 @@ def test_the_table_has_every_variant(tiny_run):
     assert (table.speed_ratio_low <= table.speed_ratio).all()
     assert np.allclose(table.megabytes.iloc[1] * 2, table.megabytes.iloc[0])
     assert table.mel_l1.gt(0).all()
+    assert (table.mel_l1_low < table.mel_l1).all()
+    assert (table.mel_l1 < table.mel_l1_high).all()
+    assert set(table.n) == {2}
+    assert (table.reason == "").all()
+    outputs = tiny_run.load_table("compression")
+    assert outputs.groupby("variant").mel_l1.mean()[table.variant].to_numpy() == pytest.approx(table.mel_l1)
+    saved = compress(tiny_run)
+    assert saved.drop(columns="reason").equals(table.drop(columns="reason")), "from the saved table"
+    assert (saved.reason == "").all()
+    tiny_run.table_path("compression_summary").unlink()  # a table of an earlier version has none beside it
+    assert "mel_l1_low" in compress(tiny_run)
     assert not list((tiny_run.path / "compressed").glob(".partial*"))
+
+
+def test_a_variant_without_a_measured_output_keeps_its_speed_and_has_the_reason(tiny_run, tmp_path, monkeypatch):
+    run = trained_beside(tiny_run, tmp_path / "run")
+
+    def build(vocoder, folder, calibration):
+        call = torch_caller(vocoder)
+        return [Variant("torch float32", 4.0, call), Variant("broken", 1.0, lambda inputs: call(inputs) * np.nan)]
+
+    monkeypatch.setattr(variants, "build_variants", build)
+    table = compress(run).set_index("variant")
+    assert np.isnan(table.loc["broken", ["mel_l1", "mel_l1_low", "mel_l1_high"]].astype(float)).all()
+    assert table.n.to_dict() == {"torch float32": 2, "broken": 0}
+    assert table.reason["broken"] == "a signal is not finite"
+    assert table.speed_ratio["broken"] > 0
+    missing = run.load_table("compression_not_measured")
+    assert set(missing.variant) == {"broken"}
+    assert len(missing) == 2
+    monkeypatch.setattr(variants, "build_variants", lambda *given: [build(*given)[1]])
+    run.table_path("compression").unlink()
+    for _ in range(2):  # measured, then from the saved table
+        (none,) = compress(run).itertuples()
+        assert (none.n, none.reason) == (0, "a signal is not finite")
 
 
 def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):
@@ -124,7 +161,7 @@ LOUD = HifiganConfig(channels=64, kernel_sizes=(3, 7), dilations=((1, 3), (1, 3)
 
 
 def _loud_vocoder(generator: HifiganConfig | IstftConfig = LOUD) -> Vocoder:
-    """One whose random weights are large enough for its layers to matter."""
+    """One with random weights that are large enough for its layers to matter."""
     torch.manual_seed(0)
     meta = {"task": "resynthesis", "audio": AudioConfig().model_dump(), "content": ContentConfig().model_dump()}
     meta |= {"generator": generator.model_dump(), "speaker_dim": 5, "emotion_dim": 6}

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -128,15 +129,31 @@ def test_names_of_earlier_versions_keep_working():
         ('["evaluation"]', '["judges"]'),
         ('"sampled_speaker"', '"swap"'),
         ('"best_by":"conditioning_sensitivity"', '"best_by":"listening"'),
+        ('"pitch":"target_median"', '"pitch":"level"'),
     ):
         text = text.replace(new, old)
     assert '"judges"' in text
     assert Config.from_json(text) == now
     assert Config().override({"cascade.guidance": 2.0}) == Config().override({"cloning.guidance": 2.0})
     assert Config().override({"encoders.judges": []}).encoders.evaluation == ()
+    assert Config().override({"conversion.content.pitch": "level"}) == Config()
+    assert Config().override({"resynthesis.content": {"pitch": "level"}}) == Config()
     assert Config().override({"ablation.losses": {"swap": 1.0}}).ablation.losses == {"sampled_speaker": 1.0}
     with pytest.raises(ConfigError, match="no setting named"):
         Config().override({"cascade.nothing": 1})
+
+
+def test_the_digest_is_the_one_under_the_earlier_name_of_a_pitch():
+    """Provenance that an earlier version wrote belongs to the configuration; so do folders named by a digest."""
+    config = Config.from_profile("smoke")
+    text = config.model_dump_json(exclude=config.unused())
+    earlier = json.loads(text.replace('"pitch":"target_median"', '"pitch":"level"'))
+    assert earlier["conversion"]["content"]["pitch"] == "level"
+    canonical = json.dumps(earlier, sort_keys=True).encode()
+    assert config.digest() == hashlib.sha256(canonical).hexdigest()[:12]
+    assert digest(["teacher", earlier["conversion"]]) == digest(["teacher", json.loads(text)["conversion"]])
+    assert digest({"pitch": "level"}) != digest({"pitch": "target_median"}), "another section's pitch"
+    assert config.override({"resynthesis.content.pitch": "normalised"}).digest() != config.digest()
 
 
 def test_a_configuration_without_plugins_is_that_of_earlier_versions():

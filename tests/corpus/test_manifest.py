@@ -68,7 +68,7 @@ def test_many_utterances_are_many_files_and_the_same_bytes_each_time(tmp_path, m
 
 
 def spoilt(folder, change):
-    """A manifest whose first shard was changed by somebody who also mended the index."""
+    """A manifest with a changed first shard and an index that fits it again."""
     Manifest(folder, [utterance("a"), utterance("b")]).save()
     path = folder / "manifest" / "part-00000-of-00001.parquet"
     change(path)

@@ -109,7 +109,7 @@ class Planted:
     def add(self, number, split="train", reason=None, source=None, target=None, rate=24_000, client=None):
         """One pair; source and target are seconds, or samples at ``rate``."""
         file = f"common_voice_es_{number}.mp3"
-        default = 3.5 + number / 100  # s: who has whose recording shows
+        default = 3.5 + number / 100  # s, different in each pair: shows which pair a recording is of
         wavs = [voiced(default if x is None else x, rate, seed=number) if np.isscalar(x) or x is None else x
                 for x in (source, target)]  # fmt: skip
         write_audio(self.spanish(file), wavs[0], 24_000 if rate > 16_000 else rate, format="WAV", subtype="PCM_16")

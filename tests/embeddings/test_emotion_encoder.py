@@ -129,7 +129,7 @@ def test_a_vocoder_of_another_emotion_encoder_refuses_it_by_name():
     released = VocoderDescription.of(json.loads((RELEASED[SMALL] / "config.json").read_text()))
     with pytest.raises(EncoderMismatchError, match=r"encoders.emotion=whisper-emotion.*egemaps"):
         released.encoder_config(EncoderConfig(emotion="whisper-emotion"))
-    ours = released.but(emotion_encoder="whisper-emotion (abc)", emotion_dim=64)
+    ours = released.with_changes(emotion_encoder="whisper-emotion (abc)", emotion_dim=64)
     assert ours.encoder_config().emotion == "whisper-emotion"
     with pytest.raises(EncoderMismatchError, match=r"encoders.emotion=egemaps.*whisper-emotion"):
         ours.encoder_config(EncoderConfig(emotion="egemaps"))

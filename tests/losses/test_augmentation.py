@@ -35,21 +35,21 @@ def snr(wav: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 def test_noise_has_the_asked_ratio_to_the_signal(wav):
     ratios = torch.stack([snr(wav, changed("noisy", wav, seed)) for seed in range(50)])
-    low, high = augmentation.NOISE_SNR
+    low, high = augmentation.NOISE_SNR_DB
     assert low - 0.5 < ratios.min() < low + 2
     assert high - 2 < ratios.max() < high + 0.5
 
 
 def test_the_equaliser_changes_no_frequency_by_more_than_its_gain(wav):
     gain = 20 * torch.log10(torch.fft.rfft(changed("equalised", wav)).abs() / torch.fft.rfft(wav).abs())
-    assert gain.abs().max() <= augmentation.EQUALISER_GAIN[1] + 0.1
+    assert gain.abs().max() <= augmentation.EQUALISER_GAIN_DB[1] + 0.1
     assert (gain.amax(1) - gain.amin(1)).min() > 3, "it is no constant gain"
     assert gain.diff(dim=1).abs().max() < 0.1, "it is smooth"
 
 
 def test_resampling_leaves_nothing_above_its_nyquist_frequency_and_all_below(wav):
     before, after = (torch.fft.rfft(x).abs() for x in (wav, changed("resampled", wav)))
-    low, high = (round(f * SAMPLES / RATE) for f in augmentation.RESAMPLED_NYQUIST)
+    low, high = (round(f * SAMPLES / RATE) for f in augmentation.RESAMPLED_NYQUIST_HZ)
     assert after[:, high:].max() < 1e-4 * after.max()
     passed = round(0.95 * low)
     assert torch.allclose(before[:, :passed], after[:, :passed], rtol=1e-3, atol=1e-3)
@@ -78,7 +78,7 @@ def test_the_transform_codec_has_the_asked_ratio_in_every_band(wav):
         powers = [part @ codec.bands for part in parts]
         ratios.append(10 * torch.log10(powers[0] / powers[1]))
     found = torch.stack(ratios).mean(2)
-    low, high = augmentation.CODEC_SNR
+    low, high = augmentation.CODEC_SNR_DB
     # Where a band's step is above its lines these become zero: a ratio near 0 dB instead of the asked one.
     assert low - 4 < found.min() < found.max() < high + 4
     assert found.max() - found.min() > 6

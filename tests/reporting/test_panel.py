@@ -87,7 +87,7 @@ def test_the_recorder_records_in_a_browser(tmp_path):
             kind, body = pages["/" + route.request.url.rsplit("/", 1)[1]]
             route.fulfill(content_type=kind, body=body)
 
-        page.route("http://localhost/**", answer)  # a secure context, as microphones demand
+        page.route("http://localhost/**", answer)  # a secure context, as microphones require
         page.goto("http://localhost/")
         button = page.get_by_role("button")
         button.click()

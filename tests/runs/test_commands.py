@@ -1,20 +1,24 @@
 """The commands that errors name: they make the same outputs again."""
 
+import itertools
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from helpers import beside, voiced
 from typer.testing import CliRunner
 
+import thesis_lib
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cli import app
 from thesis_lib.cli.options import config_of
 from thesis_lib.config import PROFILES, Config
 from thesis_lib.losses import LOSSES
-from thesis_lib.runs.commands import RECORDINGS, overrides
+from thesis_lib.runs.commands import RECORDINGS, overrides, table_command
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import EMBED, TRAIN
 from thesis_lib.runs.vocoders import load_vocoder
@@ -78,6 +82,30 @@ def test_an_ablations_run_is_made_by_the_ablation(tiny_run, tmp_path):
     assert config_of(*options(command, "--profile"), options(command, "--set")) == run.config
     alone = Run(tmp_path / "ablation" / "mine", run.config)
     assert TRAIN.command_for(alone, "conversion").startswith("thesis train --task conversion")
+
+
+def verbs_of(command: str) -> list[str]:
+    """The words of a command line up to its options and placeholders."""
+    return list(itertools.takewhile(lambda word: word.islower() and not word.startswith("-"), shlex.split(command)[1:]))
+
+
+def test_every_table_has_the_command_that_writes_it(tmp_path):
+    run = Run(tmp_path / "a run", Config.from_profile("smoke").override({"swap.trials": 5}))
+    sources = "".join(path.read_text() for path in Path(thesis_lib.__file__).parent.rglob("*.py"))
+    names = set(re.findall(r'(?:save_(?:table|json)\(|save_results\(run, )"([a-z_]+)"', sources))
+    assert {"validation_encoders", "ablation_seeds", "swap", "adaptation", "matrix", "speakers"} <= names
+    for name in names:
+        command = table_command(run, name)
+        assert options(command, "--run-dir") == [str(run.path)]
+        assert options(command, "--set") == ([] if command.startswith("thesis book") else ["swap.trials=5"])
+        found = typer.main.get_command(app)
+        for verb in verbs_of(command):
+            found = found.commands[verb]
+        assert not hasattr(found, "commands"), f"{command} is a group of commands"
+        assert "--run-dir" in {option for parameter in found.params for option in parameter.opts}
+    assert verbs_of(table_command(run, "style_swap_not_measured")) == ["swap-test"]
+    assert verbs_of(table_command(run, "listening_answers")) == ["listening", "analyse"]
+    assert table_command(run, "validations") is None
 
 
 @pytest.fixture

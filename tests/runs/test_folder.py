@@ -14,7 +14,7 @@ from thesis_lib.utils.files import write_text
 
 def test_a_run_folder_belongs_to_one_configuration(tmp_path):
     run = Run(tmp_path / "run", Config())
-    run.save_table("x", pd.DataFrame({"a": [1]}))
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([]))
     Run(tmp_path / "run", Config())
     with pytest.raises(ConfigError, match="another configuration"):
         Run(tmp_path / "run", Config().override({"resynthesis.training.seed": 9}))
@@ -40,7 +40,8 @@ def test_settings_that_change_no_result_are_no_other_configuration(tmp_path):
     ],
 )
 def test_a_refusal_names_the_settings_that_differ(tmp_path, changes, says):
-    Run(tmp_path / "run", Config()).save_table("x", pd.DataFrame({"a": [1]}))
+    run = Run(tmp_path / "run", Config())
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([]))
     with pytest.raises(ConfigError, match="another configuration") as caught:
         Run(tmp_path / "run", Config().override(changes | {"encoders.batch_size": 8}))
     assert says in str(caught.value)
@@ -49,7 +50,8 @@ def test_a_refusal_names_the_settings_that_differ(tmp_path, changes, says):
 
 def test_more_steps_are_another_configuration_where_the_learning_rate_depends_on_them(tmp_path):
     config = Config().override({"conversion.training.schedule": "cosine"})
-    Run(tmp_path / "run", config).save_table("x", pd.DataFrame({"a": [1]}))
+    run = Run(tmp_path / "run", config)
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([]))
     with pytest.raises(ConfigError, match=r"conversion\.training\.steps was"):
         Run(tmp_path / "run", config.override({"conversion.training.steps": 600_000}))
 
@@ -82,12 +84,17 @@ def test_a_file_is_no_run_folder(tmp_path):
         Run(tmp_path / "run", Config())
 
 
-def test_a_missing_result_says_so(tmp_path):
+def test_a_missing_result_names_the_command_that_writes_it(tmp_path):
     run = Run(tmp_path / "run", Config())
-    with pytest.raises(RunError, match="run the phase"):
-        run.load_table("validation")
-    with pytest.raises(RunError, match="run the phase"):
-        run.load_json("validation")
+    for load, suffix in ((run.load_table, "csv"), (run.load_json, "json")):
+        with pytest.raises(RunError) as error:
+            load("validation_summary")
+        assert str(error.value) == (
+            f"{run.path}/tables/validation_summary.{suffix} is missing: "
+            f"run `thesis validate --profile thesis --run-dir {run.path}`"
+        )
+    with pytest.raises(RunError, match="tables/x.csv is missing: no command of this version writes it"):
+        run.load_table("x")
 
 
 def test_a_relative_folder_starts_where_it_is_named_and_in_a_notebook_that_jupyter_opens_in_the_project(
@@ -129,11 +136,18 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
 
 def test_a_table_of_an_earlier_version_is_stale_by_name(tmp_path):
     run = Run(tmp_path / "run", Config())
-    run.save_table("swap", pd.DataFrame({"judge": ["ecapa"]}))
+    write_text(run.table_path("swap"), "judge\necapa\n")
     assert run.has("swap")
     (run.path / "tables" / "swap.origin.json").write_text("{}")
     assert not run.has("swap")
     assert "earlier version" in run.stale()["swap"][0]
+
+
+def test_no_table_is_saved_without_provenance(tmp_path):
+    run = Run(tmp_path / "run", Config())
+    with pytest.raises(TypeError, match="provenance"):
+        run.save_table("x", pd.DataFrame({"a": [1]}))
+    assert not run.table_path("x").exists()
 
 
 def test_a_table_by_another_revision_of_an_encoder_is_stale(tmp_path):
@@ -149,7 +163,7 @@ def test_a_table_by_another_revision_of_an_encoder_is_stale(tmp_path):
 def test_statistics_of_an_earlier_version_are_read_under_their_present_names(tmp_path):
     run = Run(tmp_path / "a", Config())
     earlier = {"source_f0_level": [1.0, 2.0], "energy_spread_output": [3.0, 4.0], "metric": ["follows_f0_spread", None]}
-    run.save_table("earlier", pd.DataFrame(earlier))
+    run.save_table("earlier", pd.DataFrame(earlier), run.provenance([]))
     found = run.load_table("earlier")
     assert list(found) == ["source_f0_median", "energy_std_output", "metric"]
     assert found.metric[0] == "follows_f0_std"

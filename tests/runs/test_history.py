@@ -8,6 +8,7 @@ from thesis_lib.config import Config
 from thesis_lib.runs import history
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import train
+from thesis_lib.utils.files import write_text
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def two(tiny_run, tmp_path_factory):
     first.save_table(
         "validation_summary",
         pd.DataFrame([{"system": "ours", "metric": "pesq", "value": 2.5, "low": 2, "high": 3, "n": 3}]),
+        first.provenance([]),
     )
     (root / "latest").symlink_to("first")
     return root
@@ -78,7 +80,7 @@ def test_logs_and_tables_of_an_earlier_version_are_read_or_left_out(tmp_path):
     run = Run(tmp_path / "old", Config())
     (run.path / "conversion").mkdir()
     (run.path / "conversion" / "metrics.jsonl").write_text('{"step": 0, "validation_mel": 2.0, "listening": 0.5}\n')
-    run.save_table("swap_summary", pd.DataFrame({"material": ["x"], "judge": ["ecapa"], "value": [1.0]}))
+    write_text(run.table_path("swap_summary"), "material,judge,value\nx,ecapa,1.0\n")
     for name in ("swap_summary", "manner_swap"):
         (run.path / "tables" / f"{name}.origin.json").write_text("{}")
     assert history.training(run, "conversion")["conditioning sensitivity, last"] == 0.5

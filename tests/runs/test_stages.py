@@ -96,6 +96,21 @@ def test_a_changed_recipe_or_encoder_is_named(tiny_run, tmp_path, name, value):
         train(run, "conversion")
 
 
+def test_the_earlier_name_of_a_setting_makes_nothing_stale(tiny_run, tmp_path, recwarn):
+    run = trained_beside(tiny_run, tmp_path / "run")
+    path = run.path / "conversion" / RECORD
+    text = path.read_text()
+    earlier = text.replace('"conversion.content.pitch": "target_median"', '"conversion.content.pitch": "level"')
+    assert earlier != text
+    path.write_text(earlier)
+    assert train(run, "conversion").meta["steps"] == 4
+    load_vocoder(run, "conversion")
+    assert not [warning for warning in recwarn if warning.category is StaleWarning]
+    path.write_text(text.replace('pitch": "target_median"', 'pitch": "normalised"'))
+    with pytest.raises(StaleError, match="conversion.content.pitch was normalised, is target_median"):
+        train(run, "conversion")
+
+
 def test_another_recogniser_or_audio_setting_makes_analyses_stale(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run")
     analysed(run, "conversion")

@@ -62,7 +62,7 @@ def test_a_file_is_dropped_spoken_corrected_and_saved(opened, server, recording,
 
     count = len(said)
     rows.nth(1).locator(".english").fill("goodbye <b>Ana</b> & co")
-    assert page.locator("#speak").inner_text() == "Speak again (1 changed line)"
+    assert page.locator("#speak").inner_text() == "Speak again (1 changed segment)"
     page.locator("#speak-below").click()
     page.locator("#speak:enabled", has_text="Speak again").filter(has_not_text="changed").wait_for()
     assert [text for text, *_ in said[count:]] == ["goodbye <b>Ana</b> & co"]

@@ -184,9 +184,9 @@ def test_two_speakers_on_the_page(opened, server, dialogue, tmp_path):
     assert selects.first.locator("option").all_inner_texts() == ["Speaker 1", "Speaker 2"]
     assert page.locator("#speakers-hint").inner_text() == ""
 
-    page.get_by_label("Speaker, line 3").focus()
+    page.get_by_label("Speaker, segment 3").focus()
     page.keyboard.press("ArrowDown")
-    assert page.locator("#speak").inner_text() == "Speak again (1 changed line)"
+    assert page.locator("#speak").inner_text() == "Speak again (1 changed segment)"
     page.add_script_tag(path=pretrained.fetch("axe-core") / "axe.min.js")
     found = page.evaluate("() => axe.run({resultTypes: ['violations']}).then(result => result.violations)")
     assert [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found] == []
@@ -206,7 +206,7 @@ def test_two_speakers_on_the_page(opened, server, dialogue, tmp_path):
     selects.first.locator("option", has_text="Luis").wait_for(state="attached")
     assert selects.nth(2).locator("option:checked").inner_text() == "Luis"
     page.get_by_label("Number of speakers").select_option("1")
-    says(page, "The lines have several speakers: choose their number", "#speakers-hint")
+    says(page, "The segments have several speakers: choose their number", "#speakers-hint")
     page.locator("#speak").click()
     says(page, "Not done: script.json, segment 2: the speaker '2' is unknown: write '1', or give --speakers auto")
     page.get_by_label("Number of speakers").select_option("2")
@@ -231,7 +231,7 @@ def test_a_script_of_one_speaker_says_how_to_find_the_others(opened, server, dia
     assert page.locator("select.speaker:visible").count() == 0
     page.locator("#options summary").click()
     page.get_by_label("Number of speakers").select_option("2")
-    says(page, "All lines have one speaker: discard the script and translate again", "#speakers-hint")
+    says(page, "All segments have one speaker: discard the script and translate again", "#speakers-hint")
     page.locator("#anew").click()
     page.locator("select.speaker:visible").first.wait_for()
     assert page.locator("#speakers-hint").inner_text() == ""

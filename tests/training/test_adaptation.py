@@ -111,7 +111,7 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
     assert (table.content != table.target_speaker).all()
     before, after = (table[table.stage == stage].to_target.to_numpy() for stage in (BEFORE, AFTER))
     assert not np.allclose(before, after)
-    # The first Spanish recording of a voice lends the condition; only the others are trained on.
+    # The first Spanish recording of a voice gives the condition; only the others are trained on.
     pieces = Manifest.load(run.path / "adapted" / "0" / "corpus")
     spoken = Manifest.load(run.path / "corpus")
     own = [u for u in spoken.split("test") if u.speaker == table.target_speaker.iloc[0]]

@@ -120,7 +120,7 @@ def test_every_loss_and_the_discriminator_get_both_signals_in_the_recording_s_ba
 
 
 class Copy(torch.nn.Module):
-    """A generator whose output is the recording of its content, with noise above the bandwidth."""
+    """A generator with the recording of its content as output, with noise above the bandwidth."""
 
     def __init__(self, data) -> None:
         super().__init__()

@@ -18,14 +18,14 @@ from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import NonFinite, State, TrainingError, fabric_of, loop, losses, speaker_sampling, train
 from thesis_lib.training import train_step as ordinary_step
-from thesis_lib.training.captured import WARM_UP, CapturedSteps
+from thesis_lib.training.captured import WARM_UP_STEPS, CapturedSteps
 from thesis_lib.training.devices import check_cuda_graph
 from thesis_lib.training.released import reproduce
 from thesis_lib.training.segments import Segments
 from thesis_lib.vocoder import checkpoints
 
 REPLAYS = 4
-STEPS = WARM_UP + REPLAYS
+STEPS = WARM_UP_STEPS + REPLAYS
 # Of the change of the weights: a GPU's sums have no fixed order, and Adam enlarges the difference of a small gradient.
 TOLERANCE = {"cpu": 0.0, "cuda": 0.1}
 SINGLE_PRECISION = 1e-4  # of a learning rate in single precision instead of double
@@ -119,11 +119,11 @@ def test_the_weights_after_recorded_steps_are_those_of_ordinary_ones(bench, tmp_
     for name in ("ordinary", "captured"):
         state = bench.state(run, data)
         step = getattr(bench, name)(state)
-        bench.take(state, step, data, WARM_UP)
+        bench.take(state, step, data, WARM_UP_STEPS)
         before = weights_of(state)
         rows[name] = bench.take(state, step, data, REPLAYS)
         changes[name] = {part: after - before[part] for part, after in weights_of(state).items()}
-    assert bench.replays == [*range(WARM_UP, STEPS)]
+    assert bench.replays == [*range(WARM_UP_STEPS, STEPS)]
     for part, expected in changes["ordinary"].items():
         assert difference(changes["captured"][part], expected) <= TOLERANCE[bench.device], part
     for ours, theirs in zip(rows["captured"], rows["ordinary"], strict=True):
@@ -131,7 +131,7 @@ def test_the_weights_after_recorded_steps_are_those_of_ordinary_ones(bench, tmp_
 
 
 def test_every_phase_is_recorded_anew(bench, tmp_path):
-    start = WARM_UP + 3
+    start = WARM_UP_STEPS + 3
     run = synthetic_run(tmp_path / "run", start)
     data = Segments(run, "conversion", "train")
     rows = {}
@@ -139,7 +139,7 @@ def test_every_phase_is_recorded_anew(bench, tmp_path):
         state = bench.state(run, data)
         step = getattr(bench, name)(state)
         rows[name] = bench.take(state, step, data, start + STEPS)
-    assert bench.recordings == [WARM_UP, start + WARM_UP]
+    assert bench.recordings == [WARM_UP_STEPS, start + WARM_UP_STEPS]
     assert rows["captured"][-1].keys() - rows["captured"][0].keys() >= {"adversarial", "speaker", "sampled_speaker"}
     for ours, theirs in zip(rows["captured"], rows["ordinary"], strict=True):
         assert ours == pytest.approx(theirs, rel=TOLERANCE[bench.device], abs=TOLERANCE[bench.device] / 100)
@@ -201,7 +201,7 @@ def test_a_loss_of_a_replay_that_is_not_finite_raises_as_in_an_ordinary_step(ben
 
 def test_a_training_with_recorded_steps_is_resumed(bench, tmp_path, monkeypatch):
     """Two sessions of n steps, of which two are replays, equal one of 2 n."""
-    half = WARM_UP + 2
+    half = WARM_UP_STEPS + 2
     monkeypatch.setattr(loop, "CapturedSteps", bench.captured)
     if bench.device == "cpu":
         monkeypatch.setattr(loop, "check_cuda_graph", lambda *given: None)
@@ -217,8 +217,8 @@ def test_a_training_with_recorded_steps_is_resumed(bench, tmp_path, monkeypatch)
         for part in ("generator", "discriminator", "average"):
             names = [key for key in end if key.startswith(f"{part}.") and end[key].is_floating_point()]
             found[name, part] = torch.cat([(end[key] - start[key]).flatten().double() for key in names])
-    first, second = ([*range(start + WARM_UP, start + half)] for start in (0, half))
-    assert bench.replays == [*range(WARM_UP, 2 * half), *first, *second]
+    first, second = ([*range(start + WARM_UP_STEPS, start + half)] for start in (0, half))
+    assert bench.replays == [*range(WARM_UP_STEPS, 2 * half), *first, *second]
     for part in ("generator", "discriminator", "average"):
         assert difference(found["resumed", part], found["whole", part]) <= TOLERANCE[bench.device], part
 

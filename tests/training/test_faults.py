@@ -101,7 +101,7 @@ def test_minutes_are_the_wall_clock_time_of_all_sessions(time):
 
 def test_the_time_budget_counts_loading_validation_and_saving(tiny_run, tmp_path, time, monkeypatch):
     """Steps take no time here: every minute is spent beside them."""
-    changes = {"steps": 1000, "max_minutes": 12.0}
+    changes = {"steps": 1000, "max_minutes": 20.0}
     run = beside(tiny_run, tmp_path / "run", **{f"resynthesis__training__{k}": v for k, v in changes.items()})
 
     def slow(owner, name, minutes):
@@ -113,15 +113,16 @@ def test_the_time_budget_counts_loading_validation_and_saving(tiny_run, tmp_path
 
         monkeypatch.setattr(owner, name, taking_time)
 
+    slow(Segments, "__init__", 4)
     slow(Steps, "__getitem__", 1)
     slow(loop, "validate_on", 2)
     slow(State, "save", 3)
     meta = train(run, "resynthesis").meta
-    # 2 before the first step, then a minute a step, and 2 + 3 after each second one.
+    # 4 for each split and 2 before the first step, then a minute a step, and 2 + 3 after each second one.
     assert meta["stopped_by"] == "max_minutes"
     minutes = [row["seconds"] / 60 for row in log_of(run, "resynthesis")[1:]]
-    assert minutes == [3, 4, 10, 11, 17]
-    assert meta["minutes"] == 17 + 2 + 3
+    assert minutes == [11, 12, 18, 19, 25]
+    assert meta["minutes"] == 25 + 2 + 3
 
 
 def test_distillation_targets_are_no_part_of_the_time_budget(tiny_run, tmp_path, time, monkeypatch):

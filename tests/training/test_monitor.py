@@ -2,17 +2,17 @@ import warnings
 
 import pytest
 
-from thesis_lib.training.monitor import WINDOW, TrainingMonitor, TrainingWarning
+from thesis_lib.training.monitor import SYMPTOM_STEPS, TrainingMonitor, TrainingWarning
 
 HEALTHY = {"mel": 1.0, "discriminator": 2.0, "score_real": 0.8, "score_fake": 0.3}
 LOSSES = {"mel", "discriminator"}
 
 
-def see(rows):
+def warnings_of(rows):
     guards = TrainingMonitor()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        said = [text for row in rows for text in guards.see(row, LOSSES)]
+        said = [text for row in rows for text in guards.check_row(row, LOSSES)]
     assert [str(w.message) for w in caught] == said
     assert all(w.category is TrainingWarning for w in caught)
     return said
@@ -23,7 +23,7 @@ def moving(step):
 
 
 def test_a_healthy_training_is_left_in_peace():
-    assert see(moving(step) for step in range(3 * WINDOW)) == []
+    assert warnings_of(moving(step) for step in range(3 * SYMPTOM_STEPS)) == []
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,9 @@ def test_each_symptom_is_said_once_and_only_when_it_lasts(symptom, says):
             changed["discriminator"] *= 1 + 0.1 / (step + 1)
         return moving(step) | changed
 
-    assert see(row(step) for step in range(WINDOW - 1)) == []
-    (text,) = see(row(step) for step in range(3 * WINDOW))
+    assert warnings_of(row(step) for step in range(SYMPTOM_STEPS - 1)) == []
+    (text,) = warnings_of(row(step) for step in range(3 * SYMPTOM_STEPS))
     assert says in text
-    assert see((moving if step == WINDOW // 2 else row)(step) for step in range(WINDOW + 10)) == []
+    assert (
+        warnings_of((moving if step == SYMPTOM_STEPS // 2 else row)(step) for step in range(SYMPTOM_STEPS + 10)) == []
+    )

@@ -272,7 +272,7 @@ def test_every_signal_loss_moves_the_trained_generator(tiny_run, task):
 
 
 def test_accumulated_batches_equal_one_large_batch(tiny_run):
-    """Two batches of two are one of four, but for spectral norm, whose estimate moves with every forward pass."""
+    """Two batches of two are one of four, but for spectral norm: its estimate moves with every forward pass."""
 
     def after(**changes):
         keys = {f"resynthesis.training.{key}": value for key, value in changes.items()}

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from helpers import beside
@@ -77,6 +79,19 @@ def test_an_interrupted_grid_goes_on(grid, monkeypatch):
     again = ablate(run)
     assert np.allclose(again.value, table.value), "from the cells' own results"
     assert len(started) == 2 * table.variant.nunique(), "every cell is evaluated, from its stored measurements"
+
+
+def test_a_changed_corpus_makes_both_tables_stale_and_every_cell_is_measured_again(grid, tmp_path):
+    run = Run(shutil.copytree(grid[0].path, tmp_path / "run", symlinks=True), grid[0].config)
+    tables = ("ablation", "ablation_not_measured")
+    cell = run.path / "ablation" / "full-recipe-0" / "validation"
+    for count, name in enumerate(("corpus/manifest.json", "embeddings/embeddings.json"), 1):
+        ablate(run)
+        assert [run.staleness(table) for table in tables] == [[], []]
+        assert len(list(cell.iterdir())) == count, "a folder of measurements for each state of the corpus"
+        path = run.path / name
+        path.write_text(path.read_text() + "\n")
+        assert [run.staleness(table) for table in tables] == [[f"{name} has changed since"]] * 2
 
 
 def test_a_loss_that_does_not_exist_is_refused(tiny_run, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cloning_stages import Synthesizer
-from helpers import spoken, trained_beside
+from helpers import provenance_of, spoken, trained_beside
 
 from thesis_lib import cloning, reporting
 from thesis_lib.audio.files import write_audio
@@ -20,6 +20,7 @@ from thesis_lib.pretrained.whisper import Recognised
 from thesis_lib.reporting.sample_matrix import OWN_STYLE, sample_matrix
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.validation import cloning_report
+from thesis_lib.validation.cloning_recordings import OWN
 from thesis_lib.validation.cloning_report import (
     HUMAN,
     KOKORO,
@@ -27,7 +28,6 @@ from thesis_lib.validation.cloning_report import (
     OURS,
     OURS_ADAPTED,
     OURS_FIXED,
-    OWN,
     SEVERAL,
     clone_report,
     clone_sample,
@@ -63,7 +63,7 @@ def faked(monkeypatch):
 
     def build(vocoder, config):
         loaded = Vocoder.from_pretrained(vocoder)
-        loaded.description = loaded.description.but(speaker_encoder=f"ecapa ({Ecapa.revision})")
+        loaded.description = loaded.description.with_changes(speaker_encoder=f"ecapa ({Ecapa.revision})")
         return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
 
     monkeypatch.setattr(cloning_report, "build", build)
@@ -109,6 +109,10 @@ def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pai
     summary = run.load_table("cloning_summary")
     assert summary[(summary.system == OURS) & (summary.metric == "wer")].value.iloc[0] == pytest.approx(25)
     assert clone_sample(run, 0, OURS).exists()
+    (provenance,) = {
+        json.dumps(provenance_of(run, f"cloning{part}")) for part in ("", "_summary", "_seconds", "_not_measured")
+    }
+    assert str(pairs / "g_es_src" / "c.wav") in json.loads(provenance)["outside"]
     seconds = run.load_table("cloning_seconds")
     assert (seconds[["translate", "speak", "render", "finish"]] >= 0).all(axis=None)
     assert table.speaker.nunique() == table.id.nunique() == 4
@@ -143,8 +147,7 @@ def test_a_report_is_made_again_for_another_recording_or_vocoder_under_the_same_
     checkpoints.save(vocoder, {name: 1.1 * x for name, x in tensors.items()}, meta)
     clone_report(run, **asked)
     assert built == [str(vocoder)] * 2
-    provenance = json.loads((run.path / "tables" / "cloning.provenance.json").read_text())
-    assert provenance["outside"] == {
+    assert provenance_of(run, "cloning")["outside"] == {
         str(vocoder): vocoder_key(vocoder),
         str(spanish / "one.wav"): fingerprint(spanish / "one.wav"),
     }

@@ -1,4 +1,4 @@
-"""Confidence intervals, on data whose answer is known: by published tables, and by how often they hold the truth."""
+"""Confidence intervals, on data with a known answer: by published tables, and by how often they hold the truth."""
 
 import numpy as np
 import pytest

@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from helpers import trained_beside, voiced
+from helpers import provenance_of, trained_beside, voiced
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.reporting.book import find_chromium
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import GROUND_TRUTH, INVERSION, OTHER, OURS, SAME, systems
 from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse_answers, build_listening_test
-from thesis_lib.validation.listening.build import STIMULUS_RMS, key_path, low_pass
+from thesis_lib.validation.listening.build import STIMULUS_RMS_DBFS, key_path, low_pass
 
 CHROMIUM = find_chromium()
 
@@ -59,8 +59,8 @@ def test_the_folder_is_whole_and_says_nothing(built):
 def test_loudness_is_not_what_is_rated(built):
     _, folder = built
     levels = [20 * np.log10(np.sqrt(np.mean(read_audio(path)[0] ** 2))) for path in (folder / "audio").iterdir()]
-    assert max(levels) < STIMULUS_RMS + 0.1
-    assert np.mean(np.abs(np.array(levels) - STIMULUS_RMS) < 0.1) > 0.8, "all but what would have clipped"
+    assert max(levels) < STIMULUS_RMS_DBFS + 0.1
+    assert np.mean(np.abs(np.array(levels) - STIMULUS_RMS_DBFS) < 0.1) > 0.8, "all but what would have clipped"
 
 
 def test_a_folder_in_use_is_left_alone(built):
@@ -123,6 +123,34 @@ def test_answers_are_summed_up(built, tmp_path):
     assert (table.reason == "").all()
     assert (table.loc["mos"].value == 4).all()
     assert len(run.load_table("listening_answers")) == 3 * len(given[0]["answers"][1:]) + 3 * 2 * 4
+
+
+def test_the_tables_are_stale_when_a_vocoder_has_changed_since_the_test_was_built(built, tmp_path):
+    run, folder = built
+    answers = write(tmp_path / "a", answers_of(run, folder))
+    weights = run.path / "conversion" / "vocoder" / "model.safetensors"
+    before = weights.read_bytes()
+    tables = ("listening_answers", "listening_raters", "listening_summary")
+    for extra, stale in ((b"", []), (b" ", ["conversion/vocoder/model.safetensors has changed since"])):
+        weights.write_bytes(before + extra)  # the answers are about the earlier one, whenever they are analysed
+        analyse_answers(run, answers)
+        assert [run.staleness(name) for name in tables] == [stale] * 3
+    weights.write_bytes(before)
+    key = key_path(run, trials_of(folder)["id"])
+    told = json.loads(key.read_text())
+    assert f"listening/{key.name}" in provenance_of(run, "listening_summary")["inputs"]
+    assert list(provenance_of(run, "listening_summary")["outside"]) == [str(answers[0])]
+    # A second test, of another vocoder: no table of both can be up to date.
+    other = told | {"test": "other", "inputs": told["inputs"] | {"conversion/vocoder/model.safetensors": "0" * 16}}
+    key_path(run, "other").write_text(json.dumps(other))
+    second = answers_of(run, folder, "r2") | {"test": "other"}
+    analyse_answers(run, [*answers, *write(tmp_path / "b", second)])
+    assert run.staleness("listening_summary") == ["conversion/vocoder/model.safetensors has changed since"]
+    # A key of an earlier version does not say what its test was built from.
+    key_path(run, "other").write_text(json.dumps({name: told[name] for name in ("test", "stimuli", "trials")}))
+    analyse_answers(run, write(tmp_path / "b", second))
+    assert run.staleness("listening_summary") == []
+    key_path(run, "other").unlink()
 
 
 def test_one_answer_has_its_value_and_the_reason_why_it_has_no_interval(built, tmp_path):
@@ -189,7 +217,7 @@ def test_files_that_do_not_belong_are_refused_by_name(built, tmp_path):
         analyse_answers(run, [one, twice])
     for name in ("0123456789ab", "../../etc/passwd", ""):
         (path,) = write(tmp_path / "b", good | {"test": name})
-        with pytest.raises(ListeningError, match="whose key is not"):
+        with pytest.raises(ListeningError, match="the key of that test is not in"):
             analyse_answers(run, [path])
     (tmp_path / "c.json").write_bytes(b"\xff\xfe")
     for path, says in ((tmp_path / "c.json", "not a file of answers"), (tmp_path / "none.json", "no such file")):
@@ -209,7 +237,7 @@ def test_a_rater_completes_it_by_keyboard_without_a_network(built, tmp_path):
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(offline=True, accept_downloads=True)
         key = json.loads(key_path(run, trials_of(folder)["id"]).read_text())["stimuli"]
-        hidden = [name for name, about in key.items() if about["system"] == GROUND_TRUTH]  # a rater hears it
+        hidden = [name for name, about in key.items() if about["system"] == GROUND_TRUTH]  # raters listen to it
         context.add_init_script(f"window.HIDDEN = new Set({json.dumps(hidden)})")
         page = context.new_page()
         problems, asked = [], []

@@ -118,6 +118,22 @@ def test_a_grid_that_was_killed_goes_on_with_the_next_cell(grid, monkeypatch):
     assert len(scored) == 2
 
 
+def test_a_changed_corpus_makes_every_table_stale_and_every_cell_is_scored_again(grid, monkeypatch, tmp_path):
+    run = Run(shutil.copytree(grid[0].path, tmp_path / "run", symlinks=True), grid[0].config)
+    ablate(run)
+    tables = ("ablation", "ablation_not_measured", "ablation_seeds", "ablation_verdicts")
+    assert [run.staleness(name) for name in tables] == [[]] * 4
+    scored, evaluate = [], scores.evaluate
+    monkeypatch.setattr(scores, "evaluate", lambda *given, **more: scored.append(1) or evaluate(*given, **more))
+    for count, name in enumerate(("corpus/manifest.json", "embeddings/embeddings.json"), 1):
+        path = run.path / "ablation" / "data" / name
+        path.write_text(path.read_text() + "\n")
+        assert [run.staleness(table) for table in tables] == [[f"ablation/data/{name} has changed since"]] * 4
+        ablate(run)
+        assert len(scored) == count * 2 * len(FEW)
+        assert [run.staleness(table) for table in tables] == [[]] * 4
+
+
 def test_a_changed_recipe_is_refused_with_the_settings_and_the_cell(grid, config, monkeypatch, tmp_path):
     run, _ = grid
     (tmp_path / "run").mkdir()
@@ -288,7 +304,8 @@ def test_no_target_is_enrolled_by_the_recording_of_its_condition(grid):
 @pytest.mark.parametrize(("words", "device"), [([], "auto"), (["--device", "cuda"], "cuda")])
 def test_the_command_hands_the_device_through(grid, monkeypatch, words, device):
     run, table = grid
-    run.save_table("ablation_verdicts", pd.DataFrame([{"loss": "speaker loss", "verdict": "helps", "evidence": "x"}]))
+    found = pd.DataFrame([{"loss": "speaker loss", "verdict": "helps", "evidence": "x"}])
+    run.save_table("ablation_verdicts", found, run.provenance([]))
     given = []
     monkeypatch.setattr(sys.modules["thesis_lib.cli.evaluation"], "run_of", lambda *_: run)
     monkeypatch.setattr(losses, "ablate", lambda run, progress, device: given.append(device) or table)

@@ -5,6 +5,7 @@ import pytest
 from helpers import trained_beside
 
 from thesis_lib.config import Config
+from thesis_lib.config.registries import ENCODERS as ENCODER_REGISTRY
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.validation import CircularScoring, circular, headline
 from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
@@ -13,8 +14,8 @@ META = {"speaker_encoder": "ecapa (1)", "emotion_encoder": "egemaps (2)"}
 ENCODERS = {"speaker": "ecapa", "resemblyzer": "resemblyzer", "style": "egemaps"}
 
 
-def roles_of(config: Config, task: str = "conversion") -> Roles:
-    return Roles.along(lineage(config, task, META))
+def roles_of(config: Config, task: str = "conversion", **changes: str) -> Roles:
+    return Roles.along(lineage(config, task, META | changes))
 
 
 def test_a_warm_start_hands_its_roles_on():
@@ -52,6 +53,35 @@ def test_an_unknown_recipe_rules_every_network_out():
 def test_resynthesis_uses_no_recogniser_and_no_pitch_tracker():
     found = roles_of(Config.from_profile("demo"), "resynthesis")
     assert found.of_network(RECOGNISER) == found.of_network(PITCH_TRACKER) == EVALUATION
+
+
+def test_a_network_has_the_roles_of_the_encoder_that_contains_it():
+    """The encoder whisper-emotion is a head on the layers of the recogniser of the word metrics."""
+    emotion = {"emotion_encoder": "whisper-emotion (1)"}
+    found = roles_of(Config.from_profile("human"), "resynthesis", **emotion)
+    assert found.of_network("whisper-emotion") == "conditions"
+    for name in ("wer", "cer", "bleu", "chrf", "ter"):
+        assert found.of_metric(name, ENCODERS) == "conditions"
+        assert found.of_metric(name, ENCODERS, "whisper-base") == EVALUATION
+    trained = Config.from_profile("human").override({"resynthesis.losses.emotion": 1.0})
+    assert roles_of(trained, "resynthesis", **emotion).of_metric("wer", ENCODERS) == "conditions and trains"
+    assert found.of_network(PITCH_TRACKER) == EVALUATION
+
+
+def test_an_encoder_has_the_roles_of_the_networks_that_it_contains():
+    """The demo's content and its warm start's loss are by Whisper tiny.en, its emotion encoder is another."""
+    found = roles_of(Config.from_profile("demo"))
+    assert found.of_metric("style_auc", {"style": "whisper-emotion"}) == "gives content to and trains"
+    assert roles_of(Config.from_profile("demo"), "resynthesis").of_network("whisper-emotion") == EVALUATION
+
+
+def test_an_encoder_from_outside_declares_what_it_contains(monkeypatch):
+    monkeypatch.setattr(ENCODER_REGISTRY, "_entries", dict(ENCODER_REGISTRY._entries))
+    ENCODER_REGISTRY.register("head-on-resemblyzer", roles=("emotion",), contains=("resemblyzer",))(lambda config: None)
+    ENCODER_REGISTRY.register("alone", roles=("emotion",))(lambda config: None)
+    config = Config.from_profile("demo")
+    assert roles_of(config, emotion_encoder="head-on-resemblyzer (1)").of_network("resemblyzer") == "conditions"
+    assert roles_of(config, emotion_encoder="alone (1)").of_network("resemblyzer") == EVALUATION
 
 
 def test_every_metric_by_a_network_has_its_role():

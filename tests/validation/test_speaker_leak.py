@@ -7,7 +7,7 @@ from thesis_lib.validation.metrics import MetricError, speaker_leak
 
 
 def people(count, recordings=6, size=64, noise=0.5, seed=0):
-    """Vectors (count * recordings, size) around a direction each, and whose each is."""
+    """Vectors (count * recordings, size) around a direction each, and the speaker of each."""
     rng = np.random.default_rng(seed)
     centres = np.repeat(rng.normal(size=(count, size)), recordings, axis=0)
     names = np.repeat(np.array([f"p{i:02d}" for i in range(count)], object), recordings)

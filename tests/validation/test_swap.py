@@ -125,7 +125,7 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
     }
     assert table[["to_target", "to_content"]].abs().le(1.0001).all(axis=None)
     assert len(run.load_table("swap_summary")) == 7 * table.groupby(["task", "stage", "target", "encoder"]).ngroups
-    for row in table[table.trial < swap.SAMPLES].itertuples():
+    for row in table[table.trial < swap.SAVED_TRIALS].itertuples():
         paths = swap.sample_paths(run, row.test_set, row.task, row.stage, row.target, row.trial)
         assert all(path.exists() for path in paths.values())
     assert swap_test(run).equals(run.load_table("swap")), "a finished test is not done again"

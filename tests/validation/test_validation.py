@@ -365,7 +365,7 @@ def test_one_test_speaker_gives_empty_tables_that_can_be_read_again(tiny_run, tm
     run = trained_beside(tiny_run, tmp_path / "run")
     for name, table in (("validation_summary", summary), ("validation_comparisons", compared)):
         assert table.empty
-        run.save_table(name, table)
+        run.save_table(name, table, run.provenance([]))
         assert list(run.load_table(name).columns) == list(table.columns)
     assert list(compared.columns)[:4] == ["metric", "first", "second", "difference"]
     assert winners(run.load_table("validation_comparisons")) == winners(compared) == set()

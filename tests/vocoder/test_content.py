@@ -61,13 +61,13 @@ def test_pitch_at_its_level_can_be_read_back():
     assert made[:, -1].max() > 0.8, "and the last channel is voicing"
 
 
-def test_normalised_pitch_has_lost_the_level():
+def test_normalised_pitch_has_lost_the_median():
     low, high = (content(voiced(1.0, f0=f0), pitch="normalised")[:, -2] for f0 in (110.0, 220.0))
     assert low.median().abs() < 0.1
     assert high.median().abs() < 0.1
 
 
-@pytest.mark.parametrize("pitch", ["level", "normalised"])
+@pytest.mark.parametrize("pitch", ["target_median", "normalised"])
 def test_silence_and_noise_give_finite_content(pitch):
     for wav in (np.zeros(22_050, np.float32), np.random.default_rng(0).normal(size=22_050).astype(np.float32)):
         assert torch.isfinite(content(wav, pitch=pitch)).all()
@@ -99,7 +99,7 @@ def test_phonetic_content_is_whispers_at_the_mels_frames_without_its_mean():
     made = content(wav, kind="phonetic")
     assert made[:, :PHONETIC].mean(-1).abs().max() < 0.5
     encoded = Whisper(PHONETIC_MODEL).encode(whole_frames(wav, 256), 22_050)
-    frame = 60  # whose centre lies between two of Whisper's
+    frame = 60  # its centre lies between two of Whisper's
     place = (frame + 0.5) * 256 / 22_050 * 50 - 0.5
     low = int(place)
     expected = (1 - place + low) * encoded[low] + (place - low) * encoded[low + 1] - encoded.mean(0)

@@ -48,6 +48,8 @@ def small(**changes) -> dict:
 def test_the_released_files_are_read_and_written_as_they_are(name, speaker, steps, frames):
     described = json.loads((RELEASED[name] / checkpoints.META).read_text())
     about = VocoderDescription.of(described)
+    assert described["content"]["pitch"] == "level", "written under the earlier name of the value"
+    described["content"]["pitch"] = "target_median"
     assert about.to_dict() == described
     assert (about.speaker_encoder.name, about.speaker_encoder.revision) == ("ecapa", speaker)
     assert (about.steps, about.skipped_steps) == (steps, 0)
@@ -60,9 +62,9 @@ def test_it_is_frozen_and_a_change_is_validated():
     about = VocoderDescription.of(ABOUT)
     with pytest.raises(ValidationError, match="frozen"):
         about.steps = 3
-    assert about.but(steps=3).steps == 3
+    assert about.with_changes(steps=3).steps == 3
     with pytest.raises(DescriptionError, match="^steps: "):
-        about.but(steps="many")
+        about.with_changes(steps="many")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_an_encoder_of_another_name_revision_or_size_is_refused():
         about.check_encoders(Named("tiny-test-encoder", "1"), EGEMAPS)
     with pytest.raises(EncoderMismatchError, match="speaker embeddings of size 192, .* gives 5"):
         about.check_encoders(Named(dim=5), EGEMAPS)
-    emotional = about.but(emotion_encoder="emotion2vec (4f14)", emotion_dim=768)
+    emotional = about.with_changes(emotion_encoder="emotion2vec (4f14)", emotion_dim=768)
     with pytest.raises(EncoderMismatchError, match=r"emotion2vec \(5\): .*encoders.emotion_folder=PATH"):
         emotional.check_encoders(Named(), Named("emotion2vec", "5", 768))
 
@@ -123,7 +125,7 @@ def test_an_encoder_of_another_name_revision_or_size_is_refused():
 @pytest.mark.weights("ecapa")
 @pytest.mark.parametrize(("kind", "name"), [("speaker", "ecapa"), ("emotion", "egemaps")])
 def test_the_pipeline_is_not_built_with_an_encoder_of_another_revision(tmp_path, kind, name):
-    changed = VocoderDescription.of(ABOUT).but(**{f"{kind}_encoder": f"{name} (0000)"})
+    changed = VocoderDescription.of(ABOUT).with_changes(**{f"{kind}_encoder": f"{name} (0000)"})
     vocoder = Vocoder(Vocoder.from_torch("small").generator, changed)
     vocoder.save_pretrained(tmp_path / "v")
     with pytest.raises(EncoderMismatchError, match=rf"{kind} encoder {name} \(0000\), this one is {name} \("):

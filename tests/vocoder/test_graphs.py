@@ -31,7 +31,7 @@ GENERATORS = {
 
 
 def random_vocoder(generator, kind="phonetic") -> Vocoder:
-    """A vocoder whose every tensor is random, so that none can be left out unnoticed."""
+    """A vocoder with random tensors only, so that none can be left out unnoticed."""
     description = VocoderDescription(
         task="conversion",
         audio=AudioConfig(),

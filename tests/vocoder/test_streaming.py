@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import voiced
-from hypothesis import example, given, settings
+from helpers import gate_examples, voiced
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -85,7 +85,7 @@ def in_pieces(content: np.ndarray, size: int) -> list[np.ndarray]:
     return [content[:, start : start + size] for start in range(0, content.shape[1], size)]
 
 
-@settings(max_examples=20, deadline=None)
+@gate_examples(20)
 @given(size=st.integers(1, 64), count=st.integers(2, 150))
 @example(size=49, count=101)  # a phase just below a whole cycle, rounded to single precision on either side of the seam
 @example(size=50, count=101)

@@ -32,7 +32,7 @@ Spans = Sequence[tuple[float, float]]  # start and end of speech in s, in order
 
 WINDOW_S = 0.046  # of a frame
 OVERLAP = 4  # frames over one sample
-MEMORY_S = 4.0  # of the last pauses, from which the spectrum is computed
+PAUSE_HISTORY_S = 4.0  # of the last pauses, from which the spectrum is computed
 MAX_GROUP_FRAMES = 16  # of which a mean is taken
 MIN_GROUPS = 20  # of which the median is taken, where there are as many frames
 SPEECH_PAUSE_S = 0.3  # a shorter pause counts as speech
@@ -48,7 +48,8 @@ def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, s
     """Yield the recording with noise in the place of speech, in blocks (n,) float32; as long as the recording.
 
     ``read`` returns the blocks (n,) of the recording, of any sizes. It is called twice: the first time gives the
-    spectrum of the first ``MEMORY_S`` of pauses, for speech before them. Without a pause the background is silence.
+    spectrum of the first ``PAUSE_HISTORY_S`` of pauses, for speech before them. Without a pause the background is
+    silence.
     """
     hop = round(WINDOW_S * sample_rate / OVERLAP)
     size, samples = OVERLAP * hop, 0
@@ -60,7 +61,7 @@ def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, s
             yield block
 
     window = np.sqrt(hann_window(size))
-    pauses: deque[np.ndarray] = deque(maxlen=round(MEMORY_S * sample_rate / hop))
+    pauses: deque[np.ndarray] = deque(maxlen=round(PAUSE_HISTORY_S * sample_rate / hop))
     for number, frames in _framed(counted(), size, hop):
         quiet = frames[~_overlap_speech(number, len(frames), size, hop, sample_rate, spans)]
         pauses.extend(_power(quiet[: cast(int, pauses.maxlen) - len(pauses)] * window))

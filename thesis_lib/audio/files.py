@@ -194,7 +194,7 @@ def writing(
     """Open a file for writing: yields a function that appends samples (n,).
 
     The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata. Opus
-    knows five rates; speech of another one is resampled to 48 kHz.
+    supports five rates; speech of another one is resampled to 48 kHz.
     """
     path = Path(path)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}

@@ -46,6 +46,6 @@ class Gaps:
 
 
 def _silence(samples: int, size: int, channels: int) -> Iterator[np.ndarray]:
-    """So many samples of silence in blocks of at most ``size``."""
+    """``samples`` samples of silence in blocks (n, channels) of at most ``size`` samples."""
     for start in range(0, samples, size):
         yield np.zeros((min(size, samples - start), channels), np.float32)

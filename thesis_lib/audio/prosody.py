@@ -10,8 +10,8 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
 STEVENS_EXPONENT = 0.6  # loudness in sones is about the 0.6th power of the sound pressure (Stevens 1955)
-NOISE_PERCENTILE = 10  # of the frames' powers: the noise, whose power is subtracted
-MAX_BELOW_PEAK_DB = 40.0  # of a frame whose level is changed like the rest; quieter ones are changed like this one
+NOISE_PERCENTILE = 10  # of the frames' powers: the power of the noise, which is subtracted
+MAX_BELOW_PEAK_DB = 40.0  # of a frame that gets the gain of its own level; quieter frames get the gain of this level
 MIN_EXPONENT, MAX_EXPONENT = 0.6, 1.8  # of the change of dynamics
 GAIN_SMOOTHING_FRAMES = 1.5  # standard deviation of a Gaussian
 SEARCH_STEPS = 25  # of a bisection
@@ -73,6 +73,15 @@ def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
     peaks, _ = find_peaks(level, lowest, prominence=MIN_SYLLABLE_DIP_DB, distance=MIN_SYLLABLE_FRAMES)
     seconds = np.sum(level > lowest) * HOP_SECONDS
     return len(peaks) / seconds if len(peaks) >= MIN_SYLLABLES else None
+
+
+def speech_seconds(wav: np.ndarray, sample_rate: int) -> float:
+    """Duration of the speech in (N,) without pauses: the frames within ``MAX_SYLLABLE_BELOW_PEAK_DB`` of the loudest.
+
+    The loudest level is the 95th percentile.
+    """
+    level = 20 * np.log10(_rms(wav, sample_rate, SYLLABLE_FRAME_SECONDS))
+    return float(np.sum(level > np.percentile(level, 95) - MAX_SYLLABLE_BELOW_PEAK_DB) * HOP_SECONDS)
 
 
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:

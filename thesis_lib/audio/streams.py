@@ -17,7 +17,7 @@ from thesis_lib.audio.gaps import Gaps
 HEAD_BYTES = 12
 # The first bytes of a file, and FFmpeg's name of its format.
 MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\x1aE\xdf\xa3": "matroska"}
-# Formats whose index lies at the end or which are rare on a pipe: (place of the bytes, bytes) -> name.
+# Formats with an index at the end, and formats that are rare on a pipe: (place of the bytes, bytes) -> name.
 FILES_ONLY = {
     (4, b"ftyp"): "MP4", (0, b"FORM"): "AIFF", (0, bytes.fromhex("3026b2758e66cf11")): "WMA", (0, b"caff"): "CAF",
     (0, b"FLV\1"): "FLV", (0, b"#!AMR"): "AMR", (0, b".snd"): "AU", (0, b"riff.\x91\xcf\x11"): "W64",
@@ -28,8 +28,8 @@ MP3_KBPS = {  # of layer III, ISO/IEC 11172-3 and 13818-3: by the first bit of t
     0: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 MP3_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}  # by version
-# FFmpeg examines so many bytes, and reads so many at a time, so that live input is not held up. Before the first sample
-# of a WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
+# Bytes that FFmpeg examines, and reads at a time: few, so that live input is not held up. Before the first sample of a
+# WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
 PROBED_BYTES, READ_BYTES = 4096, 4096
 
 

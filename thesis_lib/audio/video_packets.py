@@ -71,7 +71,7 @@ def encoded(track: "av.AudioStream", speech: soundfile.SoundFile, delay: float) 
 
 
 def _after_silence(samples: int, speech: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """Blocks (n,) int16: so many samples of silence, then the speech."""
+    """Blocks (n,) int16: ``samples`` samples of silence, then the speech."""
     for start in range(0, samples, BLOCK_SAMPLES):
         yield np.zeros(min(BLOCK_SAMPLES, samples - start), np.int16)
     while len(block := speech.read(BLOCK_SAMPLES, dtype="int16")):

@@ -34,7 +34,7 @@ class Segment:
 
     @property
     def duration(self) -> float:
-        """s"""
+        """Duration, in s."""
         return self.end - self.start
 
 

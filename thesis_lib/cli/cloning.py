@@ -238,7 +238,7 @@ def clone_report(
 def detect(
     recordings: Annotated[list[Path], typer.Argument(help="Recordings to check for watermark and credentials.")],
     trust: Annotated[
-        Path | None, typer.Option(help="PEM file of certificates whose signatures of content credentials you trust.")
+        Path | None, typer.Option(help="PEM file of certificates that you trust to sign content credentials.")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object per recording.")] = False,
 ) -> None:

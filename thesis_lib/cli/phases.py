@@ -35,7 +35,7 @@ def analyse(
     set_: Set = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Pitch and content features of the training and validation targets; resumes after an interruption.
+    """Compute pitch and content features of the training and validation targets; resumes after an interruption.
 
     Example: thesis analyse --profile demo
     Example: thesis analyse --profile thesis --task conversion --scheduler tcp://head:8786
@@ -93,7 +93,7 @@ def swap_test(
     device: Device = "cpu",
     json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
 ) -> None:
-    """Speaker and style swap: the same content with the embedding of another speaker, or of another style.
+    """Run the speaker and style swap: the same content with the embedding of another speaker, or of another style.
 
     Example: thesis swap-test --profile demo --set swap.human=my_recordings
     """
@@ -115,7 +115,7 @@ def swap_test(
 
 @phases.command()
 def compress(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
-    """Model variants (float16, ONNX, int8) of the vocoder: size, speed and quality.
+    """Build and measure model variants (float16, ONNX, int8) of the vocoder: size, speed and quality.
 
     Example: thesis compress --profile demo
     """

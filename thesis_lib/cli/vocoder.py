@@ -31,7 +31,7 @@ def export(
     from thesis_lib.vocoder.synthesis import Vocoder
 
     if target.suffix != ".onnx":
-        raise OnnxError(f"{target}: the suffix must be .onnx, by which --vocoder knows such a file")
+        raise OnnxError(f"{target}: the suffix must be .onnx: --vocoder recognises ONNX files by it")
     made = Vocoder.from_torch(vocoder)
     with replacing(target) as partial:
         export_onnx(made, partial)

@@ -3,7 +3,7 @@
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
 from thesis_lib.cloning.build import build
-from thesis_lib.cloning.cast import Cast, cast_of, given_speakers
+from thesis_lib.cloning.cast import Cast, cast_of, given_speakers, target_speaker
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise
@@ -56,5 +56,6 @@ __all__ = [
     "laid_out",
     "nearest_voice",
     "split_into_clauses",
+    "target_speaker",
     "windows_of",
 ]

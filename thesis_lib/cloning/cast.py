@@ -90,16 +90,18 @@ def cast_of(
         cast = cast_from(pipeline, source, diarised(pipeline, source, count, progress))
     others = [speaker_of(pipeline, path) for path in voice_from]
     style = speaker_of(pipeline, emotion_from) if emotion_from else None
-    return replace(cast, speakers={label: _target(x, others, style, emotion_mix) for label, x in cast.speakers.items()})
+    targets = {label: target_speaker(own, others, style, emotion_mix) for label, own in cast.speakers.items()}
+    return replace(cast, speakers=targets)
 
 
-def _target(own: Speaker, others: Sequence[Speaker], style: Speaker | None, mix: float) -> Speaker:
-    """Combine voices and speaking style; the warnings are those of all recordings."""
+def target_speaker(own: Speaker, others: Sequence[Speaker], style: Speaker | None, mix: float) -> Speaker:
+    """Combine voices and speaking style (``combined_voice``); the warnings are those of all recordings."""
     every = [own, *others, *([style] if style else [])]
     voice = combined_voice(own.voice, [other.voice for other in others], style.voice if style else None, mix)
     warnings = dict.fromkeys(warning for speaker in every for warning in speaker.warnings)  # one recording may be both
     prosody = own.prosody.mixed_with(style.prosody, mix) if style else own.prosody
-    return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody)
+    followed = 1.0 - mix if style else 1.0
+    return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody, followed=followed)
 
 
 def speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
@@ -157,7 +159,7 @@ def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) 
 def _in_voice_of(other: Speaker, segments: Sequence[Segment]) -> Speaker:
     """Voice and speaking style of another speaker, with the loudness of the segments; without the other's warnings."""
     own = loudness(np.concatenate([segment.wav for segment in segments]), RATE)
-    return replace(other, warnings=(), loudness=own)
+    return replace(other, warnings=(), loudness=own, recorded=None)
 
 
 def _replaced_note(reason: AudioError, label: str, other: str) -> str:

@@ -55,7 +55,7 @@ class ContentCredentials:
         if self.state == UNREADABLE:
             return f"content credentials unreadable ({'; '.join(self.problems)})"
         by = f"signed by {self.signer!r}" if self.signer else "signed by a certificate without a name"
-        by += "" if self.state == TRUSTED else ", whose identity is not verified"
+        by += "" if self.state == TRUSTED else ", identity not verified"
         made = f"made by {self.generator}" if self.generator else ""
         parts = [by, made, "declared synthetic" if self.synthetic else "", *self.problems]
         return f"content credentials {self.state} ({'; '.join(filter(None, parts))})"

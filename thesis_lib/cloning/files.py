@@ -1,6 +1,6 @@
 """The pipeline on files of any length: the options of one recording, and its voice, translation, output and notes."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.cast import Cast, cast_of, check_speakers
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.output import Output, write_output
+from thesis_lib.cloning.output import Output, Written, write_output
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.plausibility import lengthening_notes
 from thesis_lib.cloning.readings import has_words
@@ -136,32 +136,45 @@ def clone_file(
         )
     length = survey(source).seconds
     shown = by_seconds(segments, length, progress, target.name, lambda segment: segment.translated.segment.end)
-    config = pipeline.config
-    output = Output(
+    output = _output(pipeline, source, target, request, scripted.names(cast) if scripted else cast.names)
+    written = write_output(shown, pipeline.sample_rate, source, output, note)
+    if scripted:
+        scripted.finish()
+    for text in lengthening_notes(written.segments, source, length):
+        note(text)
+    return _clone(pipeline, source, cast, output, written, notes)
+
+
+def _output(
+    pipeline: VoiceCloningPipeline, source: Path, target: Path, request: Request, names: Mapping[str, str]
+) -> Output:
+    config, background = pipeline.config, pipeline.config.background == "keep"
+    return Output(
         target,
         metadata(request.consent),
         request.subtitles,
         request.add_track,
         config.fit,
-        config.background == "keep",
+        background,
         config.watermark,
-        scripted.names(cast) if scripted else cast.names,
-        _signer(source, target, request, config.background == "keep"),
+        names,
+        _signer(source, target, request, background),
     )
-    kept, compared, subtitles = write_output(shown, pipeline.sample_rate, source, output, note)
-    if scripted:
-        scripted.finish()
-    for text in lengthening_notes(kept, source, length):
-        note(text)
-    encoder = pipeline.analyser.speaker_encoder
+
+
+def _clone(
+    pipeline: VoiceCloningPipeline, source: Path, cast: Cast, output: Output, written: Written, notes: Iterable[str]
+) -> Clone:
+    """What was written, with the similarity to each speaker before and after conversion."""
+    encoder, length, kept = pipeline.analyser.speaker_encoder, survey(source).seconds, written.segments
     similarities = [
         [cosine(embed(encoder, x, pipeline.sample_rate), cast.speakers[label].voice.vectors()[0]) for x in sides]
-        for label, sides in compared.items()
+        for label, sides in written.compared.items()
     ]
     before, after = (float(np.mean(side)) for side in zip(*similarities, strict=True))
     return Clone(
         source=str(source),
-        target=str(target),
+        target=str(output.target),
         source_duration=length,
         duration=max(kept[-1].end, length if output.background else 0.0),  # a kept background goes on to the end
         transcript=" ".join(segment.translated.transcript for segment in kept).strip(),
@@ -171,7 +184,7 @@ def clone_file(
         similarity_after=after,
         notes=tuple(notes),
         seconds=total_seconds(kept),
-        subtitles=subtitles,
+        subtitles=written.subtitles,
         speakers=len(cast.speakers),
     )
 
@@ -202,7 +215,7 @@ def _scripted(
 
 
 def spoken_script(pipeline: VoiceCloningPipeline, source: Path, request: Request, script: Path) -> Script:
-    """The script as ``clone_file`` has spoken it: each line has its speaker, by the voices in the script's cache."""
+    """The script as ``clone_file`` has spoken it: each segment has its speaker, by the voices in the script's cache."""
     given = read_script(script, source)
     scripted = _scripted(pipeline, source, request, script, given)
     scripted.cast(partial(_cast, pipeline, source, request, silent))

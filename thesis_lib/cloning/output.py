@@ -6,6 +6,7 @@ Shapes: N samples.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,7 @@ Compared = dict[str, tuple[np.ndarray, np.ndarray]]  # label of a speaker -> con
 
 @dataclass(frozen=True)
 class Output:
-    """What is written: the target, and how."""
+    """Output file of a clone and the options of writing it."""
 
     target: Path
     comment: str  # of the file's metadata
@@ -37,20 +38,25 @@ class Output:
     sign: Callable[[Path, Path], object] | None = None  # sign(unsigned, target) adds content credentials
 
 
+class Written(NamedTuple):
+    """What ``write_output`` has written."""
+
+    segments: list[SynthesisedSegment]  # without samples
+    compared: Compared  # the first ``MAX_COMPARED_SECONDS`` of each speaker
+    subtitles: tuple[str, ...]  # paths
+
+
 def write_output(
     segments: Iterable[SynthesisedSegment],
     sample_rate: int,
     source: Path,
     output: Output,
     note: Callable[[str], None],
-) -> tuple[list[SynthesisedSegment], Compared, tuple[str, ...]]:
-    """Write the target and its subtitles; return the segments, samples to compare, and the paths of subtitles.
-
-    The segments are without samples; the samples are the first ``MAX_COMPARED_SECONDS`` of each speaker.
-    """
+) -> Written:
+    """Write the target and its subtitles."""
     with signed(output.target, output.sign) as place:
         kept, compared, cues = _write_media(segments, sample_rate, source, output, place, note)
-    return kept, compared, write_both(output.target, cues)
+    return Written(kept, compared, write_both(output.target, cues))
 
 
 def _write_media(

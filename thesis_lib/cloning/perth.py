@@ -15,8 +15,8 @@ from thesis_lib.audio.log_mel import hann_window
 SIZE, HOP = 2048, 320  # samples
 MIN_MAGNITUDE, HEADROOM_DB = 1e-9, 15.0
 MIN_DB = 20 * np.log10(MIN_MAGNITUDE)
-BANDS = 128  # bins below 2 kHz, which carry the watermark
-SLOPE = 0.01  # of the activations
+MARKED_BINS = 128  # below 2 kHz
+LEAKY_SLOPE = 0.01  # of the activations
 MIN_LOUDNESS_SHARE = 0.05  # of the loudest frame, above which a frame is marked
 RATES = {"slow": 1.25, "normal": 1.0, "fast": 0.75}  # at which the detector reads the frames
 WINDOW = hann_window(SIZE)
@@ -34,7 +34,7 @@ class Perth:
         spectrum = stft(wav)
         levels = _levels(spectrum)
         changed = levels.copy()
-        changed[:BANDS] += _run(self._encoder, levels[:BANDS]) * _loud(levels)
+        changed[:MARKED_BINS] += _run(self._encoder, levels[:MARKED_BINS]) * _loud(levels)
         decibel = changed.astype(np.float64) * (HEADROOM_DB - MIN_DB) + MIN_DB
         return inverse_stft(10 ** np.minimum(decibel / 20, 10) * np.exp(1j * np.angle(spectrum)))
 
@@ -45,7 +45,7 @@ class Perth:
         votes, weights = [], []
         for name, rate in RATES.items():
             count = int(frames * rate)
-            attention, found = _run(self._decoders[name], _resampled(levels[:BANDS], count))
+            attention, found = _run(self._decoders[name], _resampled(levels[:MARKED_BINS], count))
             chosen = loud[np.arange(count) * frames // count]
             votes.append((found * chosen).sum() / chosen.sum())
             weights.append((attention * chosen).sum() / chosen.sum())
@@ -97,7 +97,7 @@ def _run(layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarr
     """(C, T) -> (C', T): convolutions, zero-padded, with an activation after each but the last."""
     for number, (weight, bias) in enumerate(layers):
         if number:
-            x = np.maximum(x, SLOPE * x)
+            x = np.maximum(x, LEAKY_SLOPE * x)
         taps, frames = weight.shape[1] // len(x), x.shape[1]
         padded = np.pad(x, ((0, 0), (taps // 2, taps // 2)))
         x = weight @ np.concatenate([padded[:, k : k + frames] for k in range(taps)]) + bias

@@ -23,21 +23,22 @@ from thesis_lib.audio.repair import repaired
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.plausibility import MIN_LANGUAGE_SECONDS, Languages, doubts, left_out, lengthening_notes
+from thesis_lib.cloning.plausibility import Languages, doubts, left_out, lengthening_notes
 from thesis_lib.cloning.prosody import (
     MAX_SPEED,
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
-    SPANISH_LETTERS_PER_SECOND,
-    measured_speed,
+    fitting_stretch,
+    speed_of,
     strengthened,
     styled,
 )
 from thesis_lib.cloning.readings import unfinished_sentence
+from thesis_lib.cloning.segment_style import in_segment
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import Translator
+from thesis_lib.cloning.translation import Transcriber, Translator
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
@@ -49,6 +50,7 @@ from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
+MAX_RATE_SECONDS = 20.0  # of speech from which the rate of speech is measured where the text is given
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
 LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
@@ -66,7 +68,7 @@ class Synthesizer(Protocol):
 class VoiceCloningPipeline:
     """Spanish speech -> English speech for its speaker and emotion. An object with the same call can replace a stage.
 
-    Raises CloningError for encoders whose sizes are not the vocoder's, and for the nearest voice without ECAPA;
+    Raises CloningError for encoders of other sizes than the vocoder's, and for the nearest voice without ECAPA;
     EncoderMismatchError for encoders of another name or revision than those that the vocoder was trained with.
     """
 
@@ -151,7 +153,10 @@ class VoiceCloningPipeline:
         check_has_speech(segments, source)
         wav = np.concatenate([segment.wav for segment in segments])
         covered = Segment(segments[0].start, segments[-1].end, wav)
-        return [TranslatedSegment(covered, "", text, measured_speed(wav, RATE))]
+        timed_speech, transcript = wav[: int(MAX_RATE_SECONDS * RATE)], ""
+        if self.config.follow_rate and isinstance(self.translator, Transcriber):
+            transcript = self.translator.transcript(timed_speech, RATE)
+        return [TranslatedSegment(covered, "", text, speed_of(timed_speech, transcript))]
 
     def translate(
         self,
@@ -170,7 +175,7 @@ class VoiceCloningPipeline:
         context, why, languages = dict[str, str](), "no speech", Languages()  # the context is of one speaker
         for segment in segments:
             seconds, before = dict[str, float](), context.get(segment.speaker, "")
-            with measured(seconds, "translate"):
+            with timed(seconds, "translate"):
                 found = self.translator(segment.wav, RATE, before, transcribe)
             if self.config.language == SPANISH:
                 found = replace(found, language=SPANISH)
@@ -183,7 +188,8 @@ class VoiceCloningPipeline:
             if not why:
                 context = {segment.speaker: unfinished_sentence(f"{before} {found.english}")[-MAX_CONTEXT_CHARS:]}
             if keep_left_out or not why:
-                texts, speed = (found.transcript, found.english), self._speed(found.transcript, segment)
+                texts = found.transcript, found.english
+                speed = speed_of(segment.wav, found.transcript) if found.transcript else 1.0
                 yield TranslatedSegment(segment, *texts, speed, None, seconds, None, notes, bool(why))
         languages.check_spanish(source)
         if not context:
@@ -230,11 +236,14 @@ class VoiceCloningPipeline:
     def synthesise_one(self, translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)
-        with measured(seconds, "speak"):
+        if self.config.follow_segments:
+            strength = self.style_of(translated, speaker).strength
+            speaker = in_segment(self.analyser, speaker, translated.segment, strength)
+        with timed(seconds, "speak"):
             content = self._content(translated, speaker)
-        with measured(seconds, "render"):
+        with timed(seconds, "render"):
             wav = self._converted(content, translated, speaker)
-        with measured(seconds, "finish"):
+        with timed(seconds, "finish"):
             wav = self._with_dynamics(wav, speaker, self.style_of(translated, speaker).strength)
             wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE, speaker.loudness)
             if self.config.watermark:
@@ -267,20 +276,11 @@ class VoiceCloningPipeline:
     def _converted(self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:
         stretch, voice = 1.0, speaker.voice
         if self.config.fit:
-            stretch = float(
-                np.clip(translated.segment.duration * self.sample_rate / len(content), MIN_SPEED, MAX_SPEED)
-            )
+            stretch = fitting_stretch(len(content) / self.sample_rate, translated.segment.duration)
         if not self.config.follow_pitch:
             voice = replace(voice, log_f0_std=None)
         voice = styled(voice, self.vocoder.mean_emotion, self.style_of(translated, speaker).strength)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)
-
-    def _speed(self, transcript: str, segment: Segment) -> float:
-        """Rate of speech relative to ``SPANISH_LETTERS_PER_SECOND``; 1 where it cannot be measured."""
-        letters = sum(letter.isalpha() for letter in transcript)
-        if not letters or segment.duration < MIN_LANGUAGE_SECONDS:
-            return 1.0
-        return letters / segment.duration / SPANISH_LETTERS_PER_SECOND
 
 
 def check_has_speech(segments: Sequence[object], source: object) -> None:
@@ -292,7 +292,7 @@ def check_has_speech(segments: Sequence[object], source: object) -> None:
 
 
 @contextmanager
-def measured(seconds: dict[str, float], name: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     """Add the time that the block takes to ``seconds[name]``."""
     started = time.perf_counter()
     yield

@@ -26,7 +26,7 @@ MAX_LENGTHENING = 2.5  # output over source, above which the length is noted
 
 
 def improbable(text: str, seconds: float) -> str:
-    """Why a text is not what was said in so many seconds; empty where it may be."""
+    """Reason why a text is an improbable translation of speech of this duration; "" if it is plausible."""
     stored = text.encode()
     if text and (ratio := len(stored) / len(zlib.compress(stored))) > MAX_COMPRESSION_RATIO:
         return f"the translation repeats itself (compression ratio {ratio:.1f})"

@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from thesis_lib.audio.prosody import loudness_variation, syllable_rate
+from thesis_lib.audio.prosody import loudness_variation, speech_seconds, syllable_rate
+from thesis_lib.audio.voice_activity import RATE
 from thesis_lib.vocoder.voice import Voice
 
 # Medians over the bundled English voices, what a strength of 0 stands for; `python -m benchmarks emotion` measures them
-# and the next one.
+# and the next two.
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
-# Average rate of Spanish speech without pauses: 9 letters a second in human recordings, 13 in the bundled synthetic
-# voices (`python -m benchmarks clone`).
-SPANISH_LETTERS_PER_SECOND = 11.0
-MIN_SPEED, MAX_SPEED = 0.8, 1.25  # relative rate of speech; also limits of the stretch of ``cloning.fit``
+SPANISH_LETTERS_PER_SECOND = 15.4  # without pauses, in the bundled Spanish voices
+MIN_RATE_SECONDS = 1.0  # of speech, for its rate by letters
+# Relative rate of speech; outside, the synthesizer's word errors rise (`python -m benchmarks segment_style`).
+MIN_SPEED, MAX_SPEED = 0.7, 1.25
+MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,20 @@ def mixed(own: Any, other: Any, share: float) -> Any:
     return own if other is None else other if own is None else (1 - share) * own + share * other
 
 
-def measured_speed(wav: np.ndarray, sample_rate: int) -> float:
-    """Rate of speech in (N,) by syllables, relative to the average Spanish speaker; 1 where it cannot be measured."""
-    return speaking_speed(syllable_rate(wav, sample_rate))
+def speed_of(wav: np.ndarray, transcript: str) -> float:
+    """Rate of speech in (N,) at RATE, relative to the average Spanish speaker; 1 where it cannot be measured.
+
+    By the letters of the transcript a second of speech. Without a transcript by syllables, which is far less exact.
+    """
+    letters = sum(letter.isalpha() for letter in transcript)
+    if len(wav) < MIN_RATE_SECONDS * RATE or not letters:
+        return speaking_speed(syllable_rate(wav, RATE))
+    return letters / speech_seconds(wav, RATE) / SPANISH_LETTERS_PER_SECOND
+
+
+def fitting_stretch(seconds: float, wanted: float) -> float:
+    """Return the factor that brings speech of a duration in s near the wanted one, within the limits."""
+    return float(np.clip(wanted / seconds, MIN_STRETCH, MAX_STRETCH))
 
 
 def speaking_speed(rate: float | None) -> float:

@@ -48,7 +48,7 @@ ACRONYMS = frozenset(
 
 
 def sentences(text: str) -> list[str]:
-    """Split a text into sentences with pysbd, which knows abbreviations; joined, they are the text."""
+    """Split a text into sentences with pysbd, which recognises abbreviations; joined, they are the text."""
     body = text.lstrip()
     found = _segmenter().segment(body)
     if "".join(found) == body:

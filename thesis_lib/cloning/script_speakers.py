@@ -1,4 +1,4 @@
-"""The speakers of a script's lines that have none: by the name before the English, else by who speaks at their time.
+"""The speakers of a script's segments that have none: by the name before the English, else by who speaks at their time.
 
 Shapes: T turns, K speakers.
 """
@@ -13,15 +13,15 @@ from thesis_lib.cloning.cast import Cast
 from thesis_lib.cloning.script import Script, ScriptSegment, time_in_file
 
 NAMED = re.compile(r"([^:]{1,40}):(?: (.*))?", re.DOTALL)
-MAX_LISTED = 10  # lines in a note
+MAX_LISTED = 10  # segments in a note
 
 
 def with_speakers(path: Path, script: Script, cast: Cast, delay: float = 0.0) -> tuple[Script, tuple[str, ...]]:
-    """Give each line of the script without a speaker one of the cast; also return notes.
+    """Give each segment of the script without a speaker one of the cast; also return notes.
 
-    The speaker is the one whose turns overlap the line most; where none does, the one nearest in time. If all these
-    lines begin with a name ("Ana: hello"), all lines with one name have one speaker, by the sum of their overlaps.
-    ``delay`` (s): of the times in the file after those of the audio track.
+    The speaker is the one whose turns overlap the segment most; where none does, the one nearest in time. If the
+    English of all these segments begins with a name ("Ana: hello"), those with one name have one speaker, by the sum of
+    their overlaps. ``delay`` (s): of the times in the file after those of the audio track.
     """
     if all(x.speaker is not None for x in script.segments):
         return script, ()
@@ -45,9 +45,9 @@ def with_speakers(path: Path, script: Script, cast: Cast, delay: float = 0.0) ->
 
 
 def _names(segments: Sequence[ScriptSegment]) -> dict[int, tuple[str, str]]:
-    """Number of a line -> name and English after it; empty unless all lines without a speaker begin with a name.
+    """Number of a segment -> name and English after it; empty unless all without a speaker begin with a name.
 
-    A colon can also be part of a sentence: so there must be several speakers, and fewer names than lines.
+    A colon can also be part of a sentence: so there must be several speakers, and fewer names than segments.
     """
     lines = {n: NAMED.fullmatch(x.english) for n, x in enumerate(segments) if x.speaker is None and x.is_spoken}
     found = {n: (match[1].strip(), match[2] or "") for n, match in lines.items() if match}
@@ -78,10 +78,10 @@ class _Turns:
 def _notes(
     path: Path, named: dict[str, str], far: Sequence[ScriptSegment], count: int, cast: Cast, delay: float
 ) -> tuple[str, ...]:
-    """How the speakers of ``count`` lines were found, lines (``far``) without speech, and names with one voice."""
+    """How the speakers of ``count`` segments were found, those (``far``) without speech, and names with one voice."""
     notes = []
     if len(cast.speakers) > 1:
-        notes.append(f"{path}: {count} lines without a speaker have the one who speaks most at their times")
+        notes.append(f"{path}: {count} segments without a speaker have the one who speaks most at their times")
     if far:
         places = [f"{time_in_file(x.start, delay):.1f}-{time_in_file(x.end, delay):.1f}" for x in far[:MAX_LISTED]]
         more = f" and {len(far) - MAX_LISTED} more" if len(far) > MAX_LISTED else ""

@@ -12,10 +12,10 @@ import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks
 from thesis_lib.audio.video import played_times
-from thesis_lib.audio.voice_activity import RATE, Segment, segments_at
+from thesis_lib.audio.voice_activity import Segment, segments_at
 from thesis_lib.cloning.cast import Cast
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
-from thesis_lib.cloning.prosody import measured_speed
+from thesis_lib.cloning.prosody import speed_of
 from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, check_labels, write_script
 from thesis_lib.cloning.script_speakers import with_speakers
 from thesis_lib.cloning.segment_cache import SegmentCache
@@ -33,10 +33,10 @@ class ScriptedClone:
         self._delay = played_times(source)[0]
         self._recorded: list[ScriptSegment] = []
         self._names: dict[str, str] = {}
-        self._notes: tuple[str, ...] = ()  # of the speakers of lines that had none
+        self._notes: tuple[str, ...] = ()  # of the speakers of segments that had none
 
     def cast(self, analyse: Callable[[], Cast]) -> Cast:
-        """The voices from the cache, else from ``analyse``; every line of the script gets one of their speakers.
+        """The voices from the cache, else from ``analyse``; every segment of the script gets one of their speakers.
 
         Raises CloningError for a speaker of the script without a voice.
         """
@@ -85,7 +85,8 @@ class ScriptedClone:
         if len(place.wav):
             return translated
         [cut] = segments_at(read_blocks(self.source), header(self.source)[0], [(place.start, place.end)])
-        return replace(translated, segment=replace(cut, speaker=place.speaker), speed=measured_speed(cut.wav, RATE))
+        speed = speed_of(cut.wav, translated.transcript)
+        return replace(translated, segment=replace(cut, speaker=place.speaker), speed=speed)
 
     def finish(self) -> None:
         """Write the script where there was none; remove segments from the cache that it does not use."""

@@ -26,6 +26,8 @@ from thesis_lib.vocoder.voice import Voice
 
 # Settings of translation and of the output as a whole, and those that every segment has itself.
 NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength", "background"}
+EMBEDDINGS = ("speaker", "emotion")  # of a voice
+SYNTHESIS_VERSION = 2  # increased when the same settings give other samples
 CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
 
 
@@ -36,15 +38,24 @@ def speaker_key(
     analyser = pipeline.analyser
     encoders = [[encoder.name, encoder.revision] for encoder in (analyser.speaker_encoder, analyser.emotion_encoder)]
     several = [] if speakers == 1 else [speakers]
-    return digest([__version__, [cached_fingerprint(path) for path in recordings], voices, mix, encoders, *several])
+    files = [cached_fingerprint(path) for path in recordings]
+    return digest([__version__, SYNTHESIS_VERSION, files, voices, mix, encoders, *several])
 
 
 def _speaker(tree: dict) -> Speaker:
     """A speaker from its stored tree. KeyError, TypeError and ValueError for a damaged one."""
-    vectors = {name: np.asarray(tree["voice"][name], np.float32) for name in ("speaker", "emotion")}
-    voice, prosody = Voice(**(tree.pop("voice") | vectors)), Prosody(**tree.pop("prosody"))
-    tree["loudness"]  # earlier versions have none
-    return replace(Speaker(**tree, voice=voice, prosody=prosody), warnings=tuple(tree["warnings"]))
+    voice, prosody, recorded = _voice(tree.pop("voice")), Prosody(**tree.pop("prosody")), tree.pop("recorded")
+    found = Speaker(**tree, voice=voice, prosody=prosody, recorded=recorded and _voice(recorded))
+    return replace(found, warnings=tuple(tree["warnings"]))
+
+
+def _voice(tree: dict) -> Voice:
+    return Voice(**(tree | {name: np.asarray(tree[name], np.float32) for name in EMBEDDINGS}))
+
+
+def _listed(voice: Voice) -> dict:
+    """The voice as a tree of numbers and lists."""
+    return asdict(voice) | {name: x.tolist() for name, x in zip(EMBEDDINGS, voice.vectors(), strict=True)}
 
 
 class SegmentCache:
@@ -103,8 +114,8 @@ class SegmentCache:
         """Store the voices atomically."""
         tree = asdict(cast)
         for label, speaker in cast.speakers.items():
-            for name, vector in zip(("speaker", "emotion"), speaker.voice.vectors(), strict=True):
-                tree["speakers"][label]["voice"][name] = vector.tolist()
+            tree["speakers"][label]["voice"] = _listed(speaker.voice)
+            tree["speakers"][label]["recorded"] = speaker.recorded and _listed(speaker.recorded)
         write_text(self._speaker_path, json.dumps(tree))
 
     @property

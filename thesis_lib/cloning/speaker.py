@@ -26,7 +26,7 @@ from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.vocoder.voice import Voice
 
 PIECE_SECONDS = 3.0  # about; the embedding of a shorter piece is less reliable
-MIN_COMPARED_SECONDS = 1.5  # of a piece whose embedding is clustered
+MIN_COMPARED_SECONDS = 1.5  # of a piece with an embedding that is clustered
 # Mean cosine by ECAPA above which pieces are from the same speaker; `python -m benchmarks interpret` measures it.
 MIN_SAME_SPEAKER_COSINE = 0.35
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
@@ -44,6 +44,8 @@ class Speaker:
     warnings: tuple[str, ...] = ()
     prosody: Prosody = Prosody()
     loudness: float | None = None  # LUFS of the speech; None where it cannot be measured
+    recorded: Voice | None = None  # of the recording, to which its segments are compared; None: they are not followed
+    followed: float = 1.0  # share of the recording's style in the output's, 0..1
 
 
 class SpeakerAnalyser:
@@ -78,7 +80,7 @@ class SpeakerAnalyser:
             return Speaker(voice, others, warnings, Prosody(NEUTRAL_LOUDNESS_VARIATION), level)
         emotion, measured = embed(self.emotion_encoder, wav, RATE, source), pitch.range
         voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
-        return Speaker(voice, others, warnings, prosody_of(wav, RATE), level)
+        return Speaker(voice, others, warnings, prosody_of(wav, RATE), level, voice)
 
 
 def _no_style(wav: np.ndarray, pitch: Pitch) -> str:

@@ -82,7 +82,7 @@ def given_means(windows: Sequence[Windows], count: int) -> Iterator[np.ndarray]:
 
 
 def _given_cuts(vectors: np.ndarray, weights: np.ndarray, count: int) -> Iterator[np.ndarray]:
-    """Means (K, D) of the ``count`` large clusters of the tree, cut as high as it has so many, of each size."""
+    """Means (K, D) of ``count`` large clusters, for each size, at the greatest height of the tree that has them."""
     tree, few, few_weights = _tree(vectors, weights)
     for share in GIVEN_SHARES:
         size = max(MIN_SPEAKER_SECONDS, share * weights.sum())

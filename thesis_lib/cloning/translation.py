@@ -1,7 +1,7 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,14 @@ class Translator(Protocol):
         """
 
 
+@runtime_checkable
+class Transcriber(Protocol):
+    """A translator that can also transcribe; the rate of speech is then measured by the letters."""
+
+    def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
+        """Transcribe (N,) speech of at most 30 s in its own language; "" where nothing plausible is recognised."""
+
+
 class WhisperTranslator:
     """Language, transcript and translation from one encoder pass of Whisper (Radford et al. 2022, arXiv:2212.04356)."""
 
@@ -55,6 +63,11 @@ class WhisperTranslator:
         english = self._english(wav, sample_rate, context)
         quality = english.log_probability, english.no_speech_probability
         return Translated(text, english.text, language, certainty, *quality)
+
+    def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
+        """Transcribe (N,) speech of at most 30 s in its own language; "" for a text that repeats itself."""
+        text = self._whisper(wav, sample_rate, beams=1).text
+        return "" if improbable(text, len(wav) / sample_rate) else text
 
     def _english(self, wav: np.ndarray, sample_rate: int, context: str) -> Recognised:
         """Translate; a second time without context and repetitions where the first text is not what was said."""

@@ -25,7 +25,7 @@ GRAPH_VERSION = 1  # part of the cached files' names: a change of this module th
 DECODER = "/decoder/"  # begins the names of the decoder's nodes
 MIN_CHANNELS = 128  # of a convolution that is computed in integers: smaller ones take no time
 # Of a weight. Seven bits: processors without the VNNI instructions add two products in 16 bits, which 8 bits exceed.
-MAX_WEIGHT = 63
+MAX_INTEGER_WEIGHT = 63
 TO_THE_END = np.iinfo(np.int64).max
 
 
@@ -113,7 +113,7 @@ def _integer_convolution(node: "onnx.NodeProto", weight: np.ndarray) -> tuple[li
     outputs, _, taps = weight.shape
     (step,), (before, after) = given["dilations"], given["pads"]
     flat = weight.transpose(2, 1, 0).reshape(-1, outputs)
-    scale = np.maximum(np.abs(flat).max(0) / MAX_WEIGHT, np.finfo(np.float32).tiny).astype(np.float32)
+    scale = np.maximum(np.abs(flat).max(0) / MAX_INTEGER_WEIGHT, np.finfo(np.float32).tiny).astype(np.float32)
     nodes: list[Any] = []
     constants: list[Any] = []
 

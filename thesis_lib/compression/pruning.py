@@ -16,7 +16,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 
 def prune(vocoder: Vocoder, share: float) -> Vocoder:
-    """A smaller copy that keeps this share of the inner channels; it should be trained further.
+    """Return a copy with a share of the inner channels; train it further before use.
 
     Raises ValueError for a generator without such pairs.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 CONVOLUTIONS = ("Conv",)  # transposed ones are exported as these
-WEIGHTED = ("Conv", "Gemm")  # operators whose output channels are the first axis of their weights
+WEIGHTED = ("Conv", "Gemm")  # operators with weights that have the output channels as their first axis
 MAX_INT8 = 127  # symmetric
 MIN_CHANNEL_PEAK = 1e-12  # so that a channel of zeros has a scale too
 
@@ -28,7 +28,7 @@ def quantize(
     operators: Sequence[str] = CONVOLUTIONS,
     spared: int = 0,
 ) -> None:
-    """Write an int8 copy of an ONNX file: of these operators, or of all that ONNX Runtime supports for an empty list.
+    """Write a copy of an ONNX file with ``operators`` in int8; empty: all that ONNX Runtime supports.
 
     The last ``spared`` convolutions stay in float32, as no later layer can reduce their rounding noise.
     """

@@ -17,6 +17,7 @@ from torch import nn
 from thesis_lib.audio.files import read_audio
 from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.quantization import quantize, quantize_weights
+from thesis_lib.config import ValidationConfig
 from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import Run
@@ -26,6 +27,7 @@ from thesis_lib.utils.files import fingerprint, replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.utils.timing import interleaved, ratio
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, select
+from thesis_lib.validation.evaluation import OfRows, mean_of_present, save_results, summarise_groups
 from thesis_lib.validation.metrics import Recording, mel_l1
 from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.generators import HifiganGenerator
@@ -33,6 +35,8 @@ from thesis_lib.vocoder.onnx_vocoder import ORIGIN, OnnxVocoder
 from thesis_lib.vocoder.runtimes import Runtime
 from thesis_lib.vocoder.streaming import beginning
 from thesis_lib.vocoder.synthesis import Vocoder
+
+ABOUT = ("id", "speaker", "variant")
 
 
 @dataclass(frozen=True)
@@ -143,11 +147,14 @@ class TestUtterance:
 def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Build and evaluate all variants: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
 
-    Timings are interleaved in one process; the lowest and highest ratio of the repeats are beside the median. Outputs
-    that were not measured are in ``compression_not_measured``. Raises RunError without a trained resynthesis vocoder.
+    Returns the summary, a row a variant. Timings are interleaved in one process; the lowest and highest ratio of the
+    repeats are beside the median. mel_l1 has its 95 % interval over the speakers, n, the number of outputs that were
+    measured, and the reason where it has no value. Also written: the table of outputs, and those that were not
+    measured. Raises RunError without a trained resynthesis vocoder.
     """
-    if run.has("compression"):
-        return run.load_table("compression")
+    if run.has("compression") and run.has("compression_summary"):  # an earlier version wrote the first one alone
+        table = run.load_table("compression_summary")
+        return table.assign(reason=table.reason.astype(object).fillna(""))  # an empty cell is read as NaN
     config = run.config.compression
     vocoder = load_vocoder(run, "resynthesis")
     made_of = fingerprint(vocoder_folder(run, "resynthesis") / WEIGHTS)
@@ -171,20 +178,16 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     results = quality(variants, tests, vocoder, progress)
     seconds = _seconds(variants, tests[0].inputs, config.repeats, progress)
     audio = len(variants[0].call(tests[0].inputs)) / vocoder.sample_rate
-    means = results.table.groupby("variant").mel_l1.agg(["mean", "size"])
-    rows = [_row(variant, variants[0], seconds, audio) for variant in variants]
-    for row in rows:
-        row["mel_l1"], row["utterances"] = float(means["mean"][row["variant"]]), int(means["size"][row["variant"]])
-    table = pd.DataFrame(rows)
-    run.save_table("compression_not_measured", results.not_measured(["id", "variant"]))
-    run.save_table("compression", table, run.provenance_of("resynthesis"))
-    return table
+    speed = pd.DataFrame([_row(variant, variants[0], seconds, audio) for variant in variants])
+    summary = speed.merge(_distances(results, list(speed.variant), run.config.validation), on="variant")
+    save_results(run, "compression", results, ABOUT, summary, run.provenance_of("resynthesis"))
+    return summary
 
 
 def quality(
     variants: list[Variant], tests: list[TestUtterance], vocoder: Vocoder, progress: Progress = silent
 ) -> Results:
-    """The mel L1 of every variant to every recording: columns id, variant, mel_l1."""
+    """The mel L1 of every variant to every recording: columns ``ABOUT`` and mel_l1."""
 
     def measure(item: TestUtterance, wav: np.ndarray) -> dict[str, float]:
         estimate, reference = (Recording(x, vocoder.sample_rate, vocoder.audio) for x in (wav, item.wav))
@@ -196,8 +199,23 @@ def quality(
         )
         for variant in variants
     ]
-    test_set = TestSet(tests, lambda item: {"id": item.utterance.id}, "quality")
+    test_set = TestSet(tests, lambda item: {"id": item.utterance.id, "speaker": item.utterance.speaker}, "quality")
     return evaluate(test_set, systems, [Scorer(measure)], progress)
+
+
+def _distances(results: Results, names: list[str], config: ValidationConfig) -> pd.DataFrame:
+    """A row a variant: variant, mel_l1 with its 95 % interval, n, reason; the first reason where none was measured."""
+
+    def mean(part: pd.DataFrame) -> dict[str, OfRows]:
+        return {"mel_l1": mean_of_present(part.mel_l1.to_numpy(float))}
+
+    found = summarise_groups(results.table, ["variant"], mean, ["speaker"], config.resamples, config.seed)
+    found = found.drop(columns="metric").set_index("variant").reindex(names)
+    for row in reversed(results.missing):
+        if np.isnan(found.n[row["variant"]]):
+            found.loc[row["variant"], "reason"] = row["reason"]
+    found["n"] = found.n.fillna(0).astype(int)
+    return found.rename(columns={"value": "mel_l1", "low": "mel_l1_low", "high": "mel_l1_high"}).reset_index()
 
 
 def _seconds(

@@ -29,7 +29,7 @@ from thesis_lib.config.recipes import (
     TrainingConfig,
 )
 from thesis_lib.config.registries import CORPORA
-from thesis_lib.config.renamed import SMALL_GENERATOR, WARM_STARTS, current_key, current_tree, current_value
+from thesis_lib.config.renamed import SMALL_GENERATOR, WARM_STARTS, current_key, current_tree, current_value, digested
 from thesis_lib.config.section import Section
 from thesis_lib.config.sections import (
     TASKS,
@@ -213,7 +213,7 @@ def digest(section: BaseModel | dict | list) -> str:
     """12 hex digits of a section's canonical JSON."""
     unused = section.unused() if isinstance(section, Section) else None
     tree = section.model_dump(mode="json", exclude=unused) if isinstance(section, BaseModel) else section
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(digested(tree), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _validate(tree: dict) -> Config:

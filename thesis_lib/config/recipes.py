@@ -1,11 +1,12 @@
 """One vocoder and how it is trained: content, generator, discriminator, losses, training."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from thesis_lib.config.generators import GeneratorConfig, HifiganConfig, IstftConfig
 from thesis_lib.config.registries import LOSSES
+from thesis_lib.config.renamed import current_value
 from thesis_lib.config.section import Section
 
 
@@ -19,9 +20,14 @@ class ContentConfig(Section):
         0.2, ge=0, lt=1
     )  # envelope, training only: the frequency axis is stretched by a factor of at most 1 + warp
     components: int = Field(192, ge=1, le=384)  # phonetic: principal components of Whisper's features
-    pitch: Literal["level", "normalised"] = (
-        "level"  # level: log-F0 moved to the target's median; normalised: z-scored by utterance
-    )
+    # target_median: log-F0, moved to the target's median; normalised: z-scored by utterance
+    pitch: Literal["target_median", "normalised"] = "target_median"
+
+    @field_validator("pitch", mode="before")
+    @classmethod
+    def _current_pitch(cls, value: Any) -> Any:
+        """Read the earlier name, also in the description of a vocoder."""
+        return current_value("content.pitch", value)
 
 
 class DiscriminatorConfig(Section):
@@ -106,7 +112,7 @@ class TrainingConfig(Section):
     keep: int = Field(2, ge=1)  # newest checkpoints that stay, besides the best one
     export: Literal["last", "best"] = "last"  # checkpoint that becomes the vocoder
     best_by: Literal["validation_mel", "conditioning_sensitivity"] = "validation_mel"  # on the validation split
-    patience: int | None = Field(None, ge=1)  # training stops after so many checkpoints without a new best
+    patience: int | None = Field(None, ge=1)  # checkpoints without a new best, after which training stops
     tensorboard: bool = True
     workers: int = Field(0, ge=0)  # processes that prepare batches; 0: the training process itself
     max_minutes: float | None = Field(None, gt=0)  # minutes of training, without the stages before it
@@ -130,13 +136,15 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _agree(self) -> "Recipe":
         harmonic = isinstance(self.generator, IstftConfig) and self.generator.excitation == "harmonic"
-        if harmonic and (self.content.kind == "mel" or self.content.pitch != "level"):
+        if harmonic and (self.content.kind == "mel" or self.content.pitch != "target_median"):
             raise ValueError(
-                "generator.excitation = harmonic needs an F0: content.kind other than mel, content.pitch = level"
+                "generator.excitation = harmonic needs an F0: content.kind other than mel, "
+                "content.pitch = target_median"
             )
-        if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "level"):
+        if self.losses.sampled_speaker and (self.content.kind == "mel" or self.content.pitch != "target_median"):
             raise ValueError(
-                "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, pitch = level"
+                "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, "
+                "content.pitch = target_median"
             )
         if self.training.recorded_share and not self.losses.sampled_speaker:
             raise ValueError("training.recorded_share is of the sampled target speakers: set losses.sampled_speaker")
@@ -152,7 +160,7 @@ class Recipe(Section):
             )
         if self.training.cuda_graph and self.training.precision == "16-mixed":
             raise ValueError(
-                "training.cuda_graph is not for training.precision = 16-mixed, whose loss scaler decides on the host: "
+                "training.cuda_graph is not for training.precision = 16-mixed: its loss scaler decides on the host; "
                 "set the precision to bf16-mixed or 32-true, or cuda_graph to false"
             )
         published = self.training.warm_start == "hifigan-universal"

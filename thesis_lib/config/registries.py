@@ -30,6 +30,7 @@ GENERATORS: Registry[Callable[..., Any]] = Registry(
 )
 
 # EncoderConfig -> ``embeddings.encoders.Encoder``. ``roles``: the settings of ``encoders`` that may name it.
+# ``contains``: the pretrained networks that its vectors are computed by, beside layers of its own.
 ENCODERS: Registry[Callable[..., Any]] = Registry(
     "encoder",
     "thesis_lib.embeddings.encoders.select",
@@ -37,12 +38,13 @@ ENCODERS: Registry[Callable[..., Any]] = Registry(
         "ecapa": {"roles": ("speaker",)},
         "tiny-test": {"roles": ("speaker",)},
         "emotion2vec": {"roles": ("emotion",)},
-        "whisper-emotion": {"roles": ("emotion",)},
+        "whisper-emotion": {"roles": ("emotion",), "contains": ("whisper-tiny.en",)},
         "egemaps": {"roles": ("emotion",)},
         "resemblyzer": {"roles": ("evaluation",)},
         "eres2net": {"roles": ("evaluation",)},
     },
     required=("roles",),
+    optional={"contains": ()},
 )
 
 # (Config, folder of the manifest, Progress, address of a Dask scheduler or None) -> ``corpus.manifest.Manifest``.

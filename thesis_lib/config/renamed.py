@@ -11,12 +11,18 @@ KEYS = {
     "resynthesis.losses.swap": "resynthesis.losses.sampled_speaker",
     "conversion.losses.swap": "conversion.losses.sampled_speaker",
 }
+PITCH = {"level": "target_median"}
 VALUES = {  # key -> old value -> new value
+    "content.pitch": PITCH,
+    "resynthesis.content.pitch": PITCH,
+    "conversion.content.pitch": PITCH,
     "resynthesis.training.best_by": {"listening": "conditioning_sensitivity"},
     "conversion.training.best_by": {"listening": "conditioning_sensitivity"},
     "validation.metrics": {"judges": "evaluation"},
     "ablation.metrics": {"judges": "evaluation"},
 }
+# Section and key -> present value -> the one in a digest, so that what was made before still has its digest.
+DIGESTED = {("content", "pitch"): {new: old for old, new in PITCH.items()}}
 ABLATION_LOSSES = {"swap": "sampled_speaker"}
 # Sizes of the generator of the weights that are named "small" today and were named "default" at first.
 SMALL_GENERATOR = {"kind": "istft", "channels": 256, "blocks": 6}
@@ -49,6 +55,22 @@ def current_tree(tree: Any, prefix: str = "") -> Any:
     for name, node in tree.items():
         key = current_key(prefix + name)
         found[key.removeprefix(prefix)] = current_tree(current_value(key, node), f"{key}.")
+    return found
+
+
+def digested(tree: Any, section: str = "") -> Any:
+    """Return a tree with the values that a digest is computed of; a list is searched for trees, not for further lists.
+
+    ``section`` is the name of the tree within a larger one.
+    """
+    if isinstance(tree, list):
+        return [digested(node) if isinstance(node, dict) else node for node in tree]
+    if not isinstance(tree, dict):
+        return tree
+    found = {name: digested(node, name) for name, node in tree.items()}
+    for (owner, name), values in DIGESTED.items():
+        if owner == section and name in found:
+            found[name] = values.get(found[name], found[name])
     return found
 
 

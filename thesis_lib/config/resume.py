@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from thesis_lib.config.recipes import TrainingConfig
+from thesis_lib.config.renamed import current_value
 from thesis_lib.config.sections import TASKS, EncoderConfig
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def prolongs(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a setting of two flat trees differs only by more steps, under a schedule that does not depend on them."""
+    """Whether a setting of two flat trees differs only by more steps, or by the earlier name of its value.
+
+    More steps prolong a training where its schedule does not depend on their number.
+    """
+    if current_value(key, before[key]) == now[key]:
+        return True
     task, _, name = key.partition(".training.")
     schedule = f"{task}.training.schedule"
     return name == "steps" and now[key] >= before[key] and "cosine" not in (before.get(schedule), now.get(schedule))

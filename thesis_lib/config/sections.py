@@ -11,7 +11,7 @@ Task = Literal["resynthesis", "conversion"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 MAX_HYPOTHESES = 5  # of one table: the correction for many tests leaves few speakers or seeds no power
-AUTO = "auto"  # encoders.speaker and encoders.emotion: the one whose weights can be had
+AUTO = "auto"  # encoders.speaker and encoders.emotion: the one with weights that can be had
 
 
 class AudioConfig(Section):
@@ -257,7 +257,7 @@ class AdaptationConfig(Section):
 class CloningConfig(Section):
     """The voice-cloning pipeline."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("language", "background")
+    ADDED: ClassVar[tuple[str, ...]] = ("language", "background", "follow_segments")
 
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
     voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
@@ -265,6 +265,7 @@ class CloningConfig(Section):
     follow_rate: bool = True  # match the speaker's speaking rate, relative to the average rate
     follow_pitch: bool = True  # match the speaker's log-F0 standard deviation
     follow_dynamics: bool = True  # match how much the speaker's loudness varies
+    follow_segments: bool = True  # match F0 and emotion of each segment; false: the average of the recording
     style_strength: float = Field(1.0, ge=0, le=2)  # of the speaking style: 0 neutral, 1 as the source, 2 exaggerated
     fit: bool = False  # match the duration of each translated segment, as far as that sounds natural
     language: Literal["auto", "es"] = "auto"  # es: all speech counts as Spanish, whatever language is detected

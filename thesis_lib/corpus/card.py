@@ -39,7 +39,7 @@ def licence_of(made: dict[str, Any]) -> str:
 
 
 def save_with_card(manifest: Manifest, made: dict[str, Any]) -> None:
-    """Write the data card of a manifest that these settings made, then the manifest, whose index completes a corpus."""
+    """Write the data card of a manifest that these settings made, then the manifest; its index completes a corpus."""
     write_text(manifest.folder / "DATA_CARD.md", data_card(manifest, made))
     manifest.save()
 

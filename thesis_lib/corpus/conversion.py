@@ -96,9 +96,9 @@ def already_prepared(folder: Path, corpus: CorpusConfig) -> Manifest | None:
     """
     if not index_of(folder).exists():
         return None
-    _demand_same_list(folder, corpus.utterances)
+    _require_same_list(folder, corpus.utterances)
     for member in corpus.members:
-        _demand_same_list(member_folder(folder, member.title), member.utterances)
+        _require_same_list(member_folder(folder, member.title), member.utterances)
     return Manifest.load(folder)
 
 
@@ -107,7 +107,7 @@ def member_folder(folder: Path, label: str) -> Path:
     return folder / "members" / label / "corpus"
 
 
-def _demand_same_list(folder: Path, utterances: str | None) -> None:
+def _require_same_list(folder: Path, utterances: str | None) -> None:
     settings = folder / "made.json"
     if not settings.exists() or (utterances and not list_path(utterances).exists()):  # then there is nothing to compare
         return

@@ -125,7 +125,7 @@ def _once(url: str, partial: Path, disk_space_factor: float, progress: Progress)
             if start and (tag, size) != (known["tag"], known["size"]):
                 _forget(partial)
                 raise _Broken("the file has changed on the server, the download restarts")
-            _demand_disk_space(url, partial, size, start, disk_space_factor)
+            _require_disk_space(url, partial, size, start, disk_space_factor)
             write_text(_state(partial), json.dumps({"size": size, "tag": tag}))
             total = math.ceil((size - start) / CHUNK_BYTES) if size else 0
             with open(partial, "r+b" if start else "wb") as stream:
@@ -140,7 +140,7 @@ def _once(url: str, partial: Path, disk_space_factor: float, progress: Progress)
         raise _Broken(f"it ended after {_size(partial)} of {size} bytes")
 
 
-def _demand_disk_space(url: str, partial: Path, size: int | None, start: int, disk_space_factor: float) -> None:
+def _require_disk_space(url: str, partial: Path, size: int | None, start: int, disk_space_factor: float) -> None:
     needed, free = disk_space_factor * (size or 0) - start, shutil.disk_usage(partial.parent).free
     if needed > free:
         raise DownloadError(

@@ -20,7 +20,7 @@ from thesis_lib.utils.files import replacing, sha256, write_text
 SCHEMA_VERSION = 2  # version 1: one line of JSON an utterance
 MAX_SHARD_ROWS = 25_000
 
-NOT_TRANSCRIBED = "(not transcribed)"  # the text of a recording whose words are not known
+NOT_TRANSCRIBED = "(not transcribed)"  # the text of a recording without a known transcript
 
 Split = Literal["train", "validation", "test"]
 SourceKind = Literal["translation", "same speaker", "same recording"]
@@ -73,7 +73,7 @@ class Utterance(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairLabels:
-    """What the tables of a corpus say of a pair besides its recordings."""
+    """Metadata of a pair, without its recordings."""
 
     split: str
     speaker: str

@@ -32,8 +32,8 @@ def bundle() -> Path:
 def table(config: CorpusConfig) -> pd.DataFrame:
     """One row a bundled pair: id, split, voice, style, both texts and the measured checks.
 
-    ``split`` is the project's: train, validation or test; ``release_split`` is that of the release. With
-    ``config.limit``, so many pairs of each.
+    ``split`` is the project's: train, validation or test; ``release_split`` is that of the release.
+    ``config.limit`` is the number of pairs of each.
     """
     rows = pd.read_csv(bundle() / "pairs.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
     rows = rows.rename(columns={"split": "release_split"})

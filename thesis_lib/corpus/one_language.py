@@ -50,20 +50,20 @@ def prepare_recordings(
     if not rows:
         raise CorpusError(f"{root} holds no recording of {reader.title} ({len(rejects)} rows rejected)")
     rows, unlisted = selection.listed(rows, corpus.utterances, _file, rejects)
-    selection.demand_listed(corpus.utterances, {row.file for row in rows}, rejects)
+    selection.require_listed(corpus.utterances, {row.file for row in rows}, rejects)
     rows, rare = selection.frequent_speakers(rows, corpus.min_recordings)
     rows = _with_splits(rows, reader, corpus, root)
     rows, shared = selection.without_shared_speakers(rows) if reader.holds_test_split else (rows, [])
     rows, over = _limited(rows, corpus.limit)
-    selection.demand_listed(corpus.utterances, {row.file for row in rows}, [*rare, *shared])
+    selection.require_listed(corpus.utterances, {row.file for row in rows}, [*rare, *shared])
     made = made_with(config.audio, corpus)
     with exclusive(folder, made):
         converter = RecordingConverter(folder, config.audio.sample_rate, corpus)
         utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
         utterances, left = _frequent(utterances, folder, corpus.min_recordings)
         rejects += [*unlisted, *rare, *shared, *over, *refused, *left]
-        selection.demand_listed(corpus.utterances, {u.id for u in utterances}, rejects)
-        selection.demand_some(utterances, rejects)
+        selection.require_listed(corpus.utterances, {u.id for u in utterances}, rejects)
+        selection.require_some(utterances, rejects)
         manifest = Manifest(folder, with_sources(utterances), rejects)
         save_with_card(manifest, made)
     return manifest
@@ -226,7 +226,7 @@ def _with_splits(rows: list[Recording], reader: Reader, corpus: CorpusConfig, ro
         ]  # fmt: skip
     given = [row for row in rows if row.split]
     if len(given) == len(rows):
-        selection.demand_one_split({(speaker_identity(row.speaker), row.split) for row in rows}, root)
+        selection.require_one_split({(speaker_identity(row.speaker), row.split) for row in rows}, root)
         return rows
     if given:
         raise CorpusError(

@@ -20,7 +20,7 @@ from thesis_lib.corpus.card import save_with_card
 from thesis_lib.corpus.conversion import check_rate, converted
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
-from thesis_lib.corpus.rows import demand_listed, demand_one_split, list_path, listed
+from thesis_lib.corpus.rows import list_path, listed, require_listed, require_one_split
 from thesis_lib.corpus.split import drawn
 from thesis_lib.utils.files import sha256, write_text
 from thesis_lib.utils.parallel import spread_over
@@ -49,7 +49,7 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     results = list(progress(spread_over(convert, rows, scheduler), len(rows), "convert"))
     utterances = [result for result in results if isinstance(result, Utterance)]
     rejects = [*unlisted, *(result for result in results if isinstance(result, Reject))]
-    demand_listed(corpus.utterances, {utterance.id for utterance in utterances}, rejects)
+    require_listed(corpus.utterances, {utterance.id for utterance in utterances}, rejects)
     if not utterances:
         raise CorpusError(f"{table}: none of the {len(rows)} pairs can be used; the first reason: {rejects[0].detail}")
     manifest = Manifest(folder, utterances, rejects)
@@ -110,7 +110,7 @@ def read_pairs(path: Path, corpus: CorpusConfig) -> list[Pair]:
     unknown = sorted(set(table.split) - set(SPLITS))
     if unknown:
         raise CorpusError(f"{path}: the split {unknown[0]!r} is unknown; known: {', '.join(SPLITS)}")
-    demand_one_split(zip(table.speaker, table.split, strict=True), path)
+    require_one_split(zip(table.speaker, table.split, strict=True), path)
     if corpus.limit is not None:
         table = table.groupby("split", sort=False).head(corpus.limit)
     columns = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in table]

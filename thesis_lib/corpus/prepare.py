@@ -51,14 +51,14 @@ def prepare(
     rows, rejects = join(release)
     rows, unlisted = selection.listed(rows, corpus.utterances, lambda row: Path(row.file).stem)
     rows, shared = selection.without_shared_speakers(rows)
-    selection.demand_listed(corpus.utterances, {Path(row.file).stem for row in rows}, shared, _id_of_reject)
+    selection.require_listed(corpus.utterances, {Path(row.file).stem for row in rows}, shared, _id_of_reject)
     made = made_with(audio, corpus)
     with exclusive(folder, made):
         converter = Converter(release, folder, audio.sample_rate, corpus)
         utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
         rejects += [*unlisted, *shared, *refused]
-        selection.demand_listed(corpus.utterances, {u.id for u in utterances}, rejects, _id_of_reject)
-        selection.demand_some(utterances, rejects)
+        selection.require_listed(corpus.utterances, {u.id for u in utterances}, rejects, _id_of_reject)
+        selection.require_some(utterances, rejects)
         manifest = Manifest(folder, utterances, rejects)
         save_with_card(manifest, made)
     return manifest

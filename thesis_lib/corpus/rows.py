@@ -22,7 +22,7 @@ PACKAGED = Path("thesis_lib/data")  # a list below it is a file of the package
 
 
 class Row(Protocol):
-    """What every corpus knows of a row."""
+    """Fields that a row has in every corpus."""
 
     @property
     def file(self) -> str:
@@ -91,7 +91,7 @@ def convert_rows(
     return utterances, [r for r in results if isinstance(r, Reject)]
 
 
-def demand_some(utterances: list[Utterance], rejects: list[Reject]) -> None:
+def require_some(utterances: list[Utterance], rejects: list[Reject]) -> None:
     """Raise CorpusError with the first reason when no row can be used."""
     if not utterances:
         first = rejects[0].reason if rejects else "the tables are empty"
@@ -106,7 +106,7 @@ def without_shared_speakers(rows: list[R]) -> tuple[list[R], list[Reject]]:
     return [row for row in rows if row.split != "train" or row.speaker not in tested], rejects
 
 
-def demand_one_split(places: Iterable[tuple[str, str]], table: Path) -> None:
+def require_one_split(places: Iterable[tuple[str, str]], table: Path) -> None:
     """Raise CorpusError for a speaker in two splits of the user's table. ``places``: (speaker, split) of each row."""
     splits: dict[str, set[str]] = defaultdict(set)
     for speaker, split in places:
@@ -137,7 +137,7 @@ def listed(
     return [row for row in rows if id_of(row) in ids], rejects
 
 
-def demand_listed(
+def require_listed(
     path: str | None, usable: set[str], rejects: list[Reject], id_of: Callable[[Reject], str] = attrgetter("id")
 ) -> None:
     """Raise CorpusError, with the id and the reason, where a listed utterance is not among the usable ones."""
@@ -149,7 +149,7 @@ def demand_listed(
         reason = f"{found.reason}{f', {found.detail}' if found.detail else ''}" if found else "not in the corpus"
         raise CorpusError(
             f"{path}: {len(lost)} listed utterances cannot be used, such as {lost[0]} ({reason}): change the setting, "
-            "mend the recording or remove it from the list, and prepare in an empty folder"
+            "repair the recording or remove it from the list, and prepare in an empty folder"
         )
 
 

@@ -1,4 +1,4 @@
-"""Does an embedding tell one label whatever else changes? Triplets with a distractor, and nearest neighbours.
+"""Triplet accuracy with distractors, and nearest neighbours: how well an embedding separates one label from others.
 
 An anchor is compared with a positive, which has its label, and with a negative, which has another one. A distractor is
 something else that anchor and negative share, the speaker or the text, and that anchor and positive do not: an

@@ -15,12 +15,12 @@ from torch.nn import functional as F
 
 from thesis_lib.losses.band_limit import low_pass
 
-NOISE_SNR = (15.0, 40.0)  # dB
-EQUALISER_GAIN = (-9.0, 9.0)  # dB, at each of EQUALISER_POINTS frequencies, linear in between
+NOISE_SNR_DB = (15.0, 40.0)
+EQUALISER_GAIN_DB = (-9.0, 9.0)  # at each of EQUALISER_POINTS frequencies, linear in between
 EQUALISER_POINTS = 9
-RESAMPLED_NYQUIST = (3000.0, 7500.0)  # Hz, half the lower rate of resampling down and up again
+RESAMPLED_NYQUIST_HZ = (3000.0, 7500.0)  # half the lower rate of resampling down and up again
 MU_LAW = 255.0  # 8 bits
-CODEC_SNR = (6.0, 18.0)  # dB, of each band of the transform codec
+CODEC_SNR_DB = (6.0, 18.0)  # of each band of the transform codec
 CODEC_SIZE, CODEC_BANDS = 512, 24  # samples of a frame, half overlapping; bands as wide as on the mel scale
 MIN_SCALE = 1e-5  # of a signal or band; one of silence must not be divided by zero
 
@@ -54,18 +54,18 @@ class EncoderAugmentation(nn.Module):
     def noisy(self, wav: Tensor) -> Tensor:
         """Add white noise at a random signal-to-noise ratio."""
         level = wav.detach().square().mean(1, keepdim=True).sqrt()
-        return wav + level * _amplitude(-_uniform(wav, 1, *NOISE_SNR)) * torch.randn_like(wav)
+        return wav + level * _amplitude(-_uniform(wav, 1, *NOISE_SNR_DB)) * torch.randn_like(wav)
 
     def equalised(self, wav: Tensor) -> Tensor:
         """Filter by a random smooth gain over frequency."""
-        points = _uniform(wav, EQUALISER_POINTS, *EQUALISER_GAIN).unsqueeze(1)
+        points = _uniform(wav, EQUALISER_POINTS, *EQUALISER_GAIN_DB).unsqueeze(1)
         bins = wav.shape[1] // 2 + 1
         gain = F.interpolate(points, bins, mode="linear", align_corners=True).squeeze(1)
         return torch.fft.irfft(_amplitude(gain) * torch.fft.rfft(wav), n=wav.shape[1])
 
     def resampled(self, wav: Tensor) -> Tensor:
         """Resample to a random lower rate and back: nothing remains above its Nyquist frequency."""
-        return low_pass(wav, _uniform(wav, 1, *RESAMPLED_NYQUIST).squeeze(1) / self.sample_rate)
+        return low_pass(wav, _uniform(wav, 1, *RESAMPLED_NYQUIST_HZ).squeeze(1) / self.sample_rate)
 
     def mu_law_coded(self, wav: Tensor) -> Tensor:
         """Quantise to 8 bits by the mu-law (ITU-T G.711), relative to each item's peak."""
@@ -82,7 +82,7 @@ class EncoderAugmentation(nn.Module):
         spectrum = torch.view_as_real(spectrum).transpose(1, 2)  # (B, T, F, 2)
         power = (spectrum.square().sum(-1) @ bands) / bands.sum(0)
         # A step of d adds noise of power d^2 / 12 to the real part and to the imaginary part.
-        step = (6 * power).sqrt().clamp(min=MIN_SCALE) * _amplitude(-_uniform(wav, 1, *CODEC_SNR)).unsqueeze(1)
+        step = (6 * power).sqrt().clamp(min=MIN_SCALE) * _amplitude(-_uniform(wav, 1, *CODEC_SNR_DB)).unsqueeze(1)
         step = (step @ bands.T).unsqueeze(-1)
         coded = torch.view_as_complex((torch.round(spectrum / step) * step).transpose(1, 2).contiguous())
         return straight_through(wav, _overlap_added(coded, window, wav.shape[1]))

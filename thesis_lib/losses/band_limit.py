@@ -1,4 +1,4 @@
-"""Low-pass filter for recordings whose band ends below the Nyquist frequency.
+"""Low-pass filter for recordings with a band that ends below the Nyquist frequency.
 
 A recording made at 16 kHz has nothing above 8 kHz at any higher sample rate. A loss or discriminator that compared the
 full band would teach the generator that speech ends there, so both signals are low-passed alike before it.

@@ -1,7 +1,7 @@
 """Read torch's checkpoints in NumPy: torch is not imported, and nothing in the file is run.
 
 Two layouts exist: a zip archive with a pickle of the structure and one file a storage, and, before torch 1.6, four
-pickles and the storages one after the other. The unpickler knows tensors and plain containers only.
+pickles and the storages one after the other. The unpickler accepts tensors and plain containers only.
 """
 
 import pickle

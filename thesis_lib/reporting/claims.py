@@ -55,12 +55,12 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "count": lambda rows: str(len(rows)),
     "text": str,
 }
-RANGES = {"ratio"}  # forms whose low and high are the lowest and the highest of the rounds, no interval
+RANGES = {"ratio"}  # forms with the lowest and the highest of the rounds as low and high: no interval
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: what it says, where it stands, what carries it, and the verdict."""
+    """A claim: its sentence, the pages with it, the result that it states, and the verdict."""
 
     claim: str
     verdict: str  # one of ``VERDICTS``
@@ -97,9 +97,9 @@ def load_claims(path: Path) -> list[Claim]:
 
 
 def at(tree: Any, key: Iterable[Any]) -> Any:
-    """What a key finds in a result: a name in an object, a number in a list, a mapping selects the one row that has it.
+    """Value at a key path: a name selects from an object, a number from a list, a mapping the row with these values.
 
-    ClaimError where there is no such thing, or several rows.
+    ClaimError where there is no such value, or several rows.
     """
     for step in key:
         if isinstance(step, dict):

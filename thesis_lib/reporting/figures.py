@@ -24,7 +24,7 @@ def durations(table: pd.DataFrame) -> Figure:
 
 
 def flow(rejects: dict[str, int], kept: int) -> Figure:
-    """From the rows of a release to the pairs of the manifest: what each reason took away, on a logarithmic axis."""
+    """Rows of a release, rows rejected for each reason, and pairs of the manifest; logarithmic axis."""
     counts = {"rows of the release": kept + sum(rejects.values())}
     counts |= {reason: rejects[reason] for reason in sorted(rejects, key=lambda r: -rejects[r])}
     counts["pairs"] = kept

@@ -4,7 +4,6 @@ import html
 import io
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import anywidget
@@ -17,7 +16,7 @@ from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, combined_voice
+from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, target_speaker
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.utils.errors import ThesisError
 
@@ -82,10 +81,10 @@ class ClonePanel(widgets.VBox):
         pipeline = self._pipeline
         pipeline = pipeline.copy_with(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
         speaker = pipeline.analyse_speaker(list(speech_segments([wav], rate)), name)
-        others = [self._speaker_of(file).voice for file in self.voices.value]
-        style = self._speaker_of(self.speaking_style.value[0]).voice if self.speaking_style.value else None
-        voice = combined_voice(speaker.voice, others, style, self.mix.value)
-        return pipeline(wav, rate, self.text.value or None, name, replace(speaker, voice=voice))
+        others = [self._speaker_of(file) for file in self.voices.value]
+        style = self._speaker_of(self.speaking_style.value[0]) if self.speaking_style.value else None
+        target = target_speaker(speaker, others, style, self.mix.value)
+        return pipeline(wav, rate, self.text.value or None, name, target)
 
     def _spanish(self) -> tuple[np.ndarray, int, str]:
         if self.spanish.value:

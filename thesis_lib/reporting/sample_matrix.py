@@ -16,7 +16,7 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 
-SIDE = 2  # number of contents, of voices, and of styles in addition to the voice's own
+CHOICES_PER_AXIS = 2  # number of contents, of voices, and of styles in addition to the voice's own
 OWN_STYLE = "its own"
 
 
@@ -25,7 +25,8 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
     Returns one row per sample: content (text), voice (speaker), style, sample (a file below samples/). The voice is
     that of a speaker's first recording; the style is the emotion embedding and the log-F0 standard deviation of a
-    recording in another style by another speaker. Raises RunError if the test split has fewer than ``SIDE`` speakers.
+    recording in another style by another speaker. Raises RunError if the test split has fewer than
+    ``CHOICES_PER_AXIS`` speakers.
     """
     if run.has("matrix"):
         return run.load_table("matrix")
@@ -34,14 +35,15 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     first: dict[str, Utterance] = {}
     for utterance in manifest.split("test"):
         first.setdefault(utterance.speaker, utterance)
-    if len(first) < SIDE:
+    if len(first) < CHOICES_PER_AXIS:
         raise RunError(
-            f"the test split has {len(first)} of {SIDE} speakers that a sample matrix needs: prepare more pairs"
+            f"the test split has {len(first)} of {CHOICES_PER_AXIS} speakers that a sample matrix needs: "
+            "prepare more pairs"
         )
-    voices = list(first.values())[:SIDE]
-    contents = list(first.values())[-SIDE:]
+    voices = list(first.values())[:CHOICES_PER_AXIS]
+    contents = list(first.values())[-CHOICES_PER_AXIS:]
     styled = {u.style: u for u in manifest.split("test") if u.style and u.style != voices[0].style}
-    styles = [None, *list(styled.values())[:SIDE]]
+    styles = [None, *list(styled.values())[:CHOICES_PER_AXIS]]
     rows = []
     work = list(itertools.product(contents, voices, styles))
     for number, (content, speaker, style) in enumerate(progress(work, len(work), "matrix")):

@@ -3,17 +3,42 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thesis_lib.config import PROFILES, TASKS, Config, parse_assignment
-from thesis_lib.runs.folder import Run
+
+if TYPE_CHECKING:
+    from thesis_lib.runs.folder import Run
 
 ADAPTED = "adapt"  # profile of a run that `thesis adapt` made
 RECORDINGS = "recordings.txt"  # of such a run: fingerprint and path of each recording
 ABLATION = "ablation"  # folder of a run; below it `thesis ablate` makes one run for each variant and seed
 
+# Command -> what the names of the tables and JSON files that it writes begin with.
+TABLES = {
+    "thesis validate": ("validation", "calibration", "speakers"),
+    "thesis validate --pairs FOLDER": ("pairs",),
+    "thesis ablate": ("ablation",),
+    "thesis swap-test": ("swap", "style_swap"),
+    "thesis compress": ("compression",),
+    "thesis clone-report": ("cloning",),
+    "thesis listening analyse ANSWERS": ("listening",),
+}
+NOTEBOOK_TABLES = ("adaptation", "matrix")  # written by notebooks alone
 
-def command_of(run: Run, command: str) -> str:
+
+def table_command(run: "Run", name: str) -> str | None:
+    """The command line that writes tables/NAME of a run; None for a name that no command writes."""
+
+    def is_one_of(kinds: tuple[str, ...]) -> bool:
+        return any(f"{name}_".startswith(f"{kind}_") for kind in kinds)
+
+    if is_one_of(NOTEBOOK_TABLES):  # `thesis book` takes no settings
+        return shlex.join(["thesis", "book", "--profile", run.config.profile, "--run-dir", str(run.path)])
+    return next((command_of(run, command) for command, kinds in TABLES.items() if is_one_of(kinds)), None)
+
+
+def command_of(run: "Run", command: str) -> str:
     """The command line, quoted for the shell, that runs ``command`` (a stage's) with a run's folder and settings.
 
     The outputs of a run of `thesis adapt` are made by that command, and those of an ablation's run by `thesis ablate`
@@ -63,7 +88,7 @@ def _written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _adapt_command(run: Run) -> str:
+def _adapt_command(run: "Run") -> str:
     """`thesis adapt` with the recordings, the vocoder and the minutes of its run."""
     training, listed = run.config.conversion.training, run.path / RECORDINGS
     lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []

@@ -12,6 +12,7 @@ from thesis_lib import __version__, pretrained
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.renamed import current_column
 from thesis_lib.config.resume import conflicts
+from thesis_lib.runs.commands import table_command
 from thesis_lib.runs.provenance import Provenance, commit, machine
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint, write_text
@@ -40,6 +41,12 @@ def start_folder() -> Path:
     """
     here = Path.cwd()
     return here.parent if here.name == "notebooks" and (here.parent / "_toc.yml").exists() else here
+
+
+def corpus_files(folder: Path) -> list[Path]:
+    """manifest.json, which changes with every row, and embeddings.json, which names the encoders, where they exist."""
+    files = (folder / "corpus" / "manifest.json", folder / "embeddings" / "embeddings.json")
+    return [path for path in files if path.exists()]
 
 
 class Run:
@@ -84,17 +91,15 @@ class Run:
         """The path of tables/NAME.csv."""
         return self.path / "tables" / f"{name}.csv"
 
-    def save_table(self, name: str, frame: "pd.DataFrame", provenance: Provenance | None = None) -> None:
+    def save_table(self, name: str, frame: "pd.DataFrame", provenance: Provenance) -> None:
         """Write tables/NAME.csv and its provenance beside it."""
         write_text(self.table_path(name), frame.to_csv(index=False))
-        if provenance:
-            write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
+        write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
 
     def provenance_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Provenance:
         """Provenance of a table made now: the corpus, its embeddings, the vocoders of some tasks, other weights."""
-        corpus = [self.path / "corpus" / "manifest.json", self.path / "embeddings" / "embeddings.json"]
         vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
-        return self.provenance([path for path in corpus + vocoders if path.exists()], weights)
+        return self.provenance([*corpus_files(self.path), *(path for path in vocoders if path.exists())], weights)
 
     def provenance(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Provenance:
         """Provenance of a result made now from some files of the run."""
@@ -134,12 +139,11 @@ class Run:
         return self.path / "tables" / f"{name}.provenance.json"
 
     def load_table(self, name: str) -> "pd.DataFrame":
-        """Read tables/NAME.csv, metrics under their present names; RunError when its phase has not run."""
+        """Read tables/NAME.csv, metrics under their present names; RunError with the command that writes it."""
         import pandas as pd  # most commands, and --help, read no table
 
         path = self.table_path(name)
-        if not path.exists():
-            raise RunError(f"{path} is not there yet: run the phase that makes it")
+        self._demand(path)
         table = pd.read_csv(path).rename(columns=current_column)
         return table.assign(metric=table.metric.map(current_column, na_action="ignore")) if "metric" in table else table
 
@@ -148,11 +152,17 @@ class Run:
         write_text(self.path / "tables" / f"{name}.json", json.dumps(tree, indent=2) + "\n")
 
     def load_json(self, name: str) -> Any:
-        """Read tables/NAME.json; RunError when its phase has not run."""
+        """Read tables/NAME.json; RunError with the command that writes it."""
         path = self.path / "tables" / f"{name}.json"
-        if not path.exists():
-            raise RunError(f"{path} is not there yet: run the phase that makes it")
+        self._demand(path)
         return json.loads(path.read_text())
+
+    def _demand(self, path: Path) -> None:
+        """RunError for a table or JSON file that is missing."""
+        if not path.exists():
+            command = table_command(self, path.stem)
+            remedy = f"run `{command}`" if command else "no command of this version writes it"
+            raise RunError(f"{path} is missing: {remedy}")
 
     def stamp(self) -> dict[str, str]:
         """What produced a result: profile, configuration digest, commit, versions, machine."""

@@ -16,7 +16,7 @@ from thesis_lib.cloning.files import Adapter, spoken_script
 from thesis_lib.cloning.script import SRT, read_script, time_in_file, write_script
 from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.options import Options
-from thesis_lib.serving.sessions import Made, Session
+from thesis_lib.serving.sessions import JobOutputs, Session
 from thesis_lib.serving.watched import WatchedPipeline
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress
@@ -46,7 +46,7 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
         if has_script:
             _name_speakers(session, pipeline, request)
             offer_script(session)
-        session.made = Made(clone, request, options, places, fingerprint(session.script) if has_script else "")
+        session.made = JobOutputs(clone, request, options, places, fingerprint(session.script) if has_script else "")
         session.spoken += 1
         session.revision += 1
 
@@ -54,7 +54,12 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
 
 
 def export_job(
-    session: Session, pipeline: VoiceCloningPipeline, made: Made, suffix: str, add_track: bool, adapter: Adapter | None
+    session: Session,
+    pipeline: VoiceCloningPipeline,
+    made: JobOutputs,
+    suffix: str,
+    add_track: bool,
+    adapter: Adapter | None,
 ) -> Job:
     """Write what was spoken last in another format, or into the video; segments come from the cache."""
 
@@ -90,7 +95,7 @@ def offer_script(session: Session) -> None:
 
 
 def _name_speakers(session: Session, pipeline: VoiceCloningPipeline, request: Request) -> None:
-    """Write the speakers that were found into a script that had lines without one."""
+    """Write the speakers that were found into a script that had segments without one."""
     source = _source(session)
     if any(x.speaker is None for x in read_script(session.script, source).segments):
         script = spoken_script(pipeline, source, request, session.script)

@@ -32,7 +32,7 @@ class Page(Guarded):
     """The page and what it loads."""
 
     def get(self, name: str) -> None:
-        """One of its files."""
+        """Send one of the page's files."""
         path = PAGE / (name or "page.html")
         self.set_header("Content-Type", f"{mimetypes.guess_type(path.name)[0]}; charset=utf-8")
         self.finish(path.read_bytes())

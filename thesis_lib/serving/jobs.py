@@ -45,7 +45,7 @@ class Job:
             self.stages[stage] = min(1.0, max(self.stages[stage], share))
 
     def line(self, **said: object) -> None:
-        """Keep a translated line to be shown."""
+        """Keep a translated segment to be shown."""
         self.lines = [*self.lines, said][-SHOWN_LINES:]
 
 

@@ -43,7 +43,7 @@ class ServingError(ThesisError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes."""
+    """Limits of one server: uploads, sessions, times."""
 
     upload_bytes: int = 2_000 * MB  # of one recording
     keep_seconds: float = 1800.0  # a session without any request of its page

@@ -25,8 +25,8 @@ ROLES = ("voice", "style", "content")  # of further recordings: target speaker, 
 
 
 @dataclass
-class Made:
-    """What the last finished job has made."""
+class JobOutputs:
+    """Outputs of the last finished job."""
 
     clone: Clone
     request: Request
@@ -50,7 +50,7 @@ class Session:
     job: Job | None = None
     is_written: bool = False  # while a request writes files of the session
     options: Options | None = None  # of the last job
-    made: Made | None = None
+    made: JobOutputs | None = None
     files: dict[str, Path] = field(default_factory=dict)
     revision: int = 0  # grows with every change of a file
     spoken: int = 0  # how often it was spoken
@@ -104,7 +104,7 @@ class Sessions:
 
     @contextmanager
     def writing(self, session: Session) -> Iterator[None]:
-        """While a request writes files of the session. Deletes them where the session has ended meanwhile."""
+        """Context manager for writing a session's files; deletes them if the session has ended meanwhile."""
         session.is_written = True
         try:
             yield

@@ -22,7 +22,7 @@ MB = 1_000_000
 
 @stream_request_body
 class Body(Guarded):
-    """A handler whose request has a body of at most ``limit`` bytes, in ``self.body``."""
+    """A handler of requests with a body of at most ``limit`` bytes, in ``self.body``."""
 
     limit = MAX_TEXT_BYTES
     is_kept = False

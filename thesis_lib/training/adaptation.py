@@ -24,7 +24,7 @@ from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder, adaptation_key
 Segment = tuple[np.ndarray, float | None]  # (N,), and its recording's bandwidth in Hz where that is limited
 
 SEGMENT_SECONDS = 4.0  # about; a training step cuts half a second from it, the encoders embed all of it
-VALIDATION_EVERY = 5  # one segment of so many, and at least one, is for validation
+VALIDATION_EVERY = 5  # segments, of which one is for validation; at least one is
 MIN_SPEECH_SECONDS = 2.0  # of all recordings together
 KEY = "adaptation_key.txt"  # of the run: ``adaptation_key`` of what it was made from; earlier versions wrote none
 

@@ -18,12 +18,12 @@ from thesis_lib.training.state import State
 from thesis_lib.training.step import Inputs, drawn, finish, set_rates, update
 from thesis_lib.training.step_log import StepLog
 
-WARM_UP = 3  # steps that are computed in the ordinary way before each recording: libraries choose their algorithms
+WARM_UP_STEPS = 3  # computed in the ordinary way before each recording: libraries choose their algorithms in them
 T = TypeVar("T")
 
 
 class Graph(Protocol):
-    """Operations that were recorded, and the StepLog whose tensors they write."""
+    """Operations that were recorded, and the StepLog with the tensors that they write."""
 
     log: StepLog
 
@@ -32,7 +32,7 @@ class Graph(Protocol):
 
 
 class CapturedSteps:
-    """``train_step`` by a CUDA graph: a step in which the losses change is recorded anew, after ``WARM_UP`` steps.
+    """``train_step`` as a CUDA graph, recorded after ``WARM_UP_STEPS`` steps, and again after each change of losses.
 
     The state is on one GPU (``devices.check_cuda_graph``), and its precision is not 16-mixed, which the configuration
     refuses. ``record`` makes the graph of a computation; None: ``CudaGraph``.
@@ -60,7 +60,7 @@ class CapturedSteps:
             self._phase, self._steps, self._graph = phase, 0, None
             self._inputs = mapped(torch.clone, inputs)
         _copy(inputs, self._inputs)
-        if self._steps == WARM_UP:
+        if self._steps == WARM_UP_STEPS:
             self._graph = self._record(lambda: update(state, self._inputs))
         self._steps += 1
         if self._graph is None:

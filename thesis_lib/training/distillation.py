@@ -18,8 +18,8 @@ from thesis_lib.vocoder.voice import Voice
 def distilled(run: Run, task: Task, progress: Progress = silent) -> list[Path]:
     """The distillation targets of a task's training split, in its order; empty where the recipe has no teacher.
 
-    A stage before training: its time is no part of ``training.max_minutes``, so that a run whose targets are stored
-    trains as long as one that makes them. Raises what ``distillation_targets`` raises.
+    A stage before training: its time is no part of ``training.max_minutes``, so that a run with stored
+    targets trains as long as one that makes them. Raises what ``distillation_targets`` raises.
     """
     teacher = run.config.recipe(task).training.teacher
     if teacher is None:

@@ -150,14 +150,14 @@ class _Session:
             for batches in shown:
                 row = self._step(batches)
                 out_of_time, stop = _any_of_all(fabric, self._is_out_of_time(), asked.is_set())
-                new = self.monitor.see(row, {*state.losses, *ADVERSARIAL, "discriminator"})
+                new = self.monitor.check_row(row, {*state.losses, *ADVERSARIAL, "discriminator"})
                 validated = out_of_time or state.step == training.steps or state.step % training.checkpoint_every == 0
                 score = None
                 if validated:
                     row |= _mean_of_all(fabric, validate_on(state, self.validation, self.mel, log))
                     new += self.monitor.check_score(state.step, training.best_by, row[training.best_by])
                     score = _score(training.best_by, row)
-                    state.see(score)
+                    state.record_score(score)
                 warned += new
                 state.seconds = self.clock.seconds
                 log.write(row | ({"warnings": new} if new else {}))

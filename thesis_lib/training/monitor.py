@@ -4,7 +4,7 @@ import math
 import warnings
 from collections import defaultdict, deque
 
-WINDOW = 100  # consecutive steps that a symptom must last
+SYMPTOM_STEPS = 100  # consecutive steps that a symptom must last
 MIN_DISCRIMINATOR_LOSS = 0.01  # below: it separates estimates from recordings perfectly and gives no gradient
 MIN_SCORE_DIFFERENCE = 1e-3  # between the mean scores of recordings and estimates; below: it separates nothing
 
@@ -17,27 +17,30 @@ class TrainingMonitor:
     """Check the rows of the training log; each warning is given once."""
 
     def __init__(self) -> None:
-        self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SYMPTOM_STEPS))
         self._given: set[str] = set()
 
-    def see(self, row: dict[str, float], losses: set[str]) -> list[str]:
-        """The new warnings after one more row; ``losses`` names those that should change from step to step."""
+    def check_row(self, row: dict[str, float], losses: set[str]) -> list[str]:
+        """Check one row and return the new warnings; ``losses`` names those that should change from step to step."""
         for name, value in row.items():
             self._recent[name].append(value)
         found = {}
         for name in losses & row.keys():
             if self._lasts(name, lambda value, first=row[name]: value == first):
-                found[name] = f"the {name} loss has been exactly {row[name]:g} for {WINDOW} steps: nothing changes it"
+                found[name] = (
+                    f"the {name} loss has been exactly {row[name]:g} for {SYMPTOM_STEPS} steps: nothing changes it"
+                )
         if self._lasts("discriminator", lambda value: value < MIN_DISCRIMINATOR_LOSS):
             found["saturated"] = (
-                f"the discriminator's loss has been below {MIN_DISCRIMINATOR_LOSS} for {WINDOW} steps: "
+                f"the discriminator's loss has been below {MIN_DISCRIMINATOR_LOSS} for {SYMPTOM_STEPS} steps: "
                 "the generator gets no gradient from it"
             )
         scores = zip(self._recent["score_real"], self._recent["score_fake"], strict=True)
-        full = len(self._recent["score_real"]) == WINDOW
+        full = len(self._recent["score_real"]) == SYMPTOM_STEPS
         if full and all(abs(real - fake) < MIN_SCORE_DIFFERENCE for real, fake in scores):
             found["failed"] = (
-                f"the discriminator has scored recordings and estimates alike for {WINDOW} steps: it separates nothing"
+                f"the discriminator has scored recordings and estimates alike for {SYMPTOM_STEPS} steps: "
+                "it separates nothing"
             )
         return self._give(found)
 
@@ -56,4 +59,4 @@ class TrainingMonitor:
 
     def _lasts(self, name: str, symptom) -> bool:
         recent = self._recent[name]
-        return len(recent) == WINDOW and all(symptom(value) for value in recent)
+        return len(recent) == SYMPTOM_STEPS and all(symptom(value) for value in recent)

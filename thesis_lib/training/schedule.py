@@ -42,8 +42,8 @@ def first_step(name: str, training: TrainingConfig) -> int:
     return training.auxiliary_from if by_encoder else 0
 
 
-def demand_losses(names: Iterable[str], training: TrainingConfig) -> None:
-    """Check that every step of a training has a loss; ``names`` are the losses whose weight is not zero.
+def require_losses(names: Iterable[str], training: TrainingConfig) -> None:
+    """Check that every step of a training has a loss; ``names`` are the losses with a weight above zero.
 
     Raises TrainingError with the first steps that have none.
     """

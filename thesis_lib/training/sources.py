@@ -144,7 +144,7 @@ class Rows:
 
 
 def holds_data(wanted: Literal["auto", "on", "off"], files: FileSource, device: torch.device) -> bool:
-    """Whether a training on that device holds its data there; "auto": on a GPU whose free memory has room for it."""
+    """Whether a training on that device holds its data there; "auto": on a GPU with enough free memory."""
     if wanted != "auto":
         return wanted == "on"
     return device.type == "cuda" and size_of(files) <= MAX_MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]

@@ -42,7 +42,7 @@ class Targets:
     log_f0_medians: Tensor  # (B,) natural log of Hz
 
     def where(self, chosen: Tensor, others: "Targets") -> "Targets":
-        """Those of the items that are true in ``chosen`` (B,), and the others' of the other items."""
+        """Take target speakers from here where ``chosen`` (B,) is true, else from ``others``."""
         rows = chosen.unsqueeze(1)
         return Targets(
             torch.where(rows, self.prototypes, others.prototypes),

@@ -18,7 +18,7 @@ from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.discriminators import Discriminator
 from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
-from thesis_lib.training.schedule import ADVERSARIAL, demand_losses, rate_factor
+from thesis_lib.training.schedule import ADVERSARIAL, rate_factor, require_losses
 from thesis_lib.training.segments import Batch, Segments
 from thesis_lib.training.speaker_sampling import SpeakerSampler
 from thesis_lib.utils.errors import one_line
@@ -105,7 +105,7 @@ class State:
     def check_losses(self) -> None:
         """Check that every step of the training has a loss. Raises TrainingError with the first steps without one."""
         others = [name for name in (*ADVERSARIAL, "sampled_speaker") if getattr(self.recipe.losses, name) > 0]
-        demand_losses([*self.losses, *others], self.recipe.training)
+        require_losses([*self.losses, *others], self.recipe.training)
 
     def estimate(self, batch: Batch) -> torch.Tensor:
         """Synthesise a batch, -> (B, 1, N)."""
@@ -117,7 +117,7 @@ class State:
         start = training.adversarial_from if name == "discriminator" else 0
         return training.learning_rate * rate_factor(training, self.step - start, training.steps - start)
 
-    def see(self, score: float | None) -> None:
+    def record_score(self, score: float | None) -> None:
         """Record a validation score, lower is better; None, for a score that is not finite, is never the best."""
         if score is not None and (self.best is None or score < self.best):
             self.best, self.waited = score, 0

@@ -21,7 +21,7 @@ Features: TypeAlias = list[list[Tensor]]  # of each layer of each sub-discrimina
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch with everything that is drawn at random on the host: what one step needs of it on the device.
+    """Device inputs of one step: a batch and everything drawn at random on the host.
 
     k is 1, or 2 with sampled target speakers: first the batch's own conditions, then those of the target speakers.
     """

@@ -1,6 +1,6 @@
 """Registries: implementations by name, of this package and from outside, that a configuration chooses from.
 
-A registry knows the names of the built-in entries from the start, so that a configuration can be validated without
+A registry has the names of the built-in entries from the start, so that a configuration can be validated without
 importing them; the module that defines them is imported at the first look-up. An entry from outside is there as soon as
 its module has been imported (``thesis_lib.utils.plugins``).
 """

@@ -7,8 +7,8 @@ from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, valida
 from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline, roles
 from thesis_lib.validation.scoring import Scorers, demand_metric
 from thesis_lib.validation.summary import (
-    LEVEL,
     PREDICTED,
+    SIGNIFICANCE_LEVEL,
     agreements,
     calibrations,
     comparisons,
@@ -30,20 +30,20 @@ from thesis_lib.validation.systems import (
     systems_of,
     vocoder_system,
 )
-from thesis_lib.validation.validate import SAMPLES, measure, sample_path, select, validate
+from thesis_lib.validation.validate import SAVED_UTTERANCES, measure, sample_path, select, validate
 
 __all__ = [
     "ALIGNED",
     "GROUND_TRUTH",
     "INVERSION",
     "EVALUATION",
-    "LEVEL",
+    "SIGNIFICANCE_LEVEL",
     "OTHER",
     "OURS",
     "PREDICTED",
     "PUBLISHED",
     "SAME",
-    "SAMPLES",
+    "SAVED_UTTERANCES",
     "WORDS",
     "CircularScoring",
     "Column",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from thesis_lib.config import Config, ConfigError, digest
 from thesis_lib.runs.embed import embedded
-from thesis_lib.runs.folder import Run
+from thesis_lib.runs.folder import Run, corpus_files
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
@@ -72,6 +72,8 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
     _demand_hypotheses(run.config, scorers)
     embedded(run, progress)
     (run.path / "analyses").mkdir(exist_ok=True)
+    sources = corpus_files(run.path)
+    measured_on = [fingerprint(path) for path in sources]
     seeds = range(run.config.ablation.seeds)
     work = [(variant, seed) for seed in seeds for variant in variants]
     cells: dict[tuple[str, int], Measurements] = {}
@@ -83,16 +85,17 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
         system = vocoder_system(OURS[task], vocoder)
         chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
         weights.append(cell.path / task / "vocoder" / "model.safetensors")
-        key = digest([SCHEMA, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)])
-        home = cell.path / "validation" / key  # another vocoder or scorer is measured again
+        key = digest([SCHEMA, measured_on, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)])
+        home = cell.path / "validation" / key  # another corpus, vocoder or scorer is measured again
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, home)
         known |= Roles.of(cell.config, {task: vocoder})
         names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     table, unmeasured = differences(cells, list(variants), len(seeds), run.config)
     missing += unmeasured
     table["role"] = [known.of_metric(metric, names) for metric in table.metric]
-    run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]))
-    run.save_table("ablation", table, run.provenance(weights, scorers.revisions))
+    provenance = run.provenance([*sources, *weights], scorers.revisions)
+    run.save_table("ablation_not_measured", pd.DataFrame(missing, columns=["variant", "reason"]), provenance)
+    run.save_table("ablation", table, provenance)
     return table
 
 

@@ -10,7 +10,7 @@ from thesis_lib.config import Config, LossConfig, Recipe, Task
 from thesis_lib.runs.commands import ABLATION
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import TrainingError, fabric_of, train
-from thesis_lib.training.schedule import demand_losses
+from thesis_lib.training.schedule import require_losses
 from thesis_lib.vocoder.synthesis import Vocoder
 
 Variants = Mapping[str, dict[str, Any]]  # row of the table -> the settings that are changed
@@ -56,7 +56,7 @@ def _lossless(recipe: Recipe) -> str:
     weights = recipe.losses.model_dump()
     active = [name for name, weight in weights.items() if isinstance(weight, int | float) and weight > 0]
     try:
-        demand_losses(active, recipe.training)
+        require_losses(active, recipe.training)
     except TrainingError as error:
         return str(error)
     return ""

@@ -7,8 +7,8 @@ it sometimes repeats itself.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,23 @@ import pandas as pd
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.build import build
-from thesis_lib.cloning.checks import recordings_in
 from thesis_lib.cloning.files import adapted_to
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import total_seconds
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.voices import NEAREST
-from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.vocoders import load_vocoder, vocoder_folder
 from thesis_lib.training.adaptation import adapt
-from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.validation import Scorers, metrics, pair_recordings
+from thesis_lib.validation import Scorers, metrics
+from thesis_lib.validation.cloning_recordings import (
+    SpanishRecording,
+    corpus_recordings,
+    fingerprints,
+    given_recordings,
+)
 from thesis_lib.validation.cloning_summary import HUMAN, SEVERAL, Source, calibrate_sources, summarise_clones
 from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results, Scorer, System, TestSet, evaluate
 from thesis_lib.validation.metrics import Calibration
@@ -43,7 +45,6 @@ from thesis_lib.vocoder.synthesis import vocoder_key
 BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
 KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
 OURS, OURS_FIXED, OURS_ADAPTED = "ours", "ours, from the fixed voice", "ours, adapted"
-OWN = "the speaker's own English"
 OWN_VOCODER = "the run's conversion vocoder"
 RECOGNISER = "whisper-base"
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
@@ -51,18 +52,6 @@ ABOUT = ("test_set", "id", "speaker", "system")
 Spoken = tuple[np.ndarray, str]  # (N,) output, and the text that it should say; empty where that is not known
 
 __all__ = ["HUMAN", "SEVERAL", "clone_report", "clone_sample", "summarise_clones"]
-
-
-@dataclass(frozen=True)
-class SpanishRecording:
-    """A recording to translate, with its English where that is known."""
-
-    test_set: str
-    id: str
-    speaker: str
-    source: Path
-    reference: str = ""  # English text; empty: not transcribed
-    published: dict[str, Path] = field(default_factory=dict)  # system -> its English
 
 
 @dataclass(frozen=True)
@@ -109,14 +98,44 @@ def clone_report(
     if vocoder is None:
         load_vocoder(run, "conversion")  # says which command trains one
     source = vocoder or str(vocoder_folder(run, "conversion"))
-    given = [*_pairs(pairs), *(recording for folder in spanish for recording in _folder(folder))]
-    outside = {vocoder or OWN_VOCODER: vocoder_key(source)} | _fingerprints(given)
+    given = given_recordings(pairs, spanish)
+    outside = {vocoder or OWN_VOCODER: vocoder_key(source)} | fingerprints(given)
     asked = {"outside": outside, "minutes": minutes}
     if run.has("cloning") and _stands(run, asked):
         return run.load_table("cloning")
     pipeline = build(source, run.config.cloning)
-    recordings = [*_corpus(run, progress), *given]
+    recordings = [*corpus_recordings(run, progress), *given]
     scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
+    results, times, sources = _clone_and_score(run, pipeline, recordings, minutes, scorers, recogniser, progress)
+    names = {column: encoder.name for column, encoder in scorers.encoders.items()}
+    known, reasons = calibrate_sources(sources, names)
+    every = dict.fromkeys(ABOUT, ALL)
+    results.missing.extend(every | {"reason": f"normalised {names[x]}: {why}"} for x, why in reasons.items())
+    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
+    provenance = replace(provenance, outside=outside)
+    run.save_table("cloning_not_measured", results.not_measured(ABOUT), provenance)
+    if not results.rows:
+        raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")
+    table = _normalised(results.table, {names[column]: calibration for column, calibration in known.items()})
+    summary = summarise_clones(table, names.values(), run.config.corpus.name)
+    summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
+    run.save_table("cloning_seconds", pd.DataFrame(times), provenance)
+    run.save_table("cloning_summary", summary, provenance)
+    run.save_json("cloning_asked", asked)
+    run.save_table("cloning", table, provenance)
+    return table
+
+
+def _clone_and_score(
+    run: Run,
+    pipeline: VoiceCloningPipeline,
+    recordings: Sequence[SpanishRecording],
+    minutes: float,
+    scorers: Scorers,
+    recogniser: Whisper,
+    progress: Progress,
+) -> tuple[Results, list[Columns], list[Source]]:
+    """The results of all recordings, and the stages' seconds and the source of each that could be cloned."""
     results, times, sources = Results(), [], []
     for number, recording in enumerate(progress(recordings, len(recordings), "clone")):
         human = recording.test_set != run.config.corpus.name
@@ -129,23 +148,7 @@ def clone_report(
         sources.append(cloned.source)
         times.append(cloned.about | _seconds(cloned, scorers))
         results += _evaluated(run, number, cloned, scorers, recogniser)
-    names = {column: encoder.name for column, encoder in scorers.encoders.items()}
-    known, reasons = calibrate_sources(sources, names)
-    every = dict.fromkeys(ABOUT, ALL)
-    results.missing.extend(every | {"reason": f"normalised {names[x]}: {why}"} for x, why in reasons.items())
-    run.save_table("cloning_not_measured", results.not_measured(ABOUT))
-    if not results.rows:
-        raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")
-    table = _normalised(results.table, {names[column]: calibration for column, calibration in known.items()})
-    summary = summarise_clones(table, names.values(), run.config.corpus.name)
-    summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
-    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
-    provenance = replace(provenance, outside=outside)
-    run.save_table("cloning_seconds", pd.DataFrame(times))
-    run.save_table("cloning_summary", summary, provenance)
-    run.save_json("cloning_asked", asked)
-    run.save_table("cloning", table, provenance)
-    return table
+    return results, times, sources
 
 
 def _stands(run: Run, asked: dict[str, Any]) -> bool:
@@ -157,11 +160,6 @@ def _stands(run: Run, asked: dict[str, Any]) -> bool:
     before = run.load_json("cloning_asked")
     own = list(asked["outside"]) == [OWN_VOCODER]
     return before == asked or (own and before == [None, "None", [], asked["minutes"]])
-
-
-def _fingerprints(recordings: Iterable[SpanishRecording]) -> dict[str, str]:
-    """Path -> fingerprint of the files of some recordings."""
-    return {str(path): fingerprint(path) for r in recordings for path in (r.source, *r.published.values())}
 
 
 def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float]:
@@ -202,29 +200,6 @@ def _normalised(table: pd.DataFrame, known: dict[str, Calibration]) -> pd.DataFr
 def clone_sample(run: Run, number: int, system: str) -> Path:
     """Path of the audio of an output."""
     return run.path / "samples" / f"clone_{number}_{re.sub('[^a-z]+', '_', system.lower())}.mp3"
-
-
-def _corpus(run: Run, progress: Progress) -> Iterator[SpanishRecording]:
-    manifest = prepared(run, progress)
-    tests = manifest.split("test")
-    for number in spread(len(tests), run.config.cloning.examples):
-        u = tests[number]
-        source, own = manifest.source(u), {OWN: manifest.target(u)}
-        yield SpanishRecording(run.config.corpus.name, u.id, u.speaker, source, u.target_text, own)
-
-
-def _pairs(folder: Path | None) -> Iterator[SpanishRecording]:
-    """Published pairs, each recording as a speaker of its own."""
-    for group, systems in (pair_recordings(folder) if folder else {}).items():
-        for name, path in systems["source"].items():
-            published = {system: files[name] for system, files in systems.items() if name in files}
-            published.pop("source")
-            yield SpanishRecording(group, f"{group}/{name}", f"{group}/{name}", path, "", published)
-
-
-def _folder(folder: Path) -> Iterator[SpanishRecording]:
-    for path in recordings_in(folder):
-        yield SpanishRecording(Path(folder).name, f"{Path(folder).name}/{path.stem}", Path(folder).name, path)
 
 
 def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers: Scorers, minutes: float) -> Cloned:

@@ -69,7 +69,7 @@ class Scorer(Generic[Item, Output]):
 
     score: Callable[[Item, Output], Columns]
     about: Columns = field(default_factory=dict)  # the columns that identify the scorer
-    takes: Callable[[System], bool] = _every  # systems whose outputs it scores
+    takes: Callable[[System], bool] = _every  # systems with outputs that it scores
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def save_results(
 
     It is written last: its presence says that all are there.
     """
-    run.save_table(f"{name}_not_measured", results.not_measured(columns))
+    run.save_table(f"{name}_not_measured", results.not_measured(columns), provenance)
     run.save_table(f"{name}_summary", summary, provenance)
     table = results.table
     table = table.reindex(columns=list(dict.fromkeys([*columns, *table.columns])))

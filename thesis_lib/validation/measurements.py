@@ -74,7 +74,7 @@ class Measurements:
 
     @cached_property
     def systems(self) -> list[str]:
-        """In the order of the first utterance's rows."""
+        """Names of the systems, in the order of the first utterance's rows."""
         return list(dict.fromkeys(self.table.system))
 
     @cached_property

@@ -77,7 +77,7 @@ class PublishedPair:
 
     @property
     def rate(self) -> int:
-        """Hz"""
+        """Sample rate, in Hz."""
         return self.scorers.audio.sample_rate
 
     def english(self, system: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A system that is trained with a network, or uses its output, gets good scores from that network
 (arXiv:2506.20190). The roles follow from the recipe and from the recipes of its warm start and its teacher, and of
-theirs in turn.
+theirs in turn. A network that is a part of an encoder has the encoder's roles, and the encoder has those of its parts.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from thesis_lib.config import TASKS, Config, ConfigError, Recipe, Task
+from thesis_lib.config.registries import ENCODERS
 from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.training import COLD
 from thesis_lib.utils.errors import ThesisError
@@ -77,7 +78,10 @@ class Roles:
 
     def of_network(self, name: str) -> str:
         """The roles of one network, in words; EVALUATION where it has none."""
-        roles = self.networks.get(name, frozenset({UNKNOWN} if self.unknown else ()))
+        known = [self.networks[part] for part in (name, *_contained(name)) if part in self.networks]
+        roles = {role for part in known for role in part}
+        if not known and self.unknown:
+            roles = {UNKNOWN}
         return " and ".join(role for role in ORDER if role in roles) or EVALUATION
 
     def of_metric(self, metric: str, encoders: dict[str, str], recogniser: str = RECOGNISER) -> str:
@@ -158,8 +162,19 @@ def _encoders(meta: dict) -> tuple[str, ...]:
     return tuple(meta[kind].split()[0] for kind in ("speaker_encoder", "emotion_encoder") if meta.get(kind))
 
 
+def _contained(encoder: str) -> tuple[str, ...]:
+    """The networks that an encoder contains, as it is registered; none for a network that is no encoder."""
+    return tuple(ENCODERS.details(encoder).get("contains", ())) if encoder in ENCODERS else ()
+
+
 def _roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
-    """(network, role) in one vocoder of a lineage."""
+    """(network, role) in one vocoder of a lineage, for the networks within an encoder too."""
+    for name, role in _own_roles_in(ancestor):
+        yield name, role
+        yield from ((part, role) for part in _contained(name))
+
+
+def _own_roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
     for name in ancestor.encoders:
         yield name, CONDITIONS
     recipe = ancestor.recipe

@@ -20,7 +20,7 @@ from thesis_lib.validation.metrics import PROSODY, Calibration, Statistic
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
 COMPARED = (GROUND_TRUTH, INVERSION, PUBLISHED, *OURS.values())  # the recording and the vocoders
-LEVEL = 0.05  # of significance, after Holm's correction
+SIGNIFICANCE_LEVEL = 0.05  # after Holm's correction
 MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
 NOT_MEASURED = "not measured"
 FEW_SPEAKERS = "measured for fewer than two speakers"
@@ -176,7 +176,7 @@ def correct_hypotheses(table: pd.DataFrame, tested: np.ndarray) -> None:
     if tested.any():
         corrected[tested] = metrics.holm(table.p[tested].to_numpy())
     table["p"] = table.p.astype(float).where(tested)
-    table["p_holm"], table["significant"] = corrected, corrected < LEVEL
+    table["p_holm"], table["significant"] = corrected, corrected < SIGNIFICANCE_LEVEL
 
 
 def winners(comparisons: pd.DataFrame) -> set[tuple[str, str]]:

@@ -29,7 +29,7 @@ from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 # Of the stored measurements. 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none.
 SCHEMA = 4
-SAMPLES = 3  # utterances whose audio is kept for the book
+SAVED_UTTERANCES = 3  # of the test set: their audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](
     SOURCE, lambda item: item.source, has_words=False, about={"system": SOURCE, "metric": ALL}
@@ -54,7 +54,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     vocoders = {task: load_vocoder(run, task) for task in TASKS}
     manifest, embeddings = prepared(run, progress), embedded(run, progress)
     scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
-    _demand_hypotheses(run.config, scorers)
+    _require_hypotheses(run.config, scorers)
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Other metrics or weights give another folder, so that no stale measurement is used.
     home = run.path / "validation" / digest([SCHEMA, provenance.inputs, provenance.weights, list(scorers.chosen)])
@@ -84,7 +84,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     return measurements.table
 
 
-def _demand_hypotheses(config: Config, scorers: Scorers) -> None:
+def _require_hypotheses(config: Config, scorers: Scorers) -> None:
     """ConfigError for a hypothesis with a system or a metric that does not exist."""
     for metric, *compared in config.validation.hypotheses:
         for system in compared:
@@ -105,7 +105,7 @@ def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: p
 
 
 def sample_path(run: Run, number: int, system: str) -> Path:
-    """Path of the audio of one of the first ``SAMPLES`` utterances."""
+    """Path of the audio of one of the first ``SAVED_UTTERANCES`` utterances."""
     return run.path / "samples" / f"validation_{number}_{system.replace(' ', '-').replace(',', '').lower()}.mp3"
 
 
@@ -126,7 +126,7 @@ def measure(
         path = home / f"{utterance.id}.npz"
 
         def keep(item: ValidationItem, system: System, output: Recording, number: int = number) -> None:
-            if sample and number < SAMPLES and system.name != SOURCE:
+            if sample and number < SAVED_UTTERANCES and system.name != SOURCE:
                 write_audio(sample_path(run, number, system.name), output.wav, audio.sample_rate)
 
         if not path.exists():
@@ -137,7 +137,7 @@ def measure(
 
 
 def _recorded(system: ValidationSystem, scorers: Scorers) -> System[ValidationItem, Recording]:
-    """The system with its outputs as recordings; the ground truth's is the reference, whose features are computed."""
+    """The system with its outputs as recordings; the ground truth's is the reference, and its features are computed."""
 
     def render(item: ValidationItem) -> Recording:
         wav = system.render(item)

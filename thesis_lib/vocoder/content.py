@@ -123,7 +123,7 @@ def feature(name: Feature, analysis: Analysis, config: ContentConfig) -> np.ndar
 
 def log_f0(pitch: Pitch, config: ContentConfig) -> np.ndarray:
     """The log-F0 channel (T,), scaled; relative to the speaker's own range where the configuration says so."""
-    if config.pitch == "level":
+    if config.pitch == "target_median":
         return (pitch.log_f0 - PITCH_CENTRE) / PITCH_SCALE
     if not pitch.is_voiced:
         return np.zeros_like(pitch.log_f0)

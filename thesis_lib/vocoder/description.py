@@ -116,7 +116,7 @@ class VocoderDescription(BaseModel):
         """The description as JSON types, without the keys that have no value: the content of config.json."""
         return {name: value for name, value in self.model_dump(mode="json").items() if value is not None}
 
-    def but(self, **changes: Any) -> "VocoderDescription":
+    def with_changes(self, **changes: Any) -> "VocoderDescription":
         """A validated copy with some keys changed. DescriptionError names a wrong one."""
         return self.of(self.to_dict() | changes)
 

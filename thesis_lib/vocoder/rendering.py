@@ -1,4 +1,4 @@
-"""What a vocoder answers and does in the same way in torch and in ONNX Runtime.
+"""Methods that the torch and ONNX vocoders share.
 
 Shapes: C content channels, T frames, N = T * hop_length samples, E emotion size.
 """
@@ -39,7 +39,7 @@ class BaseVocoder(ABC):
 
     @property
     def sample_rate(self) -> int:
-        """Hz"""
+        """Sample rate, in Hz."""
         return self.audio.sample_rate
 
     @property
@@ -55,7 +55,7 @@ class BaseVocoder(ABC):
     @property
     @abstractmethod
     def device(self) -> Any:
-        """Where it computes."""
+        """Device of the weights."""
 
     @abstractmethod
     def to(self, device: Any) -> Self:

@@ -165,8 +165,8 @@ def stream_file(
     """Synthesise a recording, a log-mel (M, T) in an .npy file, or raw samples from stdin ("-"), piece by piece.
 
     ``seconds`` is the length of a block. Returns seconds written, seconds of computation per second of output, seconds
-    of computation before the first output and milliseconds of look-ahead. Raises StreamError for a vocoder whose
-    content features need the whole recording, AudioError for a recording that cannot be read.
+    of computation before the first output and milliseconds of look-ahead. Raises StreamError for a vocoder with
+    content features that need the whole recording, AudioError for a recording that cannot be read.
     """
     if vocoder.converts:
         raise StreamError(f"{vocoder.name} analyses whole clauses: use `thesis clone - -`, which goes clause by clause")
@@ -174,7 +174,7 @@ def stream_file(
     written, first, busy, taken = 0, 0.0, 0.0, time.perf_counter()
 
     def awaited() -> Iterator[np.ndarray]:
-        """The pieces; measures the time of computation between them."""
+        """Yield the pieces and measure the computing time between them."""
         nonlocal busy, taken
         for piece in _pieces(source, vocoder.audio, seconds, progress):
             taken = time.perf_counter()

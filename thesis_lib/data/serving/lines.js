@@ -1,4 +1,4 @@
-// The script's lines: shown, edited, played.
+// The script's segments: shown, edited, played.
 
 export function clock(seconds) {
   const whole = Math.floor(seconds);
@@ -78,15 +78,15 @@ export class Lines {
     select.parentElement.hidden = labels.length < 2;
   }
 
-  // What to do where the lines do not fit the number of speakers that is chosen; else nothing. `spokenChoice` is the
+  // What to do where the segments do not fit the number of speakers that is chosen; else nothing. `spokenChoice` is the
   // choice that the English was made with.
   hint(choice, spokenChoice) {
     const labels = new Set(this.script?.segments.map((segment) => segment.speaker));
     const isFoundWhenSpoken = labels.delete(null), used = labels.size;
-    if (used > 1 && choice === "1") return "The lines have several speakers: choose their number in the options.";
+    if (used > 1 && choice === "1") return "The segments have several speakers: choose their number in the options.";
     if (isFoundWhenSpoken || used !== 1 || choice === "1" || (this.found === 1 && choice === spokenChoice)) return "";
-    const remedy = this.labels().length > 1 ? "correct the speaker of each line, or discard" : "discard";
-    return `All lines have one speaker: ${remedy} the script and translate again to have the speakers found.`;
+    const remedy = this.labels().length > 1 ? "correct the speaker of each segment, or discard" : "discard";
+    return `All segments have one speaker: ${remedy} the script and translate again to have the speakers found.`;
   }
 
   clear() {
@@ -98,7 +98,7 @@ export class Lines {
   row(segment, at) {
     const row = this.template.content.firstElementChild.cloneNode(true);
     const part = (name) => row.querySelector(`.${name}`);
-    const place = `line ${at + 1}, ${clock(segment.start)} to ${clock(segment.end)}`;
+    const place = `segment ${at + 1}, ${clock(segment.start)} to ${clock(segment.end)}`;
     part("time").textContent = `${at + 1} · ${clock(segment.start)} – ${clock(segment.end)}`;
     this.offerSpeakers(row, segment);
     part("spanish").textContent = segment.spanish || "(nothing was recognised)";

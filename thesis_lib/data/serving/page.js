@@ -129,7 +129,7 @@ async function showResult() {
   $("script").hidden = false;
   for (const id of ["anew", "speak-below"]) $(id).hidden = !files["script.json"];
   $("script-help").textContent = files["script.json"]
-    ? "Correct the English and press Speak again: only changed lines are spoken again."
+    ? "Correct the English and press Speak again: only changed segments are spoken again."
     : "The script is written with the translation. One that you have saved, JSON or SRT, can be loaded instead.";
   setPlayer("source", files.source, `${session}`);
   setPlayer("english", files.english, `${session} ${state.spoken}`);
@@ -168,7 +168,7 @@ function setPlayer(id, file, version) {
 
 function showButtons() {
   const count = lines.changed();
-  const says = count ? `Speak again (${count} changed line${count === 1 ? "" : "s"})` : "Speak again";
+  const says = count ? `Speak again (${count} changed segment${count === 1 ? "" : "s"})` : "Speak again";
   for (const button of document.querySelectorAll(".speak")) {
     button.textContent = state?.files["script.json"] ? says : "Translate and speak";
   }

@@ -75,7 +75,7 @@ class _Ecapa(Network):
     def pooled(self, x: str) -> str:
         """Attentive statistics pooling (1, C, T) -> (1, 2 C, 1).
 
-        The attention sees each frame beside the mean and the standard deviation of all frames. Its convolution is
+        The attention receives each frame beside the mean and the standard deviation of all frames. Its convolution is
         computed in two parts, of which the one over the statistics is the same in every frame.
         """
         weight, bias = self.take("asp.tdnn.conv.conv.weight"), self.take("asp.tdnn.conv.conv.bias")

@@ -86,7 +86,7 @@ def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
     # As funasr does: "scope_map: [d2v_model., none]" says that a fine-tuned model's keys have that prefix.
     for prefix in prefixes[::2]:
         state |= {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
-    _demand_plain_layers(settings["modalities"]["audio"]["feature_encoder_spec"])
+    _require_plain_layers(settings["modalities"]["audio"]["feature_encoder_spec"])
     labels = len(state["proj.weight"]) if "proj.weight" in state else -1
     network = funasr_network("emotion2vec.model", "Emotion2vec")(model_conf=settings, vocab_size=labels)
     # A published checkpoint may carry pre-training parts that the encoder lacks; the reverse is an error.
@@ -97,7 +97,7 @@ def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:
     return settings, network
 
 
-def _demand_plain_layers(text: str) -> None:
+def _require_plain_layers(text: str) -> None:
     """Refuse text that is not lists of integers, their sums and repetitions: funasr evaluates it as Python."""
     plain = (ast.Expression, ast.BinOp, ast.Add, ast.Mult, ast.List, ast.Tuple, ast.Load)
     for node in ast.walk(ast.parse(text, mode="eval")):

@@ -25,7 +25,7 @@ TRIM_DB = 35.0  # below the loudest frame, within which a recording begins and e
 LEVEL_DB = -23.0  # dB RMS of the speech frames, after normalisation
 MIN_ENERGY = 1e-10  # mean square of a frame, -100 dB
 MIN_VARIANCE = 1e-8  # added to a variance before its root is taken
-MAX_WINDOW = 32_000  # samples that the layers see at once: 2 s, as in the training recordings
+MAX_WINDOW = 32_000  # samples that the layers process at once: 2 s, as in the training recordings
 MIN_SAMPLES = 6400  # 0.4 s; a shorter recording is padded with silence
 MAX_DEVIATION = 5.0  # standard deviations, at which a standardised statistic is clipped
 

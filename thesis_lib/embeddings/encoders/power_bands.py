@@ -32,7 +32,7 @@ def triangles(bands: int) -> np.ndarray:
 
 
 def check_length(samples: int, min_frames: int, name: str) -> None:
-    """Raise EncoderError where a signal of so many samples has fewer than ``min_frames`` frames."""
+    """Raise EncoderError where a signal of ``samples`` samples has fewer than ``min_frames`` frames."""
     needed = (min_frames - 1) * HOP
     if samples < needed:
         raise EncoderError(

@@ -16,7 +16,7 @@ FORMANT_STRETCH, PITCH_STRETCH = 0.17, 0.35  # natural log, largest change to ea
 EQUALISER_DB, EQUALISER_BANDS = 2.0, 10  # standard deviation of each band's gain
 MIN_F0_HZ = 60.0  # of the speech
 MIN_SNR_DB, MAX_SNR_DB = 20.0, 60.0
-MIN_PART = 0.6  # of the utterance that is kept, so that length tells nothing
+MIN_KEPT_SHARE = 0.6  # of the utterance: its length must carry no information
 
 
 def augmented(wav: np.ndarray, other_speaker: bool, rng: np.random.Generator) -> np.ndarray:
@@ -26,7 +26,7 @@ def augmented(wav: np.ndarray, other_speaker: bool, rng: np.random.Generator) ->
         formant, pitch = np.exp(rng.uniform(-1, 1, 2) * (FORMANT_STRETCH, PITCH_STRETCH))
         wav = shifted(wav, RATE, pitch, formant, MIN_F0_HZ)
     wav = _coloured(wav, rng)
-    length = int(len(wav) * rng.uniform(MIN_PART, 1))
+    length = int(len(wav) * rng.uniform(MIN_KEPT_SHARE, 1))
     start = rng.integers(0, len(wav) - length + 1)
     return wav[start : start + length].astype(np.float32)
 

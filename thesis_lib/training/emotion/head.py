@@ -20,7 +20,7 @@ from thesis_lib.embeddings.encoders.emotion import EmotionHead
 from thesis_lib.training.emotion.features import SAME_SPEAKER, Features
 
 MIN_SCALE = 1e-3  # of a statistic's standard deviation
-WARM_UP = 0.1  # of the steps, in which the learning rate rises
+WARM_UP_SHARE = 0.1  # of the steps, in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def fit(features: Features, recipe: Recipe, readers: Features | None = None) -> 
     parameters = [*head.parameters(), prototypes]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=WARM_UP
+        optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=WARM_UP_SHARE
     )
     chances = 1 / np.bincount(emotion.numpy())[emotion.numpy()]  # every emotion as often as another
     means = torch.zeros(1, x.shape[1]) if readers is None else _speaker_means(readers, recipe.layers)

@@ -24,7 +24,7 @@ READING_CORPUS, READING_SPEAKERS, READING_PER_SPEAKER = "speechocean762", 80, 8
 RANK_1_MEANING = """
 Rank-1: a recording's nearest other one is of the same speaker, among the readers that give no speaker offsets; lower is
 better."""
-# Corpora whose licence is known; of another one the card says that it is not.
+# Corpora with a known licence; for another one the card says that its licence is not known.
 LICENCES = {
     "emodb": "CC0-1.0 (Burkhardt et al. 2005, Berlin Database of Emotional Speech, published by audEERING)",
     "speechocean762": "CC BY 4.0 (Zhang et al. 2021, arXiv:2104.01378, OpenSLR 101)",

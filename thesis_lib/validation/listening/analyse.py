@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.provenance import Provenance
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.validation import GROUND_TRUTH, metrics
 from thesis_lib.validation.evaluation import groups_of, interval
 from thesis_lib.validation.listening.build import key_path
@@ -19,6 +22,7 @@ from thesis_lib.validation.listening.build import key_path
 MIN_HIDDEN_REFERENCE, MAX_MISSED_SHARE = 90, 0.15  # a score from 0 to 100; of the items
 
 SCALES = {"mushra": (0, 100), "mos": (1, 5)}  # of the ratings
+DIFFERENT = "not the same in all tests"  # in place of an input's fingerprint, so that the tables are stale
 
 
 class ListeningError(ThesisError):
@@ -59,27 +63,45 @@ def analyse_answers(run: Run, files: Iterable[Path]) -> pd.DataFrame:
     """
     rows, raters = [], []
     seen: dict[str, Path] = {}
+    keys: dict[str, dict] = {}
     for path in map(Path, files):
         given = _read(path)
         if given.rater in seen:
             raise ListeningError(f"{path}: rater {given.rater} is also in {seen[given.rater]}: give each file once")
         seen[given.rater] = path
-        own = _rows(given, _key(run, given.test, path), path)
+        keys[given.test] = _key(run, given.test, path)
+        own = _rows(given, keys[given.test], path)
         reason = _screen(own, given)
         raters.append({"rater": given.rater, "file": path.name, "kept": not reason, "reason": reason})
         rows += [row | {"kept": not reason} for row in own]
     if not raters:
         raise ListeningError("no file of answers was given")
     answers = pd.DataFrame(rows, columns=["rater", "kind", "item", "system", "value", "kept"])
-    run.save_table("listening_answers", answers)
-    run.save_table("listening_raters", pd.DataFrame(raters))
+    provenance = _provenance(run, keys, seen.values())
+    run.save_table("listening_answers", answers, provenance)
+    run.save_table("listening_raters", pd.DataFrame(raters), provenance)
     kept = answers[answers.kept & answers.kind.isin(["mushra", "mos", "abx"])]
     summary = pd.DataFrame(
         [_summary(part, kind, system, run) for (kind, system), part in kept.groupby(["kind", "system"], sort=True)],
         columns=["kind", "system", "value", "low", "high", "raters", "n", "reason"],
     )
-    run.save_table("listening_summary", summary)
+    run.save_table("listening_summary", summary, provenance)
     return summary
+
+
+def _provenance(run: Run, keys: dict[str, dict], files: Iterable[Path]) -> Provenance:
+    """Corpus and vocoders as they were when the tests were built, the tests' keys, and the files of answers.
+
+    A key of an earlier version does not have the first.
+    """
+    inputs: dict[str, str] = {}
+    for key in keys.values():
+        for path, digest in key.get("inputs", {}).items():
+            if inputs.setdefault(path, digest) != digest:
+                inputs[path] = DIFFERENT
+    found = run.provenance(key_path(run, test) for test in keys)
+    outside = {str(path): fingerprint(path) for path in files}
+    return replace(found, inputs=inputs | found.inputs, outside=outside)
 
 
 def _read(path: Path) -> Answers:
@@ -95,7 +117,9 @@ def _read(path: Path) -> Answers:
 def _key(run: Run, test: str, path: Path) -> dict:
     known = key_path(run, test) if test.isalnum() else None
     if known is None or not known.exists():
-        raise ListeningError(f"{path}: belongs to test {test[:20]!r}, whose key is not in {run.path / 'listening'}")
+        raise ListeningError(
+            f"{path}: belongs to test {test[:20]!r}; the key of that test is not in {run.path / 'listening'}"
+        )
     return json.loads(known.read_text())
 
 

@@ -26,8 +26,8 @@ from thesis_lib.validation import OTHER, OURS, SAME, ValidationItem, ValidationS
 from thesis_lib.validation.metrics import MetricError
 
 ANCHOR = "anchor, 3.5 kHz low-pass"
-ANCHOR_CUTOFF = 3500.0  # Hz, BS.1534-3's low anchor
-STIMULUS_RMS = -26.0  # dBFS of every stimulus, so that loudness is not rated
+ANCHOR_CUTOFF_HZ = 3500.0  # of the low anchor of BS.1534-3
+STIMULUS_RMS_DBFS = -26.0  # of every stimulus, so that loudness is not rated
 MAX_PEAK = 0.97  # of full scale
 MIN_RMS = 1e-9
 ATTENTION = ("2", "4")  # pages that only ask for a given answer
@@ -43,7 +43,7 @@ class Stimuli:
 
     def add(self, wav: np.ndarray, item: str, system: str) -> str:
         """(N,) -> the name of its file."""
-        level = wav * 10 ** (STIMULUS_RMS / 20) / max(np.sqrt(np.mean(wav**2)), MIN_RMS)
+        level = wav * 10 ** (STIMULUS_RMS_DBFS / 20) / max(np.sqrt(np.mean(wav**2)), MIN_RMS)
         level = level * min(1, MAX_PEAK / np.abs(level).max())
         name = hashlib.sha256(f"{self.seed}|{item}|{system}|".encode() + level.tobytes()).hexdigest()[:16] + ".wav"
         write_audio(self.folder / "audio" / name, level, self.rate)
@@ -75,7 +75,8 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
     identity = hashlib.sha256(json.dumps([key, trials], sort_keys=True).encode()).hexdigest()[:12]
     minutes = round(sum(SECONDS_A_PAGE[trial["kind"]] for trial in trials) / 60) or 1
     _write_pages(folder, identity, trials, minutes)
-    write_text(key_path(run, identity), json.dumps({"test": identity, "stimuli": key, "trials": trials}, indent=1))
+    told = {"test": identity, "inputs": run.provenance_of(*TASKS).inputs, "stimuli": key, "trials": trials}
+    write_text(key_path(run, identity), json.dumps(told, indent=1))
     return folder / "index.html"
 
 
@@ -136,7 +137,7 @@ def low_pass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     """(N,) -> (N,): the low anchor."""
     from scipy.signal import butter, sosfiltfilt
 
-    return sosfiltfilt(butter(8, ANCHOR_CUTOFF, fs=sample_rate, output="sos"), wav).astype(np.float32)
+    return sosfiltfilt(butter(8, ANCHOR_CUTOFF_HZ, fs=sample_rate, output="sos"), wav).astype(np.float32)
 
 
 def _readme(minutes: int) -> str:

@@ -38,7 +38,7 @@ class Calibration:
 
     @classmethod
     def between(cls, sources: np.ndarray, targets: np.ndarray, speakers: np.ndarray) -> "Calibration":
-        """(n, D) of one language, (n, D) of the other, (n,) their speakers."""
+        """Calibrate between embeddings of two languages: (n, D), (n, D) and their speakers (n,)."""
         return cls(*labelled_cosines(sources, targets, speakers))
 
     @property
@@ -92,7 +92,7 @@ class Whitening:
 
     @classmethod
     def fit(cls, vectors: np.ndarray) -> "Whitening":
-        """(n, D) reference set. MetricError for fewer than two."""
+        """Fit to a reference set (n, D). MetricError for fewer than two rows."""
         from sklearn.covariance import LedoitWolf
 
         if len(vectors) < 2:

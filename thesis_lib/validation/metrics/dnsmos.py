@@ -1,9 +1,9 @@
 """DNSMOS: predicted opinion of speech (Reddy et al. 2022, arXiv:2110.01763), at a quarter of the computation.
 
 The published code rates windows of 9.01 s that start a second apart, each by itself, so that most of a recording goes
-through the networks eight or nine times. Nine tenths of that is four convolutions, which see four frames to each side
-and can be shared: here they run once over all windows together, and once more over the frames at each window's ends,
-where the published code pads with zeros. The values equal the published code's.
+through the networks eight or nine times. Nine tenths of that is four convolutions, which receive four frames on each
+side and can be shared: here they run once over all windows together, and once more over the frames at each window's
+ends, where the published code pads with zeros. The values equal the published code's.
 """
 
 import functools
@@ -22,7 +22,7 @@ from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
 WINDOW, HOP = 144_160, WIDEBAND  # samples
 FRAMES, STEP = 900, 100  # the same in frames of 10 ms
 MAX_SHARED_WINDOWS = 16  # that share the convolutions: bounds the memory for a long recording
-CONTEXT_FRAMES = 4  # frames that the four convolutions see to each side
+CONTEXT_FRAMES = 4  # frames that the four convolutions receive on each side
 CUTS = ("input_1", "adjusted_input6", "mos_estimator_logpow/conv2d_3/Relu:0", "Identity:0")  # samples ... opinions
 OVERALL = 2  # of P.835's three: signal, background, overall
 

@@ -20,8 +20,8 @@ Groups = np.ndarray | Sequence[np.ndarray] | None  # (n,) names of groups; sever
 CONFIDENCE = 0.95
 PERCENTILES = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
 MIN_GROUPS = 2  # of each side; with two the interval is 9 times as wide as the percentiles
-MAX_UNDEFINED = 0.05  # share of the bootstrap samples
-MAX_EMPTY_DRAWS = 100  # in a row, of crossed groups whose drawn voices and contents have no trial in common
+MAX_UNDEFINED_SHARE = 0.05  # of the bootstrap samples
+MAX_EMPTY_DRAWS = 100  # in a row, of crossed groups in which no trial has a drawn voice and a drawn content
 
 
 class Bounded:
@@ -56,7 +56,7 @@ def bootstrap(
     alone, percentiles of 4 groups hold a mean in 80 % of the cases. Hesterberg corrects the percentiles' levels by
     the same factor, which is too little below ten groups, where the draws end at the most extreme group.
     MetricError where there is but one group, when the statistic is not finite, and when it is undefined (raises
-    MetricError) for all utterances or for more than ``MAX_UNDEFINED`` of the draws.
+    MetricError) for all utterances or for more than ``MAX_UNDEFINED_SHARE`` of the draws.
     """
     members = _members(count, groups)
     value = measured(statistic(np.arange(count)), "the bootstrapped statistic")
@@ -67,7 +67,7 @@ def bootstrap(
         except MetricError:
             continue
         draws.append(measured(found, "the bootstrapped statistic"))
-    if (undefined := resamples - len(draws)) > MAX_UNDEFINED * resamples:
+    if (undefined := resamples - len(draws)) > MAX_UNDEFINED_SHARE * resamples:
         raise MetricError(f"the statistic is undefined for {undefined} of {resamples} bootstrap samples")
     low, high = value + _expansion(_smallest(members)) * (np.percentile(draws, PERCENTILES) - value)
     least, most = _range(statistic)

@@ -63,7 +63,7 @@ class Recording:
         return not np.abs(self.wav).max() >= SILENCE
 
     def audible(self, predictor: str) -> np.ndarray:
-        """``wideband`` within -1..1, as predictors of opinion demand it. MetricError for silence."""
+        """``wideband`` within -1..1, as predictors of opinion require. MetricError for silence."""
         if self.is_silent:
             raise MetricError(f"the signal is silent: {predictor} rates speech")
         return np.clip(self.wideband, -1, 1)

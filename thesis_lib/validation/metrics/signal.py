@@ -13,13 +13,13 @@ from thesis_lib.validation.metrics.errors import MetricError, PartlyMeasured, me
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording, pymcd
 
 
-def _demand_aligned(estimate: Recording, reference: Recording) -> None:
+def _require_aligned(estimate: Recording, reference: Recording) -> None:
     if len(estimate.wav) != len(reference.wav):
         raise MetricError(f"{len(estimate.wav)} samples against {len(reference.wav)}: the signals are not aligned")
-    _demand_audible(reference)
+    _require_audible(reference)
 
 
-def _demand_audible(reference: Recording) -> None:
+def _require_audible(reference: Recording) -> None:
     # A silent estimate is measured as a bad one; a silent reference cannot be compared with.
     if reference.is_silent:
         raise MetricError("the reference is silent")
@@ -27,14 +27,14 @@ def _demand_audible(reference: Recording) -> None:
 
 def mel_l1(estimate: Recording, reference: Recording) -> float:
     """Mean absolute difference of the project's log-mels, in nepers."""
-    _demand_aligned(estimate, reference)
+    _require_aligned(estimate, reference)
     return measured(np.abs(estimate.mel - reference.mel).mean(), "mel L1")
 
 
 @torch.inference_mode()
 def multi_resolution_stft(estimate: Recording, reference: Recording) -> float:
     """Spectral convergence + L1 of log magnitudes, mean of FFT sizes 512, 1024, 2048 (arXiv:1910.11480, eq. 7)."""
-    _demand_aligned(estimate, reference)
+    _require_aligned(estimate, reference)
     if len(reference.wav) < reference.audio.n_fft * 2:
         raise MetricError(f"{len(reference.wav)} samples are less than one window")
     pair = (torch.from_numpy(x.wav)[None] for x in (estimate, reference))
@@ -43,7 +43,7 @@ def multi_resolution_stft(estimate: Recording, reference: Recording) -> float:
 
 def mcd(estimate: Recording, reference: Recording) -> float:
     """Mel-cepstral distortion in dB, pymcd's plain mode (WORLD envelope, order 13, no time warping)."""
-    _demand_aligned(estimate, reference)
+    _require_aligned(estimate, reference)
     frames = np.arange(len(reference.cepstra))
     return _distortion(estimate, reference, np.stack([frames, frames], axis=1))
 
@@ -52,7 +52,7 @@ def mcd_dtw(estimate: Recording, reference: Recording) -> float:
     """Mel-cepstral distortion in dB along pymcd's dtw path: for the same words at another pace."""
     from fastdtw import fastdtw
 
-    _demand_audible(reference)
+    _require_audible(reference)
     _, path = fastdtw(reference.cepstra[:, 1:], estimate.cepstra[:, 1:], dist=_euclidean)
     return _distortion(estimate, reference, np.array(path))
 
@@ -73,7 +73,7 @@ def pesq(estimate: Recording, reference: Recording) -> float:
     from pesq import PesqError
     from pesq import pesq as score
 
-    _demand_aligned(estimate, reference)
+    _require_aligned(estimate, reference)
     try:
         return measured(score(WIDEBAND, reference.wideband, estimate.wideband, "wb"), "PESQ")
     except (PesqError, ValueError) as error:
@@ -89,7 +89,7 @@ def stoi(estimate: Recording, reference: Recording) -> float:
 
     from pystoi import stoi as score
 
-    _demand_aligned(estimate, reference)
+    _require_aligned(estimate, reference)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
@@ -106,7 +106,7 @@ def pitch_errors(estimate: Recording, reference: Recording) -> dict[str, float]:
     arXiv:2110.10139, with its tracker). PartlyMeasured, without ``f0_cents``, where no frame is voiced in both, and
     without ``voicing_f1`` where none is voiced in either.
     """
-    _demand_aligned(estimate, reference)
+    _require_aligned(estimate, reference)
     voiced, expected = estimate.f0 > 0, reference.f0 > 0
     both = voiced & expected
     confidence = estimate.pitch.voicing - reference.pitch.voicing

@@ -52,7 +52,7 @@ def labelled_cosines(
     return cosines[same & counted], cosines[~same & counted]
 
 
-def _demand_scores(*groups: np.ndarray, what: str) -> None:
+def _require_scores(*groups: np.ndarray, what: str) -> None:
     if not all(np.size(group) for group in groups):
         raise MetricError(f"{what} needs pairs of both kinds")
     if not all(np.isfinite(group).all() for group in groups):
@@ -63,13 +63,13 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     """Area under the ROC curve: how often a positive lies above a negative. 0.5 is chance."""
     from scipy.stats import mannwhitneyu
 
-    _demand_scores(positive, negative, what="AUC")
+    _require_scores(positive, negative, what="AUC")
     return float(mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative)))
 
 
 def equal_error_rate(same: np.ndarray, different: np.ndarray) -> float:
     """Where misses (same below the threshold) and false alarms (different at or above it) are equally frequent."""
-    _demand_scores(same, different, what="EER")
+    _require_scores(same, different, what="EER")
     thresholds = np.unique(np.concatenate([same, different]))
     misses = np.searchsorted(np.sort(same), thresholds) / len(same)
     alarms = 1 - np.searchsorted(np.sort(different), thresholds) / len(different)
@@ -83,7 +83,7 @@ def acceptance_threshold(impostors: np.ndarray, share: float) -> float:
     Where several impostors have that very score, more of them reach it. MetricError for fewer than 1 / ``share``
     impostors: already a single one would be a larger share.
     """
-    _demand_scores(impostors, what="a threshold of acceptance")
+    _require_scores(impostors, what="a threshold of acceptance")
     accepted = int(share * len(impostors) + 1e-9)  # 0.29 * 100 is 28.999999999999996
     if not accepted:
         raise MetricError(f"{len(impostors)} impostors are too few for a threshold that {share:g} of them reach")
@@ -98,7 +98,7 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """
     from scipy.stats import rankdata, wilcoxon
 
-    _demand_scores(first, second, what="a paired test")
+    _require_scores(first, second, what="a paired test")
     if np.shape(first) != np.shape(second):
         raise MetricError(f"{len(first)} scores against {len(second)}: the test is paired")
     difference = np.asarray(first, float) - np.asarray(second, float)
@@ -113,7 +113,7 @@ def paired_test(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
 def holm(p_values: np.ndarray) -> np.ndarray:
     """p-values adjusted for their number (Holm 1979): below 0.05 means significant among all of them at 5 %."""
     p_values = np.asarray(p_values, float)
-    _demand_scores(p_values, what="Holm's correction")
+    _require_scores(p_values, what="Holm's correction")
     order = np.argsort(p_values)
     steps = p_values[order] * np.arange(len(p_values), 0, -1)
     adjusted = np.empty_like(steps)
@@ -125,7 +125,7 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
     """Kendall's tau-b of the scores (n,) of two encoders: 1 same order, 0 unrelated, -1 opposite."""
     from scipy.stats import kendalltau
 
-    _demand_scores(a, b, what="Kendall's tau")
+    _require_scores(a, b, what="Kendall's tau")
     return measured(kendalltau(a, b).statistic, "Kendall's tau")
 
 
@@ -133,7 +133,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation (n,), (n,)."""
     from scipy.stats import rankdata
 
-    _demand_scores(a, b, what="a correlation")
+    _require_scores(a, b, what="a correlation")
     # scipy's own spearmanr takes ten times as long for the same number, and the bootstrap asks for thousands.
     ranks = np.stack([rankdata(a), rankdata(b)])
     centred = ranks - ranks.mean(1, keepdims=True)

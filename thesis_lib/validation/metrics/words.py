@@ -11,7 +11,7 @@ from thesis_lib.validation.metrics.errors import MetricError
 HIGHEST_CORPUS_SCORE = {"bleu": 100.0, "chrf": 100.0, "ter": math.inf}
 
 
-def _demand_words(reference: str, language: str) -> str:
+def _require_words(reference: str, language: str) -> str:
     normal = normalise_text(reference, language)
     if not normal:
         raise MetricError("the reference text holds no words")
@@ -22,7 +22,7 @@ def word_errors(recognised: str, reference: str, language: str = "en") -> tuple[
     """Substitutions + deletions + insertions, and words of the reference (jiwer), after normalisation."""
     import jiwer
 
-    reference = _demand_words(reference, language)
+    reference = _require_words(reference, language)
     counts = jiwer.process_words(reference, normalise_text(recognised, language))
     return counts.substitutions + counts.deletions + counts.insertions, len(reference.split())
 
@@ -31,7 +31,7 @@ def character_errors(recognised: str, reference: str, language: str = "en") -> t
     """The same for characters, spaces included."""
     import jiwer
 
-    reference = _demand_words(reference, language)
+    reference = _require_words(reference, language)
     counts = jiwer.process_characters(reference, normalise_text(recognised, language))
     return counts.substitutions + counts.deletions + counts.insertions, len(reference)
 

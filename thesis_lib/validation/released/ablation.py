@@ -15,7 +15,7 @@ from thesis_lib.config import Config, ConfigError
 from thesis_lib.runs.analyse import analysed
 from thesis_lib.runs.commands import ABLATION
 from thesis_lib.runs.embed import embedded
-from thesis_lib.runs.folder import Run
+from thesis_lib.runs.folder import Run, corpus_files
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.cells import cell_of, check_device, possible, trained
@@ -56,13 +56,15 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     seeds = range(run.config.ablation.seeds)
     work = [(variant, seed) for seed in seeds for variant in variants]
     found: dict[tuple[str, int], Results] = {}
-    weights, known = [], Roles({})
+    inputs, known = corpus_files(data.path), Roles({})
     for variant, seed in progress(work, len(work), "ablation"):
         cell = cell_of(run, data.path, base, variant, variants[variant], seed)
         vocoder = trained(cell, device)
-        weights.append(cell.path / "conversion" / "vocoder" / "model.safetensors")
+        weights = cell.path / "conversion" / "vocoder" / "model.safetensors"
         system = SwapSystem("conversion", variant, vocoder)
-        found[variant, seed] = test.results(cell, system, fingerprint(weights[-1]))
+        found[variant, seed] = test.results(cell, system, fingerprint(weights))
+        own = [path for path in corpus_files(cell.path) if not path.parent.is_symlink()]  # of another corpus or encoder
+        inputs += [*own, weights]
         known |= Roles.of(cell.config, {"conversion": vocoder})
     controls = {variant: CONTROLS.get(variant, FULL) for variant in variants}
     controls = {variant: control if control in variants else FULL for variant, control in controls.items()}
@@ -72,10 +74,12 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     table["role"] = [known.of_network(metric.split(", ")[1]) if ", " in metric else "" for metric in table.metric]
     for (variant, seed), results in found.items():
         missing += [{"variant": variant, "reason": f"seed {seed}: {row['reason']}"} for row in results.missing]
-    run.save_table("ablation_not_measured", pd.DataFrame(missing + unmeasured, columns=["variant", "reason"]))
-    run.save_table("ablation_seeds", _by_seed(cells, test.speakers))
-    run.save_table("ablation_verdicts", verdicts(table))
-    run.save_table("ablation", table, run.provenance(weights, test.revisions))
+    provenance = run.provenance(inputs, test.revisions)
+    left_out = pd.DataFrame(missing + unmeasured, columns=["variant", "reason"])
+    run.save_table("ablation_not_measured", left_out, provenance)
+    run.save_table("ablation_seeds", _by_seed(cells, test.speakers), provenance)
+    run.save_table("ablation_verdicts", verdicts(table), provenance)
+    run.save_table("ablation", table, provenance)
     return table
 
 

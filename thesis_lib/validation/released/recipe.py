@@ -24,7 +24,7 @@ CONTROLS = {"with emotion loss": EMOTION_CONDITION}
 SYNTHETIC = "synthetic"  # label of the profile's own corpus
 WIDTH_OF_HALF = 0.65  # of the channels: half the parameters (0.52 of the released generator's)
 # Seconds of a recording: human corpora have shorter and longer ones than the pairs of a profile.
-MIN_DURATION, MAX_DURATION = 1.0, 30.0
+MIN_SECONDS, MAX_SECONDS = 1.0, 30.0
 SUBSETS = {"librispeech": ("train-clean-100", "dev-clean")}  # for training and validation, and the test speakers
 
 
@@ -76,16 +76,16 @@ def with_human_speech(config: Config) -> Config:
         raise ConfigError("ablation.grid=released combines the corpora itself: name the human ones in ablation.human")
     of_member = {name: getattr(corpus, name) for name in ("name", "root", "utterances", "speed")}
     own = MemberConfig(**of_member, label=SYNTHETIC)
-    _demand_corpora(own, settings.human)
+    _require_corpora(own, settings.human)
     members = _dumped([own, *settings.human])
     together = {"name": "combined", "root": None, "utterances": None, "speed": 1.0, "members": members}
-    limits = {"min_duration": min(MIN_DURATION, corpus.min_duration), "max_duration": MAX_DURATION}
+    limits = {"min_duration": min(MIN_SECONDS, corpus.min_duration), "max_duration": MAX_SECONDS}
     if corpus.limit is None and not any(member.utterances for member in (own, *settings.human)):
         limits["limit"] = settings.human_limit
     return at_budget(config.override({f"corpus.{key}": value for key, value in (together | limits).items()}))
 
 
-def _demand_corpora(own: MemberConfig, human: tuple[MemberConfig, ...]) -> None:
+def _require_corpora(own: MemberConfig, human: tuple[MemberConfig, ...]) -> None:
     if own.name == "cvss-t" and not (own.root and Path(own.root).is_dir()):
         root = Path(own.root or "build/wide/release")
         raise RunError(

@@ -15,8 +15,8 @@ from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import evaluation_encoders, revisions, speaker_encoder
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.utils.files import write_text
+from thesis_lib.runs.folder import Run, RunError, corpus_files
+from thesis_lib.utils.files import fingerprint, write_text
 from thesis_lib.utils.progress import Progress
 from thesis_lib.utils.threads import available_cores
 from thesis_lib.validation import metrics
@@ -67,12 +67,13 @@ class SpeechTest:
         return self._by_encoders[key]
 
     def results(self, cell: Run, system: SwapSystem, weights: str) -> Results:
-        """The scores of a cell's outputs: stored ones of the same weights, trials and scorers, or measured now."""
+        """The scores of a cell's outputs: stored ones of the same weights, corpus and scorers, or measured now."""
         # A cell with other encoders has the whole corpus; one with another corpus has the encoders of all.
         other = cell.config.encoders != self.data.config.encoders
-        trials = self.trials_of(cell if other else self.data)
+        source = cell if other else self.data
+        trials, corpus = self.trials_of(source), [fingerprint(path) for path in corpus_files(source.path)]
         about = [[trial.target.name, trial.target.content_id, trial.content.content_id] for trial in trials.trials]
-        key = digest([weights, about, self.revisions, self.names])
+        key = digest([weights, corpus, about, self.revisions, self.names])
         path = cell.path / "validation" / f"{key}.json"
         if path.exists():
             stored = json.loads(path.read_text())

@@ -22,7 +22,7 @@ from thesis_lib.validation.speaker_test.trials import SpeakerTrials
 from thesis_lib.validation.swap import SpeakerScorer, Trial
 
 UNDEGRADED = "undegraded"
-MIN_UNDEGRADED = 0.1  # normalised similarity, below which a share of it is not given
+MIN_UNDEGRADED_SIMILARITY = 0.1  # normalised similarity, below which a share of it is not given
 
 
 def measure_degraded(
@@ -104,8 +104,8 @@ def _remains(both: pd.DataFrame, beside: np.ndarray, natural: bool, resamples: i
     for name in ("remains", "difference"):
         keys = {"remains": (name, "remains_low", "remains_high"), "difference": (name, "low", "high")}[name]
         values = [np.nan] * 3
-        if before < MIN_UNDEGRADED:
-            reason = f"undegraded {before:.3f}, below {MIN_UNDEGRADED:g}: no share of it is given"
+        if before < MIN_UNDEGRADED_SIMILARITY:
+            reason = f"undegraded {before:.3f}, below {MIN_UNDEGRADED_SIMILARITY:g}: no share of it is given"
         elif name in shares:
             result = interval(len(own), shares[name], resamples, seed, sides)
             values, reason = [result[key] for key in ("value", "low", "high")], reason or result["reason"]

@@ -17,7 +17,7 @@ from thesis_lib.validation.swap import ACCEPTED, SpeakerScorer, SwapSpeaker
 from thesis_lib.validation.swap.scorer import acceptance, accepted, thresholds
 
 FEMALE, MALE = "f", "m"
-SUFFIX = "_same_sex"  # of a statistic whose floor and thresholds come from impostors of the target's sex
+SUFFIX = "_same_sex"  # of a statistic with floor and thresholds from impostors of the target's sex
 SIMILARITY = "normalised_similarity"
 STRICT = (SIMILARITY + SUFFIX, *(column + SUFFIX for column in ACCEPTED))
 

@@ -2,8 +2,8 @@
 
 from thesis_lib.validation.swap.scorer import ACCEPTED, SpeakerScorer, speaker_statistics
 from thesis_lib.validation.swap.speakers import (
-    SAMPLES,
-    STRONGER,
+    SAVED_TRIALS,
+    STRONG_GUIDANCE,
     SwapSystem,
     Trial,
     sample_paths,
@@ -27,8 +27,8 @@ from thesis_lib.validation.swap.voices import (
 
 __all__ = [
     "ACCEPTED",
-    "SAMPLES",
-    "STRONGER",
+    "SAVED_TRIALS",
+    "STRONG_GUIDANCE",
     "SpeakerScorer",
     "SwapSpeaker",
     "SwapSystem",

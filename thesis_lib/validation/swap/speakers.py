@@ -1,6 +1,6 @@
 """Speaker swap: the same content with another speaker's embedding.
 
-A trial takes an English recording that training never saw and renders it with the condition of another speaker's
+A trial takes an English recording that was not used in training and renders it with the condition of another speaker's
 Spanish recording. The target-preference rate is the share of trials with an output that an encoder finds nearer to
 the target speaker's centroid than to the content speaker's. The centroids are of English recordings, the condition is
 of a Spanish one: nothing is compared with itself.
@@ -41,9 +41,9 @@ from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, huma
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
-SAMPLES = 1  # trials of each kind that keep their audio
+SAVED_TRIALS = 1  # of each kind: their audio is kept
 GOLDEN_RATIO = (5**0.5 - 1) / 2
-STRONGER = 2.0  # guidance of one of the systems; training's is 1
+STRONG_GUIDANCE = 2.0  # guidance of one of the systems; training's is 1
 MIN_TRIALS = 2  # of each system
 REDUCED_SHARE, HALF_SHARE = 0.25, 0.5  # of the trials, for systems of less interest
 COLUMNS = ("test_set", "task", "stage", "target", "trial", "content_id", "content", "target_speaker", "encoder")
@@ -150,7 +150,7 @@ def score_trials(
     scorers = [trial_scorer(scorer) for scorer in speaker_scorers(run, speakers)]
 
     def keep(trial: Trial, system: System, wav: np.ndarray) -> None:
-        if trial.number >= SAMPLES:
+        if trial.number >= SAVED_TRIALS:
             return
         paths = sample_paths(run, test_set, system.about["task"], system.name, trial.target.kind, trial.number)
         for path, sound in zip(paths.values(), (trial.content.content, trial.target.references[0], wav), strict=True):
@@ -160,7 +160,7 @@ def score_trials(
 
 
 def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, trial: int) -> dict[str, Path]:
-    """Paths of content, target speaker and output of one of the first ``SAMPLES`` trials."""
+    """Paths of content, target speaker and output of one of the first ``SAVED_TRIALS`` trials."""
     common = f"swap_{test_set}_{target}_{trial}"
     names = {"content": "content", "target voice": "voice", "output": f"{task}_{stage}"}
     return {
@@ -182,7 +182,7 @@ def swap_systems(run: Run, task: Task) -> list[SwapSystem]:
         *start,
         SwapSystem(task, "after training", trained),
         SwapSystem(task, "after training, pitch kept", trained, HALF_SHARE, moves_pitch=False),
-        SwapSystem(task, f"after training, guidance {STRONGER:g}", trained, guidance=STRONGER),
+        SwapSystem(task, f"after training, guidance {STRONG_GUIDANCE:g}", trained, guidance=STRONG_GUIDANCE),
     ]
 
 

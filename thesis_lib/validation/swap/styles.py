@@ -52,9 +52,10 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     results = evaluate(test_set, systems, [_scorer(run, vocoder)], progress)
     results.missing.extend(unusable)
     table = pd.DataFrame(results.rows, columns=[*ABOUT, *MEASURED])
-    run.save_table("style_swap_not_measured", results.not_measured(ABOUT))
     weights = revisions([emotion_encoder(run.config.encoders)])
-    run.save_table("style_swap", table, run.provenance_of("conversion", weights=weights))
+    provenance = run.provenance_of("conversion", weights=weights)
+    run.save_table("style_swap_not_measured", results.not_measured(ABOUT), provenance)
+    run.save_table("style_swap", table, provenance)
     return table
 
 

@@ -55,22 +55,22 @@ class IstftNetwork(GeneratorNetwork):
         bias = np.zeros_like(weight) if bias is None else bias
         return self.add("LayerNormalization", x, weight, bias, axis=-1, epsilon=NORM_EPSILON)
 
-    def _seen(self, x: str, ahead: int) -> list[str]:
-        """The seven frames that each frame of a convolution sees: (1, T, C) -> seven of (1, T, C)."""
+    def _input_frames(self, x: str, ahead: int) -> list[str]:
+        """The seven input frames of each output frame of a convolution: (1, T, C) -> seven of (1, T, C)."""
         padded = self.add("Pad", x, np.array([0, FRAME_KERNEL - 1 - ahead, 0, 0, ahead, 0]))
         return [self.slice(padded, k, k - FRAME_KERNEL + 1 or END, 1) for k in range(FRAME_KERNEL)]
 
     def _dense(self, prefix: str, x: str, ahead: int) -> str:
         """A convolution over all channels, as one matrix product: (1, T, C) -> (1, T, C')."""
         weight = self.take(f"{prefix}.weight").transpose(2, 1, 0)  # (7, C, C')
-        seen = self.add("Concat", *self._seen(x, ahead), axis=2)
-        product = self.add("MatMul", seen, weight.reshape(-1, weight.shape[2]))
+        frames = self.add("Concat", *self._input_frames(x, ahead), axis=2)
+        product = self.add("MatMul", frames, weight.reshape(-1, weight.shape[2]))
         return self.add("Add", product, self.take(f"{prefix}.bias"))
 
     def _depthwise(self, prefix: str, x: str, ahead: int) -> str:
         """A convolution within each channel: (1, T, C) -> (1, T, C)."""
         weight = self.take(f"{prefix}.weight")[:, 0].T  # (7, C)
-        parts = [self.add("Mul", seen, row) for seen, row in zip(self._seen(x, ahead), weight, strict=True)]
+        parts = [self.add("Mul", frame, row) for frame, row in zip(self._input_frames(x, ahead), weight, strict=True)]
         return self.add("Sum", *parts, self.take(f"{prefix}.bias"))
 
     def _block(self, prefix: str, x: str, c: str, ahead: int) -> str:

@@ -1,0 +1,113 @@
+"""The style of each segment: known pitches and embeddings, by hand, and through the pipeline."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cloning_stages import PLAIN, pipeline
+from helpers import voiced
+
+from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.cloning import target_speaker
+from thesis_lib.cloning.segment_style import MEDIAN_PRIOR_SECONDS, STYLE_PRIOR_SECONDS, in_segment
+from thesis_lib.cloning.segments import TranslatedSegment
+from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.embeddings.encoders import embed
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
+
+LOW, HIGH = 120.0, 180.0  # Hz
+SECONDS = 3.0
+
+
+def segment(f0: float, start: float = 0.0, seconds: float = SECONDS) -> Segment:
+    return Segment(start, start + seconds, voiced(seconds, RATE, f0))
+
+
+@pytest.fixture
+def analysed(stages):
+    """A pipeline, the voice of a recording of two segments, and the segments."""
+    made, segments = pipeline(stages), [segment(LOW), segment(HIGH, SECONDS + 1)]
+    return made, made.analyse_speaker(segments, alone=True), segments
+
+
+def test_each_segment_has_its_own_pitch(analysed):
+    """Nearly all of a segment's 3 s are voiced: the difference of the medians counts by n / (n + n0)."""
+    made, speaker, segments = analysed
+    recorded = speaker.recorded.log_f0_median
+    share = SECONDS / (SECONDS + MEDIAN_PRIOR_SECONDS)
+    for one, f0 in zip(segments, (LOW, HIGH), strict=True):
+        found = in_segment(made.analyser, speaker, one).voice.log_f0_median
+        assert found == pytest.approx(recorded + share * (np.log(f0) - recorded), abs=0.02)
+
+
+def test_each_segment_has_its_own_embedding_and_f0_spread(analysed):
+    made, speaker, (first, _) = analysed
+    recorded, found = speaker.recorded, in_segment(made.analyser, speaker, first).voice
+    share = SECONDS / (SECONDS + STYLE_PRIOR_SECONDS)
+    own = embed(made.analyser.emotion_encoder, first.wav, RATE)
+    assert found.emotion == pytest.approx(recorded.emotion + share * (own - recorded.emotion), rel=0.1, abs=0.02)
+    assert found.log_f0_std < 0.7 * recorded.log_f0_std  # the recording's has the difference of both segments
+    assert found.speaker is speaker.voice.speaker
+
+
+def test_a_recording_of_one_segment_stays_as_it_is(stages):
+    made, one = pipeline(stages), segment(LOW)
+    speaker = made.analyse_speaker([one], alone=True)
+    found = in_segment(made.analyser, speaker, one).voice
+    assert found.log_f0_median == speaker.voice.log_f0_median
+    assert found.log_f0_std == speaker.voice.log_f0_std
+    assert (found.emotion == speaker.voice.emotion).all()
+
+
+def test_the_difference_is_limited_to_an_octave(analysed):
+    made, speaker, (first, _) = analysed
+    far = replace(speaker, recorded=replace(speaker.recorded, log_f0_median=np.log(LOW) - 2))
+    assert in_segment(made.analyser, far, first).voice.log_f0_median == speaker.voice.log_f0_median + np.log(2)
+
+
+def test_the_strength_scales_the_difference(analysed):
+    made, speaker, (first, _) = analysed
+    levels = [in_segment(made.analyser, speaker, first, x).voice.log_f0_median for x in (0.0, 1.0, 2.0)]
+    assert levels[0] == speaker.voice.log_f0_median
+    assert levels[2] - levels[0] == pytest.approx(2 * (levels[1] - levels[0]))
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_the_style_of_another_recording_replaces_that_of_the_segments(analysed, mix):
+    made, speaker, (first, _) = analysed
+    target = target_speaker(speaker, [], replace(speaker, voice=speaker.voice), mix)
+    moved = in_segment(made.analyser, target, first).voice.log_f0_median - speaker.voice.log_f0_median
+    whole = in_segment(made.analyser, speaker, first).voice.log_f0_median - speaker.voice.log_f0_median
+    assert moved == pytest.approx((1 - mix) * whole)
+
+
+def test_short_or_unvoiced_segments_and_unknown_recordings_have_the_style_of_the_voice(analysed):
+    made, speaker, (first, _) = analysed
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    assert in_segment(made.analyser, speaker, segment(LOW, seconds=0.9)) is speaker
+    assert in_segment(made.analyser, speaker, Segment(0.0, 2.0, noise)) is speaker
+    assert in_segment(made.analyser, speaker, Segment(0.0, 2.0, np.zeros(0, np.float32))) is speaker
+    unknown = Speaker(speaker.voice)
+    assert in_segment(made.analyser, unknown, first) is unknown
+
+
+def test_a_voice_without_f0_statistics_keeps_none(analysed):
+    made, speaker, (first, _) = analysed
+    plain = replace(speaker, voice=Voice(speaker.voice.speaker))
+    assert in_segment(made.analyser, plain, first).voice == plain.voice
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_pipeline_follows_each_segment(stages, monkeypatch, follow):
+    seen = []
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, *given: seen.append(voice) or wav)
+    made = pipeline(stages, PLAIN.model_copy(update={"follow_segments": follow}))
+    segments = [segment(LOW), segment(HIGH, SECONDS + 1)]
+    speaker = made.analyse_speaker(segments, alone=True)
+    list(made.synthesise([TranslatedSegment(one, "hola", "hello my friend") for one in segments], speaker))
+    first, second = (np.exp(voice.log_f0_median) for voice in seen)
+    if follow:
+        assert (first, second) == (pytest.approx(LOW, rel=0.05), pytest.approx(HIGH, rel=0.05))
+    else:
+        assert first == second

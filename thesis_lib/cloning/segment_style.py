@@ -1,0 +1,51 @@
+"""Speaking style of one segment, so that the output follows the style from segment to segment.
+
+The style of a whole recording is an average over its segments: a shout between calm sentences would become as calm as
+they are. The difference of a segment's style from the recording's is therefore added to the target's. A short segment
+measures its style with an error, so that the difference counts by n / (n + n0) for n seconds of voiced speech, with
+n0 = variance between recordings of one emotion / variance between emotions, for one second of voiced speech (empirical
+Bayes shrinkage, Efron & Morris 1973, doi:10.1080/01621459.1973.10481350). `python -m benchmarks segment_style` measures
+n0 on EmoDB. The loudness variation is that of the whole recording: its n0 is above 10 s.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from thesis_lib.audio.files import resample
+from thesis_lib.audio.pitch import MIN_LOG_F0_STD, MIN_VOICED_CONFIDENCE, track
+from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.cloning.speaker import MIN_STYLE_SECONDS, Speaker, SpeakerAnalyser
+from thesis_lib.embeddings.encoders import embed
+
+MEDIAN_PRIOR_SECONDS = 0.2  # n0 of the log-F0 median
+STYLE_PRIOR_SECONDS = 1.2  # n0 of the log-F0 standard deviation; used for the emotion embedding too
+MAX_LOG_F0_DIFFERENCE = float(np.log(2))  # an octave, of a segment's median from the recording's
+
+
+def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, strength: float = 1.0) -> Speaker:
+    """Return the speaker with the speaking style of one segment of the recording.
+
+    ``strength`` scales the difference of the log-F0 median; the other statistics are scaled with the voice's. A segment
+    of less than ``MIN_STYLE_SECONDS`` or without voiced speech has the recording's style.
+    """
+    recorded, wav, audio = speaker.recorded, segment.wav, analyser.audio
+    if recorded is None or not speaker.followed or len(wav) < MIN_STYLE_SECONDS * RATE:
+        return speaker
+    pitch = track(resample(wav, RATE, audio.sample_rate), audio)
+    if not pitch.is_voiced:
+        return speaker
+    seconds = float((pitch.voicing >= MIN_VOICED_CONFIDENCE).sum()) * audio.hop_length / audio.sample_rate
+    style, median = (speaker.followed * seconds / (seconds + n0) for n0 in (STYLE_PRIOR_SECONDS, MEDIAN_PRIOR_SECONDS))
+    emotion = embed(analyser.emotion_encoder, wav, RATE)
+    voice = speaker.voice
+    if voice.emotion is not None and recorded.emotion is not None:
+        voice = replace(voice, emotion=(voice.emotion + style * (emotion - recorded.emotion)).astype(np.float32))
+    if voice.log_f0_median is not None and recorded.log_f0_median is not None:
+        difference = strength * median * (pitch.range.log_f0_median - recorded.log_f0_median)
+        limited = float(np.clip(difference, -MAX_LOG_F0_DIFFERENCE, MAX_LOG_F0_DIFFERENCE))
+        voice = replace(voice, log_f0_median=voice.log_f0_median + limited)
+    if voice.log_f0_std is not None and recorded.log_f0_std is not None:
+        own, usual = (max(x, MIN_LOG_F0_STD) for x in (pitch.range.log_f0_std, recorded.log_f0_std))
+        voice = replace(voice, log_f0_std=voice.log_f0_std * (own / usual) ** style)
+    return replace(speaker, voice=voice)
