@@ -2,12 +2,12 @@
 
 Human recordings get the watermark and are then changed (compressed, made faster, ...). The same changes are made to the
 unmarked recordings, where each detection is a false alarm. Recordings are also joined to long files, of which a stretch
-is marked, from several times on, or nothing. The lengths of the files are no multiples of the windows' 15 s. The
-thresholds and the speeds of the search were chosen on human recordings for training, which the folder of THESIS_HUMAN
-must not contain.
+is marked, from several times on, or nothing; the stretch plays as fast as the rest, or slower or faster. The lengths
+of the files are no multiples of the windows' 15 s. The thresholds and the speeds of the search were chosen on human
+recordings for training, which the folder of THESIS_HUMAN must not contain.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -24,6 +24,8 @@ from thesis_lib.validation import metrics
 
 FILE_SECONDS = (74, 89, 104)  # of the joined files with a marked stretch
 STRETCH_SECONDS = (20, 30)
+LONG_SECONDS = (151, 199)  # of those in which it plays at another speed than the rest
+STRETCH_SPEEDS = (0.95, 1.05)
 OFFSETS = (0, 10, 20, 40, 60)  # s, where the stretch begins, if it ends in the file
 UNMARKED_SECONDS = 90  # of the joined files without one
 SPEEDS = (0.9, 1.0, 1.1)  # at which unmarked speech is played
@@ -54,7 +56,12 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
         "altered": len(some),
         "thresholds": {"mean": MIN_MARK_PROBABILITY, "of one window": MIN_PART_PROBABILITY},
         "rows": rows,
-        "stretches": [stretches(every, files, seconds) for seconds in STRETCH_SECONDS],
+        "stretches": [stretches(every, FILE_SECONDS * files, seconds) for seconds in STRETCH_SECONDS],
+        "stretches at another speed": [
+            stretches(every, LONG_SECONDS * files, seconds, speed)
+            for seconds in STRETCH_SECONDS
+            for speed in STRETCH_SPEEDS
+        ],
         "false alarms": {
             "recordings": [false_alarms(wavs, speed) for speed in SPEEDS],
             "joined": [false_alarms(unmarked, speed) for speed in SPEEDS],
@@ -89,32 +96,32 @@ def joined(wavs: list[np.ndarray], lengths: Iterable[float]) -> list[np.ndarray]
     return files
 
 
-def stretches(wavs: list[np.ndarray], count: int, seconds: float) -> dict:
-    """Share of marked stretches of ``seconds`` found in ``count`` joined files of each length, at each offset.
+def stretches(wavs: list[np.ndarray], lengths: Sequence[int], seconds: float, speed: float = 1.0) -> dict:
+    """Share of marked stretches of ``seconds`` found in joined files of ``lengths`` in s, at each offset.
 
-    A stretch is found where a marked span overlaps it. Speech is in one file only, and the files are the groups of the
-    interval.
+    A stretch plays ``speed`` times as fast as when it was marked, and the rest of its file as it was. It is found where
+    a marked span overlaps it. Speech is in one file only, and the files are the groups of the interval.
     """
     cases = []
-    files = joined(wavs, FILE_SECONDS * count)
-    for number, wav in enumerate(tqdm(files, f"stretches of {seconds} s")):
-        length = FILE_SECONDS[number % len(FILE_SECONDS)]
+    files = joined(wavs, lengths)
+    for number, (length, wav) in enumerate(tqdm(list(zip(lengths, files, strict=False)), f"stretches of {seconds} s")):
         for offset in (x for x in OFFSETS if x + seconds <= length):
-            x = detect_watermark(_spliced(wav, offset, seconds), RATE)
+            x = detect_watermark(_spliced(wav, offset, seconds, speed), RATE)
             found = any(start < offset + seconds and end > offset for start, end in x.spans)
             cases.append({"number": number, "file": length, "from": offset, "found": found, "lowest": x.probability})
     table = pd.DataFrame(cases)
     share = metrics.share_interval(table.found.to_numpy(), table.number.to_numpy())
     rows = table.groupby(["file", "from"]).agg(of=("found", "size"), found=("found", "sum"), lowest=("lowest", "min"))
-    counts = {"seconds": seconds, "files": len(files), "stretches": len(table)}
+    counts = {"seconds": seconds, "speed": speed, "files": len(files), "stretches": len(table)}
     named = dict(zip(("share", "low", "high"), share, strict=True))
     return counts | named | {"rows": rows.reset_index().to_dict("records")}
 
 
-def _spliced(wav: np.ndarray, offset: float, seconds: float) -> np.ndarray:
-    """(N,) with the watermark in ``seconds`` from ``offset`` on."""
-    part = slice(round(offset * RATE), round((offset + seconds) * RATE))
-    return np.concatenate([wav[: part.start], add_watermark(wav[part], RATE), wav[part.stop :]])
+def _spliced(wav: np.ndarray, offset: float, seconds: float, speed: float) -> np.ndarray:
+    """(N,) with the watermark from ``offset`` on, in at most ``seconds`` that play ``speed`` times as fast."""
+    part = slice(round(offset * RATE), round((offset + seconds * min(1, speed)) * RATE))
+    played = resample(add_watermark(wav[part], RATE), RATE * speed, RATE)
+    return np.concatenate([wav[: part.start], played, wav[part.stop :]])
 
 
 def false_alarms(wavs: list[np.ndarray], speed: float) -> dict:

@@ -43,7 +43,7 @@ def test_recordings_are_joined_and_cut_into_files_of_a_length():
 
 
 def test_a_stretch_is_marked_at_each_offset_at_which_it_fits(finds_ones):
-    found = watermark.stretches([np.zeros(10 * RATE)] * 54, 2, 30)
+    found = watermark.stretches([np.zeros(10 * RATE)] * 54, watermark.FILE_SECONDS * 2, 30)
     assert found["files"] == 6
     places = [(row["file"], row["from"]) for row in found["rows"]]
     assert places == [(length, o) for length in watermark.FILE_SECONDS for o in watermark.OFFSETS if o + 30 <= length]
@@ -56,10 +56,21 @@ def test_a_stretch_is_marked_at_each_offset_at_which_it_fits(finds_ones):
         assert np.array_equal(np.flatnonzero(wav) // RATE, np.repeat(np.arange(offset, offset + 30), RATE))
 
 
+@pytest.mark.parametrize(("speed", "played"), [(0.8, 30), (1.25, 24)])
+def test_a_stretch_at_another_speed_plays_longer_or_shorter(finds_ones, speed, played):
+    found = watermark.stretches([np.zeros(200 * RATE)], (100, 100), 30, speed)
+    assert (found["seconds"], found["speed"], found["stretches"], found["share"]) == (30, speed, 10, 1)
+    for wav, offset in zip(finds_ones, 2 * watermark.OFFSETS, strict=True):
+        ones = np.flatnonzero(wav > 0.5) / RATE
+        assert ones[0] == pytest.approx(offset, abs=0.01)
+        assert ones[-1] == pytest.approx(offset + played, abs=0.01)
+        assert len(wav) / RATE == pytest.approx(100 - 30 * min(1, speed) + played, abs=0.01)
+
+
 def test_a_span_elsewhere_is_not_the_stretch(monkeypatch):
     monkeypatch.setattr(watermark, "add_watermark", lambda wav, rate: wav)
     monkeypatch.setattr(watermark, "detect_watermark", lambda *given: Detection(1.0, 0.5, 1.0, ((0.0, 10.0),)))
-    rows = watermark.stretches([np.zeros(270 * RATE)], 1, 20)["rows"]
+    rows = watermark.stretches([np.zeros(270 * RATE)], watermark.FILE_SECONDS, 20)["rows"]
     assert len(rows) == 14
     assert all(row["found"] == (row["from"] < 10) for row in rows)
 

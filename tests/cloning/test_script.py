@@ -216,6 +216,15 @@ BAD = {
     "twice.json": ('{"segments": [{"start": 1, "end": 2, "english": "a", "english": "b"}]}', "the key 'english'"),
     "words.srt": ("hello\n", "no subtitles"),
     "music.srt": ("1\n00:00:01,000 --> 00:00:02,000\n♪", "no segment has English to speak"),
+    "huge.srt": (f"1\n{'9' * 5000}:00:00,000 --> 00:00:02,000\nhello", r"line 2: '9{80}' is not a valid time line"),
+    "long.srt": ("1\n00:00:01,000 --> 999999999:00:02,000\nhello", "line 2 .* after the end of the recording"),
+    "instant.srt": ("1\n00:00:01,000 --> 00:00:01,000\nhello", "line 2: the subtitle ends before it begins"),
+    "bytes.srt": ("1\n00:00:01,000 --> 00:00:02,000\nhello".encode("utf-16-be"), "line 1: the text is not UTF-8"),
+    "latin.srt": ("1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9".encode("latin-1"), "line 3: the text is not UTF-8"),
+    "name.srt": ("1\n00:00:01,000 --> 00:00:02,000\nSpeaker 30: hi", "subtitle 1: the speaker '30' is unknown"),
+    "key.json": ('{"a\\nb": 1, "segments": []}', "key.json, a b: Extra inputs are not permitted"),
+    "lines.json": (segments((1, 2)) | {"fingerprint": "0", "recording": "a\nb"}, r"another recording \(a b\)"),
+    "integer.json": ('{"segments": [{"start": 1, "end": 1%s}]}' % ("0" * 400), "end: Input should be a finite number"),
     "talk.txt": ("hello", r"a script is a \.json or \.srt file"),
 }  # fmt: skip
 

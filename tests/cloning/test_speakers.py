@@ -10,7 +10,7 @@ from cloning_stages import HZ, PLAIN, ByLevel, pipeline, write_dialogue
 from helpers import chords, spoken
 
 from thesis_lib.audio.files import AudioError, write_audio
-from thesis_lib.cloning import Batch, CloningError, Request, check_live, check_script, clone_file
+from thesis_lib.cloning import Batch, CloningError, Request, check_live, clone_file
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig
 from thesis_lib.vocoder.synthesis import Vocoder
@@ -145,13 +145,17 @@ def test_options_that_are_for_one_voice(tmp_path):
         Request(speakers=1, **option)
     with pytest.raises(CloningError, match="--speakers, --credentials and --background keep need a file"):
         check_live(Request(speakers=2), CloningConfig())
-    with pytest.raises(CloningError, match="an SRT script has no speakers"):
-        check_script(tmp_path / "a.wav", tmp_path / "out.wav", tmp_path / "a.srt", speakers="auto")
 
 
 @pytest.mark.parametrize(
     ("speakers", "label", "message"),
-    [(1, "2", "write '1', or give --speakers auto"), (2, "3", "write one of '1', '2'"), ("auto", "3", "write one of")],
+    [
+        (1, "2", "write '1', or give --speakers auto"),
+        (2, "3", "write one of '1', '2'"),
+        (20, "30", "write one of '1' to '20'"),
+        ("auto", "30", "write one of '1' to '20'"),
+        ("auto", "3", "write one of '1', '2'"),
+    ],
 )
 def test_a_script_with_an_unknown_speaker_is_refused(levels, dialogue, tmp_path, speakers, label, message):
     path, out = tmp_path / "s.json", tmp_path / "out.wav"

@@ -80,20 +80,69 @@ def test_no_speed_in_the_range_is_far_from_one_that_is_searched():
     assert all(min(abs(s / speed - 1) for s in SPEEDS) < 0.0145 for speed in np.arange(0.89, 1.111, 0.001))
 
 
-def test_a_long_recording_is_searched_in_some_windows_only(monkeypatch):
-    calls = []
+def searched(monkeypatch, seconds, probability):
+    """The detection, and the start and the length in s of the windows that are searched at each speed."""
+    calls = {}
 
-    def probabilities(windows, *rest):
-        calls.append(len(windows))
-        return np.full(len(windows), 0.1)
+    def probabilities(windows, rate, speed):
+        places = [(x.start, len(x.wav) / rate) for x in windows]
+        calls.setdefault(speed, []).extend(places)
+        return np.array([probability(speed, *place) for place in places])
 
     monkeypatch.setattr(module, "_probabilities", probabilities)
-    assert not detect_watermark(np.ones(165 * 1000), 1000).is_marked
-    assert calls == [21, *[6] * len(SPEEDS), 21]
+    return detect_watermark(np.ones(seconds * 100), 100), calls
+
+
+@pytest.mark.parametrize(("seconds", "windows"), [(20, 1), (52, 5), (60, 7), (165, 21)])
+def test_a_long_recording_is_searched_at_other_speeds_by_probes_of_every_window(monkeypatch, seconds, windows):
+    found, calls = searched(monkeypatch, seconds, lambda *given: 0.1)
+    assert not found.is_marked
+    assert list(calls) == list(SPEEDS)
+    starts = [start for start, _ in calls[1.0]]
+    assert len(starts) == windows
+    assert [length >= 15 for _, length in calls[1.0]] == [True] * windows
+    for speed in SPEEDS[1:]:
+        assert [start for start, _ in calls[speed]] == starts
+        assert [length == 2 for _, length in calls[speed]] == [windows > 6] * windows
+
+
+def test_a_probe_with_the_watermark_has_its_window_and_both_neighbours_searched(monkeypatch):
+    def probability(speed, start, length):
+        return (speed == 0.95) * (0.5 if length == 2 else 0.9 if start == 45 else 0.6) * (start == 52.5 or length > 2)
+
+    found, calls = searched(monkeypatch, 165, probability)
+    assert [place for place in calls[0.95] if place[1] != 2] == [(start, 15) for start in (45, 52.5, 60)]
+    assert (found.speed, found.probability, found.spans) == (0.95, 0.9, ((45, 75),))
+    assert len(calls[1.1]) == 21
+
+
+def test_a_probe_is_the_loudest_part_of_the_middle_of_its_window():
+    wav = np.zeros(1600)
+    wav[300:400], wav[700:1000], wav[1300:] = 1.0, 0.5, 1.0
+    probe = module._Window(wav, 30.0, 46.0).probe(100)
+    assert np.array_equal(probe.wav, wav[800:1000])
+    assert (probe.start, probe.end) == (30.0, 46.0)
+    silent = module._Window(np.full(1600, 1e-34), 30.0, 46.0).probe(100)
+    assert module._probabilities([silent], 100, 1.05) == [0]
+
+
+def test_a_stretch_at_another_speed_is_found_in_a_long_recording(monkeypatch):
+    """It lies between the windows of each fifth, at 38 to 54 s and at 77 to 92 s."""
+    monkeypatch.setattr(module, "SPEEDS", (1.0, 0.95, 1.05))
+    wav = np.resize(np.concatenate([spoken(i, RATE) for i in range(32)]), 200 * RATE)
+    part = slice(55 * RATE, 74 * RATE)
+    slower = resample(add_watermark(wav[part], RATE), RATE * 0.95, RATE)  # 20 s
+    found = detect_watermark(np.concatenate([wav[: part.start], slower, wav[part.stop :]]), RATE)
+    assert found.is_marked
+    assert found.speed == 0.95
+    ((start, end),) = found.spans
+    assert abs(start - 55) < 7.7, "half a window"
+    assert abs(end - 75) < 7.7
 
 
 def detected(monkeypatch, probabilities: list[float]) -> Detection:
     """The detection in a recording with windows of 20 s, one from each 10 s on, with such probabilities."""
+    monkeypatch.setattr(module, "SPEEDS", (1.0,))
     monkeypatch.setattr(module, "_probabilities", lambda windows, *rest: np.array(probabilities))
     monkeypatch.setattr(module, "MIN_WINDOW_SECONDS", 20)
     return detect_watermark(np.ones((len(probabilities) + 1) * 1000), 100)

@@ -84,6 +84,45 @@ def test_a_corrected_speaker_and_given_names_reach_script_and_subtitles(client, 
     assert shown(client, other) == shown(client, session)
 
 
+SUBTITLES = (
+    "1\n00:00:00,500 --> 00:00:02,000\none\n\n2\n00:00:04,000 --> 00:00:06,000\ntwo\n\n"
+    "3\n00:00:07,000 --> 00:00:08,000\nthree\n"
+)
+
+
+def test_the_lines_of_an_srt_script_get_the_speakers_that_are_found(client, session):
+    client("PUT", f"{session}/script", params={"name": "film.srt"}, data=SUBTITLES)
+    assert [line["speaker"] for line in script_of(client, session)["segments"]] == [None] * 3
+    state = client.speak(session, speakers="auto")
+    assert [line["speaker"] for line in script_of(client, session)["segments"]] == ["1", "2", "1"]
+    assert state["is_spoken"]
+    assert state["made"]["clone"]["speakers"] == 2
+    assert any("no speech at 7.0-8.0 s" in note for note in state["job"]["notes"])
+    assert shown(client, session) == ["Speaker 1: one", "Speaker 2: two", "Speaker 1: three"]
+    saved = client("GET", f"{session}/files/script.srt").text
+    assert [line for line in saved.splitlines() if ": " in line] == shown(client, session)
+    count = len(client.server.pipeline.synthesizer.said)
+    client.speak(session, speakers="auto")
+    assert len(client.server.pipeline.synthesizer.said) == count, "no line is spoken again"
+    assert client("POST", f"{session}/export", json={"format": ".flac"}).status_code == 202
+    client.wait(session)
+
+
+def test_an_srt_script_with_the_names_of_the_session_keeps_the_speakers(client, session):
+    client.speak(session, speakers="2")
+    script = script_of(client, session)
+    client("PUT", f"{session}/script", data=json.dumps(script | {"speakers": NAMES}))
+    saved = client("GET", f"{session}/files/script.srt").text
+    assert saved.count("Ana: hello my friend") == 2
+    changed = saved.replace("Ana: hello", "Luis: goodbye", 1)
+    client("PUT", f"{session}/script", params={"name": "a.srt"}, data=changed.encode())
+    loaded = script_of(client, session)
+    assert [(x["speaker"], x["english"].split()[0]) for x in loaded["segments"]] == [
+        ("2", "goodbye"), ("2", "hello"), ("1", "hello"),
+    ]  # fmt: skip
+    assert loaded["speakers"] == NAMES
+
+
 @pytest.mark.parametrize("speakers", ["0", "-1", "21", "two", "1.5", ""])
 def test_a_number_of_speakers_that_is_none_is_refused(client, session, speakers):
     answer = client("POST", f"{session}/speak", json={"speakers": speakers})
@@ -196,3 +235,27 @@ def test_a_script_of_one_speaker_says_how_to_find_the_others(opened, server, dia
     page.locator("#anew").click()
     page.locator("select.speaker:visible").first.wait_for()
     assert page.locator("#speakers-hint").inner_text() == ""
+
+
+@pytest.mark.pages
+@needs_chromium
+def test_the_speakers_of_an_srt_script_are_shown_once_they_are_found(opened, server, dialogue, tmp_path):
+    page = opened()
+    choose(page, dialogue)
+    (tmp_path / "film.srt").write_text(SUBTITLES)
+    page.locator("#options summary").click()
+    page.get_by_label("Number of speakers").select_option("2")
+    page.locator("#script-file").set_input_files(tmp_path / "film.srt")
+    page.locator("#lines .line").nth(2).wait_for()
+    assert page.locator("#speakers-hint").inner_text() == ""
+    page.get_by_label("English, line 1").fill("edited before it is spoken")
+    speak(page)
+    selects = page.locator("#lines select.speaker")
+    assert [selects.nth(at).input_value() for at in range(3)] == ["1", "2", "1"]
+    page.locator("#script-file").set_input_files(tmp_path / "film.srt")
+    selects.first.locator("option", has_text="who speaks then").wait_for(state="attached")
+    assert [selects.nth(at).input_value() for at in range(3)] == [""] * 3
+    selects.nth(1).select_option("1")
+    page.locator("#speak-below").click()
+    page.locator("#speak:enabled", has_text="Speak again").filter(has_not_text="changed").wait_for()
+    assert [selects.nth(at).input_value() for at in range(3)] == ["1", "1", "1"]

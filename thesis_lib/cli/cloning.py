@@ -86,9 +86,9 @@ def clone(
     script: Annotated[
         Path | None,
         typer.Option(
-            help="File with the segments and their English text (.json or .srt): written where it does not exist, "
-            "read where it does. "
-            "Edit it and repeat the command: only changed segments are synthesised again."
+            help="File with the segments and their English (.json, .srt): written where it does not exist, else read. "
+            "Edit it and repeat the command: only changed segments are synthesised again. With --speakers, a subtitle "
+            "of an SRT file has the speaker named before its text, or who speaks at its time."
         ),
     ] = None,
     add_track: Annotated[
@@ -244,8 +244,8 @@ def detect(
     """Detect the watermark of this library in recordings; exit status 1 if no recording has it.
 
     A long recording is searched in windows of 15 to 22.5 s, which overlap by half: the highest probability, the mean
-    and the place of the marked windows are printed. A recording made up to 10 % faster or slower is recognised too,
-    and its speed is printed. Content credentials (C2PA) of any program are read and validated.
+    and the place of the marked windows are printed, and a speed of up to 10 % more or less. Marked speech below 20 s in
+    a longer recording, and all speeds but one, can be missed. Content credentials (C2PA) are read and validated.
 
     Example: thesis detect hello.wav
     Example: thesis detect hello.mp3 --trust cert.pem

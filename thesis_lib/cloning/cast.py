@@ -15,6 +15,7 @@ from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
 from thesis_lib.cloning.speaker_windows import windows_of
+from thesis_lib.cloning.subtitles import default_names
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
@@ -42,7 +43,7 @@ class Cast:
     @property
     def names(self) -> dict[str, str]:
         """Label -> name in subtitles; empty for one speaker."""
-        return {label: f"Speaker {label}" for label in self.speakers} if len(self.speakers) > 1 else {}
+        return default_names(self.speakers)
 
     @property
     def warnings(self) -> tuple[str, ...]:

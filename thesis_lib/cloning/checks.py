@@ -7,8 +7,9 @@ from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import STDOUT, SUFFIXES, survey
 from thesis_lib.audio.targets import place_problem, target_problem
 from thesis_lib.audio.video import VIDEO_SUFFIXES, check_video, is_video
+from thesis_lib.cloning.diarisation import MAX_SPEAKERS
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.script import SCRIPT_SUFFIXES, SRT, Script, cache_folder, check_labels, read_script
+from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, cache_folder, check_labels, read_script
 from thesis_lib.cloning.subtitles import LANGUAGES, subtitle_paths
 
 
@@ -24,8 +25,6 @@ def check_script(
         return None
     if script.suffix.lower() not in SCRIPT_SUFFIXES:
         raise CloningError(f"{script}: a script is a {' or '.join(SCRIPT_SUFFIXES)} file: name one with this suffix")
-    if script.suffix.lower() == SRT and speakers != 1:
-        raise CloningError(f"{script}: an SRT script has no speakers: name a .json file, or leave --speakers out")
     if script.is_dir():
         raise CloningError(f"{script} is a folder: name a file in it for the script")
     if script.resolve() in (Path(source).resolve(), Path(target).resolve()):
@@ -40,8 +39,8 @@ def check_script(
     if not script.exists():
         return None
     found = read_script(script, source)
-    if isinstance(speakers, int):
-        check_labels(script, found, [str(number) for number in range(1, speakers + 1)])
+    count = speakers if isinstance(speakers, int) else MAX_SPEAKERS
+    check_labels(script, found, [str(number) for number in range(1, count + 1)])
     return found
 
 

@@ -17,7 +17,7 @@ from thesis_lib.cloning.output import Output, Written, write_output
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.plausibility import lengthening_notes
 from thesis_lib.cloning.readings import has_words
-from thesis_lib.cloning.script import Script
+from thesis_lib.cloning.script import Script, read_script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import TranslatedSegment, total_seconds
@@ -113,9 +113,8 @@ def clone_file(
     check_signing(request.credentials, target)
     check_recordings((source, *request.recordings))
     given = check_script(source, target, request.script, request.subtitles, request.speakers)
-    scripted = _scripted(pipeline, source, request, given)
-    voices = request.voice_from, request.emotion_from, request.emotion_mix
-    extract = partial(cast_of, pipeline, source, request.speakers, *voices, progress)
+    scripted = _scripted(pipeline, source, request, request.script, given) if request.script else None
+    extract = partial(_cast, pipeline, source, request, progress)
     cast = scripted.cast(extract) if scripted else extract()
     notes: list[str] = []
 
@@ -202,14 +201,25 @@ def _signer(source: Path, target: Path, request: Request, background: bool) -> C
     return partial(sign_file, signing=request.credentials, manifest=manifest)
 
 
+def _cast(pipeline: VoiceCloningPipeline, source: Path, request: Request, progress: Progress) -> Cast:
+    voices = request.voice_from, request.emotion_from, request.emotion_mix
+    return cast_of(pipeline, source, request.speakers, *voices, progress)
+
+
 def _scripted(
-    pipeline: VoiceCloningPipeline, source: Path, request: Request, given: Script | None
-) -> ScriptedClone | None:
-    if request.script is None:
-        return None
+    pipeline: VoiceCloningPipeline, source: Path, request: Request, script: Path, given: Script | None
+) -> ScriptedClone:
     recordings = (source, *request.recordings)
     key = speaker_key(pipeline, recordings, len(request.voice_from), request.emotion_mix, request.speakers)
-    return ScriptedClone(request.script, given, source, key)
+    return ScriptedClone(script, given, source, key)
+
+
+def spoken_script(pipeline: VoiceCloningPipeline, source: Path, request: Request, script: Path) -> Script:
+    """The script as ``clone_file`` has spoken it: each segment has its speaker, by the voices in the script's cache."""
+    given = read_script(script, source)
+    scripted = _scripted(pipeline, source, request, script, given)
+    scripted.cast(partial(_cast, pipeline, source, request, silent))
+    return scripted.given or given
 
 
 def adapted_to(

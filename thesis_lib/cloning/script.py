@@ -1,12 +1,12 @@
 """The script of a recording: what was recognised and what is said, segment by segment, in a file that can be edited.
 
-A JSON script has everything (``Script``). An SRT script has the times and the English only. The times in both files
-are those of a player: in a video whose audio begins after the picture, they are later than in the audio track, whose
-times the segments have here.
+A JSON script has everything (``Script``). An SRT script has the times and the English only; of several speakers also
+their names, before the English: "Speaker 2: hello". The times in both files are those of a player: in a video whose
+audio begins after the picture, they are later than in the audio track, whose times the segments have here.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, speed_of
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import Style, TranslatedSegment
-from thesis_lib.cloning.srt import one_line, read_srt
-from thesis_lib.cloning.subtitles import Cue, srt_text
+from thesis_lib.cloning.srt import SrtCue, one_line, read_srt, with_name, without_name
+from thesis_lib.cloning.subtitles import Cue, default_names, srt_text
 from thesis_lib.utils.files import cached_fingerprint, write_text
 
 FORMAT = "thesis-lib script 1"
@@ -29,6 +29,7 @@ SCRIPT_SUFFIXES = (".json", SRT)
 CACHE_SUFFIX = ".cache"  # of the folder beside the script
 MAX_BEYOND_SECONDS = 0.1  # after the end of the recording, as rounding gives
 MAX_OVERLAP_SECONDS = 0.1  # of two segments, as rounding gives; the first one is shortened
+MAX_LISTED_LABELS = 5  # in an error
 MICROSECOND_DIGITS = 6  # of times that were moved
 
 
@@ -41,7 +42,7 @@ class ScriptSegment(BaseModel):
     end: float = Field(gt=0)  # s in the source's audio
     spanish: str = ""  # recognised; changing it changes nothing
     english: str = ""  # said; without a word the segment is left out
-    speaker: str = MAIN_SPEAKER  # label of the speaker with the voice of the English
+    speaker: str | None = MAIN_SPEAKER  # label of the speaker with the voice of the English; None: who speaks then
     strength: float | None = Field(None, ge=0, le=2)  # of the speaking style; None: cloning.style_strength
     speed: float | None = Field(None, ge=MIN_SPEED, le=MAX_SPEED)  # of the synthesizer; None: the source's rate
     left_out: bool = False
@@ -71,7 +72,7 @@ class ScriptSegment(BaseModel):
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
         """What the pipeline synthesises; ``segment`` has the samples, ``strength`` is for a segment without one."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
-        speed, place = speed_of(segment.wav, self.spanish), replace(segment, speaker=self.speaker)
+        speed, place = speed_of(segment.wav, self.spanish), replace(segment, speaker=self.speaker or MAIN_SPEAKER)
         return TranslatedSegment(place, self.spanish, self.english, speed, style=style)
 
 
@@ -105,9 +106,10 @@ def as_written(translated: TranslatedSegment, script: Path, delay: float = 0.0) 
     return replace(moved, english=one_line(moved.english), speed=speed_of(place.wav, ""), style=None)
 
 
-def read_script(path: Path, source: Path) -> Script:
+def read_script(path: Path, source: Path, names: Mapping[str, str] | None = None) -> Script:
     """Read and check a script of a recording; its times are moved to those of the audio track.
 
+    ``names``: label -> name of speakers, which may stand before the English of an SRT script.
     Raises CloningError, which names the file and the segment or line: not UTF-8, no JSON, an unknown key, a key twice,
     a wrong value, times that are negative, overlap or lie outside the recording, the script of another recording,
     nothing to speak.
@@ -115,18 +117,18 @@ def read_script(path: Path, source: Path) -> Script:
     text = _text(path)
     if path.suffix.lower() == SRT:
         cues = read_srt(path, text)
-        names = [f"line {cue.line}" for cue in cues]
-        script = Script(segments=tuple(ScriptSegment(start=x.start, end=x.end, english=x.text) for x in cues))
+        places = [f"line {cue.line}" for cue in cues]
+        script = _of_srt(cues, names or {})
     else:
         script = _json(path, text)
-        names = [f"segment {number}" for number in range(1, len(script.segments) + 1)]
+        places = [f"segment {number}" for number in range(1, len(script.segments) + 1)]
     if script.fingerprint not in ("", cached_fingerprint(source)):
         raise CloningError(
-            f"{path} was written for another recording ({script.recording}), or {source} has changed since: "
+            f"{path} was written for another recording ({one_line(script.recording)}), or {source} has changed since: "
             "name another file for the script"
         )
     delay, end = played_times(source)
-    segments = _checked(path, names, script.segments, delay, max(end, delay + survey(source).seconds))
+    segments = _checked(path, places, script.segments, delay, max(end, delay + survey(source).seconds))
     if not any(segment.is_spoken for segment in segments):
         raise CloningError(f"{path}: no segment has English to speak: write at least one word")
     return script.model_copy(update={"segments": tuple(_moved(x, delay) for x in segments)})
@@ -143,8 +145,7 @@ def write_script(
     is_srt, delay = path.suffix.lower() == SRT, played_times(source)[0]
     times = [(time_in_file(x.start, delay, is_srt), time_in_file(x.end, delay, is_srt)) for x in segments]
     if is_srt:
-        cues: list[Cue] = [(*time, x.english) for time, x in zip(times, segments, strict=True) if x.is_spoken]
-        write_text(path, srt_text(cues))
+        write_text(path, srt_text(_cues(times, segments, names or {})))
         return
     shown = [x.model_copy(update={"start": a, "end": b}) for x, (a, b) in zip(segments, times, strict=True)]
     script = Script(
@@ -170,13 +171,41 @@ def _moved(segment: ScriptSegment, delay: float) -> ScriptSegment:
     return segment.model_copy(update={name: _in_audio(getattr(segment, name), delay) for name in ("start", "end")})
 
 
+def _of_srt(cues: Sequence[SrtCue], names: Mapping[str, str]) -> Script:
+    """The script of subtitles. A subtitle without a known name has no speaker."""
+    said = [without_name(cue.text, names) for cue in cues]
+    labels = {label for label, _ in said}
+    used = {label: name for label, name in names.items() if label in labels}
+    segments = (
+        ScriptSegment(start=cue.start, end=cue.end, english=english, speaker=label)
+        for cue, (label, english) in zip(cues, said, strict=True)
+    )
+    return Script(speakers=used, segments=tuple(segments))
+
+
+def _cues(
+    times: Sequence[tuple[float, float]], segments: Sequence[ScriptSegment], names: Mapping[str, str]
+) -> Iterator[Cue]:
+    """The subtitles of the segments that are spoken, with the names of several speakers."""
+    spoken = [(*time, x) for time, x in zip(times, segments, strict=True) if x.is_spoken]
+    shown = default_names(x.speaker for *_, x in spoken if x.speaker)
+    shown = {label: names.get(label) or name for label, name in shown.items()}
+    for start, end, x in spoken:
+        text = one_line(x.english)
+        yield start, end, with_name(text, shown[x.speaker]) if x.speaker in shown else text
+
+
 def _text(path: Path) -> str:
     data = path.read_bytes()
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+        wrong = data.find(b"\0")  # of UTF-16 without a mark
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise CloningError(f"{path}, line {line}: the text is not UTF-8: save the file in UTF-8") from None
+        wrong = error.start
+    if wrong >= 0:
+        line = data[:wrong].count(b"\n") + 1
+        raise CloningError(f"{path}, line {line}: the text is not UTF-8: save the file in UTF-8")
+    return text
 
 
 def _json(path: Path, text: str) -> Script:
@@ -193,19 +222,20 @@ def _json(path: Path, text: str) -> Script:
 
 def check_labels(path: Path, script: Script, known: Sequence[str]) -> None:
     """Raise CloningError, which names the segment, for a speaker that is not one of the ``known`` labels."""
-    listed = ", ".join(map(repr, known))
+    listed = f"{known[0]!r} to {known[-1]!r}" if len(known) > MAX_LISTED_LABELS else ", ".join(map(repr, known))
     remedy = f"write {listed}, or give --speakers auto" if len(known) == 1 else f"write one of {listed}"
-    places = [(f", segment {number}", x.speaker) for number, x in enumerate(script.segments, 1)]
+    what = "subtitle" if path.suffix.lower() == SRT else "segment"
+    places = [(f", {what} {number}", x.speaker) for number, x in enumerate(script.segments, 1)]
     for place, label in (*places, *((", speakers", label) for label in script.speakers)):
-        if label not in known:
+        if label is not None and label not in known:
             raise CloningError(f"{path}{place}: the speaker {label!r} is unknown: {remedy}")
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
     """("segments", 2, "english") -> ", segment 3, english"."""
     if len(loc) > 1 and loc[0] == "segments":
-        return "".join(f", {part}" for part in (f"segment {int(loc[1]) + 1}", *loc[2:]))
-    return "".join(f", {part}" for part in loc)
+        loc = (f"segment {int(loc[1]) + 1}", *loc[2:])
+    return "".join(f", {one_line(str(part))}" for part in loc)
 
 
 def _check_keys(path: Path, text: str) -> None:

@@ -17,6 +17,7 @@ from thesis_lib.cloning.cast import Cast
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.prosody import speed_of
 from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, check_labels, write_script
+from thesis_lib.cloning.script_speakers import with_speakers
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
@@ -32,14 +33,19 @@ class ScriptedClone:
         self._delay = played_times(source)[0]
         self._recorded: list[ScriptSegment] = []
         self._names: dict[str, str] = {}
+        self._notes: tuple[str, ...] = ()  # of the speakers of segments that had none
 
     def cast(self, analyse: Callable[[], Cast]) -> Cast:
-        """The voices from the cache, else from ``analyse``. CloningError for a speaker of the script without one."""
+        """The voices from the cache, else from ``analyse``; every segment of the script gets one of their speakers.
+
+        Raises CloningError for a speaker of the script without a voice.
+        """
         if (cast := self.cache.get_cast()) is None:
             cast = analyse()
             self.cache.put_cast(cast)
         if self.given:
             check_labels(self.path, self.given, tuple(cast.speakers))
+            self.given, self._notes = with_speakers(self.path, self.given, cast, self._delay)
         return cast
 
     def names(self, cast: Cast) -> dict[str, str]:
@@ -111,7 +117,8 @@ class ScriptedClone:
         without = [x.translated(Segment(x.start, x.end, none), strength) for x in spoken]
         missing = [not self.cache.has(self.cache.key(pipeline, x, vocoder)) for x in without]
         counts = f"{len(spoken) - sum(missing)} segments from the cache, {sum(missing)} synthesised"
-        note(f"{self.path}: the English is the script's: {counts}")
+        for text in (f"{self.path}: the English is the script's: {counts}", *self._notes):
+            note(text)
         if any(x.strength not in (None, strength) for x in spoken):
             note(f"{self.path}: a segment's own strength replaces --style-strength {strength:g}")
         if count := sum(is_missing and x.speed is not None for x, is_missing in zip(spoken, missing, strict=True)):

@@ -1,14 +1,17 @@
-"""Read the subtitles of an SRT file."""
+"""Read the subtitles of an SRT file, and the name of the speaker before the text of one."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.subtitles import WORD_JOINER
+from thesis_lib.cloning.subtitles import SPEAKER, WORD_JOINER
 
-CLOCK = r"(\d+):([0-5]?\d):([0-5]?\d)[,.](\d{1,3})"
+CLOCK = r"(\d{1,9}):([0-5]?\d):([0-5]?\d)[,.](\d{1,3})"
 TIMES = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(\s.*)?")
+LABELLED = re.compile(rf"{SPEAKER} (\d{{1,9}}):\s*(.*)", re.DOTALL)
+MAX_QUOTED_CHARS = 80  # of a line, in an error
 MARKUP = re.compile(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
 
 
@@ -34,7 +37,8 @@ def read_srt(path: Path, text: str) -> list[SrtCue]:
         if "-->" in line:
             if not (times := TIMES.fullmatch(line)):
                 example = "write 00:00:01,000 --> 00:00:02,500; no text may hold an arrow"
-                raise CloningError(f"{path}, line {number}: {line.strip()!r} is not a valid time line: {example}")
+                quoted = line.strip()[:MAX_QUOTED_CHARS]
+                raise CloningError(f"{path}, line {number}: {quoted!r} is not a valid time line: {example}")
             start, end = _seconds(*times.groups()[:4]), _seconds(*times.groups()[4:8])
             if end <= start:
                 raise CloningError(f"{path}, line {number}: the subtitle ends before it begins: correct its times")
@@ -50,6 +54,23 @@ def read_srt(path: Path, text: str) -> list[SrtCue]:
 def one_line(text: str) -> str:
     """A text as it is read again after it was written to an SRT file: single spaces, no word joiner."""
     return " ".join(text.replace(WORD_JOINER, "").split())
+
+
+def with_name(text: str, name: str) -> str:
+    """("hello", "Ana") -> "Ana: hello"."""
+    return f"{one_line(name)}: {text}".strip()
+
+
+def without_name(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:
+    """("Ana: hello", {"2": "Ana"}) -> ("2", "hello"), the label and the text; the label is None without a known name.
+
+    "Speaker 2" is always the name of "2".
+    """
+    for label, name in names.items():
+        if text.startswith(start := with_name("", name)):
+            return label, text.removeprefix(start).strip()
+    found = LABELLED.fullmatch(text)
+    return (found[1], found[2]) if found else (None, text)
 
 
 def _seconds(hours: str, minutes: str, seconds: str, fraction: str) -> float:

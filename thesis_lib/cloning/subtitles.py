@@ -19,6 +19,13 @@ WORD_JOINER = "\u2060"  # without width; SRT has no other escape
 Cue = tuple[float, float, str]  # start in s, end in s, text
 FORMATS = ("srt", "vtt")
 LANGUAGES = ("es", "en")
+SPEAKER = "Speaker"  # first word of the name of a speaker without a given one
+
+
+def default_names(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> "Speaker LABEL" of several speakers; empty for one."""
+    names = {label: f"{SPEAKER} {label}" for label in labels}
+    return names if len(names) > 1 else {}
 
 
 def subtitle_paths(stem: Path, language: str) -> list[Path]:

@@ -35,7 +35,9 @@ MIN_MARK_PROBABILITY = 0.5  # mean over the windows from which a recording count
 MIN_PART_PROBABILITY = 0.85
 # Speeds at which the watermark is searched, relative to the marked recording; all of 0.89 to 1.11 is within 1.4 %.
 SPEEDS = (1.0, 0.975, 1.025, 0.95, 1.05, 0.925, 1.075, 0.9, 1.1)
-MAX_SEARCHED_WINDOWS = 6  # windows of a long recording that are searched at every speed
+MAX_SEARCHED_WINDOWS = 6  # of a recording that is searched at every speed in whole windows; a longer one by probes
+PROBE_SECONDS = 2.0  # of each window, its input at other speeds
+MIN_PROBE_PROBABILITY = 0.5  # from which a window and its neighbours are searched whole at a probe's speed
 
 
 class WatermarkError(ThesisError):
@@ -58,7 +60,7 @@ class Detection:
     """The detector's output."""
 
     probability: float  # 0..1, the highest of a window
-    mean: float  # 0..1, over the windows
+    mean: float  # 0..1, over the windows; at another speed of a long recording, over their probes where none is marked
     speed: float  # of the recording, relative to the marked one, at which these probabilities are found
     spans: tuple[tuple[float, float], ...] = ()  # start and end in s of the marked windows
 
@@ -73,20 +75,18 @@ def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio"
 
     A recording counts as marked where the mean over its windows reaches ``MIN_MARK_PROBABILITY``, or one window
     reaches ``MIN_PART_PROBABILITY``. A marked stretch of one and a half windows fills one window, wherever it begins.
-    Silent windows do not count. The original speed is tried first. Where it shows no watermark, ``SPEEDS`` are tried
-    on at most ``MAX_SEARCHED_WINDOWS`` windows, and the best one on all: in a recording of more than some 60 s, a
-    stretch at another speed can be missed. Raises AudioError for silence, for samples that are not finite, and for a
-    recording that is too short.
+    Silent windows do not count. The original speed is tried first. Where it shows no watermark, the other ``SPEEDS``
+    are tried: so of a recording with stretches at several speeds, those at one speed are found. Raises AudioError for
+    silence, for samples that are not finite, and for a recording that is too short.
     """
     wav = as_samples(wav, source)
     check_audible(wav, sample_rate, source)
     windows = _windows(wav, sample_rate)
-    found = _detection(windows, sample_rate, 1.0)
+    found = _detection(windows, _probabilities(windows, sample_rate, 1.0), 1.0)
     if found.is_marked:
         return found
-    some = windows[:: -(-len(windows) // MAX_SEARCHED_WINDOWS)]
-    speed = max(SPEEDS, key=lambda speed: _probabilities(some, sample_rate, speed).max())
-    return max(found, _detection(windows, sample_rate, speed), key=lambda x: (x.is_marked, x.probability))
+    others = (_at_speed(windows, sample_rate, speed) for speed in SPEEDS[1:])
+    return max((found, *others), key=lambda x: (x.is_marked, x.probability))
 
 
 @dataclass(frozen=True)
@@ -95,18 +95,38 @@ class _Window:
     start: float  # s
     end: float  # s
 
+    @property
+    def is_audible(self) -> bool:
+        """Whether it is more than silence. A codec writes silence as samples that are nearly zero."""
+        return bool(np.abs(self.wav).max() >= MIN_PEAK)
+
+    def probe(self, sample_rate: int) -> "_Window":
+        """The loudest ``PROBE_SECONDS`` of the middle half, in steps of that length: a pause has no watermark."""
+        size, middle = int(PROBE_SECONDS * sample_rate), self.wav[len(self.wav) // 4 : -(len(self.wav) // 4)]
+        pieces = middle[: len(middle) // size * size].reshape(-1, size)
+        return _Window(pieces[np.square(pieces).sum(1).argmax()], self.start, self.end)
+
 
 def _windows(wav: np.ndarray, sample_rate: int) -> list[_Window]:
     """The windows of (N,) that are not silent; each begins in the middle of the one before."""
     halves = max(2, int(len(wav) / (MIN_WINDOW_SECONDS / 2 * sample_rate)))
     edges = np.linspace(0, len(wav), halves + 1).astype(int).tolist()
     every = [_Window(wav[a:b], a / sample_rate, b / sample_rate) for a, b in zip(edges[:-2], edges[2:], strict=True)]
-    # A codec writes silence as samples that are nearly zero: in them no frame is loud.
-    return [window for window in every if np.abs(window.wav).max() >= MIN_PEAK]
+    return [window for window in every if window.is_audible]
 
 
-def _detection(windows: Sequence[_Window], sample_rate: int, speed: float) -> Detection:
-    found = _probabilities(windows, sample_rate, speed)
+def _at_speed(windows: Sequence[_Window], sample_rate: int, speed: float) -> Detection:
+    """The detection at another speed than the original one. In a long recording, windows are found by their probes."""
+    found, near = np.zeros(len(windows)), np.ones(len(windows), bool)
+    if len(windows) > MAX_SEARCHED_WINDOWS:
+        found = _probabilities([window.probe(sample_rate) for window in windows], sample_rate, speed)
+        near = np.convolve(found >= MIN_PROBE_PROBABILITY, np.ones(3), "same") > 0
+    found[near] = _probabilities([x for x, is_near in zip(windows, near, strict=True) if is_near], sample_rate, speed)
+    return _detection(windows, found, speed)
+
+
+def _detection(windows: Sequence[_Window], found: np.ndarray, speed: float) -> Detection:
+    """The decision by the probabilities (n,) of the windows."""
     highest, mean = float(found.max()), float(found.mean())
     if mean < MIN_MARK_PROBABILITY and highest < MIN_PART_PROBABILITY:
         return Detection(highest, mean, speed)
@@ -119,8 +139,9 @@ def _detection(windows: Sequence[_Window], sample_rate: int, speed: float) -> De
 
 
 def _probabilities(windows: Sequence[_Window], sample_rate: int, speed: float) -> np.ndarray:
-    """(n,) of the windows of a recording that plays ``speed`` times as fast as the marked one."""
-    return np.array([_perth().probability(resample(x.wav, sample_rate / speed, RATE)) for x in windows])
+    """(n,) of windows of a recording that plays ``speed`` times as fast as the marked one; 0 of silent ones."""
+    wavs = (resample(x.wav, sample_rate / speed, RATE) if x.is_audible else None for x in windows)
+    return np.array([0.0 if wav is None else _perth().probability(wav) for wav in wavs])
 
 
 def load() -> None:

@@ -12,7 +12,7 @@ from thesis_lib.audio.files import SUFFIXES, header, read_blocks, survey, writin
 from thesis_lib.audio.video import VIDEO_SUFFIXES, played_times
 from thesis_lib.cloning import AUTO, Clone, Request, VoiceCloningPipeline, clone_file, given_speakers
 from thesis_lib.cloning.cast import DIARISED
-from thesis_lib.cloning.files import Adapter
+from thesis_lib.cloning.files import Adapter, spoken_script
 from thesis_lib.cloning.script import SRT, read_script, time_in_file, write_script
 from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.options import Options
@@ -44,6 +44,7 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
         _replace_outputs(session, {"english": target} | subtitles)
         has_script = session.script.exists() and not is_replaced(session, options)
         if has_script:
+            _name_speakers(session, pipeline, request)
             offer_script(session)
         session.made = JobOutputs(clone, request, options, places, fingerprint(session.script) if has_script else "")
         session.spoken += 1
@@ -78,7 +79,8 @@ def is_replaced(session: Session, options: Options) -> bool:
 
 def set_script(session: Session, path: Path) -> None:
     """Check a script file, JSON or SRT, and make it the session's. Raises CloningError as ``read_script`` does."""
-    script = read_script(path, _source(session))
+    names = read_script(session.script, _source(session)).speakers if session.script.exists() else {}
+    script = read_script(path, _source(session), names)
     write_script(session.script, _source(session), script.segments, script.speakers)
     offer_script(session)
     session.revision += 1
@@ -87,8 +89,17 @@ def set_script(session: Session, path: Path) -> None:
 def offer_script(session: Session) -> None:
     """Let the session's script be downloaded, also as SRT."""
     source, srt = _source(session), session.script.with_suffix(SRT)
-    write_script(srt, source, read_script(session.script, source).segments)
+    script = read_script(session.script, source)
+    write_script(srt, source, script.segments, script.speakers)
     session.files |= {"script.json": session.script, "script.srt": srt}
+
+
+def _name_speakers(session: Session, pipeline: VoiceCloningPipeline, request: Request) -> None:
+    """Write the speakers that were found into a script that had segments without one."""
+    source = _source(session)
+    if any(x.speaker is None for x in read_script(session.script, source).segments):
+        script = spoken_script(pipeline, source, request, session.script)
+        write_script(session.script, source, script.segments, script.speakers)
 
 
 def _source(session: Session) -> Path:

@@ -65,23 +65,26 @@ export class Lines {
   // The labels of the speakers that were found, and of those that the script names.
   labels() {
     const found = Array.from({ length: this.found }, (_, at) => String(at + 1)), { speakers, segments } = this.script;
-    return [...new Set([...found, ...Object.keys(speakers ?? {}), ...segments.map((segment) => segment.speaker)])].sort(
+    const used = segments.map((segment) => segment.speaker).filter((label) => label !== null);
+    return [...new Set([...found, ...Object.keys(speakers ?? {}), ...used])].sort(
       (one, other) => one.localeCompare(other, "en", { numeric: true }));
   }
 
   offerSpeakers(row, segment) {
     const labels = this.labels(), select = row.querySelector(".speaker"), names = this.script.speakers ?? {};
     select.replaceChildren(...labels.map((label) => new Option(names[label] || `Speaker ${label}`, label)));
-    select.value = segment.speaker;
+    if (segment.speaker === null) select.prepend(new Option("who speaks then", ""));
+    select.value = segment.speaker ?? "";
     select.parentElement.hidden = labels.length < 2;
   }
 
   // What to do where the segments do not fit the number of speakers that is chosen; else nothing. `spokenChoice` is the
   // choice that the English was made with.
   hint(choice, spokenChoice) {
-    const used = new Set(this.script?.segments.map((segment) => segment.speaker)).size;
+    const labels = new Set(this.script?.segments.map((segment) => segment.speaker));
+    const isFoundWhenSpoken = labels.delete(null), used = labels.size;
     if (used > 1 && choice === "1") return "The segments have several speakers: choose their number in the options.";
-    if (used !== 1 || choice === "1" || (this.found === 1 && choice === spokenChoice)) return "";
+    if (isFoundWhenSpoken || used !== 1 || choice === "1" || (this.found === 1 && choice === spokenChoice)) return "";
     const remedy = this.labels().length > 1 ? "correct the speaker of each segment, or discard" : "discard";
     return `All segments have one speaker: ${remedy} the script and translate again to have the speakers found.`;
   }
@@ -124,7 +127,7 @@ export class Lines {
     this.script.segments[at] = {
       ...before,
       english: part("english").value,
-      speaker: part("speaker").value,
+      speaker: part("speaker").value || null,
       strength: read(part("strength"), before.strength),
       speed: read(part("speed"), before.speed),
       left_out: part("left-out").checked,
