@@ -130,7 +130,7 @@ def test_no_sentence_claims_the_same_voice():
     """The titles and the goal name it; a sentence about an output does not."""
     for page in ("README.md", "book/index.md", "book/introduction.md", "book/limitations.md"):
         for line in text_of(page).splitlines():
-            if "same voice" in line.lower() and not line.startswith("#"):
+            if "same voice" in line.lower() and not line.startswith(("#", "  title ")):
                 assert "goal" in line or "Do both sides of a pair have the same voice" in line, line
 
 
