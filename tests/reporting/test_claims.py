@@ -28,7 +28,7 @@ CLAIMS = load_claims(ROOT / "book" / "claims.toml")
 # Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
 NUMBERED = {
     "README.md": ["| measure |", "## What it found"],
-    "book/index.md": ["**Abstract.**", "**Resumen.**"],
+    "book/index.md": ["**Abstract.**", "**Resumen.**", "| measure |"],
     "book/introduction.md": ["## What this book found"],
 }
 # A share, an interval, a decimal or signed number, n.
