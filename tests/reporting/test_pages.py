@@ -150,7 +150,7 @@ def test_a_page_is_accessible(opened, site, name):
 
 # Tables that are wider than what they scroll in, and in which a first cell leaves it, or none scrolls.
 MOVED = """(least) => [...document.querySelectorAll("main table")].map((table) => {
-    if (least) table.style.minWidth = least;
+    if (least) for (const row of table.rows) row.cells[row.cells.length - 1].style.minWidth = least;
     let around = table.parentElement;
     while (around && !["auto", "scroll"].includes(getComputedStyle(around).overflowX)) around = around.parentElement;
     if (!around || table.getBoundingClientRect().width <= around.clientWidth + 2) return null;
