@@ -88,6 +88,14 @@ def trained_beside(tiny_run, path, **changes) -> Run:
     return run
 
 
+def rename_encoder(run, task, title: str, stored: bool = True) -> None:
+    """Give the speaker encoder of a run's vocoder, and of the run's embeddings, another "name (revision)"."""
+    named = {run.path / task / "vocoder" / "config.json": "speaker_encoder"}
+    named |= {run.path / "embeddings" / "embeddings.json": "speaker"} if stored else {}
+    for path, key in named.items():
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: title}))
+
+
 def revisions_of(run, table: str) -> dict[str, str]:
     """The encoders that a table's provenance names, with their revisions."""
     return provenance_of(run, table)["weights"]
