@@ -29,8 +29,9 @@ _READY = threading.Event()
 def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str | None = None) -> list[Path]:
     """Analyse the training and validation recordings for a task's content, where that has not been done.
 
-    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder. Resumes after an
-    interruption. Returns the stored files (.npz) in the manifest's order; none for the content "mel", which needs none.
+    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder; Whisper computes on the
+    run's device. Resumes after an interruption. Returns the stored files (.npz) in the manifest's order; none for the
+    content "mel", which needs none.
     Raises StaleError when the stored analyses are of another corpus or recogniser, and ModelError when Whisper cannot
     be had.
     """
@@ -44,7 +45,7 @@ def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str |
     recordings = map(manifest.target, chosen)
     missing = [(wav, path) for wav, path in zip(recordings, paths, strict=True) if not path.exists()]
     if missing:
-        work = _Analyser(run.config.audio, content)
+        work = _Analyser(run.config.audio, content, run.device)
         _finish(progress(spread_over(work, missing, scheduler), len(missing), f"analyse, {content.kind}"))
         release()
         _READY.clear()
@@ -74,19 +75,23 @@ class _Analyser:
 
     audio: AudioConfig
     content: ContentConfig
+    device: str  # of Whisper
 
     def __call__(self, item: tuple[Path, Path]) -> None:
         recording, path = item
         if _READY.is_set():
-            _store(recording, path, self.audio, self.content)
+            self._store(recording, path)
             return
         with _FIRST:
-            _store(recording, path, self.audio, self.content)
+            self._store(recording, path)
             _READY.set()
 
+    def _store(self, recording: Path, path: Path) -> None:
+        found = analyse(read_audio(recording)[0], self.audio, self.content, device=self.device)
+        _save(found, path)
 
-def _store(recording: Path, path: Path, audio: AudioConfig, content: ContentConfig) -> None:
-    found = analyse(read_audio(recording)[0], audio, content)
+
+def _save(found: Analysis, path: Path) -> None:
     pitch = found.pitch
     with replacing(path) as partial, open(partial, "wb") as stream:
         half = found.phonetic.astype(np.float16)
