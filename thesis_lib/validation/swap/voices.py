@@ -13,9 +13,9 @@ from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
-from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.embed import load_embeddings, voice_of
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -58,7 +58,7 @@ def speakers_of_split(
     No speaker is enrolled by the recording of the condition: in a corpus of one language that is another target.
     ``but``: names that begin with it are left out.
     """
-    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
+    manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     by_speaker: dict[str, list[Utterance]] = {}
     for utterance in manifest.split(split):
         if but is None or not utterance.speaker.startswith(but):
