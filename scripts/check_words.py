@@ -50,6 +50,7 @@ RETIRED = {
     r"stand-ins?": "substitute encoder",
     r"portable": "ONNX vocoder, exported",
     r"swapped-in": "target speaker, target voice",
+    r"whose": "with …, of which …",
     r"reach before": "left context",
     r"inert": "safe (checkpoint reader)",
     r"finishing": "loudness normalisation",

@@ -36,6 +36,7 @@ def planted(tmp_path, name: str, text: str) -> list[str]:
         ("A swapped-in voice.", "1: swapped-in -> target speaker, target voice"),
         ("The reach before a frame.", "1: reach before -> left context"),
         ("Speakers of the test part.", "1: test part -> split"),
+        ("A stage whose\ninputs have changed.", "1: whose -> with …, of which …"),
     ],
 )
 def test_a_planted_word_is_found_with_its_line(tmp_path, text, says):
