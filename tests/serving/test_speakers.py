@@ -121,6 +121,16 @@ def test_an_srt_script_with_the_names_of_the_session_keeps_the_speakers(client, 
         ("2", "goodbye"), ("2", "hello"), ("1", "hello"),
     ]  # fmt: skip
     assert loaded["speakers"] == NAMES
+    english = client("GET", f"{session}/files/english").content
+    for name, data, place in (
+        ("a.srt", changed.replace("--> 00", "--> -00", 1).encode(), "line 2"),
+        ("a.srt", changed.replace("goodbye", "adiós").encode("latin-1"), "line 3"),
+        ("a.json", json.dumps(script | {"segments": script["segments"][::-1]}), "segment 2"),
+    ):
+        refused = client("PUT", f"{session}/script", params={"name": name}, data=data)
+        assert error(refused, 400).startswith(f"{name}, {place}")
+        assert script_of(client, session) == loaded
+        assert client("GET", f"{session}/files/english").content == english
 
 
 @pytest.mark.parametrize("speakers", ["0", "-1", "21", "two", "1.5", ""])
