@@ -20,7 +20,7 @@ from tqdm import tqdm
 from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import fabric_of, train
-from thesis_lib.training.segments import Segments
+from thesis_lib.training.stages import run_earlier_stages
 from thesis_lib.vocoder import checkpoints
 
 LONGEST = 5.0  # steps, that a process trains: a time would be none at all on a machine that is slow enough
@@ -48,7 +48,7 @@ def kill(folder: Path, count: int, seed: int = 0) -> dict:
     config = Config.from_profile("smoke").override(SETTINGS)
     home = Run(folder / "run", config)
     # What every process would prepare and import again.
-    Segments(home, TASK, "train"), Segments(home, TASK, "validation")
+    run_earlier_stages(home, TASK)
     fabric_of(config.recipe(TASK).training)
     found = {"kills": 0, "steps trained": 0, "in a save": 0, "finished trainings": 0, "most steps lost": 0}
     before = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import GROUND_TRUTH, Scorers, System, select
 from thesis_lib.validation.metrics import cosine
@@ -20,7 +20,7 @@ def nearness(
     scorers = Scorers.load(
         corpus.config.override({"validation.metrics": metrics, "encoders.evaluation": ("resemblyzer",)})
     )
-    chosen = select(prepared(corpus).split("test"), count)
+    chosen = select(load_manifest(corpus).split("test"), count)
     everything = {GROUND_TRUTH: System(GROUND_TRUTH, lambda item: item.wav)} | systems
     with tempfile.TemporaryDirectory() as home:
         measurements = measure(corpus, chosen, everything, scorers, Path(home), bar)

@@ -26,6 +26,7 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS, Config, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.embeddings.encoders.funasr_models import funasr_network
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
 
@@ -75,8 +76,9 @@ def tiny_config() -> Config:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_config) -> Run:
-    """A run with trained vocoders (four steps of tiny networks)."""
+    """A run with trained vocoders (four steps of tiny networks) and the embeddings of both sides."""
     run = Run(tmp_path_factory.mktemp("runs") / "tiny", tiny_config)
+    embedded(run)
     for task in TASKS:
         train(run, task)
     return run

@@ -15,7 +15,11 @@ import numpy as np
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import TASKS, CorpusConfig
 from thesis_lib.corpus import mini
+from thesis_lib.runs.analyse import analysed
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
+from thesis_lib.training.distillation import distilled
+from thesis_lib.training.segments import Segments
 
 TINY = {
     "corpus.limit": 4,
@@ -86,6 +90,22 @@ def trained_beside(tiny_run, path, **changes) -> Run:
     for task in TASKS:
         shutil.copytree(tiny_run.path / task, run.path / task)
     return run
+
+
+def segments_of(run, task, split) -> Segments:
+    """The training segments of a run; the stages before training are run first where that has not been done."""
+    embedded(run, sides=("source",))
+    analysed(run, task)
+    distilled(run, task)
+    return Segments(run, task, split)
+
+
+def rename_encoder(run, task, title: str, stored: bool = True) -> None:
+    """Give the speaker encoder of a run's vocoder, and of the run's embeddings, another "name (revision)"."""
+    named = {run.path / task / "vocoder" / "config.json": "speaker_encoder"}
+    named |= {run.path / "embeddings" / "embeddings.json": "speaker"} if stored else {}
+    for path, key in named.items():
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: title}))
 
 
 def revisions_of(run, table: str) -> dict[str, str]:

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 from helpers import TINY, log_of, spoken, trained_beside
+from typer.testing import CliRunner
 
 from thesis_lib.audio.files import write_audio
+from thesis_lib.cli import app
 from thesis_lib.config import Config, ConfigError, parse_assignment
 from thesis_lib.config.registries import CORPORA, ENCODERS, GENERATORS, LOSSES, METRICS
 from thesis_lib.corpus import mini
@@ -22,6 +24,7 @@ from thesis_lib.embeddings.encoders import EncoderError, evaluation_encoders, sp
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.stages import TRAIN
 from thesis_lib.training import train
 from thesis_lib.utils.registry import RegistryError
 from thesis_lib.validation import GROUND_TRUTH, describe, validate
@@ -130,6 +133,52 @@ def test_a_generator(tiny_run, workplace):
     assert Config.from_json(run.config.model_dump_json()) == run.config
     by_name = Config().override({"plugins": ["my_generator"], "conversion.generator": "linear-head"})
     assert by_name.conversion.generator.channels == 64
+
+
+def outside(tiny_run, workplace, task: str) -> Path:
+    """A vocoder with the page's generator, in its folder; the module that registers the generator is not imported."""
+    Config().override({"plugins": "my_generator"})
+    about = VocoderDescription.of(checkpoints.load(tiny_run.path / task / "vocoder")[1])
+    Vocoder.untrained(about.but(generator={"kind": "linear-head", "channels": 8})).save_pretrained(workplace / task)
+    sys.modules.pop("my_generator")
+    GENERATORS._entries.pop("linear-head")
+    return workplace / task
+
+
+@pytest.mark.parametrize("verb", ["stream", "export", "adapt"])
+def test_a_command_on_a_vocoder_with_a_generator_from_outside(tiny_run, workplace, verb):
+    """The remedy that the error names, ``plugins``, can be followed."""
+    write_audio(workplace / "a.wav", spoken(0), 22_050)
+    folder = outside(tiny_run, workplace, "conversion" if verb == "adapt" else "resynthesis")
+    places = {
+        "stream": ["a.wav", "b.wav"],
+        "export": ["v.onnx"],
+        "adapt": ["a.wav", "--run-dir", "me", "--minutes", "0.02"],
+    }
+    command = [verb, *places[verb], "--vocoder", str(folder)]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, CheckpointError)
+    assert "name the module that registers it in `plugins`" in str(done.exception)
+    done = CliRunner().invoke(app, [*command, "--set", "plugins=my_generator"])
+    assert done.exit_code == 0, done.exception
+    made = {"stream": "b.wav", "export": "v.onnx", "adapt": "me/conversion/vocoder/model.safetensors"}
+    assert (workplace / made[verb]).exists()
+
+
+def test_an_adapted_run_knows_its_plugins(tiny_run, workplace):
+    write_audio(workplace / "a.wav", spoken(0), 22_050)
+    folder = outside(tiny_run, workplace, "conversion")
+    given = ["--set", "plugins=my_generator", "--set", "encoders.batch_size=2"]
+    command = ["adapt", "a.wav", "--run-dir", "me", "--minutes", "0.02", "--vocoder", str(folder), *given]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    run = Run(workplace / "me", Config.from_json((workplace / "me" / "config.json").read_text()))
+    assert run.config.plugins == ("my_generator",)
+    assert run.config.encoders.batch_size == 2
+    named = TRAIN.command_for(run, "conversion")
+    assert named.endswith("""--minutes 0.02 --set 'plugins=["my_generator"]'""")
+    assert parse_assignment(shlex.split(named)[-1]) == ("plugins", ["my_generator"])
+    done = CliRunner().invoke(app, [*command, "--set", "encoders.speaker=ecapa"])
+    assert isinstance(done.exception, EncoderMismatchError)
 
 
 def test_a_vocoder_of_a_generator_or_encoder_that_is_not_loaded_names_the_remedy(tmp_path):

@@ -62,6 +62,10 @@ def test_counts_in_prose_are_the_bundles():
     rows = mini.table(CorpusConfig(name="mini"))
     assert f"{len(rows)} pairs, {rows.voice.nunique()} voices" in (ROOT / "README.md").read_text()
     assert f"{len(rows)} pairs of" in (ROOT / "book" / "introduction.md").read_text()
+    mixtures = sum("+" in voice for voice in rows.voice.unique())
+    card = (ROOT / "book" / "data_card.md").read_text()
+    published = rows.voice.nunique() - mixtures
+    assert f"| {published} published voices of Kokoro-82M {{cite}}`kokoro` and {mixtures} mixtures" in card
 
 
 def test_every_weight_has_licence_citation_and_hashes():

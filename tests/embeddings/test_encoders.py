@@ -15,6 +15,7 @@ from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import (
     EncoderError,
+    EvaluationEncoder,
     embed,
     emotion_encoder,
     evaluation_encoders,
@@ -268,6 +269,13 @@ def test_auto_speaker_falls_back_by_name(monkeypatch):
     monkeypatch.setattr(pretrained, "is_cached", lambda name: False)
     assert speaker_encoder(EncoderConfig(speaker="auto")).name == "tiny-test-encoder"
     assert evaluation_encoders(EncoderConfig(evaluation=())) == []
+
+
+def test_the_loader_of_an_evaluation_encoder_is_the_same_in_another_process():
+    """So that the process loads the network once, and not for every recording."""
+    loader = EvaluationEncoder("resemblyzer")
+    there = pickle.loads(pickle.dumps(loader))
+    assert (there, hash(there)) == (loader, hash(loader))
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,26 @@ def test_batches_are_of_similar_length_and_change_nothing(tmp_path):
     assert sorted(encoder.batches) == [length[1:4], length[4:8], length[8:]]
 
 
+def test_processes_and_threads_store_the_same_vectors_under_the_same_names(tmp_path, monkeypatch):
+    paths = files(tmp_path, 8)
+    here = embed_files(paths, speaker_encoder, TINY, tmp_path / "threads")
+    monkeypatch.setattr(parallel, "MIN_ITEMS_FOR_PROCESSES", 8)
+    monkeypatch.setattr(parallel, "available_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "a_core_each", None)
+    assert np.array_equal(embed_files(paths, speaker_encoder, TINY, tmp_path / "processes"), here)
+    stored = [
+        {path.name: path.read_bytes() for path in (tmp_path / way).rglob("*.npy")} for way in ("threads", "processes")
+    ]
+    assert len(stored[0]) == 8
+    assert stored[0] == stored[1]
+
+
+def test_a_gpu_is_used_by_one_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "spread_over", None)
+    config = TINY.model_copy(update={"device": "cuda"})
+    assert embed_files(files(tmp_path, 2), lambda _: Counting(), config, tmp_path / "store").shape == (2, 3)
+
+
 @pytest.mark.slow
 def test_over_a_cluster_that_loses_a_worker_nothing_is_lost_or_doubled(tmp_path):
     paths = files(tmp_path, 60)

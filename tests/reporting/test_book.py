@@ -108,15 +108,40 @@ def test_audio_moves_to_files_beside_the_page(tmp_path):
 
 def test_the_extension_shows_the_last_run_or_the_committed_notebook(tmp_path):
     app = type("App", (), {"srcdir": str(tmp_path), "outdir": str(tmp_path / "html")})()
-    source = ["committed"]
+    committed, done = (nbformat.read(make(tmp_path / f"{name}.ipynb", name), 4) for name in ("committed", "executed"))
+    source = [nbformat.writes(committed)]
     book._on_source_read(app, "notebooks/01_a", source)
-    assert source == ["committed"]
-    write_text(tmp_path / "runs" / "x" / "notebooks" / "01_a.ipynb", "executed")
+    (cell,) = json.loads(source[0])["cells"]
+    assert "".join(cell["source"]) == "committed"
+    assert cell["metadata"]["tags"] == ["parameters", "remove-cell"]
+    write_text(tmp_path / "runs" / "x" / "notebooks" / "01_a.ipynb", nbformat.writes(done))
     write_text(tmp_path / "runs" / "latest", "runs/x\n")
     book._on_source_read(app, "notebooks/01_a", source)
-    assert source == ["executed"]
+    assert "".join(json.loads(source[0])["cells"][0]["source"]) == "executed"
     book._on_source_read(app, "book/index", prose := ["prose"])
     assert prose == ["prose"]
+
+
+def test_cells_that_only_prepare_numbers_are_folded(tmp_path):
+    path = make(tmp_path / "a.ipynb", "profile = ''", "profile = 'smoke'", 'glue("n", 1)', 'glue("n", 2)', "show(1)")
+    notebook = nbformat.read(path, 4)
+    notebook.cells[1].metadata["tags"] = ["injected-parameters"]
+    notebook.cells[2].metadata["tags"] = ["nbval-ignore-output"]
+    notebook.cells[3].metadata["tags"] = ["remove-output"]
+    notebook.cells.append(nbformat.v4.new_markdown_cell("`glue(` is a function."))
+    nbformat.write(notebook, path)
+    key = book._key(path, {})
+    cells = json.loads(book.fold_cells(path.read_text()))["cells"]
+    assert [cell["metadata"].get("tags", []) for cell in cells] == [
+        ["parameters", "remove-cell"],
+        ["injected-parameters", "remove-cell"],
+        ["nbval-ignore-output", "hide-input"],
+        ["remove-output"],
+        [],
+        [],
+    ]
+    (tmp_path / "folded.ipynb").write_text(json.dumps({"cells": cells}))
+    assert book._key(tmp_path / "folded.ipynb", {}) == key, "nothing is executed again"
 
 
 def test_a_published_book_opens_its_chapters_in_binder_and_colab(monkeypatch):

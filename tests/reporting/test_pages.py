@@ -148,6 +148,31 @@ def test_a_page_is_accessible(opened, site, name):
     assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
+# Tables that are wider than what they scroll in, and in which a first cell leaves it, or none scrolls.
+MOVED = """(least) => [...document.querySelectorAll("main table")].map((table) => {
+    if (least) for (const row of table.rows) row.cells[row.cells.length - 1].style.minWidth = least;
+    let around = table.parentElement;
+    while (around && !["auto", "scroll"].includes(getComputedStyle(around).overflowX)) around = around.parentElement;
+    if (!around || table.getBoundingClientRect().width <= around.clientWidth + 2) return null;
+    around.scrollLeft = around.scrollWidth;
+    const left = around.getBoundingClientRect().left;
+    const first = [...table.rows].map((row) => row.cells[0])
+        .filter((cell) => !cell.matches(".row_heading:not(.level0)") && cell.checkVisibility());
+    const moved = first.filter((cell) => Math.abs(cell.getBoundingClientRect().left - left) > 8);
+    return {scrolls: around.scrollLeft > 0, moved: moved.map((cell) => cell.innerText.slice(0, 30))};
+}).filter((found) => found)"""
+
+
+@pytest.mark.parametrize("least", ["", "3000px"], ids=["as it is", "widened"])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_column_of_a_wide_table_stays_in_view(opened, site, name, least):
+    page, _ = opened(f"{site}/{name}")
+    tables = page.locator("main table:visible").count()
+    found = page.evaluate(MOVED, least)
+    assert not least or len(found) >= tables
+    assert [table for table in found if table["moved"] or not table["scrolls"]] == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_below_the_size_limit(name):
     assert (HTML / name).stat().st_size <= MAX_PAGE_BYTES

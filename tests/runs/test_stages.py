@@ -16,6 +16,7 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.stages import RECORD, STAGES, StaleError
 from thesis_lib.runs.vocoders import StaleWarning, load_vocoder
 from thesis_lib.training import train
+from thesis_lib.utils import parallel
 
 
 def test_a_stage_reads_earlier_stages_only():
@@ -178,6 +179,19 @@ def test_one_process_and_two_workers_give_the_same_analyses(tiny_run, tmp_path):
     for a, b in zip(one, two, strict=True):
         with np.load(a) as first, np.load(b) as second:
             assert all(np.array_equal(first[name], second[name]) for name in first.files)
+
+
+def test_threads_and_processes_give_the_same_analyses(tiny_run, tmp_path, monkeypatch):
+    threads, processes = (beside(tiny_run, tmp_path / name) for name in ("threads", "processes"))
+    one = analysed(threads, "conversion")
+    monkeypatch.setattr(parallel, "MIN_ITEMS_FOR_PROCESSES", len(one))
+    monkeypatch.setattr(parallel, "available_cores", lambda: 2)
+    monkeypatch.setattr(parallel, "a_core_each", None)
+    shown = []
+    two = analysed(processes, "conversion", lambda items, total, label: shown.append((total, label)) or items)
+    assert shown == [(len(one), "analyse, envelope")]
+    assert [path.name for path in one] == [path.name for path in two]
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
 
 
 def test_the_verb_analyse_says_how_many(tiny_run, tmp_path):

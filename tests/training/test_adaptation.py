@@ -14,7 +14,7 @@ from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training.adaptation import KEY, adapt
 from thesis_lib.validation import adaptation
-from thesis_lib.validation.adaptation import AFTER, BEFORE, adaptation_sample, adaptation_test
+from thesis_lib.validation.adaptation import AFTER, BEFORE, adapt_speakers, adaptation_sample, adaptation_test
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder
 
@@ -105,6 +105,7 @@ def test_too_little_is_refused(tiny_run, tmp_path):
 
 def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=2)
+    adapt_speakers(run)
     table = adaptation_test(run)
     assert list(dict.fromkeys(table.stage)) == [BEFORE, AFTER]
     assert table.target_speaker.nunique() == 2
@@ -127,17 +128,26 @@ def test_what_adaptation_adds_is_measured_on_test_voices(tiny_run, tmp_path):
     }
     assert all(adaptation_sample(run, 1, what).exists() for what in ("voice", BEFORE, AFTER))
     assert adaptation_test(run).equals(run.load_table("adaptation"))
+    shutil.rmtree(run.path / "adapted")
+    adapt_speakers(run)
+    assert not (run.path / "adapted").exists(), "the table that they are for is there"
 
 
 def test_a_test_that_was_interrupted_goes_on_with_the_vocoder_that_is_there_now(tiny_run, tmp_path, monkeypatch):
     run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
     monkeypatch.setattr(adaptation, "compared", interrupt)
+    adapt_speakers(run)
     with pytest.raises(KeyboardInterrupt):
         adaptation_test(run)
     folder = run.path / "conversion" / "vocoder"
     before, meta = checkpoints.load(folder)
     now = {name: 1.1 * x if x.dim() > 1 else x for name, x in before.items()}
     checkpoints.save(folder, now, meta)
+    with pytest.raises(
+        RunError, match=r"adapted/0 holds no vocoder adapted from today's .*: remove that folder and run"
+    ):
+        adaptation_test(run)
+    adapt_speakers(run)
     with pytest.raises(KeyboardInterrupt):
         adaptation_test(run)
     adapted, _ = checkpoints.load(run.path / "adapted" / "0" / "conversion" / "vocoder")
@@ -151,6 +161,7 @@ def interrupt(*given):
 
 def test_the_table_names_the_encoders_it_was_measured_by(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
+    adapt_speakers(run)
     adaptation_test(run)
     provenance = json.loads((run.path / "tables" / "adaptation.provenance.json").read_text())
     assert provenance["weights"]["tiny-test-encoder"] == TinyTestEncoder.revision
@@ -158,10 +169,12 @@ def test_the_table_names_the_encoders_it_was_measured_by(tiny_run, tmp_path):
 
 def test_another_vocoder_is_adapted_anew(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
+    adapt_speakers(run)
     first = adaptation_test(run)
     weights = run.path / "conversion" / "vocoder" / "model.safetensors"
     tensors = {name: 1.1 * x if x.dim() > 1 else x for name, x in load_file(weights).items()}
     save_file(tensors, weights)
+    adapt_speakers(run)
     second = adaptation_test(run)
     assert not np.allclose(first.to_target, second.to_target)
     folders = run.path / "adapted" / "0" / "conversion" / "vocoder", weights.parent

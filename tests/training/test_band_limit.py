@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import trained_beside
+from helpers import segments_of, trained_beside
 
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.losses import MelLoss, low_pass
@@ -79,7 +79,7 @@ def high_share(wav: torch.Tensor, rate: int) -> torch.Tensor:
 @pytest.mark.parametrize("sampled", [False, True])
 def test_every_loss_and_the_discriminator_get_both_signals_in_the_recording_s_band(limited, monkeypatch, sampled):
     task = "conversion"
-    data = Segments(limited, task, "train")
+    data = segments_of(limited, task, "train")
     state = State.create(limited.config, task, data)
     state.step = state.recipe.training.adversarial_from
     given: dict[str, list[torch.Tensor]] = {name: [] for name in (*state.losses, "discriminator", "sampled")}

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from helpers import beside, log_of
+from helpers import beside, log_of, segments_of
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
@@ -173,7 +173,7 @@ def test_spawned_workers_prepare_the_same_batches(tiny_run):
 
 def test_a_batch_of_one_gets_the_emotion_of_another_recording(tiny_run, tmp_path, monkeypatch):
     run = beside(tiny_run, tmp_path / "run", conversion__training__batch_size=1)
-    data = Segments(run, "conversion", "train")
+    data = segments_of(run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: F.normalize(data.speaker[:4], dim=1))
     batch = data.batch(0)
     sampled, _ = SpeakerSampler(data, None).sample(batch)
@@ -183,8 +183,8 @@ def test_a_batch_of_one_gets_the_emotion_of_another_recording(tiny_run, tmp_path
 
 def test_conditioning_sensitivity_is_measured_with_a_batch_of_one(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run", conversion__training__batch_size=1)
-    batch = Segments(run, "conversion", "validation").batch(0)
-    speaker, emotion = loop._other_condition(batch, Segments(run, "conversion", "validation"))
+    batch = segments_of(run, "conversion", "validation").batch(0)
+    speaker, emotion = loop._other_condition(batch, segments_of(run, "conversion", "validation"))
     assert not torch.equal(speaker, batch.speaker)
     assert not torch.equal(emotion, batch.emotion)
 

@@ -9,6 +9,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.rows import read_list
 from thesis_lib.embeddings.encoders import evaluation_encoders
+from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import TrainingError, train
 from thesis_lib.training.adaptation import adapt
@@ -113,6 +114,7 @@ def test_the_released_weights_convert_to_the_target_voice(tmp_path):
     """Measured by an evaluation encoder on unseen speakers."""
     changes = {"corpus.limit": 8, "encoders.emotion": "whisper-emotion"}
     run = Run(tmp_path / "run", Config.from_profile("demo").override(changes))
+    embedded(run, sides=("source",))
     vocoder = Vocoder.from_pretrained(DEFAULT)
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
     encoder = SpeakerScorer(evaluation_encoders(run.config.encoders)[0], speakers, run.config.audio.sample_rate)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from helpers import beside
+from helpers import beside, segments_of
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import TASKS, Config
@@ -38,7 +38,7 @@ def test_a_batch_depends_on_seed_and_step_alone(tiny_run, tmp_path, task):
     assert a.ids == b.ids
     assert torch.equal(a.wav, b.wav)
     assert torch.equal(a.content, b.content), "the warp included"
-    reseeded = Segments(beside(tiny_run, tmp_path / "run", **{f"{task}__training__seed": 1}), task, "train")
+    reseeded = segments_of(beside(tiny_run, tmp_path / "run", **{f"{task}__training__seed": 1}), task, "train")
     assert not torch.equal(reseeded.batch(7).wav, a.wav)
 
 
@@ -56,7 +56,7 @@ def test_the_content_of_a_cut_is_the_cut_of_the_content(tiny_run):
 def test_only_training_is_warped(tiny_run, tmp_path):
     still = beside(tiny_run, tmp_path / "run", conversion__content__warp=0.0)
     for split, same in (("train", False), ("validation", True)):
-        a, b = (Segments(run, "conversion", split).batch(1).content for run in (tiny_run, still))
+        a, b = (segments_of(run, "conversion", split).batch(1).content for run in (tiny_run, still))
         assert torch.allclose(a, b, atol=1e-5) == same
 
 
@@ -110,7 +110,7 @@ def test_a_teacher_s_rendering_is_the_target_of_training_and_the_recording_stays
     teacher = train(tiny_run, "resynthesis")
     run = beside(tiny_run, tmp_path, **{"resynthesis.training.teacher": str(teacher.name)})
     manifest, embeddings = prepared(run), embedded(run)
-    plain, distilled = (Segments(r, "resynthesis", "train").batch(0) for r in (tiny_run, run))
+    plain, distilled = (segments_of(r, "resynthesis", "train").batch(0) for r in (tiny_run, run))
     assert torch.equal(plain.content, distilled.content)
     assert not torch.equal(plain.wav, distilled.wav)
     utterance = next(u for u in manifest if u.id == distilled.ids[0])
@@ -118,7 +118,7 @@ def test_a_teacher_s_rendering_is_the_target_of_training_and_the_recording_stays
     spoken = teacher.render(wav, Voice(*embeddings.condition(utterance)))
     piece = distilled.wav[0, 0].numpy()
     assert min(np.abs(spoken[k : k + len(piece)] - piece).max() for k in range(0, len(spoken) - len(piece), 256)) < 1e-4
-    held_out = [Segments(r, "resynthesis", "validation").batch(0).wav for r in (tiny_run, run)]
+    held_out = [segments_of(r, "resynthesis", "validation").batch(0).wav for r in (tiny_run, run)]
     assert torch.equal(*held_out), "what is held out is compared with its recording"
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from helpers import beside
+from helpers import beside, segments_of
 from torch.nn import functional as F
 
 from thesis_lib.audio.pitch import MAX_F0_HZ, PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
@@ -89,7 +89,7 @@ def test_speaker_sampling_begins_when_configured_and_gives_the_generator_a_gradi
     }
     run = beside(tiny_run, tmp_path / "run", **changes)
     (run.path / "embeddings").rename(run.path / "of-another-encoder")
-    data = Segments(run, "conversion", "train")
+    data = segments_of(run, "conversion", "train")
     state = State.create(run.config, "conversion", data)
     encoder = {name: value.clone() for name, value in state.speaker_sampler.loss.encoder.state_dict().items()}
     seen = []
@@ -136,7 +136,7 @@ def recorded(tiny_run, tmp_path, monkeypatch, share: float) -> tuple[SpeakerSamp
     """A SpeakerSampler of some recorded speakers, with prototypes that no recording has."""
     changes = {"losses__sampled_speaker": 1.0, "training__recorded_share": share, "training__batch_size": 4}
     run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
-    data = Segments(run, "conversion", "train")
+    data = segments_of(run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: torch.eye(5, data.speaker.shape[1]))
     return SpeakerSampler(data, None), data
 
@@ -212,7 +212,7 @@ def test_the_augmented_losses_move_the_generator_and_are_seeded(tiny_run, tmp_pa
     changes |= {"losses__feature_matching": 0.0, f"losses__{loss}": 1.0, "training__auxiliary_from": 0}
     changes |= {"training__encoder_augmentation": 0.5, "training__recorded_share": float(loss != "speaker")}
     run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
-    data = Segments(run, "conversion", "train")
+    data = segments_of(run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: torch.eye(5, 192))
 
     def step(seed: int, **training) -> tuple[float, torch.Tensor]:

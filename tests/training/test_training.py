@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 import torch
-from helpers import beside, log_of
+from helpers import beside, log_of, segments_of
 
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import TASKS, Config, HifiganConfig, LossConfig
@@ -237,7 +237,7 @@ def test_the_speaker_loss_begins_when_told_and_reaches_the_generator(tiny_run, t
         "conversion__training__auxiliary_from": 1,
     }
     run = beside(tiny_run, tmp_path / "run", **changes)
-    data = Segments(run, "conversion", "train")
+    data = segments_of(run, "conversion", "train")
     state = State.create(run.config, "conversion", data)
     before = {name: value.clone() for name, value in state.losses["speaker"].encoder.state_dict().items()}
     rows = [train_step(state, [data.batch(number)]) for number in range(2)]

@@ -1,7 +1,9 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import revisions_of, trained_beside, voiced
+from helpers import rename_encoder, revisions_of, trained_beside, voiced
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.loudness import MAX_PEAK, loudness
@@ -15,6 +17,7 @@ from thesis_lib.validation.swap import (
     summarise_swaps,
     swap_test,
 )
+from thesis_lib.vocoder.description import EncoderMismatchError
 from thesis_lib.vocoder.voice import Voice
 
 
@@ -139,6 +142,17 @@ def test_human_recordings_are_halved(tiny_run, tmp_path):
     assert [s.name for s in found] == ["a", "b"]
     assert len(found[0].references[0]) == 2 * 22_050
     assert np.exp(found[1].voice.log_f0_median) == pytest.approx(180, rel=0.03)
+
+
+@pytest.mark.parametrize("title", ["another-encoder (1)", "tiny-test-encoder (2)"])
+def test_human_speakers_need_the_encoders_of_the_vocoder(tiny_run, tmp_path, title):
+    """The run's embeddings and vocoders are by an encoder that is not the one that is loaded today."""
+    run = trained_beside(tiny_run, tmp_path / "run", swap__trials=2, swap__human=str(tmp_path / "human"))
+    for name in "ab":
+        write_audio(tmp_path / "human" / f"{name}.flac", voiced(4.0, 16_000), 16_000)
+    rename_encoder(run, "conversion", title)
+    with pytest.raises(EncoderMismatchError, match=rf"{re.escape(title)}, this one is tiny-test-encoder \(1\)"):
+        swap_test(run, tasks=("conversion",))
 
 
 def test_condition_and_enrolment_are_disjoint(tiny_run, tmp_path):

@@ -1,9 +1,11 @@
+import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import trained_beside, voiced
+from helpers import rename_encoder, trained_beside, voiced
 from planted import measurements
 from safetensors.torch import load_file, save_file
 
@@ -54,6 +56,7 @@ from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import MetricError, Recording
 from thesis_lib.validation.scoring import words
 from thesis_lib.validation.validate import SPANISH
+from thesis_lib.vocoder.description import EncoderMismatchError
 
 SETTINGS = ValidationConfig(resamples=100)
 
@@ -470,6 +473,16 @@ def test_human_pairs_stand_beside_ours(tiny_run, tmp_path):
     assert run.load_table("pairs_not_measured").system.tolist() == ["other"]
     summary = run.load_table("pairs_summary")
     assert set(summary.metric) == {"speaker"}
+
+
+@pytest.mark.parametrize("title", ["another-encoder (1)", "tiny-test-encoder (2)"])
+def test_pairs_need_the_encoders_of_the_vocoder(tiny_run, tmp_path, title):
+    """The run has no embeddings, so that only the encoders that are loaded tell."""
+    run = trained_beside(tiny_run, tmp_path / "run")
+    shutil.rmtree(run.path / "embeddings")
+    rename_encoder(run, "conversion", title, stored=False)
+    with pytest.raises(EncoderMismatchError, match=rf"{re.escape(title)}, this one is tiny-test-encoder \(1\)"):
+        validate_pairs(run, pairs_folder(tmp_path / "pairs"))
 
 
 def test_a_metric_of_pairs_is_averaged_over_the_rows_that_have_it_and_named_where_there_are_too_few():

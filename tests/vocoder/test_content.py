@@ -7,6 +7,7 @@ from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.vocoder import content as module
 from thesis_lib.vocoder.content import PHONETIC, PHONETIC_MODEL, analyse, channels, recording_content, stretched
 from thesis_lib.vocoder.content_batch import Content, absolute_pitch
 
@@ -117,6 +118,14 @@ def test_long_speech_is_encoded_in_windows_that_agree_with_one_another():
     assert whole.shape == (-(-len(wav) // 320), PHONETIC)
     second = whisper.encode(wav[7 * 16_000 : 17 * 16_000], 16_000)  # the window that begins at 8 s, with its context
     assert np.allclose(whole[400:750], second[50:400], atol=1e-3)
+
+
+def test_the_recogniser_has_the_threads_of_omp_num_threads(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr(module, "Whisper", lambda name, threads: threads)
+    module.release()
+    assert module._recogniser() == 3
+    module.release()
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.3])

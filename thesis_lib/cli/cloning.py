@@ -1,4 +1,4 @@
-"""Commands of the voice-cloning pipeline: clone, clone-report, detect, adapt."""
+"""Commands of the voice-cloning pipeline: clone, clone-report, detect."""
 
 import json
 import sys
@@ -277,24 +277,3 @@ def detect(
             if readable:
                 typer.echo(f"{path}: {credentials or 'no content credentials'}")
     raise typer.Exit(not marked)
-
-
-@cloning.command()
-def adapt(
-    recordings: Annotated[
-        list[Path], typer.Argument(help="Recordings of one speaker, in any format, rate and language.")
-    ],
-    run_dir: Annotated[Path, typer.Option(help="Run folder; the adapted vocoder goes to its conversion/vocoder/.")],
-    vocoder: VocoderName = DEFAULT,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 3.0,
-) -> None:
-    """Adapt a vocoder to one speaker: continue its training for some minutes on recordings of that speaker.
-
-    Example: thesis adapt me1.wav me2.wav --run-dir runs/me
-    Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
-    """
-    from thesis_lib.training.adaptation import adapt as run_adaptation
-    from thesis_lib.utils.progress import bar
-
-    adapted = run_adaptation(recordings, Path.cwd() / run_dir, vocoder, minutes, bar)
-    typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")

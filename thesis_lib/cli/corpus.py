@@ -160,11 +160,15 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
 
     Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
     """
+    from thesis_lib.runs.embed import embedded
+    from thesis_lib.runs.prepare import prepared
     from thesis_lib.utils.progress import bar
     from thesis_lib.validation.speaker_leak import leaks
 
     run = run_of(profile, run_dir, set_)
-    for (part, other), found in leaks(run, bar, scheduler).items():
+    prepared(run, bar, scheduler)
+    embedded(run, bar, scheduler, sides=("source",))
+    for (part, other), found in leaks(run).items():
         suspects = int(found.suspects.sum())
         typer.echo(
             f"{part} against {other}: {suspects} of {len(found.speakers)} speakers are as similar to one of the other "

@@ -25,7 +25,8 @@ def validate(
     """Measure the trained vocoders on held-out speakers, beside references, with intervals.
 
     Then the speaker test of the conversion vocoder: identification and acceptance, beside trivial systems.
-    Needs both vocoders (thesis train). Interrupted, the same command resumes.
+    Needs the embeddings of both sides (thesis embed) and both vocoders (thesis train). Interrupted, the same command
+    resumes.
 
     Example: thesis validate --profile demo
     """

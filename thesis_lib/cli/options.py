@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib.config import PROFILES, Config, EncoderConfig, parse_assignment
+from thesis_lib.config import PROFILES, Config, ConfigError, EncoderConfig, parse_assignment
 from thesis_lib.config.renamed import current_key
 from thesis_lib.runs.folder import Run
 
@@ -17,7 +17,9 @@ VocoderName = Annotated[
     str,
     typer.Option(help="default or small (the released weights), hifigan-universal, a vocoder's folder, or owner/name."),
 ]
-Device = Annotated[str, typer.Option(help="Device of the vocoder and the encoders: cpu, cuda or cuda:NUMBER.")]
+Device = Annotated[
+    str, typer.Option(help="Device of the vocoder and the encoders of its condition: cpu, cuda or cuda:NUMBER.")
+]
 Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler that distributes the work, tcp://HOST:PORT.")]
 
 
@@ -26,10 +28,26 @@ def config_of(profile: str, changes: list[str] | None) -> Config:
     return Config.from_profile(profile).override(dict(map(parse_assignment, changes or [])))
 
 
+def plugins_of(changes: list[str] | None, *read: str) -> tuple[str, ...]:
+    """Import the ``plugins`` that ``--set`` names; returns their names.
+
+    ConfigError for a wrong setting, and for one outside ``plugins`` and the sections ``read`` by the command.
+    """
+    config = config_of("thesis", changes)
+    for key in sorted(_keys(changes)):
+        if key.partition(".")[0] not in ("plugins", *read):
+            known = " and ".join(("plugins", *(f"{section}.*" for section in read)))
+            raise ConfigError(f"{key}: of --set, this command reads {known} only: leave that setting out")
+    return config.plugins
+
+
+def _keys(changes: list[str] | None) -> set[str]:
+    return {current_key(parse_assignment(change)[0]) for change in changes or []}
+
+
 def encoders_of(changes: list[str] | None) -> EncoderConfig:
     """The encoder settings that ``--set`` names; the others count as not set. ConfigError for a wrong one."""
-    chosen = config_of("thesis", changes).encoders
-    keys = {current_key(parse_assignment(change)[0]) for change in changes or []}
+    chosen, keys = config_of("thesis", changes).encoders, _keys(changes)
     named = {key.removeprefix("encoders.") for key in keys if key.startswith("encoders.")}
     if "encoders" in keys:  # the whole section at once
         named = set(EncoderConfig.model_fields)
@@ -37,8 +55,14 @@ def encoders_of(changes: list[str] | None) -> EncoderConfig:
 
 
 def run_of(profile: str, run_dir: Path | None, changes: list[str] | None, device: str = "cpu") -> Run:
-    """Return the run in ``run_dir``, by default runs/PROFILE."""
-    return Run(run_folder(profile, run_dir), config_of(profile, changes), device)
+    """Return the run in ``run_dir``, by default runs/PROFILE.
+
+    ``device`` is that of the run's vocoders, and of the encoders where ``encoders.device`` is not set.
+    """
+    config = config_of(profile, changes)
+    if device != "cpu" and not {"encoders", "encoders.device"} & _keys(changes):
+        config = config.override({"encoders.device": device})
+    return Run(run_folder(profile, run_dir), config, device)
 
 
 def run_folder(profile: str, run_dir: Path | None) -> Path:

@@ -33,17 +33,21 @@ def analyse(
     profile: Profile = "demo",
     run_dir: RunDir = None,
     set_: Set = None,
+    device: Annotated[
+        str, typer.Option(help="Device of Whisper, for phonetic content: cpu, cuda or cuda:NUMBER.")
+    ] = "cpu",
     scheduler: Scheduler = None,
 ) -> None:
     """Compute pitch and content features of the training and validation targets; resumes after an interruption.
 
     Example: thesis analyse --profile demo
     Example: thesis analyse --profile thesis --task conversion --scheduler tcp://head:8786
+    Example: thesis analyse --profile human --device cuda
     """
     from thesis_lib.runs.analyse import analysed
     from thesis_lib.utils.progress import bar
 
-    run = run_of(profile, run_dir, set_)
+    run = run_of(profile, run_dir, set_, device)
     kind = run.config.recipe(task).content.kind  # an unknown task is refused before the corpus is unpacked
     found = analysed(run, cast(Task, task), bar, scheduler)
     if not found:

@@ -1,4 +1,4 @@
-"""The commands of a vocoder: ``export`` to one ONNX file, and ``stream``."""
+"""The commands of a vocoder: ``adapt`` to a speaker, ``export`` to one ONNX file, and ``stream``."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_of
+from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_of, plugins_of
 from thesis_lib.vocoder.runtimes import Runtime
 
 if TYPE_CHECKING:
+    from thesis_lib.config import EncoderConfig
     from thesis_lib.vocoder.rendering import BaseVocoder
     from thesis_lib.vocoder.voice import Voice
 
@@ -17,11 +18,40 @@ vocoders = typer.Typer()
 
 
 @vocoders.command()
+def adapt(
+    recordings: Annotated[
+        list[Path], typer.Argument(help="Recordings of one speaker, in any format, rate and language.")
+    ],
+    run_dir: Annotated[Path, typer.Option(help="Run folder; the adapted vocoder goes to its conversion/vocoder/.")],
+    vocoder: VocoderName = DEFAULT,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 3.0,
+    set_: Set = None,
+) -> None:
+    """Adapt a vocoder to one speaker: continue its training for some minutes on recordings of that speaker.
+
+    Of --set, plugins and encoders.* apply.
+
+    Example: thesis adapt me1.wav me2.wav --run-dir runs/me
+    Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
+    """
+    from thesis_lib.training.adaptation import adapt as run_adaptation
+    from thesis_lib.utils.progress import bar
+
+    plugins = plugins_of(set_, "encoders")
+    folder = Path.cwd() / run_dir
+    adapted = run_adaptation(recordings, folder, vocoder, minutes, bar, encoders_of(set_), plugins)
+    typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")
+
+
+@vocoders.command()
 def export(
     target: Annotated[Path, typer.Argument(help="File to write (.onnx).")],
     vocoder: VocoderName = DEFAULT,
+    set_: Set = None,
 ) -> None:
     """Write the generator, the conditioning and the inverse STFT as one ONNX file, which runs without torch.
+
+    Of --set, plugins applies: the module of a generator from outside the package.
 
     Example: thesis export v1.onnx --vocoder hifigan-universal
     """
@@ -32,6 +62,7 @@ def export(
 
     if target.suffix != ".onnx":
         raise OnnxError(f"{target}: the suffix must be .onnx: --vocoder recognises ONNX files by it")
+    plugins_of(set_)
     made = Vocoder.from_torch(vocoder)
     with replacing(target) as partial:
         export_onnx(made, partial)
@@ -54,7 +85,7 @@ def stream(
 
     Memory does not grow with the length. stdin: a WAV, FLAC, Ogg or MP3 stream, or raw
     samples: 16-bit, mono, at the vocoder's rate, as on stdout. torch is needed only for
-    another device than the CPU. Of --set, encoders.* applies to --voice-from.
+    another device than the CPU. Of --set, plugins applies, and encoders.* to --voice-from.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
     Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
@@ -65,8 +96,9 @@ def stream(
     from thesis_lib.vocoder.voice import MEAN_VOICE
 
     check_output(target)
+    plugins_of(set_, "encoders")  # before the vocoder, which may be one of theirs
     made = _loaded(vocoder, runtime, device)
-    voice = _voice_of(made, voice_from, set_, device) if voice_from else MEAN_VOICE
+    voice = _voice_of(made, voice_from, encoders_of(set_), device) if voice_from else MEAN_VOICE
     figures = stream_file(made, source, target, chunk / 1000, voice, bar)
     if json_:
         typer.echo(json.dumps(figures), err=True)
@@ -89,13 +121,12 @@ def _loaded(vocoder: str, runtime: Runtime, device: str) -> "BaseVocoder":
     return load_vocoder(vocoder, device)
 
 
-def _voice_of(vocoder: "BaseVocoder", recording: Path, changes: list[str] | None, device: str) -> "Voice":
+def _voice_of(vocoder: "BaseVocoder", recording: Path, given: "EncoderConfig", device: str) -> "Voice":
     """Both embeddings of a recording, by the vocoder's own encoders. EncoderMismatchError for others."""
     from thesis_lib.audio.files import read_audio
     from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
     from thesis_lib.vocoder.voice import Voice
 
-    given = encoders_of(changes)
     settings = vocoder.description.encoder_config(given)
     if "device" not in given.model_fields_set:
         settings = settings.model_copy(update={"device": device})

@@ -19,9 +19,9 @@ from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.quantization import quantize, quantize_weights
 from thesis_lib.config import ValidationConfig
 from thesis_lib.corpus.manifest import Manifest, Split, Utterance
-from thesis_lib.runs.embed import Embeddings, embedded
+from thesis_lib.runs.embed import Embeddings, load_embeddings
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.vocoders import load_vocoder, vocoder_folder
 from thesis_lib.utils.files import fingerprint, replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -157,12 +157,12 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
         return table.assign(reason=table.reason.astype(object).fillna(""))  # an empty cell is read as NaN
     config = run.config.compression
     vocoder = load_vocoder(run, "resynthesis")
+    manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     made_of = fingerprint(vocoder_folder(run, "resynthesis") / WEIGHTS)
     mark = run.path / "compressed" / "vocoder.txt"
     if not mark.exists() or mark.read_text() != made_of:
         shutil.rmtree(mark.parent, ignore_errors=True)  # variants of another vocoder
         write_text(mark, made_of)
-    manifest, embeddings = prepared(run, progress), embedded(run, progress)
 
     def items(split: Split, count: int) -> list[TestUtterance]:
         chosen = select(manifest.split(split), count)

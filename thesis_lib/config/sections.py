@@ -115,7 +115,7 @@ class CorpusConfig(Section):
 class EncoderConfig(Section):
     """Encoders of the condition, and held-out speaker encoders for evaluation. Each is a name of ``ENCODERS``."""
 
-    OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch_size",)  # a run may go on with another one
+    OPERATIONAL: ClassVar[tuple[str, ...]] = ("batch_size", "device")  # a run may go on with another one
 
     speaker: str = "ecapa"  # auto: ecapa where its weights are cached, otherwise tiny-test
     emotion: str = "emotion2vec"  # auto: emotion2vec where its weights can be had, otherwise egemaps

@@ -71,7 +71,7 @@ def prepare_recordings(
 
 @dataclass(frozen=True)
 class RecordingConverter(selection.Converter[Recording]):
-    """Convert recordings to utterances that are their own source; picklable, for the workers of a cluster."""
+    """Convert recordings to utterances that are their own source; picklable, for other processes."""
 
     folder: Path
     sample_rate: int  # Hz

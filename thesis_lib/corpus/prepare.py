@@ -78,7 +78,7 @@ def split_of(row: Row, corpus: CorpusConfig) -> str:
 
 @dataclass(frozen=True)
 class Converter(selection.Converter[Row]):
-    """Convert rows of CVSS-T to utterances; picklable, for the workers of a cluster."""
+    """Convert rows of CVSS-T to utterances; picklable, for other processes."""
 
     release: Release
     folder: Path

@@ -41,7 +41,7 @@ R = TypeVar("R", bound=Row)
 
 
 class Converter(ABC, Generic[R]):
-    """Convert rows to utterances; picklable, for the workers of a cluster."""
+    """Convert rows to utterances; picklable, for other processes."""
 
     corpus: CorpusConfig
 

@@ -3,11 +3,13 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import as_samples, check_audible, resample
+from thesis_lib.utils.errors import one_line
 from thesis_lib.utils.threads import available_cores
 
 RATE = 16_000  # Hz
@@ -36,7 +38,8 @@ class Whisper:
     ``brief`` pads the encoder's input with two seconds of silence instead of to 30 seconds, in a third of the time. The
     text differs in some recordings, with no higher word error rate (`python -m benchmarks clone`); metrics keep the
     published window. ``no_repeat``: no sequence of that many tokens occurs twice, which prevents loops on unclear
-    speech. ``workers`` calls are computed in parallel, each with ``threads`` threads. ModelError without weights.
+    speech. ``workers`` calls are computed in parallel, each with ``threads`` threads. ``device``: cpu, cuda or
+    cuda:NUMBER. ModelError without weights, and where this machine does not have the device.
     """
 
     def __init__(
@@ -47,17 +50,25 @@ class Whisper:
         brief: bool = False,
         no_repeat: int = 0,
         workers: int = 1,
+        device: str = "cpu",
     ) -> None:
         self.name, self._no_repeat = name, no_repeat
         self.revision = pretrained.get(name).revision if folder is None else "a folder"
-        self._model = _model_class()(
-            str(folder or pretrained.fetch(name)),
-            device="cpu",
-            compute_type="int8",
-            cpu_threads=threads or available_cores(),
-            num_workers=workers,
-            local_files_only=True,
-        )
+        kind, _, number = device.partition(":")
+        try:
+            self._model = _model_class()(
+                str(folder or pretrained.fetch(name)),
+                device=kind,
+                device_index=int(number or 0),
+                compute_type="int8",
+                cpu_threads=threads or available_cores(),
+                num_workers=workers,
+                local_files_only=True,
+            )
+        except (RuntimeError, ValueError) as error:  # CTranslate2's, for a device that it cannot use
+            if device == "cpu":
+                raise
+            raise pretrained.ModelError(f"Whisper on the device {device}: {one_line(error)}; use cpu") from error
         self._model.brief = brief
 
     def __call__(
@@ -112,9 +123,18 @@ class Whisper:
             window = audio[(start - before) * FRAME : (start - before + WINDOW_FRAMES) * FRAME]
             mel = self._model.feature_extractor(window)[:, : 2 * WINDOW_FRAMES]
             mel = np.pad(mel, ((0, 0), (0, 2 * WINDOW_FRAMES - mel.shape[1])), constant_values=mel.min())
-            encoded = np.array(self._model.encode(mel), np.float32).reshape(WINDOW_FRAMES, -1)
+            encoded = _array(self._model.encode(mel)).reshape(WINDOW_FRAMES, -1)
             parts.append(encoded[before : before + WINDOW_FRAMES - 2 * CONTEXT_FRAMES])
         return np.concatenate(parts)[:count]
+
+
+def _array(encoded: Any) -> np.ndarray:
+    """A result of CTranslate2 as float32, copied from the GPU where it is there."""
+    if encoded.device != "cpu":
+        from ctranslate2 import Device
+
+        encoded = encoded.to_device(Device.cpu)
+    return np.array(encoded, np.float32)
 
 
 @functools.cache

@@ -25,6 +25,7 @@ from thesis_lib.utils.progress import Progress, silent
 AUDIO = re.compile(r"data:audio/mpeg;base64,([A-Za-z0-9+/=]+)")
 MATHJAX = "mathjax.js"  # as _config.yml names it
 LATEST = Path("runs") / "latest"  # names the run folder that the book shows
+HIDING_TAGS = {"hide-input", "hide-cell", "hide-output", "remove-input", "remove-cell", "remove-output"}  # MyST-NB's
 PDF_WAIT_MS = 60_000  # virtual time that Chromium waits for the formulas
 MAX_ERROR_CHARS = 300  # of Chromium's output in an error
 
@@ -182,6 +183,21 @@ def audio_to_files(text: str, folder: Path, link: str) -> str:
     return AUDIO.sub(move, text)
 
 
+def fold_cells(text: str) -> str:
+    """Tag a notebook's cells for its page: parameters are removed, code that prepares numbers for the prose is folded.
+
+    A cell that has one of ``HIDING_TAGS`` keeps its own. The notebook's file, and so its key, stays as it is.
+    """
+    tree = json.loads(text)
+    for cell in tree["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if {"parameters", "injected-parameters"} & set(tags):
+            cell["metadata"]["tags"] = [*tags, "remove-cell"]
+        elif cell["cell_type"] == "code" and "glue(" in "".join(cell["source"]) and not HIDING_TAGS & set(tags):
+            cell["metadata"]["tags"] = [*tags, "hide-input"]
+    return json.dumps(tree, ensure_ascii=False)
+
+
 def _is_notebook(docname: str) -> bool:
     return docname.startswith("notebooks/")
 
@@ -233,7 +249,7 @@ def _on_source_read(app, docname: str, source: list[str]) -> None:
     if _is_notebook(docname):
         path = executed(Path(app.srcdir), f"{Path(docname).name}.ipynb")
         text = path.read_text(encoding="utf-8") if path else source[0]
-        source[0] = audio_to_files(text, Path(app.outdir) / "_audio", "../_audio")
+        source[0] = fold_cells(audio_to_files(text, Path(app.outdir) / "_audio", "../_audio"))
 
 
 def _on_outdated(app, env, added, changed, removed) -> list[str]:

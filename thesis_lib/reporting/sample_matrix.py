@@ -10,9 +10,9 @@ from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.cloning.speaker import between
 from thesis_lib.corpus.manifest import Utterance
-from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.embed import load_embeddings, voice_of
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 
@@ -31,7 +31,7 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.has("matrix"):
         return run.load_table("matrix")
     vocoder = load_vocoder(run, "conversion")
-    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+    manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     first: dict[str, Utterance] = {}
     for utterance in manifest.split("test"):
         first.setdefault(utterance.speaker, utterance)

@@ -13,9 +13,9 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import Pitch
 from thesis_lib.config import AudioConfig, ContentConfig, Task
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
-from thesis_lib.runs.stages import ANALYSE, corpus_inputs, record_inputs, settings_inputs
+from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.prepare import load_manifest, prepared
+from thesis_lib.runs.stages import ANALYSE, check_inputs, corpus_inputs, record_inputs, settings_inputs
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
@@ -29,8 +29,9 @@ _READY = threading.Event()
 def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str | None = None) -> list[Path]:
     """Analyse the training and validation recordings for a task's content, where that has not been done.
 
-    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder. Resumes after an
-    interruption. Returns the stored files (.npz) in the manifest's order; none for the content "mel", which needs none.
+    On every core, or on the workers of a Dask ``scheduler``, which must see the run folder; Whisper computes on the
+    run's device. Resumes after an interruption. Returns the stored files (.npz) in the manifest's order; none for the
+    content "mel", which needs none.
     Raises StaleError when the stored analyses are of another corpus or recogniser, and ModelError when Whisper cannot
     be had.
     """
@@ -39,16 +40,38 @@ def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str |
         return []
     manifest = prepared(run, progress)
     record_inputs(run, ANALYSE, _inputs(run, manifest, content), task, content.kind)
-    chosen = [utterance for utterance in manifest if utterance.split in SPLITS]
-    paths = [analysis_path(run, utterance, content) for utterance in chosen]
+    chosen, paths = _analyses(run, manifest, content)
     recordings = map(manifest.target, chosen)
     missing = [(wav, path) for wav, path in zip(recordings, paths, strict=True) if not path.exists()]
     if missing:
-        work = _Analyser(run.config.audio, content)
+        work = _Analyser(run.config.audio, content, run.device)
         _finish(progress(spread_over(work, missing, scheduler), len(missing), f"analyse, {content.kind}"))
         release()
         _READY.clear()
     return paths
+
+
+def load_analyses(run: Run, task: Task) -> list[Path]:
+    """The stored files of a task's analyses, as ``analysed`` returns them.
+
+    Raises RunError with the command that analyses where some are missing, and StaleError as ``analysed``.
+    """
+    content = run.config.recipe(task).content
+    if content.kind == "mel":
+        return []
+    manifest = load_manifest(run)
+    check_inputs(run, ANALYSE, _inputs(run, manifest, content), task, content.kind)
+    _, paths = _analyses(run, manifest, content)
+    if missing := sum(not path.exists() for path in paths):
+        folder, command = ANALYSE.folder(run, task, content.kind), ANALYSE.command_for(run, task)
+        raise RunError(f"{folder} lacks {missing} of {len(paths)} analyses: run `{command}` first")
+    return paths
+
+
+def _analyses(run: Run, manifest: Manifest, content: ContentConfig) -> tuple[list[Utterance], list[Path]]:
+    """The utterances that are analysed, and the file of each."""
+    chosen = [utterance for utterance in manifest if utterance.split in SPLITS]
+    return chosen, [analysis_path(run, utterance, content) for utterance in chosen]
 
 
 def analysis_path(run: Run, utterance: Utterance, config: ContentConfig) -> Path:
@@ -70,23 +93,27 @@ def load_pitch(path: Path) -> Pitch:
 
 @dataclass(frozen=True)
 class _Analyser:
-    """Analyse one recording and store the result; picklable, for the workers of a cluster."""
+    """Analyse one recording and store the result; picklable, for other processes."""
 
     audio: AudioConfig
     content: ContentConfig
+    device: str  # of Whisper
 
     def __call__(self, item: tuple[Path, Path]) -> None:
         recording, path = item
         if _READY.is_set():
-            _store(recording, path, self.audio, self.content)
+            self._store(recording, path)
             return
         with _FIRST:
-            _store(recording, path, self.audio, self.content)
+            self._store(recording, path)
             _READY.set()
 
+    def _store(self, recording: Path, path: Path) -> None:
+        found = analyse(read_audio(recording)[0], self.audio, self.content, device=self.device)
+        _save(found, path)
 
-def _store(recording: Path, path: Path, audio: AudioConfig, content: ContentConfig) -> None:
-    found = analyse(read_audio(recording)[0], audio, content)
+
+def _save(found: Analysis, path: Path) -> None:
     pitch = found.pitch
     with replacing(path) as partial, open(partial, "wb") as stream:
         half = found.phonetic.astype(np.float16)

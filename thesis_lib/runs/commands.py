@@ -2,8 +2,9 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from thesis_lib.config import PROFILES, TASKS, Config, parse_assignment
 
@@ -89,12 +90,22 @@ def _written(value: Any) -> str:
 
 
 def _adapt_command(run: "Run") -> str:
-    """`thesis adapt` with the recordings, the vocoder and the minutes of its run."""
+    """`thesis adapt` with the recordings and the settings of its run."""
     training, listed = run.config.conversion.training, run.path / RECORDINGS
     lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     recordings = [line.partition("  ")[2] for line in lines]
-    options = ["--run-dir", str(run.path), "--vocoder", training.warm_start, "--minutes", str(training.max_minutes)]
-    return shlex.join(["thesis", "adapt", *recordings, *options])
+    own = {"plugins": run.config.plugins, "encoders.emotion_folder": run.config.encoders.emotion_folder}
+    changes = [f"{key}={_written(value)}" for key, value in own.items() if value]
+    return adapt_command(recordings, run.path, training.warm_start, cast(float, training.max_minutes), changes)
+
+
+def adapt_command(
+    recordings: Iterable[str | Path], folder: Path, vocoder: str, minutes: float, changes: Iterable[str] = ()
+) -> str:
+    """The command line, quoted for the shell, that adapts a vocoder to some recordings; ``changes`` are its --set."""
+    options = ["--run-dir", str(folder), "--vocoder", vocoder, "--minutes", str(minutes)]
+    more = (word for change in changes for word in ("--set", change))
+    return shlex.join(["thesis", "adapt", *map(str, recordings), *options, *more])
 
 
 def _ablated(path: Path) -> tuple[Path, Config] | None:

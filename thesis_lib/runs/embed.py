@@ -6,7 +6,6 @@ Shapes: n recordings, S and E embedding sizes.
 import functools
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,12 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
-from thesis_lib.config import AudioConfig, EncoderConfig
+from thesis_lib.config import AudioConfig
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, evaluation_encoders, speaker_encoder
+from thesis_lib.embeddings.encoders import EvaluationEncoder, emotion_encoder, speaker_encoder
 from thesis_lib.embeddings.store import embed_files, loaded, title
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest, prepared
 from thesis_lib.runs.stages import EMBED, check_inputs, corpus_inputs, record_inputs
 from thesis_lib.utils.files import replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -68,14 +67,36 @@ def embedded(
     when they are by another encoder, or by another revision of it, than today's.
     """
     manifest = prepared(run, progress)
-    folder = EMBED.folder(run)
-    summary = folder / SUMMARY
+    if _missing(run, manifest, sides):
+        _embed(run, manifest, _paths(run, sides), progress, scheduler)
+    return _read(run, sides)
+
+
+def load_embeddings(run: Run, sides: tuple[str, ...] = SIDES) -> Embeddings:
+    """The run's stored embeddings.
+
+    Raises RunError with the command that computes them where some are missing, and what ``embedded`` raises for stored
+    ones of another corpus or encoder.
+    """
+    if missing := _missing(run, load_manifest(run), sides):
+        command = EMBED.command_for(run)
+        raise RunError(f"{EMBED.folder(run)} lacks {' and '.join(missing)}: run `{command}` first")
+    return _read(run, sides)
+
+
+def _missing(run: Run, manifest: Manifest, sides: tuple[str, ...]) -> list[str]:
+    """The names of the files that are missing. StaleError and RunError as ``embedded``."""
     check_inputs(run, EMBED, corpus_inputs(run, manifest))
     _check_revisions(run)
-    paths = {(kind, side): folder / f"{kind}_{side}.npy" for kind in KINDS for side in sides}
-    if not summary.exists() or not all(path.exists() for path in paths.values()):
-        _embed(run, manifest, paths, progress, scheduler)
-    read = json.loads(summary.read_text())
+    return [path.name for path in (EMBED.folder(run) / SUMMARY, *_paths(run, sides).values()) if not path.exists()]
+
+
+def _paths(run: Run, sides: tuple[str, ...]) -> dict[tuple[str, str], Path]:
+    return {(kind, side): EMBED.folder(run) / f"{kind}_{side}.npy" for kind in KINDS for side in sides}
+
+
+def _read(run: Run, sides: tuple[str, ...]) -> Embeddings:
+    read, paths = json.loads((EMBED.folder(run) / SUMMARY).read_text()), _paths(run, sides)
     speaker, emotion = ({side: np.load(paths[kind, side], allow_pickle=False) for side in sides} for kind in KINDS)
     return Embeddings(read["ids"], read["speaker"], read["emotion"], speaker, emotion)
 
@@ -132,28 +153,20 @@ def speaker_vectors(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Speaker embeddings of some utterances, {encoder: {"source" and "target": (n, S)}}.
 
-    The encoder of the vocoder's condition first, then the evaluation encoders.
+    The encoder of the vocoder's condition first, then the evaluation encoders. RunError as ``load_embeddings``.
     """
-    manifest, embeddings, config = prepared(run, progress), embedded(run, progress), run.config.encoders
+    manifest, embeddings, config = load_manifest(run), load_embeddings(run), run.config.encoders
     rows = embeddings.rows(utterances)
     found = {embeddings.speaker_encoder.split()[0]: {side: x[rows] for side, x in embeddings.speaker.items()}}
-    for encoder in evaluation_encoders(config):
-        found[encoder.name] = {
+    for load in map(EvaluationEncoder, config.evaluation):
+        name = loaded(load, config).name
+        found[name] = {
             side: embed_files(
-                map(path, utterances),
-                partial(_given, encoder),
-                config,
-                run.path / "embeddings" / "store",
-                progress,
-                f"{encoder.name}, {side}",
+                map(path, utterances), load, config, run.path / "embeddings" / "store", progress, f"{name}, {side}"
             )
             for side, path in (("source", manifest.source), ("target", manifest.target))
         }
     return found
-
-
-def _given(encoder: Encoder, config: EncoderConfig) -> Encoder:
-    return encoder
 
 
 def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, audio: AudioConfig) -> Voice:

@@ -4,6 +4,7 @@ from thesis_lib.corpus import CORPORA
 from thesis_lib.corpus.conversion import already_prepared
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.stages import PREPARE
 from thesis_lib.utils.progress import Progress, silent
 
 
@@ -22,3 +23,11 @@ def prepared(run: Run, progress: Progress = silent, scheduler: str | None = None
             "(the data card says where each archive comes from)"
         )
     return CORPORA[corpus.name](run.config, folder, progress, scheduler)
+
+
+def load_manifest(run: Run) -> Manifest:
+    """The manifest of the run's prepared corpus. RunError with the command that prepares it where there is none."""
+    folder = PREPARE.folder(run)
+    if (found := already_prepared(folder, run.config.corpus)) is None:
+        raise RunError(f"{folder} holds no prepared corpus: run `{PREPARE.command_for(run)}` first")
+    return found

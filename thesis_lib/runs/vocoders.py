@@ -47,19 +47,21 @@ def load_vocoder(run: Run, task: Task) -> Vocoder:
     """The run's trained vocoder, on the run's device.
 
     A StaleWarning names the inputs that have changed since its training. RunError with the command that trains it where
-    there is none; DeviceError where the machine does not have the run's device.
+    there is none; EncoderMismatchError where the run's embeddings are by other encoders than those that it was trained
+    with; DeviceError where the machine does not have the run's device.
     """
     folder = vocoder_folder(run, task)
     if not (folder / WEIGHTS).exists():
         raise RunError(f"{folder} holds no trained vocoder: run `{TRAIN.command_for(run, task)}` first")
+    vocoder = Vocoder.from_torch(folder, device=run.device)
+    again = f"to train it again, remove {folder.parent} and run `{TRAIN.command_for(run, task)}`"
+    if titles := embedding_titles(run):
+        stored = titles["speaker encoder"], titles["emotion encoder"]
+        vocoder.description.check_embeddings(*stored, f"{folder} cannot be used with them; {again}")
     if found := vocoder_changes(run, task):
-        warnings.warn(
-            f"{folder} was trained before {' and '.join(found)} changed: to train it again, remove {folder.parent} "
-            f"and run `{TRAIN.command_for(run, task)}`",
-            StaleWarning,
-            stacklevel=2,
-        )
-    return Vocoder.from_torch(folder, device=run.device)
+        before = f"{folder} was trained before {' and '.join(found)} changed"
+        warnings.warn(f"{before}: {again}", StaleWarning, stacklevel=2)
+    return vocoder
 
 
 def vocoder_changes(run: Run, task: Task) -> list[str]:

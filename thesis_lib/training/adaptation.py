@@ -12,7 +12,7 @@ import numpy as np
 
 from thesis_lib.audio.bandwidth import limited_bandwidth
 from thesis_lib.audio.files import AudioError, check_speech, read_audio, write_audio
-from thesis_lib.config import Config
+from thesis_lib.config import Config, EncoderConfig
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Utterance, index_of
 from thesis_lib.runs.commands import ADAPTED, RECORDINGS
 from thesis_lib.runs.folder import Run, RunError
@@ -49,18 +49,23 @@ def adapt(
     vocoder: str = DEFAULT,
     minutes: float = 3.0,
     progress: Progress = silent,
+    encoders: EncoderConfig | None = None,
+    plugins: tuple[str, ...] = (),
 ) -> Vocoder:
     """Adapt a vocoder to recordings of one speaker, of any format and language, by ``minutes`` of training.
 
-    ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. Raises AudioError for a recording that
+    ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. ``encoders`` has settings of the
+    vocoder's encoders (``VocoderDescription.encoder_config``), ``plugins`` names the modules, imported already, that
+    the vocoder needs. Raises AudioError for a recording that
     cannot be used; RunError for less than two seconds in all, a vocoder that takes the voice from its content, or a
     folder that was made from other recordings, or from the vocoder before it was trained again; ConfigError for a
-    folder that holds another run.
+    folder that holds another run; EncoderMismatchError where ``encoders`` names others than the vocoder's.
     """
     source = Vocoder.from_torch(vocoder)
     if not source.converts:
         raise RunError(f"{vocoder} takes the voice from its content and cannot be adapted: name a conversion vocoder")
-    run = Run(folder, _config(source, vocoder, minutes))
+    own = {"encoders": source.description.encoder_config(encoders).model_dump(), "plugins": plugins}
+    run = Run(folder, _config(source, vocoder, minutes).override(own))
     segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
     fingerprints = [fingerprint(path) for path in recordings]
     listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, minutes)
@@ -98,7 +103,6 @@ def _config(source: Vocoder, name: str, minutes: float) -> Config:
             "profile": ADAPTED,
             "audio": source.audio.model_dump(),
             "corpus.name": "recordings",
-            "encoders": source.encoders.model_dump(),
             **{f"conversion.{key}": value for key, value in recipe.items()},
         }
     )

@@ -17,7 +17,7 @@ def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[st
     """Norm of each signal loss's gradient with respect to the generator's parameters, on one training batch.
 
     Losses are unweighted. The speaker loss appears with both distances when the encoder has a gradient. Raises RunError
-    with the command that trains the vocoder where there is none.
+    with the command that trains the vocoder, or makes what it was trained on, where that is missing.
     """
     config = run.config
     generator = load_vocoder(run, task).generator.requires_grad_(True)
@@ -27,9 +27,9 @@ def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[st
     if isinstance(encoder, nn.Module):
         for distance in ("cosine", "mse"):
             losses[f"speaker, {distance}"] = EmbeddingConsistency(encoder, config.audio.sample_rate, distance)
-    batch = Segments(run, task, "train", progress).batch(0)
+    batch = Segments(run, task, "train").batch(0)
     norms = {}
-    for name, loss in losses.items():
+    for name, loss in progress(losses.items(), len(losses), "gradient norms"):
         generator.zero_grad(set_to_none=True)
         estimate = generator(batch.content, batch.speaker, batch.emotion)
         estimate, recording = batch.band_limited(estimate), batch.band_limited(batch.wav)

@@ -19,22 +19,18 @@ from torch.utils.data import DataLoader
 
 from thesis_lib.config import Task
 from thesis_lib.losses import MelLoss, mel_loss
-from thesis_lib.runs.analyse import analysed
-from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
-from thesis_lib.runs.stages import TRAIN, record_inputs
-from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder, vocoder_inputs
+from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder
 from thesis_lib.training.captured import CapturedSteps
 from thesis_lib.training.clock import SessionClock
 from thesis_lib.training.devices import check_cuda_graph, device_name, fabric_of
-from thesis_lib.training.distillation import distilled
 from thesis_lib.training.errors import Interrupted, NonFinite
 from thesis_lib.training.log import Log
 from thesis_lib.training.monitor import TrainingMonitor
 from thesis_lib.training.schedule import ADVERSARIAL
 from thesis_lib.training.segments import Batch, Segments, Steps
 from thesis_lib.training.sources import holds_data
+from thesis_lib.training.stages import run_earlier_stages
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
 from thesis_lib.utils.files import write_text
@@ -72,12 +68,9 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     check_cuda_graph(run.config.recipe(task).training, fabric.device.type, fabric.world_size)
     progress = progress if fabric.is_global_zero else silent
     with fabric.rank_zero_first():  # it fills the run folder, the others read
-        embedded(run, progress, sides=("source",))
-        analysed(run, task, progress)
-        record_inputs(run, TRAIN, vocoder_inputs(run, task, prepared(run)), task)
-        distilled(run, task, progress)
+        run_earlier_stages(run, task, progress)
         clock = SessionClock()
-        data, validation = Segments(run, task, "train", progress), Segments(run, task, "validation", progress)
+        data, validation = Segments(run, task, "train"), Segments(run, task, "validation")
     state = State.create(run.config, task, data, fabric)
     state.check_losses()
     saved = checkpoints.latest(run.path / task / "checkpoints")

@@ -17,13 +17,12 @@ from thesis_lib.config import ContentConfig, Task
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.losses.band_limit import NYQUIST, low_pass
-from thesis_lib.runs.analyse import analysed, analysis_path, load_analysis, load_pitch
-from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.analyse import analysis_path, load_analyses, load_analysis, load_pitch
+from thesis_lib.runs.embed import load_embeddings
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
-from thesis_lib.training.distillation import distilled
+from thesis_lib.runs.prepare import load_manifest
+from thesis_lib.training.distillation import load_distilled
 from thesis_lib.training.sources import FileSource, ResidentSource
-from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.content import Analysis
 
 CUTOFF_RANGE = (0.9375, 0.9875)  # of a recording's bandwidth: 7.5 to 7.9 kHz for a recording made at 16 kHz
@@ -62,17 +61,17 @@ class Segments:
     split's frequency axis is warped. Picklable: a worker process that is spawned gets its own copy.
     """
 
-    def __init__(self, run: Run, task: Task, split: Split, progress: Progress = silent) -> None:
-        """Run the missing stages before training (prepare, embed, analyse, and distillation targets).
+    def __init__(self, run: Run, task: Task, split: Split) -> None:
+        """Load the results of the stages before training; RunError with the command for those that are missing.
 
         RunError when the split is empty.
         """
-        self.manifest = prepared(run, progress)
+        self.manifest = load_manifest(run)
         self.utterances = self.manifest.split(split)
         if not self.utterances:
             raise RunError(f"the {split} split is empty: there is nothing to train on")
-        embeddings = embedded(run, progress, sides=("source",))
-        analysed(run, task, progress)
+        embeddings = load_embeddings(run, ("source",))
+        load_analyses(run, task)
         self.speakers = _by_speaker(self.utterances)  # positions
         rows = embeddings.rows(self.utterances)
         self.encoders = {
@@ -88,7 +87,7 @@ class Segments:
         self._bandwidths = [utterance.target_bandwidth for utterance in self.utterances]
         recordings = list(map(self.manifest.target, self.utterances))
         # Validation always compares with the recordings.
-        targets = (distilled(run, task, progress) if self._trains else []) or recordings
+        targets = (load_distilled(run, task) if self._trains else []) or recordings
         self._run, self._hop_length = run, run.config.audio.hop_length
         read = functools.partial(_read_analysis, run, self.recipe.content, self.utterances)
         self.files = FileSource(recordings, targets, read, run.config.audio, self.recipe.content)

@@ -1,10 +1,15 @@
-"""Map a function over many items: on one thread per core, or on the workers of a Dask cluster."""
+"""Map a function over many items: on threads, in processes, or on the workers of a Dask cluster."""
 
+import pickle
+import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
@@ -13,14 +18,27 @@ from thesis_lib.utils.threads import available_cores, set_torch_threads, torch_t
 T = TypeVar("T")
 R = TypeVar("R")
 SCHEDULER_TIMEOUT = "20s"  # for the answer of a Dask scheduler
+# Items. A process takes 1.4 to 3 s of CPU time to start, for torch and the network. But 7 to 9 % of the time of a
+# recording is Python code, which one thread at a time runs: on 2 cores little is lost, and 14 threads wait for each
+# other all the time.
+MIN_ITEMS_FOR_PROCESSES = 500
+MAX_IDLE_SECONDS = 60  # of a process; then it ends, also where the one that started it was killed
+# oneDNN, below torch, by default keeps what it has prepared for 1024 shapes, and every recording has its own length:
+# after 241 recordings a process with ECAPA-TDNN took 1.4 GB instead of 0.7 GB, in the same time. And loky replaces a
+# process that grows by 0.3 GB.
+WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
 
 
 def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield the results in the order of the items, each computed by one thread. Raises what ``function`` raises.
 
-    Small networks do not use several cores for one recording, so that recordings are computed side by side.
+    Small networks do not use several cores for one recording, so that recordings are computed side by side. NumPy's
+    BLAS has one thread meanwhile: the threads of all calls would be more than the cores, and results depend on them.
     """
-    with ThreadPoolExecutor(available_cores(), initializer=set_torch_threads, initargs=(1,)) as pool:
+    from threadpoolctl import threadpool_limits
+
+    threads = ThreadPoolExecutor(available_cores(), initializer=set_torch_threads, initargs=(1,))
+    with threadpool_limits(1, user_api="blas"), threads as pool:
         try:
             yield from pool.map(function, items)
         finally:
@@ -28,16 +46,28 @@ def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             set_torch_threads(torch_threads())  # otherwise later threads inherit the pool's setting
 
 
-def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str | None) -> Iterator[R]:
-    """Yield the results as ``a_core_each`` does; with the address of a Dask scheduler, computed by its workers.
+def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str | None = None) -> Iterator[R]:
+    """Yield the results in the order of the items. Raises what ``function`` raises.
 
-    ``function`` and items must be picklable, and workers must see the same files. They import the plugins that this
-    process has imported. Dask repeats the items of a lost worker on another one. Raises what ``function`` raises,
-    PluginError for a plugin that a worker cannot import, and ThesisError where no scheduler answers.
+    From ``MIN_ITEMS_FOR_PROCESSES`` items on a process per core computes them, for threads wait for each other in
+    Python's own code; fewer items, and a function that cannot be pickled, are computed as by ``a_core_each``. With the
+    address of a Dask ``scheduler`` its workers compute them; they must see the same files, and Dask repeats the items
+    of a lost worker on another one. Processes and workers import the plugins that this process has imported.
+
+    Raises PluginError for a plugin that a worker cannot import, and ThesisError where no scheduler answers or a
+    process is killed.
     """
-    if scheduler is None:
+    items = list(items)
+    work = partial(_with_plugins, function, imported_plugins(), str(Path.cwd()))
+    if scheduler is not None:
+        yield from _on_cluster(work, items, scheduler)
+    elif len(items) >= MIN_ITEMS_FOR_PROCESSES and available_cores() > 1 and _is_picklable(function):
+        yield from _in_processes(work, items)
+    else:
         yield from a_core_each(function, items)
-        return
+
+
+def _on_cluster(work: Callable[[T], R], items: list[T], scheduler: str) -> Iterator[R]:
     try:
         from distributed import Client
     except ImportError as error:
@@ -46,15 +76,72 @@ def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str |
         client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ThesisError(f"no Dask scheduler answers at {scheduler}: {error}") from error
-    work = partial(_with_plugins, function, imported_plugins(), str(Path.cwd()))
     with client:
         # Not pure: a file of the same name may have changed, and the store decides what is computed again.
-        for future in client.map(work, list(items), pure=False):
+        for future in client.map(work, items, pure=False):
             yield future.result()
 
 
+def _in_processes(work: Callable[[T], R], items: list[T]) -> Iterator[R]:
+    # Not the standard library's: its processes run the caller's script again, which fails in one without a guard.
+    from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend import get_context
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    count, stopped = available_cores(), get_context().Event()
+    pool = ProcessPoolExecutor(
+        count, timeout=MAX_IDLE_SECONDS, initializer=_start_worker, initargs=(work, stopped), env=WORKER_ENVIRONMENT
+    )
+    futures: deque = deque()
+    try:
+        futures.extend(pool.submit(_in_worker, item) for item in items)
+        while futures:
+            yield futures.popleft().result()
+    except TerminatedWorkerError:
+        raise ThesisError(
+            f"one of {count} processes ended too early, perhaps killed for lack of memory: use fewer, as with "
+            "`taskset --cpu-list 0-1 thesis ...`; results that are stored are not computed again"
+        ) from None
+    finally:  # after an error or Ctrl-C, wait only for the items that are being computed
+        stopped.set()
+        for future in futures:
+            future.cancel()
+        pool.shutdown()
+
+
+def _is_picklable(function: Callable) -> bool:
+    try:
+        pickle.dumps(function)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
+
+
+_work: Callable[[Any], Any]  # of a process of a pool
+_stopped: Event  # of its pool; items that it has received already are then left out
+
+
+def _start_worker(work: Callable[[Any], Any], stopped: Event) -> None:
+    global _work, _stopped
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the one that started this one stops it
+    _work, _stopped = work, stopped
+
+
+def _in_worker(item: Any) -> Any:
+    if _stopped.is_set():
+        return None
+    try:
+        return _work(item)
+    except Exception as error:
+        try:
+            pickle.dumps(copy(error))  # a copy is built as from a pickle
+        except Exception:  # an error from outside; the pool would end, and not name it
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
+
+
 def _with_plugins(function: Callable[[T], R], plugins: tuple[str, ...], folder: str, item: T) -> R:
-    """Call the function in a process of a cluster, after the plugins of the one that sent it have been imported."""
+    """Call the function in another process, after the plugins of the one that sent it have been imported."""
     import_plugins(plugins, folder)
     return function(item)
 

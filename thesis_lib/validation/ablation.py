@@ -13,7 +13,7 @@ import pandas as pd
 from thesis_lib.config import Config, ConfigError, digest
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, corpus_files
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import (
@@ -83,7 +83,7 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
         cell = cell_of(run, run.path, base, variant, variants[variant], seed)
         vocoder = trained(cell, device)
         system = vocoder_system(OURS[task], vocoder)
-        chosen = select(prepared(cell).split("validation"), run.config.ablation.utterances)
+        chosen = select(load_manifest(cell).split("validation"), run.config.ablation.utterances)
         weights.append(cell.path / task / "vocoder" / "model.safetensors")
         key = digest([SCHEMA, measured_on, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)])
         home = cell.path / "validation" / key  # another corpus, vocoder or scorer is measured again

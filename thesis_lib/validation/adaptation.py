@@ -1,6 +1,7 @@
 """Evaluation of speaker adaptation (few-shot): conversion before and after it, on test speakers."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pandas as pd
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.embeddings.encoders import revisions
-from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.commands import adapt_command
+from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.training.adaptation import adapt, adapted_key
 from thesis_lib.utils.progress import Progress, silent
@@ -26,32 +28,47 @@ from thesis_lib.validation.swap import (
     trial_scorer,
     trial_system,
 )
+from thesis_lib.vocoder.checkpoints import WEIGHTS
 from thesis_lib.vocoder.synthesis import Vocoder, adaptation_key
 
 BEFORE, AFTER = "before adaptation", "after adaptation"
 ABOUT = ("test_set", "task", "stage", "target", "content", "target_speaker", "encoder")
 
 
-def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
+def adapt_speakers(run: Run, progress: Progress = silent) -> None:
     """Adapt the run's conversion vocoder to some test speakers, each by its Spanish recordings but the first.
 
-    Conditioned on that first recording, it then renders what the other test speakers say in English. One row a
-    content, stage and encoder, with the speaker swap's columns, and their summary in ``adaptation_summary``; audio of
-    the first of each goes to samples/. Raises RunError without a trained conversion vocoder.
+    A training of ``adaptation.minutes`` for each speaker; a finished one of the same vocoder and recordings is not
+    repeated, and none is needed where the table "adaptation" is up to date. Raises RunError without a trained
+    conversion vocoder.
+    """
+    if run.has("adaptation"):
+        return
+    before, plugins = load_vocoder(run, "conversion"), run.config.plugins
+    targets = _speakers(run)[: run.config.adaptation.voices]
+    for number, target in enumerate(progress(targets, len(targets), "adapt")):
+        made = _adaptation(run, number, target, before)
+        if adapted_key(made.folder) != made.key:
+            shutil.rmtree(made.folder, ignore_errors=True)  # made from another vocoder or other recordings
+        adapt(made.recordings, made.folder, before.name, run.config.adaptation.minutes, plugins=plugins)
+
+
+def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
+    """Compare the run's conversion vocoder with those that ``adapt_speakers`` adapted to some test speakers.
+
+    Conditioned on a speaker's first Spanish recording, they render what the other test speakers say in English. One row
+    a content, stage and encoder, with the speaker swap's columns, and their summary in ``adaptation_summary``; audio of
+    the first of each goes to samples/. Raises RunError without a trained conversion vocoder, and without an adapted
+    one, with the command that makes it.
     """
     if run.has("adaptation"):
         return run.load_table("adaptation")
-    config, manifest = run.config, prepared(run, progress)
-    before = load_vocoder(run, "conversion")
-    speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
+    config, before = run.config, load_vocoder(run, "conversion")
+    speakers = _speakers(run)
     scorers = speaker_scorers(run, speakers)
     targets, results = speakers[: config.adaptation.voices], Results()
-    for number, target in enumerate(progress(targets, len(targets), "adapt")):
-        own = [manifest.source(u) for u in manifest.split("test") if u.speaker == target.name][1:]
-        folder = run.path / "adapted" / str(number)
-        if adapted_key(folder) != adaptation_key(own, before.name, config.adaptation.minutes):
-            shutil.rmtree(folder, ignore_errors=True)  # made from another vocoder or other recordings
-        adapted = adapt(own, folder, before.name, config.adaptation.minutes)
+    for number, target in enumerate(progress(targets, len(targets), "adaptation")):
+        adapted = _load_adapted(run, _adaptation(run, number, target, before), before)
         contents = [speaker for speaker in speakers if speaker.name != target.name]
 
         def keep(
@@ -67,6 +84,38 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     roles = Roles.of(config, {"conversion": before})
     summary["role"] = [roles.of_network(name) for name in summary.encoder]
     return save_results(run, "adaptation", results, ABOUT, summary, run.provenance_of("conversion", weights=weights))
+
+
+@dataclass(frozen=True)
+class _Adaptation:
+    """What one of the adapted vocoders is made of, and where it is."""
+
+    folder: Path
+    recordings: list[Path]
+    key: str
+
+
+def _speakers(run: Run) -> list[SwapSpeaker]:
+    return [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
+
+
+def _adaptation(run: Run, number: int, target: SwapSpeaker, before: Vocoder) -> _Adaptation:
+    manifest = load_manifest(run)
+    own = [manifest.source(u) for u in manifest.split("test") if u.speaker == target.name][1:]
+    key = adaptation_key(own, before.name, run.config.adaptation.minutes)
+    return _Adaptation(run.path / "adapted" / str(number), own, key)
+
+
+def _load_adapted(run: Run, made: _Adaptation, before: Vocoder) -> Vocoder:
+    """RunError with the command that adapts where there is no vocoder, or one of another vocoder or recordings."""
+    vocoder = made.folder / "conversion" / "vocoder"
+    if (vocoder / WEIGHTS).exists() and adapted_key(made.folder) == made.key:
+        return Vocoder.from_torch(vocoder, device=run.device)
+    changes = [f"plugins={','.join(run.config.plugins)}"] if run.config.plugins else []
+    command = adapt_command(made.recordings, made.folder, before.name, run.config.adaptation.minutes, changes)
+    is_other = made.folder.exists() and adapted_key(made.folder) != made.key
+    remedy = "remove that folder and run" if is_other else "run"
+    raise RunError(f"{made.folder} holds no vocoder adapted from today's {before.name}: {remedy} `{command}` first")
 
 
 def compared(

@@ -7,9 +7,8 @@ from pathlib import Path
 from thesis_lib.cloning.checks import recordings_in
 from thesis_lib.corpus.split import spread
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.utils.files import fingerprint
-from thesis_lib.utils.progress import Progress
 from thesis_lib.validation.pairs import pair_recordings
 
 OWN = "the speaker's own English"
@@ -27,9 +26,9 @@ class SpanishRecording:
     published: dict[str, Path] = field(default_factory=dict)  # system -> its English
 
 
-def corpus_recordings(run: Run, progress: Progress) -> Iterator[SpanishRecording]:
-    """Test utterances of the run's corpus, as many as the configuration says."""
-    manifest = prepared(run, progress)
+def corpus_recordings(run: Run) -> Iterator[SpanishRecording]:
+    """Test utterances of the run's corpus, as many as the configuration says. RunError where it is not prepared."""
+    manifest = load_manifest(run)
     tests = manifest.split("test")
     for number in spread(len(tests), run.config.cloning.examples):
         u = tests[number]

@@ -104,7 +104,7 @@ def clone_report(
     if run.has("cloning") and _stands(run, asked):
         return run.load_table("cloning")
     pipeline = build(source, run.config.cloning)
-    recordings = [*corpus_recordings(run, progress), *given]
+    recordings = [*corpus_recordings(run), *given]
     scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
     results, times, sources = _clone_and_score(run, pipeline, recordings, minutes, scorers, recogniser, progress)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}

@@ -107,11 +107,12 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
 
     One row a recording: group, id, system, one column an encoder, dnsmos_ovrl, dnsmos_p808, plcmos. The floor is
     another Spanish speaker of the same group. The summary and what was not measured are tables of their own. Raises
-    RunError for a folder with another layout, or without a trained conversion vocoder.
+    RunError for a folder with another layout, or without a trained conversion vocoder, and EncoderMismatchError where
+    the run's encoders are not those that it was trained with.
     """
     groups, scorers = pair_recordings(folder), Scorers.load(run.config)
     vocoder = load_vocoder(run, "conversion")
-    pairs = _pairs(run, groups, scorers)
+    pairs = _pairs(run, groups, scorers, vocoder)
     names = dict.fromkeys(name for pair in pairs for name in pair.files)
     systems = [_system(name, name, partial(PublishedPair.english, system=name)) for name in names]
     for guidance in GUIDANCE:
@@ -137,8 +138,9 @@ def _converted(vocoder: Vocoder, guidance: float, pair: PublishedPair) -> np.nda
     return vocoder.render(pair.english(CANONICAL), pair.voice, guidance)
 
 
-def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers) -> list[PublishedPair]:
+def _pairs(run: Run, groups: dict[str, dict[str, Files]], scorers: Scorers, vocoder: Vocoder) -> list[PublishedPair]:
     encoders = speaker_encoder(run.config.encoders), emotion_encoder(run.config.encoders)
+    vocoder.description.check_encoders(*encoders)
     found = []
     for group, systems in groups.items():
         names = list(systems["source"])

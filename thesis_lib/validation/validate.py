@@ -13,9 +13,9 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS, Config, ConfigError, Task, digest
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.runs.embed import Embeddings, embedded
+from thesis_lib.runs.embed import SIDES, Embeddings, load_embeddings
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import ALL, System, TestSet, evaluate
@@ -46,14 +46,14 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
     Also written: the summary, comparisons, agreement, calibration, what was not measured, and samples. Interrupted,
     it resumes at the next utterance. A table that is older than its vocoders is made again. Raises RunError with the
-    command that trains a vocoder where one is missing, and ConfigError for a hypothesis with an unknown system or
-    metric.
+    command that trains a vocoder, or computes the embeddings, where they are missing, and ConfigError for a hypothesis
+    with an unknown system or metric.
     """
     if run.has("validation"):
         return run.load_table("validation")
     vocoders = {task: load_vocoder(run, task) for task in TASKS}
-    manifest, embeddings = prepared(run, progress), embedded(run, progress)
-    scorers, systems = Scorers.load(run.config), systems_of(vocoders, manifest, manifest.split("test"))
+    manifest, scorers = load_manifest(run), Scorers.load(run.config)
+    embeddings, systems = _embeddings(run, scorers), systems_of(vocoders, manifest, manifest.split("test"))
     _require_hypotheses(run.config, scorers)
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Other metrics or weights give another folder, so that no stale measurement is used.
@@ -82,6 +82,11 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     ):
         run.save_table(name, table, provenance)
     return measurements.table
+
+
+def _embeddings(run: Run, scorers: Scorers) -> Embeddings:
+    """The embeddings of the Spanish side, and of the English side where style is measured, which they whiten."""
+    return load_embeddings(run, SIDES if scorers.style else ("source",))
 
 
 def _require_hypotheses(config: Config, scorers: Scorers) -> None:
@@ -119,7 +124,7 @@ def measure(
     sample: bool = False,
 ) -> Measurements:
     """Evaluate some systems on some utterances; those in the folder ``home`` are not measured again."""
-    manifest, embeddings, audio = prepared(run), embedded(run), run.config.audio
+    manifest, embeddings, audio = load_manifest(run), _embeddings(run, scorers), run.config.audio
     recorded = [SPANISH, *(_recorded(system, scorers) for system in systems.values())]
     measured = []
     for number, utterance in enumerate(progress(chosen, len(chosen), "validate")):

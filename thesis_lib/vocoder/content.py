@@ -26,6 +26,7 @@ from thesis_lib.audio.log_mel import log_mel
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, PITCH_CENTRE, PITCH_SCALE, Pitch, track
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.utils.threads import default_threads
 
 MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's, within which it counts as speech
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
@@ -47,17 +48,19 @@ class Analysis:
     phonetic: np.ndarray  # (P, T), mean removed; (0, T) for a content kind without it
 
 
-def analyse(wav: np.ndarray, audio: AudioConfig, config: ContentConfig, mel: np.ndarray | None = None) -> Analysis:
+def analyse(
+    wav: np.ndarray, audio: AudioConfig, config: ContentConfig, mel: np.ndarray | None = None, device: str = "cpu"
+) -> Analysis:
     """(N,) -> Analysis of its frames, zero-padded to whole ones; ``mel`` (M, T) is its log-mel, where that is known.
 
-    ModelError when Whisper cannot be loaded.
+    ``device`` is Whisper's, which computes phonetic features. ModelError when it cannot be loaded there.
     """
     wav = whole_frames(wav, audio.hop_length)
     mel = log_mel(wav, audio) if mel is None else mel
     mel_mean = spoken(mel).mean(1)
     phonetic = np.zeros((0, mel.shape[1]), np.float32)
     if config.kind == "phonetic":
-        encoded = _recogniser().encode(wav, audio.sample_rate)
+        encoded = _recogniser(device).encode(wav, audio.sample_rate)
         centres = (np.arange(mel.shape[1]) + 0.5) * audio.hop_length / audio.sample_rate
         places = np.clip(centres * 50 - 0.5, 0, len(encoded) - 1)  # 50 vectors a second, each at its own centre
         low = np.minimum(places.astype(int), len(encoded) - 2) if len(encoded) > 1 else np.zeros(len(places), int)
@@ -74,8 +77,8 @@ def spoken(mel: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _recogniser() -> Whisper:
-    return Whisper(PHONETIC_MODEL)
+def _recogniser(device: str) -> Whisper:
+    return Whisper(PHONETIC_MODEL, default_threads(), device=device)
 
 
 def release() -> None:

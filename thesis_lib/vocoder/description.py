@@ -63,9 +63,12 @@ class EncoderId(Section):
 
     def is_of(self, encoder: NamedEncoder) -> bool:
         """Whether the encoder has this name and this revision; its arithmetic precision may differ."""
-        revision = encoder.revision.removesuffix(PRECISION_SUFFIX)
-        known = self.revision and self.revision.removesuffix(PRECISION_SUFFIX)
-        return encoder.name == self.name and known in (None, revision)
+        return self.matches(EncoderId(name=encoder.name, revision=encoder.revision))
+
+    def matches(self, other: "EncoderId") -> bool:
+        """Whether the other has this name and this revision; the arithmetic precision may differ."""
+        known, revision = (x.revision and x.revision.removesuffix(PRECISION_SUFFIX) for x in (self, other))
+        return other.name == self.name and known in (None, revision)
 
 
 class VocoderDescription(BaseModel):
@@ -152,6 +155,15 @@ class VocoderDescription(BaseModel):
                 "known here: name the module that registers it in `plugins` or install its package, or name a vocoder "
                 "that was trained with a known encoder"
             ) from error
+
+    def check_embeddings(self, speaker: str, emotion: str, remedy: str) -> None:
+        """Refuse embeddings by other encoders, each a "name (revision)": EncoderMismatchError names both."""
+        for kind, title in (("speaker", speaker), ("emotion", emotion)):
+            wanted = getattr(self, f"{kind}_encoder")
+            if not wanted.matches(EncoderId.model_validate(title)):
+                raise EncoderMismatchError(
+                    f"the vocoder was trained with the {kind} encoder {wanted}, the embeddings are by {title}: {remedy}"
+                )
 
     def check_encoders(self, speaker: NamedEncoder, emotion: NamedEncoder) -> None:
         """Refuse encoders that this vocoder was not trained with: EncoderMismatchError names both."""

@@ -5,12 +5,19 @@ Shapes: B batch, N samples, D embedding size (read from the model, never assumed
 
 from thesis_lib.config.registries import ENCODERS
 from thesis_lib.embeddings.encoders.base import Encoder, EncoderError, embed, embed_batch
-from thesis_lib.embeddings.encoders.select import emotion_encoder, evaluation_encoders, revisions, speaker_encoder
+from thesis_lib.embeddings.encoders.select import (
+    EvaluationEncoder,
+    emotion_encoder,
+    evaluation_encoders,
+    revisions,
+    speaker_encoder,
+)
 
 __all__ = [
     "ENCODERS",
     "Encoder",
     "EncoderError",
+    "EvaluationEncoder",
     "embed",
     "embed_batch",
     "emotion_encoder",

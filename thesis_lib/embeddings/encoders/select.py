@@ -4,6 +4,7 @@ An encoder's module, and torch with it, is imported when the encoder is made.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thesis_lib import pretrained
@@ -61,7 +62,18 @@ def evaluation_encoders(config: EncoderConfig) -> list[Encoder]:
 
     Raises ModelError or EncoderError where weights cannot be had, and RegistryError for an unknown name.
     """
-    return [_make(name, config, move=False) for name in config.evaluation]
+    return [EvaluationEncoder(name)(config) for name in config.evaluation]
+
+
+@dataclass(frozen=True)
+class EvaluationEncoder:
+    """Make one of ``evaluation_encoders`` by its name; picklable, for other processes. Raises what that raises."""
+
+    name: str
+
+    def __call__(self, config: EncoderConfig) -> Encoder:
+        """Make the encoder."""
+        return _make(self.name, config, move=False)
 
 
 def revisions(encoders: Iterable[Encoder]) -> dict[str, str]:

@@ -16,9 +16,9 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS
-from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.embed import load_embeddings
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
@@ -60,7 +60,7 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty and may hold a test that is under way: name a new folder")
     vocoders = {task: load_vocoder(run, task) for task in TASKS}
-    manifest, embeddings, settings = prepared(run, progress), embedded(run, progress), run.config.listening
+    manifest, embeddings, settings = load_manifest(run), load_embeddings(run, ("source",)), run.config.listening
     tests = manifest.split("test")
     systems = systems_of(vocoders, manifest, tests)
     stimuli = Stimuli(folder, settings.seed, run.config.audio.sample_rate)

@@ -81,20 +81,22 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     """Evaluate the speaker swap: one row a trial, system and encoder; also the summary and what was not measured.
 
     Columns: test_set, task, stage, target (kind), ids, encoder, and those of ``SpeakerScorer.score``. The first
-    trials' audio goes to samples/. Raises RunError without a trained vocoder of each task.
+    trials' audio goes to samples/. Raises RunError without a trained vocoder of each task, and EncoderMismatchError
+    where one was trained with other encoders than the run's.
     """
     if run.has("swap"):
         return run.load_table("swap")
+    vocoders = {task: load_vocoder(run, task) for task in tasks}
     systems = [system for task in tasks for system in swap_systems(run, task)]
     corpus = run.config.corpus.name
     speakers: dict[str, list[SwapSpeaker]] = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
     if run.config.swap.human:
-        speakers["human"] = human_speakers(Path(run.config.swap.human), run.config)
+        speakers["human"] = human_speakers(Path(run.config.swap.human), run.config, vocoders=vocoders.values())
     results = Results()
     for test_set, group in speakers.items():
         results += score_trials(run, test_set, group, systems, progress)
     summary = summarise_swaps(results.table, run.config.swap.seed)
-    own = {task: Roles.of(run.config, {task: load_vocoder(run, task)}) for task in tasks}
+    own = {task: Roles.of(run.config, {task: vocoder}) for task, vocoder in vocoders.items()}
     summary["role"] = [own[row.task].of_network(row.encoder) for row in summary.itertuples()]
     weights = revisions([speaker_encoder(run.config.encoders), *evaluation_encoders(run.config.encoders)])
     return save_results(run, "swap", results, COLUMNS, summary, run.provenance_of(*tasks, weights=weights))

@@ -10,9 +10,9 @@ import torch
 from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed, emotion_encoder, revisions
-from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.embed import load_embeddings
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.vocoders import load_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
@@ -46,7 +46,7 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.has("style_swap"):
         return run.load_table("style_swap")
     vocoder = load_vocoder(run, "conversion")
-    trials, unusable = _trials(run, progress)
+    trials, unusable = _trials(run)
     systems = [System(name, partial(_render, vocoder, name), about={"condition": name}) for name in CONDITIONS]
     test_set = TestSet(trials, _about, "swap, style")
     results = evaluate(test_set, systems, [_scorer(run, vocoder)], progress)
@@ -59,12 +59,12 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     return table
 
 
-def _trials(run: Run, progress: Progress) -> tuple[list[StyleTrial], list[Columns]]:
+def _trials(run: Run) -> tuple[list[StyleTrial], list[Columns]]:
     """Every two of some test utterances that differ in speaker and style, and a row for each that cannot be used.
 
     Where no two differ, a row says so.
     """
-    manifest, embeddings = prepared(run, progress), embedded(run, progress, sides=("source",))
+    manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     audio, tests = run.config.audio, manifest.split("test")
     chosen = [tests[i] for i in spread(len(tests), max(2, int(run.config.swap.trials**0.5)))]
     items, missing = [], []

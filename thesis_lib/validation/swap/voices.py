@@ -1,5 +1,6 @@
 """The speakers of the swap tests: of the run's corpus, or of a folder of human recordings."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
-from thesis_lib.runs.embed import embedded, voice_of
+from thesis_lib.runs.embed import load_embeddings, voice_of
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.prepare import prepared
+from thesis_lib.runs.prepare import load_manifest
+from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
 
 SPEAKERS_PER_KIND = 8  # content speakers, and target speakers of each kind
@@ -56,7 +58,7 @@ def speakers_of_split(
     No speaker is enrolled by the recording of the condition: in a corpus of one language that is another target.
     ``but``: names that begin with it are left out.
     """
-    manifest, embeddings = prepared(run), embedded(run, sides=("source",))
+    manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     by_speaker: dict[str, list[Utterance]] = {}
     for utterance in manifest.split(split):
         if but is None or not utterance.speaker.startswith(but):
@@ -97,21 +99,26 @@ def recordings_by_speaker(folder: Path) -> dict[str, list[Path]]:
     return speakers
 
 
-def human_speakers(folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_KIND) -> list[SwapSpeaker]:
+def human_speakers(
+    folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_KIND, vocoders: Iterable[BaseVocoder] = ()
+) -> list[SwapSpeaker]:
     """The speakers of a folder (``recordings_by_speaker`` has its layout).
 
     Of several recordings of a speaker, the first is content and condition, the next ``CENTROID_RECORDINGS`` are the
     references. Of a single one, the first half is content and condition, the second half the reference. At most
-    ``count`` speakers, spread over the folder in the order of their names.
+    ``count`` speakers, spread over the folder in the order of their names. ``vocoders`` are those to be conditioned on
+    the speakers.
 
-    Raises RunError as ``recordings_by_speaker``, and for fewer than two speakers; AudioError names a file that cannot
-    be used.
+    Raises RunError as ``recordings_by_speaker``, and for fewer than two speakers; EncoderMismatchError where a vocoder
+    was trained with other encoders than those of ``config``; AudioError names a file that cannot be used.
     """
     speakers = recordings_by_speaker(folder)
     if len(speakers) < 2:
         count_of = sum(map(len, speakers.values()))
         raise RunError(f"human voices: {folder} holds {count_of} recordings, the test needs two speakers or more")
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
+    for vocoder in vocoders:
+        vocoder.description.check_encoders(*encoders)
     names = [list(speakers)[i] for i in spread(len(speakers), count)]
     return [_human_speaker(name, speakers[name], config, encoders) for name in names]
 
