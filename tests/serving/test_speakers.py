@@ -258,7 +258,7 @@ def test_the_speakers_of_an_srt_script_are_shown_once_they_are_found(opened, ser
     page.locator("#script-file").set_input_files(tmp_path / "film.srt")
     page.locator("#lines .line").nth(2).wait_for()
     assert page.locator("#speakers-hint").inner_text() == ""
-    page.get_by_label("English, line 1").fill("edited before it is spoken")
+    page.get_by_label("English, segment 1").fill("edited before it is spoken")
     speak(page)
     selects = page.locator("#lines select.speaker")
     assert [selects.nth(at).input_value() for at in range(3)] == ["1", "2", "1"]
