@@ -121,6 +121,16 @@ def test_an_srt_script_with_the_names_of_the_session_keeps_the_speakers(client, 
         ("2", "goodbye"), ("2", "hello"), ("1", "hello"),
     ]  # fmt: skip
     assert loaded["speakers"] == NAMES
+    english = client("GET", f"{session}/files/english").content
+    for name, data, place in (
+        ("a.srt", changed.replace("--> 00", "--> -00", 1).encode(), "line 2"),
+        ("a.srt", changed.replace("goodbye", "adiós").encode("latin-1"), "line 3"),
+        ("a.json", json.dumps(script | {"segments": script["segments"][::-1]}), "segment 2"),
+    ):
+        refused = client("PUT", f"{session}/script", params={"name": name}, data=data)
+        assert error(refused, 400).startswith(f"{name}, {place}")
+        assert script_of(client, session) == loaded
+        assert client("GET", f"{session}/files/english").content == english
 
 
 @pytest.mark.parametrize("speakers", ["0", "-1", "21", "two", "1.5", ""])
@@ -248,7 +258,7 @@ def test_the_speakers_of_an_srt_script_are_shown_once_they_are_found(opened, ser
     page.locator("#script-file").set_input_files(tmp_path / "film.srt")
     page.locator("#lines .line").nth(2).wait_for()
     assert page.locator("#speakers-hint").inner_text() == ""
-    page.get_by_label("English, line 1").fill("edited before it is spoken")
+    page.get_by_label("English, segment 1").fill("edited before it is spoken")
     speak(page)
     selects = page.locator("#lines select.speaker")
     assert [selects.nth(at).input_value() for at in range(3)] == ["1", "2", "1"]

@@ -37,7 +37,11 @@ MIN_PART_PROBABILITY = 0.85
 SPEEDS = (1.0, 0.975, 1.025, 0.95, 1.05, 0.925, 1.075, 0.9, 1.1)
 MAX_SEARCHED_WINDOWS = 6  # of a recording that is searched at every speed in whole windows; a longer one by probes
 PROBE_SECONDS = 2.0  # of each window, its input at other speeds
-MIN_PROBE_PROBABILITY = 0.5  # from which a window and its neighbours are searched whole at a probe's speed
+# From which a window and its neighbours are searched whole at a probe's speed. In human training recordings, each of 27
+# windows that are full of marked speech has a probe (there its middle two seconds) of at least 0.70 at one of the two
+# nearest speeds. In 3.3 hours without the watermark, 411 of 10,496 pairs of window and other speed are searched whole,
+# and reach at most 0.60.
+MIN_PROBE_PROBABILITY = 0.5
 
 
 class WatermarkError(ThesisError):
