@@ -10,7 +10,7 @@ from benchmarks.human import human_recordings
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders, speaker_encoder
-from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.parallel import map_on_cores
 from thesis_lib.validation.metrics import separations
 
 RATE = 16_000
@@ -24,7 +24,7 @@ def run(quick: bool) -> dict:
     rows = []
     for encoder in (speaker_encoder(EncoderConfig()), *evaluation_encoders(EncoderConfig())):
         halves = [
-            np.stack(list(a_core_each(lambda pair, e=encoder, h=half: embed(e, pair[h], RATE), pairs)))
+            np.stack(list(map_on_cores(lambda pair, e=encoder, h=half: embed(e, pair[h], RATE), pairs)))
             for half in (0, 1)
         ]
         rows += [{"encoder": encoder.name, **row} for row in separations(*halves, speakers, speakers)]

@@ -16,7 +16,7 @@ from thesis_lib.reporting import bar
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.parallel import map_on_cores
 
 COMPONENTS = (8, 16, 32, 64)
 
@@ -31,7 +31,7 @@ def run(quick: bool) -> dict:
         vectors[name] = embeddings.speaker["source"][embeddings.rows(prepared(source).split(split))]
     encoder = speaker_encoder(Config().encoders)
     paths = [own[0] for own in recordings.values()][: 12 if quick else None]  # one of a speaker
-    human = np.stack(list(a_core_each(lambda path: embed(encoder, *read_audio(path), path), paths)))
+    human = np.stack(list(map_on_cores(lambda path: embed(encoder, *read_audio(path), path), paths)))
     training = vectors["released"]
     mean, std = training.mean(0), training.std(0)
     directions = np.linalg.svd((training - mean) / std, full_matrices=False)[2]

@@ -18,7 +18,7 @@ from benchmarks.alterations import RATE, Alteration, alterations
 from benchmarks.human import human_recordings
 from benchmarks.options import Option
 from thesis_lib.audio.files import read_audio, resample
-from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, MIN_PART_PROBABILITY, add_watermark, detect_watermark
+from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, MIN_WINDOW_PROBABILITY, add_watermark, detect_watermark
 from thesis_lib.corpus.split import spread
 from thesis_lib.validation import metrics
 
@@ -54,7 +54,7 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
     return {
         "recordings": len(wavs),
         "altered": len(some),
-        "thresholds": {"mean": MIN_MARK_PROBABILITY, "of one window": MIN_PART_PROBABILITY},
+        "thresholds": {"mean": MIN_MARK_PROBABILITY, "of one window": MIN_WINDOW_PROBABILITY},
         "rows": rows,
         "stretches": [stretches(every, FILE_SECONDS * files, seconds) for seconds in STRETCH_SECONDS],
         "stretches at another speed": [

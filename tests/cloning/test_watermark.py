@@ -9,7 +9,7 @@ from thesis_lib.audio.files import AudioError, read_audio, resample, write_audio
 from thesis_lib.cli import app
 from thesis_lib.cloning import watermark as module
 from thesis_lib.cloning.watermark import (
-    SPEEDS,
+    SEARCHED_SPEEDS,
     Detection,
     WatermarkError,
     add_watermark,
@@ -77,7 +77,7 @@ def test_it_is_found_at_another_speed(pair, speed):
 
 
 def test_no_speed_in_the_range_is_far_from_one_that_is_searched():
-    assert all(min(abs(s / speed - 1) for s in SPEEDS) < 0.0145 for speed in np.arange(0.89, 1.111, 0.001))
+    assert all(min(abs(s / speed - 1) for s in SEARCHED_SPEEDS) < 0.0145 for speed in np.arange(0.89, 1.111, 0.001))
 
 
 def searched(monkeypatch, seconds, probability):
@@ -97,11 +97,11 @@ def searched(monkeypatch, seconds, probability):
 def test_a_long_recording_is_searched_at_other_speeds_by_probes_of_every_window(monkeypatch, seconds, windows):
     found, calls = searched(monkeypatch, seconds, lambda *given: 0.1)
     assert not found.is_marked
-    assert list(calls) == list(SPEEDS)
+    assert list(calls) == list(SEARCHED_SPEEDS)
     starts = [start for start, _ in calls[1.0]]
     assert len(starts) == windows
     assert [length >= 15 for _, length in calls[1.0]] == [True] * windows
-    for speed in SPEEDS[1:]:
+    for speed in SEARCHED_SPEEDS[1:]:
         assert [start for start, _ in calls[speed]] == starts
         assert [length == 2 for _, length in calls[speed]] == [windows > 6] * windows
 
@@ -128,7 +128,7 @@ def test_a_probe_is_the_loudest_part_of_the_middle_of_its_window():
 
 def test_a_stretch_at_another_speed_is_found_in_a_long_recording(monkeypatch):
     """It lies between the windows of each fifth, at 38 to 54 s and at 77 to 92 s."""
-    monkeypatch.setattr(module, "SPEEDS", (1.0, 0.95, 1.05))
+    monkeypatch.setattr(module, "SEARCHED_SPEEDS", (1.0, 0.95, 1.05))
     wav = np.resize(np.concatenate([spoken(i, RATE) for i in range(32)]), 200 * RATE)
     part = slice(55 * RATE, 74 * RATE)
     slower = resample(add_watermark(wav[part], RATE), RATE * 0.95, RATE)  # 20 s
@@ -142,7 +142,7 @@ def test_a_stretch_at_another_speed_is_found_in_a_long_recording(monkeypatch):
 
 def detected(monkeypatch, probabilities: list[float]) -> Detection:
     """The detection in a recording with windows of 20 s, one from each 10 s on, with such probabilities."""
-    monkeypatch.setattr(module, "SPEEDS", (1.0,))
+    monkeypatch.setattr(module, "SEARCHED_SPEEDS", (1.0,))
     monkeypatch.setattr(module, "_probabilities", lambda windows, *rest: np.array(probabilities))
     monkeypatch.setattr(module, "MIN_WINDOW_SECONDS", 20)
     return detect_watermark(np.ones((len(probabilities) + 1) * 1000), 100)

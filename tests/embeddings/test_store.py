@@ -147,7 +147,7 @@ def test_processes_and_threads_store_the_same_vectors_under_the_same_names(tmp_p
     here = embed_files(paths, speaker_encoder, TINY, tmp_path / "threads")
     monkeypatch.setattr(parallel, "MIN_ITEMS_FOR_PROCESSES", 8)
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
-    monkeypatch.setattr(parallel, "a_core_each", None)
+    monkeypatch.setattr(parallel, "map_on_cores", None)
     assert np.array_equal(embed_files(paths, speaker_encoder, TINY, tmp_path / "processes"), here)
     stored = [
         {path.name: path.read_bytes() for path in (tmp_path / way).rglob("*.npy")} for way in ("threads", "processes")

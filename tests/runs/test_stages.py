@@ -186,7 +186,7 @@ def test_threads_and_processes_give_the_same_analyses(tiny_run, tmp_path, monkey
     one = analysed(threads, "conversion")
     monkeypatch.setattr(parallel, "MIN_ITEMS_FOR_PROCESSES", len(one))
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
-    monkeypatch.setattr(parallel, "a_core_each", None)
+    monkeypatch.setattr(parallel, "map_on_cores", None)
     shown = []
     two = analysed(processes, "conversion", lambda items, total, label: shown.append((total, label)) or items)
     assert shown == [(len(one), "analyse, envelope")]

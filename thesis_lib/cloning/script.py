@@ -1,8 +1,8 @@
 """The script of a recording: what was recognised and what is said, segment by segment, in a file that can be edited.
 
 A JSON script has everything (``Script``). An SRT script has the times and the English only; of several speakers also
-their names, before the English: "Speaker 2: hello". The times in both files are those of a player: in a video whose
-audio begins after the picture, they are later than in the audio track, whose times the segments have here.
+their names, before the English: "Speaker 2: hello". The times in both files are those of a player: in a video with
+audio that begins after the picture, they are later than in the audio track; the segments have the times of that track.
 """
 
 import json

@@ -19,7 +19,7 @@ MAX_LISTED = 10  # segments in a note
 def with_speakers(path: Path, script: Script, cast: Cast, delay: float = 0.0) -> tuple[Script, tuple[str, ...]]:
     """Give each segment of the script without a speaker one of the cast; also return notes.
 
-    The speaker is the one whose turns overlap the segment most; where none does, the one nearest in time. If the
+    The speaker is the one with the turns that overlap the segment most; where none do, the one nearest in time. If the
     English of all these segments begins with a name ("Ana: hello"), those with one name have one speaker, by the sum of
     their overlaps. ``delay`` (s): of the times in the file after those of the audio track.
     """

@@ -2,7 +2,7 @@
 
 One network changes the magnitudes below 2 kHz where the change is masked; another detects it, if the speed differs by
 at most 1.5 %. So a recording is searched at several speeds. ``perth`` computes the networks.
-The weights come with the wheel of resemble-perth, whose code is not imported, and are loaded, as tensors only, if their
+The weights come with the wheel of resemble-perth; its code is not imported. They are loaded, as tensors only, if their
 SHA-256 is the pinned one. `python -m benchmarks watermark` measures detection after compression and editing, the cost
 in quality, and the false-positive rate.
 """
@@ -32,9 +32,9 @@ MIN_MARK_PROBABILITY = 0.5  # mean over the windows from which a recording count
 # at the original speed, and at most 0.73 in 141 windows, the 24 highest among them, at 25 relative speeds from 0.82 to
 # 1.22. Marked: at least 0.97 in the best window of 104 stretches of 20 or 30 s in files of 75 to 105 s. Of 56
 # stretches of 15 s, 89 % reach 0.85.
-MIN_PART_PROBABILITY = 0.85
+MIN_WINDOW_PROBABILITY = 0.85
 # Speeds at which the watermark is searched, relative to the marked recording; all of 0.89 to 1.11 is within 1.4 %.
-SPEEDS = (1.0, 0.975, 1.025, 0.95, 1.05, 0.925, 1.075, 0.9, 1.1)
+SEARCHED_SPEEDS = (1.0, 0.975, 1.025, 0.95, 1.05, 0.925, 1.075, 0.9, 1.1)
 MAX_SEARCHED_WINDOWS = 6  # of a recording that is searched at every speed in whole windows; a longer one by probes
 PROBE_SECONDS = 2.0  # of each window, its input at other speeds
 # From which a window and its neighbours are searched whole at a probe's speed. In human training recordings, each of 27
@@ -78,10 +78,10 @@ def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio"
     """Search (N,) for the watermark, in windows of 15 to 22.5 s, which overlap by half.
 
     A recording counts as marked where the mean over its windows reaches ``MIN_MARK_PROBABILITY``, or one window
-    reaches ``MIN_PART_PROBABILITY``. A marked stretch of one and a half windows fills one window, wherever it begins.
-    Silent windows do not count. The original speed is tried first. Where it shows no watermark, the other ``SPEEDS``
-    are tried: so of a recording with stretches at several speeds, those at one speed are found. Raises AudioError for
-    silence, for samples that are not finite, and for a recording that is too short.
+    reaches ``MIN_WINDOW_PROBABILITY``. A marked stretch of one and a half windows fills one window, wherever it begins.
+    Silent windows do not count. The original speed is tried first. Where it shows no watermark, the other
+    ``SEARCHED_SPEEDS`` are tried: so of a recording with stretches at several speeds, those at one speed are found.
+    Raises AudioError for silence, for samples that are not finite, and for a recording that is too short.
     """
     wav = as_samples(wav, source)
     check_audible(wav, sample_rate, source)
@@ -89,7 +89,7 @@ def detect_watermark(wav: np.ndarray, sample_rate: int, source: object = "audio"
     found = _detection(windows, _probabilities(windows, sample_rate, 1.0), 1.0)
     if found.is_marked:
         return found
-    others = (_at_speed(windows, sample_rate, speed) for speed in SPEEDS[1:])
+    others = (_at_speed(windows, sample_rate, speed) for speed in SEARCHED_SPEEDS[1:])
     return max((found, *others), key=lambda x: (x.is_marked, x.probability))
 
 
@@ -132,7 +132,7 @@ def _at_speed(windows: Sequence[_Window], sample_rate: int, speed: float) -> Det
 def _detection(windows: Sequence[_Window], found: np.ndarray, speed: float) -> Detection:
     """The decision by the probabilities (n,) of the windows."""
     highest, mean = float(found.max()), float(found.mean())
-    if mean < MIN_MARK_PROBABILITY and highest < MIN_PART_PROBABILITY:
+    if mean < MIN_MARK_PROBABILITY and highest < MIN_WINDOW_PROBABILITY:
         return Detection(highest, mean, speed)
     spans: list[tuple[float, float]] = []
     for window, probability in zip(windows, found, strict=True):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from thesis_lib.audio.files import AudioError, read_audio
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.parallel import map_on_cores
 from thesis_lib.utils.progress import Progress, silent
 
 DURATION_TOLERANCE_SECONDS = 0.001
@@ -35,7 +35,7 @@ def verify(folder: Path, progress: Progress = silent) -> list[str]:
                 found.append(f"{path}: {len(wav) / rate:.3f} s long, the manifest says {seconds:.3f}")
         return found
 
-    results = progress(a_core_each(problems_of, manifest), len(manifest), "verify")
+    results = progress(map_on_cores(problems_of, manifest), len(manifest), "verify")
     problems = [problem for found in results for problem in found]
     if len(rates) > 1:
         problems.append("several sample rates: " + ", ".join(f"{rate} Hz ({path})" for rate, path in rates.items()))

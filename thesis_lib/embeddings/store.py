@@ -18,7 +18,7 @@ from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import Encoder, EncoderError, embed_batch
 from thesis_lib.embeddings.encoders.base import Recording
 from thesis_lib.utils.files import replacing
-from thesis_lib.utils.parallel import a_core_each, spread_over
+from thesis_lib.utils.parallel import map_on_cores, spread_over
 from thesis_lib.utils.progress import Progress, silent
 
 Load = Callable[[EncoderConfig], Encoder]  # ``speaker_encoder``, ``emotion_encoder`` and the like
@@ -84,7 +84,7 @@ def embed_files(
     items = [[paths[i] for i in batch] for batch in batches]
     # Threads share one network on the GPU; each process would load its own there.
     here = scheduler is None and config.device != "cpu"
-    results = a_core_each(work, items) if here else spread_over(work, items, scheduler)
+    results = map_on_cores(work, items) if here else spread_over(work, items, scheduler)
     vectors: dict[int, np.ndarray] = {}
     for batch, rows in zip(batches, progress(results, len(batches), label), strict=True):
         vectors.update(zip(batch, rows, strict=True))

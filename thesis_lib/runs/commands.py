@@ -109,7 +109,7 @@ def adapt_command(
 
 
 def _ablated(path: Path) -> tuple[Path, Config] | None:
-    """Folder and configuration of the run whose ablation a run folder belongs to; None for any other run."""
+    """Folder and configuration of the run that an ablation's run folder belongs to; None for any other run."""
     owner = path.parent.parent
     if path.parent.name != ABLATION or not (stored := owner / "config.json").is_file():
         return None

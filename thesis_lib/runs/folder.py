@@ -143,7 +143,7 @@ class Run:
         import pandas as pd  # most commands, and --help, read no table
 
         path = self.table_path(name)
-        self._demand(path)
+        self._require(path)
         table = pd.read_csv(path).rename(columns=current_column)
         return table.assign(metric=table.metric.map(current_column, na_action="ignore")) if "metric" in table else table
 
@@ -154,10 +154,10 @@ class Run:
     def load_json(self, name: str) -> Any:
         """Read tables/NAME.json; RunError with the command that writes it."""
         path = self.path / "tables" / f"{name}.json"
-        self._demand(path)
+        self._require(path)
         return json.loads(path.read_text())
 
-    def _demand(self, path: Path) -> None:
+    def _require(self, path: Path) -> None:
         """RunError for a table or JSON file that is missing."""
         if not path.exists():
             command = table_command(self, path.stem)

@@ -36,7 +36,7 @@ def runs(root: str | Path = "runs") -> pd.DataFrame:
             continue
         try:
             run = open_run(stored.parent)
-        except ThesisError as error:  # another version's, or one whose plugin is missing
+        except ThesisError as error:  # another version's, or one with a missing plugin
             rows.append({"run": stored.parent.name, "profile": f"cannot be opened: {error}"})
             continue
         row: dict[str, Any] = {"run": stored.parent.name, "profile": run.config.profile, "config": run.config.digest()}

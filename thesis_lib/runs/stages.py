@@ -25,7 +25,7 @@ CORPUS, ROWS = "corpus", "corpus rows"  # fingerprint of manifest.json; digest o
 
 
 class StaleError(RunError):
-    """An output whose inputs have changed since it was made."""
+    """An output with inputs that have changed since it was made."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ MAX_IDLE_SECONDS = 60  # of a process; then it ends, also where the one that sta
 WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
 
 
-def a_core_each(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def map_on_cores(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield the results in the order of the items, each computed by one thread. Raises what ``function`` raises.
 
     Small networks do not use several cores for one recording, so that recordings are computed side by side. NumPy's
@@ -50,7 +50,7 @@ def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str |
     """Yield the results in the order of the items. Raises what ``function`` raises.
 
     From ``MIN_ITEMS_FOR_PROCESSES`` items on a process per core computes them, for threads wait for each other in
-    Python's own code; fewer items, and a function that cannot be pickled, are computed as by ``a_core_each``. With the
+    Python's own code; fewer items, and a function that cannot be pickled, are computed as by ``map_on_cores``. With the
     address of a Dask ``scheduler`` its workers compute them; they must see the same files, and Dask repeats the items
     of a lost worker on another one. Processes and workers import the plugins that this process has imported.
 
@@ -64,7 +64,7 @@ def spread_over(function: Callable[[T], R], items: Iterable[T], scheduler: str |
     elif len(items) >= MIN_ITEMS_FOR_PROCESSES and available_cores() > 1 and _is_picklable(function):
         yield from _in_processes(work, items)
     else:
-        yield from a_core_each(function, items)
+        yield from map_on_cores(function, items)
 
 
 def _on_cluster(work: Callable[[T], R], items: list[T], scheduler: str) -> Iterator[R]:

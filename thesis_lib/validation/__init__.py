@@ -5,7 +5,7 @@ from thesis_lib.validation.evaluation import Results, Scorer, System, TestSet, e
 from thesis_lib.validation.measurements import Measured, Measurements
 from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, validate_pairs
 from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline, roles
-from thesis_lib.validation.scoring import Scorers, demand_metric
+from thesis_lib.validation.scoring import Scorers, require_metric
 from thesis_lib.validation.summary import (
     PREDICTED,
     SIGNIFICANCE_LEVEL,
@@ -62,7 +62,7 @@ __all__ = [
     "circular",
     "comparisons",
     "correct_hypotheses",
-    "demand_metric",
+    "require_metric",
     "describe",
     "evaluate",
     "griffin_lim",

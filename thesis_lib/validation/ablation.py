@@ -23,8 +23,8 @@ from thesis_lib.validation import (
     Measurements,
     Roles,
     Scorers,
-    demand_metric,
     measure,
+    require_metric,
     select,
     single,
     vocoder_system,
@@ -32,7 +32,7 @@ from thesis_lib.validation import (
 from thesis_lib.validation.cells import at_budget, cell_of, check_device, possible, trained
 from thesis_lib.validation.released import ablate_released
 from thesis_lib.validation.seeds import Cells, compare_seeds
-from thesis_lib.validation.validate import SCHEMA
+from thesis_lib.validation.validate import TABLE_SCHEMA_VERSION
 
 FULL = "full recipe"
 # Row of the table -> the settings of the recipe that are changed.
@@ -69,7 +69,7 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
     check_device(base, device)
     variants, missing = possible(base, _variants(task), FULL)
     scorers = Scorers.load(base)
-    _demand_hypotheses(run.config, scorers)
+    _require_hypotheses(run.config, scorers)
     embedded(run, progress)
     (run.path / "analyses").mkdir(exist_ok=True)
     sources = corpus_files(run.path)
@@ -85,7 +85,9 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
         system = vocoder_system(OURS[task], vocoder)
         chosen = select(load_manifest(cell).split("validation"), run.config.ablation.utterances)
         weights.append(cell.path / task / "vocoder" / "model.safetensors")
-        key = digest([SCHEMA, measured_on, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)])
+        key = digest(
+            [TABLE_SCHEMA_VERSION, measured_on, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)]
+        )
         home = cell.path / "validation" / key  # another corpus, vocoder or scorer is measured again
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, home)
         known |= Roles.of(cell.config, {task: vocoder})
@@ -113,13 +115,13 @@ def differences(
     return compare_seeds(values, dict.fromkeys(variants, FULL), measurements.speakers, config)
 
 
-def _demand_hypotheses(config: Config, scorers: Scorers) -> None:
+def _require_hypotheses(config: Config, scorers: Scorers) -> None:
     """ConfigError for a hypothesis with a variant or a metric that does not exist."""
     for variant, metric in config.ablation.hypotheses:
         if variant not in VARIANTS or variant == FULL:
             known = ", ".join(repr(name) for name in VARIANTS if name != FULL)
             raise ConfigError(f"ablation.hypotheses: no variant named {variant!r}; known: {known}")
-        demand_metric("ablation.hypotheses", metric, scorers)
+        require_metric("ablation.hypotheses", metric, scorers)
 
 
 def _variants(task: str) -> dict[str, dict[str, Any]]:

@@ -101,7 +101,7 @@ def clone_report(
     given = given_recordings(pairs, spanish)
     outside = {vocoder or OWN_VOCODER: vocoder_key(source)} | fingerprints(given)
     asked = {"outside": outside, "minutes": minutes}
-    if run.has("cloning") and _stands(run, asked):
+    if run.has("cloning") and _is_current(run, asked):
         return run.load_table("cloning")
     pipeline = build(source, run.config.cloning)
     recordings = [*corpus_recordings(run), *given]
@@ -151,10 +151,10 @@ def _clone_and_score(
     return results, times, sources
 
 
-def _stands(run: Run, asked: dict[str, Any]) -> bool:
+def _is_current(run: Run, asked: dict[str, Any]) -> bool:
     """Whether the run's report is of these recordings and this vocoder, as they are now.
 
-    One of an earlier version stands where it is of the run's own vocoder and corpus, which its provenance has: for any
+    A report of an earlier version is valid only for the run's own vocoder and corpus, which its provenance has: for any
     other it recorded the names only.
     """
     before = run.load_json("cloning_asked")

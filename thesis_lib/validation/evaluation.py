@@ -16,7 +16,7 @@ from thesis_lib.audio.pitch import PitchError
 from thesis_lib.embeddings.encoders import EncoderError
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.provenance import Provenance
-from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.parallel import map_on_cores
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 
@@ -137,7 +137,7 @@ def evaluate(
         return found
 
     # Rendered first: a vocoder uses all cores, and the scorers of an output one.
-    for found in a_core_each(scored, list(outputs())) if parallel else map(scored, outputs()):
+    for found in map_on_cores(scored, list(outputs())) if parallel else map(scored, outputs()):
         results.rows.extend(found.rows)
         results.missing.extend(found.missing)
     return results

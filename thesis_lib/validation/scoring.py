@@ -66,7 +66,7 @@ def score(metric: str, output: Recording, reference: Recording) -> Columns:
     return columns
 
 
-def demand_metric(setting: str, metric: str, scorers: "Scorers") -> None:
+def require_metric(setting: str, metric: str, scorers: "Scorers") -> None:
     """ConfigError where a hypothesis of ``setting`` names no metric that systems are compared in."""
     known = [*ALIGNED, *PREDICTED, "speaker", "style", *ENCODERS, *scorers.encoders]
     if metric not in known:

@@ -22,13 +22,13 @@ from thesis_lib.validation.evaluation import ALL, System, TestSet, evaluate
 from thesis_lib.validation.measurements import SOURCE, Measured, Measurements
 from thesis_lib.validation.metrics import Recording, Whitening
 from thesis_lib.validation.roles import RECOGNISER, Roles
-from thesis_lib.validation.scoring import Scorers, demand_metric
+from thesis_lib.validation.scoring import Scorers, require_metric
 from thesis_lib.validation.summary import COMPARED, agreements, calibrations, comparisons, summarise
 from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 # Of the stored measurements. 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none.
-SCHEMA = 4
+TABLE_SCHEMA_VERSION = 4
 SAVED_UTTERANCES = 3  # of the test set: their audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](
@@ -57,7 +57,11 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     _require_hypotheses(run.config, scorers)
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Other metrics or weights give another folder, so that no stale measurement is used.
-    home = run.path / "validation" / digest([SCHEMA, provenance.inputs, provenance.weights, list(scorers.chosen)])
+    home = (
+        run.path
+        / "validation"
+        / digest([TABLE_SCHEMA_VERSION, provenance.inputs, provenance.weights, list(scorers.chosen)])
+    )
     chosen = select(manifest.split("test"), run.config.validation.utterances)
     measurements = measure(run, chosen, systems, scorers, home, progress, sample=True)
     known, missing = calibrations(measurements)
@@ -96,7 +100,7 @@ def _require_hypotheses(config: Config, scorers: Scorers) -> None:
             if system not in COMPARED:
                 known = ", ".join(repr(name) for name in COMPARED)
                 raise ConfigError(f"validation.hypotheses: no system named {system!r} is compared; known: {known}")
-        demand_metric("validation.hypotheses", metric, scorers)
+        require_metric("validation.hypotheses", metric, scorers)
 
 
 def _roles(run: Run, vocoders: dict[Task, Vocoder], scorers: Scorers, summary: pd.DataFrame) -> list[str]:

@@ -23,7 +23,7 @@ from thesis_lib.training.emotion import augmentation
 from thesis_lib.training.emotion.augmentation import RATE, augmented
 from thesis_lib.training.emotion.recordings import Clip
 from thesis_lib.utils.files import replacing, sha256
-from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.parallel import map_on_cores
 from thesis_lib.utils.progress import Progress, silent
 
 ALL_LAYERS = tuple(range(LAYERS + 1))
@@ -62,7 +62,7 @@ def features(clips: Sequence[Clip], versions: int, cache: Path, progress: Progre
         key = f"{content}|{version}|{SAME_SPEAKER}|{_settings()}|{_frozen().revision}"
         path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
         if not path.exists():
-            rows = a_core_each(functools.partial(_statistics, version=version), clips)
+            rows = map_on_cores(functools.partial(_statistics, version=version), clips)
             table = np.stack(list(progress(rows, len(clips), f"statistics, version {version}")))
             with replacing(path) as partial_file:
                 np.save(partial_file, table.astype(np.float16))

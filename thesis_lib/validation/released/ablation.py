@@ -43,7 +43,7 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     """
     if run.has("ablation"):
         return run.load_table("ablation")
-    _demand_metrics(run.config)
+    _require_metrics(run.config)
     base = with_human_speech(run.config)
     check_device(base, device)
     every = variants_of(base)
@@ -52,7 +52,7 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     embedded(data, progress, sides=("source",))
     analysed(data, "conversion", progress)
     test = SpeechTest(data, progress)
-    _demand_hypotheses(run.config, [name for name in every if name != FULL], test.names)
+    _require_hypotheses(run.config, [name for name in every if name != FULL], test.names)
     seeds = range(run.config.ablation.seeds)
     work = [(variant, seed) for seed in seeds for variant in variants]
     found: dict[tuple[str, int], Results] = {}
@@ -83,13 +83,13 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     return table
 
 
-def _demand_metrics(config: Config) -> None:
+def _require_metrics(config: Config) -> None:
     for metric in config.ablation.metrics:
         if metric not in SCORED:
             raise ConfigError(f"ablation.grid=released has no metric {metric!r}; known: {', '.join(SCORED)}")
 
 
-def _demand_hypotheses(config: Config, variants: Sequence[str], names: Sequence[str]) -> None:
+def _require_hypotheses(config: Config, variants: Sequence[str], names: Sequence[str]) -> None:
     """ConfigError for a hypothesis with a variant or a metric that does not exist."""
     for hypothesis in config.ablation.hypotheses:
         for kind, name, known in zip(("variant", "metric"), hypothesis, (variants, names), strict=True):

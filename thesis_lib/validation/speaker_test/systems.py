@@ -10,7 +10,7 @@ from thesis_lib.audio.pitch import PitchError, track
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import Encoder, embed
-from thesis_lib.utils.parallel import a_core_each
+from thesis_lib.utils.parallel import map_on_cores
 from thesis_lib.validation.evaluation import Columns, System
 from thesis_lib.validation.speaker_test.trials import OWN_RECORDING
 from thesis_lib.validation.speaker_test.world import towards
@@ -34,7 +34,7 @@ class BundledVoices:
         rows = mini.table(CorpusConfig(name="mini"))
         rows = rows[rows.split != "test"]
         self.ids = {voice: part.id.tolist() for voice, part in rows.groupby("voice", sort=False)}
-        units = list(a_core_each(lambda voice: embed(encoder, self.recording(voice, 0), rate), self.ids))
+        units = list(map_on_cores(lambda voice: embed(encoder, self.recording(voice, 0), rate), self.ids))
         self._units = np.stack(units) / np.linalg.norm(units, axis=1, keepdims=True)
 
     def recording(self, voice: str, number: int) -> np.ndarray:
