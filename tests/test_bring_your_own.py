@@ -139,7 +139,8 @@ def outside(tiny_run, workplace, task: str) -> Path:
     """A vocoder with the page's generator, in its folder; the module that registers the generator is not imported."""
     Config().override({"plugins": "my_generator"})
     about = VocoderDescription.of(checkpoints.load(tiny_run.path / task / "vocoder")[1])
-    Vocoder.untrained(about.with_changes(generator={"kind": "linear-head", "channels": 8})).save_pretrained(workplace / task)
+    about = about.with_changes(generator={"kind": "linear-head", "channels": 8})
+    Vocoder.untrained(about).save_pretrained(workplace / task)
     sys.modules.pop("my_generator")
     GENERATORS._entries.pop("linear-head")
     return workplace / task
