@@ -25,7 +25,7 @@ from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.errors import MetricError
-from thesis_lib.validation.metrics import bootstrap, word_errors
+from thesis_lib.validation.metrics import Bounded, bootstrap, word_errors
 
 PAUSE_SECONDS = 1.0  # between two recordings
 VARIANTS = {"average style": {"follow_segments": False}, "style of each segment": {}}
@@ -104,7 +104,10 @@ def speeds(count: int) -> list[dict]:
             found.append((errors, words, sum(x.isalpha() for x in text) / speech_seconds(wav, RATE)))
         errors, words, letters = np.array(found).T
         value, low, high = bootstrap(
-            len(found), lambda rows, e=errors, w=words: float(e[rows].sum() / w[rows].sum()), emotion.RESAMPLES, 0
+            len(found),
+            Bounded(lambda rows, e=errors, w=words: float(e[rows].sum() / w[rows].sum()), 0),
+            emotion.RESAMPLES,
+            0,
         )
         row = {"speed": speed, "n": len(found), "WER": value, "low": low, "high": high}
         rows.append(row | {"letters a second": float(np.median(letters))})

@@ -69,6 +69,7 @@ def test_a_device_that_is_not_there_is_named(models, device, says):
 def test_the_stage_analyse_uses_the_device_of_the_run(models, monkeypatch, tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run", conversion__content=ContentConfig(kind="phonetic").model_dump())
     monkeypatch.setattr(run, "device", "cuda:1")
+    monkeypatch.setattr(stage, "spread_over", None)  # each process of it would load its own Whisper on the GPU
     paths = analysed(run, "conversion")
     assert [(options["device"], options["device_index"]) for options in models] == [("cuda", 1)], "once, for all"
     assert load_analysis(paths[0]).phonetic.shape[0] == content.PHONETIC

@@ -17,7 +17,7 @@ from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest, prepared
 from thesis_lib.runs.stages import ANALYSE, check_inputs, corpus_inputs, record_inputs, settings_inputs
 from thesis_lib.utils.files import replacing
-from thesis_lib.utils.parallel import spread_over
+from thesis_lib.utils.parallel import map_on_cores, spread_over
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.content import PHONETIC_MODEL, Analysis, analyse, release
 
@@ -45,7 +45,10 @@ def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str |
     missing = [(wav, path) for wav, path in zip(recordings, paths, strict=True) if not path.exists()]
     if missing:
         work = _Analyser(run.config.audio, content, run.device)
-        _finish(progress(spread_over(work, missing, scheduler), len(missing), f"analyse, {content.kind}"))
+        # Threads share one Whisper on the GPU; each process would load its own there.
+        here = scheduler is None and run.device != "cpu"
+        results = map_on_cores(work, missing) if here else spread_over(work, missing, scheduler)
+        _finish(progress(results, len(missing), f"analyse, {content.kind}"))
         release()
         _READY.clear()
     return paths
