@@ -52,7 +52,7 @@ def files_of():
     return lambda run: sorted(str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("name", CONSUMERS.keys() - WITHOUT_EMBEDDINGS)
+@pytest.mark.parametrize("name", sorted(CONSUMERS.keys() - WITHOUT_EMBEDDINGS))
 @pytest.mark.parametrize(("gone", "command"), [("embeddings", "thesis embed"), ("corpus", "thesis prepare")])
 def test_missing_results_of_a_stage_are_named_with_its_command(name, gone, command, tiny_run, tmp_path, files_of):
     run = trained_beside(tiny_run, tmp_path / "run")
