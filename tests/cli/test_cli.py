@@ -185,7 +185,7 @@ def fake_pipeline(monkeypatch):
         wav, rate = read_audio(source)
         check_speech(wav, rate, source)
         write_audio(target, wav, rate)
-        asked.update(request=request)
+        asked.update(request=request, adapter=adapter)
         say("a note")
         translation = request.text or "hello"
         return cloning.Clone(
@@ -271,11 +271,14 @@ def test_clone_passes_its_options_to_the_pipeline(recordings, fake_pipeline, mon
     options = ["--guidance", "2", "--voice", "am_adam", "--translator", "folder", "--fit", "--adapt", "1.5"]
     options += ["--voice-from", good, "--voice-from", "b.wav", "--emotion-from", "c.wav", "--emotion-mix", "0.5"]
     options += ["--content", "d.wav", "--subtitles", "--consent", "me", "--set", "cloning.watermark=false"]
+    options += ["--set", "encoders.emotion_folder=weights"]
     code, printed, err = thesis(monkeypatch, capsys, "clone", good, str(recordings / "new.wav"), *options)
     assert code == 0
     config, request = fake_pipeline["config"], fake_pipeline["request"]
     assert (config.guidance, config.voice, config.translator) == (2.0, "am_adam", "folder")
     assert (config.fit, config.watermark) == (True, False)
+    adapted_with = fake_pipeline["adapter"].keywords
+    assert (adapted_with["encoders"].emotion_folder, adapted_with["plugins"]) == ("weights", ())
     assert request == cloning.Request(
         None, Path("d.wav"), (Path(good), Path("b.wav")), Path("c.wav"), 0.5, 1.5, True, "me"
     )

@@ -194,7 +194,7 @@ def test_the_nearest_speaker_has_the_most_similar_voice():
 
 
 def test_two_parts_of_one_voice_are_merged():
-    """Two clusters whose means have a cosine of 0.8 are one speaker, where no number of speakers is given."""
+    """Two clusters with means at a cosine of 0.8 are one speaker, where no number of speakers is given."""
     near = np.eye(DIM)[0] * 0.8 + np.eye(DIM)[5] * 0.6
     vectors = unit(np.stack([np.eye(DIM)[0]] * 8 + [near] * 8 + [np.eye(DIM)[2]] * 8))
     assert diarise([talk([0] * 24, vectors=vectors)]).speakers == ("1", "2")

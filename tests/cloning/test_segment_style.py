@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cloning_stages import PLAIN, pipeline
-from helpers import voiced
+from cloning_stages import HZ, PLAIN, pipeline
+from helpers import spoken, voiced
 
+from thesis_lib.audio.files import resample
 from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.cloning import speaker as module
 from thesis_lib.cloning import target_speaker
-from thesis_lib.cloning.segment_style import MEDIAN_PRIOR_SECONDS, STYLE_PRIOR_SECONDS, in_segment
+from thesis_lib.cloning.cast import Cast
+from thesis_lib.cloning.segment_cache import SegmentCache
+from thesis_lib.cloning.segment_style import MEDIAN_PRIOR_SECONDS, STYLE_PRIOR_SECONDS, SegmentStyles, in_segment
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.embeddings.encoders import embed
@@ -37,13 +41,13 @@ def test_each_segment_has_its_own_pitch(analysed):
     recorded = speaker.recorded.log_f0_median
     share = SECONDS / (SECONDS + MEDIAN_PRIOR_SECONDS)
     for one, f0 in zip(segments, (LOW, HIGH), strict=True):
-        found = in_segment(made.analyser, speaker, one).voice.log_f0_median
+        found = in_segment(made.analyser, speaker, one, 1.0).voice.log_f0_median
         assert found == pytest.approx(recorded + share * (np.log(f0) - recorded), abs=0.02)
 
 
 def test_each_segment_has_its_own_embedding_and_f0_spread(analysed):
     made, speaker, (first, _) = analysed
-    recorded, found = speaker.recorded, in_segment(made.analyser, speaker, first).voice
+    recorded, found = speaker.recorded, in_segment(made.analyser, speaker, first, 1.0).voice
     share = SECONDS / (SECONDS + STYLE_PRIOR_SECONDS)
     own = embed(made.analyser.emotion_encoder, first.wav, RATE)
     assert found.emotion == pytest.approx(recorded.emotion + share * (own - recorded.emotion), rel=0.1, abs=0.02)
@@ -54,7 +58,7 @@ def test_each_segment_has_its_own_embedding_and_f0_spread(analysed):
 def test_a_recording_of_one_segment_stays_as_it_is(stages):
     made, one = pipeline(stages), segment(LOW)
     speaker = made.analyse_speaker([one], alone=True)
-    found = in_segment(made.analyser, speaker, one).voice
+    found = in_segment(made.analyser, speaker, one, 1.0).voice
     assert found.log_f0_median == speaker.voice.log_f0_median
     assert found.log_f0_std == speaker.voice.log_f0_std
     assert (found.emotion == speaker.voice.emotion).all()
@@ -63,7 +67,7 @@ def test_a_recording_of_one_segment_stays_as_it_is(stages):
 def test_the_difference_is_limited_to_an_octave(analysed):
     made, speaker, (first, _) = analysed
     far = replace(speaker, recorded=replace(speaker.recorded, log_f0_median=np.log(LOW) - 2))
-    assert in_segment(made.analyser, far, first).voice.log_f0_median == speaker.voice.log_f0_median + np.log(2)
+    assert in_segment(made.analyser, far, first, 1.0).voice.log_f0_median == speaker.voice.log_f0_median + np.log(2)
 
 
 def test_the_strength_scales_the_difference(analysed):
@@ -77,25 +81,25 @@ def test_the_strength_scales_the_difference(analysed):
 def test_the_style_of_another_recording_replaces_that_of_the_segments(analysed, mix):
     made, speaker, (first, _) = analysed
     target = target_speaker(speaker, [], replace(speaker, voice=speaker.voice), mix)
-    moved = in_segment(made.analyser, target, first).voice.log_f0_median - speaker.voice.log_f0_median
-    whole = in_segment(made.analyser, speaker, first).voice.log_f0_median - speaker.voice.log_f0_median
+    moved = in_segment(made.analyser, target, first, 1.0).voice.log_f0_median - speaker.voice.log_f0_median
+    whole = in_segment(made.analyser, speaker, first, 1.0).voice.log_f0_median - speaker.voice.log_f0_median
     assert moved == pytest.approx((1 - mix) * whole)
 
 
 def test_short_or_unvoiced_segments_and_unknown_recordings_have_the_style_of_the_voice(analysed):
     made, speaker, (first, _) = analysed
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
-    assert in_segment(made.analyser, speaker, segment(LOW, seconds=0.9)) is speaker
-    assert in_segment(made.analyser, speaker, Segment(0.0, 2.0, noise)) is speaker
-    assert in_segment(made.analyser, speaker, Segment(0.0, 2.0, np.zeros(0, np.float32))) is speaker
+    assert in_segment(made.analyser, speaker, segment(LOW, seconds=0.9), 1.0) is speaker
+    assert in_segment(made.analyser, speaker, Segment(0.0, 2.0, noise), 1.0) is speaker
+    assert in_segment(made.analyser, speaker, Segment(0.0, 2.0, np.zeros(0, np.float32)), 1.0) is speaker
     unknown = Speaker(speaker.voice)
-    assert in_segment(made.analyser, unknown, first) is unknown
+    assert in_segment(made.analyser, unknown, first, 1.0) is unknown
 
 
 def test_a_voice_without_f0_statistics_keeps_none(analysed):
     made, speaker, (first, _) = analysed
     plain = replace(speaker, voice=Voice(speaker.voice.speaker))
-    assert in_segment(made.analyser, plain, first).voice == plain.voice
+    assert in_segment(made.analyser, plain, first, 1.0).voice == plain.voice
 
 
 @pytest.mark.parametrize("follow", [True, False])
@@ -111,3 +115,64 @@ def test_the_pipeline_follows_each_segment(stages, monkeypatch, follow):
         assert (first, second) == (pytest.approx(LOW, rel=0.05), pytest.approx(HIGH, rel=0.05))
     else:
         assert first == second
+
+
+def test_a_clipped_segment_has_the_style_of_the_recording(analysed):
+    """A shout may be clipped in a recording with a beginning that is not."""
+    made, speaker, (first, _) = analysed
+    clipped = replace(first, wav=np.clip(40 * first.wav, -1, 1).astype(np.float32))
+    assert in_segment(made.analyser, speaker, clipped, 1.0) is speaker
+
+
+def test_content_from_a_recording_keeps_the_style_of_the_source(stages, monkeypatch):
+    """The segment is then the English recording, of another person."""
+    seen = []
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, *given: seen.append(voice) or wav)
+    made = pipeline(stages)
+    speaker = made.analyse_speaker([segment(LOW)], alone=True)
+    english = segment(HIGH)
+    made.synthesise_one(TranslatedSegment(english, "", "", spoken=english.wav), speaker)
+    assert seen[0].log_f0_median == speaker.voice.log_f0_median
+
+
+def test_a_given_speaker_keeps_the_own_pitch(stages, monkeypatch):
+    """The difference of a segment is that from its own recording, not from the recording of the given speaker."""
+    seen = []
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, *given: seen.append(voice) or wav)
+    made = pipeline(stages)
+    other = made.analyse_speaker([segment(HIGH)], alone=True)
+    made(resample(spoken(0), HZ, RATE), RATE, text="hello my friend", speaker=other)
+    assert seen[0].log_f0_median == pytest.approx(other.voice.log_f0_median, abs=1e-6)
+
+
+def test_a_recording_with_other_speakers_has_one_style(stages, monkeypatch):
+    """A segment may be of somebody else, and only one voice is extracted."""
+    made, two = pipeline(stages), [segment(LOW), segment(HIGH, SECONDS + 1)]
+    monkeypatch.setattr(module, "dominant", lambda segments, encoder: ([segments[0].wav], 0.5))
+    assert made.analyse_speaker(two).recorded is None
+    monkeypatch.setattr(module, "dominant", lambda segments, encoder: ([segments[0].wav], 0.1))
+    assert made.analyse_speaker(two).recorded is not None
+
+
+def test_clauses_of_one_segment_are_measured_once(analysed, monkeypatch):
+    made, speaker, (first, second) = analysed
+    styles, calls = SegmentStyles(made.analyser), []
+    monkeypatch.setattr("thesis_lib.cloning.segment_style.embed", lambda *given: calls.append(1) or embed(*given))
+    assert styles(speaker, first) is styles(speaker, first)
+    assert len(calls) == 1
+    styles(speaker, second)
+    styles(speaker, first)
+    assert len(calls) == 3
+
+
+def test_the_recorded_voice_is_kept_in_the_cache(analysed, tmp_path):
+    _, speaker, _ = analysed
+    cache = SegmentCache(tmp_path, "0" * 12)
+    for followed in (1.0, 0.25):
+        cache.put_cast(Cast({"1": replace(speaker, followed=followed)}))
+        found = cache.get_cast().speakers["1"]
+        assert found.followed == followed
+        assert found.recorded.log_f0_median == speaker.recorded.log_f0_median
+        assert (found.recorded.emotion == speaker.recorded.emotion).all()
+    cache.put_cast(Cast({"1": replace(speaker, recorded=None)}))
+    assert cache.get_cast().speakers["1"].recorded is None

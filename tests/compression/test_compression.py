@@ -20,11 +20,12 @@ from thesis_lib.compression import (
     variants,
 )
 from thesis_lib.compression.variants import Variant
-from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
+from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig, ValidationConfig
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.utils.onnx_graph import Graph, session
+from thesis_lib.validation.evaluation import Results
 from thesis_lib.vocoder.generators.hifigan import ResBlock
 from thesis_lib.vocoder.graphs.dft import Stft
 from thesis_lib.vocoder.graphs.hifigan import polyphase
@@ -90,6 +91,15 @@ def test_a_variant_without_a_measured_output_keeps_its_speed_and_has_the_reason(
     for _ in range(2):  # measured, then from the saved table
         (none,) = compress(run).itertuples()
         assert (none.n, none.reason) == (0, "a signal is not finite")
+
+
+def test_one_utterance_has_a_distance_and_no_interval():
+    measured = Results([{"variant": "onnx", "speaker": "a", "mel_l1": 0.25}])
+    found = variants._distances(measured, ["onnx", "absent"], ValidationConfig(resamples=100)).set_index("variant")
+    assert found.mel_l1["onnx"] == 0.25
+    assert np.isnan(found.mel_l1_low["onnx"])
+    assert "no interval" in found.reason["onnx"]
+    assert np.isnan(found.mel_l1["absent"])
 
 
 def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):

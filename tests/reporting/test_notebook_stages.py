@@ -9,7 +9,7 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 MAX_CELL_LINES = 15
 STAGES = ("prepared", "embedded", "analysed", "train", "adapt_speakers")
-READS = {  # function -> the last of the stages whose results it reads
+READS = {  # function -> the last of the stages of which it reads results
     "speaker_vectors": "embedded",
     "leaks": "embedded",
     "gradient_norms": "train",

@@ -167,6 +167,17 @@ def test_the_table_names_the_encoders_it_was_measured_by(tiny_run, tmp_path):
     assert provenance["weights"]["tiny-test-encoder"] == TinyTestEncoder.revision
 
 
+def test_the_folder_of_the_emotion_encoder_is_passed_on(tiny_run, tmp_path, monkeypatch):
+    run, given = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1), []
+    run.config = run.config.override({"encoders.emotion_folder": "weights"})
+    monkeypatch.setattr(adaptation, "adapt", lambda *options: given.append(options))
+    adapt_speakers(run)
+    ((*_, encoders, plugins),) = given
+    assert (encoders.emotion_folder, plugins) == ("weights", ())
+    with pytest.raises(RunError, match="--set encoders.emotion_folder=weights"):
+        adaptation_test(run)
+
+
 def test_another_vocoder_is_adapted_anew(tiny_run, tmp_path):
     run = trained_beside(tiny_run, tmp_path / "run", adaptation__voices=1)
     adapt_speakers(run)

@@ -34,7 +34,7 @@ def test_the_grid_is_trained_and_compared(grid):
     assert set(table.role[table.metric == "speaker"]) == {"conditions"}
     left = run.load_table("ablation_not_measured").set_index("variant").reason
     assert "conversion.losses.emotion = 0.0 changes nothing" in left["no emotion preservation"]
-    assert "MSE for cosine" in left, "there is no encoder loss here whose distance could change"
+    assert "MSE for cosine" in left, "there is no encoder loss here with a distance that could change"
     assert variants | set(left.index) == set(VARIANTS)
 
 
@@ -183,7 +183,7 @@ def test_a_metric_that_one_variant_hardly_has_is_named():
 
 
 def trained_at_random(seeds: int, effect: float, rng: np.random.Generator) -> dict:
-    """Cells whose mel is worse by the effect and by a random effect of each training, common to its utterances."""
+    """Cells with a mel that is worse by the effect, and by a random effect of each training for all its utterances."""
     planted = measurements("abcdefgh")
     effects = {(variant, seed): rng.normal() for variant in (FULL, "no mel loss") for seed in range(seeds)}
     return {cell: shifted(planted, by + effect * (cell[0] != FULL)) for cell, by in effects.items()}

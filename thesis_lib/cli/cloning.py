@@ -88,7 +88,7 @@ def clone(
         typer.Option(
             help="File with the segments and their English (.json, .srt): written where it does not exist, else read. "
             "Edit it and repeat the command: only changed segments are synthesised again. With --speakers, a subtitle "
-            "of an SRT file has the speaker named before its text, or who speaks at its time."
+            "of an SRT file is spoken by the speaker named before its text, else by the one who speaks at that time."
         ),
     ] = None,
     add_track: Annotated[
@@ -145,7 +145,8 @@ def clone(
     if adapt:
         from thesis_lib.training import adaptation  # torch
 
-        adapter = adaptation.adapt
+        plugins = config_of("thesis", set_).plugins
+        adapter = partial(adaptation.adapt, encoders=encoders_of(set_), plugins=plugins)
     voices = tuple(voice_from or ()), emotion_from, emotion_mix, adapt
     count = cloning.given_speakers(speakers)
     signing = cloning.SigningKey(*credentials) if credentials else None
@@ -244,8 +245,9 @@ def detect(
     """Detect the watermark of this library in recordings; exit status 1 if no recording has it.
 
     A long recording is searched in windows of 15 to 22.5 s, which overlap by half: the highest probability, the mean
-    and the place of the marked windows are printed, and a speed of up to 10 % more or less. Marked speech below 20 s in
-    a longer recording, and all speeds but one, can be missed. Content credentials (C2PA) are read and validated.
+    and the place of the marked windows are printed. Speech made up to 10 % faster or slower is found, and its speed is
+    printed. Marked speech below 20 s in a longer recording can be missed, and of marked speech at several speeds, one
+    speed is reported. Content credentials (C2PA) are read and validated.
 
     Example: thesis detect hello.wav
     Example: thesis detect hello.mp3 --trust cert.pem

@@ -1,6 +1,7 @@
 """The command ``serve``: the dubbing page."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,11 +50,12 @@ def serve(
         return cloning.build(vocoder, config, encoders=encoders_of(set_), device=device)
 
     limits = Limits(upload_bytes=max_upload * MB, keep_seconds=60 * keep)
-    sys.exit(128 + run(build, port, limits, _adapt, typer.echo))
+    adapter = partial(_adapt, encoders=encoders_of(set_), plugins=config_of("thesis", set_).plugins)
+    sys.exit(128 + run(build, port, limits, adapter, typer.echo))
 
 
-def _adapt(*args: Any) -> "BaseVocoder":
+def _adapt(*args: Any, **settings: Any) -> "BaseVocoder":
     """``training.adaptation.adapt``, imported when a recording asks for it: the page needs no torch otherwise."""
     from thesis_lib.training.adaptation import adapt
 
-    return adapt(*args)
+    return adapt(*args, **settings)

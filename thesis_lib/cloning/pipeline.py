@@ -34,7 +34,7 @@ from thesis_lib.cloning.prosody import (
     styled,
 )
 from thesis_lib.cloning.readings import unfinished_sentence
-from thesis_lib.cloning.segment_style import in_segment
+from thesis_lib.cloning.segment_style import SegmentStyles
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
@@ -97,6 +97,7 @@ class VoiceCloningPipeline:
         vocoder.description.check_encoders(speaker_encoder, emotion_encoder)
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio, vocoder.mean_emotion)
+        self._in_segment = SegmentStyles(self.analyser)
 
     def copy_with(
         self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
@@ -122,18 +123,19 @@ class VoiceCloningPipeline:
         """Translate (N,) Spanish speech.
 
         ``text``: English to synthesise instead of the translation. ``speaker``: target speaker, if it is not the
-        recording's own. ``source`` names the recording in errors.
+        recording's own; the style of the segments is the recording's. ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
         wav, repairs = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
-        speaker = speaker or self.analyse_speaker(segments, source)
+        own = self.analyse_speaker(segments, source)
+        speaker = speaker or own
         notes = [*(f"{source}: {note}" for note in repairs), *speaker.warnings]
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
         if text is not None:
             translated = self.from_text(text, segments, source)
-        synthesised = list(self.synthesise(translated, speaker, source))
+        synthesised = list(self.synthesise(translated, replace(speaker, recorded=own.recorded), source))
         notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
         sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))
         encoder, rate = self.analyser.speaker_encoder, self.sample_rate
@@ -220,8 +222,7 @@ class VoiceCloningPipeline:
         ``one`` replaces ``synthesise_one``, for example to take segments from a cache.
         Without ``speaker`` the voice comes from the segments received so far, up to ``SPEAKER_SETTLED_SECONDS``.
         """
-        end, target = 0.0, speaker or Speaker(MEAN_VOICE)
-        analysed: list[Segment] = []
+        end, target, analysed = 0.0, speaker or Speaker(MEAN_VOICE), list[Segment]()
         for segment in prefetch(translated):
             is_new = not analysed or segment.segment is not analysed[-1]
             if speaker is None and is_new and sum(s.duration for s in analysed) < SPEAKER_SETTLED_SECONDS:
@@ -236,10 +237,10 @@ class VoiceCloningPipeline:
     def synthesise_one(self, translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)
-        if self.config.follow_segments:
-            strength = self.style_of(translated, speaker).strength
-            speaker = in_segment(self.analyser, speaker, translated.segment, strength)
         with timed(seconds, "speak"):
+            if self.config.follow_segments and translated.spoken is None:
+                strength = self.style_of(translated, speaker).strength
+                speaker = self._in_segment(speaker, translated.segment, strength)
             content = self._content(translated, speaker)
         with timed(seconds, "render"):
             wav = self._converted(content, translated, speaker)

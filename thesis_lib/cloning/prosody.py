@@ -15,7 +15,7 @@ NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
 SPANISH_LETTERS_PER_SECOND = 15.4  # without pauses, in the bundled Spanish voices
 MIN_RATE_SECONDS = 1.0  # of speech, for its rate by letters
-# Relative rate of speech; outside, the synthesizer's word errors rise (`python -m benchmarks segment_style`).
+# Relative rate of speech: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
 MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
 
@@ -48,9 +48,10 @@ def mixed(own: Any, other: Any, share: float) -> Any:
 
 
 def speed_of(wav: np.ndarray, transcript: str) -> float:
-    """Rate of speech in (N,) at RATE, relative to the average Spanish speaker; 1 where it cannot be measured.
+    """Rate of speech in (N,) at RATE, relative to the bundled Spanish voices; 1 where it cannot be measured.
 
-    By the letters of the transcript a second of speech. Without a transcript by syllables, which is far less exact.
+    Letters of the transcript per second of speech, without pauses. Without a transcript, syllables per second, which is
+    less exact.
     """
     letters = sum(letter.isalpha() for letter in transcript)
     if len(wav) < MIN_RATE_SECONDS * RATE or not letters:

@@ -72,7 +72,7 @@ class ScriptSegment(BaseModel):
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
         """What the pipeline synthesises; ``segment`` has the samples, ``strength`` is for a segment without one."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
-        speed, place = speed_of(segment.wav, self.spanish), replace(segment, speaker=self.speaker or MAIN_SPEAKER)
+        speed, place = speed_of(segment.wav, ""), replace(segment, speaker=self.speaker or MAIN_SPEAKER)
         return TranslatedSegment(place, self.spanish, self.english, speed, style=style)
 
 

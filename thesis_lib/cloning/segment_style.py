@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from thesis_lib.audio.files import resample
+from thesis_lib.audio.files import AudioError, check_speech, resample
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, MIN_VOICED_CONFIDENCE, track
 from thesis_lib.audio.voice_activity import RATE, Segment
-from thesis_lib.cloning.speaker import MIN_STYLE_SECONDS, Speaker, SpeakerAnalyser
+from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, MIN_STYLE_SECONDS, Speaker, SpeakerAnalyser
 from thesis_lib.embeddings.encoders import embed
 
 MEDIAN_PRIOR_SECONDS = 0.2  # n0 of the log-F0 median
@@ -23,14 +23,36 @@ STYLE_PRIOR_SECONDS = 1.2  # n0 of the log-F0 standard deviation; used for the e
 MAX_LOG_F0_DIFFERENCE = float(np.log(2))  # an octave, of a segment's median from the recording's
 
 
-def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, strength: float = 1.0) -> Speaker:
-    """Return the speaker with the speaking style of one segment of the recording.
+class SegmentStyles:
+    """Speaker and segment -> the speaker with the speaking style of that segment of the recording."""
 
-    ``strength`` scales the difference of the log-F0 median; the other statistics are scaled with the voice's. A segment
-    of less than ``MIN_STYLE_SECONDS`` or without voiced speech has the recording's style.
-    """
-    recorded, wav, audio = speaker.recorded, segment.wav, analyser.audio
+    def __init__(self, analyser: SpeakerAnalyser) -> None:
+        self._analyser = analyser
+        self._last: tuple[Speaker, Segment, float, Speaker] | None = None  # live speech has several clauses a segment
+
+    def __call__(self, speaker: Speaker, segment: Segment, strength: float = 1.0) -> Speaker:
+        """Return the speaker in the style of the segment, measured on its first ``MAX_EMBEDDED_SECONDS``.
+
+        ``strength`` scales the difference of the log-F0 median; the other statistics are scaled with the voice's. A
+        segment of less than ``MIN_STYLE_SECONDS``, without voiced speech, or that is clipped or silent, has the
+        recording's style.
+        """
+        last = self._last
+        if last and last[0] is speaker and last[1] is segment and last[2] == strength:
+            return last[3]
+        found = in_segment(self._analyser, speaker, segment, strength)
+        self._last = speaker, segment, strength, found
+        return found
+
+
+def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, strength: float) -> Speaker:
+    """As ``SegmentStyles``, without its memory of the last segment."""
+    recorded, audio, wav = speaker.recorded, analyser.audio, segment.wav[: int(MAX_EMBEDDED_SECONDS * RATE)]
     if recorded is None or not speaker.followed or len(wav) < MIN_STYLE_SECONDS * RATE:
+        return speaker
+    try:
+        check_speech(wav, RATE, "segment")
+    except AudioError:
         return speaker
     pitch = track(resample(wav, RATE, audio.sample_rate), audio)
     if not pitch.is_voiced:

@@ -80,7 +80,8 @@ class SpeakerAnalyser:
             return Speaker(voice, others, warnings, Prosody(NEUTRAL_LOUDNESS_VARIATION), level)
         emotion, measured = embed(self.emotion_encoder, wav, RATE, source), pitch.range
         voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
-        return Speaker(voice, others, warnings, prosody_of(wav, RATE), level, voice)
+        recorded = voice if others < MIN_OTHERS_SHARE else None  # else a segment may be of another speaker
+        return Speaker(voice, others, warnings, prosody_of(wav, RATE), level, recorded)
 
 
 def _no_style(wav: np.ndarray, pitch: Pitch) -> str:

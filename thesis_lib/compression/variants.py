@@ -204,13 +204,18 @@ def quality(
 
 
 def _distances(results: Results, names: list[str], config: ValidationConfig) -> pd.DataFrame:
-    """A row a variant: variant, mel_l1 with its 95 % interval, n, reason; the first reason where none was measured."""
+    """A row a variant: variant, mel_l1 with its 95 % interval, n, reason; the first reason where none was measured.
+
+    One utterance has a mean and no interval.
+    """
 
     def mean(part: pd.DataFrame) -> dict[str, OfRows]:
         return {"mel_l1": mean_of_present(part.mel_l1.to_numpy(float))}
 
     found = summarise_groups(results.table, ["variant"], mean, ["speaker"], config.resamples, config.seed)
     found = found.drop(columns="metric").set_index("variant").reindex(names)
+    if not results.table.empty:
+        found["value"] = results.table.groupby("variant").mel_l1.mean().reindex(names)
     for row in reversed(results.missing):
         if np.isnan(found.n[row["variant"]]):
             found.loc[row["variant"], "reason"] = row["reason"]

@@ -18,9 +18,8 @@ from thesis_lib.utils.threads import available_cores, set_torch_threads, torch_t
 T = TypeVar("T")
 R = TypeVar("R")
 SCHEDULER_TIMEOUT = "20s"  # for the answer of a Dask scheduler
-# Items. A process takes 1.4 to 3 s of CPU time to start, for torch and the network. But 7 to 9 % of the time of a
-# recording is Python code, which one thread at a time runs: on 2 cores little is lost, and 14 threads wait for each
-# other all the time.
+# Items. A process takes 1.4 to 3 s of CPU time to start, for torch and the network (205 and 482 recordings, three runs
+# each): with fewer items threads are faster. Many threads wait for each other in Python code, processes do not.
 MIN_ITEMS_FOR_PROCESSES = 500
 MAX_IDLE_SECONDS = 60  # of a process; then it ends, also where the one that started it was killed
 # oneDNN, below torch, by default keeps what it has prepared for 1024 shapes, and every recording has its own length:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import write_audio
+from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import revisions
 from thesis_lib.runs.commands import adapt_command
 from thesis_lib.runs.folder import Run, RunError
@@ -45,12 +46,13 @@ def adapt_speakers(run: Run, progress: Progress = silent) -> None:
     if run.has("adaptation"):
         return
     before, plugins = load_vocoder(run, "conversion"), run.config.plugins
+    encoders = EncoderConfig(emotion_folder=run.config.encoders.emotion_folder)
     targets = _speakers(run)[: run.config.adaptation.voices]
     for number, target in enumerate(progress(targets, len(targets), "adapt")):
         made = _adaptation(run, number, target, before)
         if adapted_key(made.folder) != made.key:
             shutil.rmtree(made.folder, ignore_errors=True)  # made from another vocoder or other recordings
-        adapt(made.recordings, made.folder, before.name, run.config.adaptation.minutes, plugins=plugins)
+        adapt(made.recordings, made.folder, before.name, run.config.adaptation.minutes, silent, encoders, plugins)
 
 
 def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
@@ -111,7 +113,8 @@ def _load_adapted(run: Run, made: _Adaptation, before: Vocoder) -> Vocoder:
     vocoder = made.folder / "conversion" / "vocoder"
     if (vocoder / WEIGHTS).exists() and adapted_key(made.folder) == made.key:
         return Vocoder.from_torch(vocoder, device=run.device)
-    changes = [f"plugins={','.join(run.config.plugins)}"] if run.config.plugins else []
+    own = {"plugins": ",".join(run.config.plugins), "encoders.emotion_folder": run.config.encoders.emotion_folder}
+    changes = [f"{key}={value}" for key, value in own.items() if value]
     command = adapt_command(made.recordings, made.folder, before.name, run.config.adaptation.minutes, changes)
     is_other = made.folder.exists() and adapted_key(made.folder) != made.key
     remedy = "remove that folder and run" if is_other else "run"
