@@ -10,6 +10,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.utils.extras import EXTRAS
 
 SERVE = tuple(module for module, extra in EXTRAS.items() if extra == "serve")  # the README names it for `thesis serve`
+OF_THE_CORE = ("joblib", "threadpoolctl")  # installed with resemble-perth too, through librosa and scikit-learn
 PROGRAM = """
 import sys
 from importlib.machinery import PathFinder
@@ -31,7 +32,7 @@ main()
 
 def thesis(*arguments: object, allowed: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """Run a command without the modules of the extras but the allowed ones."""
-    blocked = sorted(EXTRAS.keys() - set(allowed))
+    blocked = sorted(EXTRAS.keys() - {*allowed, *OF_THE_CORE})
     command = [sys.executable, "-c", PROGRAM.format(blocked=blocked), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 

@@ -260,11 +260,14 @@ def test_the_command_hands_its_options_over(client, monkeypatch):
     assert told.exit_code == 2
     given = []
     monkeypatch.setattr(serving, "serve", lambda *args: given.extend(args) or signal.SIGTERM)
-    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", "--max-upload", "5", "--keep", "2"])
+    options = ["--max-upload", "5", "--keep", "2", "--set", "encoders.emotion_folder=weights"]
+    done = CliRunner().invoke(cli.app, ["serve", "--port", "9000", *options])
     assert done.exit_code == 128 + signal.SIGTERM
     assert given[1] == 9000
     assert given[2] == Limits(upload_bytes=5_000_000, keep_seconds=120.0)
     calls = []
-    monkeypatch.setattr(adaptation, "adapt", lambda *args: calls.append(args) or "adapted")
+    monkeypatch.setattr(adaptation, "adapt", lambda *args, **settings: calls.append((args, settings)) or "adapted")
     assert given[3]("recordings", "folder", "default", 1.0, "progress") == "adapted"
-    assert calls == [("recordings", "folder", "default", 1.0, "progress")]
+    ((args, settings),) = calls
+    assert args == ("recordings", "folder", "default", 1.0, "progress")
+    assert (settings["encoders"].emotion_folder, settings["plugins"]) == ("weights", ())

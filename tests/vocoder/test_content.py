@@ -122,9 +122,9 @@ def test_long_speech_is_encoded_in_windows_that_agree_with_one_another():
 
 def test_the_recogniser_has_the_threads_of_omp_num_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setattr(module, "Whisper", lambda name, threads: threads)
+    monkeypatch.setattr(module, "Whisper", lambda name, threads, device: (threads, device))
     module.release()
-    assert module._recogniser() == 3
+    assert module._recogniser("cpu") == (3, "cpu")
     module.release()
 
 
