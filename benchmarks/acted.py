@@ -16,8 +16,14 @@ def acted_folder(layout: str) -> Path:
     return Path(folder)
 
 
-def acted_table(folder: Path) -> pd.DataFrame:
-    """The rows of ``TABLE`` without those marked "train" in ``use``; ``corpus`` is the folder's name where missing."""
+def acted_table(folder: Path, train: bool = False) -> pd.DataFrame:
+    """The rows of ``TABLE`` that are marked "train" in ``use``, or the others; a missing ``corpus`` is the folder's."""
     table = pd.read_csv(folder / TABLE, sep="\t", dtype=str)
     table = table.assign(corpus=table.get("corpus", folder.name), use=table.get("use", ""))
-    return table[table.use != "train"].reset_index(drop=True)
+    return table[(table.use == "train") == train].reset_index(drop=True)
+
+
+def complete(rows: list[dict], missing: list[dict]) -> pd.DataFrame:
+    """The rows of the numbers of which nothing is missing."""
+    left_out = {entry["number"] for entry in missing}
+    return pd.DataFrame([row for row in rows if row["number"] not in left_out])

@@ -60,7 +60,7 @@ def run(quick: bool) -> dict:
 
 
 def _rate(paths: list[Path]) -> dict[str, float]:
-    """Letters a second of speech without pauses: the source of ``SPANISH_LETTERS_PER_SECOND``."""
+    """Letters a second of the segments of speech, with the pauses within a segment."""
     translate, rates = WhisperTranslator(), []
     for path in paths:
         wav, rate = read_audio(path)

@@ -23,7 +23,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
-from benchmarks.acted import TABLE, acted_folder, acted_table
+from benchmarks.acted import TABLE, acted_folder, acted_table, complete
 from thesis_lib.audio.files import AudioError, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import (
@@ -34,7 +34,7 @@ from thesis_lib.audio.pitch import (
     PITCH_CHANNEL,
     track,
 )
-from thesis_lib.audio.prosody import speech_seconds
+from thesis_lib.audio.prosody import letter_rate, speech_seconds
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.prosody import prosody_of
@@ -130,8 +130,7 @@ def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
         except (AudioError, MetricError) as error:
             reason = str(error).replace(f"{row.path.parent}/", "")
             missing.append({"number": number, "speaker": row.speaker, "recording": row.path.name, "reason": reason})
-    left_out = {entry["number"] for entry in missing}
-    return pd.DataFrame([row for row in rows if row["number"] not in left_out]), missing
+    return complete(rows, missing), missing
 
 
 def texts_of(table: pd.DataFrame) -> dict[str, str]:
@@ -221,7 +220,7 @@ def neutral(side: str, count: int | None = None) -> dict[str, float]:
         speech = np.concatenate([segment.wav for segment in speech_segments([wav], rate)])
         pitch = track(resample(speech, RATE, audio.sample_rate), audio)
         prosody = prosody_of(speech, RATE)
-        letters = sum(letter.isalpha() for letter in getattr(row, side)) / speech_seconds(speech, RATE)
+        letters = letter_rate(speech, RATE, getattr(row, side))
         found.append((pitch.range.log_f0_std, prosody.loudness_variation, prosody.syllable_rate, letters))
     names = ("log-F0 standard deviation", "loudness variation", "syllables a second", "letters a second")
     return dict(zip(names, np.nanmedian(np.array(found, float), 0).tolist(), strict=True)) | {"n": len(found)}

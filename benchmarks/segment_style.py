@@ -14,10 +14,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import emotion
-from benchmarks.acted import TABLE, acted_folder
+from benchmarks.acted import TABLE, acted_folder, acted_table, complete
 from thesis_lib.audio.files import AudioError, read_audio, resample
-from thesis_lib.audio.pitch import MIN_LOG_F0_STD, MIN_VOICED_CONFIDENCE, track
-from thesis_lib.audio.prosody import loudness_variation, speech_seconds
+from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
+from thesis_lib.audio.prosody import letter_rate, loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.tts import KokoroSynthesizer
@@ -67,8 +67,7 @@ def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
                     rows.append(names | measure(wav, rate, segment.wav, RATE, text))
                 except (AudioError, MetricError) as error:
                     missing.append(names | {"reason": str(error)})
-    left_out = {entry["number"] for entry in missing}
-    return pd.DataFrame([row for row in rows if row["number"] not in left_out]), missing
+    return complete(rows, missing), missing
 
 
 def joined(recordings: list[tuple[np.ndarray, int]]) -> list[Segment]:
@@ -101,7 +100,7 @@ def speeds(count: int) -> list[dict]:
         for text in texts:
             wav = resample(synthesizer(text, VOICE, speed=speed), synthesizer.sample_rate, RATE)
             errors, words = word_errors(recogniser(wav, RATE, "en").text, text)
-            found.append((errors, words, sum(x.isalpha() for x in text) / speech_seconds(wav, RATE)))
+            found.append((errors, words, letter_rate(wav, RATE, text)))
         errors, words, letters = np.array(found).T
         value, low, high = bootstrap(
             len(found),
@@ -117,8 +116,7 @@ def speeds(count: int) -> list[dict]:
 def train_statistics(count: int | None = None) -> pd.DataFrame:
     """Speaker, emotion, seconds of voiced speech and style statistics of the recordings marked "train"."""
     folder, audio, rows = acted_folder(TABLE), AudioConfig(), []
-    table = pd.read_csv(folder / TABLE, sep="\t", dtype=str)
-    for row in table[table.use == "train"][:count].itertuples():
+    for row in acted_table(folder, train=True)[:count].itertuples():
         wav, rate = read_audio(folder / row.path)
         pitch = track(resample(wav, rate, audio.sample_rate), audio)
         variation = loudness_variation(wav, rate)
@@ -127,7 +125,7 @@ def train_statistics(count: int | None = None) -> pd.DataFrame:
                 {
                     "speaker": row.speaker,
                     "emotion": row.emotion,
-                    "voiced": (pitch.voicing >= MIN_VOICED_CONFIDENCE).sum() * audio.hop_length / audio.sample_rate,
+                    "voiced": pitch.voiced.sum() * audio.hop_length / audio.sample_rate,
                     "log-F0 median": pitch.range.log_f0_median,
                     "log of the log-F0 standard deviation": np.log(max(pitch.range.log_f0_std, MIN_LOG_F0_STD)),
                     "log of the loudness variation": np.log(variation),

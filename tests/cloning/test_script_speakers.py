@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from cloning_stages import ByLevel, pipeline, write_dialogue
+from cloning_stages import pipeline
 
 from thesis_lib.cloning import Cast, CloningError, Request, Turn, check_script, clone_file
 from thesis_lib.cloning.script import Script, ScriptSegment, read_script, write_script
 from thesis_lib.cloning.script_speakers import with_speakers
-from thesis_lib.vocoder.synthesis import Vocoder
 
 TURNS = (Turn(0, 10, "1"), Turn(10, 12, "2"), Turn(12, 13, "1"), Turn(20, 30, "2"))
 
@@ -120,34 +119,21 @@ def test_one_renamed_speaker_of_two_is_a_name():
 
 
 @pytest.fixture
-def levels(stages):
-    return (ByLevel(stages[0]), *stages[1:])
-
-
-@pytest.fixture
-def dialogue(tmp_path):
-    """Speaker 1 at 0 to 3 s, speaker 2 to 6.25 s, speaker 1 at 8.25 to 11.25 s."""
-    return write_dialogue(tmp_path / "talk.wav")
-
-
-@pytest.fixture
-def cloned(levels, dialogue, tmp_path, monkeypatch):
+def cloned(levels, dialogue, rendered, tmp_path):
     """Clone with a script; returns the samples, the voices that were rendered, what was said, and the notes."""
-    voices, render = [], Vocoder.render
-
-    def spy(self, wav, voice, *more):
-        voices.append("21"[int(voice.speaker.argmax())])  # the substitute encoder's place of a loud voice is 1
-        return render(self, wav, voice, *more)
-
-    monkeypatch.setattr(Vocoder, "render", spy)
 
     def clone(name="talk.srt", speakers=2):
-        voices.clear()
+        rendered.clear()
         made = pipeline(levels)
         request = Request(script=tmp_path / name, speakers=speakers, subtitles=True)
         result = clone_file(made, dialogue, tmp_path / "out.wav", request)
         texts = [text for text, *_ in made.synthesizer.said]
-        return soundfile.read(tmp_path / "out.wav", dtype="int16")[0], list(voices), texts, result.notes
+        return (
+            soundfile.read(tmp_path / "out.wav", dtype="int16")[0],
+            ["21"[voice] for voice in rendered],
+            texts,
+            result.notes,
+        )
 
     return clone
 

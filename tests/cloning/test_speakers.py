@@ -13,31 +13,6 @@ from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.cloning import Batch, CloningError, Request, check_live, clone_file
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig
-from thesis_lib.vocoder.synthesis import Vocoder
-
-
-@pytest.fixture
-def levels(stages):
-    """The stages with the substitute encoder."""
-    return (ByLevel(stages[0]), *stages[1:])
-
-
-@pytest.fixture
-def dialogue(tmp_path):
-    return write_dialogue(tmp_path / "talk.wav")
-
-
-@pytest.fixture
-def rendered(monkeypatch):
-    """The speaker embedding of every segment that is rendered."""
-    found, render = [], Vocoder.render
-
-    def spy(self, wav, voice, *more):
-        found.append(int(voice.speaker.argmax()))
-        return render(self, wav, voice, *more)
-
-    monkeypatch.setattr(Vocoder, "render", spy)
-    return found
 
 
 def test_each_segment_is_of_one_speaker_and_in_its_voice(levels, dialogue, tmp_path, rendered):

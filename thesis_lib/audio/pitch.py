@@ -43,9 +43,14 @@ class Pitch:
     voicing: np.ndarray  # (T,) the tracker's confidence, 0..1
 
     @property
+    def voiced(self) -> np.ndarray:
+        """Which frames are voiced: (T,) of bool."""
+        return self.voicing >= MIN_VOICED_CONFIDENCE
+
+    @property
     def is_voiced(self) -> bool:
         """Whether at least ``MIN_VOICED_FRAMES`` frames are voiced."""
-        return int((self.voicing >= MIN_VOICED_CONFIDENCE).sum()) >= MIN_VOICED_FRAMES
+        return int(self.voiced.sum()) >= MIN_VOICED_FRAMES
 
     @property
     def log_f0_median(self) -> float | None:
@@ -55,7 +60,7 @@ class Pitch:
     @property
     def range(self) -> PitchRange:
         """The F0 statistics of the voiced frames. PitchError with fewer than ``MIN_VOICED_FRAMES``."""
-        voiced = self.log_f0[self.voicing >= MIN_VOICED_CONFIDENCE]
+        voiced = self.log_f0[self.voiced]
         if not self.is_voiced:
             raise PitchError(
                 f"only {len(voiced)} voiced frames, {MIN_VOICED_FRAMES} are needed to measure F0: use more speech"

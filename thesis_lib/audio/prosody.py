@@ -15,7 +15,7 @@ MAX_BELOW_PEAK_DB = 40.0  # of a frame that gets the gain of its own level; quie
 MIN_EXPONENT, MAX_EXPONENT = 0.6, 1.8  # of the change of dynamics
 GAIN_SMOOTHING_FRAMES = 1.5  # standard deviation of a Gaussian
 SEARCH_STEPS = 25  # of a bisection
-MIN_SECONDS = 1.0  # for both statistics
+MIN_SECONDS = 1.0  # for every statistic
 
 SYLLABLE_BAND_HZ = (300.0, 3000.0)
 SYLLABLE_FRAME_SECONDS = 0.025
@@ -73,6 +73,14 @@ def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
     peaks, _ = find_peaks(level, lowest, prominence=MIN_SYLLABLE_DIP_DB, distance=MIN_SYLLABLE_FRAMES)
     seconds = np.sum(level > lowest) * HOP_SECONDS
     return len(peaks) / seconds if len(peaks) >= MIN_SYLLABLES else None
+
+
+def letter_rate(wav: np.ndarray, sample_rate: int, text: str) -> float | None:
+    """Letters a second of speech in (N,), pauses left out, for what is said; None without letters or for too short."""
+    letters = sum(letter.isalpha() for letter in text)
+    if len(wav) < MIN_SECONDS * sample_rate or not letters:
+        return None
+    return letters / speech_seconds(wav, sample_rate)
 
 
 def speech_seconds(wav: np.ndarray, sample_rate: int) -> float:

@@ -139,14 +139,14 @@ def clone(
     named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
     named |= {"fit": fit or None, "style_strength": style_strength, "background": background}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
-    config = config_of("thesis", set_).override(changes).cloning
-    build = partial(cloning.build, encoders=encoders_of(set_), device=device)
+    settings, encoders = config_of("thesis", set_), encoders_of(set_)
+    config = settings.override(changes).cloning
+    build = partial(cloning.build, encoders=encoders, device=device)
     adapter: cloning.Adapter | None = None
     if adapt:
         from thesis_lib.training import adaptation  # torch
 
-        plugins = config_of("thesis", set_).plugins
-        adapter = partial(adaptation.adapt, encoders=encoders_of(set_), plugins=plugins)
+        adapter = partial(adaptation.adapt, encoders=encoders, plugins=settings.plugins)
     voices = tuple(voice_from or ()), emotion_from, emotion_mix, adapt
     count = cloning.given_speakers(speakers)
     signing = cloning.SigningKey(*credentials) if credentials else None

@@ -43,14 +43,15 @@ def serve(
     from thesis_lib.serving.uploads import MB
 
     changes = {"cloning.translator": translator} if translator else {}
-    config = config_of("thesis", set_).override(changes).cloning
+    settings, encoders = config_of("thesis", set_), encoders_of(set_)
+    config = settings.override(changes).cloning
 
     def build() -> cloning.VoiceCloningPipeline:
         typer.echo("the models are loaded, once", err=True)
-        return cloning.build(vocoder, config, encoders=encoders_of(set_), device=device)
+        return cloning.build(vocoder, config, encoders=encoders, device=device)
 
     limits = Limits(upload_bytes=max_upload * MB, keep_seconds=60 * keep)
-    adapter = partial(_adapt, encoders=encoders_of(set_), plugins=config_of("thesis", set_).plugins)
+    adapter = partial(_adapt, encoders=encoders, plugins=settings.plugins)
     sys.exit(128 + run(build, port, limits, adapter, typer.echo))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from thesis_lib.audio.prosody import loudness_variation, speech_seconds, syllable_rate
+from thesis_lib.audio.prosody import letter_rate, loudness_variation, syllable_rate
 from thesis_lib.audio.voice_activity import RATE
 from thesis_lib.vocoder.voice import Voice
 
@@ -14,7 +14,6 @@ from thesis_lib.vocoder.voice import Voice
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
 SPANISH_LETTERS_PER_SECOND = 15.4  # without pauses, in the bundled Spanish voices
-MIN_RATE_SECONDS = 1.0  # of speech, for its rate by letters
 # Relative rate of speech: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
 MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
@@ -53,10 +52,10 @@ def speed_of(wav: np.ndarray, transcript: str) -> float:
     Letters of the transcript per second of speech, without pauses. Without a transcript, syllables per second, which is
     less exact.
     """
-    letters = sum(letter.isalpha() for letter in transcript)
-    if len(wav) < MIN_RATE_SECONDS * RATE or not letters:
+    letters = letter_rate(wav, RATE, transcript)
+    if letters is None:
         return speaking_speed(syllable_rate(wav, RATE))
-    return letters / speech_seconds(wav, RATE) / SPANISH_LETTERS_PER_SECOND
+    return letters / SPANISH_LETTERS_PER_SECOND
 
 
 def fitting_stretch(seconds: float, wanted: float) -> float:

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from thesis_lib.audio.files import AudioError, check_speech, resample
-from thesis_lib.audio.pitch import MIN_LOG_F0_STD, MIN_VOICED_CONFIDENCE, track
+from thesis_lib.audio.files import AudioError, resample
+from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, MIN_STYLE_SECONDS, Speaker, SpeakerAnalyser
 from thesis_lib.embeddings.encoders import embed
@@ -51,15 +51,14 @@ def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, st
     if recorded is None or not speaker.followed or len(wav) < MIN_STYLE_SECONDS * RATE:
         return speaker
     try:
-        check_speech(wav, RATE, "segment")
+        emotion = embed(analyser.emotion_encoder, wav, RATE)
     except AudioError:
         return speaker
     pitch = track(resample(wav, RATE, audio.sample_rate), audio)
     if not pitch.is_voiced:
         return speaker
-    seconds = float((pitch.voicing >= MIN_VOICED_CONFIDENCE).sum()) * audio.hop_length / audio.sample_rate
+    seconds = float(pitch.voiced.sum()) * audio.hop_length / audio.sample_rate
     style, median = (speaker.followed * seconds / (seconds + n0) for n0 in (STYLE_PRIOR_SECONDS, MEDIAN_PRIOR_SECONDS))
-    emotion = embed(analyser.emotion_encoder, wav, RATE)
     voice = speaker.voice
     if voice.emotion is not None and recorded.emotion is not None:
         voice = replace(voice, emotion=(voice.emotion + style * (emotion - recorded.emotion)).astype(np.float32))

@@ -94,16 +94,14 @@ def _adapt_command(run: "Run") -> str:
     training, listed = run.config.conversion.training, run.path / RECORDINGS
     lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
     recordings = [line.partition("  ")[2] for line in lines]
-    own = {"plugins": run.config.plugins, "encoders.emotion_folder": run.config.encoders.emotion_folder}
-    changes = [f"{key}={_written(value)}" for key, value in own.items() if value]
-    return adapt_command(recordings, run.path, training.warm_start, cast(float, training.max_minutes), changes)
+    return adapt_command(recordings, run.path, training.warm_start, cast(float, training.max_minutes), run.config)
 
 
-def adapt_command(
-    recordings: Iterable[str | Path], folder: Path, vocoder: str, minutes: float, changes: Iterable[str] = ()
-) -> str:
-    """The command line, quoted for the shell, that adapts a vocoder to some recordings; ``changes`` are its --set."""
+def adapt_command(recordings: Iterable[str | Path], folder: Path, vocoder: str, minutes: float, config: Config) -> str:
+    """The command line, quoted for the shell, that adapts a vocoder to some recordings with a run's settings."""
     options = ["--run-dir", str(folder), "--vocoder", vocoder, "--minutes", str(minutes)]
+    own = {"plugins": config.plugins, "encoders.emotion_folder": config.encoders.emotion_folder}
+    changes = [f"{key}={_written(value)}" for key, value in own.items() if value]
     more = (word for change in changes for word in ("--set", change))
     return shlex.join(["thesis", "adapt", *map(str, recordings), *options, *more])
 

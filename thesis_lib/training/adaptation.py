@@ -56,10 +56,10 @@ def adapt(
 
     ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. ``encoders`` has settings of the
     vocoder's encoders (``VocoderDescription.encoder_config``), ``plugins`` names the modules, imported already, that
-    the vocoder needs. Raises AudioError for a recording that
-    cannot be used; RunError for less than two seconds in all, a vocoder that takes the voice from its content, or a
-    folder that was made from other recordings, or from the vocoder before it was trained again; ConfigError for a
-    folder that holds another run; EncoderMismatchError where ``encoders`` names others than the vocoder's.
+    the vocoder needs. Raises AudioError for a recording that cannot be used; RunError for less than two seconds in all,
+    a vocoder that takes the voice from its content, or a folder that was made from other recordings, or from the
+    vocoder before it was trained again; ConfigError for a folder that holds another run; EncoderMismatchError where
+    ``encoders`` names others than the vocoder's.
     """
     source = Vocoder.from_torch(vocoder)
     if not source.converts:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.config import EncoderConfig
+from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.embeddings.encoders import revisions
 from thesis_lib.runs.commands import adapt_command
 from thesis_lib.runs.folder import Run, RunError
@@ -47,9 +48,9 @@ def adapt_speakers(run: Run, progress: Progress = silent) -> None:
         return
     before, plugins = load_vocoder(run, "conversion"), run.config.plugins
     encoders = EncoderConfig(emotion_folder=run.config.encoders.emotion_folder)
-    targets = _speakers(run)[: run.config.adaptation.voices]
+    targets, manifest = _speakers(run)[: run.config.adaptation.voices], load_manifest(run)
     for number, target in enumerate(progress(targets, len(targets), "adapt")):
-        made = _adaptation(run, number, target, before)
+        made = _adaptation(run, manifest, number, target, before)
         if adapted_key(made.folder) != made.key:
             shutil.rmtree(made.folder, ignore_errors=True)  # made from another vocoder or other recordings
         adapt(made.recordings, made.folder, before.name, run.config.adaptation.minutes, silent, encoders, plugins)
@@ -66,11 +67,11 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     if run.has("adaptation"):
         return run.load_table("adaptation")
     config, before = run.config, load_vocoder(run, "conversion")
-    speakers = _speakers(run)
+    speakers, manifest = _speakers(run), load_manifest(run)
     scorers = speaker_scorers(run, speakers)
     targets, results = speakers[: config.adaptation.voices], Results()
     for number, target in enumerate(progress(targets, len(targets), "adaptation")):
-        adapted = _load_adapted(run, _adaptation(run, number, target, before), before)
+        adapted = _load_adapted(run, _adaptation(run, manifest, number, target, before), before)
         contents = [speaker for speaker in speakers if speaker.name != target.name]
 
         def keep(
@@ -101,8 +102,7 @@ def _speakers(run: Run) -> list[SwapSpeaker]:
     return [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
 
 
-def _adaptation(run: Run, number: int, target: SwapSpeaker, before: Vocoder) -> _Adaptation:
-    manifest = load_manifest(run)
+def _adaptation(run: Run, manifest: Manifest, number: int, target: SwapSpeaker, before: Vocoder) -> _Adaptation:
     own = [manifest.source(u) for u in manifest.split("test") if u.speaker == target.name][1:]
     key = adaptation_key(own, before.name, run.config.adaptation.minutes)
     return _Adaptation(run.path / "adapted" / str(number), own, key)
@@ -113,9 +113,7 @@ def _load_adapted(run: Run, made: _Adaptation, before: Vocoder) -> Vocoder:
     vocoder = made.folder / "conversion" / "vocoder"
     if (vocoder / WEIGHTS).exists() and adapted_key(made.folder) == made.key:
         return Vocoder.from_torch(vocoder, device=run.device)
-    own = {"plugins": ",".join(run.config.plugins), "encoders.emotion_folder": run.config.encoders.emotion_folder}
-    changes = [f"{key}={value}" for key, value in own.items() if value]
-    command = adapt_command(made.recordings, made.folder, before.name, run.config.adaptation.minutes, changes)
+    command = adapt_command(made.recordings, made.folder, before.name, run.config.adaptation.minutes, run.config)
     is_other = made.folder.exists() and adapted_key(made.folder) != made.key
     remedy = "remove that folder and run" if is_other else "run"
     raise RunError(f"{made.folder} holds no vocoder adapted from today's {before.name}: {remedy} `{command}` first")

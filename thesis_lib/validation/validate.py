@@ -57,11 +57,8 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     _require_hypotheses(run.config, scorers)
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Other metrics or weights give another folder, so that no stale measurement is used.
-    home = (
-        run.path
-        / "validation"
-        / digest([TABLE_SCHEMA_VERSION, provenance.inputs, provenance.weights, list(scorers.chosen)])
-    )
+    key = digest([TABLE_SCHEMA_VERSION, provenance.inputs, provenance.weights, list(scorers.chosen)])
+    home = run.path / "validation" / key
     chosen = select(manifest.split("test"), run.config.validation.utterances)
     measurements = measure(run, chosen, systems, scorers, home, progress, sample=True)
     known, missing = calibrations(measurements)

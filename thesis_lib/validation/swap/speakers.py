@@ -87,7 +87,7 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     if run.has("swap"):
         return run.load_table("swap")
     vocoders = {task: load_vocoder(run, task) for task in tasks}
-    systems = [system for task in tasks for system in swap_systems(run, task)]
+    systems = [system for task in tasks for system in swap_systems(run, task, vocoders[task])]
     corpus = run.config.corpus.name
     speakers: dict[str, list[SwapSpeaker]] = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
     if run.config.swap.human:
@@ -171,9 +171,8 @@ def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, tr
     }
 
 
-def swap_systems(run: Run, task: Task) -> list[SwapSystem]:
-    """The task's vocoder before and after training. RunError without a trained one."""
-    trained = load_vocoder(run, task)
+def swap_systems(run: Run, task: Task, trained: Vocoder) -> list[SwapSystem]:
+    """The task's vocoder before and after training."""
     warm = run.config.recipe(task).training.warm_start
     before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_torch(warm)
     before.to(run.device)
