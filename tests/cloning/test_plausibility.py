@@ -29,6 +29,9 @@ def told(stages, talk, *found, config=PLAIN):
         ("The old fishermen went down to the harbour and counted the boats. They were all there.", 2.0, "letters"),
         ("The old fishermen went down to the harbour and counted the boats.", 3.0, ""),
         ("No, no, no!", 1.0, ""),
+        ("Kids are talking by the door door Door door, door door.", 3.0, "'door' 6 times in a row"),
+        ("No, no, no, no, no.", 2.0, ""),
+        ("He said - - - - - - nothing.", 3.0, ""),
         ("24 sources in 12 countries.", 4.0, ""),
         ("Hello there.", 0.3, ""),
         ("", 1.0, ""),
@@ -63,7 +66,7 @@ def test_a_made_up_translation_is_tried_a_second_time_without_context():
     asked = []
 
     def whisper(wav, sample_rate, language=None, task="transcribe", beams=5, context="", no_repeat=None):
-        asked.append((task, context, no_repeat))
+        asked.append((task, context, no_repeat, beams))
         if task == "transcribe":
             return Recognised("no sé " * 40, "es", 0.9)
         return Recognised("I do not know." if no_repeat else LOOP, "es", 0.9, -0.5)
@@ -72,7 +75,24 @@ def test_a_made_up_translation_is_tried_a_second_time_without_context():
     found = WhisperTranslator(whisper)(voiced(3.0), 22_050, "and then")
     assert found.english == "I do not know."
     assert found.transcript == "", "a transcript that repeats itself is none"
-    assert asked[1:] == [("translate", "and then", None), ("translate", "", 3)]
+    assert asked == [
+        ("transcribe", "", None, 1),
+        ("transcribe", "", None, 5),
+        ("translate", "and then", None, 5),
+        ("translate", "", 3, 5),
+    ]
+
+
+@pytest.mark.parametrize("language", ["es", "de"])
+def test_a_transcript_that_repeats_itself_is_made_again_with_beam_search(language):
+    def whisper(wav, sample_rate, language=language, task="transcribe", beams=5, context=""):
+        text = "hay niños en la puerta" + " puerta" * (5 if beams == 1 else 0)
+        return Recognised("There are children." if task == "translate" else text, language, 0.9, -0.5)
+
+    whisper.name = "told"
+    translator = WhisperTranslator(whisper)
+    assert translator(voiced(3.0), 22_050).transcript == "hay niños en la puerta"
+    assert translator.transcript(voiced(3.0), 22_050) == "hay niños en la puerta"
 
 
 @pytest.mark.parametrize(("first", "second", "kept"), [(-1.5, -0.4, "second"), (-1.2, -1.4, "first")])

@@ -1,12 +1,14 @@
 """Decide which translations are spoken: not those in another language, without words, or that Whisper has made up.
 
 On speech that it cannot recognise, Whisper repeats a phrase with variations. Its own signs of that are a text that
-compresses too well and a low probability (Radford et al. 2022, arXiv:2212.04356, section 4.5: 2.4 and -1); another is
-a text with more letters than can be spoken in the time.
+compresses too well and a low probability (Radford et al. 2022, arXiv:2212.04356, section 4.5: 2.4 and -1). Others are
+a text with more letters than can be spoken in the time, and one word many times in a row, which a short text may have
+without compressing that well.
 """
 
 import zlib
 from dataclasses import dataclass
+from itertools import groupby
 
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.cloning.readings import has_words
@@ -14,6 +16,7 @@ from thesis_lib.cloning.segments import SynthesisedSegment
 from thesis_lib.cloning.translated import SPANISH, Translated
 
 MAX_COMPRESSION_RATIO = 2.4  # characters over bytes after zlib; Whisper's own limit
+MAX_REPEATED_WORDS = 5  # the same word in a row; Whisper, kept from repeating six tokens, ends a loop after six
 MIN_LOG_PROBABILITY = -1.0  # mean of a token, natural logarithm; Whisper's own limit
 MAX_NO_SPEECH_PROBABILITY = 0.6  # above which a text of low probability is none; Whisper's own limit
 MAX_LETTERS_PER_SECOND = 25.0  # twice a fast speaker's; human Spanish gives 5 to 14 English letters a second
@@ -30,6 +33,10 @@ def improbable(text: str, seconds: float) -> str:
     stored = text.encode()
     if text and (ratio := len(stored) / len(zlib.compress(stored))) > MAX_COMPRESSION_RATIO:
         return f"the translation repeats itself (compression ratio {ratio:.1f})"
+    words = filter(None, ("".join(filter(str.isalnum, word)).lower() for word in text.split()))
+    count, word = max(((len(list(same)), word) for word, same in groupby(words)), default=(0, ""))
+    if count > MAX_REPEATED_WORDS:
+        return f"the translation repeats itself ('{word}' {count} times in a row)"
     letters = sum(letter.isalnum() for letter in text)
     if letters > MAX_LETTERS_PER_SECOND * max(seconds, MIN_COUNTED_SECONDS):
         return f"the translation has {letters} letters, more than can be spoken in {seconds:.1f} s"

@@ -57,7 +57,7 @@ class WhisperTranslator:
             guess = self._whisper(wav, sample_rate, beams=1)
             language, certainty = guess.language, guess.language_probability
             recognised = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
-            text = "" if improbable(recognised.text, len(wav) / sample_rate) else recognised.text
+            text = self._plausible(recognised.text, wav, sample_rate, SPANISH)
         else:
             language, certainty = self._whisper.language(wav, sample_rate)
         english = self._english(wav, sample_rate, context)
@@ -66,8 +66,15 @@ class WhisperTranslator:
 
     def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
         """Transcribe (N,) speech of at most 30 s in its own language; "" for a text that repeats itself."""
-        text = self._whisper(wav, sample_rate, beams=1).text
-        return "" if improbable(text, len(wav) / sample_rate) else text
+        found = self._whisper(wav, sample_rate, beams=1)
+        return self._plausible(found.text, wav, sample_rate, found.language)
+
+    def _plausible(self, text: str, wav: np.ndarray, sample_rate: int, language: str) -> str:
+        """A transcript that repeats itself is made again with beam search, which repeats less; "" if it still does."""
+        seconds = len(wav) / sample_rate
+        if improbable(text, seconds):
+            text = self._whisper(wav, sample_rate, language=language).text
+        return "" if improbable(text, seconds) else text
 
     def _english(self, wav: np.ndarray, sample_rate: int, context: str) -> Recognised:
         """Translate; a second time without context and repetitions where the first text is not what was said."""
