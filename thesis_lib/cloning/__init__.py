@@ -3,7 +3,6 @@
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
 from thesis_lib.cloning.build import build
-from thesis_lib.cloning.cast import Cast, cast_of, given_speakers, target_speaker
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise
@@ -11,6 +10,12 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.recording_speakers import (
+    RecordingSpeakers,
+    given_speakers,
+    speakers_of_recording,
+    target_speaker,
+)
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
 from thesis_lib.cloning.signing import SigningKey, check_signing
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, combined_voice, dominant
@@ -24,7 +29,7 @@ __all__ = [
     "TABLE",
     "Adapter",
     "Batch",
-    "Cast",
+    "RecordingSpeakers",
     "Clone",
     "CloningError",
     "Diarisation",
@@ -40,7 +45,7 @@ __all__ = [
     "average",
     "between",
     "build",
-    "cast_of",
+    "speakers_of_recording",
     "check_live",
     "check_recordings",
     "check_script",
