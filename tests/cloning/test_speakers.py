@@ -10,7 +10,7 @@ from cloning_stages import HZ, PLAIN, ByLevel, pipeline, write_dialogue
 from helpers import chords, spoken
 
 from thesis_lib.audio.files import AudioError, write_audio
-from thesis_lib.cloning import Batch, CloningError, Request, check_live, clone_file
+from thesis_lib.cloning import CloningError, FolderSettings, Request, check_live, clone_file
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig
 
@@ -239,9 +239,9 @@ def test_overlaps_are_noted_with_their_times(levels, dialogue, monkeypatch):
 
 
 def test_a_folder_is_cloned_again_with_another_number_of_speakers(dialogue):
-    one, two = (Batch("default", PLAIN, Request(speakers=n)).key(dialogue, "v") for n in (1, 2))
+    one, two = (FolderSettings("default", PLAIN, Request(speakers=n)).key(dialogue, "v") for n in (1, 2))
     assert one != two
-    assert one == Batch("default", PLAIN, Request()).key(dialogue, "v")
+    assert one == FolderSettings("default", PLAIN, Request()).key(dialogue, "v")
 
 
 def test_segments_that_are_left_out_keep_their_speaker(levels, dialogue, tmp_path):

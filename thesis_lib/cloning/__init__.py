@@ -1,7 +1,7 @@
 """The voice-cloning pipeline: Spanish speech in, English speech out, in the speaker's voice."""
 
 from thesis_lib.audio.files import SUFFIXES
-from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
+from thesis_lib.cloning.batch import TABLE, FolderSettings, clone_folder
 from thesis_lib.cloning.build import build
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
@@ -28,11 +28,11 @@ __all__ = [
     "SUFFIXES",
     "TABLE",
     "Adapter",
-    "Batch",
-    "RecordingSpeakers",
     "Clone",
     "CloningError",
     "Diarisation",
+    "FolderSettings",
+    "RecordingSpeakers",
     "Request",
     "SigningKey",
     "Speaker",
@@ -45,7 +45,6 @@ __all__ = [
     "average",
     "between",
     "build",
-    "speakers_of_recording",
     "check_live",
     "check_recordings",
     "check_script",
@@ -60,6 +59,7 @@ __all__ = [
     "given_speakers",
     "laid_out",
     "nearest_voice",
+    "speakers_of_recording",
     "split_into_clauses",
     "target_speaker",
     "windows_of",

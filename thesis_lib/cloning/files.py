@@ -21,7 +21,7 @@ from thesis_lib.cloning.script import Script, read_script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import TranslatedSegment, total_seconds
-from thesis_lib.cloning.signing import Manifest, SigningKey, check_signing, sign_file
+from thesis_lib.cloning.signing import CredentialsManifest, SigningKey, check_signing, sign_file
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, by_seconds, silent
@@ -200,7 +200,7 @@ def _clone(
 def _signer(source: Path, target: Path, request: Request, background: bool) -> Callable[[Path, Path], None] | None:
     if request.credentials is None:
         return None
-    manifest = Manifest(
+    manifest = CredentialsManifest(
         tuple(dict.fromkeys((source, *request.recordings))),
         metadata(request.consent),
         composite=is_video(target) or background,
