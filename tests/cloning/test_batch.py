@@ -54,7 +54,7 @@ def test_a_folder_with_one_table_and_no_file_that_stops_the_rest(tiny_run, folde
 CLONING = """if True:
     import sys, time
     from pathlib import Path
-    from thesis_lib.cloning import Batch, Request, batch, clone_folder
+    from thesis_lib.cloning import FolderSettings, Request, batch, clone_folder
     from thesis_lib.config import CloningConfig
     from thesis_lib.utils.files import replacing
     from thesis_lib.utils.process import set_up
@@ -80,7 +80,8 @@ CLONING = """if True:
         set_up()
         root = Path(sys.argv[1])
         options = {"progress": stopped} if stop else {}
-        clone_folder(root / "in", root / "out", Batch(DEFAULT, CloningConfig(), Request()), 2, make=make, **options)
+        settings = FolderSettings(DEFAULT, CloningConfig(), Request())
+        clone_folder(root / "in", root / "out", settings, 2, make=make, **options)
 """
 
 
