@@ -1,5 +1,6 @@
 """The style of each segment: known pitches and embeddings, by hand, and through the pipeline."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -175,4 +176,6 @@ def test_the_recorded_voice_is_kept_in_the_cache(analysed, tmp_path):
         assert found.recorded.log_f0_median == speaker.recorded.log_f0_median
         assert (found.recorded.emotion == speaker.recorded.emotion).all()
     cache.put_speakers(RecordingSpeakers({"1": replace(speaker, recorded=None)}))
+    stored = json.loads((tmp_path / "speaker-000000000000.json").read_text())
+    assert set(stored) == {"speakers", "turns", "notes"}, "as earlier versions wrote it"
     assert cache.get_speakers().by_label["1"].recorded is None
