@@ -53,7 +53,7 @@ SHOWN = ("mel_l1", "stft", "mcd", "pesq", "dnsmos_ovrl", "ecapa", "resemblyzer")
 
 
 @dataclass(frozen=True)
-class Variant:
+class MeasuredVariant:
     """One variant of a vocoder: its parameters, its file and its call."""
 
     parameters: int
@@ -106,7 +106,7 @@ def run(quick: bool) -> dict:
 
 def _variants(
     vocoders: dict[str, Vocoder], calibration: list[dict[str, np.ndarray]], folder: Path
-) -> dict[str, Variant]:
+) -> dict[str, MeasuredVariant]:
     found = {}
     folder.mkdir(exist_ok=True)
 
@@ -117,14 +117,14 @@ def _variants(
                 make(partial)
         return path
 
-    def torch_variant(name: str, vocoder: Vocoder, half: bool = False) -> Variant:
+    def torch_variant(name: str, vocoder: Vocoder, half: bool = False) -> MeasuredVariant:
         vocoder.save_pretrained(folder / file_name(name), half=half)
-        return Variant(
+        return MeasuredVariant(
             vocoder.parameters(), folder / file_name(name) / "model.safetensors", lambda _: torch_caller(vocoder)
         )
 
-    def onnx_variant(path: Path, parameters: int, quality: bool, runtime: Runtime = "onnxruntime") -> Variant:
-        return Variant(parameters, path, partial(onnx_caller, path, runtime=runtime), quality, runtime)
+    def onnx_variant(path: Path, parameters: int, quality: bool, runtime: Runtime = "onnxruntime") -> MeasuredVariant:
+        return MeasuredVariant(parameters, path, partial(onnx_caller, path, runtime=runtime), quality, runtime)
 
     for name, vocoder in vocoders.items():
         found[name] = torch_variant(name, vocoder)
@@ -184,7 +184,7 @@ def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict
     ]
 
 
-def _quality(variants: dict[str, Variant], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
+def _quality(variants: dict[str, MeasuredVariant], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
     """variant -> metric -> one value an utterance; words wrong and words said as "wer"."""
     given = {utterance.id: inputs for utterance, inputs in tests}
 
@@ -236,13 +236,13 @@ def _audio() -> float:
     return FRAMES * 256 / 22_050
 
 
-def _seconds(variants: dict[str, Variant], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
+def _seconds(variants: dict[str, MeasuredVariant], given: dict, threads: int, rounds: int) -> dict[str, list[float]]:
     calls = {name: partial(variant.load(threads), given) for name, variant in variants.items()}
     with torch.inference_mode():
         return interleaved(calls | {name: make()[0] for name, make in peers().items()}, rounds, bar, threads)
 
 
-def _peak(variant: Variant) -> float:
+def _peak(variant: MeasuredVariant) -> float:
     """Peak MB of a process that loads the variant and renders some seconds."""
     command = [
         sys.executable,

@@ -22,7 +22,7 @@ from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.cvss_t import Release, join
-from thesis_lib.corpus.prepare import Converter, prepare
+from thesis_lib.corpus.prepare import CvssTConverter, prepare
 from thesis_lib.utils.load_librosa import load_librosa
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import interleaved, ratio
@@ -82,7 +82,7 @@ def _beside(clips: Path, root: Path, pairs: int, rounds: int) -> dict:
 
     def ours() -> None:
         # What is there already would not be made again.
-        Converter(release, Path(tempfile.mkdtemp(dir=root)), RATE, CorpusConfig(name="mini")).all_of(rows)
+        CvssTConverter(release, Path(tempfile.mkdtemp(dir=root)), RATE, CorpusConfig(name="mini")).all_of(rows)
 
     ways = {"ours": ours, "librosa": lambda: _loop(release, rows, root, "soxr_hq")}
     if importlib.util.find_spec("resampy"):
@@ -132,7 +132,7 @@ def _scales(clips: Path, root: Path, scales: tuple[int, ...]) -> dict:
 
 def _clips(folder: Path, pairs: int) -> Path:
     """A release of bundled pairs with Spanish at 48 kHz."""
-    release = mini.unpack(folder, CorpusConfig(name="mini", limit=-(-pairs // 3)))
+    release = mini.write_release(folder, CorpusConfig(name="mini", limit=-(-pairs // 3)))
     for path in (release.common_voice / "clips").iterdir():
         write_audio(path, *read_audio(path, CLIP_RATE))
     return folder

@@ -25,8 +25,8 @@ from benchmarks.human import human_recordings
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
-from thesis_lib.cloning.cast import cast_from
 from thesis_lib.cloning.diarisation import Diarisation, diarise
+from thesis_lib.cloning.recording_speakers import speakers_of_diarisation
 from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
@@ -144,8 +144,8 @@ def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisat
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "conversation.wav"
         write_audio(path, talk.wav, RATE)
-        cast = cast_from(pipeline, path, found)
-        for segment in cast.segments(path):
+        speakers = speakers_of_diarisation(pipeline, path, found)
+        for segment in speakers.segments(path):
             own = talk.speaker_at(segment.start, segment.end)
             if not left[own]:
                 continue
@@ -156,7 +156,7 @@ def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisat
                 continue
             voices = [embed(encoder, wav, RATE) for wav in enrolled]
             translated = TranslatedSegment(segment, "", next(texts))
-            made = pipeline.synthesise_one(translated, cast.of(translated))
+            made = pipeline.synthesise_one(translated, speakers.of(translated))
             sides = {SOURCE: (segment.wav, RATE), TTS: (made.content, pipeline.sample_rate)}
             for system, side in (sides | {OURS: (made.wav, pipeline.sample_rate)}).items():
                 cosines = [cosine(embed(encoder, *side), voice) for voice in voices]

@@ -10,7 +10,7 @@ from benchmarks.quality import HumanTest, table
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.validation.swap import SwapSpeaker, SwapSystem
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, PUBLISHED, griffin_lim
 from thesis_lib.vocoder.synthesis import DEFAULT, UNIVERSAL, Vocoder
@@ -22,7 +22,7 @@ GUIDANCE = (1.0, 2.0)
 def run(quick: bool) -> dict:
     """Rows of resynthesis and of conversion with intervals, and the training of the compared weights."""
     ours, published = Vocoder.from_pretrained(DEFAULT), Vocoder.from_pretrained(UNIVERSAL)
-    large = load_vocoder(Run("runs/demo", Config.from_profile("demo")), "resynthesis")
+    large = load_trained_vocoder(Run("runs/demo", Config.from_profile("demo")), "resynthesis")
     test_set = HumanTest(ours.encoders.emotion, quick)
     styles = emotion_encoder(large.encoders)
 

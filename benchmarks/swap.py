@@ -8,7 +8,7 @@ from thesis_lib.config import TASKS, Config
 from thesis_lib.reporting import swap_rows
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training import train
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation.swap import swap_test
@@ -21,7 +21,7 @@ def run(quick: bool) -> dict:
     embedded(demo, bar)
     for task in TASKS:
         train(demo, task, bar)
-    vocoders = {task: load_vocoder(demo, task) for task in TASKS}
+    vocoders = {task: load_trained_vocoder(demo, task) for task in TASKS}
     voices = int(swap_test(demo, bar).voices.max())
     return {
         "profile": profile,

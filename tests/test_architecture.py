@@ -30,6 +30,10 @@ ORDER = [
 # Packages that voice cloning does not need.
 NOT_FOR_CLONING = {"losses", "corpus", "runs", "training", "validation", "compression", "reporting", "serving"}
 MAX_FUNCTION_LINES = 45
+# Public names that several modules define, outside `cli`, which names functions as its commands.
+SHARED_NAMES = {
+    "read": "each reader of a corpus has one, of the same signature (`corpus.readers.base.Reader.read`)",
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -102,6 +106,21 @@ def test_no_function_is_longer_than_a_screen():
                 if node.end_lineno - body[0].lineno + 1 > MAX_FUNCTION_LINES:
                     too_long.add(f"{path.relative_to(PACKAGE)}: {node.name}")
     assert too_long == set()
+
+
+def test_a_public_name_has_one_meaning():
+    """Of top-level classes and functions."""
+    modules: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] == "cli":
+            continue
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
+                modules.setdefault(node.name, set()).add(str(path.relative_to(PACKAGE)))
+    shared = {name: sorted(paths) for name, paths in modules.items() if len(paths) > 1}
+    assert {name: paths for name, paths in shared.items() if name not in SHARED_NAMES} == {}
+    assert set(SHARED_NAMES) <= set(shared), "an exception that is not needed"
+    assert {Path(path).parent.as_posix() for path in shared["read"]} == {"corpus/readers"}
 
 
 def test_import_is_light():

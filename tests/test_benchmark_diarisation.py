@@ -111,11 +111,11 @@ def test_a_segment_is_not_compared_with_itself(monkeypatch):
     """Each turn's samples are its number; the only turn of speaker 2 cannot be tested."""
     talk = conversation((0.0, 1.0, 0), (1.0, 2.0, 1), (2.0, 4.0, 0), (4.0, 5.0, 1), (5.0, 6.0, 2))
     segments = [Segment(a, b, np.full(int(RATE * (b - a)), 9.0)) for a, b in ((0.0, 1.0), (4.0, 5.0), (5.0, 6.0))]
-    cast = SimpleNamespace(segments=lambda path: segments, of=lambda translated: None)
+    speakers = SimpleNamespace(segments=lambda path: segments, of=lambda translated: None)
     made = SimpleNamespace(content=np.full(9, 9.0), wav=np.full(9, 9.0))
     pipeline = SimpleNamespace(sample_rate=RATE, synthesise_one=lambda *given: made)
     embedded = []
-    monkeypatch.setattr(diarisation, "cast_from", lambda *given: cast)
+    monkeypatch.setattr(diarisation, "speakers_of_diarisation", lambda *given: speakers)
     monkeypatch.setattr(
         diarisation, "embed", lambda encoder, wav, rate: embedded.append(set(wav.tolist())) or np.ones(2)
     )

@@ -379,7 +379,7 @@ NAMES = ["../../executed.mp3", "/x/executed.mp3", "sub/executed.mp3", "a\x00b.mp
 
 def test_file_names_that_lead_elsewhere_are_rejected_by_name(canary):
     config = CorpusConfig(name="mini", limit=1)
-    release = mini.unpack(case(canary) / "release", config)
+    release = mini.write_release(case(canary) / "release", config)
     table = release.cvss / "train.tsv"
     table.write_text(table.read_text() + "".join(f"{name}\thello\n" for name in NAMES))
     spoken = release.common_voice / "validated.tsv"

@@ -99,7 +99,7 @@ def test_wrong_arguments_are_one_line_of_error(arguments, says, monkeypatch, cap
 def test_weights_go_to_the_package_or_to_the_folder_that_is_named(options, folder, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = []
-    monkeypatch.setattr("thesis_lib.training.released.reproduce", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr("thesis_lib.training.released.reproduce_weights", lambda *arguments: given.append(arguments))
     code, _, _ = thesis(monkeypatch, capsys, "weights", "reproduce", "--profile", "human", "--device", "cpu", *options)
     assert code == 0
     assert given[0][0].config.profile == "human"

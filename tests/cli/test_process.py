@@ -12,7 +12,7 @@ from thesis_lib.audio.targets import target_problem
 from thesis_lib.cloning import Request, check_live, check_target
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.config import CloningConfig
-from thesis_lib.vocoder.streaming import StreamError, check_output
+from thesis_lib.vocoder.streaming import StreamError, check_stream_target
 
 HOMELESS = """if True:
     import os, pwd, sys
@@ -73,11 +73,11 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_is_loaded(tmp_p
         with pytest.raises(CloningError, match=says):
             check_live(Request(), CloningConfig(), target)
         with pytest.raises(StreamError, match=says):
-            check_output(target)
+            check_stream_target(target)
     (tmp_path / "there.wav").write_text("earlier")
     for target in (tmp_path / "there.wav", tmp_path / "a.OPUS", tmp_path / "new" / "folder" / "a.ogg"):
         assert not target_problem(target)
-    check_output("-")
+    check_stream_target("-")
 
 
 def test_stream_checks_its_target_before_it_loads_the_vocoder(tmp_path):

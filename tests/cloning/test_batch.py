@@ -14,7 +14,7 @@ from helpers import spoken
 from thesis_lib import cloning
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import (
-    Batch,
+    FolderSettings,
     Request,
     clone_folder,
 )
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_folder_with_one_table_and_no_file_that_stops_the_rest(tiny_run, folder, tmp_path, jobs):
-    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
+    batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
     table = clone_folder(folder, tmp_path / "out", batch, jobs, make=make)
     assert dict(zip(table.file, table.status, strict=True)) == {
         "a.wav": "done", "b/c.flac": "done", "broken.wav": "failed"
@@ -54,7 +54,7 @@ def test_a_folder_with_one_table_and_no_file_that_stops_the_rest(tiny_run, folde
 CLONING = """if True:
     import sys, time
     from pathlib import Path
-    from thesis_lib.cloning import Batch, Request, batch, clone_folder
+    from thesis_lib.cloning import FolderSettings, Request, batch, clone_folder
     from thesis_lib.config import CloningConfig
     from thesis_lib.utils.files import replacing
     from thesis_lib.utils.process import set_up
@@ -80,7 +80,8 @@ CLONING = """if True:
         set_up()
         root = Path(sys.argv[1])
         options = {"progress": stopped} if stop else {}
-        clone_folder(root / "in", root / "out", Batch(DEFAULT, CloningConfig(), Request()), 2, make=make, **options)
+        settings = FolderSettings(DEFAULT, CloningConfig(), Request())
+        clone_folder(root / "in", root / "out", settings, 2, make=make, **options)
 """
 
 
@@ -115,7 +116,7 @@ def test_the_processes_import_the_plugins(tiny_run, tmp_path, monkeypatch):
     (tmp_path / "own_encoder.py").write_text("")
     import_plugins(["own_encoder"])
     write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
-    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
+    batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
     table = clone_folder(tmp_path / "in", tmp_path / "out", batch, 2, make=make_with_plugin)
     del sys.modules["own_encoder"]  # for the tests after this one
     assert list(table.status) == ["done"]
@@ -137,7 +138,7 @@ def noted(monkeypatch):
 def test_a_vocoder_that_was_trained_again_under_its_name_clones_again(tiny_run, tmp_path, noted):
     write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
     folder = shutil.copytree(tiny_run.path / "conversion" / "vocoder", tmp_path / "v")
-    batch, out = Batch(str(folder), PLAIN, Request()), tmp_path / "out"
+    batch, out = FolderSettings(str(folder), PLAIN, Request()), tmp_path / "out"
     for _ in range(2):
         first = clone_folder(tmp_path / "in", out, batch, make=make)
     before = (out / "a.wav.wav").read_bytes()
@@ -154,7 +155,7 @@ def test_a_table_of_an_earlier_version_is_made_anew(tiny_run, tmp_path, noted):
     """Its key had the vocoder's name only."""
     write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
     vocoder, out = str(tiny_run.path / "conversion" / "vocoder"), tmp_path / "out"
-    batch = Batch(vocoder, PLAIN, Request())
+    batch = FolderSettings(vocoder, PLAIN, Request())
     table = clone_folder(tmp_path / "in", out, batch, make=make)
     table["key"] = batch.key(tmp_path / "in" / "a.wav", vocoder)
     table.to_csv(out / "clones.csv", index=False)
@@ -174,7 +175,7 @@ def test_the_key_of_a_vocoder_has_its_weights_and_its_encoders(tiny_run, tmp_pat
     assert vocoder_key(same) == vocoder_key(folder)
     write_audio(tmp_path / "in" / "a.wav", spoken(0), HZ)
     with pytest.raises(CheckpointError, match="nowhere.*is missing"):
-        clone_folder(tmp_path / "in", tmp_path / "out", Batch(str(tmp_path / "nowhere"), PLAIN, Request()))
+        clone_folder(tmp_path / "in", tmp_path / "out", FolderSettings(str(tmp_path / "nowhere"), PLAIN, Request()))
     with pytest.raises(CheckpointError, match=r"v\.onnx is missing"):
         vocoder_key("v.onnx")
     for content in (b"one", b"two"):
@@ -188,7 +189,7 @@ def test_a_second_call_makes_what_is_missing_failed_or_changed(tiny_run, folder,
 
     def again(request=None):
         noted.clear()
-        clone_folder(folder, tmp_path / "out", Batch(vocoder, PLAIN, request or Request()), make=make)
+        clone_folder(folder, tmp_path / "out", FolderSettings(vocoder, PLAIN, request or Request()), make=make)
         return sorted(noted)
 
     assert again() == ["a.wav", "broken.wav", "c.flac"]
@@ -207,13 +208,13 @@ def test_a_defect_in_one_file_is_named_and_the_others_go_on(tiny_run, folder, tm
         raise ZeroDivisionError(f"in {source.name}")
 
     monkeypatch.setattr(cloning.batch, "clone_file", clone)
-    table = clone_folder(folder, tmp_path / "out", Batch(DEFAULT, PLAIN, Request()), make=lambda *given: None)
+    table = clone_folder(folder, tmp_path / "out", FolderSettings(DEFAULT, PLAIN, Request()), make=lambda *given: None)
     assert list(table.status) == ["failed"] * 3
     assert table.reason[0] == "ZeroDivisionError: in a.wav"
 
 
 def test_wrong_folders(folder, tmp_path):
-    batch = Batch("x", PLAIN, Request())
+    batch = FolderSettings("x", PLAIN, Request())
     with pytest.raises(CloningError, match="choose an output folder outside it"):
         clone_folder(folder, folder / "out", batch)
     with pytest.raises(CloningError, match="no recordings"):
@@ -228,7 +229,7 @@ def test_a_file_name_that_is_not_utf8_does_not_stop_the_folder(tiny_run, folder,
     name = os.fsdecode(b"caf\xe9.wav")
     shutil.copy(folder / "a.wav", folder / name)
     (folder / os.fsdecode(b"\xff.wav")).write_bytes(b"RIFFnothing")
-    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request(subtitles=True))
+    batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request(subtitles=True))
     for made in (make, None):  # the second time nothing is left to do, but the broken ones
         table = clone_folder(folder, tmp_path / "out", batch, make=made or make)
         rows = dict(zip(table.file, table.status, strict=True))
@@ -242,4 +243,4 @@ def test_a_file_name_that_is_not_utf8_does_not_stop_the_folder(tiny_run, folder,
 def test_an_output_folder_below_a_file_is_told_before_anything_is_loaded(folder, tmp_path):
     (tmp_path / "file").write_text("a file")
     with pytest.raises(CloningError, match="nothing can be written"):
-        clone_folder(folder, tmp_path / "file" / "out", Batch("none", PLAIN, Request()), make=None)
+        clone_folder(folder, tmp_path / "file" / "out", FolderSettings("none", PLAIN, Request()), make=None)

@@ -7,7 +7,7 @@ from cloning_stages import HZ, PLAIN, make, pipeline
 from containers import RATE, encoded, muxed
 from helpers import spoken
 
-from thesis_lib.cloning import Batch, Request, clone_file, clone_folder
+from thesis_lib.cloning import FolderSettings, Request, clone_file, clone_folder
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus"])
@@ -36,7 +36,7 @@ def test_a_folder_lists_every_audio_and_video_file(tiny_run, tmp_path):
         lower = muxed(folder / name.lower(), wav, codec, picture=name == "film.MKV")
         lower.rename(folder / name)
     muxed(folder / "silent.mp4", wav, "aac", picture=True, sound=False)
-    batch = Batch(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
+    batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
     table = clone_folder(folder, tmp_path / "out", batch, make=make)
     assert dict(zip(table.file, table.status, strict=True)) == {
         "a.m4a": "done", "film.MKV": "done", "b.wma": "done", "silent.mp4": "failed"

@@ -25,7 +25,7 @@ from thesis_lib.cloning.credentials import (
     _summary,
     read_credentials,
 )
-from thesis_lib.cloning.signing import FORMATS, Manifest, sign_file, signed
+from thesis_lib.cloning.signing import FORMATS, CredentialsManifest, sign_file, signed
 from thesis_lib.utils.files import sha256
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def packets(path: Path) -> list[bytes]:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_signed_file_says_by_whom_and_a_changed_one_is_invalid(tmp_path, ana, source, suffix):
     plain, made = unsigned(tmp_path, suffix), tmp_path / f"made{suffix}"
-    sign_file(plain, made, ana, Manifest((source,), "Consent: Ana"))
+    sign_file(plain, made, ana, CredentialsManifest((source,), "Consent: Ana"))
     found = read_credentials(made)
     assert (found.state, found.signer, found.synthetic, found.problems) == ("valid", "Ana", True, ())
     assert found.generator.startswith("thesis-lib ")
@@ -74,7 +74,7 @@ def test_a_signed_file_says_by_whom_and_a_changed_one_is_invalid(tmp_path, ana, 
 
 def test_the_signer_is_trusted_only_by_a_certificate_that_is_given(tmp_path, ana, source):
     made = tmp_path / "made.wav"
-    sign_file(unsigned(tmp_path, ".wav"), made, ana, Manifest((source,), ""))
+    sign_file(unsigned(tmp_path, ".wav"), made, ana, CredentialsManifest((source,), ""))
     assert read_credentials(made, ana.certificate).state == "trusted"
     (tmp_path / "other").mkdir()
     namesake = signer(tmp_path / "other")  # of the same name
@@ -85,7 +85,7 @@ def test_the_signer_is_trusted_only_by_a_certificate_that_is_given(tmp_path, ana
 
 def test_the_manifest_names_the_recordings_by_hash_without_their_audio(tmp_path, ana, source):
     plain, first = unsigned(tmp_path, ".wav"), tmp_path / "first.wav"
-    sign_file(plain, first, ana, Manifest((source,), "Consent: Ana"))
+    sign_file(plain, first, ana, CredentialsManifest((source,), "Consent: Ana"))
     (action,) = actions_of(first)
     assert (action["action"], action["description"]) == ("c2pa.created", "Consent: Ana")
     (ingredient,) = manifest_of(first)["ingredients"]
@@ -97,9 +97,9 @@ def test_the_manifest_names_the_recordings_by_hash_without_their_audio(tmp_path,
 @pytest.mark.parametrize("suffix", [".wav", ".mp3", ".mp4"])
 def test_the_credentials_of_a_recording_are_kept_under_any_name(tmp_path, ana, source, suffix):
     plain, first, second = unsigned(tmp_path, suffix), tmp_path / f"first{suffix}", tmp_path / "second.wav"
-    sign_file(plain, first, ana, Manifest((source,), ""))
+    sign_file(plain, first, ana, CredentialsManifest((source,), ""))
     renamed = first.rename(tmp_path / "first.flac")
-    sign_file(unsigned(tmp_path, ".wav"), second, ana, Manifest((renamed, source), "", composite=True))
+    sign_file(unsigned(tmp_path, ".wav"), second, ana, CredentialsManifest((renamed, source), "", composite=True))
     opened, translated = actions_of(second)
     assert (opened["action"], translated["action"]) == ("c2pa.opened", "c2pa.translated")
     assert translated["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
@@ -114,11 +114,11 @@ def test_files_without_credentials_and_with_damaged_ones(tmp_path, ana, source):
     assert read_credentials(source) is None
     plain, made = unsigned(tmp_path, ".wav"), tmp_path / "made.wav"
     assert read_credentials(plain) is None
-    sign_file(plain, made, ana, Manifest((source,), ""))
+    sign_file(plain, made, ana, CredentialsManifest((source,), ""))
     made.write_bytes(made.read_bytes()[:-100])
     assert read_credentials(made).state == "unreadable"
     # A damaged recording is an ingredient by its hash only.
-    sign_file(plain, tmp_path / "again.wav", ana, Manifest((made,), ""))
+    sign_file(plain, tmp_path / "again.wav", ana, CredentialsManifest((made,), ""))
     assert read_credentials(tmp_path / "again.wav").state == "valid"
 
 
@@ -133,7 +133,7 @@ def test_a_key_as_openssl_ecparam_writes_it_signs_for_a_suffix_in_capitals(tmp_p
 def test_certificates_of_each_key_usage_for_signing_are_valid(tmp_path, usage):
     made = tmp_path / "made.wav"
     signing = signer(tmp_path, usage=ObjectIdentifier(usage))
-    sign_file(unsigned(tmp_path, ".wav"), made, signing, Manifest((), ""))
+    sign_file(unsigned(tmp_path, ".wav"), made, signing, CredentialsManifest((), ""))
     assert read_credentials(made, signing.certificate).state == "trusted"
 
 
@@ -173,7 +173,7 @@ def test_a_target_is_replaced_by_a_signed_file_only(tmp_path, ana, source):
     target.write_text("earlier")
 
     def sign(unsigned: Path, place: Path) -> None:
-        sign_file(unsigned, place, ana, Manifest((source,), ""))
+        sign_file(unsigned, place, ana, CredentialsManifest((source,), ""))
 
     before = set(tmp_path.iterdir())
     with (
@@ -195,7 +195,7 @@ def test_the_books_command_makes_a_certificate_that_signs(tmp_path):
     command = re.search(r"^openssl req .+$", text, re.M).group()
     subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
     made = SigningKey(tmp_path / "cert.pem", tmp_path / "key.pem")
-    sign_file(unsigned(tmp_path, ".wav"), tmp_path / "made.wav", made, Manifest((), ""))
+    sign_file(unsigned(tmp_path, ".wav"), tmp_path / "made.wav", made, CredentialsManifest((), ""))
     assert read_credentials(tmp_path / "made.wav").signer == "Ana Peña"
 
 

@@ -10,7 +10,7 @@ from cloning_stages import HZ, PLAIN, make, pipeline
 from helpers import spoken
 
 from thesis_lib.audio.files import AudioError, write_audio
-from thesis_lib.cloning import Batch, Request, check_script, clone_file, clone_folder, script
+from thesis_lib.cloning import FolderSettings, Request, check_script, clone_file, clone_folder, script
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.translation import Translated
 
@@ -256,7 +256,7 @@ def test_a_script_is_no_input_or_output_or_folder(recording, tmp_path):
             check_script(recording, tmp_path / "out.json", path)
     with pytest.raises(CloningError, match="--script, --text and --content"):
         Request(script=tmp_path / "a.json", text="hello")
-    batch = Batch("default", PLAIN, Request(script=tmp_path / "a.json"))
+    batch = FolderSettings("default", PLAIN, Request(script=tmp_path / "a.json"))
     with pytest.raises(CloningError, match="--script is for one recording"):
         clone_folder(tmp_path, tmp_path.with_name("out"), batch, make=make)
 

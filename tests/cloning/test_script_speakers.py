@@ -7,15 +7,15 @@ import pytest
 import soundfile
 from cloning_stages import pipeline
 
-from thesis_lib.cloning import Cast, CloningError, Request, Turn, check_script, clone_file
+from thesis_lib.cloning import CloningError, RecordingSpeakers, Request, Turn, check_script, clone_file
 from thesis_lib.cloning.script import Script, ScriptSegment, read_script, write_script
 from thesis_lib.cloning.script_speakers import with_speakers
 
 TURNS = (Turn(0, 10, "1"), Turn(10, 12, "2"), Turn(12, 13, "1"), Turn(20, 30, "2"))
 
 
-def cast_with(turns=TURNS, labels="12"):
-    return Cast(dict.fromkeys(labels), turns)
+def speakers_with(turns=TURNS, labels="12"):
+    return RecordingSpeakers(dict.fromkeys(labels), turns)
 
 
 def lines(*spans, english="hello", speaker=None):
@@ -29,8 +29,8 @@ def said(*texts, speakers=()):
     return Script(segments=tuple(segments))
 
 
-def labels(script, cast=None, **more):
-    found, notes = with_speakers(Path("a.srt"), script, cast or cast_with(), **more)
+def labels(script, speakers=None, **more):
+    found, notes = with_speakers(Path("a.srt"), script, speakers or speakers_with(), **more)
     return [x.speaker for x in found.segments], notes
 
 
@@ -65,20 +65,20 @@ def test_a_line_without_speech_has_the_nearest_speaker_and_a_note():
 
 def test_a_speaker_that_is_given_stays():
     script = lines((1, 2), speaker="2")
-    assert with_speakers(Path("a.json"), script, cast_with()) == (script, ())
+    assert with_speakers(Path("a.json"), script, speakers_with()) == (script, ())
     mixed = said("a", "b", speakers=["2"])
     assert labels(mixed)[0] == ["2", "1"]
 
 
 def test_a_single_speaker_has_every_line():
-    assert labels(lines((1, 2), (900, 901)), Cast({"1": None})) == (["1", "1"], ())
+    assert labels(lines((1, 2), (900, 901)), RecordingSpeakers({"1": None})) == (["1", "1"], ())
 
 
 def test_all_lines_with_one_name_have_one_speaker():
     """The turns at the second line are of the other speaker."""
     turns = (Turn(0, 1, "1"), Turn(1, 3, "2"), Turn(3, 5, "1"))
     script = said("Ana: hi", "Ana: and: so", "Luis: yes", "Ana:", "Ana: b")
-    found, notes = with_speakers(Path("a.srt"), script, cast_with(turns))
+    found, notes = with_speakers(Path("a.srt"), script, speakers_with(turns))
     assert [(x.speaker, x.english) for x in found.segments] == [
         ("1", "hi"), ("1", "and: so"), ("2", "yes"), ("1", ""), ("1", "b"),
     ]  # fmt: skip
@@ -88,11 +88,11 @@ def test_all_lines_with_one_name_have_one_speaker():
 
 def test_more_names_than_voices_share_one_and_a_note_has_them():
     script = said("Ana: hi", "Eva: ho", "Ana: a", "Eva: b")
-    found, notes = with_speakers(Path("a.srt"), script, cast_with())
+    found, notes = with_speakers(Path("a.srt"), script, speakers_with())
     assert [(x.speaker, x.english) for x in found.segments] == [("1", "hi"), ("1", "ho"), ("1", "a"), ("1", "b")]
     assert found.speakers == {}
     assert notes[1] == "a.srt: 'Ana', 'Eva' have one voice, that of speaker 1: give the number with --speakers"
-    alone, notes = with_speakers(Path("a.srt"), script, Cast({"1": None}))
+    alone, notes = with_speakers(Path("a.srt"), script, RecordingSpeakers({"1": None}))
     assert [x.english for x in alone.segments] == ["hi", "ho", "a", "b"]
     assert notes == ("a.srt: 'Ana', 'Eva' have one voice, that of speaker 1: give the number with --speakers",)
 
@@ -109,11 +109,11 @@ def test_more_names_than_voices_share_one_and_a_note_has_them():
 )
 def test_a_colon_in_a_sentence_is_spoken(texts):
     script = said(*texts)
-    assert [x.english for x in with_speakers(Path("a.srt"), script, cast_with())[0].segments] == list(texts)
+    assert [x.english for x in with_speakers(Path("a.srt"), script, speakers_with())[0].segments] == list(texts)
 
 
 def test_one_renamed_speaker_of_two_is_a_name():
-    found, _ = with_speakers(Path("a.srt"), said("a", "Ana: b", "Ana: c", speakers=["2"]), cast_with())
+    found, _ = with_speakers(Path("a.srt"), said("a", "Ana: b", "Ana: c", speakers=["2"]), speakers_with())
     assert [(x.speaker, x.english) for x in found.segments] == [("2", "a"), ("1", "b"), ("1", "c")]
     assert found.speakers == {"1": "Ana"}
 

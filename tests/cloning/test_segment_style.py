@@ -1,5 +1,6 @@
 """The style of each segment: known pitches and embeddings, by hand, and through the pipeline."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from thesis_lib.audio.files import resample
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning import speaker as module
 from thesis_lib.cloning import target_speaker
-from thesis_lib.cloning.cast import Cast
+from thesis_lib.cloning.recording_speakers import RecordingSpeakers
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segment_style import MEDIAN_PRIOR_SECONDS, STYLE_PRIOR_SECONDS, SegmentStyles, in_segment
 from thesis_lib.cloning.segments import TranslatedSegment
@@ -169,10 +170,12 @@ def test_the_recorded_voice_is_kept_in_the_cache(analysed, tmp_path):
     _, speaker, _ = analysed
     cache = SegmentCache(tmp_path, "0" * 12)
     for followed in (1.0, 0.25):
-        cache.put_cast(Cast({"1": replace(speaker, followed=followed)}))
-        found = cache.get_cast().speakers["1"]
+        cache.put_speakers(RecordingSpeakers({"1": replace(speaker, followed=followed)}))
+        found = cache.get_speakers().by_label["1"]
         assert found.followed == followed
         assert found.recorded.log_f0_median == speaker.recorded.log_f0_median
         assert (found.recorded.emotion == speaker.recorded.emotion).all()
-    cache.put_cast(Cast({"1": replace(speaker, recorded=None)}))
-    assert cache.get_cast().speakers["1"].recorded is None
+    cache.put_speakers(RecordingSpeakers({"1": replace(speaker, recorded=None)}))
+    stored = json.loads((tmp_path / "speaker-000000000000.json").read_text())
+    assert set(stored) == {"speakers", "turns", "notes"}, "as earlier versions wrote it"
+    assert cache.get_speakers().by_label["1"].recorded is None

@@ -13,9 +13,9 @@ from signers import actions_of, signer
 
 from thesis_lib import cli, cloning
 from thesis_lib.audio.files import read_audio, write_audio
-from thesis_lib.cloning import Batch, CloningError, Request, SigningKey, check_live, clone_file, clone_folder
+from thesis_lib.cloning import CloningError, FolderSettings, Request, SigningKey, check_live, clone_file, clone_folder
 from thesis_lib.cloning.credentials import CredentialsError, read_credentials
-from thesis_lib.cloning.signing import Manifest, sign_file
+from thesis_lib.cloning.signing import CredentialsManifest, sign_file
 from thesis_lib.cloning.watermark import Detection
 from thesis_lib.config import CloningConfig
 
@@ -73,10 +73,12 @@ def test_a_folder_is_signed_and_refused_before_work_with_a_wrong_key(tiny_run, t
     write_audio(tmp_path / "in" / "a.wav", spoken(0), 22_050)
     ana = signer(tmp_path)
     vocoder = str(tiny_run.path / "conversion" / "vocoder")
-    wrong = Batch(vocoder, PLAIN, Request(credentials=SigningKey(ana.certificate, signer(tmp_path, "Luis").key)))
+    wrong = FolderSettings(
+        vocoder, PLAIN, Request(credentials=SigningKey(ana.certificate, signer(tmp_path, "Luis").key))
+    )
     with pytest.raises(CredentialsError, match="is not the key of"):
         clone_folder(tmp_path / "in", tmp_path / "out", wrong, make=lambda *given: pytest.fail("models were loaded"))
-    clone_folder(tmp_path / "in", tmp_path / "out", Batch(vocoder, PLAIN, Request(credentials=ana)), make=make)
+    clone_folder(tmp_path / "in", tmp_path / "out", FolderSettings(vocoder, PLAIN, Request(credentials=ana)), make=make)
     assert read_credentials(tmp_path / "out" / "a.wav.wav").signer == "Ana"
 
 
@@ -100,7 +102,7 @@ def test_detect_prints_the_credentials_beside_the_watermark(tmp_path, monkeypatc
     )
     ana, plain, made = signer(tmp_path), tmp_path / "plain.wav", tmp_path / "made.wav"
     write_audio(plain, voiced(0.5), 22_050)
-    sign_file(plain, made, ana, Manifest((), ""))
+    sign_file(plain, made, ana, CredentialsManifest((), ""))
     code, printed, _ = thesis(monkeypatch, capsys, "detect", made, plain, "--trust", ana.certificate)
     assert code == 0
     lines = printed.splitlines()

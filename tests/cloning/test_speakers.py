@@ -10,7 +10,7 @@ from cloning_stages import HZ, PLAIN, ByLevel, pipeline, write_dialogue
 from helpers import chords, spoken
 
 from thesis_lib.audio.files import AudioError, write_audio
-from thesis_lib.cloning import Batch, CloningError, Request, check_live, clone_file
+from thesis_lib.cloning import CloningError, FolderSettings, Request, check_live, clone_file
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig
 
@@ -37,10 +37,10 @@ def test_each_segment_is_of_one_speaker_and_in_its_voice(levels, dialogue, tmp_p
 
 
 def test_the_context_of_a_speaker_goes_on_after_a_pause(levels, dialogue):
-    from thesis_lib.cloning.cast import cast_of
+    from thesis_lib.cloning.recording_speakers import speakers_of_recording
 
     made = pipeline(levels)
-    segments = list(cast_of(made, dialogue, 2).segments(dialogue))
+    segments = list(speakers_of_recording(made, dialogue, 2).segments(dialogue))
     list(made.translate([segments[0], replace(segments[2], speaker="1"), segments[1]]))
     assert made.translator.contexts == ["", "hello my friend", ""]
 
@@ -97,12 +97,14 @@ def test_auto_changes_no_sample_of_one_speaker(stages, recording, tmp_path):
 
 
 def test_a_speaking_style_is_for_every_speaker(levels, dialogue, tmp_path):
-    from thesis_lib.cloning.cast import cast_of
+    from thesis_lib.cloning.recording_speakers import speakers_of_recording
 
     write_audio(tmp_path / "style.wav", spoken(4), HZ)
-    plain, styled = (cast_of(pipeline(levels), dialogue, 2, (), path) for path in (None, tmp_path / "style.wav"))
+    plain, styled = (
+        speakers_of_recording(pipeline(levels), dialogue, 2, (), path) for path in (None, tmp_path / "style.wav")
+    )
     for label in ("1", "2"):
-        a, b = plain.speakers[label].voice, styled.speakers[label].voice
+        a, b = plain.by_label[label].voice, styled.by_label[label].voice
         assert np.array_equal(a.speaker, b.speaker)
         assert not np.array_equal(a.emotion, b.emotion)
 
@@ -198,17 +200,19 @@ def test_a_speaker_with_clipped_speech_has_the_voice_of_the_nearest_speaker(stag
 
 
 def test_the_voice_of_the_nearest_speaker_keeps_the_loudness_of_the_own_speech(stages, tmp_path):
-    from thesis_lib.cloning.cast import cast_of
+    from thesis_lib.cloning.recording_speakers import speakers_of_recording
 
-    cast = cast_of(pipeline((ByPeak(stages[0]), *stages[1:])), write_clipped(tmp_path / "talk.wav"), "auto")
-    assert list(cast.speakers) == ["1", "2", "3"]
-    assert cast.speakers["3"].prosody == cast.speakers["2"].prosody
-    assert cast.speakers["3"].loudness > cast.speakers["1"].loudness + 10 > cast.speakers["2"].loudness + 25
-    assert sum("clipping" in note for note in cast.warnings) == 1
+    speakers = speakers_of_recording(
+        pipeline((ByPeak(stages[0]), *stages[1:])), write_clipped(tmp_path / "talk.wav"), "auto"
+    )
+    assert list(speakers.by_label) == ["1", "2", "3"]
+    assert speakers.by_label["3"].prosody == speakers.by_label["2"].prosody
+    assert speakers.by_label["3"].loudness > speakers.by_label["1"].loudness + 10 > speakers.by_label["2"].loudness + 25
+    assert sum("clipping" in note for note in speakers.warnings) == 1
 
 
 def test_a_recording_without_a_usable_speaker_is_refused(levels, dialogue, monkeypatch):
-    from thesis_lib.cloning.cast import cast_from, diarised
+    from thesis_lib.cloning.recording_speakers import diarised, speakers_of_diarisation
 
     made = pipeline(levels)
     found = diarised(made, dialogue, 2)
@@ -218,15 +222,15 @@ def test_a_recording_without_a_usable_speaker_is_refused(levels, dialogue, monke
 
     monkeypatch.setattr(made, "analyse_speaker", refuse)
     with pytest.raises(AudioError, match=r"talk\.wav, speaker 1: clipping"):
-        cast_from(made, dialogue, found)
+        speakers_of_diarisation(made, dialogue, found)
 
 
 def test_overlaps_are_noted_with_their_times(levels, dialogue, monkeypatch):
-    from thesis_lib.cloning.cast import cast_from, diarised
+    from thesis_lib.cloning.recording_speakers import diarised, speakers_of_diarisation
 
     found = diarised(pipeline(levels), dialogue, 2)
     places = tuple((2.0 * n, 2.0 * n + 1) for n in range(12))
-    notes = cast_from(pipeline(levels), dialogue, replace(found, overlaps=places, auto_count=3)).notes
+    notes = speakers_of_diarisation(pipeline(levels), dialogue, replace(found, overlaps=places, auto_count=3)).notes
     assert any(note.endswith("--speakers auto would find 3, not 2 speakers") for note in notes)
     (note,) = [note for note in notes if "at once" in note]
     assert "at 0.0-1.0, 2.0-3.0," in note
@@ -235,9 +239,9 @@ def test_overlaps_are_noted_with_their_times(levels, dialogue, monkeypatch):
 
 
 def test_a_folder_is_cloned_again_with_another_number_of_speakers(dialogue):
-    one, two = (Batch("default", PLAIN, Request(speakers=n)).key(dialogue, "v") for n in (1, 2))
+    one, two = (FolderSettings("default", PLAIN, Request(speakers=n)).key(dialogue, "v") for n in (1, 2))
     assert one != two
-    assert one == Batch("default", PLAIN, Request()).key(dialogue, "v")
+    assert one == FolderSettings("default", PLAIN, Request()).key(dialogue, "v")
 
 
 def test_segments_that_are_left_out_keep_their_speaker(levels, dialogue, tmp_path):

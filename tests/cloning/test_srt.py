@@ -12,7 +12,7 @@ from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.script import ScriptSegment, as_written, read_script, write_script
 from thesis_lib.cloning.segments import TranslatedSegment
-from thesis_lib.cloning.srt import one_line, read_srt
+from thesis_lib.cloning.srt import read_srt, single_spaced
 from thesis_lib.cloning.subtitles import srt_text
 
 # Private characters stand for markup while a file is written; surrogates are no UTF-8.
@@ -27,9 +27,9 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Co")), max_size=40)
 @example("5")
 @example("hello\\Nmy friend")
 def test_any_text_is_read_as_it_was_written(text):
-    written = srt_text([(1.0, 2.0, one_line(text)), (3.0, 4.0, "b")])
+    written = srt_text([(1.0, 2.0, single_spaced(text)), (3.0, 4.0, "b")])
     first, second = read_srt(Path("a.srt"), written)
-    assert first.text == one_line(text)
+    assert first.text == single_spaced(text)
     assert (first.line, first.start, first.end) == (2, 1.0, 2.0)
     assert (second.text, second.start) == ("b", 3.0)
 

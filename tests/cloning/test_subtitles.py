@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from thesis_lib.cloning.subtitles import MAX_CUE_LINES, MAX_LINE_CHARS, embedded, write_subtitles
+from thesis_lib.cloning.subtitles import MAX_CUE_LINES, MAX_LINE_CHARS, embedded_cues, write_subtitles
 
 LONG = (
     "When the storm had passed the two fishermen went down to the harbour and counted the boats that were left there."
@@ -86,4 +86,4 @@ def test_a_cue_lasts_until_it_can_be_read_where_the_next_one_leaves_time(tmp_pat
     ],
 )
 def test_text_that_looks_like_markup_in_a_video(codec, written):
-    assert embedded({"en": [(0.0, 4.0, "a <i>b</i> & c")]}, codec) == {"en": [(0.0, 4.0, written)]}
+    assert embedded_cues({"en": [(0.0, 4.0, "a <i>b</i> & c")]}, codec) == {"en": [(0.0, 4.0, written)]}

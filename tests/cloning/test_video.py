@@ -14,7 +14,7 @@ from helpers import spoken
 from thesis_lib import cli, cloning
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import read_audio
-from thesis_lib.cloning import Batch, Request, check_target, clone_file, clone_folder
+from thesis_lib.cloning import FolderSettings, Request, check_target, clone_file, clone_folder
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.config import digest
 from thesis_lib.utils.files import fingerprint
@@ -83,12 +83,14 @@ def test_what_cannot_be_cloned_to_a_film_is_refused_and_an_earlier_one_stays(sta
 
 def test_options_of_one_film_are_refused_for_a_folder_and_the_keys_of_earlier_tables_hold(tmp_path, film):
     with pytest.raises(CloningError, match="--add-track is for one recording"):
-        clone_folder(tmp_path, tmp_path.with_name("out"), Batch("default", PLAIN, Request(add_track=True)), make=make)
+        clone_folder(
+            tmp_path, tmp_path.with_name("out"), FolderSettings("default", PLAIN, Request(add_track=True)), make=make
+        )
     asked = {"text": None, "content": None, "voice_from": [], "emotion_from": None, "emotion_mix": 1.0, "adapt": 0.0}
     asked |= {"subtitles": False, "consent": ""}
     config = PLAIN.model_dump(mode="json", exclude=PLAIN.unused())
     earlier = digest([fingerprint(film), "the vocoder's", config, asked, ".wav"])
-    assert Batch("default", PLAIN, Request()).key(film, "the vocoder's") == earlier
+    assert FolderSettings("default", PLAIN, Request()).key(film, "the vocoder's") == earlier
 
 
 def test_the_command_passes_script_and_track_on(film, tmp_path, monkeypatch, capsys):

@@ -19,7 +19,7 @@ from thesis_lib.compression import (
     torch_caller,
     variants,
 )
-from thesis_lib.compression.variants import Variant
+from thesis_lib.compression.variants import ModelVariant
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig, ValidationConfig
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
@@ -27,7 +27,7 @@ from thesis_lib.training import train
 from thesis_lib.utils.onnx_graph import Graph, session
 from thesis_lib.validation.evaluation import Results
 from thesis_lib.vocoder.generators.hifigan import ResBlock
-from thesis_lib.vocoder.graphs.dft import Stft
+from thesis_lib.vocoder.graphs.dft import StftNodes
 from thesis_lib.vocoder.graphs.hifigan import polyphase
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.synthesis import Vocoder
@@ -75,7 +75,10 @@ def test_a_variant_without_a_measured_output_keeps_its_speed_and_has_the_reason(
 
     def build(vocoder, folder, calibration):
         call = torch_caller(vocoder)
-        return [Variant("torch float32", 4.0, call), Variant("broken", 1.0, lambda inputs: call(inputs) * np.nan)]
+        return [
+            ModelVariant("torch float32", 4.0, call),
+            ModelVariant("broken", 1.0, lambda inputs: call(inputs) * np.nan),
+        ]
 
     monkeypatch.setattr(variants, "build_variants", build)
     table = compress(run).set_index("variant")
@@ -144,7 +147,7 @@ def test_an_inverse_transform_is_two_products(size, tmp_path):
     real, imaginary = rng.normal(size=(2, 1, 5, size // 2 + 1)).astype(np.float32)
     parts = {name: (np.float32, [1, "frames", size // 2 + 1]) for name in ("real", "imaginary")}
     graph = Graph(parts)
-    stft = Stft(graph, AudioConfig(n_fft=size, hop_length=size, win_length=size))
+    stft = StftNodes(graph, AudioConfig(n_fft=size, hop_length=size, win_length=size))
     graph.write(tmp_path / "inverse.onnx", stft._signals("real", "imaginary"), "frames")
     found = session(tmp_path / "inverse.onnx", 1).run(None, {"real": real, "imaginary": imaginary})[0]
     wanted = np.fft.irfft(real + 1j * imaginary, size)

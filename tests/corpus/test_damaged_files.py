@@ -8,7 +8,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.corpus.manifest import Reject, index_of
 from thesis_lib.corpus.one_language import RecordingConverter, prepare_recordings
 from thesis_lib.corpus.prepare import prepare
-from thesis_lib.corpus.readers import Recording
+from thesis_lib.corpus.readers import CorpusRecording
 
 
 @pytest.mark.parametrize(("format", "kept_bytes"), [("wav", 0), ("wav", 20), ("flac", 4000)])
@@ -28,7 +28,7 @@ def test_a_damaged_converted_recording_is_converted_again(format, kept_bytes, pe
 )
 def test_a_damaged_converted_recording_of_a_pair_is_converted_again(side, format, kept_bytes, tmp_path):
     settings = CorpusConfig(name="mini", limit=1, format=format)
-    release = mini.unpack(tmp_path / "release", settings)
+    release = mini.write_release(tmp_path / "release", settings)
     made = prepare(release, tmp_path / "out", AudioConfig(), settings)
     path = getattr(made, side)(made.utterances[0])
     whole = path.read_bytes()
@@ -41,7 +41,7 @@ def test_a_damaged_converted_recording_of_a_pair_is_converted_again(side, format
 def test_the_header_alone_rejects_a_recording_outside_the_limits(people, tmp_path):
     """So that a subset is drawn from recordings that can be used."""
     config = config_of("speakers", people, min_duration=2.0)
-    row = Recording("ana-0", "train", "ana", people / "ana" / "0.wav")
+    row = CorpusRecording("ana-0", "train", "ana", people / "ana" / "0.wav")
     found = RecordingConverter(tmp_path, 22_050, config.corpus).probe(row)
     assert isinstance(found, Reject)
     assert found.reason == "duration"

@@ -10,7 +10,7 @@ import pytest
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import cvss_t, mini
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.fetch import fetch
+from thesis_lib.corpus.fetch import fetch_cvss_t
 from thesis_lib.corpus.prepare import prepare
 
 MINI = CorpusConfig(name="mini", limit=2)
@@ -24,7 +24,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def site(tmp_path):
     """The bundled corpus in the three archives of the real release, served from this machine."""
-    release = mini.unpack(tmp_path / "made", MINI)
+    release = mini.write_release(tmp_path / "made", MINI)
     folder = tmp_path / "site"
     folder.mkdir()
     parts = {
@@ -52,7 +52,7 @@ def at(site, **changes):
 def test_three_archives_become_a_corpus(site, tmp_path):
     said = []
     folder = tmp_path / "corpus"
-    release = fetch(folder, at(site), f"{site}/es.tar.gz?key=secret", say=said.append)
+    release = fetch_cvss_t(folder, at(site), f"{site}/es.tar.gz?key=secret", say=said.append)
     manifest = prepare(release, tmp_path / "prepared", AudioConfig(), MINI)
     whole = prepare(cvss_t.Release.at(tmp_path / "made"), tmp_path / "whole", AudioConfig(), MINI)
     assert [u.id for u in manifest] == [u.id for u in whole]
@@ -65,19 +65,19 @@ def test_three_archives_become_a_corpus(site, tmp_path):
         "es.tar.gz.sha256",
     }
     said.clear()
-    fetch(folder, at("http://127.0.0.1:9"), say=said.append)
+    fetch_cvss_t(folder, at("http://127.0.0.1:9"), say=said.append)
     assert said == []
 
 
 def test_common_voice_has_to_be_brought(site, tmp_path):
     with pytest.raises(CorpusError, match="--common-voice"):
-        fetch(tmp_path / "corpus", at(site))
+        fetch_cvss_t(tmp_path / "corpus", at(site))
     assert not (tmp_path / "corpus").exists()
-    release = fetch(tmp_path / "corpus", at(site), str(tmp_path / "site" / "es.tar.gz"), keep=True)
+    release = fetch_cvss_t(tmp_path / "corpus", at(site), str(tmp_path / "site" / "es.tar.gz"), keep=True)
     assert (release.common_voice / "validated.tsv").exists()
     assert (tmp_path / "corpus" / "archives" / "cvss.tar.gz").exists()
 
 
 def test_another_archive_than_the_right_one_is_said_to_be(site, tmp_path):
     with pytest.raises(CorpusError, match=r"covost\.tar\.gz holds no test\.tsv"):
-        fetch(tmp_path / "corpus", at(site, cvss_url=f"{site}/covost.tar.gz"), f"{site}/es.tar.gz")
+        fetch_cvss_t(tmp_path / "corpus", at(site, cvss_url=f"{site}/covost.tar.gz"), f"{site}/es.tar.gz")

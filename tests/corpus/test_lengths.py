@@ -7,7 +7,7 @@ from helpers import voiced
 from tiny_corpora import config_of
 
 from thesis_lib.corpus.one_language import RecordingConverter, prepare_recordings
-from thesis_lib.corpus.readers import Recording
+from thesis_lib.corpus.readers import CorpusRecording
 
 
 def test_recordings_of_any_container_are_prepared_in_their_whole_length(people, tmp_path):
@@ -30,5 +30,5 @@ def test_recordings_of_any_container_are_prepared_in_their_whole_length(people, 
 def test_a_joined_recording_over_the_limit_is_rejected_by_its_packets(people, tmp_path):
     joined(people / "ana" / "joined.mp3", 4.0, 4.0)
     config = config_of("speakers", people, max_duration=6.0)
-    row = Recording("ana-joined", "train", "ana", people / "ana" / "joined.mp3")
+    row = CorpusRecording("ana-joined", "train", "ana", people / "ana" / "joined.mp3")
     assert RecordingConverter(tmp_path, 22_050, config.corpus).probe(row).reason == "duration"

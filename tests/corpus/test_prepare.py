@@ -37,7 +37,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory) -> Release:
-    return mini.unpack(tmp_path_factory.mktemp("release"), MINI.model_copy(update={"limit": 6}))
+    return mini.write_release(tmp_path_factory.mktemp("release"), MINI.model_copy(update={"limit": 6}))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from benchmarks.synthetic import KINDS, plant
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.corpus.cvss_t import Row, join
+from thesis_lib.corpus.cvss_t import CvssTRow, join
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import PairLabels
 from thesis_lib.corpus.pairs import Pair
@@ -78,7 +78,7 @@ def test_no_speaker_is_in_two_splits_under_two_names():
 
 
 def test_unpacks_into_the_layout_of_the_real_release(tmp_path):
-    release = mini.unpack(tmp_path, MINI.model_copy(update={"limit": 2}))
+    release = mini.write_release(tmp_path, MINI.model_copy(update={"limit": 2}))
     release.check()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "covost_v2.es_en.tsv",
@@ -100,7 +100,7 @@ def test_unpacks_into_the_layout_of_the_real_release(tmp_path):
 
 def test_every_reader_has_the_same_labels_of_a_pair_and_its_rows_reach_the_workers():
     about = {"split": "train", "speaker": "ana", "source_text": "hola", "target_text": "hello", "style": "calm"}
-    rows = Row(file="a.mp3", **about), Pair(id="a", source_audio="a.wav", target_audio="b.wav", **about)
+    rows = CvssTRow(file="a.mp3", **about), Pair(id="a", source_audio="a.wav", target_audio="b.wav", **about)
     for row in rows:
         assert isinstance(row, PairLabels)
         assert not {field.name for field in fields(PairLabels)} & set(type(row).__annotations__)

@@ -59,7 +59,7 @@ def test_a_listed_pair_that_is_rejected_is_named_with_the_reason(people, tmp_pat
     listed = list_of(tmp_path / "list.txt", "p0", "p7")
     with pytest.raises(CorpusError, match=r"p7 \(source: missing file"):
         prepare_pairs(config_of("manifest", people, utterances=listed), tmp_path / "out")
-    release = mini.unpack(tmp_path / "release", CorpusConfig(name="mini", limit=2))
+    release = mini.write_release(tmp_path / "release", CorpusConfig(name="mini", limit=2))
     clip = next((release.common_voice / "clips").iterdir())
     clip.unlink()
     settings = CorpusConfig(name="mini", utterances=list_of(tmp_path / "list.txt", clip.stem))

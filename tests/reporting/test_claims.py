@@ -15,7 +15,7 @@ from thesis_lib.reporting.claims import (
     SHOWN,
     Claim,
     ClaimError,
-    Results,
+    SavedResults,
     at,
     claims_table,
     is_shown,
@@ -23,7 +23,7 @@ from thesis_lib.reporting.claims import (
 )
 
 ROOT = Path(__file__).parents[2]
-RESULTS = Results(ROOT / "benchmarks" / "results")
+RESULTS = SavedResults(ROOT / "benchmarks" / "results")
 CLAIMS = load_claims(ROOT / "book" / "claims.toml")
 # Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
 NUMBERED = {
@@ -139,7 +139,7 @@ def planted(tmp_path):
     """A result with two rows, and a claim on one of them."""
     rows = [{"system": "a", "value": 0.2, "low": 0.1, "high": 0.3, "n": 8, "chance": 0.05}, {"system": "b", "value": 1}]
     (tmp_path / "x.json").write_text(json.dumps({"rows": rows, "total": 9}))
-    return Results(tmp_path), {"claim": "c", "verdict": SHOWN, "phrases": {}, "result": "x"}
+    return SavedResults(tmp_path), {"claim": "c", "verdict": SHOWN, "phrases": {}, "result": "x"}
 
 
 def test_a_phrase_is_filled_from_the_result(planted):
@@ -159,7 +159,7 @@ def test_the_form_says_what_the_brackets_are(tmp_path, form, says):
     key = ("row",) if form == "ratio" else ("share",)
     claim = Claim(claim="c", verdict=SHOWN, phrases={}, result="x", key=key, form=form)
     other = Claim(claim="c", verdict=SHOWN, phrases={}, result="x", key=("row",))
-    table = claims_table([claim, other], Results(tmp_path))
+    table = claims_table([claim, other], SavedResults(tmp_path))
     assert says in table.splitlines()[2]
     assert "(lowest and highest)" not in table.splitlines()[3]
 

@@ -13,7 +13,7 @@ READS = {  # function -> the last of the stages of which it reads results
     "speaker_vectors": "embedded",
     "leaks": "embedded",
     "gradient_norms": "train",
-    "load_vocoder": "train",
+    "load_trained_vocoder": "train",
     "swap_test": "train",
     "style_swap": "train",
     "validate": "train",

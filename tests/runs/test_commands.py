@@ -21,7 +21,7 @@ from thesis_lib.losses import LOSSES
 from thesis_lib.runs.commands import RECORDINGS, overrides, table_command
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import EMBED, TRAIN
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training.adaptation import adapt
 
 
@@ -66,7 +66,7 @@ def test_the_command_has_the_settings_and_quotes_them(tmp_path, profile, monkeyp
 def test_no_vocoder_names_the_command_with_the_settings(tiny_run):
     run = Run(tiny_run.path.parent / "without", tiny_run.config)
     with pytest.raises(RunError) as error:
-        load_vocoder(run, "conversion")
+        load_trained_vocoder(run, "conversion")
     (command,) = re.findall("`(.*)`", str(error.value))
     assert options(command, "--task") == ["conversion"]
     assert config_of("smoke", options(command, "--set")) == run.config
@@ -121,13 +121,13 @@ def test_an_adapted_run_is_made_again_by_the_command_that_is_named(adapted, tmp_
     for folder in ("conversion", "embeddings"):
         shutil.rmtree(adapted.path / folder)
     with pytest.raises(RunError) as error:
-        load_vocoder(adapted, "conversion")
+        load_trained_vocoder(adapted, "conversion")
     (command,) = re.findall("`(.*)`", str(error.value))
     assert command == EMBED.command_for(adapted)
     assert shlex.split(command)[:3] == ["thesis", "adapt", str(tmp_path / "my voice.wav")]
     done = CliRunner().invoke(app, shlex.split(command)[1:])
     assert done.exit_code == 0, done.exception
-    load_vocoder(adapted, "conversion")
+    load_trained_vocoder(adapted, "conversion")
     assert np.array_equal(np.load(adapted.path / "embeddings" / "speaker_source.npy"), before)
 
 

@@ -14,7 +14,7 @@ from thesis_lib.runs.embed import Embeddings, embedded
 from thesis_lib.runs.folder import RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.stages import RECORD, STAGES, StaleError
-from thesis_lib.runs.vocoders import StaleWarning, load_vocoder
+from thesis_lib.runs.vocoders import StaleWarning, load_trained_vocoder
 from thesis_lib.training import train
 from thesis_lib.utils import parallel
 
@@ -59,7 +59,7 @@ def test_a_changed_corpus_makes_the_vocoder_stale_by_name(tiny_run, tmp_path):
     with pytest.raises(StaleError, match=r"conversion is stale \(corpus .*run `thesis train --task conversion"):
         train(run, "conversion")
     with pytest.warns(StaleWarning, match="was trained before corpus changed: to train it again, remove"):
-        load_vocoder(run, "conversion")
+        load_trained_vocoder(run, "conversion")
 
 
 def test_another_bandwidth_makes_the_vocoder_stale_by_name(tiny_run, tmp_path):
@@ -70,7 +70,7 @@ def test_another_bandwidth_makes_the_vocoder_stale_by_name(tiny_run, tmp_path):
     Manifest(run.path / "corpus", limited, manifest.rejects).save()
     embedded(run)
     with pytest.warns(StaleWarning, match="bandwidths of the recordings changed"):
-        load_vocoder(run, "conversion")
+        load_trained_vocoder(run, "conversion")
 
 
 def test_other_texts_or_styles_make_nothing_stale(tiny_run, tmp_path, recwarn):
@@ -79,7 +79,7 @@ def test_other_texts_or_styles_make_nothing_stale(tiny_run, tmp_path, recwarn):
     Manifest(run.path / "corpus", [u.model_copy(update={"style": ""}) for u in manifest], manifest.rejects).save()
     embedded(run)
     train(run, "conversion")
-    load_vocoder(run, "conversion")
+    load_trained_vocoder(run, "conversion")
     assert not [warning for warning in recwarn if warning.category is StaleWarning]
 
 
@@ -105,7 +105,7 @@ def test_the_earlier_name_of_a_setting_makes_nothing_stale(tiny_run, tmp_path, r
     assert earlier != text
     path.write_text(earlier)
     assert train(run, "conversion").meta["steps"] == 4
-    load_vocoder(run, "conversion")
+    load_trained_vocoder(run, "conversion")
     assert not [warning for warning in recwarn if warning.category is StaleWarning]
     path.write_text(text.replace('pitch": "target_median"', 'pitch": "normalised"'))
     with pytest.raises(StaleError, match="conversion.content.pitch was normalised, is target_median"):

@@ -6,19 +6,19 @@ from helpers import trained_beside
 from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import RECORD
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.vocoder.description import EncoderMismatchError
 from thesis_lib.vocoder.synthesis import DeviceError
 
 
 def test_a_trained_vocoder_is_loaded(tiny_run):
-    assert load_vocoder(tiny_run, "conversion").converts
+    assert load_trained_vocoder(tiny_run, "conversion").converts
 
 
 def test_without_one_the_command_that_makes_it_is_named(tmp_path):
     run = Run(tmp_path / "run", Config())
     with pytest.raises(RunError, match="thesis train --task conversion --profile thesis --run-dir"):
-        load_vocoder(run, "conversion")
+        load_trained_vocoder(run, "conversion")
     assert not (run.path / "conversion").exists()
 
 
@@ -39,7 +39,7 @@ def test_a_vocoder_of_other_encoders_is_refused(tiny_run, tmp_path, changed, say
     if not recorded:
         (run.path / "conversion" / RECORD).unlink()
     with pytest.raises(EncoderMismatchError, match=f"{says}.*run `thesis train --task conversion"):
-        load_vocoder(run, "conversion")
+        load_trained_vocoder(run, "conversion")
 
 
 def test_another_precision_is_the_same_encoder(tiny_run, tmp_path):
@@ -47,10 +47,10 @@ def test_another_precision_is_the_same_encoder(tiny_run, tmp_path):
     summary = run.path / "embeddings" / "embeddings.json"
     (run.path / "conversion" / RECORD).unlink()
     summary.write_text(json.dumps(json.loads(summary.read_text()) | {"speaker": "tiny-test-encoder (1-bfloat16)"}))
-    assert load_vocoder(run, "conversion").converts
+    assert load_trained_vocoder(run, "conversion").converts
 
 
 def test_it_is_loaded_on_the_device_of_the_run(tiny_run, monkeypatch):
     monkeypatch.setattr(tiny_run, "device", "cuda:99")
     with pytest.raises(DeviceError, match="cuda"):
-        load_vocoder(tiny_run, "conversion")
+        load_trained_vocoder(tiny_run, "conversion")

@@ -20,7 +20,7 @@ from thesis_lib.training import NonFinite, State, TrainingError, fabric_of, loop
 from thesis_lib.training import train_step as ordinary_step
 from thesis_lib.training.captured import WARM_UP_STEPS, CapturedSteps
 from thesis_lib.training.devices import check_cuda_graph
-from thesis_lib.training.released import reproduce
+from thesis_lib.training.released import reproduce_weights
 from thesis_lib.training.segments import Segments
 from thesis_lib.vocoder import checkpoints
 
@@ -279,7 +279,7 @@ def test_a_training_without_a_gpu_is_refused_before_its_stages(tmp_path):
     with pytest.raises(TrainingError, match=says):
         train(run, "conversion", fabric=fabric_of(plain.conversion.training, accelerator="cpu"))
     with pytest.raises(TrainingError, match=says):
-        reproduce(run, tmp_path / "weights", accelerator="cpu")
+        reproduce_weights(run, tmp_path / "weights", accelerator="cpu")
     with pytest.raises(TrainingError, match=says):
         fabric_of(config.conversion.training, accelerator="cpu")
     with pytest.raises(TrainingError, match="this training is on 2 x cuda"):

@@ -21,12 +21,12 @@ from thesis_lib.embeddings.encoders.whisper_weights import WIDTH
 from thesis_lib.training.emotion import reproduce, selection
 from thesis_lib.training.emotion.augmentation import augmented
 from thesis_lib.training.emotion.features import Features, features
-from thesis_lib.training.emotion.head import Recipe, contrastive, fit
+from thesis_lib.training.emotion.head import HeadRecipe, contrastive, fit
 from thesis_lib.training.emotion.recordings import RecordingsError, acted, read_aloud
-from thesis_lib.training.emotion.release import CANDIDATES, card
+from thesis_lib.training.emotion.release import CANDIDATES, encoder_card
 
 RATE = 16_000
-TINY = Recipe(layers=(0, 1), hidden=8, dim=4, steps=30, batch_size=16)
+TINY = HeadRecipe(layers=(0, 1), hidden=8, dim=4, steps=30, batch_size=16)
 weights = pytest.mark.weights("whisper-tiny.en")
 
 
@@ -143,7 +143,7 @@ def test_a_fold_shares_neither_speakers_nor_sentences():
 
 def test_the_best_candidate_is_the_one_with_the_highest_triplet_accuracies():
     candidates = {"too short": dataclasses.replace(TINY, steps=2, learning_rate=1e-6), "long": TINY}
-    best, rows = selection.select(made(), None, candidates)
+    best, rows = selection.select_candidate(made(), None, candidates)
     assert best == "long"
     assert [row["candidate"] for row in rows] == list(candidates)
 
@@ -172,7 +172,7 @@ def test_speaker_offsets_make_the_head_follow_the_speaker_less():
     cosines = []
     for given in (readers, None):
         head = fit(data, recipe, given)
-        a, b = (selection.embedded(head, x, recipe) for x in (data, moved))
+        a, b = (selection.head_embeddings(head, x, recipe) for x in (data, moved))
         cosines.append(float((a * b).sum(1).mean()))
     assert cosines[0] > cosines[1] + 0.05
 
@@ -236,8 +236,8 @@ def test_the_command_names_a_folder_that_it_cannot_use(tmp_path):
 
 def test_the_shipped_card_is_that_of_the_shipped_weights():
     about = json.loads((DEFAULT_FOLDER / "config.json").read_text())
-    assert card(about) == (DEFAULT_FOLDER / "README.md").read_text()
+    assert encoder_card(about) == (DEFAULT_FOLDER / "README.md").read_text()
     recipe = dict(about["recipe"], layers=tuple(about["recipe"]["layers"]))
-    assert Recipe(**recipe) == CANDIDATES[about["candidate"]]
+    assert HeadRecipe(**recipe) == CANDIDATES[about["candidate"]]
     assert set(about["corpora"]) == {"emodb"}
     assert (DEFAULT_FOLDER / "model.safetensors").stat().st_size < 1e6

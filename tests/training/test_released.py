@@ -13,7 +13,7 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.training import TrainingError, train
 from thesis_lib.training.adaptation import adapt
-from thesis_lib.training.released import released_folder, reproduce
+from thesis_lib.training.released import released_folder, reproduce_weights
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.swap import SpeakerScorer, corpus_speakers, trials
 from thesis_lib.vocoder.checkpoints import WEIGHTS
@@ -27,7 +27,7 @@ def test_weights_are_trained_and_halved(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path / "release", root)
     run = Run(tmp_path / "run", tiny_run.config.override({"corpus.name": "cvss-t", "corpus.root": str(root)}))
     said = []
-    vocoder = reproduce(run, tmp_path / "default", say=said.append)
+    vocoder = reproduce_weights(run, tmp_path / "default", say=said.append)
     trained = Vocoder.from_pretrained(run.path / "conversion" / "vocoder")
     sizes = [
         (folder / WEIGHTS).stat().st_size for folder in (tmp_path / "default", run.path / "conversion" / "vocoder")
@@ -39,7 +39,7 @@ def test_weights_are_trained_and_halved(tiny_run, tmp_path):
     assert (tmp_path / "default" / "metrics.jsonl").read_text().count("\n") == 5
     assert said[-1] == f"the weights: {tmp_path / 'default'}"
     with pytest.raises(ThesisError, match="no accelerator named 'tpu'"):
-        reproduce(run, tmp_path / "default", accelerator="tpu")
+        reproduce_weights(run, tmp_path / "default", accelerator="tpu")
 
 
 def test_a_corpus_that_cannot_be_synthesised_is_an_error(tmp_path, monkeypatch):
@@ -47,11 +47,11 @@ def test_a_corpus_that_cannot_be_synthesised_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run(tmp_path / "run", Config.from_profile("released"))
     with pytest.raises(RunError, match="clone it"):
-        reproduce(run, tmp_path / "default")
+        reproduce_weights(run, tmp_path / "default")
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "build_wide_corpus.py").write_text("raise SystemExit(3)")
     with pytest.raises(RunError, match="code 3"):
-        reproduce(run, tmp_path / "default")
+        reproduce_weights(run, tmp_path / "default")
 
 
 def test_weights_of_human_speech_need_their_corpora_and_no_synthesis(tmp_path, monkeypatch):
@@ -68,7 +68,7 @@ def test_weights_of_human_speech_need_their_corpora_and_no_synthesis(tmp_path, m
     run = Run(tmp_path / "run", config.override({"corpus.members": [m.model_dump() for m in lost]}))
     said = []
     with pytest.raises(CorpusError, match="lost is no folder: .*thesis download librispeech"):
-        reproduce(run, tmp_path / "weights", say=said.append, accelerator="cpu")
+        reproduce_weights(run, tmp_path / "weights", say=said.append, accelerator="cpu")
     assert not any("synthesised" in line for line in said)
     assert not (tmp_path / "weights").exists()
 

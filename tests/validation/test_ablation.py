@@ -9,7 +9,7 @@ from thesis_lib.config import Config, ConfigError
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import TrainingError
 from thesis_lib.validation import INVERSION, Measured, Measurements, ablation, cells, describe
-from thesis_lib.validation.ablation import FULL, VARIANTS, ablate, differences
+from thesis_lib.validation.ablation import FULL, VARIANTS, ablate, differences_from_full
 from thesis_lib.vocoder import checkpoints
 
 SMALL = {"ablation__seeds": 2, "ablation__steps": 3, "ablation__late": 1}
@@ -114,7 +114,7 @@ def test_differences_are_paired_by_seed_and_utterance():
     cells = {(FULL, seed): shifted(planted, seed) for seed in range(3)}
     cells |= {("no mel loss", seed): shifted(planted, seed + 0.2) for seed in range(3)}
     config = Config().override({"validation.resamples": 100})
-    table, missing = differences(cells, [FULL, "no mel loss"], 3, config)
+    table, missing = differences_from_full(cells, [FULL, "no mel loss"], 3, config)
     assert {row["reason"].partition(": ")[2] for row in missing} == {"3 seeds: no test"}
     table = table.set_index("variant")
     row = table.loc["no mel loss"]
@@ -135,7 +135,7 @@ def test_the_difference_and_the_test_are_of_speakers_means():
     for seed in range(6):
         cells["no mel loss", seed] = shifted(planted, 0.1 * rng.normal())
         cells["no mel loss", seed].measured[0].rows[0]["mel_l1"] += 1.0
-    table, _ = differences(cells, [FULL, "no mel loss"], 6, Config().override({"validation.resamples": 100}))
+    table, _ = differences_from_full(cells, [FULL, "no mel loss"], 6, Config().override({"validation.resamples": 100}))
     row, full = (table.set_index("variant").loc[name] for name in ("no mel loss", FULL))
     mel = {cell: np.array([m.rows[0]["mel_l1"] for m in found.measured]) for cell, found in cells.items()}
     by_seed = [mel["no mel loss", seed] - mel[FULL, seed] for seed in range(6)]
@@ -149,7 +149,7 @@ def test_one_speaker_gives_an_empty_table_and_the_reasons():
     planted = measurements("aaa")
     cells = {(v, s): shifted(planted, 0.0) for v in (FULL, "no mel loss") for s in range(6)}
     named = Config().override({"ablation.hypotheses": [["no mel loss", "mel_l1"]]})
-    table, missing = differences(cells, [FULL, "no mel loss"], 6, named)
+    table, missing = differences_from_full(cells, [FULL, "no mel loss"], 6, named)
     assert table.empty
     assert {"variant", "metric", "value", "p_holm", "significant", "seeds"} <= set(table.columns)
     reasons = [row["reason"] for row in missing if row["variant"] == "no mel loss"]
@@ -177,7 +177,7 @@ def test_a_metric_that_one_variant_hardly_has_is_named():
     for one in cells["no mel loss", 1].measured[1:]:
         del one.rows[0]["mel_l1"]
     config = Config().override({"validation.resamples": 100})
-    table, missing = differences(cells, [FULL, "no mel loss", "MSE for cosine"], 2, config)
+    table, missing = differences_from_full(cells, [FULL, "no mel loss", "MSE for cosine"], 2, config)
     assert set(table.variant) == {FULL, "MSE for cosine"}
     assert missing[0] == {"variant": "no mel loss", "reason": "mel_l1 was measured for fewer than two speakers"}
 
@@ -194,7 +194,7 @@ def share_significant(effect: float, trials: int, seeds: int = 6) -> float:
     config = Config().override({"validation.resamples": 100, "ablation.hypotheses": [["no mel loss", "mel_l1"]]})
     found = 0
     for _ in range(trials):
-        table, _ = differences(trained_at_random(seeds, effect, rng), [FULL, "no mel loss"], seeds, config)
+        table, _ = differences_from_full(trained_at_random(seeds, effect, rng), [FULL, "no mel loss"], seeds, config)
         found += table.significant.sum()
     return found / trials
 
@@ -210,7 +210,7 @@ def test_the_tests_of_two_hypotheses_are_corrected_together():
     config = Config().override({"validation.resamples": 100, "ablation.hypotheses": named})
     cells = trained_at_random(6, 0.0, np.random.default_rng(0))
     cells |= {("MSE for cosine", seed): cells["no mel loss", seed] for seed in range(6)}
-    table, missing = differences(cells, [FULL, "no mel loss", "MSE for cosine"], 6, config)
+    table, missing = differences_from_full(cells, [FULL, "no mel loss", "MSE for cosine"], 6, config)
     assert not missing
     tested = table[(table.variant != FULL) & (table.metric == "mel_l1")]
     assert tested.p_holm.to_numpy() == pytest.approx(np.minimum(2 * tested.p.to_numpy(), 1))
@@ -220,7 +220,7 @@ def test_the_tests_of_two_hypotheses_are_corrected_together():
 def test_a_hypothesis_that_was_not_measured_is_named():
     config = Config().override({"validation.resamples": 100})
     cells = trained_at_random(6, 0.0, np.random.default_rng(0))
-    table, missing = differences(cells, [FULL, "no mel loss"], 6, config)
+    table, missing = differences_from_full(cells, [FULL, "no mel loss"], 6, config)
     assert table.p.isna().all(), "no mel loss is no hypothesis"
     assert [row["variant"] for row in missing] == [variant for variant, _ in config.ablation.hypotheses]
     assert all(row["reason"].endswith("a hypothesis, but not measured") for row in missing)

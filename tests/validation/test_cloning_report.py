@@ -166,13 +166,20 @@ def test_a_report_of_an_earlier_version_stands_for_the_run_s_own_vocoder_only(ti
     clone_report(run)
     built = []
     monkeypatch.setattr(cloning_report, "build", recorded(cloning_report.build, built))
-    run.save_json("cloning_asked", [None, "None", [], 0.0])
-    clone_report(run)
-    assert built == []
+    inputs = run.path / "tables" / "cloning_inputs.json"
+    first = run.load_json("cloning_inputs")
+    inputs.unlink()
+    for earlier in (first, [None, "None", [], 0.0]):
+        run.save_json("cloning_asked", earlier)
+        clone_report(run)
+        assert built == []
     vocoder = str(run.path / "conversion" / "vocoder")
     run.save_json("cloning_asked", [vocoder, "None", [], 0.0])
     clone_report(run, vocoder=vocoder)
     assert built == [vocoder]
+    assert list(run.load_json("cloning_inputs")["outside"]) == [vocoder]
+    clone_report(run, vocoder=vocoder)
+    assert built == [vocoder], "the new file is read before the earlier one"
 
 
 def test_a_similarity_without_floor_is_named_as_not_measured(tiny_run, tmp_path, faked):

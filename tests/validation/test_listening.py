@@ -11,7 +11,7 @@ from thesis_lib.reporting.book import find_chromium
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import GROUND_TRUTH, INVERSION, OTHER, OURS, SAME, systems
 from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse_answers, build_listening_test
-from thesis_lib.validation.listening.build import STIMULUS_RMS_DBFS, key_path, low_pass
+from thesis_lib.validation.listening.build import STIMULUS_RMS_DBFS, key_path, low_anchor
 
 CHROMIUM = find_chromium()
 
@@ -71,7 +71,7 @@ def test_a_folder_in_use_is_left_alone(built):
 
 def test_the_anchor_ends_at_its_edge():
     wav = voiced(1.0) + 0.05 * np.random.default_rng(0).normal(size=22_050).astype(np.float32)
-    spectrum = [np.abs(np.fft.rfft(x)) for x in (wav, low_pass(wav, 22_050))]
+    spectrum = [np.abs(np.fft.rfft(x)) for x in (wav, low_anchor(wav, 22_050))]
     gain = 20 * np.log10(spectrum[1] / spectrum[0])
     assert abs(np.median(gain[:3000])) < 0.1
     assert np.median(gain[5000:]) < -40

@@ -335,11 +335,11 @@ def angles(*degrees):
 def test_triplets_by_hand():
     labels, apart = np.array([0, 0, 1]), np.arange(3)
     vectors = angles(0, 30, 40)  # 0 is nearer to its like than to the other, 30 is not; 40 has no like
-    assert metrics.triplet_accuracy(vectors, vectors, labels, apart) == 0.5
+    assert metrics.paired_triplet_accuracy(vectors, vectors, labels, apart) == 0.5
     vectors = angles(0, 30, -30)  # a tie, and a triplet won
-    assert metrics.triplet_accuracy(vectors, vectors, labels, apart) == pytest.approx(0.75)
+    assert metrics.paired_triplet_accuracy(vectors, vectors, labels, apart) == pytest.approx(0.75)
     with pytest.raises(metrics.MetricError, match="triplets"):
-        metrics.triplet_accuracy(vectors, vectors, np.arange(3), apart)
+        metrics.paired_triplet_accuracy(vectors, vectors, np.arange(3), apart)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -356,7 +356,7 @@ def test_separation_of_planted_speakers(measure):
     expected = {
         "AUC": metrics.auc(same, different),
         "EER": metrics.equal_error_rate(same, different),
-        "triplet accuracy": metrics.triplet_accuracy(spanish, english, speakers),
+        "triplet accuracy": metrics.paired_triplet_accuracy(spanish, english, speakers),
         "one label": same.mean(),
         "two labels": different.mean(),
     }

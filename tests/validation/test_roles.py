@@ -6,7 +6,7 @@ from helpers import trained_beside
 
 from thesis_lib.config import Config
 from thesis_lib.config.registries import ENCODERS as ENCODER_REGISTRY
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.validation import CircularScoring, circular, headline
 from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
 
@@ -39,7 +39,7 @@ def test_so_does_a_vocoder_of_another_run(tiny_run, tmp_path, setting):
     parent = trained_beside(tiny_run, tmp_path / "parent", **changes)
     folder = str(parent.path / "conversion" / "vocoder")
     config = tiny_run.config.override({f"conversion.training.{setting}": folder})
-    found = Roles.of(config, {"conversion": load_vocoder(tiny_run, "conversion")})
+    found = Roles.of(config, {"conversion": load_trained_vocoder(tiny_run, "conversion")})
     assert found.of_network(RECOGNISER) == "trains"
     assert found.of_network("ecapa") == "trains"
 

@@ -56,7 +56,7 @@ def test_the_newest_and_the_best_survive_pruning(tmp_path):
         checkpoints.save(checkpoints.step_folder(tmp_path, step), TENSORS, {"step": step, "loss": loss})
     assert checkpoints.latest(tmp_path) == checkpoints.step_folder(tmp_path, 100)
     assert checkpoints.best(tmp_path, "loss") == checkpoints.step_folder(tmp_path, 10)
-    checkpoints.prune(tmp_path, 1, "loss")
+    checkpoints.remove_old(tmp_path, 1, "loss")
     assert [checkpoints.load(p)[1]["step"] for p in sorted(tmp_path.iterdir())] == [10, 100]
 
 

@@ -157,8 +157,8 @@ def clone(
         cloning.check_live(request, config, target)
         cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, _say)
     elif source.is_dir():
-        batch = cloning.Batch(vocoder, config, request, adapter=adapter)
-        _report_folder(cloning.clone_folder(source, target, batch, jobs, bar, build), target / cloning.TABLE, json_)
+        shared = cloning.FolderSettings(vocoder, config, request, adapter=adapter)
+        _report_folder(cloning.clone_folder(source, target, shared, jobs, bar, build), target / cloning.TABLE, json_)
     else:
         # Wrong paths are reported before four models are loaded.
         cloning.check_recordings((source, *request.recordings))

@@ -49,7 +49,7 @@ def download(
     Example: thesis download cvss-t --common-voice es.tar.gz --to corpora/cvss
     """
     from thesis_lib.corpus.errors import CorpusError
-    from thesis_lib.corpus.fetch import fetch, fetch_corpus, known_corpora
+    from thesis_lib.corpus.fetch import fetch_corpus, fetch_cvss_t, known_corpora
     from thesis_lib.corpus.readers import READERS
     from thesis_lib.utils.progress import bar
 
@@ -68,7 +68,7 @@ def download(
     if name == "cvss-t":
         if subset or sha256:
             raise typer.BadParameter("cvss-t has no subsets and no published sha256", param_hint="--subset, --sha256")
-        fetch(to, config_of("thesis", set_).corpus, archive, keep, bar, say)
+        fetch_cvss_t(to, config_of("thesis", set_).corpus, archive, keep, bar, say)
     else:
         if set_:
             raise typer.BadParameter(f"{name} has no settings of the download: leave --set out", param_hint="--set")

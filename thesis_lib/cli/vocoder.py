@@ -92,10 +92,10 @@ def stream(
     Example: arecord -f S16_LE -r 22050 -t raw | thesis stream - - --vocoder student.onnx | aplay -f S16_LE -r 22050
     """
     from thesis_lib.utils.progress import bar
-    from thesis_lib.vocoder.streaming import check_output, stream_file
+    from thesis_lib.vocoder.streaming import check_stream_target, stream_file
     from thesis_lib.vocoder.voice import MEAN_VOICE
 
-    check_output(target)
+    check_stream_target(target)
     plugins_of(set_, "encoders")  # before the vocoder, which may be one of theirs
     made = _loaded(vocoder, runtime, device)
     voice = _voice_of(made, voice_from, encoders_of(set_), device) if voice_from else MEAN_VOICE

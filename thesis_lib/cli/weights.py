@@ -89,11 +89,11 @@ def reproduce_weights(
     Example: thesis weights reproduce --device cuda --set encoders.device=cuda
     Example: thesis weights reproduce --profile human --device cuda --set conversion.training.cuda_graph=true --out new
     """
-    from thesis_lib.training.released import reproduce
+    from thesis_lib.training.released import reproduce_weights
     from thesis_lib.utils.progress import bar
 
     run = run_of(profile, run_dir, set_)
-    reproduce(run, out, bar, typer.echo, accelerator, scheduler)
+    reproduce_weights(run, out, bar, typer.echo, accelerator, scheduler)
 
 
 @released.command("emotion")

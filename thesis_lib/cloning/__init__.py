@@ -1,9 +1,8 @@
 """The voice-cloning pipeline: Spanish speech in, English speech out, in the speaker's voice."""
 
 from thesis_lib.audio.files import SUFFIXES
-from thesis_lib.cloning.batch import TABLE, Batch, clone_folder
+from thesis_lib.cloning.batch import TABLE, FolderSettings, clone_folder
 from thesis_lib.cloning.build import build
-from thesis_lib.cloning.cast import Cast, cast_of, given_speakers, target_speaker
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise
@@ -11,6 +10,12 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Adapter, Clone, Request, clone_file
 from thesis_lib.cloning.live import check_live, clone_live
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
+from thesis_lib.cloning.recording_speakers import (
+    RecordingSpeakers,
+    given_speakers,
+    speakers_of_recording,
+    target_speaker,
+)
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment, Translation, laid_out
 from thesis_lib.cloning.signing import SigningKey, check_signing
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser, average, between, combined_voice, dominant
@@ -23,11 +28,11 @@ __all__ = [
     "SUFFIXES",
     "TABLE",
     "Adapter",
-    "Batch",
-    "Cast",
     "Clone",
     "CloningError",
     "Diarisation",
+    "FolderSettings",
+    "RecordingSpeakers",
     "Request",
     "SigningKey",
     "Speaker",
@@ -40,7 +45,6 @@ __all__ = [
     "average",
     "between",
     "build",
-    "cast_of",
     "check_live",
     "check_recordings",
     "check_script",
@@ -55,6 +59,7 @@ __all__ = [
     "given_speakers",
     "laid_out",
     "nearest_voice",
+    "speakers_of_recording",
     "split_into_clauses",
     "target_speaker",
     "windows_of",

@@ -35,7 +35,7 @@ DONE, FAILED = "done", "failed"
 
 
 @dataclass(frozen=True)
-class Batch:
+class FolderSettings:
     """Vocoder, configuration and options that apply to every recording of a folder."""
 
     vocoder: str
@@ -71,7 +71,7 @@ def _named(path: Path) -> str:
 def clone_folder(
     folder: Path,
     out: Path,
-    batch: Batch,
+    settings: FolderSettings,
     jobs: int = 1,
     progress: Progress = silent,
     make: Callable[..., VoiceCloningPipeline] = build,
@@ -86,7 +86,7 @@ def clone_folder(
     CheckpointError for a wrong vocoder; CredentialsError as ``check_signing``.
     """
     folder, out = Path(folder), Path(out)
-    if given := [name for option, name in ONE_RECORDING.items() if getattr(batch.request, option)]:
+    if given := [name for option, name in ONE_RECORDING.items() if getattr(settings.request, option)]:
         raise CloningError(f"{folder} is a folder: {given[0]} is for one recording; name a file in the folder")
     if out.resolve().is_relative_to(folder.resolve()):
         raise CloningError(
@@ -97,37 +97,39 @@ def clone_folder(
         raise CloningError(f"{out} is a file: name a folder for the output of a folder")
     if problem := place_problem(out):
         raise CloningError(problem)
-    check_recordings(batch.request.recordings)
-    check_signing(batch.request.credentials, out / f"*{batch.suffix}")
+    check_recordings(settings.request.recordings)
+    check_signing(settings.request.credentials, out / f"*{settings.suffix}")
     earlier, rows, paths_of, work = _rows(out / TABLE), {}, {}, []
-    vocoder = vocoder_key(batch.vocoder)
+    vocoder = vocoder_key(settings.vocoder)
     for path in paths:
         name = printable(str(path.relative_to(folder)))
-        target = (out / path.relative_to(folder)).with_name(path.name + batch.suffix)
+        target = (out / path.relative_to(folder)).with_name(path.name + settings.suffix)
         row, paths_of[name] = earlier.get(name, {}), path
         rows[name] = row
-        if not (row.get("status") == DONE and row["key"] == batch.key(path, vocoder) and target.exists()):
+        if not (row.get("status") == DONE and row["key"] == settings.key(path, vocoder) and target.exists()):
             work.append((name, path, target))
-    results = _in_this_process(work, batch, make) if jobs == 1 else _in_processes(work, batch, make, jobs)
+    results = _in_this_process(work, settings, make) if jobs == 1 else _in_processes(work, settings, make, jobs)
     for name, result in progress(results, len(work), "clone"):
-        rows[name] = {"file": name, "key": batch.key(paths_of[name], vocoder)} | result
+        rows[name] = {"file": name, "key": settings.key(paths_of[name], vocoder)} | result
         _save(out / TABLE, rows)
     return _save(out / TABLE, rows)
 
 
-def _in_this_process(work: list[tuple[str, Path, Path]], batch: Batch, make: Callable) -> Iterator[tuple[str, dict]]:
+def _in_this_process(
+    work: list[tuple[str, Path, Path]], settings: FolderSettings, make: Callable
+) -> Iterator[tuple[str, dict]]:
     if not work:
         return
-    pipeline = make(batch.vocoder, batch.config)
+    pipeline = make(settings.vocoder, settings.config)
     for name, source, target in work:
-        yield name, _row(pipeline, source, target, batch)
+        yield name, _row(pipeline, source, target, settings)
 
 
-def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
+def _in_processes(work: list, settings: FolderSettings, make: Callable, jobs: int) -> Iterator[tuple[str, dict]]:
     threads = max(1, available_cores() // jobs)
     # Spawned, not forked: a forked copy of a process that has used OpenMP hangs.
     with ProcessPoolExecutor(
-        jobs, get_context("spawn"), _start_worker, (batch, make, threads, imported_plugins())
+        jobs, get_context("spawn"), _start_worker, (settings, make, threads, imported_plugins())
     ) as pool:
         futures = {pool.submit(_in_worker, source, target): name for name, source, target in work}
         try:
@@ -144,30 +146,30 @@ def _in_processes(work: list, batch: Batch, make: Callable, jobs: int) -> Iterat
             ) from None
 
 
-_worker: tuple[VoiceCloningPipeline, Batch]  # of each process of the pool
+_worker: tuple[VoiceCloningPipeline, FolderSettings]  # of each process of the pool
 
 
-def _start_worker(batch: Batch, make: Callable, threads: int, plugins: tuple[str, ...]) -> None:
+def _start_worker(settings: FolderSettings, make: Callable, threads: int, plugins: tuple[str, ...]) -> None:
     global _worker
     clean_up_when_terminated()
     import_plugins(plugins)
     limit_threads(threads)
-    _worker = make(batch.vocoder, batch.config, threads), batch
+    _worker = make(settings.vocoder, settings.config, threads), settings
 
 
 def _in_worker(source: Path, target: Path) -> dict:
-    pipeline, batch = _worker
+    pipeline, settings = _worker
     try:
-        return _row(pipeline, source, target, batch)
+        return _row(pipeline, source, target, settings)
     except (KeyboardInterrupt, SystemExit):
         # The pool would return it as the result of this recording and take the next one. Partial files are removed.
         os._exit(TERMINATED)
 
 
-def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, batch: Batch) -> dict:
+def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, settings: FolderSettings) -> dict:
     """Clone one recording; return its row of the table. Every error becomes a row with the status "failed"."""
     try:
-        found = asdict(clone_file(pipeline, source, target, batch.request, adapter=batch.adapter))
+        found = asdict(clone_file(pipeline, source, target, settings.request, adapter=settings.adapter))
     except ThesisError as error:
         return {"status": FAILED, "reason": printable(str(error))}
     except Exception as error:  # a defect of the library or a model: recorded, and the other recordings continue

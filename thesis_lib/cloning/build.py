@@ -40,7 +40,7 @@ def build(
     speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings, inference=True)
     loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
-        watermark.load()
+        watermark.load_networks()
     return VoiceCloningPipeline(
         translator(config.translator, threads), KokoroSynthesizer(threads), speaker, emotion, loaded, config
     )

@@ -10,18 +10,18 @@ import numpy as np
 from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.video import is_video
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning.cast import Cast, cast_of, check_speakers
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.output import Output, Written, write_output
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
 from thesis_lib.cloning.plausibility import lengthening_notes
 from thesis_lib.cloning.readings import has_words
+from thesis_lib.cloning.recording_speakers import RecordingSpeakers, check_speakers, speakers_of_recording
 from thesis_lib.cloning.script import Script, read_script
 from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import TranslatedSegment, total_seconds
-from thesis_lib.cloning.signing import Manifest, SigningKey, check_signing, sign_file
+from thesis_lib.cloning.signing import CredentialsManifest, SigningKey, check_signing, sign_file
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.progress import Progress, by_seconds, silent
@@ -114,8 +114,8 @@ def clone_file(
     check_recordings((source, *request.recordings))
     given = check_script(source, target, request.script, request.subtitles, request.speakers)
     scripted = _scripted(pipeline, source, request, request.script, given) if request.script else None
-    extract = partial(_cast, pipeline, source, request, progress)
-    cast = scripted.cast(extract) if scripted else extract()
+    extract = partial(_speakers, pipeline, source, request, progress)
+    speakers = scripted.speakers(extract) if scripted else extract()
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -123,26 +123,29 @@ def clone_file(
         say(text)
 
     found = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
-    for warning in (*found, *cast.warnings):
+    for warning in (*found, *speakers.warnings):
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)
-    translated = partial(_translated, pipeline, source, request, cast, note)
+    translated = partial(_translated, pipeline, source, request, speakers, note)
     if scripted:
-        segments = scripted.synthesise(pipeline, cast, translated, note)
+        segments = scripted.synthesise(pipeline, speakers, translated, note)
     else:
         segments = pipeline.synthesise(
-            translated(), cast.first, source, lambda segment, _: pipeline.synthesise_one(segment, cast.of(segment))
+            translated(),
+            speakers.first,
+            source,
+            lambda segment, _: pipeline.synthesise_one(segment, speakers.of(segment)),
         )
     length = survey(source).seconds
     shown = by_seconds(segments, length, progress, target.name, lambda segment: segment.translated.segment.end)
-    output = _output(pipeline, source, target, request, scripted.names(cast) if scripted else cast.names)
+    output = _output(pipeline, source, target, request, scripted.names(speakers) if scripted else speakers.names)
     written = write_output(shown, pipeline.sample_rate, source, output, note)
     if scripted:
         scripted.finish()
     for text in lengthening_notes(written.segments, source, length):
         note(text)
-    return _clone(pipeline, source, cast, output, written, notes)
+    return _clone(pipeline, source, speakers, output, written, notes)
 
 
 def _output(
@@ -163,12 +166,17 @@ def _output(
 
 
 def _clone(
-    pipeline: VoiceCloningPipeline, source: Path, cast: Cast, output: Output, written: Written, notes: Iterable[str]
+    pipeline: VoiceCloningPipeline,
+    source: Path,
+    speakers: RecordingSpeakers,
+    output: Output,
+    written: Written,
+    notes: Iterable[str],
 ) -> Clone:
     """What was written, with the similarity to each speaker before and after conversion."""
     encoder, length, kept = pipeline.analyser.speaker_encoder, survey(source).seconds, written.segments
     similarities = [
-        [cosine(embed(encoder, x, pipeline.sample_rate), cast.speakers[label].voice.vectors()[0]) for x in sides]
+        [cosine(embed(encoder, x, pipeline.sample_rate), speakers.by_label[label].voice.vectors()[0]) for x in sides]
         for label, sides in written.compared.items()
     ]
     before, after = (float(np.mean(side)) for side in zip(*similarities, strict=True))
@@ -185,14 +193,14 @@ def _clone(
         notes=tuple(notes),
         seconds=total_seconds(kept),
         subtitles=written.subtitles,
-        speakers=len(cast.speakers),
+        speakers=len(speakers.by_label),
     )
 
 
 def _signer(source: Path, target: Path, request: Request, background: bool) -> Callable[[Path, Path], None] | None:
     if request.credentials is None:
         return None
-    manifest = Manifest(
+    manifest = CredentialsManifest(
         tuple(dict.fromkeys((source, *request.recordings))),
         metadata(request.consent),
         composite=is_video(target) or background,
@@ -201,9 +209,9 @@ def _signer(source: Path, target: Path, request: Request, background: bool) -> C
     return partial(sign_file, signing=request.credentials, manifest=manifest)
 
 
-def _cast(pipeline: VoiceCloningPipeline, source: Path, request: Request, progress: Progress) -> Cast:
+def _speakers(pipeline: VoiceCloningPipeline, source: Path, request: Request, progress: Progress) -> RecordingSpeakers:
     voices = request.voice_from, request.emotion_from, request.emotion_mix
-    return cast_of(pipeline, source, request.speakers, *voices, progress)
+    return speakers_of_recording(pipeline, source, request.speakers, *voices, progress)
 
 
 def _scripted(
@@ -218,7 +226,7 @@ def spoken_script(pipeline: VoiceCloningPipeline, source: Path, request: Request
     """The script as ``clone_file`` has spoken it: each segment has its speaker, by the voices in the script's cache."""
     given = read_script(script, source)
     scripted = _scripted(pipeline, source, request, script, given)
-    scripted.cast(partial(_cast, pipeline, source, request, silent))
+    scripted.speakers(partial(_speakers, pipeline, source, request, silent))
     return scripted.given or given
 
 
@@ -242,10 +250,14 @@ def adapted_to(
 
 
 def _translated(
-    pipeline: VoiceCloningPipeline, source: Path, request: Request, cast: Cast, note: Callable[[str], None]
+    pipeline: VoiceCloningPipeline,
+    source: Path,
+    request: Request,
+    speakers: RecordingSpeakers,
+    note: Callable[[str], None],
 ) -> Iterable[TranslatedSegment]:
     """Yield what is synthesised: the given text, the given English recording, or the translation."""
-    segments = cast.segments(source)
+    segments = speakers.segments(source)
     if request.text is not None:
         return pipeline.from_text(request.text, list(segments), source)
     if request.content:

@@ -16,7 +16,7 @@ from thesis_lib.cloning.mixing import BackgroundMix
 from thesis_lib.cloning.plausibility import overhang_note
 from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
 from thesis_lib.cloning.signing import signed
-from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded, write_both
+from thesis_lib.cloning.subtitles import LANGUAGES, Cue, cues_of, embedded_cues, write_both
 
 MAX_COMPARED_SECONDS = 15.0  # of output of each speaker that the similarity to the speaker is measured on
 
@@ -80,7 +80,7 @@ def _write_media(
         delay = speech_delay(source) if video else 0.0
         cues = _cues(kept, delay, output, note) if output.subtitles else {}
         if video:
-            shown = embedded(cues, CONTAINERS[target.suffix.lower()].subtitles)
+            shown = embedded_cues(cues, CONTAINERS[target.suffix.lower()].subtitles)
             picture = write_video(source, path, place, shown, output.add_track, output.comment)
             late = overhang_note(delay + kept[-1].end, picture, target, output.fit)
             for text in filter(None, (dropped_note(source, target, output.add_track), late)):

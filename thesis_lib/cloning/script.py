@@ -19,7 +19,7 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, speed_of
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import Style, TranslatedSegment
-from thesis_lib.cloning.srt import SrtCue, one_line, read_srt, with_name, without_name
+from thesis_lib.cloning.srt import SrtCue, read_srt, single_spaced, with_name, without_name
 from thesis_lib.cloning.subtitles import Cue, default_names, srt_text
 from thesis_lib.utils.files import cached_fingerprint, write_text
 
@@ -103,7 +103,7 @@ def as_written(translated: TranslatedSegment, script: Path, delay: float = 0.0) 
     moved = replace(translated, segment=replace(place, start=start, end=end)) if is_srt or delay else translated
     if not is_srt:
         return moved
-    return replace(moved, english=one_line(moved.english), speed=speed_of(place.wav, ""), style=None)
+    return replace(moved, english=single_spaced(moved.english), speed=speed_of(place.wav, ""), style=None)
 
 
 def read_script(path: Path, source: Path, names: Mapping[str, str] | None = None) -> Script:
@@ -124,8 +124,8 @@ def read_script(path: Path, source: Path, names: Mapping[str, str] | None = None
         places = [f"segment {number}" for number in range(1, len(script.segments) + 1)]
     if script.fingerprint not in ("", cached_fingerprint(source)):
         raise CloningError(
-            f"{path} was written for another recording ({one_line(script.recording)}), or {source} has changed since: "
-            "name another file for the script"
+            f"{path} was written for another recording ({single_spaced(script.recording)}), or {source} has changed "
+            "since: name another file for the script"
         )
     delay, end = played_times(source)
     segments = _checked(path, places, script.segments, delay, max(end, delay + survey(source).seconds))
@@ -191,7 +191,7 @@ def _cues(
     shown = default_names(x.speaker for *_, x in spoken if x.speaker)
     shown = {label: names.get(label) or name for label, name in shown.items()}
     for start, end, x in spoken:
-        text = one_line(x.english)
+        text = single_spaced(x.english)
         yield start, end, with_name(text, shown[x.speaker]) if x.speaker in shown else text
 
 
@@ -235,7 +235,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
     """("segments", 2, "english") -> ", segment 3, english"."""
     if len(loc) > 1 and loc[0] == "segments":
         loc = (f"segment {int(loc[1]) + 1}", *loc[2:])
-    return "".join(f", {one_line(str(part))}" for part in loc)
+    return "".join(f", {single_spaced(str(part))}" for part in loc)
 
 
 def _check_keys(path: Path, text: str) -> None:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.cloning.cast import Cast
+from thesis_lib.cloning.recording_speakers import RecordingSpeakers
 from thesis_lib.cloning.script import Script, ScriptSegment, time_in_file
 
 NAMED = re.compile(r"([^:]{1,40}):(?: (.*))?", re.DOTALL)
 MAX_LISTED = 10  # segments in a note
 
 
-def with_speakers(path: Path, script: Script, cast: Cast, delay: float = 0.0) -> tuple[Script, tuple[str, ...]]:
-    """Give each segment of the script without a speaker one of the cast; also return notes.
+def with_speakers(
+    path: Path, script: Script, recorded: RecordingSpeakers, delay: float = 0.0
+) -> tuple[Script, tuple[str, ...]]:
+    """Give each segment of the script without a speaker one of the recording; also return notes.
 
     The speaker is the one with the turns that overlap the segment most; where none do, the one nearest in time. If the
     English of all these segments begins with a name ("Ana: hello"), those with one name have one speaker, by the sum of
@@ -29,7 +31,7 @@ def with_speakers(path: Path, script: Script, cast: Cast, delay: float = 0.0) ->
     for number, x in enumerate(script.segments):
         if x.speaker is None:
             groups.setdefault(names[number][0] if number in names else number, []).append(number)
-    turns, segments, far = _Turns(cast), list(script.segments), list[ScriptSegment]()
+    turns, segments, far = _Turns(recorded), list(script.segments), list[ScriptSegment]()
     labels: dict[str | int, str] = {}
     for key, numbers in groups.items():
         labels[key], is_overlap = turns.speaker([(segments[n].start, segments[n].end) for n in numbers])
@@ -39,8 +41,8 @@ def with_speakers(path: Path, script: Script, cast: Cast, delay: float = 0.0) ->
         far += [] if is_overlap else [segments[n] for n in numbers if segments[n].is_spoken]
     named = {name: label for name, label in labels.items() if isinstance(name, str)}
     own = {label: name for name, label in named.items() if list(named.values()).count(label) == 1}
-    speakers = (own if len(cast.speakers) > 1 else {}) | script.speakers
-    notes = _notes(path, named, far, sum(x.speaker is None for x in script.segments), cast, delay)
+    speakers = (own if len(recorded.by_label) > 1 else {}) | script.speakers
+    notes = _notes(path, named, far, sum(x.speaker is None for x in script.segments), recorded, delay)
     return script.model_copy(update={"segments": tuple(segments), "speakers": speakers}), notes
 
 
@@ -56,11 +58,11 @@ def _names(segments: Sequence[ScriptSegment]) -> dict[int, tuple[str, str]]:
 
 
 class _Turns:
-    """The turns of a cast; a cast without turns has one speaker, who always speaks."""
+    """The turns of a recording; without turns there is one speaker, who always speaks."""
 
-    def __init__(self, cast: Cast) -> None:
-        self.labels = list(cast.speakers)
-        turns = [(x.start, x.end, self.labels.index(x.speaker)) for x in cast.turns] or [(-np.inf, np.inf, 0)]
+    def __init__(self, recorded: RecordingSpeakers) -> None:
+        self.labels = list(recorded.by_label)
+        turns = [(x.start, x.end, self.labels.index(x.speaker)) for x in recorded.turns] or [(-np.inf, np.inf, 0)]
         self.starts, self.ends, who = np.array(turns).T  # (T,) each
         self.who = who.astype(int)
 
@@ -76,11 +78,16 @@ class _Turns:
 
 
 def _notes(
-    path: Path, named: dict[str, str], far: Sequence[ScriptSegment], count: int, cast: Cast, delay: float
+    path: Path,
+    named: dict[str, str],
+    far: Sequence[ScriptSegment],
+    count: int,
+    recorded: RecordingSpeakers,
+    delay: float,
 ) -> tuple[str, ...]:
     """How the speakers of ``count`` segments were found, those (``far``) without speech, and names with one voice."""
     notes = []
-    if len(cast.speakers) > 1:
+    if len(recorded.by_label) > 1:
         notes.append(f"{path}: {count} segments without a speaker have the one who speaks most at their times")
     if far:
         places = [f"{time_in_file(x.start, delay):.1f}-{time_in_file(x.end, delay):.1f}" for x in far[:MAX_LISTED]]

@@ -13,9 +13,9 @@ import numpy as np
 from thesis_lib.audio.files import header, read_blocks
 from thesis_lib.audio.video import played_times
 from thesis_lib.audio.voice_activity import Segment, segments_at
-from thesis_lib.cloning.cast import Cast
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.prosody import speed_of
+from thesis_lib.cloning.recording_speakers import RecordingSpeakers
 from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, check_labels, write_script
 from thesis_lib.cloning.script_speakers import with_speakers
 from thesis_lib.cloning.segment_cache import SegmentCache
@@ -35,27 +35,27 @@ class ScriptedClone:
         self._names: dict[str, str] = {}
         self._notes: tuple[str, ...] = ()  # of the speakers of segments that had none
 
-    def cast(self, analyse: Callable[[], Cast]) -> Cast:
+    def speakers(self, analyse: Callable[[], RecordingSpeakers]) -> RecordingSpeakers:
         """The voices from the cache, else from ``analyse``; every segment of the script gets one of their speakers.
 
         Raises CloningError for a speaker of the script without a voice.
         """
-        if (cast := self.cache.get_cast()) is None:
-            cast = analyse()
-            self.cache.put_cast(cast)
+        if (speakers := self.cache.get_speakers()) is None:
+            speakers = analyse()
+            self.cache.put_speakers(speakers)
         if self.given:
-            check_labels(self.path, self.given, tuple(cast.speakers))
-            self.given, self._notes = with_speakers(self.path, self.given, cast, self._delay)
-        return cast
+            check_labels(self.path, self.given, tuple(speakers.by_label))
+            self.given, self._notes = with_speakers(self.path, self.given, speakers, self._delay)
+        return speakers
 
-    def names(self, cast: Cast) -> dict[str, str]:
-        """Label -> name in subtitles: the script's, else the cast's."""
-        return cast.names | (self.given.speakers if self.given else {})
+    def names(self, speakers: RecordingSpeakers) -> dict[str, str]:
+        """Label -> name in subtitles: the script's, else those of the recording."""
+        return speakers.names | (self.given.speakers if self.given else {})
 
     def synthesise(
         self,
         pipeline: VoiceCloningPipeline,
-        cast: Cast,
+        speakers: RecordingSpeakers,
         translate: Callable[[], Iterable[TranslatedSegment]],
         note: Callable[[str], None],
     ) -> Iterator[SynthesisedSegment]:
@@ -68,16 +68,16 @@ class ScriptedClone:
                 content, wav = found
                 length = len(wav) / pipeline.sample_rate
                 return SynthesisedSegment(translated, 0.0, content, wav, length, dict(translated.seconds))
-            made = pipeline.synthesise_one(self._with_samples(translated), cast.of(translated))
+            made = pipeline.synthesise_one(self._with_samples(translated), speakers.of(translated))
             self.cache.put(key, made)
             return made
 
         if self.given is None:
-            self._names = cast.names
-            segments = self._record(pipeline, cast, translate())
+            self._names = speakers.names
+            segments = self._record(pipeline, speakers, translate())
         else:
             segments = self._read(pipeline, self.given.segments, vocoder, note)
-        return pipeline.synthesise(segments, cast.first, self.source, one)
+        return pipeline.synthesise(segments, speakers.first, self.source, one)
 
     def _with_samples(self, translated: TranslatedSegment) -> TranslatedSegment:
         """The segment with the source's samples, also where a damaged file in the cache was to replace them."""
@@ -95,10 +95,10 @@ class ScriptedClone:
         self.cache.prune()
 
     def _record(
-        self, pipeline: VoiceCloningPipeline, cast: Cast, translated: Iterable[TranslatedSegment]
+        self, pipeline: VoiceCloningPipeline, speakers: RecordingSpeakers, translated: Iterable[TranslatedSegment]
     ) -> Iterator[TranslatedSegment]:
         for segment in translated:
-            styled = replace(segment, style=pipeline.style_of(segment, cast.of(segment)))
+            styled = replace(segment, style=pipeline.style_of(segment, speakers.of(segment)))
             written = as_written(styled, self.path, self._delay)
             self._recorded.append(ScriptSegment.of(written))
             if not written.is_left_out:

@@ -14,10 +14,10 @@ import numpy as np
 
 from thesis_lib import __version__
 from thesis_lib.audio.voice_activity import MAIN_SPEAKER
-from thesis_lib.cloning.cast import Cast
 from thesis_lib.cloning.diarisation import Turn
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.prosody import Prosody
+from thesis_lib.cloning.recording_speakers import RecordingSpeakers
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.config import digest
@@ -100,20 +100,21 @@ class SegmentCache:
         with replacing(self.folder / f"{key}.npz") as partial:
             np.savez(partial, content=made.content, wav=made.wav)
 
-    def get_cast(self) -> Cast | None:
-        """The voices that an earlier run has extracted; None where they are not there or damaged."""
+    def get_speakers(self) -> RecordingSpeakers | None:
+        """The speakers that an earlier run has analysed; None where they are not there or damaged."""
         self._used.add(self._speaker_path.name)
         try:
             stored = json.loads(self._speaker_path.read_text(encoding="utf-8"))
             speakers = {label: _speaker(tree) for label, tree in stored["speakers"].items()}
-            return Cast(speakers, tuple(Turn(**turn) for turn in stored["turns"]), tuple(stored["notes"]))
+            return RecordingSpeakers(speakers, tuple(Turn(**turn) for turn in stored["turns"]), tuple(stored["notes"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def put_cast(self, cast: Cast) -> None:
-        """Store the voices atomically."""
-        tree = asdict(cast)
-        for label, speaker in cast.speakers.items():
+    def put_speakers(self, speakers: RecordingSpeakers) -> None:
+        """Store the speakers atomically."""
+        tree = asdict(speakers)
+        tree["speakers"] = tree.pop("by_label")
+        for label, speaker in speakers.by_label.items():
             tree["speakers"][label]["voice"] = _listed(speaker.voice)
             tree["speakers"][label]["recorded"] = speaker.recorded and _listed(speaker.recorded)
         write_text(self._speaker_path, json.dumps(tree))

@@ -58,7 +58,7 @@ class SigningKey:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class CredentialsManifest:
     """What the content credentials say of a file."""
 
     recordings: tuple[Path, ...]  # that it was made from; only their names and hashes are written
@@ -86,7 +86,7 @@ def check_signing(signing: SigningKey | None, target: Path) -> None:
         stream.writeframes(bytes(2))
     samples.seek(0)
     try:
-        _sign(signing, Manifest((), ""), Path("check.wav"), samples, io.BytesIO())
+        _sign(signing, CredentialsManifest((), ""), Path("check.wav"), samples, io.BytesIO())
     except c2pa.C2paError as error:
         raise CredentialsError(
             f"{signing.certificate} cannot sign content credentials ({reason_of(error)}): it needs the extended key "
@@ -117,7 +117,7 @@ def signed(target: Path, sign: Callable[[Path, Path], object] | None) -> Iterato
             ) from error
 
 
-def sign_file(unsigned: Path, target: Path, signing: SigningKey, manifest: Manifest) -> None:
+def sign_file(unsigned: Path, target: Path, signing: SigningKey, manifest: CredentialsManifest) -> None:
     """Write ``unsigned`` with content credentials to ``target``, atomically.
 
     Raises CredentialsError as ``check_signing``, and for a file that c2pa-python cannot sign.
@@ -131,7 +131,7 @@ def sign_file(unsigned: Path, target: Path, signing: SigningKey, manifest: Manif
             raise CredentialsError(f"{target}: content credentials cannot be written ({reason_of(error)})") from error
 
 
-def _sign(signing: SigningKey, manifest: Manifest, target: Path, source: BinaryIO, sink: BinaryIO) -> None:
+def _sign(signing: SigningKey, manifest: CredentialsManifest, target: Path, source: BinaryIO, sink: BinaryIO) -> None:
     """Copy a file from ``source`` to ``sink`` with the manifest; the name and format are those of ``target``."""
     import c2pa
 
@@ -177,7 +177,7 @@ def _ingredient(path: Path, number: int, relationship: str) -> dict[str, str]:
     }
 
 
-def _definition(manifest: Manifest, title: str) -> dict[str, Any]:
+def _definition(manifest: CredentialsManifest, title: str) -> dict[str, Any]:
     """The manifest as c2pa-python takes it, without its ingredients."""
     names = [str(number) for number in range(len(manifest.recordings))]
     made = {

@@ -47,18 +47,18 @@ def read_srt(path: Path, text: str) -> list[SrtCue]:
             found[-1][3].append(line)
     if not found:
         raise CloningError(f"{path}: no subtitles: write an SRT file, or a script in JSON")
-    cues = [SrtCue(line, a, b, one_line(MARKUP.sub("", " ".join(words)))) for line, a, b, words in found]
+    cues = [SrtCue(line, a, b, single_spaced(MARKUP.sub("", " ".join(words)))) for line, a, b, words in found]
     return sorted(cues, key=lambda cue: (cue.start, cue.end))
 
 
-def one_line(text: str) -> str:
+def single_spaced(text: str) -> str:
     """A text as it is read again after it was written to an SRT file: single spaces, no word joiner."""
     return " ".join(text.replace(WORD_JOINER, "").split())
 
 
 def with_name(text: str, name: str) -> str:
     """("hello", "Ana") -> "Ana: hello"."""
-    return f"{one_line(name)}: {text}".strip()
+    return f"{single_spaced(name)}: {text}".strip()
 
 
 def without_name(text: str, names: Mapping[str, str]) -> tuple[str | None, str]:

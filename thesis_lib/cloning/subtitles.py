@@ -67,7 +67,7 @@ def write_both(target: Path, cues: Mapping[str, Iterable[Cue]]) -> tuple[str, ..
     return tuple(str(path) for language in cues for path in write_subtitles(stem, language, cues[language]))
 
 
-def embedded(cues: Mapping[str, Iterable[Cue]], codec: str) -> dict[str, list[Cue]]:
+def embedded_cues(cues: Mapping[str, Iterable[Cue]], codec: str) -> dict[str, list[Cue]]:
     """The cues of each language as a video holds them in subtitles of FFmpeg's ``codec``; mov_text has no markup."""
     kind = {"subrip": "srt", "webvtt": "vtt"}.get(codec)
     return {

@@ -148,7 +148,7 @@ def _probabilities(windows: Sequence[_Window], sample_rate: int, speed: float) -
     return np.array([0.0 if wav is None else _perth().probability(wav) for wav in wavs])
 
 
-def load() -> None:
+def load_networks() -> None:
     """Load the networks now, so that the first recording does not wait for it."""
     _perth()
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib.vocoder.content import channels
-from thesis_lib.vocoder.graphs import GRAPHS, ORIGIN, metadata, write_vocoder
+from thesis_lib.vocoder.graphs import GRAPHS, ORIGIN, vocoder_metadata, write_vocoder
 from thesis_lib.vocoder.synthesis import Vocoder
 
 INPUTS = ("content", "speaker", "emotion", "guidance")
@@ -65,5 +65,5 @@ def _traced(vocoder: Vocoder, path: Path) -> None:
     )
     model = onnx.load(path)
     arrays = {name: mean.numpy() for name, mean in means.items()}
-    onnx.helper.set_model_props(model, metadata(vocoder.description, vocoder.receptive_field, arrays))
+    onnx.helper.set_model_props(model, vocoder_metadata(vocoder.description, vocoder.receptive_field, arrays))
     onnx.save(model, path)

@@ -22,7 +22,7 @@ from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, load_embeddings
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import load_manifest
-from thesis_lib.runs.vocoders import load_vocoder, vocoder_folder
+from thesis_lib.runs.vocoders import load_trained_vocoder, vocoder_folder
 from thesis_lib.utils.files import fingerprint, replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.utils.timing import interleaved, ratio
@@ -40,8 +40,8 @@ ABOUT = ("id", "speaker", "variant")
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One variant of the vocoder: its size and its call."""
+class ModelVariant:
+    """One export format of the vocoder, or its weights of another precision: its size and its call."""
 
     name: str
     megabytes: float  # 10^6 bytes on disk
@@ -71,7 +71,7 @@ def torch_caller(vocoder: Vocoder) -> Callable[[dict[str, np.ndarray]], np.ndarr
     return call
 
 
-def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[Variant]:
+def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, np.ndarray]]) -> list[ModelVariant]:
     """Build all variants of one vocoder (OpenVINO's of HiFi-GAN only); files already in ``folder`` are kept."""
     names = ("float32", "int8", "int8-partly", "int8-weights")
     float32, int8, partly, weights = (folder / f"{name}.onnx" for name in names)
@@ -89,15 +89,15 @@ def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, n
     half = float16_copy(vocoder)
     size = vocoder.parameters()
     found = [
-        Variant("torch float32", 4 * size / 1e6, torch_caller(vocoder)),
-        Variant("float16 weights, computed in float32", 2 * size / 1e6, torch_caller(half)),
-        Variant("ONNX float32", float32.stat().st_size / 1e6, onnx_caller(float32)),
-        Variant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
-        Variant("ONNX int8, but the last stage", partly.stat().st_size / 1e6, onnx_caller(partly)),
+        ModelVariant("torch float32", 4 * size / 1e6, torch_caller(vocoder)),
+        ModelVariant("float16 weights, computed in float32", 2 * size / 1e6, torch_caller(half)),
+        ModelVariant("ONNX float32", float32.stat().st_size / 1e6, onnx_caller(float32)),
+        ModelVariant("ONNX int8, all layers", int8.stat().st_size / 1e6, onnx_caller(int8)),
+        ModelVariant("ONNX int8, but the last stage", partly.stat().st_size / 1e6, onnx_caller(partly)),
     ]
     if weights in exports:
         call = onnx_caller(weights, runtime="openvino-bf16")
-        found.append(Variant("OpenVINO int8 weights", weights.stat().st_size / 1e6, call))
+        found.append(ModelVariant("OpenVINO int8 weights", weights.stat().st_size / 1e6, call))
     return found
 
 
@@ -139,7 +139,7 @@ class TestUtterance:
     wav: np.ndarray  # (N,)
     inputs: dict[str, np.ndarray]
 
-    def estimate(self, variant: Variant) -> np.ndarray:
+    def estimate(self, variant: ModelVariant) -> np.ndarray:
         """(N,) what a variant makes of the inputs."""
         return variant.call(self.inputs)[: len(self.wav)]
 
@@ -156,7 +156,7 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
         table = run.load_table("compression_summary")
         return table.assign(reason=table.reason.astype(object).fillna(""))  # an empty cell is read as NaN
     config = run.config.compression
-    vocoder = load_vocoder(run, "resynthesis")
+    vocoder = load_trained_vocoder(run, "resynthesis")
     manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     made_of = fingerprint(vocoder_folder(run, "resynthesis") / WEIGHTS)
     mark = run.path / "compressed" / "vocoder.txt"
@@ -185,7 +185,7 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
 
 def quality(
-    variants: list[Variant], tests: list[TestUtterance], vocoder: Vocoder, progress: Progress = silent
+    variants: list[ModelVariant], tests: list[TestUtterance], vocoder: Vocoder, progress: Progress = silent
 ) -> Results:
     """The mel L1 of every variant to every recording: columns ``ABOUT`` and mel_l1."""
 
@@ -224,14 +224,14 @@ def _distances(results: Results, names: list[str], config: ValidationConfig) -> 
 
 
 def _seconds(
-    variants: list[Variant], inputs: dict[str, np.ndarray], repeats: int, progress: Progress
+    variants: list[ModelVariant], inputs: dict[str, np.ndarray], repeats: int, progress: Progress
 ) -> dict[str, list[float]]:
     """Variant -> seconds of each call, interleaved."""
     calls = {variant.name: functools.partial(variant.call, inputs) for variant in variants}
     return interleaved(calls, repeats, progress)
 
 
-def _row(variant: Variant, reference: Variant, seconds: dict[str, list[float]], audio: float) -> dict:
+def _row(variant: ModelVariant, reference: ModelVariant, seconds: dict[str, list[float]], audio: float) -> dict:
     """Size and speed of a variant, relative to the reference."""
     speed = ratio(seconds[reference.name], seconds[variant.name])
     return {

@@ -60,13 +60,13 @@ def release_of(root: str | None) -> Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row(PairLabels):
+class CvssTRow(PairLabels):
     """A row of CVSS's tables, joined with the other two sources; the split is the release's."""
 
     file: str  # name of the Spanish clip
 
 
-def join(release: Release) -> tuple[list[Row], list[Reject]]:
+def join(release: Release) -> tuple[list[CvssTRow], list[Reject]]:
     """Join the three tables: rows to convert, and rejects with their reason.
 
     Common Voice's table and CoVoST's are read once, line by line, and only rows that CVSS names are kept. Raises
@@ -91,7 +91,9 @@ def join(release: Release) -> tuple[list[Row], list[Reject]]:
         seen.add(file)
         speaker, sentence, gender, age = spoken[file]
         labels = {"style": styles.get(file, ("",))[0], "gender": gender, "age": age}
-        rows.append(Row(file=file, split=split, speaker=speaker, source_text=sentence, target_text=cells[1], **labels))
+        rows.append(
+            CvssTRow(file=file, split=split, speaker=speaker, source_text=sentence, target_text=cells[1], **labels)
+        )
     absent = sum(reject.reason == "no Common Voice row" for reject in rejects)
     if absent > max(len(rows), 10):
         raise CorpusError(

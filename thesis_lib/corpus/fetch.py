@@ -19,7 +19,7 @@ from thesis_lib.utils.progress import Progress, silent
 DISK_SPACE_FACTOR = 2.5  # of an archive's size: itself and its unpacked files
 
 
-def fetch(
+def fetch_cvss_t(
     folder: Path,
     config: CorpusConfig,
     common_voice: str | None = None,

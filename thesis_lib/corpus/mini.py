@@ -59,7 +59,7 @@ def rejected() -> pd.DataFrame:
     return pd.read_csv(bundle() / "rejects.tsv", sep="\t", quoting=csv.QUOTE_NONE, dtype={"id": str})
 
 
-def unpack(root: Path, config: CorpusConfig, progress: Progress = silent) -> Release:
+def write_release(root: Path, config: CorpusConfig, progress: Progress = silent) -> Release:
     """Write the release below ``root``: MP3 for Spanish, 24 kHz WAV for English. Existing files are kept."""
     release = Release.at(root)
     rows = table(config)

@@ -27,7 +27,7 @@ from thesis_lib.corpus.conversion import (
 )
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name
-from thesis_lib.corpus.readers import READERS, Reader, Recording, speaker_identity
+from thesis_lib.corpus.readers import READERS, CorpusRecording, Reader, speaker_identity
 from thesis_lib.corpus.split import drawn, is_validation
 from thesis_lib.utils.process import printable
 from thesis_lib.utils.progress import Progress, silent
@@ -70,25 +70,25 @@ def prepare_recordings(
 
 
 @dataclass(frozen=True)
-class RecordingConverter(selection.Converter[Recording]):
+class RecordingConverter(selection.Converter[CorpusRecording]):
     """Convert recordings to utterances that are their own source; picklable, for other processes."""
 
     folder: Path
     sample_rate: int  # Hz
     corpus: CorpusConfig
 
-    def split_of(self, row: Recording) -> str:
+    def split_of(self, row: CorpusRecording) -> str:
         """The row's split, which ``_with_splits`` has set: a share of the official training speakers is validation."""
         return row.split
 
-    def probe(self, row: Recording) -> float | Reject:
+    def probe(self, row: CorpusRecording) -> float | Reject:
         """Duration in seconds by the header of the converted recording, or of the original one; or a reject."""
         try:
             return self._header(row)
         except AudioError as error:
             return _rejected(row, error)
 
-    def __call__(self, row: Recording) -> Utterance | Reject:
+    def __call__(self, row: CorpusRecording) -> Utterance | Reject:
         """Convert one recording, or say why it cannot be used."""
         try:
             seconds = self._converted(row)
@@ -112,10 +112,10 @@ class RecordingConverter(selection.Converter[Recording]):
             target_bandwidth=bandwidth,
         )
 
-    def _target(self, row: Recording) -> Path:
+    def _target(self, row: CorpusRecording) -> Path:
         return self.folder / self.corpus.format / f"{row.file}.{self.corpus.format}"
 
-    def _header(self, row: Recording) -> float:
+    def _header(self, row: CorpusRecording) -> float:
         if (known := converted_seconds(self._target(row))) is not None:  # it was written after every check
             return known
         rate, seconds = header(row.path)
@@ -124,7 +124,7 @@ class RecordingConverter(selection.Converter[Recording]):
         check_header(seconds, row.path, self.corpus)
         return seconds
 
-    def _converted(self, row: Recording) -> float:
+    def _converted(self, row: CorpusRecording) -> float:
         """Write the converted recording where it is not there yet; its duration in seconds."""
         seconds = self._header(row)
         if not self._target(row).exists():
@@ -188,7 +188,7 @@ def _fetched(reader: Reader, root: Path) -> str:
     return f", or fetch it by `thesis download {reader.name} {subset}--to {shlex.quote(str(root))}`"
 
 
-def _valid(found: Iterable[Recording | Reject], name: str) -> tuple[list[Recording], list[Reject]]:
+def _valid(found: Iterable[CorpusRecording | Reject], name: str) -> tuple[list[CorpusRecording], list[Reject]]:
     """The rows with the corpus's name before id and speaker; a reject for each that has no usable id or a known one."""
     rows, rejects, seen = [], [], set()
     for row in found:
@@ -209,7 +209,9 @@ def _valid(found: Iterable[Recording | Reject], name: str) -> tuple[list[Recordi
     return rows, rejects
 
 
-def _with_splits(rows: list[Recording], reader: Reader, corpus: CorpusConfig, root: Path) -> list[Recording]:
+def _with_splits(
+    rows: list[CorpusRecording], reader: Reader, corpus: CorpusConfig, root: Path
+) -> list[CorpusRecording]:
     """The rows with their split: the official one, the user's, or drawn by speaker where none is given."""
     fraction, seed = corpus.validation_fraction, corpus.split_seed
     if reader.holds_test_split:
@@ -241,7 +243,7 @@ def _with_splits(rows: list[Recording], reader: Reader, corpus: CorpusConfig, ro
     return [replace(row, split=splits[row.speaker]) for row in rows]
 
 
-def _limited(rows: list[Recording], limit: int | None) -> tuple[list[Recording], list[Reject]]:
+def _limited(rows: list[CorpusRecording], limit: int | None) -> tuple[list[CorpusRecording], list[Reject]]:
     """At most ``limit`` rows of each split, two of each speaker before a third one; rejects for the others."""
     if limit is None:
         return rows, []
@@ -261,9 +263,9 @@ def _limited(rows: list[Recording], limit: int | None) -> tuple[list[Recording],
     return kept, rejects
 
 
-def _rejected(row: Recording, error: AudioError) -> Reject:
+def _rejected(row: CorpusRecording, error: AudioError) -> Reject:
     return Reject(id=row.file, split=row.split, reason=error.reason, detail=str(error))
 
 
-def _file(row: Recording) -> str:
+def _file(row: CorpusRecording) -> str:
     return row.file

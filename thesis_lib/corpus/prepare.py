@@ -21,7 +21,7 @@ from thesis_lib.corpus.conversion import (
     exclusive,
     made_with,
 )
-from thesis_lib.corpus.cvss_t import RATE, Release, Row, join
+from thesis_lib.corpus.cvss_t import RATE, CvssTRow, Release, join
 from thesis_lib.corpus.manifest import Manifest, Reject, Utterance
 from thesis_lib.corpus.split import is_validation
 from thesis_lib.utils.progress import Progress, silent
@@ -54,7 +54,7 @@ def prepare(
     selection.require_listed(corpus.utterances, {Path(row.file).stem for row in rows}, shared, _id_of_reject)
     made = made_with(audio, corpus)
     with exclusive(folder, made):
-        converter = Converter(release, folder, audio.sample_rate, corpus)
+        converter = CvssTConverter(release, folder, audio.sample_rate, corpus)
         utterances, refused = selection.convert_rows(converter, rows, progress, scheduler)
         rejects += [*unlisted, *shared, *refused]
         selection.require_listed(corpus.utterances, {u.id for u in utterances}, rejects, _id_of_reject)
@@ -68,7 +68,7 @@ def _id_of_reject(reject: Reject) -> str:
     return Path(reject.id).stem
 
 
-def split_of(row: Row, corpus: CorpusConfig) -> str:
+def split_of(row: CvssTRow, corpus: CorpusConfig) -> str:
     """A row's split: the release's dev and test are test, a fifth of its training speakers validation."""
     if row.split != "train":
         return "test"
@@ -77,7 +77,7 @@ def split_of(row: Row, corpus: CorpusConfig) -> str:
 
 
 @dataclass(frozen=True)
-class Converter(selection.Converter[Row]):
+class CvssTConverter(selection.Converter[CvssTRow]):
     """Convert rows of CVSS-T to utterances; picklable, for other processes."""
 
     release: Release
@@ -85,26 +85,26 @@ class Converter(selection.Converter[Row]):
     sample_rate: int  # Hz
     corpus: CorpusConfig
 
-    def probe(self, row: Row) -> float | Reject:
+    def probe(self, row: CvssTRow) -> float | Reject:
         """Duration of the English side in seconds by its header, or a reject."""
         return self._caught(row, lambda row: self._headers(row)["target"])
 
-    def __call__(self, row: Row) -> Utterance | Reject:
+    def __call__(self, row: CvssTRow) -> Utterance | Reject:
         """Convert one row; its two recordings are written atomically, once both have passed every check."""
         return self._caught(row, self._convert)
 
-    def split_of(self, row: Row) -> str:
+    def split_of(self, row: CvssTRow) -> str:
         """The row's split in the manifest."""
         return split_of(row, self.corpus)
 
-    def _caught(self, row: Row, function: Callable[[Row], T]) -> T | Reject:
+    def _caught(self, row: CvssTRow, function: Callable[[CvssTRow], T]) -> T | Reject:
         try:
             return function(row)
         except _SideError as error:
             reason = f"{error.side}: {error.cause.reason}"
             return Reject(id=row.file, split=row.split, reason=reason, detail=str(error.cause))
 
-    def _paths(self, row: Row) -> dict[str, tuple[Path, Path]]:
+    def _paths(self, row: CvssTRow) -> dict[str, tuple[Path, Path]]:
         """The path of the recording and of its converted form, for each side."""
         paths = {
             "source": self.release.common_voice / "clips" / row.file,
@@ -112,10 +112,10 @@ class Converter(selection.Converter[Row]):
         }
         return {side: (path, self.folder / self._name(row, side)) for side, path in paths.items()}
 
-    def _name(self, row: Row, side: str) -> str:
+    def _name(self, row: CvssTRow, side: str) -> str:
         return f"{self.corpus.format}/{side}/{Path(row.file).stem}.{self.corpus.format}"
 
-    def _headers(self, row: Row) -> dict[str, float]:
+    def _headers(self, row: CvssTRow) -> dict[str, float]:
         """Duration of each side in seconds by its header; _SideError where the header alone rejects it."""
         found = {}
         for side, (path, target) in self._paths(row).items():
@@ -131,7 +131,7 @@ class Converter(selection.Converter[Row]):
                 check_header(found[side], path, self.corpus)
         return found
 
-    def _written(self, row: Row) -> dict[str, float]:
+    def _written(self, row: CvssTRow) -> dict[str, float]:
         """Write the converted recordings that are not there yet; the duration of each side in seconds."""
         durations, wavs = self._headers(row), {}
         for side, (path, target) in self._paths(row).items():
@@ -144,7 +144,7 @@ class Converter(selection.Converter[Row]):
             write_audio(target, wav, self.sample_rate)
         return durations
 
-    def _convert(self, row: Row) -> Utterance:
+    def _convert(self, row: CvssTRow) -> Utterance:
         durations = self._written(row)
         return Utterance(
             id=Path(row.file).stem,

@@ -24,7 +24,7 @@ for name in READERS:
 @CORPORA.register("mini")
 def prepare_mini(config: Config, folder: Path, progress: Progress, scheduler: str | None) -> Manifest:
     """Unpack the bundled corpus beside ``folder`` and prepare it. Raises CorpusError where that fails."""
-    release = mini.unpack(folder.parent / "release", config.corpus, progress)
+    release = mini.write_release(folder.parent / "release", config.corpus, progress)
     return prepare(release, folder, config.audio, config.corpus, progress, scheduler)
 
 

@@ -16,7 +16,7 @@ import soundfile
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import Encoder, EncoderError, embed_batch
-from thesis_lib.embeddings.encoders.base import Recording
+from thesis_lib.embeddings.encoders.base import EncoderInput
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.parallel import map_on_cores, spread_over
 from thesis_lib.utils.progress import Progress, silent
@@ -41,7 +41,7 @@ class EmbeddingStore:
         """(N,) -> (D,), from the store, or computed and stored. Raises what ``embed`` raises."""
         return self.get_batch([(wav, sample_rate, source)], encoder)[0]
 
-    def get_batch(self, recordings: Sequence[Recording], encoder: Encoder) -> list[np.ndarray]:
+    def get_batch(self, recordings: Sequence[EncoderInput], encoder: Encoder) -> list[np.ndarray]:
         """Recordings -> (D,) each; those that are not stored are computed in one batch."""
         keys = [self.key(wav, sample_rate, encoder) for wav, sample_rate, _ in recordings]
         paths = [self.folder / key[:2] / f"{key[2:]}.npy" for key in keys]

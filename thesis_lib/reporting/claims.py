@@ -116,7 +116,7 @@ def at(tree: Any, key: Iterable[Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class Results:
+class SavedResults:
     """The saved results of the benchmarks, below ``folder``."""
 
     folder: Path
@@ -154,7 +154,7 @@ def _named(rows: list[dict], spec: dict[str, Any]) -> Iterator[tuple[dict, str]]
         yield at(rows, [spec["where"] | {"statistic": statistic}]), label
 
 
-def is_shown(claim: Claim, results: Results) -> bool:
+def is_shown(claim: Claim, results: SavedResults) -> bool:
     """Whether the interval of the claim's row excludes what it is compared with (``Claim.against``)."""
     row = results.row(claim)
     low = high = claim.against
@@ -166,12 +166,12 @@ def is_shown(claim: Claim, results: Results) -> bool:
     return row["low"] > high or row["high"] < low
 
 
-def claims_table(claims: list[Claim], results: Results) -> str:
+def claims_table(claims: list[Claim], results: SavedResults) -> str:
     """The table as the book shows it, in Markdown."""
     return "\n".join([*HEAD, *(LINE.format(**_cells(claim, results)) for claim in claims)]) + "\n"
 
 
-def _cells(claim: Claim, results: Results) -> dict[str, str]:
+def _cells(claim: Claim, results: SavedResults) -> dict[str, str]:
     about = {
         "where": ", ".join(map(_linked, claim.phrases)),
         "claim": claim.claim,
@@ -209,7 +209,7 @@ def main() -> None:
     page = root / "book" / "claims.md"
     head = page.read_text(encoding="utf-8").split(HEAD[0])[0]
     claims = load_claims(root / "book" / "claims.toml")
-    page.write_text(head + claims_table(claims, Results(root / "benchmarks" / "results")), encoding="utf-8")
+    page.write_text(head + claims_table(claims, SavedResults(root / "benchmarks" / "results")), encoding="utf-8")
 
 
 if __name__ == "__main__":

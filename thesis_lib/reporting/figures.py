@@ -37,7 +37,7 @@ def flow(rejects: dict[str, int], kept: int) -> Figure:
     return figure
 
 
-def speaker_leak(leaks: dict[tuple[str, str], Leak]) -> Figure:
+def speaker_leak_figure(leaks: dict[tuple[str, str], Leak]) -> Figure:
     """Cosines of one speaker's two halves, of two training speakers, and of each with the nearest of another split."""
     figure, axis = plt.subplots()
     first = next(iter(leaks.values()))

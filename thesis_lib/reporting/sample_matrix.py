@@ -13,7 +13,7 @@ from thesis_lib.corpus.manifest import Utterance
 from thesis_lib.runs.embed import load_embeddings, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.progress import Progress, silent
 
 CHOICES_PER_AXIS = 2  # number of contents, of voices, and of styles in addition to the voice's own
@@ -30,7 +30,7 @@ def sample_matrix(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("matrix"):
         return run.load_table("matrix")
-    vocoder = load_vocoder(run, "conversion")
+    vocoder = load_trained_vocoder(run, "conversion")
     manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
     first: dict[str, Utterance] = {}
     for utterance in manifest.split("test"):

@@ -60,7 +60,7 @@ class Run:
         self.path = start_folder() / path
         self.config = config
         self.digest = config.digest()  # of the configuration that the run began with
-        self.device = device  # where ``load_vocoder`` puts the run's vocoders, and ``analysed`` Whisper
+        self.device = device  # where ``load_trained_vocoder`` puts the run's vocoders, and ``analysed`` Whisper
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
         stored = self.path / "config.json"

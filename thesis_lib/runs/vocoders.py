@@ -43,7 +43,7 @@ def check_vocoder(run: Run, task: Task) -> None:
         check_inputs(run, TRAIN, vocoder_inputs(run, task, Manifest.load(run.path / "corpus")), task)
 
 
-def load_vocoder(run: Run, task: Task) -> Vocoder:
+def load_trained_vocoder(run: Run, task: Task) -> Vocoder:
     """The run's trained vocoder, on the run's device.
 
     A StaleWarning names the inputs that have changed since its training. RunError with the command that trains it where

@@ -11,8 +11,8 @@ import numpy as np
 from thesis_lib.audio.files import SUFFIXES, header, read_blocks, survey, writing
 from thesis_lib.audio.video import VIDEO_SUFFIXES, played_times
 from thesis_lib.cloning import AUTO, Clone, Request, VoiceCloningPipeline, clone_file, given_speakers
-from thesis_lib.cloning.cast import DIARISED
 from thesis_lib.cloning.files import Adapter, spoken_script
+from thesis_lib.cloning.recording_speakers import DIARISED
 from thesis_lib.cloning.script import SRT, read_script, time_in_file, write_script
 from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.options import Options

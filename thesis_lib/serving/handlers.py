@@ -46,7 +46,7 @@ class Settings(Guarded):
         self.finish(self.server.settings())
 
 
-class State(Guarded):
+class SessionState(Guarded):
     """GET: the state of a session. DELETE: its end."""
 
     def get(self, name: str) -> None:
@@ -156,7 +156,7 @@ def routes() -> list[tuple]:
         (r"/(page\.css|(?:page|lines|options|progress|requests)\.js|)", Page),
         (r"/api/settings", Settings),
         (r"/api/sessions", NewSession),
-        (session, State),
+        (session, SessionState),
         (rf"{session}/leave", Leave),
         (rf"{session}/recordings/({'|'.join(ROLES)})", Recordings),
         (rf"{session}/script", ScriptFile),

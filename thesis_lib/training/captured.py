@@ -15,14 +15,14 @@ from torch import Tensor
 from thesis_lib.losses.band_limit import NYQUIST
 from thesis_lib.training.segments import Batch
 from thesis_lib.training.state import State
-from thesis_lib.training.step import Inputs, drawn, finish, set_rates, update
+from thesis_lib.training.step import Inputs, drawn_inputs, finish, set_rates, update
 from thesis_lib.training.step_log import StepLog
 
 WARM_UP_STEPS = 3  # computed in the ordinary way before each recording: libraries choose their algorithms in them
 T = TypeVar("T")
 
 
-class Graph(Protocol):
+class RecordedStep(Protocol):
     """Operations that were recorded, and the StepLog with the tensors that they write."""
 
     log: StepLog
@@ -38,13 +38,13 @@ class CapturedSteps:
     refuses. ``record`` makes the graph of a computation; None: ``CudaGraph``.
     """
 
-    def __init__(self, state: State, record: Callable[[Callable[[], StepLog]], Graph] | None = None) -> None:
+    def __init__(self, state: State, record: Callable[[Callable[[], StepLog]], RecordedStep] | None = None) -> None:
         record = record or CudaGraph
         self._state, self._record = state, record
         self._phase: Any = None
         self._steps = 0  # of this phase
         self._inputs: list[Inputs] = []
-        self._graph: Graph | None = None
+        self._graph: RecordedStep | None = None
         for optimizer in state.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = torch.tensor(float(group["lr"]), device=state.fabric.device)
@@ -53,7 +53,7 @@ class CapturedSteps:
     def __call__(self, batches: list[Batch]) -> dict[str, float]:
         """As ``train_step``."""
         state, ids = self._state, [batch.ids for batch in batches]
-        inputs = [drawn(state, _with_cutoff(batch)) for batch in batches]
+        inputs = [drawn_inputs(state, _with_cutoff(batch)) for batch in batches]
         rates = set_rates(state)
         phase = (_phase(state), _shapes(inputs))
         if phase != self._phase:

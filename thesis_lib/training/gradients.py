@@ -7,7 +7,7 @@ from thesis_lib.config import LossConfig, Task
 from thesis_lib.embeddings.encoders import speaker_encoder
 from thesis_lib.losses import EmbeddingConsistency
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training.losses import signal_losses
 from thesis_lib.training.segments import Segments
 from thesis_lib.utils.progress import Progress, silent
@@ -20,7 +20,7 @@ def gradient_norms(run: Run, task: Task, progress: Progress = silent) -> dict[st
     with the command that trains the vocoder, or makes what it was trained on, where that is missing.
     """
     config = run.config
-    generator = load_vocoder(run, task).generator.requires_grad_(True)
+    generator = load_trained_vocoder(run, task).generator.requires_grad_(True)
     names = ("mel", "multi_scale_mel", "stft", "temporal")
     losses = signal_losses(config, LossConfig(**dict.fromkeys(names, 1.0)))
     encoder = speaker_encoder(config.encoders)

@@ -195,7 +195,7 @@ class _Session:
         if self.fabric.is_global_zero:
             folder = self.home / "checkpoints"
             self.state.save(checkpoints.step_folder(folder, self.state.step), self.run.config, **more)
-            checkpoints.prune(folder, self.training.keep, "score")
+            checkpoints.remove_old(folder, self.training.keep, "score")
         self.fabric.barrier()
 
 

@@ -21,7 +21,7 @@ SCRIPT = "scripts/build_wide_corpus.py"
 LOG_LINES = 200  # of the training log, evenly spaced, that are kept beside the weights
 
 
-def reproduce(
+def reproduce_weights(
     run: Run,
     folder: Path | None = None,
     progress: Progress = silent,

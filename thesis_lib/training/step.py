@@ -43,12 +43,12 @@ def train_step(state: State, batches: list[Batch]) -> dict[str, float]:
     loss scaler reads whether a gradient overflowed, and with sampled target speakers for a batch of one, where its
     emotion embedding is read.
     """
-    inputs = [drawn(state, batch) for batch in batches]
+    inputs = [drawn_inputs(state, batch) for batch in batches]
     rates = set_rates(state)
     return finish(state, update(state, inputs), rates, [batch.ids for batch in batches])
 
 
-def drawn(state: State, batch: Batch) -> Inputs:
+def drawn_inputs(state: State, batch: Batch) -> Inputs:
     """Draw target speakers and crops for a batch, from torch's generator of the CPU."""
     content, speaker, emotion, prototypes = batch.content, batch.speaker, batch.emotion, None
     if state.speaker_sampler is not None and state.step >= first_step("sampled_speaker", state.recipe.training):

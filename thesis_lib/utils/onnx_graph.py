@@ -124,11 +124,12 @@ def _is_whole(path: Path) -> bool:
     return path.is_file() and _record(path).is_file() and _record(path).read_text() == sha256(path)
 
 
-def session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":
-    """Load a file into ONNX Runtime, on the CPU, with ``session_options``."""
+def session(model: Path | bytes, threads: int | None = None) -> "onnxruntime.InferenceSession":
+    """Load a file or a serialised model into ONNX Runtime, on the CPU, with ``session_options``."""
     import onnxruntime
 
-    return onnxruntime.InferenceSession(str(path), session_options(threads), providers=["CPUExecutionProvider"])
+    given = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(given, session_options(threads), providers=["CPUExecutionProvider"])
 
 
 def freeing_session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":

@@ -92,7 +92,7 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, home)
         known |= Roles.of(cell.config, {task: vocoder})
         names = {column: encoder.name for column, encoder in scorers.encoders.items()}
-    table, unmeasured = differences(cells, list(variants), len(seeds), run.config)
+    table, unmeasured = differences_from_full(cells, list(variants), len(seeds), run.config)
     missing += unmeasured
     table["role"] = [known.of_metric(metric, names) for metric in table.metric]
     provenance = run.provenance([*sources, *weights], scorers.revisions)
@@ -101,7 +101,7 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
     return table
 
 
-def differences(
+def differences_from_full(
     cells: dict[tuple[str, int], Measurements], variants: list[str], seeds: int, config: Config
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Each variant minus the full recipe, paired by seed and utterance; and what was not measured."""

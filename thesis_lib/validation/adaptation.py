@@ -14,7 +14,7 @@ from thesis_lib.embeddings.encoders import revisions
 from thesis_lib.runs.commands import adapt_command
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training.adaptation import adapt, adapted_key
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import Keep, Results, System, TestSet, evaluate, save_results
@@ -46,7 +46,7 @@ def adapt_speakers(run: Run, progress: Progress = silent) -> None:
     """
     if run.has("adaptation"):
         return
-    before, plugins = load_vocoder(run, "conversion"), run.config.plugins
+    before, plugins = load_trained_vocoder(run, "conversion"), run.config.plugins
     encoders = EncoderConfig(emotion_folder=run.config.encoders.emotion_folder)
     targets, manifest = _speakers(run)[: run.config.adaptation.voices], load_manifest(run)
     for number, target in enumerate(progress(targets, len(targets), "adapt")):
@@ -66,7 +66,7 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("adaptation"):
         return run.load_table("adaptation")
-    config, before = run.config, load_vocoder(run, "conversion")
+    config, before = run.config, load_trained_vocoder(run, "conversion")
     speakers, manifest = _speakers(run), load_manifest(run)
     scorers = speaker_scorers(run, speakers)
     targets, results = speakers[: config.adaptation.voices], Results()

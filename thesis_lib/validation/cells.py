@@ -13,7 +13,7 @@ from thesis_lib.training import TrainingError, fabric_of, train
 from thesis_lib.training.schedule import require_losses
 from thesis_lib.vocoder.synthesis import Vocoder
 
-Variants = Mapping[str, dict[str, Any]]  # row of the table -> the settings that are changed
+RecipeVariants = Mapping[str, dict[str, Any]]  # row of the table -> the settings that are changed
 
 
 def at_budget(config: Config) -> Config:
@@ -34,7 +34,7 @@ def at_budget(config: Config) -> Config:
     return config.override(changes)
 
 
-def possible(base: Config, variants: Variants, full: str) -> tuple[dict[str, dict], list[dict]]:
+def possible(base: Config, variants: RecipeVariants, full: str) -> tuple[dict[str, dict], list[dict]]:
     """The variants that differ from the recipe ``base``, that of ``full``, and the reason for each other one."""
     task, found, missing = base.ablation.task, {}, []
     for variant, changes in variants.items():

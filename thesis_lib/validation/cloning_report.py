@@ -25,7 +25,7 @@ from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.voices import NEAREST
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.vocoders import load_vocoder, vocoder_folder
+from thesis_lib.runs.vocoders import load_trained_vocoder, vocoder_folder
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import Scorers, metrics
@@ -49,6 +49,7 @@ OWN_VOCODER = "the run's conversion vocoder"
 RECOGNISER = "whisper-base"
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
+INPUTS, EARLIER_INPUTS = "cloning_inputs", "cloning_asked"  # JSON files of the run: what the report was made of
 Spoken = tuple[np.ndarray, str]  # (N,) output, and the text that it should say; empty where that is not known
 
 __all__ = ["HUMAN", "SEVERAL", "clone_report", "clone_sample", "summarise_clones"]
@@ -96,12 +97,12 @@ def clone_report(
     none is named.
     """
     if vocoder is None:
-        load_vocoder(run, "conversion")  # says which command trains one
+        load_trained_vocoder(run, "conversion")  # says which command trains one
     source = vocoder or str(vocoder_folder(run, "conversion"))
     given = given_recordings(pairs, spanish)
     outside = {vocoder or OWN_VOCODER: vocoder_key(source)} | fingerprints(given)
-    asked = {"outside": outside, "minutes": minutes}
-    if run.has("cloning") and _is_current(run, asked):
+    inputs = {"outside": outside, "minutes": minutes}
+    if run.has("cloning") and _is_current(run, inputs):
         return run.load_table("cloning")
     pipeline = build(source, run.config.cloning)
     recordings = [*corpus_recordings(run), *given]
@@ -121,7 +122,7 @@ def clone_report(
     summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
     run.save_table("cloning_seconds", pd.DataFrame(times), provenance)
     run.save_table("cloning_summary", summary, provenance)
-    run.save_json("cloning_asked", asked)
+    run.save_json(INPUTS, inputs)
     run.save_table("cloning", table, provenance)
     return table
 
@@ -151,15 +152,15 @@ def _clone_and_score(
     return results, times, sources
 
 
-def _is_current(run: Run, asked: dict[str, Any]) -> bool:
+def _is_current(run: Run, inputs: dict[str, Any]) -> bool:
     """Whether the run's report is of these recordings and this vocoder, as they are now.
 
-    A report of an earlier version is valid only for the run's own vocoder and corpus, which its provenance has: for any
-    other it recorded the names only.
+    Earlier versions wrote ``EARLIER_INPUTS``. The first of them recorded the names only, so that their report is valid
+    only for the run's own vocoder and corpus, which its provenance has.
     """
-    before = run.load_json("cloning_asked")
-    own = list(asked["outside"]) == [OWN_VOCODER]
-    return before == asked or (own and before == [None, "None", [], asked["minutes"]])
+    before = run.load_json(INPUTS if (run.path / "tables" / f"{INPUTS}.json").exists() else EARLIER_INPUTS)
+    own = list(inputs["outside"]) == [OWN_VOCODER]
+    return before == inputs or (own and before == [None, "None", [], inputs["minutes"]])
 
 
 def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float]:

@@ -18,7 +18,7 @@ from thesis_lib.audio.pitch import track
 from thesis_lib.config import ValidationConfig
 from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import (
@@ -111,7 +111,7 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     the run's encoders are not those that it was trained with.
     """
     groups, scorers = pair_recordings(folder), Scorers.load(run.config)
-    vocoder = load_vocoder(run, "conversion")
+    vocoder = load_trained_vocoder(run, "conversion")
     pairs = _pairs(run, groups, scorers, vocoder)
     names = dict.fromkeys(name for pair in pairs for name in pair.files)
     systems = [_system(name, name, partial(PublishedPair.english, system=name)) for name in names]

@@ -16,7 +16,7 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.runs.embed import SIDES, Embeddings, load_embeddings
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import load_manifest
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import ALL, System, TestSet, evaluate
 from thesis_lib.validation.measurements import SOURCE, Measured, Measurements
@@ -51,7 +51,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("validation"):
         return run.load_table("validation")
-    vocoders = {task: load_vocoder(run, task) for task in TASKS}
+    vocoders = {task: load_trained_vocoder(run, task) for task in TASKS}
     manifest, scorers = load_manifest(run), Scorers.load(run.config)
     embeddings, systems = _embeddings(run, scorers), systems_of(vocoders, manifest, manifest.split("test"))
     _require_hypotheses(run.config, scorers)

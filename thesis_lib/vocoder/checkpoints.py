@@ -109,7 +109,7 @@ def best(folder: Path, by: str) -> Path | None:
     return min((found for found in values if found[0] is not None), default=(None, None))[1]
 
 
-def prune(folder: Path, count: int, by: str) -> None:
+def remove_old(folder: Path, count: int, by: str) -> None:
     """Remove all checkpoints except the newest ``count`` and the ``best`` one."""
     kept = best(folder, by)
     for old in sorted(Path(folder).glob("step-*"))[:-count]:
@@ -120,7 +120,7 @@ def prune(folder: Path, count: int, by: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the partial folders of an interrupted ``save`` or ``prune``."""
+    """Remove the partial folders of an interrupted ``save`` or ``remove_old``."""
     for left in Path(folder).glob(".partial-*"):
         shutil.rmtree(left)
 

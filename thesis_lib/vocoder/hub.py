@@ -61,7 +61,7 @@ def is_repository(source: str) -> bool:
     return bool(REPOSITORY.fullmatch(source)) and not Path(source).exists()
 
 
-def download(repository: str, revision: str | None = None) -> Path:
+def download_vocoder(repository: str, revision: str | None = None) -> Path:
     """Download a vocoder's files to the hub's cache. CheckpointError when that fails."""
     return snapshot(repository, revision, FILES)
 

@@ -28,14 +28,14 @@ def is_onnx(source: str | Path) -> bool:
     return str(source).endswith(".onnx")
 
 
-def folder_of(source: str | Path, revision: str | None = None) -> Path:
+def weights_folder(source: str | Path, revision: str | None = None) -> Path:
     """The folder of a vocoder's weights; one on the model hub is downloaded. CheckpointError for an ONNX file."""
     if is_onnx(source):
         raise checkpoints.CheckpointError(
             f"{source}: torch's weights are needed, which an ONNX file has not: name the vocoder it came from"
         )
     if hub.is_repository(str(source)):
-        return hub.download(str(source), revision)
+        return hub.download_vocoder(str(source), revision)
     return RELEASED.get(str(source), Path(source))
 
 
@@ -51,7 +51,7 @@ def vocoder_key(source: str | Path) -> str:
         if not Path(source).is_file():
             raise checkpoints.CheckpointError(f"{source} is missing: check the path of the ONNX file")
         return digest([fingerprint(Path(source))])
-    return digest([fingerprint(path) for path in checkpoints.files_of(folder_of(source))])
+    return digest([fingerprint(path) for path in checkpoints.files_of(weights_folder(source))])
 
 
 def adaptation_key(recordings: Sequence[Path], source: str, minutes: float) -> str:
@@ -140,5 +140,5 @@ def weights(source: str | Path, revision: str | None = None) -> tuple[VocoderDes
         fields = len(HifiganConfig().kernel_sizes)
         renamed = {generator_name(name, fields): value for name, value in universal_arrays().items()}
         return description, without_weight_norm(renamed) | identity_condition(description)
-    tensors, meta = checkpoints.load_arrays(folder_of(source, revision))
+    tensors, meta = checkpoints.load_arrays(weights_folder(source, revision))
     return VocoderDescription.of(meta), tensors

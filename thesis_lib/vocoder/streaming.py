@@ -148,7 +148,7 @@ class MelStream:
         return made
 
 
-def check_output(target: str | Path) -> None:
+def check_stream_target(target: str | Path) -> None:
     """Raise StreamError for a target that cannot be written, before a vocoder is loaded."""
     if str(target) != STDOUT and (problem := target_problem(Path(target))):
         raise StreamError(problem)

@@ -168,7 +168,7 @@ class Vocoder(BaseVocoder):
         device = available_device(device)
         if str(source) == UNIVERSAL:
             return cls._universal().to(device)
-        tensors, meta = checkpoints.load(sources.folder_of(source, revision))
+        tensors, meta = checkpoints.load(sources.weights_folder(source, revision))
         try:
             description = VocoderDescription.of(meta)
             # First on the meta device: a configuration that fits other weights is refused before it takes memory.

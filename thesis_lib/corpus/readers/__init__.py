@@ -9,9 +9,9 @@ from thesis_lib.corpus.readers import (
     speechocean762,
     vctk,
 )
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording
+from thesis_lib.corpus.readers.base import Archive, CorpusRecording, Reader
 
-__all__ = ["READERS", "Archive", "Reader", "Recording", "registered_id", "speaker_identity"]
+__all__ = ["READERS", "Archive", "CorpusRecording", "Reader", "registered_id", "speaker_identity"]
 
 MODULES = (librispeech, libritts_r, vctk, speechocean762, common_voice, mls_spanish, speakers)
 READERS: dict[str, Reader] = {module.READER.name: module.READER for module in MODULES}

@@ -11,7 +11,7 @@ from thesis_lib.corpus.unpack import Place
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class CorpusRecording:
     """One recording of one speaker."""
 
     file: str  # its id, without the corpus's name; also names the converted file
@@ -41,7 +41,7 @@ class Reader:
     title: str
     licence: str
     citation: str  # key in book/references.bib; empty: the user's own recordings
-    read: Callable[[Path], Iterable[Recording | Reject]]  # raises CorpusError for a wrong layout
+    read: Callable[[Path], Iterable[CorpusRecording | Reject]]  # raises CorpusError for a wrong layout
     page: str = ""  # where its publisher describes it
     place: Place | None = None
     archives: dict[str, Archive] = field(default_factory=dict)  # {subset: archive}

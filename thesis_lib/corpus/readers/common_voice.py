@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject, is_plain_name
-from thesis_lib.corpus.readers.base import Reader, Recording
+from thesis_lib.corpus.readers.base import CorpusRecording, Reader
 from thesis_lib.utils.process import printable
 
 HELD_OUT = ("dev", "test")
@@ -19,7 +19,7 @@ TABLES = ("validated", "train", *HELD_OUT)
 COLUMNS = ("client_id", "path", "sentence")
 
 
-def read(root: Path) -> Iterator[Recording | Reject]:
+def read(root: Path) -> Iterator[CorpusRecording | Reject]:
     """The clips of validated.tsv; those of dev.tsv and test.tsv are held out, and so are their speakers."""
     top = _language_folder(root)
     held_out = {row["path"] for name in HELD_OUT for row in _rows(top / f"{name}.tsv")}
@@ -31,7 +31,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
             yield Reject(id=printable(file), split=split, reason=reason)
             continue
         text, gender, age = (row.get(column) or "" for column in ("sentence", "gender", "age"))
-        yield Recording(Path(file).stem, split, speaker, top / "clips" / file, text.strip(), gender, age)
+        yield CorpusRecording(Path(file).stem, split, speaker, top / "clips" / file, text.strip(), gender, age)
 
 
 def _language_folder(root: Path) -> Path:
@@ -61,7 +61,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
             raise CorpusError(f"{path} is no table of tab-separated lines ({error}): fetch it again") from error
 
 
-def place(path: PurePosixPath) -> PurePosixPath | None:
+def _place(path: PurePosixPath) -> PurePosixPath | None:
     """VERSION/LANGUAGE/NAME.tsv and VERSION/LANGUAGE/clips/NAME.mp3, so that two languages are never mixed."""
     if path.suffix == ".tsv" and path.stem in TABLES:
         return PurePosixPath(*path.parts[-3:])
@@ -75,7 +75,7 @@ READER = Reader(
     citation="ardila2020commonvoice",
     page="https://datacollective.mozillafoundation.org",
     read=read,
-    place=place,
+    place=_place,
     max_duration=15.0,
     speaker_space="",  # the client ids, as in CVSS-T
 )

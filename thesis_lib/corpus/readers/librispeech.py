@@ -8,8 +8,8 @@ from pathlib import Path
 
 from thesis_lib.corpus.readers.base import (
     Archive,
+    CorpusRecording,
     Reader,
-    Recording,
     below,
     folder_of,
     genders_of,
@@ -29,7 +29,7 @@ SUBSETS = {
 }
 
 
-def read(root: Path) -> Iterator[Recording]:
+def read(root: Path) -> Iterator[CorpusRecording]:
     """The utterances of every subset in ``root``: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt and .flac files."""
     top = folder_of(root, "librispeech", TOP, "*/*/*/*.trans.txt", "dev-clean")
     # "14 | F | train-clean-360 | 25.03 | name", and comments that begin with ";"
@@ -38,7 +38,7 @@ def read(root: Path) -> Iterator[Recording]:
         subset, speaker = transcript.parts[-4], transcript.parts[-3]
         for id, text in rows_of(transcript):
             path = transcript.with_name(f"{id}.flac")
-            yield Recording(id, official_split(subset), speaker, path, text, genders.get(speaker, ""))
+            yield CorpusRecording(id, official_split(subset), speaker, path, text, genders.get(speaker, ""))
 
 
 READER = Reader(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from thesis_lib.corpus.readers.base import (
     Archive,
+    CorpusRecording,
     Reader,
-    Recording,
     below,
     folder_of,
     genders_of,
@@ -30,14 +30,14 @@ SUBSETS = {
 }
 
 
-def read(root: Path) -> Iterator[Recording]:
+def read(root: Path) -> Iterator[CorpusRecording]:
     """The utterances of every subset in ``root``: SUBSET/SPEAKER/CHAPTER/ID.wav, with ID.normalized.txt beside it."""
     top = folder_of(root, "libritts-r", TOP, "*/*/*/*.wav", "dev-clean")
     genders = genders_of(top / "speakers.tsv", "\t", 4)  # reader, gender, subset, name
     for path in sorted(top.glob("*/*/*/*.wav")):
         subset, speaker = path.parts[-4], path.parts[-3]
         text = transcript_of(path.with_suffix(".normalized.txt"))
-        yield Recording(path.stem, official_split(subset), speaker, path, text, genders.get(speaker, ""))
+        yield CorpusRecording(path.stem, official_split(subset), speaker, path, text, genders.get(speaker, ""))
 
 
 READER = Reader(

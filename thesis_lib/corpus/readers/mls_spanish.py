@@ -10,8 +10,8 @@ from pathlib import Path
 from thesis_lib.corpus.manifest import Reject, is_plain_name
 from thesis_lib.corpus.readers.base import (
     Archive,
+    CorpusRecording,
     Reader,
-    Recording,
     below,
     folder_of,
     genders_of,
@@ -22,7 +22,7 @@ from thesis_lib.corpus.readers.base import (
 TOP = "mls_spanish_opus"
 
 
-def read(root: Path) -> Iterator[Recording | Reject]:
+def read(root: Path) -> Iterator[CorpusRecording | Reject]:
     """The utterances of train, dev and test: SPLIT/transcripts.txt and SPLIT/audio/SPEAKER/BOOK/SPEAKER_BOOK_N.opus."""
     top = folder_of(root, "mls-spanish", TOP, "*/transcripts.txt")
     genders = genders_of(top / "metainfo.txt", "|", 3)  # one line a chapter: speaker | gender | partition | …
@@ -35,7 +35,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
                 yield Reject(id=id, split=split, reason="unsafe file name", detail=str(transcript))
                 continue
             path = transcript.parent / "audio" / speaker / book / f"{id}.opus"
-            yield Recording(id, split, speaker, path, text, genders.get(speaker, ""))
+            yield CorpusRecording(id, split, speaker, path, text, genders.get(speaker, ""))
 
 
 READER = Reader(

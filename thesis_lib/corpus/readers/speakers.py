@@ -13,13 +13,13 @@ from pathlib import Path
 from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
-from thesis_lib.corpus.readers.base import Reader, Recording, transcript_of
+from thesis_lib.corpus.readers.base import CorpusRecording, Reader, transcript_of
 
 TABLES = ("utterances.tsv", "utterances.csv")
 SPLITS = ("", "train", "validation", "test")
 
 
-def read(root: Path) -> Iterator[Recording | Reject]:
+def read(root: Path) -> Iterator[CorpusRecording | Reject]:
     """The recordings in ``root``, by its table, or else by its folders. CorpusError for a wrong table or none."""
     for name in TABLES:
         if (root / name).is_file():
@@ -35,11 +35,11 @@ def read(root: Path) -> Iterator[Recording | Reject]:
     return (_by_folder(path, path.relative_to(root), ids) for path in found)
 
 
-def _by_folder(path: Path, inside: Path, ids: "_Ids") -> Recording:
-    return Recording(ids.id_of(inside), "", inside.parts[0], path, transcript_of(path.with_suffix(".txt")))
+def _by_folder(path: Path, inside: Path, ids: "_Ids") -> CorpusRecording:
+    return CorpusRecording(ids.id_of(inside), "", inside.parts[0], path, transcript_of(path.with_suffix(".txt")))
 
 
-def _by_table(table: Path) -> Iterator[Recording | Reject]:
+def _by_table(table: Path) -> Iterator[CorpusRecording | Reject]:
     ids = _Ids()
     for number, row in enumerate(_rows(table), 1):
         given = {key: (row.get(key) or "").strip() for key in ("speaker", "text", "gender", "age", "corpus", "split")}
@@ -51,7 +51,7 @@ def _by_table(table: Path) -> Iterator[Recording | Reject]:
             reason = "unsafe file name" if given["speaker"] else "no speaker"
             yield Reject(id=row["path"], split=given["split"], reason=reason, detail=f"row {number} of {table.name}")
             continue
-        yield Recording(ids.id_of(path, given["corpus"]), path=table.parent / path, **given)
+        yield CorpusRecording(ids.id_of(path, given["corpus"]), path=table.parent / path, **given)
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from thesis_lib.corpus.manifest import Reject
 from thesis_lib.corpus.readers.base import (
     Archive,
+    CorpusRecording,
     Reader,
-    Recording,
     below,
     folder_of,
     official_split,
@@ -21,7 +21,7 @@ from thesis_lib.corpus.readers.base import (
 TOP = "speechocean762"
 
 
-def read(root: Path) -> Iterator[Recording | Reject]:
+def read(root: Path) -> Iterator[CorpusRecording | Reject]:
     """The utterances that train/ and test/ list in wav.scp, text, utt2spk, spk2gender and spk2age."""
     top = folder_of(root, "speechocean762", TOP, "*/wav.scp")
     for listed in sorted(top.glob("*/wav.scp")):
@@ -36,7 +36,7 @@ def read(root: Path) -> Iterator[Recording | Reject]:
                 yield Reject(id=id, split=split, reason="no speaker", detail=str(listed.with_name("utt2spk")))
                 continue
             gender, age = tables["spk2gender"].get(speaker, ""), tables["spk2age"].get(speaker, "")
-            yield Recording(id, split, speaker, top / file, tables["text"].get(id, ""), gender, age)
+            yield CorpusRecording(id, split, speaker, top / file, tables["text"].get(id, ""), gender, age)
 
 
 READER = Reader(

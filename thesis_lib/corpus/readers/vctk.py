@@ -6,13 +6,13 @@ Reference: Yamagishi, Veaux, MacDonald 2019, doi:10.7488/ds/2645. It has no offi
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from thesis_lib.corpus.readers.base import Archive, Reader, Recording, folder_of, table_of, transcript_of
+from thesis_lib.corpus.readers.base import Archive, CorpusRecording, Reader, folder_of, table_of, transcript_of
 
 AUDIO = "wav48_silence_trimmed"
 MICROPHONES = ("mic2", "mic1")  # the second is the better one; p280 and p315 have the first alone
 
 
-def read(root: Path) -> Iterator[Recording]:
+def read(root: Path) -> Iterator[CorpusRecording]:
     """The utterances in ``root``: wav48_silence_trimmed/SPEAKER/ID_mic2.flac, or _mic1, and txt/SPEAKER/ID.txt."""
     top = folder_of(root, "vctk", "VCTK-Corpus-0.92", f"{AUDIO}/*/*_mic?.flac")
     speakers = top / "speaker-info.txt"  # "p225  23  F  English  Southern England"
@@ -23,10 +23,10 @@ def read(root: Path) -> Iterator[Recording]:
             takes = [folder / f"{id}_{microphone}.flac" for microphone in MICROPHONES]
             path = next((take for take in takes if take.exists()), takes[0])
             text = transcript_of(top / "txt" / folder.name / f"{id}.txt")  # none for p315
-            yield Recording(id, "", folder.name, path, text, gender, age)
+            yield CorpusRecording(id, "", folder.name, path, text, gender, age)
 
 
-def place(path: PurePosixPath) -> PurePosixPath | None:
+def _place(path: PurePosixPath) -> PurePosixPath | None:
     """The recordings, the texts and the table of speakers, wherever the archive has them."""
     for top in (AUDIO, "txt"):
         if top in path.parts[:-1]:
@@ -41,7 +41,7 @@ READER = Reader(
     citation="yamagishi2019vctk",
     page="https://datashare.ed.ac.uk/handle/10283/3443",
     read=read,
-    place=place,
+    place=_place,
     max_duration=15.0,
     archives={
         "0.92": Archive(

@@ -29,7 +29,7 @@ class Encoder(Protocol):
 
 
 # Samples (N,), their rate in Hz, and their name in error messages.
-Recording = tuple[np.ndarray, int, object]
+EncoderInput = tuple[np.ndarray, int, object]
 
 
 def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = "audio") -> np.ndarray:
@@ -37,7 +37,7 @@ def embed(encoder: Encoder, wav: np.ndarray, sample_rate: int, source: object = 
     return embed_batch(encoder, [(wav, sample_rate, source)])[0]
 
 
-def embed_batch(encoder: Encoder, recordings: Sequence[Recording]) -> list[np.ndarray]:
+def embed_batch(encoder: Encoder, recordings: Sequence[EncoderInput]) -> list[np.ndarray]:
     """Embed recordings of any lengths and rates -> (D,) each, equal to those of ``embed``.
 
     Computed in one batch where the encoder has ``encode_batch``. Raises what ``embed`` raises.

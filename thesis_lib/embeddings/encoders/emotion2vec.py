@@ -38,7 +38,7 @@ class Emotion2vec(nn.Module):
         """
         super().__init__()
         named = folder is not None
-        folder = download() if folder is None else Path(folder)
+        folder = _download() if folder is None else Path(folder)
         config = folder / CONFIG
         weights = next((folder / name for name in (PLUS, BASE) if (folder / name).is_file()), None)
         if not config.is_file() or weights is None:
@@ -106,7 +106,7 @@ def _require_plain_layers(text: str) -> None:
             raise EncoderError(f"feature_encoder_spec is {text!r}: a list of (channels, kernel, stride) is expected")
 
 
-def download() -> Path:
+def _download() -> Path:
     """Download the published folder from the hub. EncoderError when it cannot be reached."""
     if pretrained.offline() or not pretrained.hub_reachable():
         raise EncoderError(

@@ -36,7 +36,7 @@ class WhisperStates:
 
         The first item is the output of the convolutions.
         """
-        x = gelu(self._conv("first", log_mel(wav), 1))
+        x = gelu(self._conv("first", _log_mel(wav), 1))
         x = gelu(self._conv("second", x, 2)).transpose(0, 2, 1)
         found = [x]
         x = x + self._weights["positions"][: x.shape[1]]
@@ -72,7 +72,7 @@ class WhisperStates:
         return x + self._linear(f"{name}.down", gelu(self._linear(f"{name}.up", self._norm(f"{name}.norm", x))))
 
 
-def log_mel(wav: np.ndarray) -> np.ndarray:
+def _log_mel(wav: np.ndarray) -> np.ndarray:
     """(B, N) at 16 kHz -> (B, 80, N / 160), Whisper's own scale."""
     padded = np.pad(wav.astype(np.float64), ((0, 0), (SIZE // 2, SIZE // 2)), mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE, axis=1)[:, ::HOP][:, :-1]

@@ -24,7 +24,7 @@ WARM_UP_SHARE = 0.1  # of the steps, in which the learning rate rises
 
 
 @dataclass(frozen=True)
-class Recipe:
+class HeadRecipe:
     """How a head is trained; ``selection.CANDIDATES`` has the recipes that are compared."""
 
     layers: tuple[int, ...] = (0, 1, 2, 3)  # of Whisper's encoder; 0: the convolutions
@@ -46,7 +46,7 @@ class Recipe:
     seed: int = 0
 
 
-def fit(features: Features, recipe: Recipe, readers: Features | None = None) -> EmotionHead:
+def fit(features: Features, recipe: HeadRecipe, readers: Features | None = None) -> EmotionHead:
     """Train a head on the features -> the head, in eval mode. Deterministic for a seed on one thread.
 
     ``readers`` are the speakers of the speaker offsets; without them there are none.
@@ -89,7 +89,7 @@ def _speaker_means(readers: Features, layers: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.stack([x[readers.speaker == name].mean(axis=0) for name in np.unique(readers.speaker)]))
 
 
-def _loss(vectors: Tensor, prototypes: Tensor, emotion: Tensor, speaker: Tensor, recipe: Recipe) -> Tensor:
+def _loss(vectors: Tensor, prototypes: Tensor, emotion: Tensor, speaker: Tensor, recipe: HeadRecipe) -> Tensor:
     """Embeddings (B, D), prototypes (L, D), emotions and speakers (B,) -> the weighted sum of both losses."""
     logits = recipe.logit_scale * vectors @ F.normalize(prototypes, dim=1).T
     labels = F.cross_entropy(logits, emotion, label_smoothing=recipe.label_smoothing)

@@ -13,9 +13,9 @@ from thesis_lib.embeddings.encoders.emotion import EmotionEncoder
 from thesis_lib.embeddings.encoders.emotion_numpy import CONFIG, DEFAULT_FOLDER, WEIGHTS
 from thesis_lib.runs.provenance import commit, machine
 from thesis_lib.training.emotion.features import VERSIONS, Features, features
-from thesis_lib.training.emotion.head import Recipe, fit
+from thesis_lib.training.emotion.head import HeadRecipe, fit
 from thesis_lib.training.emotion.recordings import acted, read_aloud
-from thesis_lib.training.emotion.selection import CANDIDATES, DISTRACTORS, RANK_1, divided, folds, select
+from thesis_lib.training.emotion.selection import CANDIDATES, DISTRACTORS, RANK_1, divided, folds, select_candidate
 from thesis_lib.utils.files import replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 
@@ -36,7 +36,7 @@ def reproduce(
     reading: Path | None = None,
     folder: Path = DEFAULT_FOLDER,
     cache: Path = Path("build/emotion"),
-    candidates: Mapping[str, Recipe] = CANDIDATES,
+    candidates: Mapping[str, HeadRecipe] = CANDIDATES,
     versions: int = VERSIONS,
     progress: Progress = silent,
     say: Callable[[str], None] = print,
@@ -56,7 +56,7 @@ def reproduce(
         others = features(chosen, 1, cache, progress)
     try:
         torch.set_num_threads(1)  # sums in another order give other weights
-        best, rows = select(data, others, candidates, progress)
+        best, rows = select_candidate(data, others, candidates, progress)
         head = fit(data, candidates[best], divided(others)[0])
     finally:
         torch.set_num_threads(threads)
@@ -65,13 +65,13 @@ def reproduce(
     with replacing(folder / WEIGHTS) as partial:
         save_file({name: tensor.half().contiguous() for name, tensor in head.state_dict().items()}, partial)
     write_text(folder / CONFIG, json.dumps(about, indent=2) + "\n")
-    write_text(folder / CARD, card(about))
+    write_text(folder / CARD, encoder_card(about))
     say(f"the weights: {folder}")
     return EmotionEncoder(folder)
 
 
 def _about(
-    best: str, recipe: Recipe, rows: list[dict], data: Features, others: Features | None, corpora: list[str]
+    best: str, recipe: HeadRecipe, rows: list[dict], data: Features, others: Features | None, corpora: list[str]
 ) -> dict:
     own = data.version == 0
     return {
@@ -95,7 +95,7 @@ def _about(
     }
 
 
-def card(about: Mapping) -> str:
+def encoder_card(about: Mapping) -> str:
     """The model card of an emotion encoder, from its config.json. Markdown."""
     measured = [name for name in (*DISTRACTORS, "recall", RANK_1) if name in about["selection"][0]]
     titles = [f"triplets, {name}" if name in DISTRACTORS else name for name in measured]

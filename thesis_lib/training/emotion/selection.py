@@ -7,29 +7,29 @@ import torch
 
 from thesis_lib.embeddings.triplets import centroids, nearest_is_same, triplet_accuracy
 from thesis_lib.training.emotion.features import Features
-from thesis_lib.training.emotion.head import Recipe, fit
+from thesis_lib.training.emotion.head import HeadRecipe, fit
 from thesis_lib.utils.progress import Progress, silent
 
 MAX_FOLDS = 5
 RELEASED = "layers 0 to 3"
-# Each is a short difference from the defaults of ``Recipe``.
-CANDIDATES: dict[str, Recipe] = {
-    RELEASED: Recipe(),
-    "layer 4 alone, the last one": Recipe(layers=(4,)),
-    "layers 3 and 4": Recipe(layers=(3, 4)),
-    "layers 1 and 2": Recipe(layers=(1, 2)),
-    "speaker offsets up to 3": Recipe(speaker_offset=3.0),
-    "no speaker offsets": Recipe(speaker_offset=0.0),
-    "no versions by another speaker": Recipe(other_speakers=False),
-    "emotion labels alone": Recipe(contrastive=0.0),
-    "contrastive loss alone": Recipe(labels=0.0),
+# Each is a short difference from the defaults of ``HeadRecipe``.
+CANDIDATES: dict[str, HeadRecipe] = {
+    RELEASED: HeadRecipe(),
+    "layer 4 alone, the last one": HeadRecipe(layers=(4,)),
+    "layers 3 and 4": HeadRecipe(layers=(3, 4)),
+    "layers 1 and 2": HeadRecipe(layers=(1, 2)),
+    "speaker offsets up to 3": HeadRecipe(speaker_offset=3.0),
+    "no speaker offsets": HeadRecipe(speaker_offset=0.0),
+    "no versions by another speaker": HeadRecipe(other_speakers=False),
+    "emotion labels alone": HeadRecipe(contrastive=0.0),
+    "contrastive loss alone": HeadRecipe(labels=0.0),
 }
 DISTRACTORS = {"speaker": ("speaker",), "text": ("sentence",), "speaker and text": ("speaker", "sentence")}
 RANK_1 = "rank-1 speaker"
 
 
-def select(
-    acted: Features, reading: Features | None, candidates: Mapping[str, Recipe], progress: Progress = silent
+def select_candidate(
+    acted: Features, reading: Features | None, candidates: Mapping[str, HeadRecipe], progress: Progress = silent
 ) -> tuple[str, list[dict]]:
     """Cross-validate every candidate -> the name of the best one, and a row each.
 
@@ -42,23 +42,23 @@ def select(
     return max(rows, key=lambda row: np.mean([row[name] for name in DISTRACTORS]))["candidate"], rows
 
 
-def cross_validated(acted: Features, reading: Features | None, recipe: Recipe) -> dict[str, float]:
+def cross_validated(acted: Features, reading: Features | None, recipe: HeadRecipe) -> dict[str, float]:
     """Means over the folds: triplet accuracy by distractor, recall of the nearest centroid, identification rate."""
     found, (readers, unseen) = [], divided(reading)
     for train, test in folds(acted):
         head = fit(acted.rows(train), recipe, readers)
         own = acted.rows(test)
-        vectors = embedded(head, own, recipe)
+        vectors = head_embeddings(head, own, recipe)
         row = {
             distractor: triplet_accuracy(vectors, own.emotion, {name: getattr(own, name) for name in names})
             for distractor, names in DISTRACTORS.items()
         }
         seen = acted.rows(train & (acted.version == 0))
-        names, directions = centroids(embedded(head, seen, recipe), seen.emotion)
+        names, directions = centroids(head_embeddings(head, seen, recipe), seen.emotion)
         correct = names[(vectors @ directions.T).argmax(1)] == own.emotion
         row["recall"] = float(np.mean([correct[own.emotion == name].mean() for name in np.unique(own.emotion)]))
         if unseen is not None:
-            vectors = embedded(head, unseen, recipe)
+            vectors = head_embeddings(head, unseen, recipe)
             row[RANK_1] = float(nearest_is_same(vectors - vectors.mean(0), unseen.speaker).mean())
         found.append(row)
     return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
@@ -86,7 +86,7 @@ def folds(features: Features) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield ~speaker & ~sentence, speaker & sentence & (features.version == 0)
 
 
-def embedded(head: torch.nn.Module, features: Features, recipe: Recipe) -> np.ndarray:
+def head_embeddings(head: torch.nn.Module, features: Features, recipe: HeadRecipe) -> np.ndarray:
     """The embeddings of every row, (n, D)."""
     with torch.inference_mode():
         return head(torch.from_numpy(features.of(recipe.layers))).numpy()

@@ -19,7 +19,7 @@ from thesis_lib.config import TASKS
 from thesis_lib.runs.embed import load_embeddings
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import OTHER, OURS, SAME, ValidationItem, ValidationSystem, select, systems_of
@@ -59,7 +59,7 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty and may hold a test that is under way: name a new folder")
-    vocoders = {task: load_vocoder(run, task) for task in TASKS}
+    vocoders = {task: load_trained_vocoder(run, task) for task in TASKS}
     manifest, embeddings, settings = load_manifest(run), load_embeddings(run, ("source",)), run.config.listening
     tests = manifest.split("test")
     systems = systems_of(vocoders, manifest, tests)
@@ -87,7 +87,7 @@ def _rated(
     utterance = item.utterance
     outputs = {name: system.render(item) for name, system in systems.items() if system.has_words}
     names = {name: stimuli.add(wav, utterance.id, name) for name, wav in outputs.items()}
-    names[ANCHOR] = stimuli.add(low_pass(item.wav, stimuli.rate), utterance.id, ANCHOR)
+    names[ANCHOR] = stimuli.add(low_anchor(item.wav, stimuli.rate), utterance.id, ANCHOR)
     reference = stimuli.add(item.wav, utterance.id, "open reference")
     mushra = {"kind": "mushra", "item": utterance.id, "reference": reference, "stimuli": sorted(names.values())}
     # One MOS trial an item, of another system each time, so that all are rated equally often.
@@ -133,7 +133,7 @@ def key_path(run: Run, identity: str) -> Path:
     return run.path / "listening" / f"key-{identity}.json"
 
 
-def low_pass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
+def low_anchor(wav: np.ndarray, sample_rate: int) -> np.ndarray:
     """(N,) -> (N,): the low anchor."""
     from scipy.signal import butter, sosfiltfilt
 

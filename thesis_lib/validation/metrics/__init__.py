@@ -22,7 +22,7 @@ from thesis_lib.validation.metrics.nisqa import nisqa
 from thesis_lib.validation.metrics.plcmos import plcmos
 from thesis_lib.validation.metrics.prosody import PROSODY, prosody
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
-from thesis_lib.validation.metrics.separation import separation, separations, triplet_accuracy
+from thesis_lib.validation.metrics.separation import paired_triplet_accuracy, separation, separations
 from thesis_lib.validation.metrics.signal import mcd, mcd_dtw, mel_l1, multi_resolution_stft, pesq, pitch_errors, stoi
 from thesis_lib.validation.metrics.statistics import (
     acceptance_threshold,
@@ -76,8 +76,8 @@ __all__ = [
     "corpus_ter",
     "correlation",
     "correlation_of",
-    "crossed_bootstrap",
     "cosine",
+    "crossed_bootstrap",
     "dnsmos",
     "equal_error_rate",
     "holm",
@@ -85,13 +85,14 @@ __all__ = [
     "mcd",
     "mcd_dtw",
     "mean_of",
-    "members_of",
     "mel_l1",
+    "members_of",
     "multi_resolution_stft",
     "nisqa",
     "normalise_text",
     "normalised_similarity",
     "paired_test",
+    "paired_triplet_accuracy",
     "pesq",
     "pitch_errors",
     "plcmos",
@@ -103,6 +104,5 @@ __all__ = [
     "slope_within",
     "speaker_leak",
     "stoi",
-    "triplet_accuracy",
     "word_errors",
 ]

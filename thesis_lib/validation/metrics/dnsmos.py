@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from thesis_lib.utils.load_librosa import load_librosa
+from thesis_lib.utils.onnx_graph import session
 from thesis_lib.validation.metrics.errors import measured
-from thesis_lib.validation.metrics.onnx_session import session
 from thesis_lib.validation.metrics.recording import WIDEBAND, Recording
 
 WINDOW, HOP = 144_160, WIDEBAND  # samples
@@ -38,6 +38,7 @@ class _Models:
 
 @functools.cache
 def _models() -> _Models:
+    """Sessions of one thread: those of speechmos take every core, and their threads spin while they wait."""
     import onnx
     from speechmos import dnsmos as package
 
@@ -47,7 +48,7 @@ def _models() -> _Models:
     paths = [str(folder / name) for name in ("sig_bak_ovr.onnx", "model_v8.onnx")]
     whole = onnx.load(paths[0])
     spectrum, trunk, head = (_part(whole, *ends) for ends in itertools.pairwise(CUTS))
-    return _Models(package.DNSMOS(*paths), spectrum, trunk, head, session(paths[1]))
+    return _Models(package.DNSMOS(*paths), spectrum, trunk, head, session(Path(paths[1]), 1))
 
 
 def _part(whole, start: str, end: str):
@@ -61,7 +62,7 @@ def _part(whole, start: str, end: str):
     weights = [tensor for tensor in whole.graph.initializer if tensor.name in used]
     first_in, last_out = ([helper.make_tensor_value_info(x, TensorProto.FLOAT, None)] for x in (start, end))
     graph = helper.make_graph(nodes, end, first_in, last_out, weights)
-    return session(helper.make_model(graph, opset_imports=whole.opset_import).SerializeToString())
+    return session(helper.make_model(graph, opset_imports=whole.opset_import).SerializeToString(), 1)
 
 
 def _run(part, x: np.ndarray) -> np.ndarray:

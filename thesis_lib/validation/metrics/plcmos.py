@@ -2,11 +2,12 @@
 
 import functools
 import threading
+from pathlib import Path
 
 import numpy as np
 
+from thesis_lib.utils.onnx_graph import session
 from thesis_lib.validation.metrics.errors import measured
-from thesis_lib.validation.metrics.onnx_session import session
 from thesis_lib.validation.metrics.recording import Recording
 
 _DRAWS = threading.Lock()  # NumPy's global generator is one for all threads
@@ -17,7 +18,7 @@ def _predictor():
     from speechmos import plcmos as package
 
     predictor = package.PLCMOS()
-    predictor.session = session(predictor.model_path)
+    predictor.session = session(Path(predictor.model_path), 1)  # that of speechmos takes every core
     return predictor
 
 

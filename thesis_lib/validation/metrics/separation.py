@@ -15,7 +15,7 @@ from thesis_lib.validation.metrics.statistics import (
 )
 
 
-def triplet_accuracy(a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np.ndarray | None = None) -> float:
+def paired_triplet_accuracy(a: np.ndarray, b: np.ndarray, labels: np.ndarray, apart: np.ndarray | None = None) -> float:
     """Share of triplets in which a row of a is nearer to a row of b with its label than to one with another label.
 
     0.5 is chance. Unlike the AUC it compares only what one recording is compared with. Arguments as for
@@ -41,7 +41,7 @@ def _mean(cosines: np.ndarray) -> float:
 MEASURES: dict[str, Callable[..., float]] = {
     "AUC": lambda *pairs: auc(*labelled_cosines(*pairs)),
     "EER": lambda *pairs: equal_error_rate(*labelled_cosines(*pairs)),
-    "triplet accuracy": triplet_accuracy,
+    "triplet accuracy": paired_triplet_accuracy,
     "one label": lambda *pairs: _mean(labelled_cosines(*pairs)[0]),  # mean cosine: the ceiling
     "two labels": lambda *pairs: _mean(labelled_cosines(*pairs)[1]),  # and the floor
 }

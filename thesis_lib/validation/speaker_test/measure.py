@@ -6,7 +6,7 @@ import pandas as pd
 
 from thesis_lib.embeddings.encoders import Encoder, evaluation_encoders, revisions, speaker_encoder
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import Results, evaluate, save_results
 from thesis_lib.validation.roles import Roles
@@ -71,7 +71,7 @@ def speaker_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("speakers"):
         return run.load_table("speakers")
-    vocoder, config = load_vocoder(run, "conversion"), run.config
+    vocoder, config = load_trained_vocoder(run, "conversion"), run.config
     trials, condition = corpus_trials(run), speaker_encoder(config.encoders)
     scorers = enrol(trials, [condition, *evaluation_encoders(config.encoders)], progress)
     results = measure_speakers(trials, speaker_test_systems(CONVERSION, vocoder, condition), scorers, progress)

@@ -23,7 +23,7 @@ from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.config import TASKS, Task
 from thesis_lib.embeddings.encoders import evaluation_encoders, revisions, speaker_encoder
 from thesis_lib.runs.folder import Run
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training import COLD
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.evaluation import (
@@ -86,7 +86,7 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     """
     if run.has("swap"):
         return run.load_table("swap")
-    vocoders = {task: load_vocoder(run, task) for task in tasks}
+    vocoders = {task: load_trained_vocoder(run, task) for task in tasks}
     systems = [system for task in tasks for system in swap_systems(run, task, vocoders[task])]
     corpus = run.config.corpus.name
     speakers: dict[str, list[SwapSpeaker]] = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
@@ -126,7 +126,7 @@ def trial_system(system: SwapSystem, count: int | None = None) -> System[Trial, 
     )
 
 
-def trials_of(test_set: str, trials: Sequence[Trial], name: str) -> TestSet[Trial]:
+def test_set_of(test_set: str, trials: Sequence[Trial], name: str) -> TestSet[Trial]:
     """Trials as a test set, with the columns that identify one."""
 
     def about(trial: Trial) -> dict[str, object]:
@@ -148,7 +148,7 @@ def score_trials(
 ) -> Results:
     """Evaluate all trials among some speakers; rows as ``swap_test`` has them."""
     count = run.config.swap.trials
-    work = trials_of(test_set, [Trial(*trial) for trial in trials(speakers, count)], f"swap, {test_set}")
+    work = test_set_of(test_set, [Trial(*trial) for trial in trials(speakers, count)], f"swap, {test_set}")
     scorers = [trial_scorer(scorer) for scorer in speaker_scorers(run, speakers)]
 
     def keep(trial: Trial, system: System, wav: np.ndarray) -> None:

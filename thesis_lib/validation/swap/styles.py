@@ -13,7 +13,7 @@ from thesis_lib.embeddings.encoders import embed, emotion_encoder, revisions
 from thesis_lib.runs.embed import load_embeddings
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import load_manifest
-from thesis_lib.runs.vocoders import load_vocoder
+from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Scorer, System, TestSet, evaluate, interval
@@ -45,7 +45,7 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """
     if run.has("style_swap"):
         return run.load_table("style_swap")
-    vocoder = load_vocoder(run, "conversion")
+    vocoder = load_trained_vocoder(run, "conversion")
     trials, unusable = _trials(run)
     systems = [System(name, partial(_render, vocoder, name), about={"condition": name}) for name in CONDITIONS]
     test_set = TestSet(trials, _about, "swap, style")

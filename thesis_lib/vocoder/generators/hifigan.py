@@ -73,7 +73,7 @@ class ResBlock(nn.Module):
         return x
 
 
-class Stage(nn.Module):
+class UpsamplingStage(nn.Module):
     """Upsample by ``rate``, modulate, then average the receptive fields (MRF)."""
 
     def __init__(self, channels: int, rate: int, config: HifiganConfig) -> None:
@@ -106,7 +106,7 @@ class HifiganGenerator(Generator):
         self.pre = weight_norm(SameConv1d(inputs, config.channels, 7))
         self.film = FiLM(config.channels, config.condition_dim)
         self.stages = nn.ModuleList(
-            Stage(config.channels // 2**i, rate, config) for i, rate in enumerate(config.upsample_rates)
+            UpsamplingStage(config.channels // 2**i, rate, config) for i, rate in enumerate(config.upsample_rates)
         )
         post = SameConv1d(config.channels // 2 ** len(config.upsample_rates), 1, 7)
         nn.init.normal_(post.weight, 0.0, 0.01)
@@ -124,7 +124,7 @@ class HifiganGenerator(Generator):
 
         Raises RuntimeError when a key is missing, left over or mis-shaped.
         """
-        fields = len(cast(Stage, self.stages[0]).fields)
+        fields = len(cast(UpsamplingStage, self.stages[0]).fields)
         renamed = {_our_name(key, fields): value for key, value in state.items()}
         own = {k: v for k, v in self.state_dict().items() if not k.startswith("condition.") and ".affine." not in k}
         wrong = sorted(own.keys() ^ renamed.keys()) + [

@@ -32,7 +32,9 @@ GRAPHS: dict[str, tuple[type[GeneratorNetwork], Callable[[VocoderDescription], R
 __all__ = ["CARD", "GRAPHS", "META", "ORIGIN", "metadata", "vocoder_file", "write_vocoder"]
 
 
-def metadata(description: VocoderDescription, field: ReceptiveField, means: Mapping[str, np.ndarray]) -> dict[str, str]:
+def vocoder_metadata(
+    description: VocoderDescription, field: ReceptiveField, means: Mapping[str, np.ndarray]
+) -> dict[str, str]:
     """The metadata of a vocoder's ONNX file: ``OnnxVocoder`` reads them."""
     about = {
         "vocoder": description.to_dict(),
@@ -48,7 +50,7 @@ def write_vocoder(description: VocoderDescription, tensors: Mapping[str, np.ndar
     network = build(description, channels(description.audio, description.content), tensors)
     means = {kind: tensors[f"condition.{kind}_statistics.mean"] for kind in ("speaker", "emotion")}
     wav = network.samples()
-    network.write(path, wav, "wav", metadata(description, receptive_field(description), means))
+    network.write(path, wav, "wav", vocoder_metadata(description, receptive_field(description), means))
 
 
 def vocoder_file(source: str | Path, revision: str | None = None) -> Path | None:

@@ -14,7 +14,7 @@ from thesis_lib.utils.onnx_graph import Graph
 MIN_WEIGHT = 1e-8  # of the summed squared windows
 
 
-class Stft:
+class StftNodes:
     """STFT and inverse on the frames of the mel, as ``generators.istft.Stft``: real and imaginary part apart."""
 
     def __init__(self, graph: Graph, audio: AudioConfig) -> None:

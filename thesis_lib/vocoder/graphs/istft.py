@@ -19,7 +19,7 @@ from thesis_lib.vocoder.definitions import (
     frames_ahead,
 )
 from thesis_lib.vocoder.description import VocoderDescription
-from thesis_lib.vocoder.graphs.dft import Stft
+from thesis_lib.vocoder.graphs.dft import StftNodes
 from thesis_lib.vocoder.graphs.layers import END, ORIGIN, GeneratorNetwork
 from thesis_lib.vocoder.streaming import ReceptiveField
 
@@ -32,7 +32,7 @@ class IstftNetwork(GeneratorNetwork):
     def __init__(self, description: VocoderDescription, channels: int, tensors: Mapping[str, np.ndarray]) -> None:
         super().__init__(description, channels, tensors)
         self.config = cast(IstftConfig, description.generator)
-        self.stft = Stft(self, description.audio)
+        self.stft = StftNodes(self, description.audio)
 
     def samples(self) -> str:
         """The graph of the whole generator; returns the name of its result (1, N)."""

@@ -1,4 +1,4 @@
-"""The voices of a recording: one for all speech, or one for each speaker of its diarisation."""
+"""The speakers of a recording: one for all speech, or those of its diarisation; each has a voice."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,31 +24,31 @@ DIARISED = "speakers"  # label of the diarisation's progress
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Speaker by label, and the turns that the recording is cut into; without turns there is one speaker."""
+class RecordingSpeakers:
+    """The speakers of a recording and the turns that it is cut into; without turns there is one speaker."""
 
-    speakers: dict[str, Speaker]
+    by_label: dict[str, Speaker]
     turns: tuple[Turn, ...] = ()
     notes: tuple[str, ...] = ()  # of the diarisation
 
     def of(self, translated: TranslatedSegment) -> Speaker:
         """The speaker of a segment."""
-        return self.speakers[translated.segment.speaker]
+        return self.by_label[translated.segment.speaker]
 
     @property
     def first(self) -> Speaker:
         """The only speaker, or the one who speaks first."""
-        return next(iter(self.speakers.values()))
+        return next(iter(self.by_label.values()))
 
     @property
     def names(self) -> dict[str, str]:
         """Label -> name in subtitles; empty for one speaker."""
-        return default_names(self.speakers)
+        return default_names(self.by_label)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The notes of the diarisation and the warnings of all voices, each once."""
-        every = (warning for speaker in self.speakers.values() for warning in speaker.warnings)
+        every = (warning for speaker in self.by_label.values() for warning in speaker.warnings)
         return tuple(dict.fromkeys((*self.notes, *every)))
 
     def segments(self, source: Path) -> Iterator[Segment]:
@@ -68,7 +68,7 @@ def check_speakers(speakers: int | str) -> None:
         raise CloningError(f"--speakers {speakers}: give {AUTO}, or a number from 1 to {MAX_SPEAKERS}")
 
 
-def cast_of(
+def speakers_of_recording(
     pipeline: VoiceCloningPipeline,
     source: Path,
     speakers: int | str = 1,
@@ -76,7 +76,7 @@ def cast_of(
     emotion_from: Path | None = None,
     emotion_mix: float = 1.0,
     progress: Progress = silent,
-) -> Cast:
+) -> RecordingSpeakers:
     """Extract the voices of a recording and the speaking style of the output.
 
     ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker. ``voice_from`` replaces the
@@ -84,14 +84,14 @@ def cast_of(
     Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
     if speakers == 1:
-        cast = Cast({MAIN_SPEAKER: speaker_of(pipeline, source)})
+        found = RecordingSpeakers({MAIN_SPEAKER: speaker_of(pipeline, source)})
     else:
         count = None if speakers == AUTO else int(speakers)
-        cast = cast_from(pipeline, source, diarised(pipeline, source, count, progress))
+        found = speakers_of_diarisation(pipeline, source, diarised(pipeline, source, count, progress))
     others = [speaker_of(pipeline, path) for path in voice_from]
     style = speaker_of(pipeline, emotion_from) if emotion_from else None
-    targets = {label: target_speaker(own, others, style, emotion_mix) for label, own in cast.speakers.items()}
-    return replace(cast, speakers=targets)
+    targets = {label: target_speaker(own, others, style, emotion_mix) for label, own in found.by_label.items()}
+    return replace(found, by_label=targets)
 
 
 def target_speaker(own: Speaker, others: Sequence[Speaker], style: Speaker | None, mix: float) -> Speaker:
@@ -129,7 +129,7 @@ def diarised(
     return diarise(windows, count, source)
 
 
-def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) -> Cast:
+def speakers_of_diarisation(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) -> RecordingSpeakers:
     """Extract the voice of each speaker of a diarisation; of a single one as without a diarisation.
 
     A speaker with unusable speech gets the voice of the nearest other one, and a note has the reason. Raises
@@ -137,7 +137,7 @@ def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) 
     """
     notes = _notes(found, source, pipeline.analyser.speaker_encoder.name)
     if len(found.speakers) == 1:
-        return Cast({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
+        return RecordingSpeakers({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
     spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
     for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
         spoken[segment.speaker].append(segment)
@@ -153,7 +153,7 @@ def cast_from(pipeline: VoiceCloningPipeline, source: Path, found: Diarisation) 
     nearest = {label: found.nearest(label, list(speakers)) for label in refused}
     replaced = {label: _in_voice_of(speakers[other], spoken[label]) for label, other in nearest.items()}
     notes += tuple(_replaced_note(refused[label], label, other) for label, other in nearest.items())
-    return Cast({label: (speakers | replaced)[label] for label in spoken}, found.turns, notes)
+    return RecordingSpeakers({label: (speakers | replaced)[label] for label in spoken}, found.turns, notes)
 
 
 def _in_voice_of(other: Speaker, segments: Sequence[Segment]) -> Speaker:
