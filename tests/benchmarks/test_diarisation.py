@@ -15,7 +15,7 @@ from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.diarisation import Diarisation, Turn
 from thesis_lib.validation.metrics import share_interval
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def tones(*spans, seconds):
