@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import beside, log_of, train_command
 
-from thesis_lib.training import train
+from thesis_lib.training import TrainingError, fabric_of, train
 from thesis_lib.vocoder import checkpoints
 
 CHANGES = {
@@ -92,3 +92,15 @@ def test_a_process_that_dies_ends_the_training(tiny_run, tmp_path):
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert all(tensor.isfinite().all() for tensor in last(run).values() if torch.is_floating_point(tensor))
+
+
+def test_float16_is_refused_on_a_cpu(tiny_run):
+    training = tiny_run.config.resynthesis.training.model_copy(update={"precision": "16-mixed"})
+    with pytest.raises(TrainingError, match="needs a GPU"):
+        fabric_of(training, accelerator="cpu")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tiny_run):
+    training = tiny_run.config.resynthesis.training.model_copy(update={"batch_size": 3})
+    with pytest.raises(TrainingError, match="cannot be shared by 2"):
+        fabric_of(training, devices=2, accelerator="cpu")
