@@ -1,4 +1,4 @@
-"""Several processes on a CPU: the same result, and an end when one of them dies."""
+"""Several processes on a CPU: the same result, and an end when one of them dies; what devices cannot do is refused."""
 
 import os
 import signal
@@ -22,7 +22,6 @@ CHANGES = {
     "conversion.generator.condition_dropout": 0.0,
 }
 NAMED = {key.replace(".", "__"): value for key, value in CHANGES.items()}
-pytestmark = pytest.mark.alone
 TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -43,6 +42,7 @@ def alone(tiny_run, tmp_path_factory):
     return run
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "steps"), [("thesis", 20), ("torchrun", 4)])
 def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps):
@@ -60,6 +60,7 @@ def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps
     assert found[-1]["multi_scale_mel"] == pytest.approx(expected[-1]["multi_scale_mel"], rel=1e-3)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_with_the_same_batch_they_give_the_result_of_one(tiny_run, tmp_path):
     """Every tensor after twenty steps, ten of them adversarial."""
@@ -76,6 +77,7 @@ def test_with_the_same_batch_they_give_the_result_of_one(tiny_run, tmp_path):
     assert max(float((expected[name] - found[name]).abs().max()) for name in expected) <= 1e-5
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_process_that_dies_ends_the_training(tiny_run, tmp_path):
     changes = CHANGES | {"conversion.training.steps": 100_000}
