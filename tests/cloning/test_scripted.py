@@ -1,13 +1,16 @@
 """A script and the subtitles beside the output: neither replaces the other, and no empty file or track is written."""
 
+import json
+
 import av
 import numpy as np
 import pytest
-from cloning_stages import pipeline
+import soundfile
+from cloning_stages import HZ, PLAIN, pipeline
 from films import RATE, film
 from helpers import spoken
 
-from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.cloning import Request, check_script, clone_file
 from thesis_lib.cloning.errors import CloningError
 
@@ -69,3 +72,32 @@ def test_a_subtitle_in_the_silent_end_of_the_picture_is_spoken(stages, tmp_path)
     wav, rate = read_audio(tmp_path / "out.mkv")
     level = [np.sqrt(np.mean(wav[int(a * rate) : int(b * rate)] ** 2)) for a, b in ((0.1, 0.6), (9.1, 10.1))]
     assert 0.3 < level[1] / level[0] < 3, "as loud as over speech"
+
+
+def test_a_speed_in_the_script_that_replaces_the_settings_is_noted(stages, recording, tmp_path):
+    request, target = Request(script=tmp_path / "a.json"), tmp_path / "out.wav"
+    clone_file(pipeline(stages), recording, target, request)
+    assert not [x for x in clone_file(pipeline(stages), recording, target, request).notes if "at the speed" in x]
+    slow = PLAIN.model_copy(update={"follow_rate": False})
+    notes = clone_file(pipeline(stages, slow), recording, target, request).notes
+    assert [x for x in notes if "2 synthesised at the speed in the script; write null to measure it again" in x]
+    tree = json.loads(request.script.read_text())
+    for segment in tree["segments"]:
+        segment["speed"] = None
+    request.script.write_text(json.dumps(tree))
+    made = pipeline(stages, slow)
+    assert not [x for x in clone_file(made, recording, target, request).notes if "at the speed" in x]
+    assert [speed for *_, speed in made.synthesizer.said] == [1.0, 1.0]
+
+
+def test_a_segment_over_a_pause_is_as_loud_as_over_speech(stages, talk, tmp_path):
+    noise = 10 ** (-62 / 20) * np.random.default_rng(0).normal(size=len(talk))
+    write_audio(tmp_path / "voz.wav", talk + noise.astype(np.float32), HZ)
+    start = 1.0 + len(spoken(0)) / HZ  # of the pause
+    spans = [(1.2, start - 0.2), (start + 0.5, start + 2.5)]
+    segments = [{"start": a, "end": b, "english": "hello my friend"} for a, b in spans]
+    (tmp_path / "a.json").write_text(json.dumps({"segments": segments}))
+    clone_file(pipeline(stages), tmp_path / "voz.wav", tmp_path / "o.wav", Request(script=tmp_path / "a.json"))
+    wav = soundfile.read(tmp_path / "o.wav")[0]
+    level = [20 * np.log10(np.sqrt(np.mean(wav[int(a * HZ) : int((a + 1.4) * HZ)] ** 2))) for a, _ in spans]
+    assert level[1] == pytest.approx(level[0], abs=3)

@@ -1,14 +1,8 @@
 """The folder of a script's segments: what is in it is not read twice, and what cannot be used is said."""
 
-import json
-
-import numpy as np
 import pytest
-import soundfile
-from cloning_stages import HZ, PLAIN, pipeline
-from helpers import spoken
+from cloning_stages import pipeline
 
-from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import Request, check_script, clone_file
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.segment_cache import SegmentCache
@@ -48,32 +42,3 @@ def test_each_stored_segment_is_read_once_and_one_with_damaged_samples_is_made_a
     clone_file(made, recording, target, request)
     assert len(made.synthesizer.said) == 1
     assert target.read_bytes() == before
-
-
-def test_a_speed_in_the_script_that_replaces_the_settings_is_noted(stages, recording, tmp_path):
-    request, target = Request(script=tmp_path / "a.json"), tmp_path / "out.wav"
-    clone_file(pipeline(stages), recording, target, request)
-    assert not [x for x in clone_file(pipeline(stages), recording, target, request).notes if "at the speed" in x]
-    slow = PLAIN.model_copy(update={"follow_rate": False})
-    notes = clone_file(pipeline(stages, slow), recording, target, request).notes
-    assert [x for x in notes if "2 synthesised at the speed in the script; write null to measure it again" in x]
-    tree = json.loads(request.script.read_text())
-    for segment in tree["segments"]:
-        segment["speed"] = None
-    request.script.write_text(json.dumps(tree))
-    made = pipeline(stages, slow)
-    assert not [x for x in clone_file(made, recording, target, request).notes if "at the speed" in x]
-    assert [speed for *_, speed in made.synthesizer.said] == [1.0, 1.0]
-
-
-def test_a_segment_over_a_pause_is_as_loud_as_over_speech(stages, talk, tmp_path):
-    noise = 10 ** (-62 / 20) * np.random.default_rng(0).normal(size=len(talk))
-    write_audio(tmp_path / "voz.wav", talk + noise.astype(np.float32), HZ)
-    start = 1.0 + len(spoken(0)) / HZ  # of the pause
-    spans = [(1.2, start - 0.2), (start + 0.5, start + 2.5)]
-    segments = [{"start": a, "end": b, "english": "hello my friend"} for a, b in spans]
-    (tmp_path / "a.json").write_text(json.dumps({"segments": segments}))
-    clone_file(pipeline(stages), tmp_path / "voz.wav", tmp_path / "o.wav", Request(script=tmp_path / "a.json"))
-    wav = soundfile.read(tmp_path / "o.wav")[0]
-    level = [20 * np.log10(np.sqrt(np.mean(wav[int(a * HZ) : int((a + 1.4) * HZ)] ** 2))) for a, _ in spans]
-    assert level[1] == pytest.approx(level[0], abs=3)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import soundfile
+from canaries import case
 from helpers import voiced
 
-from thesis_lib.audio.files import AudioError, resample
+from thesis_lib.audio.files import AudioError, read_audio, resample, write_audio
 from thesis_lib.embeddings.encoders import EncoderError, embed
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 
@@ -29,3 +31,15 @@ def test_a_wrong_vector_is_an_error(vector, monkeypatch):
 def test_any_rate_is_resampled_inside():
     encoder, wav = TinyTestEncoder(), voiced(1.0, 48_000)
     assert np.allclose(embed(encoder, wav, 48_000), embed(encoder, resample(wav, 48_000, 16_000), 16_000))
+
+
+def test_a_truncated_mp3_and_a_recording_of_nan_give_no_vector(canary):
+    path = case(canary) / "a.mp3"
+    write_audio(path, voiced(3.0), 22_050)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(AudioError, match="a.mp3"):
+        read_audio(path)
+    path = case(canary) / "a.wav"
+    soundfile.write(path, np.full(22_050, np.nan, np.float32), 22_050, subtype="FLOAT")
+    with pytest.raises(AudioError, match="a.wav: not finite"):
+        embed(TinyTestEncoder(), *read_audio(path), path)

@@ -1,5 +1,6 @@
 """emotion2vec, with random weights in the published layouts."""
 
+import json
 import pickle
 import random
 import sys
@@ -8,6 +9,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from canaries import Bomb
 from helpers import voiced
 
 from thesis_lib import pretrained
@@ -102,3 +104,91 @@ def test_the_hub_gives_the_pinned_emotion2vec_or_none(emotion2vec_folder, monkey
     digest = sha256(emotion2vec_folder / "emotion2vec_base.pt")
     monkeypatch.setattr("thesis_lib.embeddings.encoders.emotion2vec.SHA256", digest)
     assert emotion_encoder(EncoderConfig(emotion="auto")).name == "emotion2vec"
+
+
+class Gadget:
+    """Object that, when unpickled, calls a function of numpy that runs code that creates the canary."""
+
+    def __init__(self, canary):
+        self.code = f"open({str(canary)!r}, 'w')"
+
+    def __reduce__(self):
+        from numpy.testing import runstring
+
+        return runstring, (self.code, {})
+
+
+# emotion2vec's folder, which a user may have from anywhere.
+
+
+def bomb_of(canary, layers):
+    return layers.format(f"__import__('pathlib').Path({str(canary)!r}).touch()")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "{0}",
+        "[({0}, 10, 5)]",
+        "[(16, 10, 5)] + [({0} or 16, 3, 2)]",
+        "[(16, 10, 5) for _ in [{0}]]",
+        "(lambda: {0})()",
+        "[(16, 10, 5)] * 1000000000",
+        "[(16, 10, 5)] * 9 ** 9 ** 9",
+        "'a' * 10",
+        "[(16, 10, True)]",
+        "[(16, 10,",
+    ],
+)
+def test_the_layers_of_emotion2vec_are_not_run_as_code(emotion2vec_folder, canary, layers):
+    config = emotion2vec_folder / "config.yaml"
+    text = config.read_text()
+    (own,) = [line for line in text.splitlines() if "feature_encoder_spec" in line]
+    config.write_text(text.replace(own, f"      feature_encoder_spec: {json.dumps(bomb_of(canary, layers))}"))
+    with pytest.raises(EncoderError, match="feature_encoder_spec|not a folder of emotion2vec"):
+        Emotion2vec(emotion2vec_folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:pathlib.Path.touch [{0}]",
+        "model_conf: !!python/object/new:os.system ['touch {0}']",
+        "model_conf: [",
+        "just text",
+        "model_conf: {{}}",
+        "a: &a [1]\nmodel_conf: *b",
+    ],
+)
+def test_yaml_that_would_construct_objects_is_refused(emotion2vec_folder, canary, text):
+    (emotion2vec_folder / "config.yaml").write_text(text.format(canary))
+    with pytest.raises(EncoderError, match="not a folder of emotion2vec"):
+        Emotion2vec(emotion2vec_folder)
+
+
+def test_what_a_foreign_checkpoint_names_is_not_run(emotion2vec_folder, canary):
+    weights = emotion2vec_folder / "model.pt"
+    torch.save(torch.load(weights, weights_only=True) | {"cfg": Gadget(canary)}, weights)
+    torch.load(weights, weights_only=False)  # without weights_only its code runs
+    canary.unlink()
+    Emotion2vec(emotion2vec_folder)  # does not create the canary
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_pickle_bombs_do_not_go_off(emotion2vec_folder, canary):
+    weights = emotion2vec_folder / "model.pt"
+    good = torch.load(weights, weights_only=True)
+    for content in (
+        {"model": Bomb(canary)},
+        Bomb(canary),
+        good | {"cfg": Bomb(canary)},
+        [torch.zeros(1)],
+        {"model": 1},
+    ):
+        torch.save(content, weights)
+        with pytest.raises(EncoderError, match="not a folder of emotion2vec|no weights need"):
+            Emotion2vec(emotion2vec_folder)
+    for data in (pickle.dumps(Bomb(canary)), b"", b"PK\x03\x04 and no archive"):
+        weights.write_bytes(data)
+        with pytest.raises(EncoderError, match="not a folder of emotion2vec"):
+            Emotion2vec(emotion2vec_folder)

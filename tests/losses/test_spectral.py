@@ -54,3 +54,12 @@ def test_multi_scale_mel_sees_what_one_scale_is_blind_to():
     small = MultiScaleMel(AUDIO, ((256, 20),))
     large = MultiScaleMel(AUDIO, ((2048, 20),))
     assert float(small(*wavs)) > float(large(*wavs)) > 0
+
+
+def test_jitter_costs_more_than_a_steady_error_of_the_same_size():
+    """What a loss on each frame alone cannot tell apart."""
+    reference = torch.zeros(1, 1, 10)
+    steady, jitter = torch.ones(1, 1, 10), torch.tensor([1.0, -1.0] * 5).view(1, 1, 10)
+    assert float(mel_loss(steady, reference)) == float(mel_loss(jitter, reference))
+    assert float(mel_loss(steady.diff(), reference.diff())) == 0
+    assert float(mel_loss(jitter.diff(), reference.diff())) == 2

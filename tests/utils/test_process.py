@@ -1,18 +1,10 @@
-"""What surrounds a command: no home folder, SIGTERM, a target that cannot be written."""
+"""What a command sets up in its process: a home folder, and an end at SIGTERM without partial files."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-
-import pytest
-
-from thesis_lib.audio.targets import target_problem
-from thesis_lib.cloning import Request, check_live, check_target
-from thesis_lib.cloning.errors import CloningError
-from thesis_lib.config import CloningConfig
-from thesis_lib.vocoder.streaming import StreamError, check_output
 
 HOMELESS = """if True:
     import os, pwd, sys
@@ -23,6 +15,7 @@ HOMELESS = """if True:
     sys.argv = ["thesis", "--offline", "--models-dir", {models!r}, "models", "list"]
     main()
 """
+
 WRITING = """if True:
     import sys, time
     from pathlib import Path
@@ -57,32 +50,3 @@ def test_sigterm_leaves_no_partial_file(tmp_path):
     assert process.wait(60) == 128 + signal.SIGTERM
     assert time.monotonic() - begun < 20, "it has not waited for the 30 s of the block"
     assert not list(tmp_path.iterdir())
-
-
-def test_a_target_that_cannot_be_written_is_told_before_anything_is_loaded(tmp_path):
-    (tmp_path / "file").write_text("a file")
-    (tmp_path / "folder.wav").mkdir()
-    for target, says in (
-        (tmp_path / "folder.wav", "is a folder"),
-        (tmp_path, "is a folder"),
-        (tmp_path / "a.xyz", "suffix"),
-        (tmp_path / "file" / "a.wav", "nothing can be written"),
-    ):
-        with pytest.raises(CloningError, match=says):
-            check_target(tmp_path / "in.wav", target)
-        with pytest.raises(CloningError, match=says):
-            check_live(Request(), CloningConfig(), target)
-        with pytest.raises(StreamError, match=says):
-            check_output(target)
-    (tmp_path / "there.wav").write_text("earlier")
-    for target in (tmp_path / "there.wav", tmp_path / "a.OPUS", tmp_path / "new" / "folder" / "a.ogg"):
-        assert not target_problem(target)
-    check_output("-")
-
-
-def test_stream_checks_its_target_before_it_loads_the_vocoder(tmp_path):
-    code = "from thesis_lib.cli import main; main()"
-    given = ["stream", "in.wav", str(tmp_path / "a.xyz"), "--vocoder", "none"]
-    ran = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True)
-    assert ran.returncode == 2
-    assert "the suffix of the output must be one of" in ran.stderr

@@ -1,10 +1,13 @@
-"""`thesis download` of corpora of one language: what is fetched, refused, and printed as the next command."""
+"""`thesis download`, `prepare` and `manifest`: what is fetched, refused, and printed as the next command."""
 
+import json
 import shlex
 from dataclasses import replace
 
 import pytest
 import tiny_corpora
+from commands import thesis
+from helpers import TINY
 from tiny_corpora import config_of
 from typer.testing import CliRunner
 
@@ -15,6 +18,29 @@ from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, Reject
 from thesis_lib.corpus.one_language import prepare_recordings
 from thesis_lib.corpus.readers import READERS, Archive
+
+
+def test_what_a_manifest_holds(monkeypatch, capsys, tiny_run):
+    where = ["--run-dir", str(tiny_run.path)]
+    code, out, err = thesis(monkeypatch, capsys, "manifest", "show", *where, "--split", "test", "--limit", "2")
+    assert code == 0
+    assert out.count("test ") == 2
+    assert "and 2 more" in err
+    speaker = json.loads(thesis(monkeypatch, capsys, "manifest", "show", *where, "--json")[1].splitlines()[0])[
+        "speaker"
+    ]
+    _, out, _ = thesis(monkeypatch, capsys, "manifest", "show", *where, "--json", "--speaker", speaker[:9])
+    assert {json.loads(line)["speaker"] for line in out.splitlines()} == {speaker}
+    assert thesis(monkeypatch, capsys, "manifest", "show", *where, "--rejects")[1] == ""
+    _, out, _ = thesis(monkeypatch, capsys, "manifest", "stats", *where)
+    assert "12 pairs, 0 rows left out" in out
+    assert thesis(monkeypatch, capsys, "manifest", "verify", *where)[0] == 0
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
+    code, out, _ = thesis(monkeypatch, capsys, "manifest", "leak", "--profile", "smoke", *where, *settings)
+    assert code == 0
+    for compared in ("validation against train: ", "test against train: ", "test against validation: "):
+        assert compared in out
+
 
 run = CliRunner().invoke
 
