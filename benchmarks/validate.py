@@ -2,7 +2,8 @@
 
 The packages are called as their own documentation does, on files, warm and in this process: every call reads and
 resamples what it needs. Ours is what `thesis validate` does: what the metrics share is computed once, and every
-output has one thread. The values agree (tests/validation/test_metrics.py). Processor time, of all threads.
+output has one thread. The values agree (tests/validation/test_signal.py, test_dnsmos.py, test_plcmos.py). Processor
+time, of all threads.
 """
 
 import statistics

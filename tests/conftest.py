@@ -1,7 +1,10 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
+import functools
 import os
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 # Two processes of tests on two cores: one thread each.
@@ -19,6 +22,7 @@ import pytest
 import torch
 from cloning_stages import HZ
 from helpers import TINY, spoken, voiced
+from tiny_corpora import person
 from xdist.scheduler import LoadFileScheduling
 
 from thesis_lib import pretrained
@@ -202,3 +206,40 @@ def recording(talk, tmp_path_factory):
     path = tmp_path_factory.mktemp("recording") / "voz.wav"
     write_audio(path, talk, HZ)
     return path
+
+
+@pytest.fixture
+def people(tmp_path) -> Path:
+    """A folder of four speakers."""
+    for number, name in enumerate(("ana", "eva", "luis", "rosa")):
+        person(tmp_path / "people", name, 2 + number % 2)
+    return tmp_path / "people"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and the address at which this machine serves it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        yield folder, f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def canary(tmp_path, monkeypatch):
+    """Path that exists only if code of a file was executed; the folder around it must stay as it is."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    yield tmp_path / "executed"
+    assert not (tmp_path / "executed").exists(), "code of the file was executed"
+    assert {path.name for path in tmp_path.iterdir()} <= {"home", "case", "config.yaml", "model.pt"}

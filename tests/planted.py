@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import (
     GROUND_TRUTH,
     INVERSION,
@@ -11,6 +12,8 @@ from thesis_lib.validation import (
     metrics,
 )
 from thesis_lib.validation.measurements import SOURCE
+
+SETTINGS = ValidationConfig(resamples=100)
 
 
 def measurements(speakers="aabbccddee", noise=0.1, seed=0) -> Measurements:
@@ -32,3 +35,8 @@ def measurements(speakers="aabbccddee", noise=0.1, seed=0) -> Measurements:
         vectors = {(key, c): centres[name] + noise * rng.normal(size=8) for key in keys for c in ("encoder", "other")}
         measured.append(Measured([about | row for row in rows], [], vectors))
     return Measurements(measured)
+
+
+def cell(summary, system, metric):
+    """The row of a system and a metric in a summary."""
+    return summary.set_index(["system", "metric"]).loc[(system, metric)]

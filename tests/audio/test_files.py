@@ -1,7 +1,13 @@
+import pickle
+import struct
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import soundfile
 import torch
+from canaries import case
 from helpers import voiced
 
 from thesis_lib.audio.files import (
@@ -190,3 +196,79 @@ def test_a_file_written_in_parts_is_whole_or_not_there(tmp_path):
 def read_after_writing(folder, wav):
     write_audio(folder / "whole.wav", wav, 22_050)
     return read_audio(folder / "whole.wav")[0]
+
+
+RATE = 22_050
+
+
+@pytest.mark.parametrize("suffix", [".ogg", ".mp3", ".flac", ".opus"])
+def test_minutes_are_written_at_once(tmp_path, suffix):
+    """In another process, because libsndfile's Vorbis encoder ended the process (segmentation fault)."""
+    code = f"""if True:
+        import numpy as np
+        from thesis_lib.audio.files import write_audio
+        write_audio({str(tmp_path / f"a{suffix}")!r}, 0.1 * np.random.default_rng(0).normal(size=200 * {RATE}), {RATE})
+    """
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert soundfile.info(tmp_path / f"a{suffix}").duration == pytest.approx(200, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_opus_is_written_at_any_rate(tmp_path, rate, channels):
+    wav = voiced(2.0, rate)
+    with writing(tmp_path / "a.opus", rate, channels) as write:
+        for part in np.array_split(wav, 7):
+            write(np.stack([part] * 2, 1) if channels else part)
+    read, written = read_audio(tmp_path / "a.opus", rate)
+    assert written == rate
+    assert len(read) == pytest.approx(len(wav), abs=2)
+    assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.05)
+
+
+@pytest.mark.parametrize("suffix", [".OPUS", ".Wav", ".FLAC", ".Mp3", ".OGG"])
+def test_the_case_of_a_suffix_does_not_matter(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_audio(path, voiced(1.0), RATE)
+    assert len(read_audio(path, RATE)[0]) == pytest.approx(RATE, abs=0.1 * RATE)
+    subtypes = {".opus": "OPUS", ".wav": "PCM_16", ".flac": "PCM_16", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
+    assert soundfile.info(path).subtype == subtypes[suffix.lower()]
+
+
+# Recordings.
+
+
+def riff(data_size, frames=100, rate=22_050):
+    header = b"RIFF" + struct.pack("<I", 36 + data_size) + b"WAVEfmt "
+    header += struct.pack("<IHHIIHH", 16, 1, 1, rate, 2 * rate, 2, 16)
+    return header + b"data" + struct.pack("<I", data_size) + bytes(2 * frames)
+
+
+RECORDINGS = {
+    "a length that lies": riff(4_000_000_000),
+    "no rate": riff(200, rate=0),
+    "a header alone": riff(0, 0)[:20],
+    "a pickle": pickle.dumps({"a": 1}) * 50,
+    "a script": b"#!/bin/sh\ntouch executed\n" * 20,
+    "an archive": b"PK\x03\x04" + bytes(200),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDINGS)
+def test_recordings_that_are_none_are_refused(canary, kind):
+    path = case(canary) / "a.wav"
+    path.write_bytes(RECORDINGS[kind])
+    with pytest.raises(AudioError, match="a.wav"):
+        read_audio(path)
+
+
+def test_a_length_beyond_all_memory_in_a_header_is_not_believed(canary):
+    path = case(canary) / "a.flac"
+    soundfile.write(path, voiced(1.0), 22_050)
+    data = bytearray(path.read_bytes())
+    # STREAMINFO's 36 bits of the number of samples: 2^36 - 1.
+    data[21] |= 0x0F
+    data[22:26] = b"\xff" * 4
+    path.write_bytes(data)
+    wav, rate = read_audio(path)
+    assert (len(wav), rate) == (22_050, 22_050)

@@ -9,6 +9,7 @@ import time
 import pandas as pd
 import pytest
 from cloning_stages import HZ, PLAIN, make
+from containers import RATE, muxed
 from helpers import spoken
 
 from thesis_lib import cloning
@@ -244,3 +245,19 @@ def test_an_output_folder_below_a_file_is_told_before_anything_is_loaded(folder,
     (tmp_path / "file").write_text("a file")
     with pytest.raises(CloningError, match="nothing can be written"):
         clone_folder(folder, tmp_path / "file" / "out", FolderSettings("none", PLAIN, Request()), make=None)
+
+
+def test_a_folder_lists_every_audio_and_video_file(tiny_run, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    wav = spoken(0, RATE)
+    for name, codec in (("a.m4a", "aac"), ("film.MKV", "aac"), ("b.wma", "wmav2")):
+        lower = muxed(folder / name.lower(), wav, codec, picture=name == "film.MKV")
+        lower.rename(folder / name)
+    muxed(folder / "silent.mp4", wav, "aac", picture=True, sound=False)
+    batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
+    table = clone_folder(folder, tmp_path / "out", batch, make=make)
+    assert dict(zip(table.file, table.status, strict=True)) == {
+        "a.m4a": "done", "film.MKV": "done", "b.wma": "done", "silent.mp4": "failed"
+    }  # fmt: skip
+    assert "no audio" in table.reason[table.file == "silent.mp4"].item()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 from cloning_stages import HZ, pipeline
+from containers import RATE, encoded
 from helpers import chords, spoken
 
 from thesis_lib import cloning
@@ -200,3 +201,21 @@ def test_a_missing_recording_is_an_audio_error_for_every_target_and_option(stage
 def test_stdout_is_no_target_of_a_file(recording):
     with pytest.raises(CloningError, match=r"- \(stdout\) is for speech from stdin: name a file for the output of"):
         check_target(recording, Path("-"))
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus"])
+def test_both_parts_of_a_joined_recording_are_translated(stages, tmp_path, suffix):
+    path = tmp_path / f"joined.{suffix}"
+    first, second = (np.concatenate([spoken(n, RATE), np.zeros(2 * RATE, np.float32)]) for n in (0, 1))
+    path.write_bytes(encoded(path, first) + encoded(path, second))
+    made = clone_file(pipeline(stages), path, tmp_path / "out.wav")
+    assert made.transcript == "hola amigo hola amigo"
+    assert made.source_duration == pytest.approx((len(first) + len(second)) / RATE, abs=0.15)
+    assert made.duration == pytest.approx(soundfile.info(tmp_path / "out.wav").duration, abs=1e-3)
+
+
+def test_inverted_channels_are_translated_with_a_note(stages, tmp_path):
+    wav = spoken(0)
+    soundfile.write(tmp_path / "a.flac", np.stack([wav, -wav], 1), HZ)
+    made = clone_file(pipeline(stages), tmp_path / "a.flac", tmp_path / "out.wav")
+    assert [note for note in made.notes if "inverted phase" in note and "a.flac" in note]

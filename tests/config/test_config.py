@@ -221,3 +221,8 @@ def test_default_means_the_small_weights_for_a_generator_of_their_sizes():
     assert found.resynthesis == earlier.resynthesis
     larger = Config.from_profile("human").override(settings)
     assert Config.from_json(larger.model_dump_json()) == larger
+
+
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(ConfigError, match="metrics"):
+        Config().override({"validation.metrics": ("mel_l1", "peqs")})

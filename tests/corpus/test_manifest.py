@@ -5,6 +5,7 @@ import time
 
 import pyarrow
 import pytest
+from canaries import case
 from pyarrow import parquet
 
 from thesis_lib.corpus import manifest
@@ -151,3 +152,28 @@ def test_a_damaged_reject_is_named(tmp_path):
 def test_a_missing_manifest_says_what_to_run(tmp_path):
     with pytest.raises(ManifestError, match="thesis prepare"):
         Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "../../executed"),
+        ("id", "/executed"),
+        ("id", "a\nb"),
+        ("source_audio", "../../etc/passwd"),
+        ("target_audio", "/etc/passwd"),
+        ("target_audio", "wav/../../x.wav"),
+    ],
+)
+def test_a_manifest_that_points_outside_is_refused(tiny_run, canary, field, value):
+    row = Manifest.load(tiny_run.path / "corpus").utterances[0]
+    Manifest(case(canary), [row.model_copy(update={field: value})]).save()  # a copy is not validated
+    with pytest.raises(ManifestError, match="row 1.*leads out of the manifest's folder"):
+        Manifest.load(case(canary))
+
+
+def test_a_shard_that_lies_elsewhere_is_refused(canary):
+    index = {"schema_version": 2, "shards": [{"file": "../../etc/passwd", "rows": 1, "sha256": "0" * 64}]}
+    (case(canary) / "manifest.json").write_text(json.dumps(index))
+    with pytest.raises(ManifestError, match="leads out of the manifest's folder"):
+        Manifest.load(case(canary))

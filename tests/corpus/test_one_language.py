@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 import soundfile
 import tiny_corpora
-from tiny_corpora import config_of
+from containers import RATE, encoded, joined, muxed, without_first_frame
+from helpers import voiced
+from tiny_corpora import config_of, speak
 
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.registries import CORPORA
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Utterance
-from thesis_lib.corpus.one_language import prepare_recordings, with_sources
-from thesis_lib.corpus.readers import READERS
+from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, index_of
+from thesis_lib.corpus.one_language import RecordingConverter, prepare_recordings, with_sources
+from thesis_lib.corpus.readers import READERS, CorpusRecording
 from thesis_lib.corpus.select import CORPORA as SELECTED
 from thesis_lib.corpus.split import is_validation
 from thesis_lib.corpus.verify import verify
@@ -160,3 +162,113 @@ def test_a_corpus_whose_licence_forbids_shipping_weights_is_refused_for_the_rele
     named = {"corpus.name": "no-derivatives", "corpus.accepted_licences": ["no-derivatives"]}
     assert released.override(named).corpus.name == "no-derivatives"
     assert Config.from_profile("thesis").override({"corpus.name": "no-derivatives"}).profile == "thesis"
+
+
+@pytest.mark.parametrize(("format", "kept_bytes"), [("wav", 0), ("wav", 20), ("flac", 4000)])
+def test_a_damaged_converted_recording_is_converted_again(format, kept_bytes, people, tmp_path):
+    config = config_of("speakers", people, format=format)
+    made = prepare_recordings(config, tmp_path / "out")
+    path = made.target(made.utterances[0])
+    whole = path.read_bytes()
+    index_of(made.folder).unlink()
+    path.write_bytes(whole[:kept_bytes])
+    assert prepare_recordings(config, made.folder).utterances == made.utterances
+    assert path.read_bytes() == whole
+
+
+def test_the_header_alone_rejects_a_recording_outside_the_limits(people, tmp_path):
+    """So that a subset is drawn from recordings that can be used."""
+    config = config_of("speakers", people, min_duration=2.0)
+    row = CorpusRecording("ana-0", "train", "ana", people / "ana" / "0.wav")
+    found = RecordingConverter(tmp_path, 22_050, config.corpus).probe(row)
+    assert isinstance(found, Reject)
+    assert found.reason == "duration"
+    near = config_of("speakers", people, min_duration=1.5).corpus  # an MP3's header only estimates it
+    assert RecordingConverter(tmp_path, 22_050, near).probe(row) == pytest.approx(1.2, abs=0.01)
+    trimmed = config_of("speakers", people, max_duration=0.6, trim=40.0).corpus  # which may shorten it
+    assert RecordingConverter(tmp_path, 22_050, trimmed).probe(row) == pytest.approx(1.2, abs=0.01)
+
+
+DAMAGED = b"Se\xf1or"  # Latin-1
+
+
+def damage(name: str, root: Path) -> str:
+    """Put a byte that is not UTF-8 in the text of one utterance; its id."""
+    if name == "common-voice":
+        path, old, id = next(root.rglob("validated.tsv")), b'Dijo "hola" 1.', "common_voice_es_100"
+    elif name == "vctk":
+        path, old, id = root / "txt" / "p225" / "p225_001.txt", b"Please", "p225_001"
+    elif name == "libritts-r":
+        path, old, id = next(root.rglob("103_1241_000001_000000.normalized.txt")), b"Sentence", "103_1241_000001_000000"
+    elif name == "librispeech":
+        path, old, id = next(root.rglob("26-198.trans.txt")), b"CHAPTER", "26-198-0000"
+    else:
+        path, old, id = next(root.rglob("train/transcripts.txt")), b"noche", "10667_6706_000000"
+    before = path.read_bytes()
+    path.write_bytes(before.replace(old, DAMAGED, 1))
+    assert path.read_bytes() != before
+    return id
+
+
+@pytest.mark.parametrize("name", ["common-voice", "vctk", "libritts-r", "librispeech", "mls-spanish"])
+def test_a_text_that_is_not_utf_8_rejects_its_row_alone(name, tmp_path):
+    root = tiny_corpora.make(name, tmp_path / "in")
+    whole = {u.id for u in prepare_recordings(config_of(name, root), tmp_path / "whole")}
+    id = damage(name, root)
+    made = prepare_recordings(config_of(name, root), tmp_path / "out")
+    assert (f"{name}-{id}", "malformed row") in [(r.id, r.reason) for r in made.rejects]
+    assert {u.id for u in made} == whole - {f"{name}-{id}"}
+    assert Manifest.load(made.folder).rejects == made.rejects
+
+
+def test_a_users_text_that_is_not_utf_8_rejects_its_row_alone(people, tmp_path):
+    (people / "ana" / "0.txt").write_bytes(DAMAGED)
+    made = prepare_recordings(config_of("speakers", people), tmp_path / "out")
+    assert [(r.id, r.reason) for r in made.rejects] == [("speakers-ana-0", "malformed row")]
+
+
+@pytest.mark.parametrize("name", ["librispeech", "mls-spanish", "speechocean762"])
+def test_an_id_that_is_listed_twice_is_a_row_of_the_reject_table(name, tmp_path):
+    root = tiny_corpora.make(name, tmp_path / "in")
+    table = next(root.rglob({"librispeech": "26-198.trans.txt", "speechocean762": "train/wav.scp"}.get(
+        name, "train/transcripts.txt")))  # fmt: skip
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([*lines, lines[0]]))
+    made = prepare_recordings(config_of(name, root), tmp_path / "out")
+    assert [r.reason for r in made.rejects].count("duplicate") == 1
+
+
+def test_two_recordings_never_have_one_id(people, tmp_path):
+    seeds = {"ana/1.mp3": 90, "ana-b/c.wav": 91, "ana/b-c.wav": 92}
+    for path, seed in seeds.items():
+        speak(people / path, seed, 24_000)
+    made = prepare_recordings(config_of("speakers", people), tmp_path / "out")
+    assert made.rejects == []
+    assert len(made) == 10 + 3
+    ids = {u.id for u in made}
+    assert {"speakers-ana-0", "speakers-ana-1", "speakers-ana-b-c"} <= ids  # the first of each keeps its id
+    assert len({id for id in ids if id.startswith(("speakers-ana-1-", "speakers-ana-b-c-"))}) == 2
+
+
+def test_recordings_of_any_container_are_prepared_in_their_whole_length(people, tmp_path):
+    joined(people / "ana" / "joined.mp3", 2.0, 3.0)
+    joined(people / "ana" / "chained.opus", 1.0, 1.5)
+    muxed(people / "eva" / "film.mp4", voiced(2.0, RATE), "aac", picture=True)
+    path = people / "luis" / "variable.mp3"
+    data = encoded(path, 0.5 * voiced(4.0, RATE), bitrate_mode="VARIABLE", compression_level=0.3)
+    path.write_bytes(without_first_frame(data, path))
+    assert abs(soundfile.info(path).duration - 4.0) > 0.5
+    made = prepare_recordings(config_of("speakers", people, max_duration=5.5), tmp_path / "out")
+    assert not made.rejects
+    seconds = {utterance.id.removeprefix("speakers-"): utterance.target_duration for utterance in made}
+    wanted = {"ana-joined": 5.0, "ana-chained": 2.5, "eva-film": 2.0, "luis-variable": 4.0}
+    assert {name: seconds[name] for name in wanted} == pytest.approx(wanted, abs=0.1)
+    for utterance in made:
+        assert soundfile.info(made.target(utterance)).duration == utterance.target_duration
+
+
+def test_a_joined_recording_over_the_limit_is_rejected_by_its_packets(people, tmp_path):
+    joined(people / "ana" / "joined.mp3", 4.0, 4.0)
+    config = config_of("speakers", people, max_duration=6.0)
+    row = CorpusRecording("ana-joined", "train", "ana", people / "ana" / "joined.mp3")
+    assert RecordingConverter(tmp_path, 22_050, config.corpus).probe(row).reason == "duration"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from canaries import case
 from filelock import FileLock
 from helpers import losing_a_worker, voiced
 
@@ -257,3 +258,41 @@ def test_verify_names_what_is_no_longer_so(release, tmp_path):
     assert "several sample rates: 16000 Hz" in found or "several sample rates: 22050 Hz" in found
     assert "stranger.wav: in no row of the manifest" in found
     assert len(found.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("side", "format", "kept_bytes"), [("source", "wav", 20), ("target", "wav", 20), ("target", "flac", 4000)]
+)
+def test_a_damaged_converted_recording_of_a_pair_is_converted_again(side, format, kept_bytes, tmp_path):
+    settings = CorpusConfig(name="mini", limit=1, format=format)
+    release = mini.write_release(tmp_path / "release", settings)
+    made = prepare(release, tmp_path / "out", AudioConfig(), settings)
+    path = getattr(made, side)(made.utterances[0])
+    whole = path.read_bytes()
+    index_of(made.folder).unlink()
+    path.write_bytes(whole[:kept_bytes])
+    assert prepare(release, made.folder, AudioConfig(), settings).utterances == made.utterances
+    assert path.read_bytes() == whole
+
+
+# Tables.
+
+NAMES = ["../../executed.mp3", "/x/executed.mp3", "sub/executed.mp3", "a\x00b.mp3", "a\x1b[2Jb.mp3", ".hidden", ".."]
+
+
+def test_file_names_that_lead_elsewhere_are_rejected_by_name(canary):
+    config = CorpusConfig(name="mini", limit=1)
+    release = mini.write_release(case(canary) / "release", config)
+    table = release.cvss / "train.tsv"
+    table.write_text(table.read_text() + "".join(f"{name}\thello\n" for name in NAMES))
+    spoken = release.common_voice / "validated.tsv"
+    columns = spoken.read_text().splitlines()[0].split("\t")
+    extra = ["\t".join({"path": name, "sentence": "hola"}.get(c, "x") for c in columns) for name in NAMES]
+    spoken.write_text(spoken.read_text() + "\n".join(extra) + "\n")
+    translated = release.covost
+    columns = translated.read_text().splitlines()[0].split("\t")
+    extra = ["\t".join({"path": name, "split": "train"}.get(c, "x") for c in columns) for name in NAMES]
+    translated.write_text(translated.read_text() + "\n".join(extra) + "\n")
+    manifest = prepare(release, case(canary) / "corpus", AudioConfig(), config)
+    found = [reject.id for reject in manifest.rejects if reject.reason == "unsafe file name"]
+    assert sorted(found) == sorted(NAMES)

@@ -22,6 +22,7 @@ from thesis_lib.corpus.cvss_t import CvssTRow, join
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import PairLabels
 from thesis_lib.corpus.pairs import Pair
+from thesis_lib.corpus.readers.base import rows_of
 from thesis_lib.corpus.reasons import explained
 from thesis_lib.corpus.split import client_id, is_validation, spread, strata
 from thesis_lib.validation.metrics import cosine
@@ -216,3 +217,8 @@ def test_spread_is_increasing_and_within(length, count):
     assert len(set(places)) == min(length, count)
     assert places[0] == 0
     assert places[-1] < length
+
+
+def test_rows_end_at_line_feeds_alone(tmp_path):
+    (tmp_path / "table").write_bytes("a\tone\u2028two\x85three\r\n\n\tno id\nb\n".encode())
+    assert list(rows_of(tmp_path / "table", "\t")) == [["a", "one\u2028two\x85three"], ["b", ""]]

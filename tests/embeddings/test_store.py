@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from canaries import Bomb, case
 from helpers import losing_a_worker, voiced
 
 from thesis_lib.audio.files import AudioError, read_audio, write_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings import store
 from thesis_lib.embeddings.encoders import EncoderError, speaker_encoder
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.embeddings.store import EmbeddingStore, embed_files
 from thesis_lib.utils import parallel
 from thesis_lib.utils.errors import ThesisError
@@ -191,3 +193,22 @@ def test_no_scheduler_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "SCHEDULER_TIMEOUT", "1s")
     with pytest.raises(ThesisError, match="no Dask scheduler answers at tcp://127.0.0.1:9"):
         embed_files(files(tmp_path, 1), lambda _: Counting(), TINY, tmp_path, scheduler="tcp://127.0.0.1:9")
+
+
+# Stored embeddings.
+
+
+@pytest.mark.parametrize("kind", ["a pickle", "another length", "cut short", "no array", "a header that lies"])
+def test_a_stored_vector_that_is_none_is_computed_again(canary, kind):
+    store, encoder, wav = EmbeddingStore(case(canary)), TinyTestEncoder(), voiced(0.5)
+    right = store.get(wav, 22_050, encoder)
+    (path,) = case(canary).rglob("*.npy")
+    if kind == "a pickle":
+        np.save(path, np.array([Bomb(canary)], dtype=object), allow_pickle=True)
+    elif kind == "another length":
+        np.save(path, right[:-1])
+    elif kind == "a header that lies":
+        path.write_bytes(path.read_bytes().replace(b"(192,)", b"(999,)"))
+    else:
+        path.write_bytes(path.read_bytes()[:100] if kind == "cut short" else b"text")
+    assert np.array_equal(store.get(wav, 22_050, encoder), right)

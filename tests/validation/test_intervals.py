@@ -169,3 +169,44 @@ def test_the_interval_of_a_share_of_dependent_trials_holds_it():
         _, low, high = metrics.share_interval(successes, groups)
         held += low <= 0.5 <= high
     assert 0.9 <= held / 200 <= 0.99
+
+
+def test_intervals_over_groups_are_wider_where_groups_agree():
+    rng = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(10), 20)
+    values = np.repeat(rng.normal(size=10), 20) + 0.1 * rng.normal(size=200)
+    alone = metrics.bootstrap(200, lambda i: values[i].mean(), 500, 0)
+    grouped = metrics.bootstrap(200, lambda i: values[i].mean(), 500, 0, groups=speakers)
+    assert grouped[0] == alone[0]
+    assert grouped[2] - grouped[1] > 3 * (alone[2] - alone[1])
+    with pytest.raises(metrics.MetricError, match="1 groups"):
+        metrics.bootstrap(200, lambda i: values[i].mean(), 500, 0, groups=np.zeros(200))
+
+
+def test_rows_and_columns_are_drawn_and_gaps_left_out():
+    rng = np.random.default_rng(0)
+    rows, columns = rng.normal(size=20), rng.normal(size=50)
+    table = rows[:, None] + columns
+    value, low, high = metrics.crossed_bootstrap(table, 1000, 0)
+    assert value == pytest.approx(table.mean())
+    half = 2.093 * np.sqrt(rows.var(ddof=1) / 20 + columns.var(ddof=1) / 50)  # t of 19 degrees of freedom
+    assert (high - low) / 2 == pytest.approx(half, rel=0.1), "the variances of both add up"
+    once = metrics.crossed_bootstrap(columns[None], 500, 0)
+    twice = metrics.crossed_bootstrap(np.repeat(columns, 2)[None], 500, 0, groups=np.repeat(np.arange(50), 2))
+    assert twice == pytest.approx(once), "copies in the same group add nothing"
+    table[:, 0] = np.nan
+    assert metrics.crossed_bootstrap(table, 100, 0)[0] == pytest.approx(table[:, 1:].mean())
+    assert np.isfinite(metrics.crossed_bootstrap(table, 100, 0)).all()
+
+
+def test_bootstrap_of_a_mean():
+    values = np.random.default_rng(0).normal(3, 1, 400)
+    value, low, high = metrics.bootstrap(len(values), lambda i: values[i].mean(), 2000, 0)
+    assert value == pytest.approx(values.mean())
+    half = 1.96 * values.std() / 20
+    assert (high - low) / 2 == pytest.approx(half, rel=0.1)
+    assert metrics.bootstrap(400, lambda i: values[i].mean(), 100, 5) == metrics.bootstrap(
+        400, lambda i: values[i].mean(), 100, 5
+    )
+    with pytest.raises(metrics.MetricError):
+        metrics.bootstrap(1, lambda i: 0.0, 100, 0)

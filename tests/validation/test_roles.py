@@ -6,8 +6,11 @@ from helpers import trained_beside
 
 from thesis_lib.config import Config
 from thesis_lib.config.registries import ENCODERS as ENCODER_REGISTRY
+from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.vocoders import load_trained_vocoder
-from thesis_lib.validation import CircularScoring, circular, headline
+from thesis_lib.training import train
+from thesis_lib.validation import CircularScoring, circular, headline, roles
+from thesis_lib.validation.metrics import MetricError
 from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
 
 META = {"speaker_encoder": "ecapa (1)", "emotion_encoder": "egemaps (2)"}
@@ -120,3 +123,29 @@ def test_a_circular_word_error_rate_is_marked_and_no_headline():
         with pytest.raises(CircularScoring, match="gives content to"):
             headline(summary, "ours", name)
     assert headline(summary, "ours", "mel_l1").value == headline(summary, "ours", "resemblyzer").value == 1
+
+
+def test_roles_of_encoders(tiny_run):
+    vocoders = {"conversion": train(tiny_run, "conversion")}
+
+    class Ecapa(TinyTestEncoder):
+        name = "ecapa"
+
+    given = {"speaker": TinyTestEncoder(), "resemblyzer": Ecapa()}
+    assert roles(tiny_run.config, vocoders, given) == {"speaker": "conditions", "resemblyzer": EVALUATION}
+    for loss in ("speaker", "swap"):
+        trained = tiny_run.config.override({f"conversion.losses.{loss}": 1.0})
+        assert roles(trained, vocoders, given)["resemblyzer"] == "trains", "by what it is, not by its column"
+
+
+def test_no_circular_headline():
+    rows = [("speaker", "conditions"), ("resemblyzer", EVALUATION), ("mel_l1", "")]
+    summary = pd.DataFrame([{"system": "ours", "metric": m, "role": r, "value": 1.0} for m, r in rows])
+    assert headline(summary, "ours", "resemblyzer").value == 1
+    assert headline(summary, "ours", "mel_l1").value == 1
+    with pytest.raises(CircularScoring, match="conditions the vocoder"):
+        headline(summary, "ours", "speaker")
+    with pytest.raises(MetricError, match="not measured"):
+        headline(summary, "ours", "pesq")
+    read = pd.read_csv(pd.io.common.StringIO(summary.to_csv(index=False)))
+    assert headline(read, "ours", "mel_l1").value == 1, "an empty role is a missing one in a file"

@@ -6,11 +6,13 @@ import torch
 from helpers import voiced
 
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig, IstftConfig
-from thesis_lib.utils.onnx_graph import GraphError
+from thesis_lib.utils.onnx_graph import Graph, GraphError, session
 from thesis_lib.vocoder.content import channels
 from thesis_lib.vocoder.definitions import excitation_noise
 from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.graphs import write_vocoder
+from thesis_lib.vocoder.graphs.dft import StftNodes
+from thesis_lib.vocoder.graphs.hifigan import polyphase
 from thesis_lib.vocoder.loading import load_vocoder
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.sources import DEFAULT, UNIVERSAL
@@ -111,3 +113,25 @@ def test_tensors_of_another_generator_are_refused(tmp_path):
 def test_a_gpu_needs_torch(tmp_path):
     with pytest.raises(DeviceError, match="on the CPU"):
         written(random_vocoder(GENERATORS["istft"], "mel"), tmp_path / "vocoder.onnx").to("cuda")
+
+
+@pytest.mark.parametrize("rate", [2, 3, 5, 8])
+def test_a_transposed_convolution_is_a_plain_one_and_an_interleaving(rate):
+    up = torch.nn.ConvTranspose1d(6, 4, 2 * rate, rate, padding=(rate + 1) // 2, output_padding=rate % 2, bias=False)
+    x = torch.randn(2, 6, 9)
+    with torch.inference_mode():
+        plain = torch.nn.functional.conv1d(x, torch.from_numpy(polyphase(up.weight.numpy(), rate)), padding=1)
+        assert torch.allclose(plain.unflatten(1, (4, rate)).transpose(2, 3).flatten(2), up(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [2, 30, 31, 1024])
+def test_an_inverse_transform_is_two_products(size, tmp_path):
+    rng = np.random.default_rng(size)
+    real, imaginary = rng.normal(size=(2, 1, 5, size // 2 + 1)).astype(np.float32)
+    parts = {name: (np.float32, [1, "frames", size // 2 + 1]) for name in ("real", "imaginary")}
+    graph = Graph(parts)
+    stft = StftNodes(graph, AudioConfig(n_fft=size, hop_length=size, win_length=size))
+    graph.write(tmp_path / "inverse.onnx", stft._signals("real", "imaginary"), "frames")
+    found = session(tmp_path / "inverse.onnx", 1).run(None, {"real": real, "imaginary": imaginary})[0]
+    wanted = np.fft.irfft(real + 1j * imaginary, size)
+    assert np.abs(found - wanted).max() <= 1e-6 * np.abs(wanted).max()

@@ -1,0 +1,101 @@
+"""The benchmark of emotion and prosody on data with a known answer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import voiced
+
+from benchmarks import emotion
+from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.utils.errors import MetricError
+from thesis_lib.vocoder.voice import Voice
+
+EMOTIONS = ("anger", "neutral", "sadness")
+
+
+def rows(carried: float, seed: int = 0) -> pd.DataFrame:
+    """Six speakers; the probe's input is the emotion's direction times ``carried``, the speaker's offset and noise."""
+    rng, directions = np.random.default_rng(seed), np.eye(3, 8)
+    found = []
+    for speaker in range(6):
+        offset = 5 * rng.normal(size=8)
+        for number, name in enumerate(EMOTIONS):
+            probe = offset + carried * directions[number] + 0.05 * rng.normal(size=8)
+            found.append({"speaker": f"s{speaker}", "emotion": name, "probe": probe})
+    return pd.DataFrame(found)
+
+
+def test_recall_of_an_output_that_carries_the_emotion_is_one():
+    """Although each speaker is far from the others, and never part of the probe's own training."""
+    assert emotion.recall(rows(1.0), rows(1.0, seed=1), "probe")(np.arange(18)) == 1.0
+
+
+def test_recall_of_an_output_without_emotion_is_about_chance():
+    values = [emotion.recall(rows(1.0), rows(0.0, seed=seed), "probe")(np.arange(18)) for seed in range(1, 30)]
+    assert np.mean(values) == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_a_constant_has_no_correlation():
+    with pytest.raises(MetricError, match="constant"):
+        emotion.correlation_of_rows(np.ones(4), np.arange(4.0))(np.arange(4))
+    assert emotion.correlation_of_rows(-np.arange(4.0), np.arange(4.0))(np.arange(4)) == pytest.approx(-1)
+
+
+def test_a_folder_of_speakers_is_read(tmp_path, monkeypatch):
+    for name in ("ana/anger_1.wav", "ana/joy_2.wav", "luis/anger_1.wav"):
+        write_audio(tmp_path / name, voiced(), 22_050)
+    monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path))
+    found = emotion.recordings()
+    assert list(zip(found.speaker, found.emotion, strict=True)) == [("ana", "anger"), ("ana", "joy"), ("luis", "anger")]
+    table = "path\tspeaker\temotion\tuse\nana/anger_1.wav\tx\tfear\ttrain\nana/joy_2.wav\tx\tjoy\tmeasure only\n"
+    (tmp_path / "utterances.tsv").write_text(table)
+    assert list(emotion.recordings().emotion) == ["joy"]
+    monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path / "luis"))
+    with pytest.raises(SystemExit, match="neither"):
+        emotion.recordings()
+    monkeypatch.delenv("THESIS_EMOTIONS")
+    with pytest.raises(SystemExit, match="THESIS_EMOTIONS"):
+        emotion.recordings()
+
+
+def test_a_speaker_has_one_text():
+    table = pd.DataFrame({"speaker": ["b", "a", "a", "c", "b"]})
+    assert emotion.texts_of(table) == dict(zip("abc", emotion.TEXTS, strict=False))
+
+
+def test_f0_standard_deviation_by_hand():
+    """A glide, linear in log-F0: from the 16th to the 84th percentile are 0.68 of its range."""
+    seconds, low, high = 2.0, np.log(120.0), np.log(240.0)
+    f0 = np.exp(np.linspace(low, high, int(seconds * RATE)))
+    phase = 2 * np.pi * np.cumsum(f0) / RATE
+    glide = sum(np.sin(k * phase) / k for k in range(1, 8))
+    assert emotion.world_log_f0_std(0.2 * glide) == pytest.approx(0.34 * (high - low), rel=0.1)
+    assert emotion.world_log_f0_std(voiced(2.0, RATE)) < 0.02
+    with pytest.raises(MetricError, match="voiced frames by WORLD"):
+        emotion.world_log_f0_std(np.zeros(RATE, np.float32))
+
+
+def test_the_flat_control_has_one_f0_and_one_energy():
+    """The words' own channels and the energy of pauses stay."""
+    content = np.random.default_rng(0).normal(size=(1, 7, 40)).astype(np.float32)
+    content[0, -1], content[0, -3] = 1.0, np.linspace(-1.0, 1.0, 40)
+    content[0, -3, :10] = -9.0  # a pause
+
+    class Fake:
+        mean_emotion = np.ones(3, np.float32)
+
+        def features(self, wav, log_f0_median, log_f0_std):
+            assert (log_f0_median, log_f0_std) == (5.0, 0.2)
+            return content.copy()
+
+    (own, kept, voice), (flat, found, neutral) = emotion.own_words(
+        Fake(), np.zeros(0), Voice(np.zeros(2), np.zeros(3), 5.0, 0.2)
+    )
+    assert (own, flat) == (emotion.RESYNTHESIS, emotion.FLAT)
+    assert (kept == content).all()
+    assert (voice.emotion.sum(), neutral.emotion.sum()) == (0, 3)
+    assert np.ptp(found[0, -2]) == 0
+    assert np.ptp(found[0, -3, 20:]) == 0
+    assert (found[0, -3, :10] == -9).all()
+    assert (found[0, :4] == content[0, :4]).all()

@@ -1,0 +1,95 @@
+"""The command of the benchmarks: its list, its help, its options."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import speakers
+from benchmarks.__main__ import NAMES, PENDING
+from benchmarks.__main__ import main as benchmark_command
+from thesis_lib import reporting
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_book_lists_every_benchmark():
+    page = (ROOT / "book" / "reproduce.md").read_text()
+    assert [name for name in NAMES if f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.parametrize("name", sorted(NAMES.keys() - PENDING))
+def test_every_benchmark_has_a_saved_result_that_names_what_made_it(name):
+    assert reporting.benchmark(name)["made by"]["command"] == f"python -m benchmarks {name}"
+
+
+def test_a_benchmark_without_a_saved_result_is_pending_until_there_is_one():
+    saved = {path.stem for path in (ROOT / "benchmarks" / "results").glob("*.json")}
+    assert saved == NAMES.keys() - PENDING
+
+
+def test_help_has_an_example():
+    done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert "Example: python -m benchmarks vocoder" in done.stdout
+    assert all(name in done.stdout for name in NAMES)
+
+
+def test_a_benchmark_gets_its_own_options(monkeypatch, capsys):
+    given = {}
+
+    def run(quick, **options):
+        given.update(options, quick=quick)
+        return {}
+
+    monkeypatch.setattr(speakers, "run", run)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", "--targets", "5"])
+    benchmark_command()
+    assert given == {"targets": 5, "contents": speakers.OPTIONS["contents"][0], "quick": False}
+    assert '"command": "python -m benchmarks speakers --targets 5"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "targets", "contents"),
+    [([], 24, 6), (["--quick"], 3, 2), (["--quick", "--targets", "5"], 5, 2), (["--contents", "9"], 24, 9)],
+)
+def test_quick_changes_only_the_options_that_are_not_given(words, targets, contents, monkeypatch, capsys):
+    monkeypatch.setattr(speakers, "run", lambda quick, **options: {"options": options})
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", *words])
+    benchmark_command()
+    found = json.loads(capsys.readouterr().out)
+    assert found["options"] == {"targets": targets, "contents": contents}
+    assert found["made by"]["command"] == " ".join(["python -m benchmarks speakers", *words])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--contents", "20"], "--contents 20: give 1 to 9"),
+        (["--contents", "-1"], "--contents -1: give 1 to 9"),
+        (["--targets", "0"], "--targets 0: give 1 or more"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(words, says, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", *words])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["speakers", "--help"], ["--help", "speakers"]])
+def test_the_help_of_a_benchmark_has_its_own_options(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    out = capsys.readouterr().out
+    assert "--targets" in out
+    assert "1 to 9 (default 6" in " ".join(out.split())
+
+
+def test_an_option_that_a_benchmark_has_not_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "calibration", "--targets", "5"])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    assert "unrecognized arguments: --targets 5" in capsys.readouterr().err

@@ -1,0 +1,44 @@
+"""The speaker test on human recordings."""
+
+import numpy as np
+import pytest
+from helpers import spoken
+
+from benchmarks import artefacts, speakers
+from thesis_lib.audio.files import write_audio
+from thesis_lib.vocoder.synthesis import Vocoder
+
+
+@pytest.mark.parametrize("module", [speakers, artefacts])
+def test_the_speaker_tests_say_at_once_that_a_folder_is_missing(module, monkeypatch):
+    monkeypatch.delenv("THESIS_HUMAN", raising=False)
+    with pytest.raises(SystemExit, match="THESIS_HUMAN must name a folder"):
+        module.run(True, targets=2, contents=2)
+
+
+@pytest.mark.slow
+@pytest.mark.weights("ecapa", "resemblyzer", "eres2net", "whisper-tiny.en")
+def test_the_speaker_test_ranks_natural_recordings_above_a_content_that_is_kept(tmp_path, monkeypatch):
+    for number in (0, 6, 12):
+        half = spoken(number)[: 5 * 22_050 // 2]
+        write_audio(tmp_path / f"{number}.wav", np.concatenate([half, half]), 22_050)
+    monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
+    monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance: wav)
+    found = speakers.run(True, targets=3, contents=2)
+    assert found["enrolment"] == "other half of one recording"
+    assert (found["targets"], found["contents"], found["enrolled voices"]) == (3, 2, 5)
+    roles = {row["encoder"]: row["role"] for row in found["rows"]}
+    assert roles == {"ecapa": "conditions and trains", "resemblyzer": "evaluation", "eres2net": "evaluation"}
+    table = {
+        (row["system"], row["statistic"], row["encoder"]): row["value"]
+        for row in found["rows"]
+        if row["pairs"] == "all"
+    }
+    for encoder in roles:
+        natural, kept = (
+            table[system, "normalised_similarity", encoder] for system in ("natural recording", speakers.RELEASED)
+        )
+        assert natural == pytest.approx(1, abs=0.01)
+        assert kept < 0.5
+        assert table["natural recording", "identified", encoder] == 1
+        assert table[speakers.RELEASED, "identified", encoder] == 0

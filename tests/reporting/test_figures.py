@@ -1,0 +1,72 @@
+"""Figures have units, and show what is not measured."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import voiced
+
+from thesis_lib import reporting
+from thesis_lib.audio.mel import LogMel
+from thesis_lib.config import AudioConfig, ContentConfig
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.prepare import prepared
+from thesis_lib.training import train
+from thesis_lib.vocoder.generators import build_generator
+
+SHOWN = ["AUC", "triplet accuracy"]
+
+
+def labels(figure) -> list[str]:
+    return [axis.get_xlabel() for axis in figure.axes] + [axis.get_ylabel() for axis in figure.axes]
+
+
+def test_figures_have_units(tiny_run):
+    manifest, log = prepared(tiny_run), pd.read_json(tiny_run.path / "resynthesis" / "metrics.jsonl", lines=True)
+    assert "duration (s)" in labels(reporting.durations(manifest.table()))
+    assert any("cosine" in t for t in labels(reporting.similarities(np.ones(3), np.zeros(4), "ecapa", 0.25)))
+    figure = reporting.training_curves(log, 2)
+    assert "mel loss (nepers)" in labels(figure)
+    assert len(figure.axes) == 2
+    spectral = log.drop(columns=["discriminator", "adversarial", "feature_matching"])
+    assert len(reporting.training_curves(spectral, 9).axes) == 1, "no empty panel"
+    assert {"learning rate", "gradient norm", "conditioning sensitivity (nepers)"} <= set(
+        labels(reporting.optimisation_curves(log))
+    )
+    assert "time (s)" in labels(reporting.spectrograms({"a": voiced(), "b": voiced()}, LogMel(AudioConfig())))
+    table = pd.DataFrame({"style": ["a", "b"], "x": [1.0, 2.0]})
+    assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))
+
+
+def test_sampled_speakers_are_shown_from_where_they_begin():
+    log = pd.DataFrame({"step": [1, 2, 3], "sampled_speaker": [np.nan, 0.9, 0.7], "content": [np.nan, 0.2, 0.1]})
+    for axis, rise in zip(reporting.speaker_sampling_figure(log).axes, ([0.1, 0.3], [0.8, 0.9]), strict=True):
+        assert "cosine" in axis.get_ylabel()
+        assert axis.lines[0].get_xdata().tolist() == [2, 3]
+        assert axis.lines[0].get_ydata() == pytest.approx(rise)
+
+
+def test_a_separation_is_shown_with_its_interval_or_its_reason():
+    row = {"measure": "AUC", "value": 0.75, "low": 0.5, "high": 0.875, "reason": ""}
+    assert reporting.with_interval(row) == "0.750 [0.500, 0.875]"
+    none = row | {"value": np.nan, "low": np.nan, "high": np.nan, "reason": "no such pairs"}
+    assert reporting.with_interval(none) == "not measured: no such pairs"
+    rows = [{"vectors": way, **x, "measure": m} for way, x in (("raw", row), ("white", none)) for m in SHOWN]
+    table = reporting.separation_table(pd.DataFrame(rows), ["vectors"], {"AUC": "area"})
+    assert table.to_dict("records") == [
+        {"vectors": "raw", "area": "0.750 [0.500, 0.875]"},
+        {"vectors": "white", "area": "not measured: no such pairs"},
+    ]
+    figure = reporting.separation_figure(pd.DataFrame(rows), "vectors")
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["raw", "white"]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == SHOWN
+
+
+def test_modulation_is_zero_before_training_and_seen_after(tiny_run):
+    embeddings = embedded(tiny_run)
+    given = [torch.from_numpy(x["source"]) for x in (embeddings.speaker, embeddings.emotion)]
+    fresh = build_generator(AudioConfig(), ContentConfig(), tiny_run.config.resynthesis.generator, 192, 88)
+    assert reporting.modulation_table(fresh, *given)[["gamma", "beta"]].eq(0).all(axis=None)
+    trained = reporting.modulation_table(train(tiny_run, "resynthesis").generator, *given)
+    assert trained.gamma.gt(0).all()
+    assert len(reporting.modulation(trained).axes) == 1

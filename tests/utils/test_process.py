@@ -1,0 +1,52 @@
+"""What a command sets up in its process: a home folder, and an end at SIGTERM without partial files."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+HOMELESS = """if True:
+    import os, pwd, sys
+    def unknown(uid):
+        raise KeyError(uid)
+    pwd.getpwuid = unknown
+    from thesis_lib.cli import main
+    sys.argv = ["thesis", "--offline", "--models-dir", {models!r}, "models", "list"]
+    main()
+"""
+
+WRITING = """if True:
+    import sys, time
+    from pathlib import Path
+    from thesis_lib.utils.files import replacing
+    from thesis_lib.utils.process import set_up
+    set_up()
+    with replacing(Path(sys.argv[1])) as partial:
+        print("writing", flush=True)
+        time.sleep(30)
+"""
+
+
+def test_a_user_without_a_home_folder_gets_no_traceback(tmp_path):
+    bare = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    code = HOMELESS.format(models=str(tmp_path / "models"))
+    given = {"env": bare | {"TMPDIR": str(tmp_path)}, "capture_output": True, "text": True}
+    ran = subprocess.run([sys.executable, "-c", code], **given)
+    assert ran.returncode == 0, ran.stderr
+    assert "kokoro" in ran.stdout
+    code = code.replace('"models", "list"', f'"clone", {str(tmp_path / "missing.wav")!r}, "a.wav"')
+    ran = subprocess.run([sys.executable, "-c", code], **given)
+    assert "missing file" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_sigterm_leaves_no_partial_file(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / "a.wav")], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert time.monotonic() - begun < 20, "it has not waited for the 30 s of the block"
+    assert not list(tmp_path.iterdir())

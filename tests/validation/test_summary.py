@@ -1,0 +1,160 @@
+"""Summaries, comparisons and agreements of planted measurements."""
+
+import numpy as np
+import pytest
+from helpers import trained_beside
+from planted import SETTINGS, cell, measurements
+
+from thesis_lib.validation import (
+    GROUND_TRUTH,
+    INVERSION,
+    OURS,
+    Measured,
+    Measurements,
+    agreements,
+    calibrations,
+    comparisons,
+    summarise,
+    winners,
+)
+
+
+def test_summary_of_planted_measurements(planted):
+    known, missing = calibrations(planted)
+    assert not missing
+    summary, unsummed = summarise(planted, known, SETTINGS)
+    assert not unsummed
+    ours = OURS["conversion"]
+    assert cell(summary, ours, "mel_l1").value == pytest.approx(0.345)
+    assert cell(summary, ours, "mel_l1").speakers == 5
+    assert cell(summary, ours, "wer").value == 0
+    assert cell(summary, ours, "bleu").value == pytest.approx(100)
+    assert cell(summary, ours, "ter").value == 0
+    assert cell(summary, ours, "normalised_encoder").value == pytest.approx(100, abs=5)
+    assert cell(summary, ours, "eer_encoder").value == 0
+    assert cell(summary, ours, "follows_rate").value == pytest.approx(1)
+    assert list(summary.metric[summary.system == ours])[:2] == ["mel_l1", "wer"], "signal first"
+    assert "mel_l1" not in set(summary.metric[summary.system == GROUND_TRUTH])
+
+
+def test_words_are_counted_over_the_corpus_and_not_averaged():
+    found = measurements("ab")
+    for one, recognised, errors, count in zip(
+        found.measured, ("one two three four five", "x"), (0, 1), (5, 1), strict=True
+    ):
+        said = {"recognised": recognised, "target_text": "one two three four five" if count == 5 else "six"}
+        one.rows[2].update(said | {"word_errors": errors, "words": count})
+    summary, _ = summarise(found, {}, SETTINGS)
+    assert cell(summary, OURS["conversion"], "wer").value == pytest.approx(100 / 6)
+
+
+def test_one_speaker_has_no_interval_and_says_so():
+    summary, missing = summarise(measurements("aaa"), {}, SETTINGS)
+    assert not len(summary)
+    assert {row["reason"] for row in missing} == {"1 groups give no interval"}
+    known, unknown = calibrations(measurements("aaa"))
+    assert not known
+    assert "pairs of one speaker and of two" in unknown[0]["reason"]
+    agreed, missing = agreements(measurements("aaa"), SETTINGS)
+    assert not len(agreed)
+    assert [(row["metric"], row["reason"]) for row in missing] == [
+        ("agreement of encoder and other", "1 groups give no interval")
+    ]
+
+
+def test_comparisons_find_a_planted_difference_and_no_other(planted):
+    ours = OURS["conversion"]
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours, INVERSION), ("pesq", ours, INVERSION))})
+    table, untested = comparisons(planted, named)
+    assert untested == [
+        {
+            "id": "all",
+            "system": ours,
+            "metric": "pesq",
+            "reason": f"hypothesis: not compared with {INVERSION}: not measured",
+        }
+    ]
+    mel = table[(table.metric == "mel_l1")].iloc[0]
+    assert (mel["first"], mel["second"]) == (OURS["conversion"], INVERSION)
+    assert mel.difference == pytest.approx(-0.1)
+    assert (mel.effect, mel.speakers) == (-1, 5)
+    assert mel.p == pytest.approx(2 / 2**5)
+    assert mel.p_holm == mel.p, "the only hypothesis of the table"
+    assert not mel.significant, "five speakers cannot show it at 5 %"
+    assert winners(table) == set()
+    many, _ = comparisons(measurements("abcdefghijkl"), named)
+    assert winners(many) == {(ours, "mel_l1")}
+    assert many[many.metric != "mel_l1"].p.isna().all(), "no hypothesis"
+    assert not many[many.metric != "mel_l1"].significant.any()
+    two = named.model_copy(update={"hypotheses": (("mel_l1", INVERSION, ours), ("encoder", ours, INVERSION))})
+    corrected = comparisons(measurements("abcdefghijkl"), two)[0].set_index("metric")
+    assert corrected.p_holm["mel_l1"] == pytest.approx(2 * corrected.p["mel_l1"])
+
+
+def of_values(a: list[float], b: list[float], speakers: str) -> Measurements:
+    """The mel of our conversion and of Griffin-Lim, an utterance a letter of its speaker."""
+    found = measurements(speakers)
+    for one, ours, inversion in zip(found.measured, a, b, strict=True):
+        one.rows[1]["mel_l1"], one.rows[2]["mel_l1"] = inversion, ours
+    return found
+
+
+def test_a_difference_its_interval_and_its_winner_are_of_speakers_means():
+    """One speaker of eight has most utterances and the other sign: each counts the same."""
+    speakers = "abcdefgh" + 20 * "h"
+    ours, inversion = [0.3] * 7 + [0.9] * 21, [0.4 + 0.01 * i for i in range(7)] + [0.8] * 21
+    ours_name = OURS["conversion"]
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours_name, INVERSION),)})
+    row = comparisons(of_values(ours, inversion, speakers), named)[0].set_index("metric").loc["mel_l1"]
+    expected = np.mean([*(0.3 - np.array(inversion[:7])), 0.1])
+    assert row.difference == pytest.approx(expected)
+    assert row.low < row.difference < row.high < 0.1
+    assert row.difference < 0 < np.mean(np.subtract(ours, inversion)), "the utterances' mean has the other sign"
+    assert row.effect < 0
+
+
+def test_a_test_and_a_difference_of_opposite_signs_name_no_winner():
+    """Eleven speakers are slightly better and one is far worse: the ranks and the mean disagree."""
+    ours_name = OURS["conversion"]
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", ours_name, INVERSION),)})
+    ours, inversion = [0.3] * 11 + [9.0], [0.31 + 0.001 * i for i in range(11)] + [0.4]
+    table, _ = comparisons(of_values(ours, inversion, "abcdefghijkl"), named)
+    row = table.set_index("metric").loc["mel_l1"]
+    assert row.significant
+    assert row.effect < 0 < row.difference
+    assert winners(table) == set()
+
+
+def test_one_test_speaker_gives_empty_tables_that_can_be_read_again(tiny_run, tmp_path):
+    one = measurements("aaa")
+    named = SETTINGS.model_copy(update={"hypotheses": (("mel_l1", OURS["conversion"], INVERSION),)})
+    summary, _ = summarise(one, calibrations(one)[0], named)
+    compared, untested = comparisons(one, named)
+    assert [row["reason"] for row in untested] == [
+        f"hypothesis: not compared with {INVERSION}: measured for fewer than two speakers"
+    ]
+    run = trained_beside(tiny_run, tmp_path / "run")
+    for name, table in (("validation_summary", summary), ("validation_comparisons", compared)):
+        assert table.empty
+        run.save_table(name, table, run.provenance([]))
+        assert list(run.load_table(name).columns) == list(table.columns)
+    assert list(compared.columns)[:4] == ["metric", "first", "second", "difference"]
+    assert winners(run.load_table("validation_comparisons")) == winners(compared) == set()
+    assert "system" in summary
+
+
+def test_a_difference_of_no_hypothesis_is_not_tested(planted):
+    table, untested = comparisons(planted, SETTINGS)
+    assert table.p.isna().all()
+    assert not table.significant.any()
+    assert len(untested) == len(SETTINGS.hypotheses)
+
+
+def test_agreement_of_encoders(planted):
+    table, missing = agreements(planted, SETTINGS)
+    assert not missing
+    assert list(table[["first", "second"]].iloc[0]) == ["encoder", "other"]
+    assert -1 <= table.low[0] <= table.tau[0] <= table.high[0] <= 1
+    assert table.n[0] == 30
+    twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "encoder"] for k in m.vectors}) for m in planted.measured]
+    assert agreements(Measurements(twins), SETTINGS)[0].tau[0] == pytest.approx(1)
