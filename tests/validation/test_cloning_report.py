@@ -195,12 +195,14 @@ def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs,
     monkeypatch.setattr(
         cloning_report,
         "adapted_to",
-        lambda pipeline, paths, minutes, adapter: adapted.append((paths, minutes)) or pipeline,
+        lambda pipeline, paths, minutes, adapter: adapted.append((paths, minutes, adapter)) or pipeline,
     )
-    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=2)
+    settings = {"cloning__voice": "af_heart", "cloning__examples": 2, "encoders__emotion_folder": str(tmp_path)}
+    run = trained_beside(tiny_run, tmp_path / "run", **settings)
     table = clone_report(run, pairs=pairs, minutes=1.5)
     assert set(table[table.system == OURS_ADAPTED].test_set.str.removesuffix(SEVERAL)) == {"g"}
-    assert [(paths[0].name, minutes) for paths, minutes in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
+    assert [(paths[0].name, minutes) for paths, minutes, _ in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
+    assert {adapter.keywords["encoders"].emotion_folder for *_, adapter in adapted} == {str(tmp_path)}
     assert set(table.system) == {KOKORO, OURS, OWN, OURS_ADAPTED, "ref"}
 
 

@@ -7,8 +7,9 @@ it sometimes repeats itself.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import total_seconds
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.voices import NEAREST
+from thesis_lib.config import EncoderConfig
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.vocoders import load_trained_vocoder, vocoder_folder
@@ -51,6 +53,7 @@ NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
 INPUTS, EARLIER_INPUTS = "cloning_inputs", "cloning_asked"  # JSON files of the run: what the report was made of
 Spoken = tuple[np.ndarray, str]  # (N,) output, and the text that it should say; empty where that is not known
+Adaptation = Callable[[VoiceCloningPipeline, Path], VoiceCloningPipeline]  # adapts the vocoder to a recording
 
 __all__ = ["HUMAN", "SEVERAL", "clone_report", "clone_sample", "summarise_clones"]
 
@@ -107,7 +110,8 @@ def clone_report(
     pipeline = build(source, run.config.cloning)
     recordings = [*corpus_recordings(run), *given]
     scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
-    results, times, sources = _clone_and_score(run, pipeline, recordings, minutes, scorers, recogniser, progress)
+    adapted = _adaptation(run, minutes) if minutes else None
+    results, times, sources = _clone_and_score(run, pipeline, recordings, adapted, scorers, recogniser, progress)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     known, reasons = calibrate_sources(sources, names)
     every = dict.fromkeys(ABOUT, ALL)
@@ -131,7 +135,7 @@ def _clone_and_score(
     run: Run,
     pipeline: VoiceCloningPipeline,
     recordings: Sequence[SpanishRecording],
-    minutes: float,
+    adapted: Adaptation | None,
     scorers: Scorers,
     recogniser: Whisper,
     progress: Progress,
@@ -141,7 +145,7 @@ def _clone_and_score(
     for number, recording in enumerate(progress(recordings, len(recordings), "clone")):
         human = recording.test_set != run.config.corpus.name
         try:
-            cloned = _cloned(pipeline, recording, scorers, minutes if human else 0.0)
+            cloned = _cloned(pipeline, recording, scorers, adapted if human else None)
         except UNMEASURABLE as error:
             about = {"test_set": recording.test_set, "id": recording.id, "speaker": recording.speaker}
             results.missing.append(about | {"system": ALL, "reason": str(error)})
@@ -203,8 +207,17 @@ def clone_sample(run: Run, number: int, system: str) -> Path:
     return run.path / "samples" / f"clone_{number}_{re.sub('[^a-z]+', '_', system.lower())}.mp3"
 
 
-def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers: Scorers, minutes: float) -> Cloned:
-    """Run the pipeline on a recording, also with the baseline voice and, for ``minutes``, with an adapted vocoder."""
+def _adaptation(run: Run, minutes: float) -> Adaptation:
+    """The pipeline and a recording -> the pipeline with a vocoder that is adapted to it for ``minutes``."""
+    encoders = EncoderConfig(emotion_folder=run.config.encoders.emotion_folder)
+    adapter = partial(adapt, encoders=encoders, plugins=run.config.plugins)
+    return lambda pipeline, recording: adapted_to(pipeline, [recording], minutes, adapter)
+
+
+def _cloned(
+    pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers: Scorers, adapted: Adaptation | None
+) -> Cloned:
+    """Run the pipeline on a recording, also with the baseline voice and, where given, with an adapted vocoder."""
     wav, _ = read_audio(recording.source, scorers.audio.sample_rate)
     segments = list(speech_segments([wav], pipeline.sample_rate))
     speaker = pipeline.analyse_speaker(segments, recording.source)
@@ -221,8 +234,8 @@ def _cloned(pipeline: VoiceCloningPipeline, recording: SpanishRecording, scorers
         fixed = pipeline.copy_with(config=pipeline.config.model_copy(update={"voice": BASELINE_VOICE}))
         plain, from_plain, _ = sides(fixed)
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
-    if minutes and not speaker.others:  # adapted to two speakers, a vocoder would mix their voices
-        outputs[OURS_ADAPTED] = sides(adapted_to(pipeline, [recording.source], minutes, adapt))[1]
+    if adapted and not speaker.others:  # adapted to two speakers, a vocoder would mix their voices
+        outputs[OURS_ADAPTED] = sides(adapted(pipeline, recording.source))[1]
     transcript, translation = (" ".join(getattr(s, side) for s in translated) for side in ("transcript", "english"))
     source = Source(wav, recording.speaker, scorers, several=bool(speaker.others))
     return Cloned(recording, source, speaker, transcript, translation, outputs, seconds)
