@@ -28,6 +28,7 @@ from thesis_lib.reporting.figures import (
     spectrograms,
     training_curves,
 )
+from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
 from thesis_lib.reporting.speakers import (
@@ -46,6 +47,7 @@ from thesis_lib.reporting.tables import (
     data_speed,
     leak_table,
     modulation_table,
+    notice,
     parameter_table,
     score_text,
     separation_table,
@@ -76,6 +78,7 @@ __all__ = [
     "durations",
     "flow",
     "forest",
+    "heading",
     "variants_figure",
     "gains_table",
     "gradients_figure",
@@ -87,6 +90,7 @@ __all__ = [
     "matrix_players",
     "modulation",
     "modulation_table",
+    "notice",
     "optimisation_curves",
     "parameter_table",
     "pairs_table",
