@@ -1,5 +1,7 @@
 import base64
+import json
 import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,6 +19,8 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
 from thesis_lib.vocoder.generators import build_generator
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -170,6 +174,39 @@ def test_a_shown_table_says_what_is_missing():
     page = reporting.show(pd.DataFrame({"a": [1.23456, np.nan]})).to_html()
     assert "1.235" in page
     assert "not measured" in page
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("mel_l1", "mel L1 (nepers)"),
+        ("conversion, normalised similarity, eres2net", "conversion, normalised similarity, ERes2Net"),
+        ("ecapa †", "ECAPA †"),
+        ("wer, base", "WER (share), base"),
+        ("Spanish, h", "Spanish, h"),
+        ("a_key", "a key"),
+        (3, 3),
+    ],
+)
+def test_a_heading_is_in_words(key, says):
+    assert reporting.heading(key) == says
+    assert list(reporting.show(pd.DataFrame({key: [1]})).columns) == [says]
+
+
+def test_no_table_of_a_committed_notebook_has_a_key_for_a_heading():
+    found = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        for output in [output for cell in cells for output in cell.get("outputs", [])]:
+            page = "".join(output.get("data", {}).get("text/html", ""))
+            found += [(path.name, name) for name in re.findall(r"<th [^>]*col_heading[^>]*>(.*?)<", page)]
+    assert len(found) > 100
+    assert [place for place in found if "_" in place[1]] == []
+
+
+def test_a_notice_says_what_the_results_of_a_profile_are_worth():
+    assert "Smoke results: no measure of quality" in reporting.notice("smoke")
+    assert reporting.notice("demo").startswith("> Results of the profile `demo`")
 
 
 def test_splits_count_pairs_speakers_and_hours():
