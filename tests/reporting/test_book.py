@@ -208,7 +208,7 @@ def test_every_notebook_keeps_the_house_habits(path):
     (answer,) = re.findall(r"\*\*Question\.\*\* .+\n\n\*\*Answer\.\*\* (.+)\n\n\*\*Inputs", opening)
     assert answer.count(". ") == 0, "one sentence"
     assert answer.endswith(".")
-    assert "reporting.notice(profile)" in code[1].source, "what the results are worth, before any of them"
+    assert "reporting.notice(profile)" in code[1].source, "the profile of the results, before any of them"
     assert "remove-input" in code[1].metadata.tags
     assert code[1].outputs[0].data["text/markdown"].startswith("> **Smoke results")
     assert "stamp_table" in code[-1].source

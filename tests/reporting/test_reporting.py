@@ -204,7 +204,7 @@ def test_no_table_of_a_committed_notebook_has_a_key_for_a_heading():
     assert [place for place in found if "_" in place[1]] == []
 
 
-def test_a_notice_says_what_the_results_of_a_profile_are_worth():
+def test_a_notice_names_the_profile_of_the_results():
     assert "Smoke results: no measure of quality" in reporting.notice("smoke")
     assert reporting.notice("demo").startswith("> Results of the profile `demo`")
 
