@@ -32,6 +32,18 @@ def test_the_python_of_the_readme_translates_a_recording(tmp_path, monkeypatch):
     assert names["result"].translation
 
 
+def test_the_first_page_has_the_sounds_of_the_readme():
+    sounds = sorted((ROOT / "assets").glob("*.mp3"))
+    index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    assert re.findall(r"_static/(\w+\.mp3)", index) == re.findall(r"\(assets/(\w+\.mp3)\)", README)
+    assert sorted(re.findall(r"_static/(\w+\.mp3)", index)) == [path.name for path in sounds]
+    assert sum(path.stat().st_size for path in sounds) < 1_000_000
+    for path in sounds:
+        wav, rate = read_audio(path)
+        assert 3 < len(wav) / rate < 10
+        assert np.abs(wav).max() > 0.1
+
+
 def test_the_licences_are_those_of_the_registry():
     section = README.split("## Licences")[1].split("\n## ")[0]
     found = set()

@@ -148,6 +148,23 @@ def test_a_page_is_accessible(opened, site, name):
     assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_readable_in_the_dark_theme(opened, site, name):
+    page, _ = opened(f"{site}/{name}")
+    page.evaluate("() => { document.documentElement.dataset.theme = 'dark'; }")
+    page.add_script_tag(path=pretrained.fetch("axe-core") / "axe.min.js")
+    found = page.evaluate("() => axe.run('main', {runOnly: ['color-contrast']}).then(result => result.violations)")
+    assert [node["html"][:200] for violation in found for node in violation["nodes"]] == []
+
+
+def test_the_first_page_has_four_sounds_and_chapters_have_numbers(opened):
+    page, _ = opened((HTML / "book" / "index.html").as_uri())
+    assert page.locator("main table.players audio").count() == 4
+    for number, name in enumerate(("book/introduction", "book/background", "book/method", "notebooks/01_corpus"), 1):
+        chapter, _ = opened((HTML / f"{name}.html").as_uri())
+        assert chapter.locator("main h1 .section-number").inner_text().strip() == f"{number}."
+
+
 # Tables that are wider than what they scroll in, and in which a first cell leaves it, or none scrolls.
 MOVED = """(least) => [...document.querySelectorAll("main table")].map((table) => {
     if (least) for (const row of table.rows) row.cells[row.cells.length - 1].style.minWidth = least;

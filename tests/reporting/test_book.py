@@ -205,6 +205,12 @@ def test_every_notebook_keeps_the_house_habits(path):
     )
     opening = notebook.cells[0].source
     assert all(f"**{word}.**" in opening for word in ("Question", "Inputs", "Outputs", "Run time"))
+    (answer,) = re.findall(r"\*\*Question\.\*\* .+\n\n\*\*Answer\.\*\* (.+)\n\n\*\*Inputs", opening)
+    assert answer.count(". ") == 0, "one sentence"
+    assert answer.endswith(".")
+    assert "reporting.notice(profile)" in code[1].source, "the profile of the results, before any of them"
+    assert "remove-input" in code[1].metadata.tags
+    assert code[1].outputs[0].data["text/markdown"].startswith("> **Smoke results")
     assert "stamp_table" in code[-1].source
     exercises = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Exercises"))
     solution = notebook.cells[exercises + 1]

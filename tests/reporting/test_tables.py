@@ -15,6 +15,11 @@ def test_parameters_add_up():
     assert table["all"] == table.drop("all").sum()
 
 
+def test_a_notice_names_the_profile_of_the_results():
+    assert "Smoke results: no measure of quality" in reporting.notice("smoke")
+    assert reporting.notice("demo").startswith("> Results of the profile `demo`")
+
+
 def a_summary(*cells) -> pd.DataFrame:
     """Rows of (system, metric, value, role)."""
     about = {"n": 3, "speakers": 3}

@@ -28,6 +28,7 @@ from thesis_lib.reporting.figures import (
     spectrograms,
     training_curves,
 )
+from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
 from thesis_lib.reporting.speakers import (
@@ -46,6 +47,7 @@ from thesis_lib.reporting.tables import (
     data_speed,
     leak_table,
     modulation_table,
+    notice,
     parameter_table,
     score_text,
     separation_table,
@@ -78,12 +80,14 @@ __all__ = [
     "forest",
     "gains_table",
     "gradients_figure",
+    "heading",
     "intervals",
     "leak_figure",
     "leak_table",
     "matrix_players",
     "modulation",
     "modulation_table",
+    "notice",
     "optimisation_curves",
     "pairs_table",
     "parameter_table",

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from thesis_lib.reporting.headings import STATISTICS
 from thesis_lib.reporting.look import SIZE
 from thesis_lib.reporting.tables import with_interval
 from thesis_lib.validation.roles import is_circular
@@ -12,16 +13,6 @@ from thesis_lib.validation.speaker_test import ALL_PAIRS, NATURAL
 from thesis_lib.validation.speaker_test.summary import TIE
 from thesis_lib.validation.swap import ACCEPTED
 
-STATISTICS = {
-    "normalised_similarity": "normalised similarity",
-    "identified": "identified, rank 1",
-    "accepted_1": "accepted at 1 %",
-    "accepted_5": "accepted at 5 %",
-    "normalised_similarity_same_sex": "normalised similarity, same-sex impostors",
-    "accepted_1_same_sex": "accepted at 1 % of same-sex impostors",
-    "accepted_5_same_sex": "accepted at 5 % of same-sex impostors",
-    "target_preference": "target-preference rate",
-}
 SHOWN = ("normalised_similarity", "identified", "accepted_5")  # panels of the figure
 CHANCE = {"chance": "chance: natural impostors", "chance_same_sex": "chance: natural impostors of the target's sex"}
 NUMBERS = (

@@ -7,16 +7,34 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from torch import Tensor
 
+from thesis_lib.config import TASKS, Config
+from thesis_lib.reporting.headings import heading
 from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
 from thesis_lib.validation.metrics import Leak
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
 
+SMOKE = "smoke"  # the profile of the tests
+
 
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:
     """Provenance of a page, as a table of two columns."""
     return pd.DataFrame((run.stamp() | more).items(), columns=["what", "value"])
+
+
+def notice(profile: str) -> str:
+    """Markdown for the first lines of a page: what made its results, and for the tests' profile that they are noise."""
+    config = Config.from_profile(profile)
+    steps = ", ".join(f"{config.recipe(task).training.steps} of {task}" for task in TASKS)
+    if profile != SMOKE:
+        return f"> Results of the profile `{profile}` (training steps, at most: {steps})."
+    return (
+        "> **Smoke results: no measure of quality.** The profile `smoke` runs all code with the least data: at most "
+        f"{config.corpus.limit} recordings of a split, and few training steps ({steps}). The outputs of its vocoders "
+        "are not speech. Only tables and numbers with a command `python -m benchmarks` are of trained weights. "
+        "`thesis book --profile demo` makes this page with trained vocoders."
+    )
 
 
 def benchmark(name: str) -> dict:
@@ -28,8 +46,8 @@ def benchmark(name: str) -> dict:
 
 
 def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
-    """A table without index, with three decimals, and ``missing`` where there is no number."""
-    return table.style.hide(axis="index").format(precision=3, na_rep=missing)
+    """A table without index, with headings in words, three decimals, and ``missing`` where there is no number."""
+    return table.rename(columns=heading).style.hide(axis="index").format(precision=3, na_rep=missing)
 
 
 def parameter_table(generator: Generator) -> pd.DataFrame:

@@ -1,0 +1,44 @@
+"""Make the sounds of the first page: ``assets/*.mp3``, from one recording of the bundled corpus (CC BY 4.0).
+
+    python scripts/first_page_sounds.py
+    thesis clone thesis_lib/data/mini/audio/000124.es.opus assets/english.mp3 --consent "synthetic voice"
+
+The voice is synthetic and of the test split. Recordings of people are not used here: a licence of a recording is not
+the consent of its speaker to be cloned.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from thesis_lib import cloning
+from thesis_lib.audio.files import read_audio, write_audio
+from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.config import CloningConfig
+
+ROOT = Path(__file__).parents[1]
+CLIPS, ASSETS = ROOT / "thesis_lib" / "data" / "mini" / "audio", ROOT / "assets"
+CLIP = "000124"
+TTS_VOICE = "af_heart"  # Kokoro's, the fixed voice of the baselines
+
+
+def save(name: str, wav: np.ndarray, rate: int) -> None:
+    """Write a sound and print its length."""
+    write_audio(ASSETS / f"{name}.mp3", wav, rate, bitrate_mode="VARIABLE", compression_level=0.6)
+    print(f"assets/{name}.mp3: {len(wav) / rate:.1f} s")
+
+
+def main() -> None:
+    """Write the Spanish, the English of the same voice in the corpus, and the translation by TTS in a fixed voice."""
+    save("spanish", *read_audio(CLIPS / f"{CLIP}.es.opus"))
+    save("own_english", *read_audio(CLIPS / f"{CLIP}.en.opus"))
+    pipeline = cloning.build(config=CloningConfig(voice=TTS_VOICE))
+    wav, rate = read_audio(CLIPS / f"{CLIP}.es.opus", pipeline.sample_rate)
+    segments = list(speech_segments([wav], rate))
+    speaker = pipeline.analyse_speaker(segments, CLIP)
+    spoken = pipeline.synthesise(pipeline.translate(segments, CLIP), speaker)
+    save("tts", np.concatenate([segment.content for segment in spoken]), rate)
+
+
+if __name__ == "__main__":
+    main()

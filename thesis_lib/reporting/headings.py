@@ -1,0 +1,60 @@
+"""Headings of tables: words with units in place of the keys of results."""
+
+from thesis_lib.validation import ALIGNED, PREDICTED, describe
+
+STATISTICS = {
+    "normalised_similarity": "normalised similarity",
+    "identified": "identified, rank 1",
+    "accepted_1": "accepted at 1 %",
+    "accepted_5": "accepted at 5 %",
+    "normalised_similarity_same_sex": "normalised similarity, same-sex impostors",
+    "accepted_1_same_sex": "accepted at 1 % of same-sex impostors",
+    "accepted_5_same_sex": "accepted at 5 % of same-sex impostors",
+    "target_preference": "target-preference rate",
+}
+ENCODERS = {"ecapa": "ECAPA", "resemblyzer": "Resemblyzer", "eres2net": "ERes2Net"}
+_LOW, _HIGH = "lower limit, 95 %", "upper limit, 95 %"
+# Key of a result -> heading. The saved results of the benchmarks have word error rates as shares.
+HEADINGS = (
+    STATISTICS
+    | ENCODERS
+    | {
+        "to_target": "cosine to the target voice",
+        "to_content": "cosine to the content's voice",
+        "wer": "WER (share)",
+        "wer_es": "WER, Spanish (share)",
+        "wer_en": "WER, English (share)",
+        "low": _LOW,
+        "high": _HIGH,
+        "tau": "Kendall's tau",
+        "first": "first encoder",
+        "second": "second encoder",
+        "role": "role of the encoder",
+        "test_set": "recordings",
+        "megabytes": "size (MB)",
+        "times_real_time": "× real time",
+        "speed_ratio": "speed relative to torch float32",
+        "speed_ratio_low": "lowest relative speed",
+        "speed_ratio_high": "highest relative speed",
+        "mel_l1_low": f"mel L1, {_LOW}",
+        "mel_l1_high": f"mel L1, {_HIGH}",
+        "translate": "translation (s)",
+        "speak": "synthesis (s)",
+        "render": "conversion (s)",
+        "finish": "loudness and watermark (s)",
+        "whole": "whole (s)",
+    }
+)
+
+
+def heading(key: object) -> object:
+    """The heading of a column, each part between commas in words; a heading that is no string stays as it is."""
+    return ", ".join(map(_in_words, key.split(", "))) if isinstance(key, str) else key
+
+
+def _in_words(key: str) -> str:
+    """A key without the dagger of an encoder with a role: from the dictionary, else a metric's label, else spaced."""
+    name, dagger, _ = key.partition(" †")
+    if name not in HEADINGS and name in (*ALIGNED, *PREDICTED):
+        return describe(name).label + dagger
+    return HEADINGS.get(name, name.replace("_", " ")) + dagger
