@@ -93,7 +93,7 @@ class HumanTest:
 
     def conversion(self, system: SwapSystem) -> list[dict]:
         """One row a metric and encoder: other speakers' content in every voice; intervals over targets and contents."""
-        swaps = [Trial(*trial) for trial in trials(self.speakers, self.rounds * len(self.speakers))]
+        swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
         test_set = TestSet(swaps, lambda trial: {"target_speaker": trial.target.name, "content": trial.content.name})
         found = evaluate(test_set, [trial_system(system)], [Scorer(self._converted)])
         groups = [np.array([row.pop(side) for row in found.rows]) for side in ("target_speaker", "content")]

@@ -119,7 +119,8 @@ def test_the_released_weights_convert_to_the_target_voice(tmp_path):
     speakers = [speaker for speaker in corpus_speakers(run) if speaker.kind == "unseen"]
     encoder = SpeakerScorer(evaluation_encoders(run.config.encoders)[0], speakers, run.config.audio.sample_rate)
     nearer = []
-    for content, target, _ in trials(speakers, 6):
+    for trial in trials(speakers, 6):
+        content, target = trial.content, trial.target
         found = encoder.score(vocoder.render(content.content, target.voice, 2.0), target, content)
         own = encoder.score(vocoder.render(content.content, content.voice, 2.0), target, content)
         nearer.append(found["to_target"] > own["to_target"])

@@ -54,13 +54,14 @@ def test_an_encoder_by_hand():
 def test_trials_visit_every_pair_once_with_unseen_content_of_another_voice():
     speakers = [speaker(f"s{i}", 100, "seen") for i in range(4)] + [speaker(f"u{i}", 100, "unseen") for i in range(3)]
     trials = list(swap.trials(speakers, 100))
-    pairs = [(c.name, t.name) for c, t, _ in trials]
+    pairs = [(t.content.name, t.target.name) for t in trials]
     assert len(pairs) == len(set(pairs)) == 3 * 4 + 3 * 2
-    assert all(c.kind == "unseen" and c.name != t.name for c, t, _ in trials)
+    assert all(t.content.kind == "unseen" and t.content.name != t.target.name for t in trials)
     few = list(swap.trials(speakers, 4))
-    assert [n for *_, n in few] == [0, 1, 2, 3] * 2
+    assert [trial.number for trial in few] == [0, 1, 2, 3] * 2
     for kind, names in (("seen", {f"s{i}" for i in range(4)}), ("unseen", {f"u{i}" for i in range(3)})):
-        assert {t.name for _, t, _ in few if t.kind == kind} == names, "no voice twice before all had their turn"
+        found = {trial.target.name for trial in few if trial.target.kind == kind}
+        assert found == names, "no voice twice before all had their turn"
 
 
 def test_summary_by_hand():

@@ -128,7 +128,7 @@ def bundled_contents(config: Config) -> list[SwapSpeaker]:
 def corpus_trials(run: Run) -> SpeakerTrials:
     """The speaker swap's trials of a run's corpus to speakers of the test split; RunError as ``corpus_speakers``."""
     speakers = [with_sex(speaker) for speaker in corpus_speakers(run)]
-    pairs = [Trial(*trial) for trial in swap_trials(speakers, run.config.swap.trials)]
+    pairs = swap_trials(speakers, run.config.swap.trials)
     unseen = _numbered(trial for trial in pairs if trial.target.kind == "unseen")
     return SpeakerTrials(run.config.corpus.name, speakers, [], unseen, run.config.audio)
 

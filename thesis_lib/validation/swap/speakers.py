@@ -148,7 +148,7 @@ def score_trials(
 ) -> Results:
     """Evaluate all trials among some speakers; rows as ``swap_test`` has them."""
     count = run.config.swap.trials
-    work = test_set_of(test_set, [Trial(*trial) for trial in trials(speakers, count)], f"swap, {test_set}")
+    work = test_set_of(test_set, list(trials(speakers, count)), f"swap, {test_set}")
     scorers = [trial_scorer(scorer) for scorer in speaker_scorers(run, speakers)]
 
     def keep(trial: Trial, system: System, wav: np.ndarray) -> None:
@@ -187,8 +187,8 @@ def swap_systems(run: Run, task: Task, trained: Vocoder) -> list[SwapSystem]:
     ]
 
 
-def trials(speakers: list[SwapSpeaker], count: int) -> Iterator[tuple[SwapSpeaker, SwapSpeaker, int]]:
-    """Yield (content, target, number within the kind of target), up to ``count`` of each kind.
+def trials(speakers: list[SwapSpeaker], count: int) -> Iterator[Trial]:
+    """Yield up to ``count`` trials of each kind of target.
 
     Every content speaker is unseen and differs from the target. In rounds: each target speaker comes once, with
     another content speaker in every round, until all pairs were visited, so that the trials are spread over as many
@@ -202,7 +202,7 @@ def trials(speakers: list[SwapSpeaker], count: int) -> Iterator[tuple[SwapSpeake
             # From half a list away: neighbours are alike (same language, same sex).
             content, target = contents[(i + shift + len(contents) // 2) % len(contents)], targets[i]
             if content.name != target.name and number < count:
-                yield content, target, number
+                yield Trial(content, target, number)
                 number += 1
 
 
