@@ -15,6 +15,7 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
 from thesis_lib.corpus.card import splits_table
+from thesis_lib.reporting.headings import HEADINGS
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.training import train
@@ -191,6 +192,11 @@ def test_a_shown_table_says_what_is_missing():
 def test_a_heading_is_in_words(key, says):
     assert reporting.heading(key) == says
     assert list(reporting.show(pd.DataFrame({key: [1]})).columns) == [says]
+
+
+def test_a_heading_in_words_stays_as_it_is():
+    for words in {reporting.heading(key) for key in HEADINGS}:
+        assert reporting.heading(words) == words
 
 
 def test_no_table_of_a_committed_notebook_has_a_key_for_a_heading():

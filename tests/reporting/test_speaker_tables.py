@@ -103,7 +103,7 @@ def test_a_speaker_swap_is_shown_as_the_speaker_test_with_its_chance_levels(swap
     assert "to_target" not in set(rows.statistic)
     (line, _) = speakers_table(rows).to_dict("records")
     assert line["normalised similarity (chance 0)"].startswith("0.456")
-    assert line["identified, rank 1 (chance 0.12)"].startswith("0.250")
+    assert line["identified at rank 1 (chance 0.12)"].startswith("0.250")
     assert line["accepted at 5 % (chance 0.05)"] == "not measured: few"
     assert line["target-preference rate (chance 0.5)"].startswith("0.800")
 

@@ -30,12 +30,12 @@ def test_the_table_has_chance_levels_and_evaluation_encoders_first(summary):
         "system",
         "n",
         "normalised similarity (chance 0)",
-        "identified, rank 1 (chance 0.01)",
+        "identified at rank 1 (chance 0.01)",
         "accepted at 1 % (chance 0.01)",
         "accepted at 5 % (chance 0.05)",
     ]
     assert table.encoder.tolist() == ["resemblyzer"] * 2 + ["ecapa †"] * 2
-    assert table["identified, rank 1 (chance 0.01)"].tolist()[:2] == ["0.900 [0.300, 1.000]", "0.400 [0.300, 1.000]"]
+    assert table["identified at rank 1 (chance 0.01)"].tolist()[:2] == ["0.900 [0.300, 1.000]", "0.400 [0.300, 1.000]"]
     assert set(table["accepted at 1 % (chance 0.01)"]) == {"not measured: 6 impostor pairs"}
 
 
