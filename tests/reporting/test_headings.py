@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from thesis_lib import reporting
+from thesis_lib.reporting.headings import HEADINGS
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +28,11 @@ ROOT = Path(__file__).parents[2]
 def test_a_heading_is_in_words(key, says):
     assert reporting.heading(key) == says
     assert list(reporting.show(pd.DataFrame({key: [1]})).columns) == [says]
+
+
+def test_a_heading_in_words_stays_as_it_is():
+    for words in {reporting.heading(key) for key in HEADINGS}:
+        assert reporting.heading(words) == words
 
 
 def test_no_table_of_a_committed_notebook_has_a_key_for_a_heading():

@@ -31,12 +31,12 @@ def test_the_table_has_chance_levels_and_evaluation_encoders_first(summary):
         "system",
         "n",
         "normalised similarity (chance 0)",
-        "identified, rank 1 (chance 0.01)",
+        "identified at rank 1 (chance 0.01)",
         "accepted at 1 % (chance 0.01)",
         "accepted at 5 % (chance 0.05)",
     ]
     assert table.encoder.tolist() == ["resemblyzer"] * 2 + ["ecapa †"] * 2
-    assert table["identified, rank 1 (chance 0.01)"].tolist()[:2] == ["0.900 [0.300, 1.000]", "0.400 [0.300, 1.000]"]
+    assert table["identified at rank 1 (chance 0.01)"].tolist()[:2] == ["0.900 [0.300, 1.000]", "0.400 [0.300, 1.000]"]
     assert set(table["accepted at 1 % (chance 0.01)"]) == {"not measured: 6 impostor pairs"}
 
 
@@ -181,7 +181,7 @@ def test_a_speaker_swap_is_shown_as_the_speaker_test_with_its_chance_levels(swap
     assert "to_target" not in set(rows.statistic)
     (line, _) = speakers_table(rows).to_dict("records")
     assert line["normalised similarity (chance 0)"].startswith("0.456")
-    assert line["identified, rank 1 (chance 0.12)"].startswith("0.250")
+    assert line["identified at rank 1 (chance 0.12)"].startswith("0.250")
     assert line["accepted at 5 % (chance 0.05)"] == "not measured: few"
     assert line["target-preference rate (chance 0.5)"].startswith("0.800")
 

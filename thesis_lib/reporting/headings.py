@@ -4,7 +4,7 @@ from thesis_lib.validation import ALIGNED, PREDICTED, describe
 
 STATISTICS = {
     "normalised_similarity": "normalised similarity",
-    "identified": "identified, rank 1",
+    "identified": "identified at rank 1",
     "accepted_1": "accepted at 1 %",
     "accepted_5": "accepted at 5 %",
     "normalised_similarity_same_sex": "normalised similarity, same-sex impostors",
