@@ -25,7 +25,7 @@ NAMES = {
     "(THESIS_HUMAN)",
     "content": "speaker identification from each kind of content: how much of the voice remains in it",
     "recipes": "recipes compared for the small weights, three minutes each (THESIS_HUMAN)",
-    "adaptation": "adaptation to four seconds of a human voice for a minute, before and after (THESIS_HUMAN)",
+    "adaptation": "150 steps of adaptation to four seconds of a human voice, before and after (THESIS_HUMAN)",
     "coverage": "variance of the small weights' training voices, compared with human voices (THESIS_HUMAN)",
     "released": "the default weights on human speech beside references (THESIS_HUMAN)",
     "clone": "the pipeline on human Spanish beside its stages and published systems (THESIS_PAIRS, THESIS_SPANISH)",
