@@ -1,32 +1,56 @@
-"""Resident memory of the pipeline over a long recording.
+"""Resident memory and speed of the pipeline over a long recording, with one voice and with one for every speaker.
 
-Bundled Spanish recordings of many voices, one after the other with a second between them, as one file. The memory
-with the models loaded, and the peak of each tenth of the recording (Linux only: /proc).
+Bundled Spanish recordings, one after the other with a second between them, as one file: recordings of all voices that
+are cloned in one voice, and recordings of four voices in turn with ``--speakers auto``. Each is measured in a process
+of its own: the memory with the models loaded, and the highest memory of each tenth of the time that the recording
+takes (Linux only: /proc).
 """
 
+import multiprocessing
 import os
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from thesis_lib.audio.files import read_audio, writing
-from thesis_lib.cloning import Request, build, clone_file
+from thesis_lib.cloning import AUTO, Request, build, clone_file
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.utils.progress import bar
 
 MINUTES = 60
+VOICES = 4  # of the recording with several speakers
 RATE = 22_050
 
 
 def run(quick: bool) -> dict:
     """GB resident, and seconds of computation for a second of Spanish."""
+    rows = mini.table(CorpusConfig(name="mini"))
+    test = rows[rows.split == "test"]
+    turns = test[test.voice.isin(sorted(test.voice.unique())[:VOICES])].copy()
+    turns["number"] = turns.groupby("voice").cumcount()
+    several = turns.sort_values(["number", "voice"]).id.tolist()
+    minutes = 1 if quick else MINUTES
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "one voice": _in_a_process(rows.id.tolist(), minutes, 1),
+        "a voice for every speaker": {"speakers": VOICES} | _in_a_process(several, minutes, AUTO),
+    }
+
+
+def _in_a_process(ids: list[str], minutes: float, speakers: int | str) -> dict:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measured, ids, minutes, speakers).result()
+
+
+def _measured(ids: list[str], minutes: float, speakers: int | str) -> dict:
     with tempfile.TemporaryDirectory() as work:
         source = Path(work) / "long.wav"
-        _write(source, 1 if quick else MINUTES)
+        _write(source, ids, minutes)
         pipeline = build()
         loaded, log, done = _resident(), [], threading.Event()
 
@@ -37,12 +61,13 @@ def run(quick: bool) -> dict:
         watcher = threading.Thread(target=watch)
         watcher.start()
         started = time.perf_counter()
-        made = clone_file(pipeline, source, Path(work) / "out.mp3", Request(subtitles=True), progress=bar)
+        request = Request(subtitles=True, speakers=speakers)
+        made = clone_file(pipeline, source, Path(work) / "out.mp3", request, progress=bar)
         seconds = time.perf_counter() - started
         done.set()
         watcher.join()
     return {
-        "cores": len(os.sched_getaffinity(0)),
+        "speakers found": made.speakers,
         "minutes of Spanish": made.source_duration / 60,
         "seconds of computation for a second": seconds / made.source_duration,
         "GB with the models loaded": loaded,
@@ -55,8 +80,8 @@ def _resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
-def _write(path: Path, minutes: float) -> None:
-    ids, left, number = mini.table(CorpusConfig(name="mini")).id, int(60 * minutes * RATE), 0
+def _write(path: Path, ids: list[str], minutes: float) -> None:
+    left, number = int(60 * minutes * RATE), 0
     with writing(path, RATE) as write:
         while left > 0:
             wav, _ = read_audio(mini.bundle() / "audio" / f"{ids[number % len(ids)]}.es.opus", RATE)
