@@ -11,8 +11,8 @@ left out. One probe uses the mean and standard deviation of the states of Whispe
 other eGeMAPS, which has loudness and F0 among its functionals.
 
 Two controls are rendered by the vocoder from the recording's own words instead of a synthesizer's: ``RESYNTHESIS`` is
-the most that a vocoder can keep; ``FLAT`` has one F0, one energy and the mean emotion embedding, and shows what a probe
-takes from the words' pronunciation and duration alone.
+the most that a vocoder can keep; ``FLAT`` has a constant F0 (the recording's own median), a constant energy and the
+mean emotion embedding, while pronunciation, duration and speaker embedding stay those of the recording.
 """
 
 import warnings
@@ -158,7 +158,7 @@ def systems(
 
 
 def own_words(vocoder: BaseVocoder, wav: np.ndarray, voice: Voice) -> list[tuple[str, np.ndarray, Voice]]:
-    """System, content (1, C, T) of the recording (N,) and voice: as it is, and with all prosody but timing removed."""
+    """System, content (1, C, T) of the recording (N,) and voice: as it is, and with constant F0 and energy."""
     content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std)
     flat, energy = content.copy(), content[0, ENERGY_CHANNEL]
     voiced = content[0, VOICING_CHANNEL] >= MIN_VOICED_CONFIDENCE

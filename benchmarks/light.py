@@ -50,7 +50,7 @@ def run(quick: bool) -> dict:
         "MB with [train]": _megabytes(_required("train")),
         "seconds of Spanish": len(wav) / rate,
         "seconds": seconds,
-        "networks": _networks(*read_audio(english, 22_050), rounds=1 if quick else 15),
+        "networks": networks(*read_audio(english, 22_050), rounds=1 if quick else 15),
     }
 
 
@@ -111,7 +111,7 @@ def _files(name: str) -> list:
     return [file for file in importlib.metadata.files(name) or [] if not str(file).endswith(".pyc")]
 
 
-def _networks(wav: np.ndarray, rate: int, rounds: int) -> dict[str, dict]:
+def networks(wav: np.ndarray, rate: int, rounds: int) -> dict[str, dict]:
     """Each network on a bundled recording: largest difference of its output, and speed relative to torch."""
     from thesis_lib.audio.files import resample
     from thesis_lib.cloning import watermark
@@ -122,8 +122,7 @@ def _networks(wav: np.ndarray, rate: int, rounds: int) -> dict[str, dict]:
 
     speech, loud = resample(wav, rate, 16_000), resample(wav, rate, watermark.RATE)
     ours, theirs = load_vocoder(DEFAULT), Vocoder.from_torch(DEFAULT)
-    rng = np.random.default_rng(0)
-    voice = Voice(rng.normal(size=192).astype(np.float32), rng.normal(size=88).astype(np.float32))
+    voice = Voice(np.random.default_rng(0).normal(size=192).astype(np.float32), ours.mean_emotion)
     content = ours.features(wav)
     ecapa, original = OnnxEcapa(1), EcapaTdnn()
     perth, published = watermark._perth(), _published_watermark()

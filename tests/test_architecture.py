@@ -1,6 +1,7 @@
 """Imports run one way, and `import thesis_lib` is light."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -121,6 +122,15 @@ def test_a_public_name_has_one_meaning():
     assert {name: paths for name, paths in shared.items() if name not in SHARED_NAMES} == {}
     assert set(SHARED_NAMES) <= set(shared), "an exception that is not needed"
     assert {Path(path).parent.as_posix() for path in shared["read"]} == {"corpus/readers"}
+
+
+def test_every_listed_public_name_exists():
+    missing = []
+    for path in PACKAGE.rglob("__init__.py"):
+        name = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
+        module = importlib.import_module(name)
+        missing += [f"{name}.{x}" for x in getattr(module, "__all__", ()) if not hasattr(module, x)]
+    assert missing == []
 
 
 def test_import_is_light():

@@ -203,6 +203,7 @@ def test_every_notebook_keeps_the_house_habits(path):
     assert not any(
         isinstance(node, ast.FunctionDef | ast.ClassDef) for cell in code for node in ast.walk(ast.parse(cell.source))
     )
+    assert all(cell.source.count("reporting.show(") <= 1 for cell in code), "a cell displays its last value only"
     opening = notebook.cells[0].source
     assert all(f"**{word}.**" in opening for word in ("Question", "Inputs", "Outputs", "Run time"))
     (answer,) = re.findall(r"\*\*Question\.\*\* .+\n\n\*\*Answer\.\*\* (.+)\n\n\*\*Inputs", opening)

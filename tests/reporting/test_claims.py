@@ -28,7 +28,7 @@ CLAIMS = load_claims(ROOT / "book" / "claims.toml")
 # Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
 NUMBERED = {
     "README.md": ["| measure |", "## What it found"],
-    "book/index.md": ["**Abstract.**", "**Resumen.**", "| measure |"],
+    "book/index.md": ["## Abstract", "| measure |"],
     "book/introduction.md": ["## What this book found"],
 }
 # A share, an interval, a decimal or signed number, n.
@@ -76,6 +76,14 @@ def test_every_value_of_a_claim_is_in_a_phrase():
         assert used == set(claim.values), claim.claim
 
 
+def test_no_page_shows_a_placeholder():
+    names = {name for claim in CLAIMS for name in claim.values}
+    pages = ["README.md", *(str(x.relative_to(ROOT)) for x in (ROOT / "book").glob("*.md"))]
+    pages += [str(x.relative_to(ROOT)) for x in (ROOT / "notebooks").glob("*.ipynb")]
+    found = {page: left for page in pages if (left := names & set(PLACEHOLDER.findall(text_of(page))))}
+    assert found == {}
+
+
 def test_the_book_shows_the_table():
     """On failure: python -m thesis_lib.reporting.claims."""
     assert (ROOT / "book" / "claims.md").read_text(encoding="utf-8").endswith(claims_table(CLAIMS, RESULTS))
@@ -92,7 +100,7 @@ def test_a_table_of_the_run_is_one_that_the_library_makes():
 
 @pytest.mark.parametrize(("page", "start"), [(page, start) for page, starts in NUMBERED.items() for start in starts])
 def test_every_number_of_the_findings_belongs_to_a_claim(page, start):
-    text = text_of(page)
+    text = text_of(page) + "\n\n## end"
     begin = text.index(start)
     end = text.find("\n## " if start.startswith("##") else "\n\n", begin + 1)
     covered = [False] * len(text)

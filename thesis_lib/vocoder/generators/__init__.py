@@ -10,7 +10,7 @@ from thesis_lib.vocoder.generators.base import Generator, reduced_channels
 from thesis_lib.vocoder.generators.hifigan import HifiganGenerator
 from thesis_lib.vocoder.generators.istft import IstftGenerator
 
-__all__ = ["GENERATORS", "Generator", "HifiganGenerator", "IstftGenerator", "build", "reduced_channels"]
+__all__ = ["GENERATORS", "Generator", "HifiganGenerator", "IstftGenerator", "build_generator", "reduced_channels"]
 
 GENERATORS.register("hifigan")(HifiganGenerator)
 GENERATORS.register("istft")(IstftGenerator)

@@ -29,7 +29,7 @@ GRAPHS: dict[str, tuple[type[GeneratorNetwork], Callable[[VocoderDescription], R
     "istft": (IstftNetwork, istft_receptive_field),
 }
 
-__all__ = ["CARD", "GRAPHS", "META", "ORIGIN", "metadata", "vocoder_file", "write_vocoder"]
+__all__ = ["CARD", "GRAPHS", "META", "ORIGIN", "vocoder_file", "vocoder_metadata", "write_vocoder"]
 
 
 def vocoder_metadata(
