@@ -62,10 +62,12 @@ def _measured(ids: list[str], minutes: float, speakers: int | str) -> dict:
         watcher.start()
         started = time.perf_counter()
         request = Request(subtitles=True, speakers=speakers)
-        made = clone_file(pipeline, source, Path(work) / "out.mp3", request, progress=bar)
-        seconds = time.perf_counter() - started
-        done.set()
-        watcher.join()
+        try:
+            made = clone_file(pipeline, source, Path(work) / "out.mp3", request, progress=bar)
+        finally:
+            seconds = time.perf_counter() - started
+            done.set()
+            watcher.join()
     return {
         "speakers found": made.speakers,
         "minutes of Spanish": made.source_duration / 60,

@@ -40,7 +40,11 @@ def test_a_long_cue_is_split_into_short_ones_and_loses_no_word(tmp_path):
     assert times == sorted(times)
 
 
-@pytest.mark.parametrize("text", ["a" * 60, "one", "x " * 100])
+# Full lines: the spaces between them make the text longer than the lines together.
+FULL_LINES = [" ".join("abcdef"[:lines][i] * MAX_LINE_CHARS for i in range(lines)) for lines in (2, 3, 6)]
+
+
+@pytest.mark.parametrize("text", ["a" * 60, "one", "x " * 100, *FULL_LINES])
 def test_any_text_can_be_split_into_lines(tmp_path, text):
     assert text.split()[0][:10] in write_subtitles(tmp_path / "out", "en", [(0.0, 1.0, text)])[0].read_text()
 

@@ -120,10 +120,10 @@ def _prolonged(cues: list[Cue]) -> list[Cue]:
 def _readable(start: float, end: float, text: str) -> list[Cue]:
     """Split a cue into cues of at most ``MAX_CUE_LINES`` lines; each lasts in proportion to its letters."""
     count = len(textwrap.wrap(text, MAX_LINE_CHARS))
-    # The narrowest width with the same number of lines, so that no single word is left on the last line.
-    lines = next(
-        x for w in range(-(-len(text) // count), MAX_LINE_CHARS + 1) if len(x := textwrap.wrap(text, w)) <= count
-    )
+    # The narrowest width with the same number of lines, so that no single word is left on the last line. The spaces
+    # where a line breaks count in the text, but not in its lines.
+    narrowest = min(MAX_LINE_CHARS, -(-len(text) // count))
+    lines = next(x for w in range(narrowest, MAX_LINE_CHARS + 1) if len(x := textwrap.wrap(text, w)) <= count)
     texts = ["\n".join(lines[i : i + MAX_CUE_LINES]) for i in range(0, len(lines), MAX_CUE_LINES)]
     total, shown, found = sum(map(len, texts)), 0, []
     for short in texts:
