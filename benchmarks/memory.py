@@ -69,6 +69,7 @@ def _measured(ids: list[str], minutes: float, speakers: int | str) -> dict:
             done.set()
             watcher.join()
     return {
+        "load average": os.getloadavg()[0],
         "speakers found": made.speakers,
         "minutes of Spanish": made.source_duration / 60,
         "seconds of computation for a second": seconds / made.source_duration,
