@@ -74,6 +74,7 @@ def opened(browser):
 def test_every_page_of_the_contents_is_there():
     assert len([name for name in NAMES if name.startswith("notebooks")]) == 8
     assert {"book/index.html", "book/introduction.html", "book/limitations.html", "book/api.html"} <= set(NAMES)
+    assert {"book/evaluation.html", "book/results.html", "book/tutorials.html", "book/deployment.html"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
