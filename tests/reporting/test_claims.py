@@ -31,6 +31,7 @@ NUMBERED = {
     "README.md": ["| measure |", "## What it found"],
     "book/index.md": ["## Abstract", "| measure |"],
     "book/results.md": RESULT_SECTIONS,
+    "book/limitations.md": ["| correlation of source", "| emotion recall", "| over an actor's"],
 }
 # A share, an interval, a decimal or signed number, n.
 NUMBER = re.compile(r"\d+(?:\.\d+)? %|\[-?\d[\d.]*, -?\d[\d.]*\]|[+-]?\d+\.\d+|n = \d+")
