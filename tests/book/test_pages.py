@@ -16,7 +16,7 @@ CHROMIUM = find_chromium()
 MAX_PAGE_BYTES = 1_500_000  # without its audio
 NAMES = [
     f"{folder.name}/{path.stem}.html"
-    for folder in (HTML / "book", HTML / "notebooks")
+    for folder in (HTML / "book", HTML / "paper", HTML / "notebooks")
     for path in sorted(folder.glob("*.html"))
 ]
 
@@ -74,7 +74,8 @@ def opened(browser):
 def test_every_page_of_the_contents_is_there():
     assert len([name for name in NAMES if name.startswith("notebooks")]) == 8
     assert {"book/index.html", "book/introduction.html", "book/limitations.html", "book/api.html"} <= set(NAMES)
-    assert {"book/evaluation.html", "book/results.html", "book/tutorials.html", "book/deployment.html"} <= set(NAMES)
+    assert {f"book/{name}.html" for name in ("evaluation", "results", "tutorials", "deployment")} <= set(NAMES)
+    assert "paper/paper.html" in NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
