@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book/*.md", "thesis_lib/data/**/*.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "book/*.md", "paper/*.md", "thesis_lib/data/**/*.md")
 NOTEBOOKS = "notebooks/*.ipynb"
 MODULES = ("thesis_lib/**/*.py", "benchmarks/*.py", "scripts/*.py")
 

@@ -61,7 +61,7 @@ def test_what_the_readme_and_its_neighbours_link_to_is_there():
 def test_counts_in_prose_are_the_bundles():
     rows = mini.table(CorpusConfig(name="mini"))
     assert f"{len(rows)} pairs, {rows.voice.nunique()} voices" in (ROOT / "README.md").read_text()
-    assert f"{len(rows)} pairs of" in (ROOT / "book" / "introduction.md").read_text()
+    assert f"{len(rows)} pairs of" in (ROOT / "book" / "first_plan.md").read_text()
     mixtures = sum("+" in voice for voice in rows.voice.unique())
     card = (ROOT / "book" / "data_card.md").read_text()
     published = rows.voice.nunique() - mixtures

@@ -117,7 +117,7 @@ def test_the_exit_status_says_whether_a_word_was_found(tmp_path, capsys):
 
 def test_all_prose_is_looked_at():
     names = {path.relative_to(ROOT).parts[0] for path in words.files()}
-    folders = {"book", "notebooks", "thesis_lib", "benchmarks", "scripts"}
+    folders = {"book", "paper", "notebooks", "thesis_lib", "benchmarks", "scripts"}
     assert names == {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", *folders}
     looked_at = set(words.files())
     assert set((ROOT / "thesis_lib" / "data").rglob("*.md")) <= looked_at

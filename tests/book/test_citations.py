@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")])
+PAPER = ROOT / "paper" / "paper.md"
+PAGES = sorted([PAPER, *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")])
 CITATION = re.compile(r"\{cite\}`([^`]+)`")
 
 

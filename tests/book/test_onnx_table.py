@@ -9,7 +9,7 @@ import pytest
 from thesis_lib.utils.onnx_graph import session
 from thesis_lib.vocoder.graphs import vocoder_file
 
-PAGE = (Path(__file__).parents[2] / "book" / "reproduce.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "book" / "deployment.md").read_text(encoding="utf-8")
 TYPES = {"float32": "tensor(float)", "float64": "tensor(double)"}
 NUMPY = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 COLUMNS = ("default", "hifigan-universal")

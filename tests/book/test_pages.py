@@ -16,7 +16,7 @@ CHROMIUM = find_chromium()
 MAX_PAGE_BYTES = 1_500_000  # without its audio
 NAMES = [
     f"{folder.name}/{path.stem}.html"
-    for folder in (HTML / "book", HTML / "notebooks")
+    for folder in (HTML / "book", HTML / "paper", HTML / "notebooks")
     for path in sorted(folder.glob("*.html"))
 ]
 
@@ -74,6 +74,8 @@ def opened(browser):
 def test_every_page_of_the_contents_is_there():
     assert len([name for name in NAMES if name.startswith("notebooks")]) == 8
     assert {"book/index.html", "book/introduction.html", "book/limitations.html", "book/api.html"} <= set(NAMES)
+    assert {f"book/{name}.html" for name in ("evaluation", "results", "tutorials", "deployment")} <= set(NAMES)
+    assert "paper/paper.html" in NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -160,7 +162,8 @@ def test_a_page_is_readable_in_the_dark_theme(opened, site, name):
 def test_the_first_page_has_four_sounds_and_chapters_have_numbers(opened):
     page, _ = opened((HTML / "book" / "index.html").as_uri())
     assert page.locator("main table.players audio").count() == 4
-    for number, name in enumerate(("book/introduction", "book/background", "book/method", "notebooks/01_corpus"), 1):
+    first = ("book/introduction", "book/background", "book/method", "book/evaluation", "notebooks/01_corpus")
+    for number, name in enumerate(first, 1):
         chapter, _ = opened((HTML / f"{name}.html").as_uri())
         assert chapter.locator("main h1 .section-number").inner_text().strip() == f"{number}."
 

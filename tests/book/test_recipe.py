@@ -18,9 +18,9 @@ RUN = json.loads((ROOT / "thesis_lib" / "data" / "default" / "run.json").read_te
 SETTINGS = re.findall(r"^\| [^|]+ \| `([\w.]+)` \| ([^|]+) \|$", RECIPE, re.M)
 FIELDS = RUN["conversion"] | {"encoders": RUN["encoders"]}
 SYMBOLS = {
-    "mel": "multi_scale_mel",
+    "msmel": "multi_scale_mel",
     "content": "content",
-    "speaker": "sampled_speaker",
+    "sampled": "sampled_speaker",
     "adv": "adversarial",
     "fm": "feature_matching",
 }

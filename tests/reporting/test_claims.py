@@ -25,11 +25,14 @@ from thesis_lib.reporting.claims import (
 ROOT = Path(__file__).parents[2]
 RESULTS = SavedResults(ROOT / "benchmarks" / "results")
 CLAIMS = load_claims(ROOT / "book" / "claims.toml")
+RESULT_SECTIONS = re.findall(r"^## .+$", (ROOT / "book" / "results.md").read_text(encoding="utf-8"), re.M)
 # Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
 NUMBERED = {
     "README.md": ["| measure |", "## What it found"],
     "book/index.md": ["## Abstract", "| measure |"],
-    "book/introduction.md": ["## What this book found"],
+    "book/results.md": RESULT_SECTIONS,
+    "paper/paper.md": ["## Results by claims"],
+    "book/limitations.md": ["| correlation of source", "| emotion recall", "| over an actor's"],
 }
 # A share, an interval, a decimal or signed number, n.
 NUMBER = re.compile(r"\d+(?:\.\d+)? %|\[-?\d[\d.]*, -?\d[\d.]*\]|[+-]?\d+\.\d+|n = \d+")
@@ -113,6 +116,20 @@ def test_every_number_of_the_findings_belongs_to_a_claim(page, start):
     assert loose == [], "sentences with a number and no claim"
 
 
+def test_the_numbers_of_introduction_and_paper_are_in_their_results():
+    paper = text_of("paper/paper.md")
+    head, results = paper.split("## Results by claims")
+    limits = results[results.index("## Limits") :]
+    assert NUMBER.findall(text_of("book/introduction.md") + head + limits) == []
+
+
+def test_the_speed_is_the_median_of_all_sentences_but_the_first():
+    """benchmarks/clone_speed.py does not time the first, which fills caches."""
+    for page in ("README.md", "book/index.md"):
+        ((timed, made),) = re.findall(r"median of (\d+) sentences; the first of (\d+) is not timed", text_of(page))
+        assert int(timed) == int(made) - 1
+
+
 def test_a_new_number_without_a_claim_would_be_found():
     assert [found[0] for found in NUMBER.finditer("It is 7 % [1, 9], +0.2 or 3.5 (n = 4) among 107 voices.")] == [
         "7 %",
@@ -136,7 +153,7 @@ def test_the_share_of_lines_that_the_readme_names_is_the_one_that_gates():
 
 def test_no_sentence_claims_the_same_voice():
     """The titles and the goal name it; a sentence about an output does not."""
-    for page in ("README.md", "book/index.md", "book/introduction.md", "book/limitations.md"):
+    for page in ("README.md", "book/index.md", "book/introduction.md", "book/results.md", "book/limitations.md"):
         for line in text_of(page).splitlines():
             if "same voice" in line.lower() and not line.startswith(("#", "  title ")):
                 assert "goal" in line or "Do both sides of a pair have the same voice" in line, line
