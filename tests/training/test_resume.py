@@ -19,6 +19,7 @@ from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import vocoder_changes
 from thesis_lib.training import Interrupted, train
+from thesis_lib.training.loop import stop_requests
 from thesis_lib.vocoder import checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,17 @@ def test_an_interruption_finishes_the_step_saves_and_says_how_to_go_on(tiny_run,
     newest = checkpoints.latest(run.path / "conversion" / "checkpoints")
     lines = (run.path / "conversion" / "metrics.jsonl").read_text().splitlines()
     assert checkpoints.load(newest)[1]["step"] == len(lines) - 1, "nothing is lost"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_that_ends_a_process_finishes_the_step(number):
+    earlier = signal.signal(number, lambda *given: None)  # a process under nohup ignores SIGHUP
+    try:
+        with stop_requests() as asked:
+            signal.raise_signal(number)
+            assert asked.is_set()
+    finally:
+        signal.signal(number, earlier)
 
 
 @pytest.mark.slow

@@ -34,6 +34,7 @@ from thesis_lib.training.stages import run_earlier_stages
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
 from thesis_lib.utils.files import write_text
+from thesis_lib.utils.process import ending_signals
 from thesis_lib.utils.progress import Progress, note, silent
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder
@@ -275,7 +276,7 @@ def _summary(row: dict[str, float], state: State) -> str:
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that the current step is finished; a second one interrupts at once."""
+    """An event that Ctrl-C or SIGTERM sets, or SIGHUP; the current step is finished. A second one interrupts at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -285,7 +286,7 @@ def stop_requests() -> Iterator[threading.Event]:
         asked.set()
         signal.signal(number, before[number])
 
-    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, *ending_signals())}
     try:
         yield asked
     finally:
