@@ -282,7 +282,7 @@ def _summary(row: dict[str, float], state: State) -> str:
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, or SIGHUP; the current step is finished. A second one interrupts at once."""
+    """An event that Ctrl-C, SIGTERM or SIGHUP sets; the current step is finished. A second one interrupts at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
