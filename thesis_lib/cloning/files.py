@@ -214,7 +214,8 @@ def _signer(source: Path, target: Path, request: Request, background: bool) -> C
 
 def _speakers(pipeline: VoiceCloningPipeline, source: Path, request: Request, progress: Progress) -> RecordingSpeakers:
     voices = request.voice_from, request.emotion_from, request.emotion_mix
-    return speakers_of_recording(pipeline, source, request.speakers, *voices, progress)
+    is_translated = request.text is None and request.content is None
+    return speakers_of_recording(pipeline, source, request.speakers, *voices, progress, is_translated)
 
 
 def _scripted(

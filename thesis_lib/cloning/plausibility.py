@@ -43,12 +43,16 @@ def improbable(text: str, seconds: float) -> str:
     return ""
 
 
+def is_other_language(language: str, probability: float, seconds: float) -> bool:
+    """Whether a segment of this duration is left out, because it is not Spanish."""
+    is_certain = probability >= MIN_OTHER_LANGUAGE_PROBABILITY and seconds >= MIN_LANGUAGE_SECONDS
+    return language != SPANISH and is_certain
+
+
 def left_out(found: Translated, seconds: float) -> str:
     """The reason why a segment is not synthesised; "" if it is."""
-    if found.is_foreign and seconds >= MIN_LANGUAGE_SECONDS:
-        certainty = found.language_probability
-        if certainty >= MIN_OTHER_LANGUAGE_PROBABILITY:
-            return f"the language is '{found.language}' (probability {certainty:.0%})"
+    if is_other_language(found.language, found.language_probability, seconds):
+        return f"the language is '{found.language}' (probability {found.language_probability:.0%})"
     if not has_words(found.english):
         return "no words recognised"
     is_low = found.log_probability < MIN_LOG_PROBABILITY
