@@ -1,3 +1,5 @@
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -33,6 +35,19 @@ def test_the_consent_is_in_the_metadata_of_every_format(stages, recording, tmp_p
         assert "Synthetic speech" in stream.comment
         assert stream.frames / stream.samplerate == pytest.approx(made.duration, abs=0.1)
     assert made.source_duration == pytest.approx(soundfile.info(recording).duration)
+
+
+def test_a_name_and_a_consent_that_are_not_utf8_stop_nothing(stages, recording, tmp_path):
+    source, target = tmp_path / os.fsdecode(b"caf\xe9.wav"), tmp_path / os.fsdecode(b"caf\xe9.en.wav")
+    shutil.copy(recording, source)
+    request = Request(consent=os.fsdecode(b"Jos\xe9"), script=tmp_path / "s.json", subtitles=True)
+    clone_file(pipeline(stages), source, target, request)
+    assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["recording"] == r"caf\udce9.wav"
+    with soundfile.SoundFile(os.fsencode(target)) as stream:
+        assert r"Consent: Jos\udce9" in stream.comment
+    assert clone_file(pipeline(stages), source, target, request).translation == "hello my friend hello my friend"
+    with pytest.raises(CloningError, match=r"--text 'caf\\udce9' is not UTF-8: give the English in UTF-8"):
+        Request(text=os.fsdecode(b"caf\xe9"))
 
 
 def test_a_file_and_its_samples_give_the_same_output(stages, recording, talk, tmp_path):

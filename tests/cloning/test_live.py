@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
-from cloning_stages import HZ, pipeline
+from cloning_stages import HZ, Synthesizer, pipeline
 
 from thesis_lib.audio.files import AudioError, raw_blocks
 from thesis_lib.cloning import (
@@ -49,6 +49,24 @@ def test_live_to_a_file_and_to_stdout(stages, talk, tmp_path, capfdbinary):
         clone_live(pipeline(stages), Microphone(talk), HZ, "-", Request(text="hello"))
     with pytest.raises(AudioError, match="no words were recognised"):
         clone_live(pipeline(stages), Microphone(np.zeros(HZ)), HZ, "-")
+
+
+def test_clauses_that_are_together_too_long_for_their_segment_are_noted(stages, talk, tmp_path):
+    class Slow(Synthesizer):
+        def __call__(self, text, voice, language="en", speed=1.0):
+            return super().__call__(text, voice, language, speed / 4)
+
+    said, made = [], pipeline(stages, english="The old boat goes out, and all of the men sing, until the sun is up.")
+    made.synthesizer = Slow()
+    seconds = clone_live(made, Microphone(talk), HZ, tmp_path / "a.wav", say=said.append)
+    notes = [text for text in said if "s of English for" in text]
+    assert len(notes) == 3
+    assert notes[0].startswith("1.")
+    assert notes[2] == f"the whole speech: {seconds:.1f} s of English for {len(talk) / HZ:.1f} s of the source"
+    said.clear()
+    first = talk[: int(0.45 * len(talk))]  # one segment
+    clone_live(made, Microphone(first), HZ, tmp_path / "a.wav", say=said.append)
+    assert sum("s of English for" in text for text in said) == 1
 
 
 def test_a_wav_file_on_stdin_is_not_played_as_raw_samples(stages, talk, tmp_path):

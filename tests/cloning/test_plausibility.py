@@ -118,11 +118,26 @@ def test_english_before_the_spanish_is_left_out_with_its_times(stages, talk):
 
 
 def test_speech_that_sounds_like_another_language_is_refused_only_with_a_clear_majority(stages, talk):
-    result = told(stages, talk, *[Translated("hola", "hello", "gl", 0.74)] * 2)
+    result = told(stages, talk, *[Translated("hola", "hello", "pt", 0.74)] * 2)
     assert result.translation == "hello hello"
-    assert all("seems to be 'gl'" in note for note in result.notes)
-    with pytest.raises(AudioError, match=r"the language of the speech is 'gl' \(probability 85%\).*--language es"):
-        told(stages, talk, *[Translated("hola", "hello", "gl", 0.85)] * 2)
+    assert all("seems to be 'pt'" in note for note in result.notes)
+    with pytest.raises(AudioError, match=r"the language of the speech is 'pt' \(probability 85%\).*--language es"):
+        told(stages, talk, *[Translated("hola", "hello", "pt", 0.85)] * 2)
+
+
+@pytest.mark.parametrize("language", ["gl", "la"])
+def test_spanish_with_an_accent_is_neither_left_out_nor_refused(stages, talk, language):
+    result = told(stages, talk, *[Translated("hola", "hello", language, 0.97)] * 2)
+    assert result.translation == "hello hello"
+    assert len(result.notes) == 2
+    assert all(f"seems to be '{language}', translated as Spanish" in note for note in result.notes)
+    for other in ("it", "pt", "ca", "fr"):
+        assert (
+            "segment left out"
+            in told(stages, talk, Translated("hola", "hello", language, 0.97), Translated("a", "b", other, 0.97)).notes[
+                1
+            ]
+        )
 
 
 def test_output_of_more_than_two_and_a_half_times_its_source_is_noted(stages, talk, recording, tmp_path):

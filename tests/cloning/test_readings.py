@@ -1,5 +1,7 @@
 """Text is split into true sentences, and read as people read it."""
 
+import re
+
 import pytest
 
 from thesis_lib.cloning import Request, tts
@@ -21,6 +23,39 @@ def test_abbreviations_do_not_end_a_sentence():
     assert len(found) == 3, "the long sentence is cut once, after a comma"
     assert found[0].endswith(",")
     assert " ".join(found) == LONG
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("approx. 5 euros", "5 p.m. Monday", "Apple Inc. Announced it", "King Jr. Spoke", "Smith et al. Found it"),
+        *("Jane Ph.D. Smith", "the Dra. García", "Ft. Worth", "in EE.UU. Spain", "Sto. Domingo", "Acme Corp. Bank"),
+        *("Sta. Cruz", "Dña. Elvira", "Lic. Gómez", "Ud. Tiene", "Fr. Brown", "Hon. Smith", "Mme. Curie"),
+        *(
+            "Warner Bros. Pictures",
+            "vol. 5",
+            "cf. Smith",
+            "c. 1500",
+            "ca. 5000",
+            "tel. +34 555",
+            "est. 1990",
+        ),
+        *("Jan. 5", "p. 5", "on Main St. Tom", "No. 5", "(cf. Smith)", "Sr. García"),
+    ],
+)
+def test_no_sentence_ends_within_an_abbreviation(text):
+    start = "The report of the year about the old harbour and its boats, which everyone had read by then, names "
+    rest = " and much more, of which nobody had ever heard in the town before"
+    assert len(sentences(start + text + rest)) == 1
+    assert not any(re.search(r"\w\.$", part) for part in tts.portions(as_read(start + text + rest)))
+    assert "." not in as_read(text), "no full stop is left, and none is added"
+
+
+@pytest.mark.parametrize("last", ["at 5 p.m.", "by Apple Inc.", "with Smith et al.", "Jane Ph.D."])
+def test_a_sentence_may_end_with_an_abbreviation(last):
+    assert sentences(f"We met {last} Then it rained.") == [f"We met {last} ", "Then it rained."]
+    assert ". Then it rained." in as_read(f"We met {last} Then it rained.")
+    assert len(sentences("It was c. Then he left.")) == 2
 
 
 @pytest.mark.parametrize("sign", list("♬☉☇ȸȹ☏☂☝♟♝☈♨ᓰ"))
@@ -65,6 +100,26 @@ def test_the_joined_sentences_are_the_text(sign):
         ("THE US ARMY GAVE IT TO US", "the US army gave it to us"),
         ("Sr. García and Sra. Álvarez saw Dr. Ángel", "Señor García and Señora Álvarez saw Doctor Ángel"),
         ("Martin King Sr. was there", "Martin King Senior was there"),
+        (
+            "on 24-12-2024, 24/12/24 and 2024/12/24",
+            "on December 24th, 2024, December 24th, 2024 and December 24th, 2024",
+        ),
+        ("born 1/2/68 or 1/2/69", "born February 1st, 2068 or February 1st, 1969"),
+        ("call 24-12-2024-55, 1/2/3 or 24-12/2024",) * 2,
+        ("20 ºC, 5ºF, 100 KM/H", "20 degrees Celsius, 5 degrees Fahrenheit, 100 kilometers per hour"),
+        ("5 km2, 3 cm², 2 m3", "5 square kilometers, 3 square centimeters, 2 cubic meters"),
+        ("60 dB, 6 ft. tall, a 6 ft wall", "60 decibels, 6 feet tall, a 6 foot wall"),
+        ("It is 6 ft. Then", "It is 6 feet. Then"),
+        ("On Jan. 5, Sept. 6 and Dec. 7", "On January 5, September 6 and December 7"),
+        ("p. 5, pp. 6-7, vol. 8, c. 1500, tel. 555", "page 5, pages 6-7, volume 8, circa 1500, telephone 555"),
+        ("Dra. Ruiz, Sto. Domingo, Ft. Worth", "Doctora Ruiz, Santo Domingo, Fort Worth"),
+        ("of EE.UU. and Acme Corp. now", "of United States and Acme Corporation now"),
+        ("In St. Louis, on Main St. Tom and 5th St. Ann", "In Saint Louis, on Main Street Tom and 5th Street Ann"),
+        ("By Lake St. Clair and Ann", "By Lake Saint Clair and Ann"),
+        ("STOP IT", "stop it"),
+        ("I LOVE IT. HELP US! IT WORKS", "i love it. help us! it works"),
+        ("US NAVY, NASA IT, I, A. THE US ARMY AND US", "US NAVY, NASA IT, I, A. the US army and us"),
+        ("US NAVY IS HERE", "US navy is here"),
         ("Text ♬ music.",) * 2,
         ('He asked: "Why?" & left ☉.',) * 2,
         ("♬ Dr. Smith ran 5 km. ☉ He came at 5 p.m.", "♬ Doctor Smith ran 5 kilometers. ☉ He came at 5 PM."),

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-from cloning_stages import HZ, PLAIN, ByLevel, pipeline, write_dialogue
+from cloning_stages import HZ, PLAIN, ByLevel, Translator, pipeline, write_dialogue
 from helpers import chords, spoken
 
 from thesis_lib.audio.files import AudioError, write_audio
+from thesis_lib.audio.voice_activity import RATE
 from thesis_lib.cloning import CloningError, FolderSettings, Request, check_live, clone_file
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig
@@ -107,6 +108,70 @@ def test_a_speaking_style_is_for_every_speaker(levels, dialogue, tmp_path):
         a, b = plain.by_label[label].voice, styled.by_label[label].voice
         assert np.array_equal(a.speaker, b.speaker)
         assert not np.array_equal(a.emotion, b.emotion)
+
+
+class Identifier(Translator):
+    """Substitute for Whisper that takes loud speech for a language."""
+
+    def __init__(self, loud):
+        super().__init__()
+        self.loud = loud
+
+    def language(self, wav, sample_rate):
+        return (self.loud, 0.99) if np.sqrt(np.mean(wav**2)) > 0.01 else ("es", 0.99)
+
+    def __call__(self, wav, *given):
+        language, probability = self.language(wav, RATE)
+        return replace(super().__call__(wav, *given), language=language, language_probability=probability)
+
+
+@pytest.fixture
+def announced(tmp_path):
+    """Six seconds of loud speech, and after a pause three of quiet speech; without the quiet noise of pauses."""
+    wav = soundfile.read(write_dialogue(tmp_path / "talk.wav"), dtype="float32")[0]
+    loud, quiet = wav[: 3 * HZ], 0.1 * wav[: 3 * HZ]
+    pause = np.zeros(HZ, np.float32)
+    write_audio(tmp_path / "talk.wav", np.concatenate([pause, loud, pause, loud, pause, quiet, pause]), HZ)
+    return tmp_path / "talk.wav"
+
+
+@pytest.mark.parametrize(
+    ("loud", "language", "voices"), [("en", "auto", [0]), ("es", "auto", [1] * 3), ("en", "es", [1] * 3)]
+)
+def test_the_voice_is_that_of_translated_speech(
+    levels, announced, tmp_path, rendered, monkeypatch, loud, language, voices
+):
+    monkeypatch.setattr("thesis_lib.cloning.recording_speakers.MAX_ANALYSED_SECONDS", 5.0)
+    made = pipeline(levels, PLAIN.model_copy(update={"language": language}))
+    made.translator = Identifier(loud)
+    for options in ({}, {"script": tmp_path / "s.json"}, {"speakers": 1, "subtitles": True}):
+        rendered.clear()
+        clone_file(made, announced, tmp_path / "out.wav", Request(**options))
+        assert rendered == voices
+    rendered.clear()
+    made(soundfile.read(announced, dtype="float32")[0], HZ)
+    assert rendered == voices
+    rendered.clear()
+    clone_file(made, announced, tmp_path / "out.wav", Request(text="hello my friend"))
+    assert rendered == [1], "a given text is spoken in the voice of all speech"
+
+
+def test_nothing_changes_where_everything_is_spanish(stages, recording, talk, tmp_path):
+    made, plain = pipeline(stages), tmp_path / "plain.wav"
+    clone_file(made, recording, plain)
+    samples = made(talk, HZ).wav
+    made.translator = Identifier("es")
+    clone_file(made, recording, tmp_path / "out.wav")
+    assert (tmp_path / "out.wav").read_bytes() == plain.read_bytes()
+    assert np.array_equal(made(talk, HZ).wav, samples)
+
+
+def test_a_recording_without_spanish_is_refused_by_its_language(levels, announced, tmp_path):
+    made = pipeline(levels)
+    made.translator = Identifier("en")
+    made.translator.language = lambda wav, sample_rate: ("en", 0.99)
+    with pytest.raises(AudioError, match=r"talk\.wav: the language of the speech is 'en'"):
+        clone_file(made, announced, tmp_path / "out.wav")
 
 
 @pytest.mark.parametrize("speakers", [0, -1, 21, "0", "two", 1.5, ""])

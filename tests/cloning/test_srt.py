@@ -26,6 +26,7 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs", "Co")), max_size=40)
 @example("\u2060hello \u2060 my friend")
 @example("5")
 @example("hello\\Nmy friend")
+@example("{y:i} {\\an8} ｛hello｝ a < b > c \\")
 def test_any_text_is_read_as_it_was_written(text):
     written = srt_text([(1.0, 2.0, single_spaced(text)), (3.0, 4.0, "b")])
     first, second = read_srt(Path("a.srt"), written)

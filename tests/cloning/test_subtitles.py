@@ -1,9 +1,20 @@
 import html
 import re
 
+import av
+import numpy as np
 import pytest
+from containers import RATE, muxed
 
-from thesis_lib.cloning.subtitles import MAX_CUE_LINES, MAX_LINE_CHARS, embedded_cues, write_subtitles
+from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.video import CONTAINERS, write_video
+from thesis_lib.cloning.subtitles import (
+    FULL_WIDTH_BRACES,
+    MAX_CUE_LINES,
+    MAX_LINE_CHARS,
+    embedded_cues,
+    write_subtitles,
+)
 
 LONG = (
     "When the storm had passed the two fishermen went down to the harbour and counted the boats that were left there."
@@ -63,9 +74,46 @@ def test_text_that_looks_like_markup_is_shown_as_it_is(tmp_path, suffix):
         assert "-->" not in shown
         assert html.unescape(shown) == MARKUP
     else:
-        assert shown.replace("\u2060", "") == MARKUP
+        assert shown.replace("\u2060", "") == MARKUP.translate(FULL_WIDTH_BRACES)
         assert not re.search(r"<[a-zA-Z/]|\{\\|-->", shown), "no player reads markup"
     assert text.count("-->") == len(cues(text))
+
+
+DECODED = (
+    *(
+        "a < b and c > d",
+        "<i>x</i> <font>",
+        "x {y:i} z",
+        "{hello} you",
+        r"{\an8} x",
+        r"{\b1}x{\b0}",
+        r"{x\N} \h C:\new \Nx",
+    ),
+    *("<3 you <", "<<i>>", "a & b &lt; &amp; &nbsp;", "5 --> 6 -->", "｛x｝", "M {1}{2} W"),
+)
+
+
+def shown_by_ffmpeg(path) -> list[str]:
+    """The text of each cue after FFmpeg's decoder, which gives ASS: without joiners and line breaks."""
+    with av.open(str(path)) as file:
+        cues = [cue for packet in file.demux(file.streams.subtitles[0]) for cue in packet.decode()]
+    found = [cue.ass.decode().split(",", 8)[8].replace("\\N", " ").replace(r"\{{}", "｛") for cue in cues]
+    assert not any(re.search(r"\{|\\[nNh]", text) for text in found), "a player reads neither commands nor breaks"
+    return [text.replace("\u2060", "").translate(FULL_WIDTH_BRACES) for text in found]
+
+
+@pytest.mark.parametrize("suffix", ["srt", "vtt", "mkv", "mp4"])
+def test_ffmpeg_decodes_any_text_as_it_was_written(tmp_path, suffix):
+    cues = [(2.0 * number, 2.0 * number + 1.0, text) for number, text in enumerate(DECODED)]
+    path = tmp_path / f"out.en.{suffix}"
+    if suffix in ("srt", "vtt"):
+        write_subtitles(tmp_path / "out", "en", cues)
+    else:
+        source = muxed(tmp_path / "film.mp4", np.zeros(RATE // 4, np.float32), "aac", picture=True)
+        write_audio(tmp_path / "speech.wav", np.zeros(RATE // 4, np.float32), RATE)
+        shown = embedded_cues({"en": cues}, CONTAINERS[f".{suffix}"].subtitles)
+        write_video(source, tmp_path / "speech.wav", path, shown)
+    assert shown_by_ffmpeg(path) == [text.translate(FULL_WIDTH_BRACES) for text in DECODED]
 
 
 def test_a_cue_lasts_until_it_can_be_read_where_the_next_one_leaves_time(tmp_path):

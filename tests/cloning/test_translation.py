@@ -4,14 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 import huggingface_hub
 import numpy as np
 import pytest
+from cloning_stages import HZ
 from helpers import spoken, voiced
 
 from thesis_lib import pretrained
+from thesis_lib.audio.files import resample
+from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.translation import (
     TransformersTranslator,
     TranslationError,
     WhisperTranslator,
+    translated_speech,
     translator,
 )
 from thesis_lib.config import CorpusConfig
@@ -201,6 +205,25 @@ def test_one_encoder_pass_serves_all_three_and_a_brief_one_recognises_as_well(mo
     assert passes[-1] == 3000
     assert len(set(found.english.lower().split()) & set(full.english.lower().split())) >= 3
     assert np.isfinite(found.language_probability)
+
+
+@pytest.mark.weights("whisper-base")
+def test_a_language_that_is_identified_before_costs_no_encoder_pass(monkeypatch):
+    made = WhisperTranslator(Whisper(brief=True))
+    network, passes = type(made._whisper._model), []
+    encode = network.__mro__[1].encode
+    monkeypatch.setattr(network.__mro__[1], "encode", lambda self, x: passes.append(x.shape[-1]) or encode(self, x))
+    wavs = [spoken(number) for number in range(3)]
+    segments = [Segment(0.0, len(wav) / HZ, resample(wav, HZ, RATE)) for wav in wavs]
+    assert translated_speech(segments, made, "auto", 60.0) == segments
+    assert len(passes) == 3
+    fresh = WhisperTranslator(Whisper(brief=True))
+    for segment in segments:
+        assert made(segment.wav, RATE) == fresh(segment.wav, RATE)
+    assert len(passes) == 6, "three of the translator that has identified no language"
+    monkeypatch.setattr("thesis_lib.pretrained.whisper.MAX_CACHED_FRAMES", 2 * passes[0])
+    made.language(spoken(4), HZ)
+    assert len(made._whisper._model._kept) < 3, "memory does not grow with the recording"
 
 
 @pytest.mark.weights("whisper-base")

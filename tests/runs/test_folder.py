@@ -37,15 +37,53 @@ def test_settings_that_change_no_result_are_no_other_configuration(tmp_path):
         ({"conversion.training.seed": 9}, "conversion.training.seed was 0, is 9"),
         ({"conversion.training.steps": 10}, "conversion.training.steps was 500000, is 10"),
         ({"conversion.training.max_minutes": 3}, "conversion.training.max_minutes was None, is 3"),
+        ({"resynthesis.training.max_minutes": 9}, "resynthesis.training.max_minutes was 10.0, is 9.0"),
+        ({"resynthesis.training.patience": 4}, "resynthesis.training.patience was 5, is 4"),
+        ({"corpus.max_duration": 11.0}, "corpus.max_duration was 10.0, is 11.0"),
     ],
 )
 def test_a_refusal_names_the_settings_that_differ(tmp_path, changes, says):
-    run = Run(tmp_path / "run", Config())
+    config = Config().override({"resynthesis.training.max_minutes": 10, "resynthesis.training.patience": 5})
+    run = Run(tmp_path / "run", config)
     run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([]))
     with pytest.raises(ConfigError, match="another configuration") as caught:
-        Run(tmp_path / "run", Config().override(changes | {"encoders.batch_size": 8}))
+        Run(tmp_path / "run", config.override(changes | {"encoders.batch_size": 8}))
     assert says in str(caught.value)
     assert "batch_size" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("minutes", "patience"), [(20, 9), (None, None), (10, 5)])
+def test_higher_limits_of_a_training_are_no_other_configuration(tmp_path, minutes, patience):
+    limits = "conversion.training.max_minutes", "conversion.training.patience"
+    config = Config().override(dict(zip(limits, (10, 5), strict=True)))
+    run = Run(tmp_path / "run", config)
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance_of())
+    other = Run(tmp_path / "run", config.override(dict(zip(limits, (minutes, patience), strict=True))))
+    assert other.has("x")
+    assert other.config.conversion.training.patience == patience
+
+
+def test_where_the_corpus_lies_is_no_other_configuration(tmp_path):
+    moved = {"root": "/elsewhere", "cvss_url": "https://mirror/cvss.tar.gz", "covost_url": "https://mirror/covost.tsv"}
+    moved |= {"common_voice_page": "https://mirror", "accepted_licences": ["speechocean762"]}
+    run = Run(tmp_path / "run", Config())
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance_of())
+    assert Run(tmp_path / "run", Config().override({f"corpus.{key}": value for key, value in moved.items()})).has("x")
+
+    def member(name, root):
+        return Config().override({"corpus.name": "combined", "corpus.members": [{"name": name, "root": root}]})
+
+    for name in ("vctk", "speakers"):
+        run = Run(tmp_path / name, member(name, "here"))
+        run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance_of())
+    assert Run(tmp_path / "vctk", member("vctk", "there")).has("x")
+    with pytest.raises(ConfigError, match=r"corpus\.members was .*here.*, is .*there"):
+        Run(tmp_path / "speakers", member("speakers", "there"))  # another folder may hold other recordings
+    mine = Config().override({"corpus.name": "manifest", "corpus.root": "here"})
+    run = Run(tmp_path / "mine", mine)
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance_of())
+    with pytest.raises(ConfigError, match=r"corpus\.root was here, is there"):
+        Run(tmp_path / "mine", mine.override({"corpus.root": "there"}))
 
 
 def test_more_steps_are_another_configuration_where_the_learning_rate_depends_on_them(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from cloning_stages import HZ, pipeline
-from containers import RATE, muxed
+from containers import RATE, encoded, muxed
 from films import film
 from helpers import spoken
 from served import error
@@ -16,6 +16,7 @@ from served import error
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.video import is_video
 from thesis_lib.cloning import Request, clone_file
+from thesis_lib.serving.playable import is_played
 
 
 def samples(client, session, name="english"):
@@ -258,3 +259,25 @@ def test_a_format_that_no_browser_plays_is_converted_to_be_played(client, record
     assert client("GET", session).json()["files"] == {}
     assert client.speak(session)["files"]["source"] == "voz.flac"
     assert np.array_equal(samples(client, session, "source"), wav)
+
+
+def test_a_codec_that_no_browser_plays_is_converted_to_be_played(client, recording, tmp_path):
+    wav = soundfile.read(recording, dtype="float32")[0]
+    session = client.open(muxed(tmp_path / "voz.m4a", wav, "alac", HZ))
+    assert client("GET", session).json()["files"] == {}
+    assert client.speak(session)["files"]["source"] == "voz.flac"
+    assert np.array_equal(samples(client, session, "source"), np.round(wav * 32767).astype(np.int16))
+
+
+def test_what_browsers_play_is_told_by_its_codecs(tmp_path):
+    wav = np.zeros(RATE // 2, np.float32)
+    played = [muxed(tmp_path / name, wav, codec) for name, codec in (("a.m4a", "aac"), ("a.webm", "libopus"))]
+    played += [tmp_path / f"a.{suffix}" for suffix in ("wav", "mp3", "ogg", "opus", "flac")]
+    for path in played[2:]:
+        encoded(path, wav)
+    converted = [muxed(tmp_path / name, wav, codec) for name, codec in (("b.mp4", "ac3"), ("b.mov", "pcm_s16le"))]
+    converted += [muxed(tmp_path / "b.mka", wav, "aac"), film(tmp_path / "old.mp4", seconds=0.5)]  # MPEG-4 part 2
+    converted += [film(tmp_path / "two.m4a", [wav, wav], picture=None), tmp_path / "alaw.wav", tmp_path / "no.wav"]
+    soundfile.write(tmp_path / "alaw.wav", wav, RATE, subtype="ALAW")
+    (tmp_path / "no.wav").write_bytes(b"RIFFnothing")
+    assert [path.name for path in (*played, *converted) if is_played(path)] == [path.name for path in played]

@@ -19,6 +19,7 @@ from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import vocoder_changes
 from thesis_lib.training import Interrupted, train
+from thesis_lib.training.loop import stop_requests
 from thesis_lib.vocoder import checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +113,18 @@ def test_so_do_other_ways_to_train(tiny_run, tmp_path, more):
         assert_equal(run, resumed(run, tmp_path / str(step), step))
 
 
+@pytest.mark.parametrize(("limit", "low", "high"), [("patience", 1, 100), ("max_minutes", 1e-9, None)])
+def test_a_training_that_a_limit_has_ended_goes_on_with_a_higher_one(tiny_run, tmp_path, limit, low, high):
+    changes = {f"conversion__training__{limit}": low, "conversion__training__learning_rate": 0.1}
+    first = beside(tiny_run, tmp_path / "run", conversion__training__checkpoint_every=1, **changes)
+    short = train(first, "conversion").meta
+    assert short["stopped_by"] == limit
+    assert train(Run(first.path, first.config), "conversion").meta == short, "no step more with the same limit"
+    longer = train(Run(first.path, first.config.override({f"conversion.training.{limit}": high})), "conversion").meta
+    assert longer["stopped_by"] == "steps"
+    assert longer["steps"] == first.config.conversion.training.steps > short["steps"]
+
+
 def test_an_interruption_finishes_the_step_saves_and_says_how_to_go_on(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run", conversion__training__steps=100_000)
 
@@ -130,6 +143,17 @@ def test_an_interruption_finishes_the_step_saves_and_says_how_to_go_on(tiny_run,
     newest = checkpoints.latest(run.path / "conversion" / "checkpoints")
     lines = (run.path / "conversion" / "metrics.jsonl").read_text().splitlines()
     assert checkpoints.load(newest)[1]["step"] == len(lines) - 1, "nothing is lost"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_that_ends_a_process_finishes_the_step(number):
+    earlier = signal.signal(number, lambda *given: None)  # a process under nohup ignores SIGHUP
+    try:
+        with stop_requests() as asked:
+            signal.raise_signal(number)
+            assert asked.is_set()
+    finally:
+        signal.signal(number, earlier)
 
 
 @pytest.mark.slow

@@ -1,10 +1,12 @@
-"""What a command sets up in its process: a home folder, and an end at SIGTERM without partial files."""
+"""What a command sets up in its process: a home folder, and an end at a signal without partial files."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+
+import pytest
 
 HOMELESS = """if True:
     import os, pwd, sys
@@ -41,12 +43,18 @@ def test_a_user_without_a_home_folder_gets_no_traceback(tmp_path):
     assert "Traceback" not in ran.stderr
 
 
-def test_sigterm_leaves_no_partial_file(tmp_path):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_that_ends_the_process_leaves_no_partial_file(tmp_path, name):
     process = subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / "a.wav")], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"writing\n"
     assert len(list(tmp_path.iterdir())) == 1
     begun = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    process.send_signal(getattr(signal, name))
+    assert process.wait(60) == 128 + getattr(signal, name)
     assert time.monotonic() - begun < 20, "it has not waited for the 30 s of the block"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored():
+    code = "import signal; from thesis_lib.utils.process import set_up; set_up(); signal.raise_signal(signal.SIGHUP)"
+    assert subprocess.run(["nohup", sys.executable, "-c", code], stdin=subprocess.DEVNULL).returncode == 0

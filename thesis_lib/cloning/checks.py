@@ -11,6 +11,7 @@ from thesis_lib.cloning.diarisation import MAX_SPEAKERS
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.script import SCRIPT_SUFFIXES, Script, cache_folder, check_labels, read_script
 from thesis_lib.cloning.subtitles import LANGUAGES, subtitle_paths
+from thesis_lib.utils.process import printable
 
 
 def check_script(
@@ -82,4 +83,4 @@ def recordings_in(folder: Path) -> list[Path]:
 
 def metadata(consent: str) -> str:
     """Return the comment that is written to the metadata of an output file."""
-    return f"Synthetic speech in a cloned voice, made by thesis-lib. Consent: {consent or 'not stated'}."
+    return f"Synthetic speech in a cloned voice, made by thesis-lib. Consent: {printable(consent) or 'not stated'}."

@@ -24,6 +24,7 @@ from thesis_lib.cloning.segments import TranslatedSegment, total_seconds
 from thesis_lib.cloning.signing import CredentialsManifest, SigningKey, check_signing, sign_file
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.similarity import cosine
+from thesis_lib.utils.process import printable
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.sources import adaptation_key
@@ -54,6 +55,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.text is not None and not has_words(self.text):
             raise CloningError(f"--text {self.text!r} holds no word: give the English to speak, or leave --text out")
+        if self.text and printable(self.text) != self.text:
+            raise CloningError(f"--text '{printable(self.text)}' is not UTF-8: give the English in UTF-8")
         if self.text and self.content:
             raise CloningError("--text and --content both replace the translation: give one of them")
         if self.script and (self.text or self.content):
@@ -211,7 +214,8 @@ def _signer(source: Path, target: Path, request: Request, background: bool) -> C
 
 def _speakers(pipeline: VoiceCloningPipeline, source: Path, request: Request, progress: Progress) -> RecordingSpeakers:
     voices = request.voice_from, request.emotion_from, request.emotion_mix
-    return speakers_of_recording(pipeline, source, request.speakers, *voices, progress)
+    is_translated = request.text is None and request.content is None
+    return speakers_of_recording(pipeline, source, request.speakers, *voices, progress, is_translated)
 
 
 def _scripted(

@@ -1,7 +1,8 @@
 """The pipeline on live speech: raw samples in, raw samples or a file out, clause by clause."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +15,7 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.files import Request
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.plausibility import lengthening_note
-from thesis_lib.cloning.segments import laid_out
+from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
 from thesis_lib.config import CloningConfig
 
 BLOCK_SECONDS = 0.25  # read from the stream at a time
@@ -46,21 +47,39 @@ def clone_live(
     ``audio.streams`` recognises, with a rate of its own.
 
     The output goes to ``target``, or to stdout if that is "-"; pauses of the speaker are kept. ``say`` is called with
-    each English clause and each note.
+    each English clause and each note; English much longer than its segment is noted when the next segment is spoken.
     Raises AudioError if the speech is not Spanish or has no words, CloningError for options that need a file.
     """
     request = request or Request()
     check_live(request, pipeline.config, target)
-    written = 0
+    written, read, count, note = 0, 0, 0, ""
+
+    def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal read
+        for block in blocks:
+            read += len(block)
+            yield block
+
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
         rate, blocks = stream_blocks(stream, sample_rate, BLOCK_SECONDS)
-        segments = pipeline.live(blocks, rate, say)
-        for segment, silence in laid_out(segments, pipeline.sample_rate):
-            of = segment.translated.segment
-            place = f"{of.start:.1f}-{of.end:.1f} s"
-            say(segment.translated.english)
-            if note := lengthening_note(segment.end - segment.start, of.duration, place):
+        segments = pipeline.live(counted(blocks), rate, say)
+        for (start, end), clauses in groupby(laid_out(segments, pipeline.sample_rate), _place):
+            spoken, count = 0.0, count + 1
+            for segment, silence in clauses:
+                say(segment.translated.english)
+                write(np.concatenate([silence, segment.wav]))
+                written += len(silence) + len(segment.wav)
+                spoken += segment.end - segment.start
+            if note := lengthening_note(spoken, end - start, f"{start:.1f}-{end:.1f} s"):
                 say(note)
-            write(np.concatenate([silence, segment.wav]))
-            written += len(silence) + len(segment.wav)
-    return written / pipeline.sample_rate
+        seconds = written / pipeline.sample_rate
+        whole = lengthening_note(seconds, read / rate, "the whole speech")
+        if whole and not (note and count == 1):
+            say(whole)
+    return seconds
+
+
+def _place(laid: tuple[SynthesisedSegment, np.ndarray]) -> tuple[float, float]:
+    """The place of a clause's segment in the source, s; the clauses of one segment have the same."""
+    of = laid[0].translated.segment
+    return of.start, of.end

@@ -38,7 +38,7 @@ from thesis_lib.cloning.segment_style import SegmentStyles
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import Transcriber, Translator
+from thesis_lib.cloning.translation import Transcriber, Translator, translated_speech
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
@@ -122,14 +122,16 @@ class VoiceCloningPipeline:
     ) -> Translation:
         """Translate (N,) Spanish speech.
 
-        ``text``: English to synthesise instead of the translation. ``speaker``: target speaker, if it is not the
-        recording's own; the style of the segments is the recording's. ``source`` names the recording in errors.
+        ``text``: English to synthesise instead of the translation; else the voice is that of translated speech only.
+        ``speaker``: target speaker, if it is not the recording's own; the style of the segments is the recording's.
+        ``source`` names the recording in errors.
         Raises AudioError: unusable audio, no speech, another language than Spanish, no words recognised.
         """
         wav, repairs = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
-        own = self.analyse_speaker(segments, source)
+        language = self.config.language if text is None else SPANISH
+        own = self.analyse_speaker(translated_speech(segments, self.translator, language), source)
         speaker = speaker or own
         notes = [*(f"{source}: {note}" for note in repairs), *speaker.warnings]
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
@@ -148,10 +150,7 @@ class VoiceCloningPipeline:
         return self.analyser(segments, source, alone)
 
     def from_text(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[TranslatedSegment]:
-        """Return the given English text as one translated segment that covers all speech of the source.
-
-        Raises AudioError if there is no segment.
-        """
+        """Return English text as one translated segment over all speech of the source. AudioError without a segment."""
         check_has_speech(segments, source)
         wav = np.concatenate([segment.wav for segment in segments])
         covered = Segment(segments[0].start, segments[-1].end, wav)

@@ -13,7 +13,7 @@ from itertools import groupby
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import SynthesisedSegment
-from thesis_lib.cloning.translated import SPANISH, Translated
+from thesis_lib.cloning.translated import TAKEN_FOR_SPANISH, Translated
 
 MAX_COMPRESSION_RATIO = 2.4  # characters over bytes after zlib; Whisper's own limit
 MAX_REPEATED_WORDS = 5  # the same word in a row; Whisper, kept from repeating six tokens, ends a loop after six
@@ -43,12 +43,16 @@ def improbable(text: str, seconds: float) -> str:
     return ""
 
 
+def is_other_language(language: str, probability: float, seconds: float) -> bool:
+    """Whether a segment of this duration is left out, because it is not Spanish."""
+    is_certain = probability >= MIN_OTHER_LANGUAGE_PROBABILITY and seconds >= MIN_LANGUAGE_SECONDS
+    return language not in TAKEN_FOR_SPANISH and is_certain
+
+
 def left_out(found: Translated, seconds: float) -> str:
     """The reason why a segment is not synthesised; "" if it is."""
-    if found.is_foreign and seconds >= MIN_LANGUAGE_SECONDS:
-        certainty = found.language_probability
-        if certainty >= MIN_OTHER_LANGUAGE_PROBABILITY:
-            return f"the language is '{found.language}' (probability {certainty:.0%})"
+    if is_other_language(found.language, found.language_probability, seconds):
+        return f"the language is '{found.language}' (probability {found.language_probability:.0%})"
     if not has_words(found.english):
         return "no words recognised"
     is_low = found.log_probability < MIN_LOG_PROBABILITY
@@ -81,7 +85,7 @@ class Languages:
         if seconds < MIN_LANGUAGE_SECONDS:
             return
         self.seconds += seconds
-        if found.language == SPANISH:
+        if found.language in TAKEN_FOR_SPANISH:
             self.has_spanish = True
         else:
             self.foreign += seconds * found.language_probability

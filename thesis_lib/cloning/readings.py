@@ -12,27 +12,42 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
-SPANISH_TITLES = ("Sr.", "Sra.", "Srta.")  # pysbd takes their full stop for the end of a sentence
+SHORT_MONTHS = {month[:3]: month for month in MONTHS if month != "May"} | {"Sept": "September"}
+FIRST_SHORT_YEAR = 1969  # a year of two digits is in the hundred years from it, as in POSIX
 TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missis", "Ms": "Miz", "Prof": "Professor", "Gen": "General",
     "Capt": "Captain", "Sgt": "Sergeant", "Lt": "Lieutenant", "Rev": "Reverend", "Sen": "Senator", "Gov": "Governor",
-    "St": "Saint", "Mt": "Mount", "Sr": "Señor", "Sra": "Señora", "Srta": "Señorita",
+    "St": "Saint", "Mt": "Mount", "Ft": "Fort", "Fr": "Father", "Hon": "Honorable", "Mme": "Madame",
+    "Sr": "Señor", "Sra": "Señora", "Srta": "Señorita", "Dra": "Doctora", "Dña": "Doña", "Lic": "Licenciado",
+    "Sto": "Santo", "Sta": "Santa",
 }  # fmt: skip
 ABBREVIATIONS = {
     "e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "vs.": "versus", "approx.": "approximately",
-    "a.m.": "AM", "p.m.": "PM", "m.p.h.": "miles per hour",
+    "a.m.": "AM", "p.m.": "PM", "m.p.h.": "miles per hour", "cf.": "compare",
     "Ph.D.": "PhD", "et al.": "and others", "Jr.": "Junior", "Sr.": "Senior",
     "Ave.": "Avenue", "Blvd.": "Boulevard", "Rd.": "Road", "St.": "Street", "dept.": "department",
-    "Inc.": "Incorporated",
+    "Inc.": "Incorporated", "Corp.": "Corporation", "Bros.": "Brothers", "Ltd.": "Limited", "Co.": "Company",
+    "Ud.": "usted", "Uds.": "ustedes", "EE.UU.": "United States",
+}  # fmt: skip
+# Before a number.
+NUMBERED = {
+    "No": "number", "p": "page", "pp": "pages", "vol": "volume", "Vol": "Volume", "fig": "figure", "Fig": "Figure",
+    "c": "circa", "ca": "circa", "est": "established", "tel": "telephone", "Tel": "Telephone",
 }  # fmt: skip
 UNITS = {
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "kg": "kilogram", "g": "gram",
     "mg": "milligram", "l": "liter", "ml": "milliliter", "s": "second", "ms": "millisecond", "min": "minute",
     "h": "hour", "Hz": "hertz", "kHz": "kilohertz", "W": "watt", "kW": "kilowatt", "kWh": "kilowatt hour",
-    "mph": "mile per hour", "MB": "megabyte", "GB": "gigabyte", "ha": "hectare",
+    "mph": "mile per hour", "MB": "megabyte", "GB": "gigabyte", "ha": "hectare", "dB": "decibel", "ft": "foot",
 }  # fmt: skip
-RATES = {"km/h": "kilometers per hour", "m/s": "meters per second", "m²": "square meters", "km²": "square kilometers",
-         "m³": "cubic meters", "°C": "degrees Celsius", "°F": "degrees Fahrenheit"}  # fmt: skip
+PLURALS = {"foot": "feet", "mile per hour": "miles per hour", "hertz": "hertz", "kilohertz": "kilohertz"}
+AREAS = {f"{unit}{power}": f"{how} {UNITS[unit]}s" for unit in ("mm", "cm", "m", "km")
+         for powers, how in (("²2", "square"), ("³3", "cubic")) for power in powers}  # fmt: skip
+DEGREES = {
+    f"{sign}{unit}": f"degrees {scale}" for sign in "°º" for unit, scale in (("C", "Celsius"), ("F", "Fahrenheit"))
+}
+SPEEDS = dict.fromkeys(("km/h", "Km/h", "KM/H"), "kilometers per hour") | {"m/s": "meters per second"}
+RATES = AREAS | DEGREES | SPEEDS
 # Not a unit after a currency sign ("$5 m" is a number of millions), nor before the rest of an abbreviation.
 NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d[\d.,]*)"
 # Words in capitals that are no acronyms, which show that the words beside them are none either.
@@ -47,32 +62,53 @@ ACRONYMS = frozenset(
 )
 
 
+PRONOUNS = frozenset(("IT", "US"))  # and acronyms
+# Words that begin a sentence after an abbreviation; another word may be a name, and the sentence goes on.
+OPENERS = frozenset(word.capitalize() for word in FUNCTION_WORDS - {"A"}) | frozenset(
+    ("It", "I", "Then", "There", "These", "Those", "Its", "His", "Her", "Their", "Our", "After", "Before", "However")
+)
+SAINTS = frozenset(
+    ("Mount", "Fort", "Port", "Lake", "Cape", "Saint", "Sault", "Pope", "Bishop", "Apostle")
+)  # "Lake St. Clair"
+
+
 def sentences(text: str) -> list[str]:
-    """Split a text into sentences with pysbd, which recognises abbreviations; joined, they are the text."""
+    """Split a text into sentences with pysbd; joined, they are the text.
+
+    After an abbreviation a sentence ends only before one of the ``OPENERS``.
+    """
     body = text.lstrip()
     found = _segmenter().segment(body)
-    if "".join(found) == body:
-        found = _joined(found, lambda part: part.split()[-1:] and part.split()[-1] in SPANISH_TITLES)
-    else:  # pysbd marks its places with symbols such as ♬ and ☉, and loses a text that holds them
-        found = _joined(re.findall(r".+?(?:[.!?…]+[\"'”’)]*(?:\s+|$)|$)", body, re.DOTALL), ends_in_abbreviation)
+    if "".join(found) != body:  # pysbd marks its places with symbols such as ♬ and ☉, and loses a text that holds them
+        found = re.findall(r".+?(?:[.!?…]+[\"'”’)]*(?:\s+|$)|$)", body, re.DOTALL)
+    found = _joined(found, _goes_on)
     return [text[: len(text) - len(body)] + found[0], *found[1:]] if found else []
 
 
-def _joined(parts: list[str], goes_on: Callable[[str], object]) -> list[str]:
+def _joined(parts: list[str], goes_on: Callable[[str, str], object]) -> list[str]:
     """Join each part after which the sentence goes on with the next part."""
     found = parts[:1]
     for part in parts[1:]:
-        if goes_on(found[-1]):
+        if goes_on(found[-1], part):
             found[-1] += part
         else:
             found.append(part)
     return found
 
 
+def _goes_on(text: str, following: str) -> object:
+    """Whether the last full stop of a text is of an abbreviation before the next word of its sentence."""
+    last, first = (text.split() or [""])[-1].lstrip("([\"'“‘"), (following.split() or [""])[0]
+    if last.endswith(".") and last[:-1] in NUMBERED:
+        return re.match(r"\+?\d", first)
+    return ends_in_abbreviation(text) and re.sub(r"\W.*", "", first) not in OPENERS
+
+
 def ends_in_abbreviation(text: str) -> bool:
     """Whether the last full stop belongs to an abbreviation or an initial, so that the sentence may go on."""
-    last = (text.split() or [""])[-1]
-    is_known = last in ABBREVIATIONS or last == "No." or (last.endswith(".") and last[:-1] in TITLES)
+    last = (text.split() or [""])[-1].lstrip("([\"'“‘")
+    is_known = last in ABBREVIATIONS or text.rstrip().endswith(" et al.")
+    is_known |= last.endswith(".") and (last[:-1] in TITLES or last[:-1] in NUMBERED or last[:-1] in SHORT_MONTHS)
     return is_known or bool(re.fullmatch(r"(?:[A-Z]\.)+", last))
 
 
@@ -82,7 +118,7 @@ def unfinished_sentence(text: str) -> str:
     A finished sentence is not given as context, because Whisper then repeats or continues it, whatever the input
     (`python -m benchmarks context`).
     """
-    parts = _joined(sentences(text), lambda part: part.rstrip().endswith(("...", "…")))
+    parts = _joined(sentences(text), lambda part, _: part.rstrip().endswith(("...", "…")))
     last = parts[-1].strip() if parts else ""
     return "" if re.search(r"(?<![.…])[.!?][\"'”’)]*$", last) else last
 
@@ -113,17 +149,40 @@ def _rules() -> tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...]:
     titles, units = "|".join(TITLES), "|".join(sorted(UNITS, key=len, reverse=True))
     rates = "|".join(map(re.escape, sorted(RATES, key=len, reverse=True)))
     known = "|".join(map(re.escape, sorted(ABBREVIATIONS, key=len, reverse=True)))
+    numbered, months = "|".join(sorted(NUMBERED, key=len, reverse=True)), "|".join(sorted(SHORT_MONTHS, reverse=True))
+    day, year_first = r"(\d{1,2})", r"(?<![\w/.-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-])"
     return (
-        (re.compile(rf"\b({titles})\.(?=\s+[A-ZÀ-ÖØ-Þ])"), lambda found: TITLES[found[1]]),
+        (re.compile(rf"\b({titles})\.(?=\s+[A-ZÀ-ÖØ-Þ])"), _title),
         (re.compile(rf"(?<!\w)({known})(?!\w)"), lambda found: ABBREVIATIONS[found[1]]),
-        (re.compile(r"\bNo\.(?=\s*\d)"), lambda found: "number"),
+        (re.compile(rf"\b({numbered})\.(?=\s*\+?\d)"), lambda found: NUMBERED[found[1]]),
+        (re.compile(rf"\b({months})\."), lambda found: SHORT_MONTHS[found[1]]),
         (re.compile(r"\b(?:[A-Z]\.){2,}"), lambda found: found[0].replace(".", "")),
-        (re.compile(r"\b(\d{1,2})[/.](\d{1,2})[/.](\d{4})\b"), lambda found: _date(found[0], *found.groups())),
-        (re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b"), lambda found: _date(found[0], *found.groups()[::-1])),
+        (re.compile(rf"(?<![\w/.-]){day}([/.-]){day}\2(\d{{4}})(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], f[4])),
+        (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
+        (re.compile(year_first), lambda found: _date(found[0], found[4], found[3], found[1])),
         (re.compile(rf"(?<![\w/])({rates})(?![\w/])|(?<=\d)({rates})(?![\w/])"), _rate),
-        (re.compile(rf"(\b(?:[Aa]n?|[Tt]he)\s+)?{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?=\s+([a-z]+))?"), _unit),
+        (
+            re.compile(
+                rf"(\b(?:[Aa]n?|[Tt]he)\s+)?{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+[a-z]))?(?=\s+([a-z]+))?"
+            ),
+            _unit,
+        ),
         (re.compile(r"\b[A-Z]+(?:'[A-Z]+)?(?:\s+[A-Z]+(?:'[A-Z]+)?)+\b"), _capitals),
     )
+
+
+def _title(found: re.Match) -> str:
+    """A title in words; "St." after a name is a street: "on Main St. today", but "In St. Louis"."""
+    before = found.string[: found.start()].split()
+    name = before[-1] if before else ""
+    is_name = len(before) > 1 and name.isalpha() and name[0].isupper() and name not in OPENERS | SAINTS
+    is_street = found[1] == "St" and (is_name or re.fullmatch(r"\d+(?:st|nd|rd|th)", name))
+    return "Street" if is_street else TITLES[found[1]]
+
+
+def _year(short: str) -> str:
+    """The year of two digits."""
+    return str(FIRST_SHORT_YEAR + (int(short) - FIRST_SHORT_YEAR) % 100)
 
 
 def _date(given: str, day: str, month: str, year: str) -> str:
@@ -148,20 +207,26 @@ def _unit(found: re.Match) -> str:
         return found[0]
     name = UNITS[unit]
     is_attribute = article and next_word and next_word.upper() not in FUNCTION_WORDS
-    if number != "1" and not is_attribute and name not in ("hertz", "kilohertz"):
-        name = name.replace("mile", "miles") if name.startswith("mile ") else f"{name}s"
+    if number != "1" and not is_attribute:
+        name = PLURALS.get(name, f"{name}s")
     return f"{article or ''}{number} {name}"
 
 
 def _capitals(found: re.Match) -> str:
     words = found[0].split()
-    if not FUNCTION_WORDS & set(words) or all(word in ("I", "A") for word in words):
+    has_pronoun = "IT" in words or "US" in words[1:]  # beside a word that is no acronym, "STOP IT"
+    is_text = FUNCTION_WORDS & set(words) or (has_pronoun and set(words) - ACRONYMS - PRONOUNS - {"I", "A"})
+    if not is_text or all(word in ("I", "A") for word in words):
         return found[0]
     return re.sub(r"\S+", lambda word: word[0] if _is_acronym(word) else word[0].lower(), found[0])
 
 
 def _is_acronym(word: re.Match) -> bool:
-    return word[0] in ACRONYMS or (word[0] == "US" and word.string[: word.start()].split()[-1:] == ["THE"])
+    """Whether a word of a text in capitals is an acronym; US is one after THE, and first before a noun."""
+    if word[0] != "US":
+        return word[0] in ACRONYMS
+    before, after = word.string[: word.start()].split(), word.string[word.end() :].split()
+    return before[-1:] == ["THE"] or bool(not before and after and after[0] not in FUNCTION_WORDS)
 
 
 @functools.cache

@@ -16,9 +16,11 @@ from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
 from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.cloning.subtitles import default_names
+from thesis_lib.cloning.translated import SPANISH
+from thesis_lib.cloning.translation import translated_speech
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
-MAX_ANALYSED_SECONDS = 60.0  # of speech, from the beginning of a recording, that the voice is extracted from
+MAX_ANALYSED_SECONDS = 60.0  # of speech that the voice of a recording is extracted from
 MAX_LISTED_OVERLAPS = 10
 DIARISED = "speakers"  # label of the diarisation's progress
 
@@ -76,15 +78,17 @@ def speakers_of_recording(
     emotion_from: Path | None = None,
     emotion_mix: float = 1.0,
     progress: Progress = silent,
+    is_translated: bool = True,
 ) -> RecordingSpeakers:
     """Extract the voices of a recording and the speaking style of the output.
 
-    ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker. ``voice_from`` replaces the
-    voice, ``emotion_from`` the speaking style by the share ``emotion_mix``. ``progress`` shows the diarisation.
-    Raises AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
+    ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker, by speech that is translated
+    where ``is_translated``, so that an announcement in English has no part in it. ``voice_from`` replaces the voice,
+    ``emotion_from`` the speaking style by the share ``emotion_mix``. ``progress`` shows the diarisation. Raises
+    AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
     if speakers == 1:
-        found = RecordingSpeakers({MAIN_SPEAKER: speaker_of(pipeline, source)})
+        found = RecordingSpeakers({MAIN_SPEAKER: speaker_of(pipeline, source, is_translated)})
     else:
         count = None if speakers == AUTO else int(speakers)
         found = speakers_of_diarisation(pipeline, source, diarised(pipeline, source, count, progress))
@@ -104,15 +108,15 @@ def target_speaker(own: Speaker, others: Sequence[Speaker], style: Speaker | Non
     return replace(own, voice=voice, warnings=tuple(warnings), prosody=prosody, followed=followed)
 
 
-def speaker_of(pipeline: VoiceCloningPipeline, path: Path) -> Speaker:
-    """Extract the voice from the beginning of a recording. Raises AudioError for a recording without speech."""
-    segments, seconds = [], 0.0
-    for segment in speech_segments(read_blocks(path), header(path)[0]):
-        segments.append(segment)
-        seconds += segment.duration
-        if seconds >= MAX_ANALYSED_SECONDS:
-            break
-    return pipeline.analyse_speaker(segments, path)
+def speaker_of(pipeline: VoiceCloningPipeline, path: Path, is_translated: bool = False) -> Speaker:
+    """Extract the voice from the first ``MAX_ANALYSED_SECONDS`` of speech; ``is_translated``: that is translated.
+
+    Raises AudioError for a recording without speech.
+    """
+    language = pipeline.config.language if is_translated else SPANISH
+    segments = speech_segments(read_blocks(path), header(path)[0])
+    heard = translated_speech(segments, pipeline.translator, language, MAX_ANALYSED_SECONDS)
+    return pipeline.analyse_speaker(heard, path)
 
 
 def diarised(
@@ -137,7 +141,7 @@ def speakers_of_diarisation(pipeline: VoiceCloningPipeline, source: Path, found:
     """
     notes = _notes(found, source, pipeline.analyser.speaker_encoder.name)
     if len(found.speakers) == 1:
-        return RecordingSpeakers({MAIN_SPEAKER: speaker_of(pipeline, source)}, notes=notes)
+        return RecordingSpeakers({MAIN_SPEAKER: speaker_of(pipeline, source, is_translated=True)}, notes=notes)
     spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
     for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
         spoken[segment.speaker].append(segment)

@@ -22,6 +22,7 @@ from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.srt import SrtCue, read_srt, single_spaced, with_name, without_name
 from thesis_lib.cloning.subtitles import Cue, default_names, srt_text
 from thesis_lib.utils.files import cached_fingerprint, write_text
+from thesis_lib.utils.process import printable
 
 FORMAT = "thesis-lib script 1"
 SRT = ".srt"
@@ -149,7 +150,10 @@ def write_script(
         return
     shown = [x.model_copy(update={"start": a, "end": b}) for x, (a, b) in zip(segments, times, strict=True)]
     script = Script(
-        recording=source.name, fingerprint=cached_fingerprint(source), speakers=dict(names or {}), segments=tuple(shown)
+        recording=printable(source.name),
+        fingerprint=cached_fingerprint(source),
+        speakers=dict(names or {}),
+        segments=tuple(shown),
     )
     tree = script.model_dump(mode="json", exclude=None if names else {"speakers"})
     write_text(path, json.dumps(tree, indent=2, ensure_ascii=False) + "\n")

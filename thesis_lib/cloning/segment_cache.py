@@ -27,7 +27,7 @@ from thesis_lib.vocoder.voice import Voice
 # Settings of translation and of the output as a whole, and those that every segment has itself.
 NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength", "background"}
 EMBEDDINGS = ("speaker", "emotion")  # of a voice
-SYNTHESIS_VERSION = 2  # increased when the same settings give other samples
+SYNTHESIS_VERSION = 3  # increased when the same settings give other samples
 CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.subtitles import SPEAKER, WORD_JOINER
+from thesis_lib.cloning.subtitles import FULL_WIDTH_BRACES, SPEAKER, WORD_JOINER
 
 CLOCK = r"(\d{1,9}):([0-5]?\d):([0-5]?\d)[,.](\d{1,3})"
 TIMES = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(\s.*)?")
 LABELLED = re.compile(rf"{SPEAKER} (\d{{1,9}}):\s*(.*)", re.DOTALL)
 MAX_QUOTED_CHARS = 80  # of a line, in an error
+ASCII_BRACES = {full_width: brace for brace, full_width in FULL_WIDTH_BRACES.items()}
 MARKUP = re.compile(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
 
 
@@ -52,8 +53,8 @@ def read_srt(path: Path, text: str) -> list[SrtCue]:
 
 
 def single_spaced(text: str) -> str:
-    """A text as it is read again after it was written to an SRT file: single spaces, no word joiner."""
-    return " ".join(text.replace(WORD_JOINER, "").split())
+    """A text as it is read again after it was written to an SRT file: single spaces, no word joiner, ASCII braces."""
+    return " ".join(text.replace(WORD_JOINER, "").translate(ASCII_BRACES).split())
 
 
 def with_name(text: str, name: str) -> str:

@@ -16,6 +16,7 @@ from thesis_lib.utils.files import write_text
 MAX_LINE_CHARS, MAX_CUE_LINES = 42, 2  # as broadcasters advise
 MAX_CHARS_PER_SECOND = 20.0  # of reading, where the time allows it
 WORD_JOINER = "\u2060"  # without width; SRT has no other escape
+FULL_WIDTH_BRACES = str.maketrans("{}", "｛｝")  # in SRT and MP4, where players take text in braces for commands
 Cue = tuple[float, float, str]  # start in s, end in s, text
 FORMATS = ("srt", "vtt")
 LANGUAGES = ("es", "en")
@@ -68,10 +69,10 @@ def write_both(target: Path, cues: Mapping[str, Iterable[Cue]]) -> tuple[str, ..
 
 
 def embedded_cues(cues: Mapping[str, Iterable[Cue]], codec: str) -> dict[str, list[Cue]]:
-    """The cues of each language as a video holds them in subtitles of FFmpeg's ``codec``; mov_text has no markup."""
-    kind = {"subrip": "srt", "webvtt": "vtt"}.get(codec)
+    """The cues of each language as a video holds them in subtitles of FFmpeg's ``codec``."""
+    kind = {"subrip": "srt", "webvtt": "vtt"}.get(codec, codec)
     return {
-        language: [(start, end, _escaped(text, kind) if kind else text) for start, end, text in _shown(cues[language])]
+        language: [(start, end, _escaped(text, kind)) for start, end, text in _shown(cues[language])]
         for language in cues
     }
 
@@ -105,7 +106,9 @@ def _escaped(text: str, kind: str) -> str:
     """The text as it is written in a format, so that a player shows it as it is."""
     if kind == "vtt":
         return html.escape(text, quote=False)  # also of "-->", which a VTT cue must not hold
-    return re.sub(r"<(?=[a-zA-Z/])|\{(?=\\)|--(?=>)", lambda found: found[0] + WORD_JOINER, text)
+    # FFmpeg makes ASS of the others, where a backslash begins a command, and so does a brace; mov_text has no tags.
+    joined = r"\\" if kind == "mov_text" else r"<|\\|--(?=>)"
+    return re.sub(joined, lambda found: found[0] + WORD_JOINER, text).translate(FULL_WIDTH_BRACES)
 
 
 def _prolonged(cues: list[Cue]) -> list[Cue]:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 SPANISH = "es"
+# Whisper takes Spanish with an accent for Galician or Latin: Latin with a high probability in bundled training voices.
+# Not for `it`, `pt` or `ca`, which cannot be told from speech in these languages by their probability.
+TAKEN_FOR_SPANISH = (SPANISH, "gl", "la")
 MIN_FOREIGN_PROBABILITY = 0.5  # language probability from which speech counts as not Spanish
 
 

@@ -1,5 +1,7 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -7,7 +9,8 @@ import numpy as np
 
 from thesis_lib import pretrained
 from thesis_lib.audio.files import resample
-from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable
+from thesis_lib.audio.voice_activity import Segment
+from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable, is_other_language
 from thesis_lib.cloning.translated import SPANISH, Translated
 from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
 from thesis_lib.utils.errors import ThesisError
@@ -43,6 +46,40 @@ class Transcriber(Protocol):
         """Transcribe (N,) speech of at most 30 s in its own language; "" where nothing plausible is recognised."""
 
 
+@runtime_checkable
+class LanguageIdentifier(Protocol):
+    """A translator that can also identify a language, without translating."""
+
+    def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
+        """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
+
+
+def translated_speech(
+    segments: Iterable[Segment], translator: Translator, language: str, seconds: float = math.inf
+) -> list[Segment]:
+    """The first segments, up to ``seconds`` of speech, that ``plausibility`` does not leave out for their language.
+
+    Where it leaves out every segment, the first ones. ``language`` is ``cloning.language``: with "es", and with a
+    translator that identifies no language, no segment is left out.
+    """
+    kept, first = list[Segment](), list[Segment]()
+    for segment in segments:
+        found = (SPANISH, 1.0)
+        if language != SPANISH and isinstance(translator, LanguageIdentifier):
+            found = translator.language(segment.wav, RATE)
+        if not is_other_language(*found, segment.duration):
+            kept.append(segment)
+        if _total(first) < seconds:
+            first.append(segment)
+        if _total(kept) >= seconds:
+            break
+    return kept or first
+
+
+def _total(segments: Iterable[Segment]) -> float:
+    return sum(segment.duration for segment in segments)
+
+
 class WhisperTranslator:
     """Language, transcript and translation from one encoder pass of Whisper (Radford et al. 2022, arXiv:2212.04356)."""
 
@@ -63,6 +100,10 @@ class WhisperTranslator:
         english = self._english(wav, sample_rate, context)
         quality = english.log_probability, english.no_speech_probability
         return Translated(text, english.text, language, certainty, *quality)
+
+    def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
+        """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
+        return self._whisper.language(wav, sample_rate)
 
     def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
         """Transcribe (N,) speech of at most 30 s in its own language; "" for a text that repeats itself."""

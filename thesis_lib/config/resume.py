@@ -1,17 +1,21 @@
-"""Which settings may change when a run goes on: those that change no result, and more steps of training."""
+"""Which settings may change when a run goes on: those that change no result, and a longer training."""
 
 from typing import TYPE_CHECKING, Any
 
 from thesis_lib.config.recipes import TrainingConfig
 from thesis_lib.config.renamed import current_value
-from thesis_lib.config.sections import TASKS, EncoderConfig
+from thesis_lib.config.sections import TASKS, CorpusConfig, EncoderConfig
 
 if TYPE_CHECKING:
     from thesis_lib.config import Config
 
-OPERATIONAL = {f"{task}.training.{name}" for task in TASKS for name in TrainingConfig.OPERATIONAL} | {
-    f"encoders.{name}" for name in EncoderConfig.OPERATIONAL
+OPERATIONAL = {
+    *(f"{task}.training.{name}" for task in TASKS for name in TrainingConfig.OPERATIONAL),
+    *(f"encoders.{name}" for name in EncoderConfig.OPERATIONAL),
+    *(f"corpus.{name}" for name in CorpusConfig.OPERATIONAL),
 }
+LIMITS = ("steps", "max_minutes", "patience")  # of a training; higher ones prolong it
+BY_ROOT = ("manifest", "speakers")  # corpora of the user's own recordings: another folder may hold other ones
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -23,8 +27,13 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def is_higher(before: float | None, now: float | None) -> bool:
+    """Whether a limit of ``LIMITS`` is higher than before, or None (there is none) where there was one."""
+    return before is not None and (now is None or now > before)
+
+
 def prolongs(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a setting of two flat trees differs only by more steps, or by the earlier name of its value.
+    """Whether a setting of two flat trees differs only by a higher limit, or by the earlier name of its value.
 
     More steps prolong a training where its schedule does not depend on their number.
     """
@@ -32,16 +41,23 @@ def prolongs(key: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
         return True
     task, _, name = key.partition(".training.")
     schedule = f"{task}.training.schedule"
-    return name == "steps" and now[key] >= before[key] and "cosine" not in (before.get(schedule), now.get(schedule))
+    is_other = name == "steps" and "cosine" in (before.get(schedule), now.get(schedule))
+    return name in LIMITS and is_higher(before[key], now[key]) and not is_other
 
 
 def conflicts(stored: "Config", given: "Config") -> list[str]:
     """The settings, as "key was x, is y", with which a run of the first configuration cannot go on under the second."""
-    before, now = (flat(config.model_dump(mode="json")) for config in (stored, given))
+    before, now = _of_results(stored), _of_results(given)
     return [
         f"{key} was {before.get(key)}, is {now.get(key)}"
         for key in before | now
-        if before.get(key) != now.get(key)
-        and key not in OPERATIONAL
-        and not (key in before and key in now and prolongs(key, before, now))
+        if before.get(key) != now.get(key) and not (key in before and key in now and prolongs(key, before, now))
     ]
+
+
+def _of_results(config: "Config") -> dict[str, Any]:
+    """The settings that results depend on, {dotted key: value}."""
+    tree = flat(config.model_dump(mode="json"))
+    operational = OPERATIONAL - ({"corpus.root"} if config.corpus.name in BY_ROOT else set())
+    members = [x if x["name"] in BY_ROOT else x | {"root": None} for x in tree["corpus.members"]]
+    return {key: value for key, value in tree.items() if key not in operational} | {"corpus.members": members}

@@ -56,6 +56,10 @@ class CorpusConfig(Section):
     """The corpus, and which of its utterances are used."""
 
     ADDED: ClassVar[tuple[str, ...]] = ("members", "utterances", "min_recordings", "accepted_licences", "speed")
+    # Settings that change neither a recording nor the choice of recordings: a run may go on with other ones.
+    OPERATIONAL: ClassVar[tuple[str, ...]] = (
+        *("root", "cvss_url", "covost_url", "common_voice_page", "accepted_licences"),
+    )
 
     name: str = "cvss-t"  # a name of ``CORPORA``; ``thesis adapt`` makes "recordings", of one speaker
     root: str | None = None  # folder of the unpacked archives or recordings; manifest: table of pairs, or its folder

@@ -23,7 +23,7 @@ HEADER_TOLERANCE_SECONDS = 0.5  # an MP3's header only estimates the duration
 MIN_SOURCE_RATE = 16_000  # Hz of an original recording: below, the upper mel bands would be empty
 
 # Of the configuration, what does not change a recording or the choice of recordings.
-NOT_RECORDED = {"root", "cvss_url", "covost_url", "common_voice_page", "utterances", "accepted_licences"}
+NOT_RECORDED = {*CorpusConfig.OPERATIONAL, "utterances"}  # of a list of utterances, its hash is recorded
 
 
 def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Speech recognition and translation: Whisper through CTranslate2 (arXiv:2212.04356)."""
 
 import functools
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ FRAME = 320  # samples at RATE per output vector of the encoder
 WINDOW_FRAMES, CONTEXT_FRAMES = 500, 50  # such frames: 10 s, of which 1 s on each side is context only
 WINDOW = WINDOW_FRAMES  # the earlier name
 PADDING_FRAMES, WINDOW_STEP_FRAMES = 200, 200  # of the log-mel, 100 a second: silence after a recording, rounding
+MAX_CACHED_FRAMES = 12_000  # of the log-mel: the segments that a voice is extracted from, which are then translated
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,10 @@ def _model_class() -> type:
     from faster_whisper import WhisperModel
 
     class Model(WhisperModel):
-        """Caches the encoder's last output, which language, transcript and translation of a recording share."""
+        """Caches the encoder's last outputs, which language, transcript and translation of a recording share."""
 
         brief = False
-        _last: tuple[bytes, object] = (b"", None)
+        _kept: dict[bytes, tuple[object, int]] = {}  # digest of the input -> output, frames; replaced, never changed
 
         def detect_language(self, audio=None, features=None, **options) -> tuple:
             # Transcription drops the last frame, which is half empty; dropped here too, both share the output.
@@ -157,11 +159,13 @@ def _model_class() -> type:
                 spoken = int(np.flatnonzero(features.any(axis=0)).max(initial=0)) + 1
                 steps = -(-(spoken + PADDING_FRAMES) // WINDOW_STEP_FRAMES)
                 features = np.ascontiguousarray(features[:, : steps * WINDOW_STEP_FRAMES])
-            key, last = features.tobytes(), self._last
-            if last[0] != key:
-                # ``self._last`` is not read again: another thread may have replaced it.
-                last = self._last = key, super().encode(features)
-            return last[1]
+            key, kept = hashlib.blake2b(features.tobytes()).digest(), self._kept  # another thread may replace it
+            if key not in kept:
+                kept = kept | {key: (super().encode(features), features.shape[-1])}
+                while sum(frames for _, frames in kept.values()) > MAX_CACHED_FRAMES and len(kept) > 1:
+                    kept.pop(next(iter(kept)))
+                self._kept = kept
+            return kept[key][0]
 
     return Model
 

@@ -16,14 +16,13 @@ from thesis_lib.cloning.recording_speakers import DIARISED
 from thesis_lib.cloning.script import SRT, read_script, time_in_file, write_script
 from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.options import Options
+from thesis_lib.serving.playable import is_played
 from thesis_lib.serving.sessions import JobOutputs, Session
 from thesis_lib.serving.watched import WatchedPipeline
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress
 from thesis_lib.vocoder.rendering import BaseVocoder
 
-# Of recordings that browsers play; others are converted to be played.
-PLAYED = (".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".mp4", ".m4v", ".mov", ".webm")
 FORMATS = SUFFIXES + VIDEO_SUFFIXES  # of exports
 STAGES = ("read", "speakers", "voice", "adapt", "translate", "speak", "write")
 
@@ -203,7 +202,7 @@ def _make_playable(session: Session, job: Job, source: Path) -> None:
     """Convert what no browser plays; silence replaces a delay of the audio after the picture."""
     if "source" in session.files:
         return
-    if source.suffix in PLAYED:
+    if is_played(source):
         session.files["source"] = source
         return
     target = session.folder / "played" / f"{source.stem}.flac"

@@ -30,11 +30,11 @@ from thesis_lib.serving.sessions import Session, Sessions, saved_as, scratch_fol
 from thesis_lib.serving.uploads import MAX_TEXT_BYTES, MB
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import fingerprint
+from thesis_lib.utils.process import ending_signals
 
 ADDRESS = "127.0.0.1"
 STOP_SECONDS = 5.0  # for a running job to stop at the end of the server
 EXPIRY_SECONDS = 1.0  # between two looks for sessions that are out of time
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServingError(ThesisError):
@@ -74,7 +74,7 @@ class Server:
         application = Application(routes(), server=self, log_function=lambda handler: None)
         http = HTTPServer(application, max_body_size=MAX_TEXT_BYTES)
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
+            for number in (signal.SIGINT, *ending_signals()):
                 asyncio.get_running_loop().add_signal_handler(number, self._stop, number, stop)
         http.add_sockets(sockets)
         expiry = asyncio.create_task(self._expire())

@@ -12,8 +12,9 @@ from thesis_lib.audio.files import AudioError, header
 from thesis_lib.audio.video import check_video
 from thesis_lib.cloning import CloningError
 from thesis_lib.cloning.script import SCRIPT_SUFFIXES
-from thesis_lib.serving.dubbing import PLAYED, set_script
+from thesis_lib.serving.dubbing import set_script
 from thesis_lib.serving.guarded import GONE, REASONS, Guarded, Refused
+from thesis_lib.serving.playable import is_played
 from thesis_lib.serving.sessions import Session, safe_name
 
 MAX_TEXT_BYTES = 4_000_000  # of a script, and of the JSON of a request
@@ -153,7 +154,7 @@ class NewSession(RecordingUpload):
         if self.server.sessions.get(session.id) is None:
             raise Refused(404, GONE)
         session.is_video = await asyncio.to_thread(_has_picture, path)
-        if path.suffix in PLAYED:
+        if await asyncio.to_thread(is_played, path):
             session.files["source"] = path
         session.source, self.opened, self.part = path, None, None
         self.set_status(201)

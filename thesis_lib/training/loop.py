@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from thesis_lib.config import Task
+from thesis_lib.config import Config, Task
+from thesis_lib.config.resume import is_higher
 from thesis_lib.losses import MelLoss, mel_loss
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.vocoders import check_vocoder, vocoder_folder
@@ -34,6 +35,7 @@ from thesis_lib.training.stages import run_earlier_stages
 from thesis_lib.training.state import State
 from thesis_lib.training.step import train_step
 from thesis_lib.utils.files import write_text
+from thesis_lib.utils.process import ending_signals
 from thesis_lib.utils.progress import Progress, note, silent
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import Vocoder
@@ -41,6 +43,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+TRAINED_WITH = "trained_with.json"  # configuration of a finished training, perhaps with higher limits than the run's
 SIGNS = {"validation_mel": 1, "conditioning_sensitivity": -1}  # the score is lower for a better vocoder
 VALIDATION_BATCHES = 4  # fixed batches of the validation split
 
@@ -86,9 +89,8 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
 
 
 def _export(run: Run, task: Task, state: State, data: Segments, clock: SessionClock, warned: list[str]) -> None:
-    """Write the vocoder (last state or best checkpoint), and its configuration: perhaps more steps than the run's."""
-    config, recipe = run.config, state.recipe
-    stopped_by = _stopped_by(state)
+    """Write the vocoder (last state or best checkpoint) and its configuration."""
+    config, recipe, stopped_by = run.config, state.recipe, _stopped_by(state)
     if recipe.training.export == "best" and (best := checkpoints.best(run.path / task / "checkpoints", "score")):
         state.restore(best)
     meta = {
@@ -107,7 +109,7 @@ def _export(run: Run, task: Task, state: State, data: Segments, clock: SessionCl
         "warnings": warned,
         "stamp": run.stamp() | {"config": config.digest()},
     }
-    write_text(run.path / task / "trained_with.json", config.model_dump_json(indent=2) + "\n")
+    write_text(run.path / task / TRAINED_WITH, config.model_dump_json(indent=2) + "\n")
     Vocoder(state.result.cpu().fold_weight_norm(), meta).save_pretrained(vocoder_folder(run, task))
 
 
@@ -206,9 +208,14 @@ def _score(name: str, row: dict[str, float]) -> float | None:
 
 
 def _is_prolonged(run: Run, task: Task, meta: dict) -> bool:
-    """Whether more steps are asked for than a finished training has made, and its last checkpoint is there."""
-    has_more = meta.get("stopped_by") == "steps" and meta["steps"] < run.config.recipe(task).training.steps
-    return has_more and checkpoints.latest(run.path / task / "checkpoints") is not None
+    """Whether the limit that has ended a finished training is higher now, and its last checkpoint is there."""
+    limit, path, training = meta.get("stopped_by"), run.path / task, run.config.recipe(task).training
+    if not limit or not checkpoints.latest(path / "checkpoints"):
+        return False
+    if limit == "steps" or not (path / TRAINED_WITH).exists():
+        return limit == "steps" and meta["steps"] < training.steps
+    before = Config.from_json((path / TRAINED_WITH).read_text()).recipe(task).training
+    return is_higher(getattr(before, limit), getattr(training, limit))
 
 
 def _stopped_by(state: State) -> str:
@@ -275,7 +282,7 @@ def _summary(row: dict[str, float], state: State) -> str:
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that the current step is finished; a second one interrupts at once."""
+    """An event that Ctrl-C, SIGTERM or SIGHUP sets; the current step is finished. A second one interrupts at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -285,7 +292,7 @@ def stop_requests() -> Iterator[threading.Event]:
         asked.set()
         signal.signal(number, before[number])
 
-    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, ask) for number in (signal.SIGINT, *ending_signals())}
     try:
         yield asked
     finally:

@@ -29,13 +29,20 @@ def ensure_home() -> None:
         os.environ["HOME"] = str(folder)
 
 
+def ending_signals() -> list[int]:
+    """SIGTERM, and where the platform has it SIGHUP (the terminal was closed); not one that `nohup` has ignored."""
+    found = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    return [number for number in found if number is not None and signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def clean_up_when_terminated() -> None:
-    """Let SIGTERM end the process as Ctrl-C does, so that partial files are removed."""
+    """Let ``ending_signals`` end the process as Ctrl-C does, so that partial files are removed."""
 
     def leave(number: int, frame: FrameType | None) -> None:
-        sys.exit(TERMINATED)
+        sys.exit(128 + number)
 
-    signal.signal(signal.SIGTERM, leave)
+    for number in ending_signals():
+        signal.signal(number, leave)
 
 
 def printable(text: str) -> str:
