@@ -6,23 +6,23 @@ that the result does not depend on the speed of the machine.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from unittest.mock import patch
 
 import pandas as pd
 
 from benchmarks.quality import HumanTest
 from thesis_lib.audio.files import write_audio
 from thesis_lib.reporting import bar
-from thesis_lib.training import adaptation
+from thesis_lib.training.adaptation import adapt
 from thesis_lib.validation import Results
 from thesis_lib.validation.adaptation import AFTER, BEFORE, compared
 from thesis_lib.validation.speaker_test.summary import ALL_PAIRS, gains
-from thesis_lib.validation.swap import summarise_swaps
+from thesis_lib.validation.swap import SwapSpeaker, summarise_swaps
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
-SPEAKERS, CONTENTS = 24, 6
-STEPS = 150  # about a minute on one quiet core
+SPEAKERS, QUICK_SPEAKERS, CONTENTS = 24, 4, 6
+STEPS, QUICK_STEPS = 150, 2  # 150: about a minute on one quiet core
 MAX_MINUTES = 30.0
 SECONDS = 4.0  # of the first half of a recording
 MIN_SHARE_OF_SECONDS = 0.95  # shorter ones are left out
@@ -31,22 +31,20 @@ RESAMPLES = 1000
 
 
 def run(quick: bool) -> dict:
-    """Similarity, identification and acceptance before and after, and the gain, with intervals over target speakers."""
+    """Similarity, identification, acceptance before and after, and the gain; intervals over targets and contents."""
     before = Vocoder.from_pretrained(DEFAULT)
     test_set = HumanTest(before.encoders.emotion, quick)
-    steps = 2 if quick else STEPS
+    steps = QUICK_STEPS if quick else STEPS
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved adaptation may be of other weights
     results, minutes = Results(), []
     least = MIN_SHARE_OF_SECONDS * SECONDS * before.sample_rate
     whole = [speaker for speaker in test_set.speakers if len(speaker.content) > least]
-    for number, target in enumerate(whole[: 4 if quick else SPEAKERS]):
+    for number, target in enumerate(whole[: QUICK_SPEAKERS if quick else SPEAKERS]):
         recording = FOLDER / f"{number}.wav"
         write_audio(recording, target.content, before.sample_rate)
-        with patch.dict(adaptation.RECIPE, {"training.steps": steps}):
-            adapted = adaptation.adapt([recording], FOLDER / str(number), DEFAULT, MAX_MINUTES, bar)
+        adapted = adapt([recording], FOLDER / str(number), DEFAULT, MAX_MINUTES, bar, steps=steps)
         minutes.append(adapted.meta["minutes"])
-        others = [speaker for speaker in test_set.speakers if speaker.name != target.name]
-        contents = others[number :: max(1, len(others) // CONTENTS)][:CONTENTS]
+        contents = contents_for(number, [speaker for speaker in test_set.speakers if speaker.name != target.name])
         results += compared("human", before, adapted, target, contents, test_set.scorers)
     return {
         "voices": len(minutes),
@@ -54,11 +52,17 @@ def run(quick: bool) -> dict:
         "steps": steps,
         "minutes": minutes,
         "rows": summarise_swaps(results.table, seed=0).drop(columns="reason").to_dict("records"),
-        "gain": _gain(results.table),
+        "gain": gain(results.table),
     }
 
 
-def _gain(table: pd.DataFrame) -> list[dict]:
+def contents_for(number: int, others: Sequence[SwapSpeaker]) -> list[SwapSpeaker]:
+    """``CONTENTS`` of the other speakers, spread over their list, from another place for each target."""
+    turned = [*others[number:], *others[:number]]
+    return turned[:: max(1, len(turned) // CONTENTS)][:CONTENTS]
+
+
+def gain(table: pd.DataFrame) -> list[dict]:
     """After minus before on the same pairs of target and content, by each encoder and statistic."""
     of_pairs = {"content_sex": "", "target_sex": "", "semitones": float("nan")}
     found = gains(table.assign(system=table.stage, **of_pairs), AFTER, RESAMPLES, 0, trivial=(BEFORE,))

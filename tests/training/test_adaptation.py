@@ -51,6 +51,11 @@ def test_a_vocoder_goes_on_with_the_voice_of_some_recordings(tiny_run, recording
         adapt(recordings, tmp_path / "me", folder, 2 * BRIEF)
 
 
+def test_training_ends_at_the_given_step(tiny_run, recordings, tmp_path):
+    adapted = adapt(recordings, tmp_path / "me", str(tiny_run.path / "conversion" / "vocoder"), minutes=10, steps=2)
+    assert (adapted.meta["steps"], adapted.meta["stopped_by"]) == (2, "steps")
+
+
 def test_pieces_have_speech_in_them_and_some_are_held_out(tiny_run, recordings, tmp_path):
     adapt(recordings, tmp_path / "me", str(tiny_run.path / "conversion" / "vocoder"), BRIEF)
     manifest = Manifest.load(tmp_path / "me" / "corpus")

@@ -51,8 +51,11 @@ def adapt(
     progress: Progress = silent,
     encoders: EncoderConfig | None = None,
     plugins: tuple[str, ...] = (),
+    steps: int | None = None,
 ) -> Vocoder:
     """Adapt a vocoder to recordings of one speaker, of any format and language, by ``minutes`` of training.
+
+    With ``steps``, training ends at that step if the minutes are not over before.
 
     ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. ``encoders`` has settings of the
     vocoder's encoders (``VocoderDescription.encoder_config``), ``plugins`` names the modules, imported already, that
@@ -65,7 +68,8 @@ def adapt(
     if not source.converts:
         raise RunError(f"{vocoder} takes the voice from its content and cannot be adapted: name a conversion vocoder")
     own = {"encoders": source.description.encoder_config(encoders).model_dump(), "plugins": plugins}
-    run = Run(folder, _config(source, vocoder, minutes).override(own))
+    limit = {} if steps is None else {"conversion.training.steps": steps}
+    run = Run(folder, _config(source, vocoder, minutes).override(own | limit))
     segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
     fingerprints = [fingerprint(path) for path in recordings]
     listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, minutes)

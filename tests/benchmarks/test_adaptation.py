@@ -1,0 +1,31 @@
+"""The benchmark of speaker adaptation on human voices."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.adaptation import CONTENTS, SPEAKERS, contents_for, gain
+from thesis_lib.validation.adaptation import AFTER, BEFORE
+
+
+def test_every_target_has_as_many_contents_and_no_speaker_lends_most_of_them():
+    names = [f"s{number:02}" for number in range(35)]
+    chosen = [contents_for(n, [x for x in names if x != names[n]]) for n in range(SPEAKERS)]
+    assert all(len(set(own)) == CONTENTS and names[n] not in own for n, own in enumerate(chosen))
+    assert max(Counter(x for own in chosen for x in own).values()) <= 2 * SPEAKERS * CONTENTS / len(names)
+
+
+def test_the_gain_is_after_minus_before_on_the_same_pairs():
+    rows = [
+        {"stage": stage, "target_speaker": target, "content": content, "encoder": "e", "to_target": to_target}
+        | {"floor": 0.0, "ceiling": 1.0, "identified": 1.0, "accepted_1": 1.0, "accepted_5": 1.0}
+        for stage, to_target in ((BEFORE, 0.5), (AFTER, 0.7))
+        for target in "abc"
+        for content in "xyz"
+    ]
+    rows.append(rows[-1] | {"content": "without its pair", "to_target": 0.0})
+    found = next(row for row in gain(pd.DataFrame(rows)) if row["statistic"] == "normalised_similarity")
+    assert (found["n"], found["encoder"]) == (9, "e")
+    assert [found["value"], found["low"], found["high"]] == pytest.approx(np.repeat(0.2, 3))
