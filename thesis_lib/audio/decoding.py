@@ -22,6 +22,7 @@ import soxr
 
 from thesis_lib.audio.containers import audio_track, check_file, open_container, packets_of, track_note, undecodable
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.frames import FRAME_BYTES
 from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.truncation import is_shorter_than_declared, mp4_is_cut, ogg_is_cut
 
@@ -36,7 +37,7 @@ READ_SUFFIXES = (
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
-MAX_MP3_FRAME = 2881  # bytes
+CONCEALING_CODECS = ("mp2", "mp3", "ac3", "eac3")  # of FFmpeg: their decoders conceal an incomplete frame
 MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that is used
 
 
@@ -184,7 +185,7 @@ def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["
 
 
 def _is_broken(packet: "av.Packet | None") -> bool:
-    """Whether a packet ends too early: FFmpeg marks it, cannot decode it, or finds no whole MP3 frame in it."""
+    """Whether a packet ends too early: FFmpeg marks it or cannot decode it, or its frame is longer."""
     import av
 
     if packet is None:  # a file without samples
@@ -194,20 +195,11 @@ def _is_broken(packet: "av.Packet | None") -> bool:
         return False
     if packet.is_corrupt:
         return True
-    if codec.name.startswith("mp3"):  # its decoder conceals an incomplete frame, its parser does not
-        data = bytes(packet)
-        begins_a_frame = any(map(len, _mp3_frames(data + bytes(MAX_MP3_FRAME))))  # else it is padding or a tag
-        return begins_a_frame and not _mp3_frames(data)
+    if (name := codec.name.removesuffix("float")) in CONCEALING_CODECS:
+        length = FRAME_BYTES[name](bytes(packet))  # None: padding or a tag
+        return length is not None and packet.size < length
     try:
         packet.decode()
     except (av.error.FFmpegError, ValueError):
         return True
     return False
-
-
-def _mp3_frames(data: bytes) -> list[bytes]:
-    """The whole MP3 frame at the beginning of some bytes, by FFmpeg's parser; none where there is none."""
-    import av
-
-    is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
-    return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []

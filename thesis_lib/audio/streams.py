@@ -3,7 +3,7 @@
 Shapes: n samples.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -12,6 +12,7 @@ from thesis_lib.audio.containers import audio_track
 from thesis_lib.audio.decoding import at_one_rate, frame_samples, joined_blocks
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
+from thesis_lib.audio.frames import FRAME_BYTES
 from thesis_lib.audio.gaps import Gaps
 
 HEAD_BYTES = 12
@@ -23,36 +24,9 @@ FILES_ONLY = {
     (0, b"FLV\1"): "FLV", (0, b"#!AMR"): "AMR", (0, b".snd"): "AU", (0, b"riff.\x91\xcf\x11"): "W64",
     (0, b"\0\0\1\xba"): "MPEG", (8, b"AVI "): "AVI",
 }  # fmt: skip
-MP3_KBPS = {  # of layer III, ISO/IEC 11172-3 and 13818-3: by the first bit of the version
-    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    0: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-MP3_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}  # by version
 # Bytes that FFmpeg examines, and reads at a time: few, so that live input is not held up. Before the first sample of a
 # WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
 PROBED_BYTES, READ_BYTES = 4096, 4096
-
-
-def mp3_frame_bytes(head: bytes) -> int | None:
-    """The length of the MP3 frame with this header of four bytes; None where it is no header of layer III."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
-        return None
-    version, bit_rate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
-    if version not in MP3_HZ or bit_rate in (0, 15) or rate == 3:
-        return None
-    samples = 1152 if version == 3 else 576
-    return samples // 8 * 1000 * MP3_KBPS[version & 1][bit_rate] // MP3_HZ[version][rate] + (head[2] >> 1 & 1)
-
-
-def adts_frame_bytes(head: bytes) -> int | None:
-    """The length of the AAC frame with this ADTS header (ISO/IEC 13818-7, 6.2); None where it is none."""
-    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
-        return None
-    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
-    return length if length > 7 else None
-
-
-FRAMED: dict[str, Callable[[bytes], int | None]] = {"mp3": mp3_frame_bytes, "aac": adts_frame_bytes}
 
 
 class PrependedStream:
@@ -81,7 +55,8 @@ def stream_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> tuple[i
         if head[place:].startswith(magic):
             raise AudioError("cannot be streamed", "stdin", f"it is {kind}: save it to a file, and name the file")
     name = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
-    for framed, frame_bytes in FRAMED.items():
+    for framed in ("mp3", "aac"):
+        frame_bytes = FRAME_BYTES[framed]
         if name is None and (length := frame_bytes(head)):  # samples may look so too: two headers in a row do not
             head = _more(stream, head, length + length % 2 + HEAD_BYTES)  # whole samples
             name = framed if frame_bytes(head[length:]) else None
