@@ -10,7 +10,7 @@ Shapes: n samples, C channels.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,7 @@ from thesis_lib.audio.containers import audio_track, check_file, open_container,
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.frames import FRAME_BYTES
 from thesis_lib.audio.gaps import Gaps
+from thesis_lib.audio.trailing import is_joined, unread_bytes
 from thesis_lib.audio.truncation import is_shorter_than_declared, mp4_is_cut, ogg_is_cut
 
 if TYPE_CHECKING:
@@ -50,12 +51,26 @@ class StoredAudio:
     is_cut: bool  # its last packet is broken
     by_libsndfile: bool
     is_float: bool  # uncompressed floating-point samples, which may exceed 1
-    note: str = ""  # which of several audio tracks is read
+    notes: tuple[str, ...] = ()  # which of several audio tracks is read, and what is not read
 
 
 def inspect_file(path: Path) -> StoredAudio:
-    """Find out how a file is to be decoded. Raises AudioError: missing, a folder, empty, undecodable, no audio."""
+    """Find out how a file is to be decoded.
+
+    Raises AudioError: missing, a folder, empty, undecodable, no audio, several files joined to one.
+    """
     check_file(path)
+    if is_joined(path):
+        remedy = "a decoder reads the first alone: give each as a file of its own, or join them with FFmpeg"
+        raise AudioError("several files joined to one", path, remedy)
+    stored = _inspected(path)
+    if not (count := unread_bytes(path)):
+        return stored
+    note = f"{count:,} bytes after the end that its header declares are not read: if speech is missing, export it anew"
+    return replace(stored, notes=(*stored.notes, note))
+
+
+def _inspected(path: Path) -> StoredAudio:
     try:
         info = soundfile.info(os.fsencode(path))
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -173,7 +188,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
             is_cut, note = _is_broken(last) or is_shorter_than_declared(path), track_note(container, track)
-            return StoredAudio(track.rate, None, is_cut, False, is_float, note)
+            return StoredAudio(track.rate, None, is_cut, False, is_float, (note,) if note else ())
     except AudioError as error:
         if error.reason == "undecodable" and (ogg_is_cut(path) or mp4_is_cut(path)):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error

@@ -40,7 +40,7 @@ class Survey:
     rate: int  # Hz
     seconds: float  # decoded
     repair: Repair
-    found: tuple[str, ...] = ()  # which track is read, and what gaps it has
+    found: tuple[str, ...] = ()  # which track is read, what is not read, and what gaps it has
 
     def notes(self, path: object) -> list[str]:
         """What was chosen, filled and repaired, with the name of the recording."""
@@ -85,8 +85,8 @@ def _survey(path: Path, stored: StoredAudio, state: tuple[int, int]) -> Survey:
     statistics, gaps = SampleStatistics(), Gaps()
     for block in _decoded(path, stored, BLOCK_S, gaps):
         statistics.add(block)
-    found = (*([stored.note] if stored.note else []), *gaps.notes)
-    return Survey(stored.rate, statistics.count / stored.rate, statistics.repair(stored.is_float), found)
+    repair = statistics.repair(stored.is_float)
+    return Survey(stored.rate, statistics.count / stored.rate, repair, (*stored.notes, *gaps.notes))
 
 
 def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:

@@ -6,7 +6,7 @@ because it cannot go back, declares nothing.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,7 +114,15 @@ def _caf(head: bytes, stream: BinaryIO) -> int | None:
 
 
 def _mp4(head: bytes, stream: BinaryIO) -> int | None:
-    """The end of the last box of known type (ISO/IEC 14496-12, section 4.2); size 0: up to the end of the file."""
+    """The end of the last box of known type."""
+    return max((end for _, end in mp4_boxes(stream)), default=0)
+
+
+def mp4_boxes(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The type of each box of an MP4 or MOV file, and its end in bytes (ISO/IEC 14496-12, section 4.2).
+
+    A box of size 0 lasts to the end of the file and is left out.
+    """
     place = 0
     while True:
         stream.seek(place)
@@ -123,8 +131,9 @@ def _mp4(head: bytes, stream: BinaryIO) -> int | None:
         if size == 1:  # the size is in the next 8 bytes
             size = int.from_bytes(box[8:16], "big")
         if box[4:8] not in MP4_BOXES or not 8 <= size < 2**63:
-            return place
+            return
         place += size
+        yield box[4:8], place
 
 
 def _asf(head: bytes, stream: BinaryIO) -> int | None:
