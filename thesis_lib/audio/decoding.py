@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 READ_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64",
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".wma", ".wmv", ".avi", ".3gp", ".amr",
-    ".mp2", ".mpg", ".mpeg", ".ts", ".flv",
+    ".mp2", ".mpg", ".mpeg", ".ts", ".flv", ".mts", ".m2ts", ".vob", ".asf", ".3g2", ".f4v", ".mxf", ".ogv", ".ogx",
+    ".spx", ".weba", ".rf64", ".ac3", ".wv", ".ape", ".tta",
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
