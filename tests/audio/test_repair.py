@@ -40,7 +40,9 @@ def test_channels_that_cancel_each_other_in_a_part_lose_nothing(tmp_path, part, 
     assert np.array_equal(read_audio(path)[0], left)
     assert np.array_equal(np.concatenate(list(read_blocks(path, seconds))), left)
     [note] = survey(path).notes("a")
-    assert note.startswith("a: the channels cancel each other (inverted phase) in a part of the recording; there channel")
+    assert note.startswith(
+        "a: the channels cancel each other (inverted phase) in a part of the recording; there channel"
+    )
 
 
 def test_silence_and_unlike_channels_cancel_nothing(tmp_path):

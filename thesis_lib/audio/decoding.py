@@ -24,7 +24,7 @@ from thesis_lib.audio.containers import audio_track, check_file, open_container,
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.frames import FRAME_BYTES
 from thesis_lib.audio.gaps import Gaps
-from thesis_lib.audio.trailing import is_joined, unread_bytes
+from thesis_lib.audio.trailing import UNREAD, is_joined, unread_bytes
 from thesis_lib.audio.truncation import is_shorter_than_declared, mp4_is_cut, ogg_is_cut
 
 if TYPE_CHECKING:
@@ -65,10 +65,8 @@ def inspect_file(path: Path) -> StoredAudio:
         remedy = "a decoder reads the first alone: give each as a file of its own, or join them with FFmpeg"
         raise AudioError("several files joined to one", path, remedy)
     stored = _inspected(path)
-    if not (count := unread_bytes(path)):
-        return stored
-    note = f"{count:,} bytes after the end that its header declares are not read: if speech is missing, export it anew"
-    return replace(stored, notes=(*stored.notes, note))
+    count = unread_bytes(path)
+    return replace(stored, notes=(*stored.notes, UNREAD.format(count))) if count else stored
 
 
 def _inspected(path: Path) -> StoredAudio:

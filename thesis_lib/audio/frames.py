@@ -17,6 +17,7 @@ MPEG_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025,
 AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 AC3_HZ = (48_000, 44_100, 32_000)
 AC3_SYNC = b"\x0b\x77"
+TS_SYNC, TS_BYTES, M2TS_BYTES = 0x47, 188, 192  # ISO/IEC 13818-1, section 2.4.3.2; M2TS adds a time of four bytes
 MAX_AC3_VERSION, MAX_EAC3_VERSION = 10, 16  # the field bsid
 
 
@@ -56,6 +57,17 @@ def eac3_frame_bytes(head: bytes) -> int | None:
     if len(head) < 6 or head[:2] != AC3_SYNC or not MAX_AC3_VERSION < head[5] >> 3 <= MAX_EAC3_VERSION:
         return None
     return 2 * ((head[2] & 7) << 8 | head[3]) + 2
+
+
+def ts_packet_bytes(head: bytes) -> int | None:
+    """The length of the MPEG transport packet with this header of four bytes; None where it is none."""
+    is_packet = len(head) >= 4 and head[0] == TS_SYNC and head[1] < 0x80 and 0 < head[3] < 0x40
+    return TS_BYTES if is_packet and head[3] & 0x30 else None
+
+
+def m2ts_packet_bytes(head: bytes) -> int | None:
+    """The length of the M2TS packet with this header of eight bytes, the first four a time; None where it is none."""
+    return M2TS_BYTES if ts_packet_bytes(head[4:]) else None
 
 
 # FFmpeg's name of the codec, and of its format without a container.

@@ -17,6 +17,7 @@ MAX_CANCELLED_POWER = 0.2
 SLICE, MIN_SLICE = 8192, 1024  # samples: parts in which channels may cancel each other, and the shortest of them
 MIN_POWER = 1e-6  # of the channels in such a part; a quieter one, below -60 dBFS, counts as silence
 HELD_S = 2.0  # of a stream, at most, that seems to need a repair
+MIN_JUDGED_S = 0.1  # of a stream
 MAX_OFFSET = 0.05  # of full scale; some utterances of LibriSpeech have 0.04, and stay as they are
 FULL_SCALE = 0.999  # from which a sample counts as clipped
 MAX_CLIPPED_SHARE = 0.01  # of the samples at full scale; above it, a recording counts as clipped or is scaled
@@ -82,6 +83,7 @@ class SampleStatistics:
         self._low = self._high = self._peaks = np.zeros(0)  # the last: with the isolated ones
         self._cancelled: list[tuple[int, int]] = []  # parts in which the channels cancel each other
         self._cancelled_power = np.zeros(0)  # (C,), of each channel in them
+        self._waiting: list[np.ndarray] = []  # blocks that are too short to be judged
 
     def add(self, frames: np.ndarray) -> np.ndarray:
         """Count a block; return it."""
@@ -93,8 +95,11 @@ class SampleStatistics:
             peaks, exceeding = sizes.max(0), (sizes >= FULL_SCALE).sum(0)
             limit = np.maximum(1, MAX_PEAK_RATIO * np.quantile(sizes, 1 - MAX_CLIPPED_SHARE, axis=0))
             signals = np.where(sizes > limit, middle, signals)
-        if frames.shape[1] > 1 and len(frames):
-            self._find_cancelled(signals)
+        if frames.shape[1] > 1:
+            self._waiting.append(signals)
+            if (waiting := sum(map(len, self._waiting))) >= MIN_SLICE:
+                self._find_cancelled(np.concatenate(self._waiting), self.count + len(signals) - waiting)
+                self._waiting.clear()
         sums = [signals.sum(0, dtype=np.float64), np.square(signals).sum(0, dtype=np.float64)]
         low, high = signals.min(0, initial=0), signals.max(0, initial=0)
         if not self.count:
@@ -107,8 +112,11 @@ class SampleStatistics:
         self.count += len(frames)
         return frames
 
-    def _find_cancelled(self, signals: np.ndarray) -> None:
-        """Add the slices of (n, 1 + C) samples, the average first, in which the average has almost no power."""
+    def _find_cancelled(self, signals: np.ndarray, place: int) -> None:
+        """Add the slices of (n, 1 + C) samples, the average first, in which the average has almost no power.
+
+        ``place``: samples of the recording before these.
+        """
         starts = np.arange(0, len(signals), SLICE)
         sizes = np.diff(starts, append=len(signals))
         with np.errstate(invalid="ignore"):
@@ -119,7 +127,7 @@ class SampleStatistics:
             is_cancelled = powers[:, 0] < MAX_CANCELLED_POWER / (signals.shape[1] - 1) * mean
         for number in np.flatnonzero(is_cancelled & (mean > MIN_POWER) & (sizes >= MIN_SLICE)):
             # The channels may have begun to cancel each other within the slice before, and go on in the next one.
-            first = self.count + int(starts[number]) - SLICE
+            first = place + int(starts[number]) - SLICE
             end = first + 2 * SLICE + int(sizes[number])
             if self._cancelled and first <= self._cancelled[-1][1]:
                 first = self._cancelled.pop()[0]
@@ -166,8 +174,8 @@ def repaired_stream(
 ) -> Iterator[np.ndarray]:
     """Repair blocks (n, C) of a stream as they arrive, at ``rate`` Hz, and note what is done.
 
-    A stream that seems to need a repair is held back for ``HELD_S``, after which the repair is kept; any other stream is
-    not delayed. Parts in which channels cancel each other are found block by block.
+    A stream that seems to need a repair is held back for ``HELD_S``, after which the repair is kept; any other stream
+    is not delayed. Parts in which channels cancel each other are found block by block.
     """
     statistics, settled, held, place, said = SampleStatistics(), Repair(), list[np.ndarray](), 0, set[str]()
 
@@ -192,7 +200,7 @@ def repaired_stream(
             settled = needed
         yield from released()
     if held:
-        settled = needed
+        settled = needed if statistics.count >= MIN_JUDGED_S * rate else Repair()
         yield from released()
 
 

@@ -44,6 +44,7 @@ SAMPLE_CHUNKS = (b"data", b"SSND")
 HEAD_BYTES = 36
 UNKNOWN_SIZE = 0xFFFFFFFF  # of RF64, which has the size of its samples elsewhere
 MIN_UNREAD_BYTES = 4096  # fewer may be a tag or padding
+UNREAD = "{:,} bytes after the end that its header declares are not read: if speech is missing, export it anew"
 TAGS = (b"TAG", b"ID3", b"LYRICSBEGIN", b"APETAGEX")
 BLOCK_BYTES = 2**20
 

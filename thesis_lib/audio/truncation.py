@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from thesis_lib.audio.frames import M2TS_BYTES, TS_BYTES, TS_SYNC
+
 MAX_OGG_PAGE = 65_307  # bytes
 MAX_PACK = 2**18  # bytes at the end of a file that hold the last pack
 MAX_PADDING_BYTES = 1  # of a chunk with an odd size, which some writers leave out
@@ -26,11 +28,7 @@ ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 FLV_TAGS = (8, 9, 18)  # audio, video, script data
 PACK_HEADER = bytes.fromhex("000001ba")  # of an MPEG program stream
 MIN_SYSTEM_CODE = 0xBB  # start codes from here on have a length (ISO/IEC 13818-1, table 2-22)
-PACKET_SIZES = {
-    188: 0,
-    192: 4,
-}  # of an MPEG transport stream, and of one with time stamps (M2TS): place of the first byte
-PACKET_SYNC = b"G"
+PACKET_SYNCS = {TS_BYTES: 0, M2TS_BYTES: 4}  # length of a transport packet -> place of its synchronisation byte
 MIN_PACKETS = 3  # that a transport stream is recognised by
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 
@@ -178,10 +176,10 @@ def _program_stream(head: bytes, stream: BinaryIO) -> int | None:
 def _transport_stream(head: bytes, stream: BinaryIO) -> int | None:
     """The end of the last packet; None for a file of any other format."""
     size = stream.seek(0, os.SEEK_END)
-    for packet, sync in PACKET_SIZES.items():
+    for packet, sync in PACKET_SYNCS.items():
         last = size // packet
         places = [sync + packet * number for number in (*range(MIN_PACKETS), last)]
-        if last >= MIN_PACKETS and all(_byte(stream, place) == PACKET_SYNC for place in places):
+        if last >= MIN_PACKETS and all(_byte(stream, place) == bytes([TS_SYNC]) for place in places):
             return packet * (last + 1)
     return None
 
