@@ -1,4 +1,7 @@
-"""What happens to a file of speech on its way: compression, resampling, noise, other speeds, neural resynthesis.
+"""What happens to a file of speech on its way: compression, resampling, noise, other speeds, resynthesis.
+
+The resynthesis is by HiFi-GAN from the mel spectrogram. A trained neural codec (such as EnCodec) is not measured: the
+project has the weights of none.
 
 Shapes: (N,) at ``RATE`` -> (N',) and its sample rate.
 """

@@ -8,7 +8,16 @@ import soundfile
 from helpers import voiced
 
 RATE = 48_000
+# Every container that is written here, and the codec of its audio.
+CODECS = {
+    "wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "opus": "libopus", "aiff": "pcm_s16be", "au": "pcm_s16be",
+    "caf": "pcm_s16le", "w64": "pcm_s16le", "m4a": "aac", "aac": "aac", "mp4": "aac", "mov": "pcm_s24le", "mkv": "aac",
+    "webm": "libopus", "wma": "wmav2", "avi": "pcm_s16le", "3gp": "aac", "mp2": "mp2", "mpg": "mp2", "vob": "mp2",
+    "ts": "aac", "mts": "ac3", "m2ts": "ac3", "flv": "aac", "f4v": "aac", "asf": "wmav2", "3g2": "aac",
+    "weba": "libopus", "mxf": "pcm_s16le", "ac3": "ac3", "wv": "wavpack", "tta": "tta",
+}  # fmt: skip
 FORMATS = {"mp3": {}, "ogg": {}, "opus": {"format": "OGG", "subtype": "OPUS"}, "flac": {}, "wav": {}, "aiff": {}}
+MUXERS = {".weba": "webm", ".mxf": "mxf_opatom"}  # where the suffix does not say it
 
 
 def encoded(path, wav, rate=RATE, **options):
@@ -24,7 +33,7 @@ def encoded(path, wav, rate=RATE, **options):
 
 def muxed(path, wav, codec, rate=RATE, picture=False, sound=True):
     """Write a container with FFmpeg, with a picture track or without sound where asked."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format=MUXERS.get(path.suffix)) as container:
         tracks = []
         if picture:
             video = container.add_stream("mpeg4", rate=25)

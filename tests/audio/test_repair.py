@@ -29,6 +29,34 @@ def test_inverted_channels_do_not_cancel_each_other(tmp_path, leak):
     ]
 
 
+@pytest.mark.parametrize("seconds", [0.25, 0.5, 30.0])
+@pytest.mark.parametrize("part", [(0.0, 0.5), (0.5, 1.0), (0.3, 0.7), (0.0, 0.1), (0.9, 1.0)])
+def test_channels_that_cancel_each_other_in_a_part_lose_nothing(tmp_path, part, seconds):
+    left = voiced(6.0, RATE)
+    right = left.copy()
+    first, end = (round(share * len(left)) for share in part)
+    right[first:end] *= -1
+    path = written(tmp_path / "a.wav", np.stack([left, right], 1), subtype="FLOAT")
+    assert np.array_equal(read_audio(path)[0], left)
+    assert np.array_equal(np.concatenate(list(read_blocks(path, seconds))), left)
+    [note] = survey(path).notes("a")
+    assert note.startswith(
+        "a: the channels cancel each other (inverted phase) in a part of the recording; there channel"
+    )
+
+
+def test_silence_and_unlike_channels_cancel_nothing(tmp_path):
+    """A pause with the noise of a converter, and two microphones that stand apart."""
+    rng = np.random.default_rng(0)
+    left = voiced(4.0, RATE)
+    right = 0.7 * np.roll(left, 37) + 0.02 * rng.normal(size=len(left))
+    wav = np.stack([left, right], 1)
+    wav[RATE : 2 * RATE] = 3e-4 * rng.normal(size=(RATE, 1)) * [1, -1]
+    path = written(tmp_path / "a.wav", wav, subtype="FLOAT")
+    assert survey(path).notes("a") == []
+    assert np.array_equal(read_audio(path)[0], wav.astype(np.float32).mean(axis=1))
+
+
 def test_an_offset_is_subtracted(tmp_path):
     wav = voiced(2.0, RATE)
     path = written(tmp_path / "a.wav", wav + 0.3)

@@ -9,6 +9,8 @@ from containers import encoded, muxed
 from helpers import voiced
 
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.files import check_speech
+from thesis_lib.audio.repair import MIN_SLICE
 from thesis_lib.audio.streams import stream_blocks
 
 RATE = 16_000
@@ -58,11 +60,29 @@ def test_an_mp3_is_recognised_with_and_without_a_tag(tmp_path, rate, tag):
     assert sum(map(len, blocks)) / rate == pytest.approx(2.0, abs=0.2)
 
 
-def test_an_aac_stream_is_recognised(tmp_path):
-    path = muxed(tmp_path / "a.aac", voiced(2.0, RATE), "aac", RATE)
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"),
+    [("aac", "aac", 16_000), ("mp2", "mp2", 16_000), ("mp2", "mp2", 48_000), ("ac3", "ac3", 44_100),
+     ("eac3", "eac3", 48_000)],
+)  # fmt: skip
+def test_a_stream_of_frames_is_recognised(tmp_path, suffix, codec, rate):
+    wav = voiced(2.0, rate)
+    path = muxed(tmp_path / f"a.{suffix}", wav, codec, rate)
     found, blocks = stream_blocks(Pipe(path.read_bytes()), 12_345, 0.25)
-    assert found == RATE
-    assert sum(map(len, blocks)) / RATE == pytest.approx(2.0, abs=0.2)
+    read = np.concatenate(list(blocks))
+    assert found == rate
+    assert len(read) / rate == pytest.approx(2.0, abs=0.2)
+    assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.1)
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+def test_a_wav_of_64_bit_sizes_is_recognised(tmp_path, magic):
+    path, wav = tmp_path / "a.wav", voiced(1.0, RATE)
+    soundfile.write(path, wav, RATE, format="RF64", subtype="PCM_16")
+    data = path.read_bytes()
+    rate, blocks = stream_blocks(Pipe(magic + data[4:]), 12_345, 0.25)
+    assert rate == RATE
+    assert np.concatenate(list(blocks)) == pytest.approx(wav, abs=1e-4)
 
 
 def test_samples_that_begin_like_a_frame_are_raw():
@@ -78,14 +98,95 @@ def test_samples_that_begin_like_a_frame_are_raw():
     ("suffix", "codec", "name"),
     [("m4a", "aac", "MP4"), ("aiff", "pcm_s16be", "AIFF"), ("wma", "wmav2", "WMA"), ("avi", "pcm_s16le", "AVI"),
      ("caf", "pcm_s16le", "CAF"), ("w64", "pcm_s16le", "W64"), ("au", "pcm_s16be", "AU"), ("flv", "aac", "FLV"),
-     ("mpg", "mp2", "MPEG")],
+     ("mpg", "mp2", "MPEG"), ("ts", "aac", "MPEG-TS"), ("m2ts", "ac3", "M2TS"), ("wv", "wavpack", "WavPack"),
+     ("tta", "tta", "TTA"), ("mxf", "pcm_s16le", "MXF")],
 )  # fmt: skip
 def test_a_file_that_cannot_be_streamed_is_refused_and_not_played_as_samples(tmp_path, suffix, codec, name):
-    data = muxed(tmp_path / f"a.{suffix}", voiced(1.0, 44_100), codec, 44_100).read_bytes()
+    rate = 48_000 if suffix == "mxf" else 44_100
+    data = muxed(tmp_path / f"a.{suffix}", voiced(1.0, rate), codec, rate).read_bytes()
     with pytest.raises(AudioError, match=f"stdin: cannot be streamed; it is {name}: save it to a file"):
         stream_blocks(Pipe(data), RATE, 0.25)
+    with pytest.raises(AudioError, match="it is RIFX"):
+        stream_blocks(Pipe(b"RIFX\0\0\0\x24WAVEfmt " + bytes(50)), RATE, 0.25)
     with pytest.raises(AudioError, match="it is AMR"):
         stream_blocks(Pipe(b"#!AMR\n" + bytes(50)), RATE, 0.25)
+
+
+@pytest.mark.parametrize("box", [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"])
+def test_a_mov_without_a_file_type_is_refused(box):
+    with pytest.raises(AudioError, match="it is MOV: save it to a file"):
+        stream_blocks(Pipe(b"\0\0\0\x08" + box + bytes(100)), RATE, 0.25)
+
+
+def noted(data, rate=RATE, seconds=0.25):
+    """The samples, and the notes."""
+    notes = []
+    blocks = stream_blocks(Pipe(data), rate, seconds, notes.append)[1]
+    return np.concatenate(list(blocks)), notes
+
+
+def wav_bytes(path, wav, rate=RATE, subtype="FLOAT"):
+    soundfile.write(path, wav, rate, subtype=subtype)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.25, 1.0])
+@pytest.mark.parametrize("start", [0.0, 3.0])
+def test_a_stream_with_inverted_phase_is_not_silent(tmp_path, start, seconds):
+    """From the beginning, and from the middle on; of the second, blocks that are too short to be judged are lost."""
+    left = voiced(6.0, RATE)
+    right = np.where(np.arange(len(left)) < start * RATE, left, -left)
+    read, notes = noted(wav_bytes(tmp_path / "a.wav", np.stack([left, right], 1)), seconds=seconds)
+    lost = np.flatnonzero(read != left)
+    assert len(lost) == 0 or (start and seconds < 0.1 and len(lost) <= 2 * MIN_SLICE and lost[0] >= start * RATE)
+    assert any(note.startswith("stdin: the channels cancel each other (inverted phase)") for note in notes)
+    assert len(notes) == len(set(notes)) <= 2
+
+
+@pytest.mark.parametrize("length", [1.0, 6.0])
+def test_a_stream_with_an_offset_and_one_above_full_scale_are_repaired(tmp_path, length):
+    wav = voiced(length, RATE)
+    read, notes = noted(wav_bytes(tmp_path / "a.wav", wav + 0.3, subtype="PCM_16"))
+    assert read == pytest.approx(wav, abs=0.01)
+    assert notes == ["stdin: the samples have an offset of +0.30, which was subtracted"]
+    read, notes = noted(wav_bytes(tmp_path / "a.wav", 30 * wav))
+    check_speech(read, RATE, "stdin")
+    assert np.corrcoef(read, wav)[0, 1] > 0.9999
+    assert len(notes) == 1
+    assert "floating-point samples exceed full scale" in notes[0]
+
+
+def test_an_offset_of_raw_samples_is_subtracted():
+    samples = (1000 * voiced(3.0, RATE) + 8000).astype("<i2")
+    read, notes = noted(samples.tobytes())
+    assert read.dtype == np.int16
+    assert abs(read.mean()) < 10
+    assert notes == ["stdin: the samples have an offset of +0.24, which was subtracted"]
+
+
+def test_a_stream_in_order_is_neither_changed_nor_held_back(tmp_path):
+    wav = np.stack([voiced(4.0, RATE), voiced(4.0, RATE, 170.0, seed=1)], 1)
+    data = wav_bytes(tmp_path / "a.wav", wav)
+    read, notes = noted(data)
+    assert np.array_equal(read, wav.mean(axis=1))
+    assert notes == []
+    pipe = Pipe(data)
+    next(stream_blocks(pipe, RATE, 0.25)[1])
+    assert pipe.tell() < 2**17
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_wav_stream_that_goes_on_after_its_declared_end_is_noted(tmp_path, share):
+    """A header of an earlier time, and two files that `cat` has joined."""
+    path, wav = tmp_path / "a.wav", voiced(4.0, RATE)
+    data = wav_bytes(path, wav, subtype="PCM_16")
+    first = wav_bytes(path, wav[: int(share * len(wav))], subtype="PCM_16")
+    for given in (first + data[len(first) :], first + data):
+        read, notes = noted(given)
+        assert len(read) == int(share * len(wav))
+        assert len(notes) == 1
+        assert f"{len(given) - len(first):,} bytes after the end that its header declares are not read" in notes[0]
+    assert noted(data)[1] == []
 
 
 def test_raw_samples_stay_raw(tmp_path):

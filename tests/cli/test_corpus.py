@@ -128,6 +128,8 @@ def test_an_empty_split_and_one_reason_for_most_rejects_are_warned_of(people, tm
     assert warnings_of(Manifest(made.folder, made.utterances, listed)) == []
     (warning,) = warnings_of(Manifest(made.folder, [u for u in made if u.split != "test"]))
     assert "the test split is empty" in warning
+    noted = [made.utterances[0].model_copy(update={"notes": "an offset"}), *made.utterances[1:]]
+    assert warnings_of(Manifest(made.folder, noted)) == ["1 of 10 rows have notes on their recordings: an offset"]
 
 
 def test_prepare_prints_the_warnings(tmp_path):

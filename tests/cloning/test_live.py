@@ -74,3 +74,13 @@ def test_a_wav_file_on_stdin_is_not_played_as_raw_samples(stages, talk, tmp_path
     with open(tmp_path / "in.wav", "rb") as stream:
         seconds = clone_live(pipeline(stages), stream, 16_000, tmp_path / "out.wav")
     assert seconds == pytest.approx(clone_live(pipeline(stages), Microphone(talk), HZ, tmp_path / "raw.wav"), abs=0.05)
+
+
+def test_inverted_phase_on_stdin_is_repaired_and_said(stages, talk, tmp_path):
+    soundfile.write(tmp_path / "in.wav", np.stack([talk, -talk], 1), HZ, subtype="FLOAT")
+    said = []
+    with open(tmp_path / "in.wav", "rb") as stream:
+        seconds = clone_live(pipeline(stages), stream, 16_000, tmp_path / "out.wav", say=said.append)
+    assert seconds > 1
+    assert said.count("hello my friend") == 2
+    assert any(text.startswith("stdin: the channels cancel each other (inverted phase)") for text in said)

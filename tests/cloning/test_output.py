@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from cloning_stages import HZ, PLAIN, asked_by_command, make, pipeline
-from containers import RATE, muxed
+from containers import CODECS, RATE, muxed
 from helpers import spoken
 
 from thesis_lib import cli, cloning
@@ -79,6 +79,19 @@ def test_what_cannot_be_cloned_to_a_film_is_refused_and_an_earlier_one_stays(sta
         check_target(film, tmp_path / "a.wav", add_track=True)
     assert target.read_bytes() == b"earlier"
     assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "silent.mp4", "empty.mkv", "quiet.mp4", "film.mp4"}
+
+
+@pytest.mark.parametrize(("suffix", "codec"), CODECS.items())
+def test_silence_is_one_clear_line_in_every_container(stages, tmp_path, suffix, codec):
+    rate = 44_100 if suffix == "flv" else RATE
+    source = muxed(tmp_path / f"quiet.{suffix}", np.zeros(rate, np.float32), codec, rate)
+    target = tmp_path / "out.wav"
+    target.write_bytes(b"earlier")
+    with pytest.raises(AudioError, match=rf"quiet\.{suffix}: no speech; no voice was detected.*") as caught:
+        clone_file(pipeline(stages), source, target)
+    assert "\n" not in str(caught.value)
+    assert target.read_bytes() == b"earlier"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_options_of_one_film_are_refused_for_a_folder_and_the_keys_of_earlier_tables_hold(tmp_path, film):

@@ -38,7 +38,7 @@ def test_round_trip_keeps_everything(tmp_path):
     assert read.utterances == made.utterances
     assert [u.id for u in read] == ["a", "b"]
     assert read.rejects == made.rejects
-    assert read.table().shape == (2, 14)
+    assert read.table().shape == (2, 15)
 
 
 def test_a_speaker_in_two_splits_is_refused(tmp_path):

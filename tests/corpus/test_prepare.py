@@ -190,6 +190,19 @@ def test_every_planted_defect_is_reported_under_its_reason(planted, tmp_path):
     assert "CC BY 4.0" in card
 
 
+def test_what_was_repaired_is_in_the_row_with_its_side(planted, tmp_path):
+    path = planted.spanish("common_voice_es_0.mp3")
+    wav, rate = read_audio(path)
+    write_audio(path, wav + 0.3, rate, format="WAV", subtype="PCM_16")
+    corpus = CorpusConfig()
+    manifest = prepare(planted.release, tmp_path / "corpus", AUDIO, corpus)
+    notes = {u.id: u.notes for u in manifest}
+    assert notes.pop("common_voice_es_0") == "source: the samples have an offset of +0.30, which was subtracted"
+    assert set(notes.values()) == {""}
+    index_of(manifest.folder).unlink()
+    assert prepare(planted.release, manifest.folder, AUDIO, corpus).utterances == manifest.utterances
+
+
 def test_a_subset_of_the_size_that_was_asked_for(planted, tmp_path):
     corpus = CorpusConfig(subset=4)
     first = prepare(planted.release, tmp_path / "one", AUDIO, corpus)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_corpora import BASE, config_of
 
-from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import PROFILES, AudioConfig, Config, ConfigError, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.combined import prepare_combined
@@ -65,6 +65,16 @@ def test_a_listed_pair_that_is_rejected_is_named_with_the_reason(people, tmp_pat
     settings = CorpusConfig(name="mini", utterances=list_of(tmp_path / "list.txt", clip.stem))
     with pytest.raises(CorpusError, match=rf"{clip.stem} \(source: missing file"):
         prepare(release, tmp_path / "cvss", AudioConfig(), settings)
+
+
+def test_a_pair_has_notes_of_both_recordings(people, tmp_path):
+    for number, offset in ((0, 0.2), (1, 0.3)):
+        write_audio(people / "ana" / f"{number}.wav", read_audio(people / "ana" / f"{number}.wav")[0] + offset, 24_000)
+    header = "id,source_audio,target_audio,source_text,target_text,speaker,split"
+    (people / "pairs.csv").write_text(f"{header}\np0,ana/0.wav,ana/1.wav,uno,one,A,train\n")
+    (pair,) = prepare_pairs(config_of("manifest", people), tmp_path / "out")
+    what = "the samples have an offset of +0.{}0, which was subtracted"
+    assert pair.notes == f"source: {what.format(2)}; target: {what.format(3)}"
 
 
 def test_a_list_excludes_a_subset_and_a_limit(people, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from helpers import TINY, voiced
 from tiny_corpora import BASE, config_of, person
 
-from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, index_of
@@ -119,6 +119,18 @@ def test_what_was_interrupted_ends_with_the_same_bytes(people, tmp_path):
         prepare_recordings(config_of("speakers", people, trim=40.0), folder)
 
 
+def test_what_was_repaired_is_in_the_row_whenever_the_recording_was_converted(people, tmp_path):
+    wav = read_audio(people / "ana" / "0.wav")[0]
+    write_audio(people / "ana" / "0.wav", np.stack([wav, -wav], 1), 24_000)
+    config = config_of("speakers", people)
+    made = prepare_recordings(config, tmp_path / "out")
+    notes = {u.id: u.notes for u in Manifest.load(made.folder)}
+    assert notes.pop("speakers-ana-0") == "the channels cancel each other (inverted phase), channel 1 is used alone"
+    assert set(notes.values()) == {""}
+    index_of(made.folder).unlink()
+    assert prepare_recordings(config, made.folder).utterances == made.utterances
+
+
 def test_the_bandwidth_is_measured(people, tmp_path):
     for number in range(2):
         write_audio(people / "wide" / f"{number}.wav", noise(1.5, number), 24_000)
@@ -183,7 +195,7 @@ def test_a_run_trains_on_a_folder_of_speakers(people, tmp_path):
 
 
 def test_manifests_of_earlier_versions_load(people, tmp_path):
-    """They have neither of the two later columns."""
+    """They have none of the three later columns."""
     from pyarrow import parquet
 
     from thesis_lib.utils.files import sha256
@@ -191,7 +203,7 @@ def test_manifests_of_earlier_versions_load(people, tmp_path):
     made = prepare_recordings(config_of("speakers", people), tmp_path / "out")
     folder = Path(shutil.copytree(made.folder, tmp_path / "old"))
     (shard,) = (folder / "manifest").iterdir()
-    parquet.write_table(parquet.read_table(shard).drop_columns(["source_kind", "target_bandwidth"]), shard)
+    parquet.write_table(parquet.read_table(shard).drop_columns(["source_kind", "target_bandwidth", "notes"]), shard)
     index = json.loads(index_of(folder).read_text())
     index["shards"][0]["sha256"] = sha256(shard)
     index_of(folder).write_text(json.dumps(index))

@@ -204,6 +204,7 @@ def test_options_last_as_long_as_their_recording(opened, server, recording):
     assert page.locator("[name=style_strength]").input_value() == "0.5"
     assert page.locator("[name=fit]").is_checked()
     page.locator("#end").click()
+    page.locator("#choose").wait_for()  # until then the closed recording is shown
     choose(page, recording)
     assert page.locator("#consent").input_value() == ""
     assert page.locator("[name=style_strength]").input_value() == "1"

@@ -1,12 +1,15 @@
 """Streaming equals the whole, for pieces of any length, in torch, ONNX Runtime and OpenVINO."""
 
+import io
 import json
 import subprocess
 import sys
+import types
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from helpers import gate_examples, voiced
 from hypothesis import example, given
@@ -359,6 +362,17 @@ def test_a_device_and_encoders_that_do_not_fit_are_refused(live, tmp_path, capfd
         stream(capfd, *files, live / "vocoder", *voice)
     with pytest.raises(EncoderMismatchError, match="encoders.speaker=ecapa"):
         stream(capfd, *files, live / "vocoder.onnx", *voice, "--set", "encoders.speaker=ecapa")
+
+
+def test_a_repair_of_what_is_streamed_is_noted(live, tmp_path, monkeypatch):
+    path, notes = tmp_path / "in.wav", []
+    soundfile.write(path, voiced(0.5) + 0.3, 22_050)
+    vocoder = Vocoder.from_pretrained(live / "vocoder")
+    monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BytesIO(path.read_bytes())))
+    for source in (path, "-"):
+        stream_file(vocoder, source, tmp_path / "out.wav", 0.1, note=notes.append)
+    what = "the samples have an offset of +0.30, which was subtracted"
+    assert notes == [f"{path}: {what}", f"stdin: {what}"]
 
 
 def test_what_cannot_be_streamed_is_refused(live, tmp_path):

@@ -10,7 +10,7 @@ Shapes: n samples, C channels.
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +22,9 @@ import soxr
 
 from thesis_lib.audio.containers import audio_track, check_file, open_container, packets_of, track_note, undecodable
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.frames import FRAME_BYTES
 from thesis_lib.audio.gaps import Gaps
+from thesis_lib.audio.trailing import UNREAD, is_joined, unread_bytes
 from thesis_lib.audio.truncation import is_shorter_than_declared, mp4_is_cut, ogg_is_cut
 
 if TYPE_CHECKING:
@@ -32,11 +34,12 @@ if TYPE_CHECKING:
 READ_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64",
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".wma", ".wmv", ".avi", ".3gp", ".amr",
-    ".mp2", ".mpg", ".mpeg", ".ts", ".flv",
+    ".mp2", ".mpg", ".mpeg", ".ts", ".flv", ".mts", ".m2ts", ".vob", ".asf", ".3g2", ".f4v", ".mxf", ".ogv", ".ogx",
+    ".spx", ".weba", ".rf64", ".ac3", ".wv", ".ape", ".tta",
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
-MAX_MP3_FRAME = 2881  # bytes
+CONCEALING_CODECS = ("mp2", "mp3", "ac3", "eac3")  # of FFmpeg: their decoders conceal an incomplete frame
 MAX_BROKEN_SHARE = 0.1  # of the packets, that may be undecodable in a file that is used
 
 
@@ -49,12 +52,24 @@ class StoredAudio:
     is_cut: bool  # its last packet is broken
     by_libsndfile: bool
     is_float: bool  # uncompressed floating-point samples, which may exceed 1
-    note: str = ""  # which of several audio tracks is read
+    notes: tuple[str, ...] = ()  # which of several audio tracks is read, and what is not read
 
 
 def inspect_file(path: Path) -> StoredAudio:
-    """Find out how a file is to be decoded. Raises AudioError: missing, a folder, empty, undecodable, no audio."""
+    """Find out how a file is to be decoded.
+
+    Raises AudioError: missing, a folder, empty, undecodable, no audio, several files joined to one.
+    """
     check_file(path)
+    if is_joined(path):
+        remedy = "a decoder reads the first alone: give each as a file of its own, or join them with FFmpeg"
+        raise AudioError("several files joined to one", path, remedy)
+    stored = _inspected(path)
+    count = unread_bytes(path)
+    return replace(stored, notes=(*stored.notes, UNREAD.format(count))) if count else stored
+
+
+def _inspected(path: Path) -> StoredAudio:
     try:
         info = soundfile.info(os.fsencode(path))
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -172,7 +187,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
                 last = packet if packet.size else last
             is_float = track.codec_context.name.startswith("pcm_f")
             is_cut, note = _is_broken(last) or is_shorter_than_declared(path), track_note(container, track)
-            return StoredAudio(track.rate, None, is_cut, False, is_float, note)
+            return StoredAudio(track.rate, None, is_cut, False, is_float, (note,) if note else ())
     except AudioError as error:
         if error.reason == "undecodable" and (ogg_is_cut(path) or mp4_is_cut(path)):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
@@ -184,7 +199,7 @@ def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["
 
 
 def _is_broken(packet: "av.Packet | None") -> bool:
-    """Whether a packet ends too early: FFmpeg marks it, cannot decode it, or finds no whole MP3 frame in it."""
+    """Whether a packet ends too early: FFmpeg marks it or cannot decode it, or its frame is longer."""
     import av
 
     if packet is None:  # a file without samples
@@ -194,20 +209,11 @@ def _is_broken(packet: "av.Packet | None") -> bool:
         return False
     if packet.is_corrupt:
         return True
-    if codec.name.startswith("mp3"):  # its decoder conceals an incomplete frame, its parser does not
-        data = bytes(packet)
-        begins_a_frame = any(map(len, _mp3_frames(data + bytes(MAX_MP3_FRAME))))  # else it is padding or a tag
-        return begins_a_frame and not _mp3_frames(data)
+    if (name := codec.name.removesuffix("float")) in CONCEALING_CODECS:
+        length = FRAME_BYTES[name](bytes(packet))  # None: padding or a tag
+        return length is not None and packet.size < length
     try:
         packet.decode()
     except (av.error.FFmpegError, ValueError):
         return True
     return False
-
-
-def _mp3_frames(data: bytes) -> list[bytes]:
-    """The whole MP3 frame at the beginning of some bytes, by FFmpeg's parser; none where there is none."""
-    import av
-
-    is_frame = data[:1] == b"\xff" and data[1:2] >= b"\xe0"
-    return list(map(bytes, av.CodecContext.create("mp3", "r").parse(data))) if is_frame else []

@@ -40,11 +40,16 @@ class Survey:
     rate: int  # Hz
     seconds: float  # decoded
     repair: Repair
-    found: tuple[str, ...] = ()  # which track is read, and what gaps it has
+    found: tuple[str, ...] = ()  # which track is read, what is not read, and what gaps it has
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was chosen, filled, repaired and not read."""
+        return (*self.found, *self.repair.notes)
 
     def notes(self, path: object) -> list[str]:
-        """What was chosen, filled and repaired, with the name of the recording."""
-        return [f"{path}: {note}" for note in (*self.found, *self.repair.notes)]
+        """The remarks with the name of the recording."""
+        return [f"{path}: {remark}" for remark in self.remarks]
 
 
 def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -54,14 +59,17 @@ def read_audio(path: str | Path, sample_rate: int | None = None) -> tuple[np.nda
     inverted channels, an offset and floating-point samples above 1 are repaired (``audio.repair``).
     Raises AudioError: missing file, folder, zero length, undecodable, no audio, truncated, too long.
     """
-    path, statistics = Path(path), SampleStatistics()
+    wav, found = read_surveyed(path)
+    return (wav, found.rate) if sample_rate is None else (resample(wav, found.rate, sample_rate), sample_rate)
+
+
+def read_surveyed(path: str | Path) -> tuple[np.ndarray, Survey]:
+    """As ``read_audio`` at the file's own rate, with the survey of the file."""
+    path, statistics, gaps = Path(path), SampleStatistics(), Gaps()
     stored = _stored(path)
-    blocks = [statistics.add(block) for block in _decoded(path, stored, BLOCK_S)]
-    repair, rate = statistics.repair(stored.is_float), stored.rate
-    mono = np.concatenate([repair(block) for block in blocks])
-    if sample_rate is not None:
-        mono, rate = resample(mono, rate, sample_rate), sample_rate
-    return mono, rate
+    blocks = [statistics.add(block) for block in _decoded(path, stored, BLOCK_S, gaps)]
+    found = _surveyed(stored, statistics, gaps)
+    return np.concatenate(list(found.repair.blocks(blocks))), found
 
 
 def header(path: str | Path) -> tuple[int, float]:
@@ -85,8 +93,12 @@ def _survey(path: Path, stored: StoredAudio, state: tuple[int, int]) -> Survey:
     statistics, gaps = SampleStatistics(), Gaps()
     for block in _decoded(path, stored, BLOCK_S, gaps):
         statistics.add(block)
-    found = (*([stored.note] if stored.note else []), *gaps.notes)
-    return Survey(stored.rate, statistics.count / stored.rate, statistics.repair(stored.is_float), found)
+    return _surveyed(stored, statistics, gaps)
+
+
+def _surveyed(stored: StoredAudio, statistics: SampleStatistics, gaps: Gaps) -> Survey:
+    repair = statistics.repair(stored.is_float)
+    return Survey(stored.rate, statistics.count / stored.rate, repair, (*stored.notes, *gaps.notes))
 
 
 def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarray]:
@@ -96,7 +108,7 @@ def read_blocks(path: str | Path, seconds: float = BLOCK_S) -> Iterator[np.ndarr
     """
     path = Path(path)
     repair = survey(path).repair
-    yield from map(repair, decoded(path, _stored(path), seconds))
+    yield from repair.blocks(decoded(path, _stored(path), seconds))
 
 
 def _decoded(path: Path, stored: StoredAudio, seconds: float, gaps: Gaps | None = None) -> Iterator[np.ndarray]:

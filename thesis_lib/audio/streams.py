@@ -4,7 +4,7 @@ Shapes: n samples.
 """
 
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
@@ -12,83 +12,103 @@ from thesis_lib.audio.containers import audio_track
 from thesis_lib.audio.decoding import at_one_rate, frame_samples, joined_blocks
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
+from thesis_lib.audio.frames import FRAME_BYTES, m2ts_packet_bytes, ts_packet_bytes
 from thesis_lib.audio.gaps import Gaps
+from thesis_lib.audio.repair import repaired_stream
+from thesis_lib.audio.trailing import MIN_UNREAD_BYTES, UNREAD
+
+if TYPE_CHECKING:
+    import av
 
 HEAD_BYTES = 12
+FULL_SCALE = 32768  # of raw samples
 # The first bytes of a file, and FFmpeg's name of its format.
-MAGIC = {b"RIFF": "wav", b"RF64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\x1aE\xdf\xa3": "matroska"}
-# Formats with an index at the end, and formats that are rare on a pipe: (place of the bytes, bytes) -> name.
+MAGIC = {
+    b"RIFF": "wav", b"RF64": "wav", b"BW64": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3",
+    b"\x1aE\xdf\xa3": "matroska",
+}  # fmt: skip
+# Formats with an index at the end, formats that are rare on a pipe, and RIFX, of which FFmpeg does not swap the bytes:
+# (place of the bytes, bytes) -> name.
 FILES_ONLY = {
     (4, b"ftyp"): "MP4", (0, b"FORM"): "AIFF", (0, bytes.fromhex("3026b2758e66cf11")): "WMA", (0, b"caff"): "CAF",
     (0, b"FLV\1"): "FLV", (0, b"#!AMR"): "AMR", (0, b".snd"): "AU", (0, b"riff.\x91\xcf\x11"): "W64",
-    (0, b"\0\0\1\xba"): "MPEG", (8, b"AVI "): "AVI",
+    (0, b"\0\0\1\xba"): "MPEG", (8, b"AVI "): "AVI", (0, b"wvpk"): "WavPack", (0, b"MAC \x96\x0f"): "APE",
+    (0, b"TTA1"): "TTA", (0, b"RIFX"): "RIFX", (0, bytes.fromhex("060e2b3402050101")): "MXF",
+    **{(4, box): "MOV" for box in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")},
 }  # fmt: skip
-MP3_KBPS = {  # of layer III, ISO/IEC 11172-3 and 13818-3: by the first bit of the version
-    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    0: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-MP3_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}  # by version
+# Formats without a first mark -> the length of a frame by its header. Samples may look like one header, not like two.
+FRAMED: dict[str, Callable[[bytes], int | None]] = {
+    **{name: FRAME_BYTES[name] for name in ("mp3", "aac", "ac3", "eac3")},  # "mp3" is FFmpeg's name of all layers
+    "MPEG-TS": ts_packet_bytes, "M2TS": m2ts_packet_bytes,
+}  # fmt: skip
 # Bytes that FFmpeg examines, and reads at a time: few, so that live input is not held up. Before the first sample of a
 # WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
 PROBED_BYTES, READ_BYTES = 4096, 4096
-
-
-def mp3_frame_bytes(head: bytes) -> int | None:
-    """The length of the MP3 frame with this header of four bytes; None where it is no header of layer III."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
-        return None
-    version, bit_rate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
-    if version not in MP3_HZ or bit_rate in (0, 15) or rate == 3:
-        return None
-    samples = 1152 if version == 3 else 576
-    return samples // 8 * 1000 * MP3_KBPS[version & 1][bit_rate] // MP3_HZ[version][rate] + (head[2] >> 1 & 1)
-
-
-def adts_frame_bytes(head: bytes) -> int | None:
-    """The length of the AAC frame with this ADTS header (ISO/IEC 13818-7, 6.2); None where it is none."""
-    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
-        return None
-    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
-    return length if length > 7 else None
-
-
-FRAMED: dict[str, Callable[[bytes], int | None]] = {"mp3": mp3_frame_bytes, "aac": adts_frame_bytes}
 
 
 class PrependedStream:
     """A stream with the bytes that were read ahead put back."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head, self._stream = head, stream
+        self._head, self._stream, self.count = head, stream, 0
 
     def read(self, size: int) -> bytes:
         """Read up to ``size`` bytes."""
-        if not self._head:
-            return self._stream.read(size)
         part, self._head = self._head[:size], self._head[size:]
+        part = part or self._stream.read(size)
+        self.count += len(part)
         return part
 
 
-def stream_blocks(stream: BinaryIO, sample_rate: int, seconds: float) -> tuple[int, Iterator[np.ndarray]]:
+def stream_blocks(
+    stream: BinaryIO, sample_rate: int, seconds: float, note: Callable[[str], None] = lambda text: None
+) -> tuple[int, Iterator[np.ndarray]]:
     """The rate of a stream in Hz and its mono blocks (n,), of about ``seconds``, as they arrive.
 
-    A WAV, FLAC, Ogg, MP3, AAC (ADTS) or Matroska stream has its own rate; anything else is raw 16-bit mono samples at
-    ``sample_rate``. Raises AudioError for a stream that begins like a file and is none, and for a format that cannot be
-    streamed.
+    A WAV, FLAC, Ogg, MP2, MP3, AAC (ADTS), AC-3 or Matroska stream has its own rate; anything else is raw 16-bit mono
+    samples at ``sample_rate``. Both are repaired as files are, and ``note`` is called with what was done.
+    Raises AudioError for a stream that begins like a file and is none, and for a format that cannot be streamed.
     """
+    head, name = _recognised(stream)
+    whole = PrependedStream(head, stream)
+
+    def say(text: str) -> None:
+        note(f"stdin: {text}")
+
+    if name is None:
+        return sample_rate, _raw(whole, sample_rate, seconds, say)
+    blocks = _decoded(whole, name, seconds, say)
+    return next(blocks), blocks  # type: ignore[return-value]  # the rate comes before the blocks
+
+
+def _recognised(stream: BinaryIO) -> tuple[bytes, str | None]:
+    """The bytes that were read, and FFmpeg's name of the format; None for raw samples."""
     head = _more(stream, b"", HEAD_BYTES)
     for (place, magic), kind in FILES_ONLY.items():
         if head[place:].startswith(magic):
-            raise AudioError("cannot be streamed", "stdin", f"it is {kind}: save it to a file, and name the file")
-    name = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
-    for framed, frame_bytes in FRAMED.items():
-        if name is None and (length := frame_bytes(head)):  # samples may look so too: two headers in a row do not
+            raise _not_streamed(kind)
+    if (name := next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)) is not None:
+        return head, None if name == "wav" and head[8:12] != b"WAVE" else name
+    for kind, frame_bytes in FRAMED.items():
+        if length := frame_bytes(head):
             head = _more(stream, head, length + length % 2 + HEAD_BYTES)  # whole samples
-            name = framed if frame_bytes(head[length:]) else None
-    if name is None or (name == "wav" and head[8:12] != b"WAVE"):
-        return sample_rate, raw_blocks(PrependedStream(head, stream), sample_rate, seconds)  # type: ignore[arg-type]
-    blocks = _decoded(PrependedStream(head, stream), name, seconds)
-    return next(blocks), blocks  # type: ignore[return-value]  # the rate comes before the blocks
+            if frame_bytes(head[length:]):
+                if kind not in FRAME_BYTES:
+                    raise _not_streamed(kind)
+                return head, kind
+    return head, None
+
+
+def _not_streamed(kind: str) -> AudioError:
+    return AudioError("cannot be streamed", "stdin", f"it is {kind}: save it to a file, and name the file")
+
+
+def _raw(stream: PrependedStream, rate: int, seconds: float, note: Callable[[str], None]) -> Iterator[np.ndarray]:
+    """The int16 samples (n,) of a raw stream."""
+    blocks = raw_blocks(stream, rate, seconds)  # type: ignore[arg-type]
+    frames = (block[:, None] / np.float32(FULL_SCALE) for block in blocks)
+    for wav in repaired_stream(frames, rate, False, note):
+        yield np.rint(wav * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
 def _more(stream: BinaryIO, head: bytes, size: int) -> bytes:
@@ -98,7 +118,9 @@ def _more(stream: BinaryIO, head: bytes, size: int) -> bytes:
     return head
 
 
-def _decoded(stream: PrependedStream, name: str, seconds: float) -> Iterator[int | np.ndarray]:
+def _decoded(
+    stream: PrependedStream, name: str, seconds: float, note: Callable[[str], None]
+) -> Iterator[int | np.ndarray]:
     """First the rate in Hz, then the samples (n,), joined to blocks of ``seconds``."""
     import av
 
@@ -107,11 +129,23 @@ def _decoded(stream: PrependedStream, name: str, seconds: float) -> Iterator[int
         with av.open(stream, "r", format=name, buffer_size=READ_BYTES, options=options) as container:
             track = audio_track(container, "stdin")
             yield track.rate
-            frames = ((frame_samples(frame), frame.sample_rate, frame.time) for frame in container.decode(track))
-            for block in joined_blocks(
-                at_one_rate(Gaps().filled(frames), track.rate), max(1, int(seconds * track.rate))
-            ):
-                yield block.mean(axis=1)
+            packets = _ending_with_note(container.demux(track), stream, name, note)
+            frames = (frame for packet in packets for frame in cast("list[av.AudioFrame]", packet.decode()))
+            filled = Gaps().filled((frame_samples(frame), frame.sample_rate, frame.time) for frame in frames)
+            blocks = joined_blocks(at_one_rate(filled, track.rate), max(1, int(seconds * track.rate)))
+            yield from repaired_stream(blocks, track.rate, track.codec_context.name.startswith("pcm_f"), note)
     except av.error.FFmpegError as error:
         reason = f"it begins as a {name} file does, but cannot be decoded ({error.strerror}): send the complete file"
         raise AudioError("undecodable", "stdin", reason) from error
+
+
+def _ending_with_note(
+    packets: Iterator["av.Packet"], stream: PrependedStream, name: str, note: Callable[[str], None]
+) -> Iterator["av.Packet"]:
+    """The packets; after the last one of a WAV stream, a note where the stream goes on."""
+    end = 0
+    for packet in packets:
+        end = packet.pos + packet.size if packet.size and packet.pos is not None else end
+        yield packet
+    if name == "wav" and (unread := stream.count - end) >= MIN_UNREAD_BYTES:
+        note(UNREAD.format(unread))

@@ -11,6 +11,8 @@ import typer
 from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, config_of, run_folder, run_of
 from thesis_lib.config.registries import CORPORA
 
+MAX_NOTES = 3  # that a warning quotes
+
 corpus = typer.Typer()
 manifest = typer.Typer(no_args_is_help=True, help="Inspect and verify a prepared corpus.")
 
@@ -187,11 +189,17 @@ def _of(profile: str, run_dir: Path | None):
 
 
 def warnings_of(found) -> list[str]:
-    """What of a prepared manifest is probably not intended: an empty split, or most rows rejected for one reason."""
+    """What of a prepared manifest is probably not intended.
+
+    An empty split, most rows rejected for one reason, recordings that were repaired or have a gap.
+    """
     from thesis_lib.corpus.reasons import CHOSEN, explained
 
     empty = [name for name in ("train", "validation", "test") if not found.split(name)]
     warnings = [f"the {name} split is empty: download a subset that has it, or give splits" for name in empty]
+    if noted := [utterance for utterance in found if utterance.notes]:
+        text = "; ".join(dict.fromkeys(utterance.notes for utterance in noted[:MAX_NOTES]))
+        warnings.append(f"{len(noted)} of {len(found)} rows have notes on their recordings: {text}")
     counts = Counter(reject.reason for reject in found.rejects if reject.reason not in CHOSEN)
     rows = len(found) + sum(counts.values())
     return warnings + [

@@ -99,7 +99,7 @@ def stream(
     plugins_of(set_, "encoders")  # before the vocoder, which may be one of theirs
     made = _loaded(vocoder, runtime, device)
     voice = _voice_of(made, voice_from, encoders_of(set_), device) if voice_from else MEAN_VOICE
-    figures = stream_file(made, source, target, chunk / 1000, voice, bar)
+    figures = stream_file(made, source, target, chunk / 1000, voice, bar, lambda text: typer.echo(text, err=True))
     if json_:
         typer.echo(json.dumps(figures), err=True)
     else:

@@ -61,7 +61,7 @@ def clone_live(
             yield block
 
     with sink(target, pipeline.sample_rate, comment=metadata(request.consent)) as write:
-        rate, blocks = stream_blocks(stream, sample_rate, BLOCK_SECONDS)
+        rate, blocks = stream_blocks(stream, sample_rate, BLOCK_SECONDS, say)
         segments = pipeline.live(counted(blocks), rate, say)
         for (start, end), clauses in groupby(laid_out(segments, pipeline.sample_rate), _place):
             spoken, count = 0.0, count + 1

@@ -9,7 +9,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from thesis_lib.audio.bandwidth import recorded_bandwidth
-from thesis_lib.audio.files import AudioError, check_speech, header, read_audio, resample
+from thesis_lib.audio.files import AudioError, check_speech, header, read_surveyed, resample, survey
 from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, CorpusConfig, MemberConfig
 from thesis_lib.config.resume import flat
@@ -26,8 +26,10 @@ MIN_SOURCE_RATE = 16_000  # Hz of an original recording: below, the upper mel ba
 NOT_RECORDED = {*CorpusConfig.OPERATIONAL, "utterances"}  # of a list of utterances, its hash is recorded
 
 
-def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
+def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> tuple[np.ndarray, str]:
     """Read a recording as (N,) samples at ``sample_rate``, trimmed and normalised where the configuration says so.
+
+    The second value says what was repaired, filled, chosen or not read in it.
 
     With a ``corpus.speed`` the samples are read at another rate than that of the recording: tempo, F0 and formants
     change together, as of a speaker with another vocal tract (speed perturbation, Ko et al. 2015,
@@ -36,15 +38,28 @@ def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
     Raises AudioError where it cannot be read, is silent, clipped or not finite, or is too short or too long.
     """
     # The resampler is exact to 20 bits, the file has 16.
-    wav, rate = read_audio(path)
-    wav = resample(wav, round(rate * corpus.speed), sample_rate, "HQ")
+    wav, found = read_surveyed(path)
+    wav = resample(wav, round(found.rate * corpus.speed), sample_rate, "HQ")
     if corpus.trim is not None and len(wav):
         wav = load_librosa().effects.trim(wav, top_db=corpus.trim)[0]
     if corpus.loudness is not None:
         wav = limited(at_loudness(wav, corpus.loudness, sample_rate), sample_rate)
     check_speech(wav, sample_rate, path)
     check_duration(len(wav) / sample_rate, path, corpus)
-    return wav
+    return wav, "; ".join(found.remarks)
+
+
+def notes_on(path: Path) -> str:
+    """What ``converted`` says of a recording that an earlier call has converted; nothing where it is gone."""
+    try:
+        return "; ".join(survey(path).remarks)
+    except AudioError:
+        return ""
+
+
+def of_sides(notes: dict[str, str]) -> str:
+    """{side: notes} -> the notes with their side."""
+    return "; ".join(f"{side}: {text}" for side, text in notes.items() if text)
 
 
 def check_duration(seconds: float, path: Path, corpus: CorpusConfig, margin: float = 0.0) -> None:

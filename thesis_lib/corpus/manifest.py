@@ -69,6 +69,7 @@ class Utterance(BaseModel):
     age: str = ""  # as given by the speaker: "twenties", …
     source_kind: SourceKind = "translation"  # what the source is to the target
     target_bandwidth: float | None = Field(None, gt=0)  # Hz, of the target's signal; None: full, or not measured
+    notes: str = ""  # what was repaired, filled, chosen or not read in the original recordings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

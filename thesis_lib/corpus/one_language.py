@@ -24,6 +24,7 @@ from thesis_lib.corpus.conversion import (
     converted_seconds,
     exclusive,
     made_with,
+    notes_on,
 )
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name
@@ -91,7 +92,7 @@ class RecordingConverter(selection.Converter[CorpusRecording]):
     def __call__(self, row: CorpusRecording) -> Utterance | Reject:
         """Convert one recording, or say why it cannot be used."""
         try:
-            seconds = self._converted(row)
+            seconds, notes = self._converted(row)
             bandwidth = converted_bandwidth(self._target(row), partial(self._converted, row))
         except AudioError as error:
             return _rejected(row, error)
@@ -110,6 +111,7 @@ class RecordingConverter(selection.Converter[CorpusRecording]):
             age=row.age,
             source_kind="same recording",
             target_bandwidth=bandwidth,
+            notes=notes,
         )
 
     def _target(self, row: CorpusRecording) -> Path:
@@ -124,14 +126,14 @@ class RecordingConverter(selection.Converter[CorpusRecording]):
         check_header(seconds, row.path, self.corpus)
         return seconds
 
-    def _converted(self, row: CorpusRecording) -> float:
-        """Write the converted recording where it is not there yet; its duration in seconds."""
+    def _converted(self, row: CorpusRecording) -> tuple[float, str]:
+        """Write the converted recording where it is not there yet; its duration in seconds, and notes."""
         seconds = self._header(row)
-        if not self._target(row).exists():
-            wav = converted(row.path, self.sample_rate, self.corpus)
-            write_audio(self._target(row), wav, self.sample_rate)
-            seconds = len(wav) / self.sample_rate
-        return seconds
+        if self._target(row).exists():
+            return seconds, notes_on(row.path)
+        wav, notes = converted(row.path, self.sample_rate, self.corpus)
+        write_audio(self._target(row), wav, self.sample_rate)
+        return len(wav) / self.sample_rate, notes
 
 
 def with_sources(utterances: list[Utterance]) -> list[Utterance]:

@@ -17,7 +17,7 @@ from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus.card import save_with_card
-from thesis_lib.corpus.conversion import check_rate, converted
+from thesis_lib.corpus.conversion import check_rate, converted, of_sides
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.rows import list_path, listed, require_listed, require_one_split
@@ -129,11 +129,11 @@ def _splits(path: Path, speakers: list[str], corpus: CorpusConfig) -> list[str]:
 
 def convert_pair(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpus: CorpusConfig) -> Utterance | Reject:
     """Write a pair's two recordings below ``folder`` when both can be used; otherwise say why not."""
-    wavs = {}
+    wavs, notes = {}, {}
     for side in SIDES:
         path = root / getattr(pair, f"{side}_audio")
         try:
-            wavs[side] = _read(path, audio.sample_rate, corpus)
+            wavs[side], notes[side] = _read(path, audio.sample_rate, corpus)
         except AudioError as error:
             return Reject(id=pair.id, split=pair.split, reason=f"{side}: {error.reason}", detail=str(error))
     names = {side: f"{corpus.format}/{side}/{pair.id}.{corpus.format}" for side in SIDES}
@@ -153,11 +153,12 @@ def convert_pair(pair: Pair, folder: Path, root: Path, audio: AudioConfig, corpu
         gender=pair.gender,
         age=pair.age,
         target_bandwidth=recorded_bandwidth(folder / names["target"]),
+        notes=of_sides(notes),
     )
 
 
-def _read(path: Path, sample_rate: int, corpus: CorpusConfig) -> np.ndarray:
-    """A recording as (N,) samples at ``sample_rate``, trimmed and normalised. AudioError where it cannot be used."""
+def _read(path: Path, sample_rate: int, corpus: CorpusConfig) -> tuple[np.ndarray, str]:
+    """As ``converted``. AudioError for a low rate too."""
     rate, _ = header(path)
     check_rate(rate, path)
     return converted(path, sample_rate, corpus)

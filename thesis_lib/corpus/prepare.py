@@ -20,6 +20,8 @@ from thesis_lib.corpus.conversion import (
     converted_seconds,
     exclusive,
     made_with,
+    notes_on,
+    of_sides,
 )
 from thesis_lib.corpus.cvss_t import RATE, CvssTRow, Release, join
 from thesis_lib.corpus.manifest import Manifest, Reject, Utterance
@@ -131,21 +133,22 @@ class CvssTConverter(selection.Converter[CvssTRow]):
                 check_header(found[side], path, self.corpus)
         return found
 
-    def _written(self, row: CvssTRow) -> dict[str, float]:
-        """Write the converted recordings that are not there yet; the duration of each side in seconds."""
-        durations, wavs = self._headers(row), {}
+    def _written(self, row: CvssTRow) -> tuple[dict[str, float], dict[str, str]]:
+        """Write the converted recordings that are not there yet; the duration of each side in seconds, and notes."""
+        durations, wavs, notes = self._headers(row), {}, {}
         for side, (path, target) in self._paths(row).items():
             if target.exists():
+                notes[side] = notes_on(path)
                 continue
             with _of(side):
-                wavs[target] = converted(path, self.sample_rate, self.corpus)
+                wavs[target], notes[side] = converted(path, self.sample_rate, self.corpus)
                 durations[side] = len(wavs[target]) / self.sample_rate
         for target, wav in wavs.items():
             write_audio(target, wav, self.sample_rate)
-        return durations
+        return durations, notes
 
     def _convert(self, row: CvssTRow) -> Utterance:
-        durations = self._written(row)
+        durations, notes = self._written(row)
         return Utterance(
             id=Path(row.file).stem,
             split=split_of(row, self.corpus),
@@ -161,6 +164,7 @@ class CvssTConverter(selection.Converter[CvssTRow]):
             age=row.age,
             # Of the file: the same number whether this call has written it or an earlier one.
             target_bandwidth=converted_bandwidth(self.folder / self._name(row, "target"), partial(self._written, row)),
+            notes=of_sides(notes),
         )
 
 

@@ -26,6 +26,7 @@ SIDE = {
     "zero length": "no bytes, or no samples",
     "undecodable": "neither libsndfile nor FFmpeg can read it",
     "no audio": "a video without sound",
+    "several files joined to one": "of which a decoder reads the first alone",
     "truncated": "its last part is damaged or missing",
     "too long": "it has more than four hours",
     "sample rate": "English of CVSS-T that is not at 24 kHz; every other recording below 16 kHz",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thesis_lib.audio.files import STDOUT, header, read_blocks, resampled, sink
+from thesis_lib.audio.files import STDOUT, read_blocks, resampled, sink, survey
 from thesis_lib.audio.log_mel import LogMelFrames
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.audio.streams import stream_blocks
@@ -161,12 +161,14 @@ def stream_file(
     seconds: float,
     voice: Voice = MEAN_VOICE,
     progress: Progress = silent,
+    note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, float]:
     """Synthesise a recording, a log-mel (M, T) in an .npy file, or raw samples from stdin ("-"), piece by piece.
 
-    ``seconds`` is the length of a block. Returns seconds written, seconds of computation per second of output, seconds
-    of computation before the first output and milliseconds of look-ahead. Raises StreamError for a vocoder with
-    content features that need the whole recording, AudioError for a recording that cannot be read.
+    ``seconds`` is the length of a block; ``note`` is called with what is repaired in the recording. Returns seconds
+    written, seconds of computation per second of output, seconds of computation before the first output and
+    milliseconds of look-ahead. Raises StreamError for a vocoder with content features that need the whole recording,
+    AudioError for a recording that cannot be read.
     """
     if vocoder.converts:
         raise StreamError(f"{vocoder.name} analyses whole clauses: use `thesis clone - -`, which goes clause by clause")
@@ -176,7 +178,7 @@ def stream_file(
     def awaited() -> Iterator[np.ndarray]:
         """Yield the pieces and measure the computing time between them."""
         nonlocal busy, taken
-        for piece in _pieces(source, vocoder.audio, seconds, progress):
+        for piece in _pieces(source, vocoder.audio, seconds, progress, note):
             taken = time.perf_counter()
             yield piece
             busy += time.perf_counter() - taken
@@ -195,7 +197,9 @@ def stream_file(
     }
 
 
-def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Progress) -> Iterator[np.ndarray]:
+def _pieces(
+    source: str | Path, audio: AudioConfig, seconds: float, progress: Progress, note: Callable[[str], None]
+) -> Iterator[np.ndarray]:
     """The log-mel of the source in pieces (M, T)."""
     rate = audio.sample_rate
     if Path(source).suffix.lower() == ".npy":
@@ -206,12 +210,15 @@ def _pieces(source: str | Path, audio: AudioConfig, seconds: float, progress: Pr
         return
     mel = MelStream(audio)
     if str(source) == STDIN:
-        own_rate, arriving = stream_blocks(sys.stdin.buffer, rate, seconds)
+        own_rate, arriving = stream_blocks(sys.stdin.buffer, rate, seconds, note)
         scaled = (block / 32768 if block.dtype.kind == "i" else block for block in arriving)
         blocks: Iterator[np.ndarray] = resampled(scaled, own_rate, rate)
     else:
-        own_rate, duration = header(source)
-        read = progress(read_blocks(source, seconds), math.ceil(duration / seconds), "stream")
+        surveyed = survey(source)
+        own_rate = surveyed.rate
+        for text in surveyed.notes(source):
+            note(text)
+        read = progress(read_blocks(source, seconds), math.ceil(surveyed.seconds / seconds), "stream")
         blocks = resampled(read, own_rate, rate)
     for block in blocks:
         yield mel.feed(block)

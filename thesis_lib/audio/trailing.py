@@ -1,0 +1,97 @@
+"""What a file holds after the end that its header declares: a second recording, or samples that no decoder reads.
+
+libsndfile and FFmpeg stop at that end: of two files that `cat` has joined they read the first, and of a recording with
+an earlier length in its header the beginning.
+"""
+
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from thesis_lib.audio.truncation import ASF_HEADER, DECLARED_ENDS, mp4_boxes
+
+# The beginning of a file of each format that a decoder reads alone; it is long enough to occur nowhere else by chance.
+BEGINNINGS = [
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        rb"RIFF.{4}WAVE", rb"RIFX.{4}WAVE", rb"RF64.{4}WAVEds64", rb"BW64.{4}WAVEds64", rb"FORM.{4}AIF[FC]",
+        rb"\.snd\x00.{7}\x00\x00\x00.\x00.{3}\x00\x00\x00", rb"caff\x00\x01\x00\x00desc", re.escape(ASF_HEADER),
+        rb"FLV\x01[\x01\x04\x05]\x00\x00\x00\x09\x00\x00\x00\x00", rb"TTA1[\x01-\x03]\x00.\x00.\x00",
+        rb"MAC .{2}\x00\x00\x34\x00\x00\x00",
+    )
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How the chunks of a format are written."""
+
+    first: int  # place of the first one in bytes
+    head_bytes: int  # of the name and the size
+    order: Literal["little", "big"]  # of the bytes of the size
+    padded: bool = True  # to an even size
+
+
+CHUNKS = {
+    b"RIFF": Chunks(12, 8, "little"), b"RIFX": Chunks(12, 8, "big"), b"RF64": Chunks(12, 8, "little"),
+    b"BW64": Chunks(12, 8, "little"), b"FORM": Chunks(12, 8, "big"), b"caff": Chunks(8, 12, "big", padded=False),
+}  # fmt: skip
+SAMPLE_CHUNKS = (b"data", b"SSND")
+HEAD_BYTES = 36
+UNKNOWN_SIZE = 0xFFFFFFFF  # of RF64, which has the size of its samples elsewhere
+MIN_UNREAD_BYTES = 4096  # fewer may be a tag or padding
+UNREAD = "{:,} bytes after the end that its header declares are not read: if speech is missing, export it anew"
+TAGS = (b"TAG", b"ID3", b"LYRICSBEGIN", b"APETAGEX")
+BLOCK_BYTES = 2**20
+
+
+def is_joined(path: Path) -> bool:
+    """Whether a file is several ones of a format that is decoded to the end of the first."""
+    with open(path, "rb") as stream:
+        if [kind for kind, _ in mp4_boxes(stream)].count(b"moov") > 1:
+            return True
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return any(begins.match(data) and begins.search(data, 1) for begins in BEGINNINGS)
+
+
+def unread_bytes(path: Path) -> int:
+    """The number of bytes after the last chunk of a WAV, RF64, AIFF, AU or CAF file that may be samples."""
+    with open(path, "rb") as stream:
+        end = _end_of_chunks(stream)
+        if end is None or (count := path.stat().st_size - end) < MIN_UNREAD_BYTES:
+            return 0
+        stream.seek(end)
+        first = stream.read(BLOCK_BYTES)
+        is_padding = not first.strip(first[:1]) and not any(block.strip(first[:1]) for block in _blocks(stream))
+        return 0 if is_padding or first.startswith(TAGS) else count
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: stream.read(BLOCK_BYTES), b"")
+
+
+def _end_of_chunks(stream: BinaryIO) -> int | None:
+    """The end of the last known chunk; None where the samples last to the end of the file, and for other formats."""
+    head, size = stream.read(HEAD_BYTES), stream.seek(0, os.SEEK_END)
+    if head[:4] == b".snd":
+        return DECLARED_ENDS[b".snd"](head, stream)
+    if head[:4] not in CHUNKS or head[8:12] == b"AVI ":
+        return None
+    layout = CHUNKS[head[:4]]
+    place, has_samples = layout.first, False
+    while True:
+        stream.seek(place)
+        chunk = stream.read(layout.head_bytes)
+        kind, length = chunk[:4], int.from_bytes(chunk[4:], layout.order)
+        if kind == b"data" and length == UNKNOWN_SIZE and head[12:16] == b"ds64":
+            length = int.from_bytes(head[28:36], "little")
+        end = place + layout.head_bytes + length
+        is_name = len(chunk) == layout.head_bytes and kind.isascii() and kind.decode().isprintable()
+        if not is_name or end > size + 1 or (kind in SAMPLE_CHUNKS and not length):
+            return place if has_samples else None
+        has_samples |= kind in SAMPLE_CHUNKS
+        place = end + layout.padded * length % 2
