@@ -28,6 +28,7 @@ from thesis_lib.reporting.figures import (
     spectrograms,
     training_curves,
 )
+from thesis_lib.reporting.glued import glue
 from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
@@ -79,6 +80,7 @@ __all__ = [
     "flow",
     "forest",
     "gains_table",
+    "glue",
     "gradients_figure",
     "heading",
     "intervals",
