@@ -59,6 +59,8 @@ RETIRED = {
         "log-F0 median, log-F0 standard deviation"
     ),
     r"(?:train|training|dev|validation|test|held-out) parts?": "split",
+    r"well-known (?:toolkits?|librar(?:y|ies)|systems?)": "its name, with a citation",
+    r"54 voices of (?:one|a) text-to-speech model": "the number of voices in the bundled corpus, from its table",
     r"(?:int8|float16|ONNX|compressed) forms?|forms? of (?:the|a) vocoders?": "model variant, export format",
 }
 SPACE = r"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)"  # at most one line break

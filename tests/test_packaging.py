@@ -17,6 +17,7 @@ from thesis_lib.utils.extras import EXTRAS
 ROOT = Path(__file__).parents[1]
 # Modules that a package of another name brings.
 PACKAGES = {"c2pa": "c2pa-python", "sklearn": "scikit-learn", "sphinx": "jupyter-book", "traitlets": "ipywidgets"}
+PACKAGES |= dict.fromkeys(("IPython", "myst_nb"), "jupyter-book")
 PACKAGES |= dict.fromkeys(("fastdtw", "pysptk", "pyworld"), "pymcd")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

@@ -36,6 +36,11 @@ def planted(tmp_path, name: str, text: str) -> list[str]:
         ("A swapped-in voice.", "1: swapped-in -> target speaker, target voice"),
         ("The reach before a frame.", "1: reach before -> left context"),
         ("Speakers of the test part.", "1: test part -> split"),
+        ("The loss of a well-known toolkit.", "1: well-known toolkit -> its name, with a citation"),
+        (
+            "It has 54 voices of one text-to-speech model.",
+            "1: 54 voices of one text-to-speech model -> the number of voices in the bundled corpus, from its table",
+        ),
         ("A stage whose\ninputs have changed.", "1: whose -> with …, of which …"),
     ],
 )

@@ -18,6 +18,7 @@ from thesis_lib.utils.files import write_text
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MAX_SHOWN_CELLS = 6
 
 
 def make(path: Path, *cells: str) -> Path:
@@ -230,3 +231,64 @@ def test_prose_holds_no_measured_number(path):
             prose = re.sub(r"\{[^}]+\}`[^`]*`|\$[^$]*\$|`[^`]*`|\[[^]]*\]\([^)]*\)", "", cell.source)
             typed = set(re.findall(r"\d+\.\d+", prose)) - {"22.05", "0.5", "0.9"}
             assert not typed, typed
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_chapter_shows_the_calls_that_matter(path):
+    """Three to six cells of code; the others, which prepare numbers or draw them, are folded or left out."""
+    cells = json.loads(book.fold_cells(path.read_text(encoding="utf-8")))["cells"]
+    hidden = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+    shown = [
+        cell for cell in cells if cell["cell_type"] == "code" and not hidden & set(cell["metadata"].get("tags", []))
+    ]
+    assert 3 <= len(shown) <= MAX_SHOWN_CELLS, [cell["id"] for cell in shown]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_caption_stands_alone(path):
+    """It says n and refers to no other figure or sentence."""
+    figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in nbformat.read(path, 4).cells]
+    for figure in filter(None, figures):
+        assert re.search(r"n = (\{glue:text\}`\w+`|1\b)", figure["caption"]), figure["name"]
+        assert not re.search(r"\b(above|below|as in the)\b(?! each panel)", figure["caption"]), figure["name"]
+        assert figure["caption"].endswith("."), figure["name"]
+
+
+def test_exercises_ask_for_a_loss_a_training_and_a_recording_of_the_reader():
+    exercises = {}
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, 4).cells
+        asked = next(cell.source for cell in cells if cell.source.startswith("## Exercises"))
+        exercises[path.stem[:2]] = (asked, [cell for cell in cells if "hide-cell" in cell.metadata.get("tags", [])])
+    asked, (first, solution) = exercises["04"]
+    assert "--set conversion.losses" in asked
+    assert "loss of your own" in asked
+    assert "train(exercise" in solution.source
+    assert "LOSSES.register" in solution.source
+    asked, (first, solution) = exercises["07"]
+    assert "recording of your own" in asked
+    assert "pipeline(" in solution.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_an_output_resembles_a_speaker_and_follows_nobody(path):
+    prose = "".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    assert not re.search(r"follow\w* (?:\w+ )?(?:\w+'s )?(?:voices?|speakers?)\b", prose)
+    assert "brings it nearer" not in prose
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_no_heading_is_a_question(path):
+    headings = [
+        line
+        for cell in nbformat.read(path, 4).cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+        if line.startswith("#")
+    ]
+    assert [line for line in headings if line.endswith("?")] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_an_answer_has_numbers(path):
+    assert "{glue:text}`" in nbformat.read(path, 4).cells[0].source.split("**Answer.**")[1].split("**Inputs")[0]

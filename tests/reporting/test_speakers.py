@@ -47,7 +47,7 @@ def test_the_figure_has_a_panel_a_statistic_with_its_chance_level(summary):
         assert axis.texts[0].get_text() == f"chance {chance:.2g}"
         assert any(np.allclose(line.get_xdata(), chance) for line in axis.lines)
     names = [text.get_text() for text in figure.axes[-1].get_legend().get_texts()]
-    assert names == ["resemblyzer", "ecapa †"]
+    assert names == ["Resemblyzer", "ECAPA †"]
 
 
 def test_kinds_of_pairs_are_lines_of_one_system(summary):

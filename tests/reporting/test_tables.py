@@ -74,3 +74,34 @@ def test_a_shown_table_says_what_is_missing():
     page = reporting.show(pd.DataFrame({"a": [1.23456, np.nan]})).to_html()
     assert "1.235" in page
     assert "not measured" in page
+
+
+def test_a_saved_word_error_rate_is_shown_in_per_cent():
+    row = {"system": "a", "low": 0.25, "high": 0.75, "reason": ""}
+    rows = [row | {"metric": metric, "value": 0.5} for metric in ("pesq", "conversion, wer", "answers")]
+    saved = reporting.saved_rows([*rows, row | {"system": "b", "metric": "wer, base", "value": 0.125}])
+    assert saved.value.tolist() == [0.5, 50, 0.5, 12.5]
+    assert reporting.interval_table(saved, ["system"]).fillna("").to_dict("records") == [
+        {
+            "system": "a",
+            "pesq": "0.500 [0.250, 0.750]",
+            "conversion, wer": "50.000 [25.000, 75.000]",
+            "answers": "0.500 [0.250, 0.750]",
+            "wer, base": "",
+        },
+        {
+            "system": "b",
+            "pesq": "",
+            "conversion, wer": "",
+            "answers": "",
+            "wer, base": "12.500 [25.000, 75.000]",
+        },
+    ]
+
+
+def test_the_quality_of_a_variant_without_samples_of_its_own_has_no_row():
+    quality = {metric: {"value": 0.5, "low": 0.25, "high": 0.75} for metric in ("mel_l1", "wer")}
+    variants = [{"variant": "a", "quality": quality}, {"variant": "b", "quality": "that of a"}]
+    assert reporting.variants_quality(variants, ["mel_l1", "wer"]).to_dict("records") == [
+        {"variant": "a", "mel_l1": "0.500 [0.250, 0.750]", "wer": "50.000 [25.000, 75.000]"}
+    ]

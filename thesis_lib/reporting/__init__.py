@@ -28,6 +28,7 @@ from thesis_lib.reporting.figures import (
     spectrograms,
     training_curves,
 )
+from thesis_lib.reporting.glued import glue
 from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
@@ -45,10 +46,12 @@ from thesis_lib.reporting.tables import (
     budget_table,
     clone_table,
     data_speed,
+    interval_table,
     leak_table,
     modulation_table,
     notice,
     parameter_table,
+    saved_rows,
     score_text,
     separation_table,
     settings_table,
@@ -79,8 +82,10 @@ __all__ = [
     "flow",
     "forest",
     "gains_table",
+    "glue",
     "gradients_figure",
     "heading",
+    "interval_table",
     "intervals",
     "leak_figure",
     "leak_table",
@@ -94,6 +99,7 @@ __all__ = [
     "pareto",
     "player",
     "players",
+    "saved_rows",
     "score_text",
     "separation_figure",
     "separation_table",

@@ -1,5 +1,6 @@
 """Figures that compare systems: from tables with values and intervals."""
 
+import textwrap
 from typing import cast
 
 import matplotlib.pyplot as plt
@@ -10,8 +11,11 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.reporting.look import COLOURS, SIZE
 from thesis_lib.validation import circular, describe
+
+MAX_TITLE_CHARS = 40  # of a line above a panel
 
 
 def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
@@ -28,12 +32,16 @@ def intervals(summary: pd.DataFrame, metrics: list[str]) -> Figure:
         axis.errorbar(part.value, places, xerr=errors, fmt="o", capsize=3)
         axis.set_yticks(places, order)
         axis.set_ylim(len(order) - 0.5, -0.5)
-        about = describe(name)
-        title = f"{name} †" if name in marked else name
-        axis.set_title(f"{title}: {about.label}\n{about.better} is better, n = {int(part.n.max())}", fontsize=8)
+        title = _title(f"{name} †" if name in marked else name)
+        axis.set_title(f"{title}\n{describe(name).better} is better, n = {int(part.n.max())}", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     return figure
+
+
+def _title(metric: str) -> str:
+    """A metric's name in lines that fit above a panel."""
+    return textwrap.fill(metric_heading(metric), MAX_TITLE_CHARS)
 
 
 def forest(rows: pd.DataFrame) -> Figure:
@@ -52,8 +60,8 @@ def forest(rows: pd.DataFrame) -> Figure:
         axis.set_yticks(range(len(variants)), variants, fontsize=8)
         axis.set_ylim(len(variants) - 0.5, -0.5)
         axis.tick_params(axis="x", labelsize=7)
-        about, count = describe(name), f"n = {int(part.n.max())}, {int(part.seeds.max())} seeds"
-        axis.set_title(f"{name}: {about.label}\n{about.better} is better, {count}", fontsize=8)
+        count = f"n = {int(part.n.max())}, {int(part.seeds.max())} seeds"
+        axis.set_title(f"{_title(name)}\n{describe(name).better} is better, {count}", fontsize=8)
     for axis in axes.flat[len(names) :]:
         axis.remove()
     figure.supxlabel("difference from the full recipe", fontsize=9)
@@ -78,13 +86,23 @@ def style_figure(summary: pd.DataFrame) -> Figure:
 
 
 def pareto(table: pd.DataFrame) -> Figure:
-    """Speed against quality of every variant; the marker's size is the file's."""
+    """Speed against quality of every variant, with the quality's 95 % interval; the marker's size is the file's."""
     figure, axis = plt.subplots()
-    for row in table.itertuples():
-        axis.scatter(row.times_real_time, row.mel_l1, s=_marker(row.megabytes), alpha=0.75, label=row.variant)
+    for number, row in enumerate(table.itertuples()):
+        quality = {"value": row.mel_l1, "low": row.mel_l1_low, "high": row.mel_l1_high}
+        _variant(axis, number, row.variant, row.times_real_time, quality, row.megabytes)
     axis.set(xlabel="times real time, one thread", ylabel="mel L1 to the recording (nepers)")
     _legend_of_markers(axis)
     return figure
+
+
+def _variant(axis: Axes, number: int, name: str, speed: float, quality: dict[str, float], megabytes: float) -> None:
+    """A marker with its interval; ``number`` gives its colour and shape."""
+    round_, place = divmod(number, len(COLOURS))
+    value, colour = quality["value"], COLOURS[place]
+    error = np.maximum([[value - quality["low"]], [quality["high"] - value]], 0)
+    axis.errorbar(speed, value, yerr=error, fmt="none", capsize=2, ecolor=colour)
+    axis.scatter(speed, value, s=_marker(megabytes), alpha=0.75, color=colour, marker="os^D"[round_], label=name)
 
 
 def _marker(megabytes: float) -> float:
@@ -101,14 +119,10 @@ def _legend_of_markers(axis: Axes) -> None:
 def variants_figure(variants: list[dict], metric: str, label: str) -> Figure:
     """Speed against quality with its 95 % interval; the marker's size is the file's."""
     figure, axis = plt.subplots()
-    for number, variant in enumerate(variant for variant in variants if not isinstance(variant["quality"], str)):
-        round_, place = divmod(number, len(COLOURS))
-        colour, marker = COLOURS[place], "os^D"[round_]
-        speed, found = variant["x real time, 1 thread"], variant["quality"][metric]
-        error = [[max(0, found["value"] - found["low"])], [max(0, found["high"] - found["value"])]]
-        axis.errorbar(speed, found["value"], yerr=error, fmt="none", capsize=2, ecolor=colour)
-        size = _marker(variant["megabytes"])
-        axis.scatter(speed, found["value"], s=size, alpha=0.75, color=colour, marker=marker, label=variant["variant"])
+    measured = [variant for variant in variants if not isinstance(variant["quality"], str)]
+    for number, found in enumerate(measured):
+        speed, quality = found["x real time, 1 thread"], found["quality"][metric]
+        _variant(axis, number, found["variant"], speed, quality, found["megabytes"])
     axis.set(xscale="log", yscale="log", xlabel="times real time, one thread", ylabel=label)
     axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     axis.yaxis.set_major_formatter("{x:g}")
@@ -127,11 +141,11 @@ def clone_figure(summary: pd.DataFrame, test_set: str, encoders: list[str]) -> F
         own = part[part.metric == f"{encoder}_normalised"].set_index("system").reindex(systems)
         places = np.arange(len(systems)) + (number - (len(encoders) - 1) / 2) * 0.2
         errors = np.maximum([own.value - own.low, own.high - own.value], 0)
-        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
+        axis.errorbar(own.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=heading(encoder))
     for value, meaning in ((0, "other\nspeakers"), (1, "the recording's\nhalves")):
         axis.axvline(value, color="black", linestyle=":", linewidth=1)
         axis.annotate(meaning, (value, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
-    axis.set_yticks(range(len(systems)), systems)
+    axis.set_yticks(range(len(systems)), [str(heading(system)) for system in systems])
     axis.invert_yaxis()
     axis.set_xlabel("normalised similarity to the Spanish speaker")
     axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

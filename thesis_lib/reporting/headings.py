@@ -1,6 +1,7 @@
-"""Headings of tables: words with units in place of the keys of results."""
+"""Headings of columns and names of rows: words with units in place of the keys of results."""
 
-from thesis_lib.validation import ALIGNED, PREDICTED, describe
+from thesis_lib.validation import ALIGNED, PREDICTED, WORDS, describe
+from thesis_lib.validation.columns import encoder_of
 
 STATISTICS = {
     "normalised_similarity": "normalised similarity",
@@ -12,18 +13,29 @@ STATISTICS = {
     "accepted_5_same_sex": "accepted at 5 % of same-sex impostors",
     "target_preference": "target-preference rate",
 }
-ENCODERS = {"ecapa": "ECAPA", "resemblyzer": "Resemblyzer", "eres2net": "ERes2Net"}
+ENCODERS = {"ecapa": "ECAPA", "resemblyzer": "Resemblyzer", "eres2net": "ERes2Net", "egemaps": "eGeMAPS"}
+# Published English beside the human Spanish of ``validation.pairs``, by the names of its files.
+PUBLISHED = {
+    "ref": "published, one canonical voice",
+    "ref_voicetransfer": "published, the speaker's voice transferred",
+    "pred_voice": "published, by a system that keeps voices",
+    "t2_conv": "conversational",
+    "t2_covost": "CoVoST 2",
+    "t2_turn": "speaker turns",
+}
+ENDINGS = {"_normalised": "normalised similarity", "_percentile": "percentile"}  # of a metric of an encoder
 _LOW, _HIGH = "lower limit, 95 %", "upper limit, 95 %"
-# Key of a result -> heading. The saved results of the benchmarks have word error rates as shares.
+# Key of a result -> heading.
 HEADINGS = (
     STATISTICS
     | ENCODERS
+    | PUBLISHED
     | {
+        "target preference": "target-preference rate",
         "to_target": "cosine to the target voice",
         "to_content": "cosine to the content's voice",
-        "wer": "WER (share)",
-        "wer_es": "WER, Spanish (share)",
-        "wer_en": "WER, English (share)",
+        "wer_es": "WER, Spanish (%)",
+        "wer_en": "WER, English (%)",
         "low": _LOW,
         "high": _HIGH,
         "tau": "Kendall's tau",
@@ -31,6 +43,7 @@ HEADINGS = (
         "second": "second encoder",
         "role": "role of the encoder",
         "test_set": "recordings",
+        "group": "recordings",
         "megabytes": "size (MB)",
         "times_real_time": "× real time",
         "speed_ratio": "speed relative to torch float32",
@@ -52,9 +65,21 @@ def heading(key: object) -> object:
     return ", ".join(map(_in_words, key.split(", "))) if isinstance(key, str) else key
 
 
+def metric_heading(key: str) -> str:
+    """The name of a validation's metric in words, with the encoder that computes it."""
+    name, dagger, _ = key.partition(" †")
+    label, encoder = describe(name).label, encoder_of(name)
+    if name in (*ALIGNED, *PREDICTED, *WORDS) or name.startswith("follows_") or encoder == "style":
+        return label + dagger
+    return f"{label}, {'conditioning encoder' if encoder == 'speaker' else _in_words(encoder)}{dagger}"
+
+
 def _in_words(key: str) -> str:
     """A key without the dagger of an encoder with a role: from the dictionary, else a metric's label, else spaced."""
     name, dagger, _ = key.partition(" †")
-    if name not in HEADINGS and name in (*ALIGNED, *PREDICTED):
+    if name not in HEADINGS and name in (*ALIGNED, *PREDICTED, *WORDS):
         return describe(name).label + dagger
+    for ending, words in ENDINGS.items():
+        if name.endswith(ending):
+            return f"{words}, {_in_words(name.removesuffix(ending))}{dagger}"
     return HEADINGS.get(name, name.replace("_", " ")) + dagger

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from thesis_lib.reporting.headings import STATISTICS
+from thesis_lib.reporting.headings import STATISTICS, heading
 from thesis_lib.reporting.look import SIZE
 from thesis_lib.reporting.tables import with_interval
 from thesis_lib.validation.roles import is_circular
@@ -68,7 +68,7 @@ def by_encoder(part: pd.DataFrame) -> str:
     said = []
     for row in part.to_dict("records"):
         number = f"{row['value']:.2f}" if row["statistic"] == "normalised_similarity" else f"{100 * row['value']:.0f} %"
-        said.append(f"{'not measured' if np.isnan(row['value']) else number} ({row['encoder']})")
+        said.append(f"{'not measured' if np.isnan(row['value']) else number} ({heading(row['encoder'])})")
     return ", ".join(said)
 
 
@@ -174,7 +174,7 @@ def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:
             line = own[own.encoder == encoder].set_index("system").reindex(systems)
             places = np.arange(len(systems)) + (number - (len(encoders) - 1) / 2) * 0.2
             errors = np.maximum([line.value - line.low, line.high - line.value], 0)
-            axis.errorbar(line.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=encoder)
+            axis.errorbar(line.value, places, xerr=errors, fmt="o", capsize=2, markersize=4, label=heading(encoder))
         chance = float(own.chance.mean())
         axis.axvline(chance, color="black", linestyle=":", linewidth=1)
         text = f"chance {chance:.2g}"

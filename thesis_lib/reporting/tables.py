@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.config import TASKS, Config
-from thesis_lib.reporting.headings import heading
+from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
 from thesis_lib.validation.metrics import Leak
@@ -16,6 +16,8 @@ from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
 
 SMOKE = "smoke"  # the profile of the tests
+# Columns of which the cells are keys of results: column -> what says the key in words.
+NAMED = dict.fromkeys(("encoder", "group", "statistic", "system"), heading) | {"metric": metric_heading}
 
 
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:
@@ -46,8 +48,9 @@ def benchmark(name: str) -> dict:
 
 
 def show(table: pd.DataFrame, missing: str = "not measured") -> Styler:
-    """A table without index, with headings in words, three decimals, and ``missing`` where there is no number."""
-    return table.rename(columns=heading).style.hide(axis="index").format(precision=3, na_rep=missing)
+    """A table without index, keys in words, three decimals, and ``missing`` where there is no number."""
+    named = table.assign(**{column: table[column].map(said) for column, said in NAMED.items() if column in table})
+    return named.rename(columns=heading).style.hide(axis="index").format(precision=3, na_rep=missing)
 
 
 def parameter_table(generator: Generator) -> pd.DataFrame:
@@ -110,6 +113,21 @@ def with_interval(row: dict) -> str:
     if np.isnan(row["value"]):
         return "not measured: " + row["reason"]
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def saved_rows(rows: list[dict]) -> pd.DataFrame:
+    """Rows of a saved result: a metric's value and interval each; word error rates, saved as shares, in per cent."""
+    table = pd.DataFrame(rows)
+    words = table.metric.str.contains(r"\bwer\b")
+    numbers = ["value", "low", "high"]
+    return table.assign(**{name: table[name].where(~words, 100 * table[name]) for name in numbers})
+
+
+def interval_table(rows: pd.DataFrame, index: list[str], column: str = "metric") -> pd.DataFrame:
+    """A line for each value of ``index``, a column for each of ``column``, in their order; each cell with interval."""
+    cells = rows.assign(cell=[with_interval(row) for row in rows.to_dict("records")])
+    wide = cells.pivot_table(index=index, columns=column, values="cell", aggfunc="first", sort=False)
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def score_text(values: pd.Series, metric: str) -> str:
@@ -183,23 +201,24 @@ def variants_table(variants: list[dict]) -> pd.DataFrame:
         {
             "variant": variant["variant"],
             "million parameters": variant["parameters"] / 1e6,
-            "MB": variant["megabytes"],
+            "size (MB)": variant["megabytes"],
             "× real time, 1 thread": variant["x real time, 1 thread"],
-            "2 threads": variant["x real time, 2 threads"],
-            "peak MB": variant["peak MB"],
+            "× real time, 2 threads": variant["x real time, 2 threads"],
+            "peak memory (MB)": variant["peak MB"],
         }
         for variant in variants
     )
 
 
-def variants_quality(variants: list[dict], metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a variant with samples of its own; ``metrics`` is metric -> heading, each cell with its interval."""
-    rows = []
-    for variant in variants:
-        if not isinstance(variant["quality"], str):
-            cells = {heading: with_interval(variant["quality"][metric]) for metric, heading in metrics.items()}
-            rows.append({"variant": variant["variant"]} | cells)
-    return pd.DataFrame(rows)
+def variants_quality(variants: list[dict], metrics: list[str]) -> pd.DataFrame:
+    """A row a variant with samples of its own, a column a metric, each cell with its interval."""
+    rows = [
+        {"variant": variant["variant"], "metric": metric} | variant["quality"][metric]
+        for variant in variants
+        if not isinstance(variant["quality"], str)
+        for metric in metrics
+    ]
+    return interval_table(saved_rows(rows), ["variant"])
 
 
 def streams_table(streams: list[dict]) -> pd.DataFrame:
@@ -208,10 +227,10 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
         {
             "variant": stream["variant"],
             "left context (frames)": stream["left context (frames)"],
-            "look-ahead, ms": stream["look-ahead ms"],
-            "work for a second, s": stream["work for a second"],
-            "work for a piece, ms": stream["ms of work for a piece"]["median"],
-            "maximum work for a piece, ms": stream["ms of work for a piece"]["highest"],
+            "look-ahead (ms)": stream["look-ahead ms"],
+            "work for a second (s)": stream["work for a second"],
+            "work for a piece (ms)": stream["ms of work for a piece"]["median"],
+            "maximum work for a piece (ms)": stream["ms of work for a piece"]["highest"],
         }
         for stream in streams
     )

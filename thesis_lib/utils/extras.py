@@ -1,6 +1,7 @@
 """Which extra of the package brings a module that the core does without."""
 
 EXTRAS = {  # module -> extra of pyproject.toml
+    "IPython": "book",
     "anywidget": "book",
     "c2pa": "credentials",
     "cryptography": "credentials",
@@ -13,6 +14,7 @@ EXTRAS = {  # module -> extra of pyproject.toml
     "librosa": "train",
     "lightning_fabric": "train",
     "matplotlib": "train",
+    "myst_nb": "book",
     "num2words": "train",
     "onnxscript": "compress",
     "opensmile": "egemaps",

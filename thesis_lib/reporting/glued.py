@@ -1,0 +1,14 @@
+"""Numbers of a notebook by their names, for its prose and for a reader of the notebook's file."""
+
+
+def glue(name: str, value: object) -> None:
+    """Name a value for the role ``{glue:text}`` and print it as ``name = value``.
+
+    Only the notebook's file shows the printed line, for instance on GitHub, where the roles are not replaced: MyST-NB
+    takes an output with ``scrapbook`` in its metadata off the page.
+    """
+    from IPython.display import display
+    from myst_nb.ext.glue import GLUE_PREFIX
+
+    bundle = {f"{GLUE_PREFIX}text/plain": repr(str(value)), "text/plain": f"{name} = {value}"}
+    display(bundle, raw=True, metadata={"scrapbook": {"name": name, "mime_prefix": GLUE_PREFIX}})
