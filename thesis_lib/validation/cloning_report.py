@@ -116,7 +116,7 @@ def clone_report(
     known, reasons = calibrate_sources(sources, names)
     every = dict.fromkeys(ABOUT, ALL)
     results.missing.extend(every | {"reason": f"normalised {names[x]}: {why}"} for x, why in reasons.items())
-    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
+    provenance = run.provenance_of("conversion", weights=scorers.revisions | {recogniser.name: recogniser.revision})
     provenance = replace(provenance, outside=outside)
     run.save_table("cloning_not_measured", results.not_measured(ABOUT), provenance)
     if not results.rows:
