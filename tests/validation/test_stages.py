@@ -66,7 +66,7 @@ def test_missing_results_of_a_stage_are_named_with_its_command(name, gone, comma
 def test_a_report_without_a_corpus_names_the_command_too(tiny_run, tmp_path, stages, monkeypatch):
     run = trained_beside(tiny_run, tmp_path / "run")
     shutil.rmtree(run.path / "corpus")
-    monkeypatch.setattr(cloning_report, "build", lambda *given: None)
+    monkeypatch.setattr(cloning_report, "build", lambda *given, **named: None)
     with pytest.raises(RunError, match="thesis prepare"):
         clone_report(run)
 

@@ -42,6 +42,7 @@ from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results
 from thesis_lib.validation.metrics import Calibration
 from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
 from thesis_lib.validation.scoring import words
+from thesis_lib.vocoder.loading import load_vocoder
 from thesis_lib.vocoder.synthesis import vocoder_key
 
 BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
@@ -49,6 +50,7 @@ KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
 OURS, OURS_FIXED, OURS_ADAPTED = "ours", "ours, from the fixed voice", "ours, adapted"
 OWN_VOCODER = "the run's conversion vocoder"
 RECOGNISER = "whisper-base"
+EMOTION2VEC = "emotion2vec"  # the one encoder that is loaded from a folder of the user
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
 INPUTS, EARLIER_INPUTS = "cloning_inputs", "cloning_asked"  # JSON files of the run: what the report was made of
@@ -107,10 +109,11 @@ def clone_report(
     inputs = {"outside": outside, "minutes": minutes}
     if run.has("cloning") and _is_current(run, inputs):
         return run.load_table("cloning")
-    pipeline = build(source, run.config.cloning)
+    encoders = _encoders(run, vocoder)
+    pipeline = build(source, run.config.cloning, encoders=encoders, device=run.device)
     recordings = [*corpus_recordings(run), *given]
     scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
-    adapted = _adaptation(run, minutes) if minutes else None
+    adapted = _adaptation(run, minutes, encoders) if minutes else None
     results, times, sources = _clone_and_score(run, pipeline, recordings, adapted, scorers, recogniser, progress)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     known, reasons = calibrate_sources(sources, names)
@@ -207,9 +210,16 @@ def clone_sample(run: Run, number: int, system: str) -> Path:
     return run.path / "samples" / f"clone_{number}_{re.sub('[^a-z]+', '_', system.lower())}.mp3"
 
 
-def _adaptation(run: Run, minutes: float) -> Adaptation:
+def _encoders(run: Run, named: str | None) -> EncoderConfig:
+    """The run's settings of how the encoders of the condition are computed; which they are, the vocoder says."""
+    given, kept = run.config.encoders, {"device", "precision"}
+    if given.emotion_folder and (named is None or load_vocoder(named).description.emotion_encoder.name == EMOTION2VEC):
+        kept.add("emotion_folder")
+    return EncoderConfig(**given.model_dump(include=kept))
+
+
+def _adaptation(run: Run, minutes: float, encoders: EncoderConfig) -> Adaptation:
     """The pipeline and a recording -> the pipeline with a vocoder that is adapted to it for ``minutes``."""
-    encoders = EncoderConfig(emotion_folder=run.config.encoders.emotion_folder)
     adapter = partial(adapt, encoders=encoders, plugins=run.config.plugins)
     return lambda pipeline, recording: adapted_to(pipeline, [recording], minutes, adapter)
 
