@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from thesis_lib.cli.options import (
+    ADAPTATION_KEYS,
+    CLONING_KEYS,
+    CONDITION_KEYS,
     DEFAULT,
     Device,
     Profile,
     RunDir,
     Set,
     VocoderName,
-    config_of,
     encoders_of,
     run_of,
+    settings_of,
 )
 
 if TYPE_CHECKING:
@@ -139,7 +142,8 @@ def clone(
     named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
     named |= {"fit": fit or None, "style_strength": style_strength, "background": background}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
-    settings, encoders = config_of("thesis", set_), encoders_of(set_)
+    settings = settings_of(set_, *CLONING_KEYS, *(ADAPTATION_KEYS if adapt else CONDITION_KEYS))
+    encoders = encoders_of(set_)
     config = settings.override(changes).cloning
     build = partial(cloning.build, encoders=encoders, device=device)
     adapter: cloning.Adapter | None = None
