@@ -33,8 +33,9 @@ def reproduce_weights(
 
     None: the folder of the released weights that the profile makes. ``accelerator`` is "auto", "cpu" or "cuda", for
     the training and, without ``scheduler``, for the analyses; ``scheduler`` is the address of a Dask scheduler for
-    embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be synthesised or the profile has no such folder, CorpusError with
-    the member's name where a member of a combined corpus is missing, and what ``train`` raises.
+    embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be synthesised
+    or the profile has no such folder, CorpusError with the member's name where a member of a combined corpus is
+    missing, and what ``train`` raises.
     """
     folder = folder or released_folder(run.config.profile)
     fabric = fabric_of(run.config.conversion.training, accelerator=accelerator)

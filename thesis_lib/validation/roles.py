@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from thesis_lib.config import TASKS, Config, ConfigError, Recipe, Task
-from thesis_lib.config.registries import ENCODERS
+from thesis_lib.config.registries import ENCODERS, LOSSES
 from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.training import COLD
 from thesis_lib.utils.errors import ThesisError
@@ -192,6 +192,8 @@ def _own_roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
         yield from ((name, TRAINS) for name in {SPEAKER_LOSS, speaker} - {""})
     if losses.emotion:
         yield from ((name, TRAINS) for name in {EMOTION_LOSS, emotion} - {""})
+    outside = [name for name, weight in (losses.model_extra or {}).items() if weight]
+    yield from ((network, TRAINS) for name in outside for network in LOSSES.details(name)["contains"])
 
 
 def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
