@@ -156,6 +156,13 @@ def test_librosa_is_imported_in_one_place():
         assert not re.search(r"^from perth\b", text, re.MULTILINE), path
 
 
+def test_a_vocoder_is_read_by_the_fields_of_its_description():
+    """``meta``, the dictionary that is stored with the weights, is for storing it."""
+    for path in (path for path in PACKAGE.rglob("*.py") if "vocoder" not in path.relative_to(PACKAGE).parts):
+        read = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute) and n.attr == "meta"]
+        assert not read, path
+
+
 def test_torchaudio_imports_beside_a_cpu_torch():
     code = "import thesis_lib, torchaudio.compliance.kaldi; print('ok')"
     assert "ok" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout

@@ -13,13 +13,14 @@ from thesis_lib.training import train
 from thesis_lib.validation import CircularScoring, circular, headline, roles
 from thesis_lib.validation.metrics import MetricError
 from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
+from thesis_lib.vocoder.sources import universal_description
 
-META = {"speaker_encoder": "ecapa (1)", "emotion_encoder": "egemaps (2)"}
+VOCODER = universal_description().with_changes(speaker_encoder="ecapa (1)", emotion_encoder="egemaps (2)")
 ENCODERS = {"speaker": "ecapa", "resemblyzer": "resemblyzer", "style": "egemaps"}
 
 
 def roles_of(config: Config, task: str = "conversion", **changes: str) -> Roles:
-    return Roles.along(lineage(config, task, META | changes))
+    return Roles.along(lineage(config, task, VOCODER.with_changes(**changes)))
 
 
 def test_a_warm_start_hands_its_roles_on():

@@ -86,7 +86,8 @@ def train(
     vocoder = run_training(run, cast(Task, task), bar, fabric)
     if not fabric.is_global_zero:
         return
-    typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / task / 'vocoder'}")
+    made = vocoder.description
+    typer.echo(f"{made.steps} steps in {made.minutes} minutes: {run.path / task / 'vocoder'}")
 
 
 @phases.command("swap-test")

@@ -49,7 +49,8 @@ def adapt(
     plugins = settings_of(set_, *ADAPTATION_KEYS).plugins
     folder = Path.cwd() / run_dir
     adapted = run_adaptation(recordings, folder, vocoder, minutes, bar, encoders_of(set_), plugins)
-    typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")
+    made = adapted.description
+    typer.echo(f"{made.steps} steps in {made.minutes} minutes: {adapted.name}")
 
 
 @vocoders.command()

@@ -93,7 +93,7 @@ def adapted_key(folder: Path) -> str | None:
 def _config(source: Vocoder, name: str, minutes: float) -> Config:
     recipe = {
         "content": source.content_config.model_dump(),
-        "generator": source.meta["generator"],
+        "generator": source.description.generator.model_dump(),
         "training.warm_start": name,
         "training.max_minutes": minutes,
         **RECIPE,

@@ -36,6 +36,7 @@ from thesis_lib.training.step import train_step
 from thesis_lib.utils.files import write_text
 from thesis_lib.utils.progress import Progress, note, silent
 from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.synthesis import Vocoder
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     if (folder / checkpoints.WEIGHTS).exists():
         check_vocoder(run, task)
         finished = Vocoder.from_torch(folder)
-        if not _is_prolonged(run, task, finished.meta):
+        if not _is_prolonged(run, task, finished.description):
             return finished
     fabric = fabric or fabric_of(run.config.recipe(task).training)
     check_cuda_graph(run.config.recipe(task).training, fabric.device.type, fabric.world_size)
@@ -205,10 +206,10 @@ def _score(name: str, row: dict[str, float]) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def _is_prolonged(run: Run, task: Task, meta: dict) -> bool:
+def _is_prolonged(run: Run, task: Task, made: VocoderDescription) -> bool:
     """Whether more steps are asked for than a finished training has made, and its last checkpoint is there."""
-    has_more = meta.get("stopped_by") == "steps" and meta["steps"] < run.config.recipe(task).training.steps
-    return has_more and checkpoints.latest(run.path / task / "checkpoints") is not None
+    has_more = made.steps is not None and made.steps < run.config.recipe(task).training.steps
+    return made.stopped_by == "steps" and has_more and checkpoints.latest(run.path / task / "checkpoints") is not None
 
 
 def _stopped_by(state: State) -> str:

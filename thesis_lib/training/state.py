@@ -215,7 +215,7 @@ def _load_vocoder(generator: Generator, source: str, encoders: dict[str, str]) -
     vocoder = Vocoder.from_torch(source)
     state, own = vocoder.generator.state_dict(), generator.state_dict()
     for kind in ("speaker", "emotion"):
-        if vocoder.meta[f"{kind}_encoder"].split()[0] != encoders[f"{kind}_encoder"].split()[0]:
+        if getattr(vocoder.description, f"{kind}_encoder").name != encoders[f"{kind}_encoder"].split()[0]:
             reads = (f"condition.{kind}.", f"condition.{kind}_statistics.")
             state |= {name: tensor for name, tensor in own.items() if name.startswith(reads)}
     try:

@@ -42,6 +42,7 @@ from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results
 from thesis_lib.validation.metrics import Calibration
 from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
 from thesis_lib.validation.scoring import words
+from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.loading import load_vocoder
 from thesis_lib.vocoder.synthesis import vocoder_key
 
@@ -126,7 +127,7 @@ def clone_report(
         raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")
     table = _normalised(results.table, {names[column]: calibration for column, calibration in known.items()})
     summary = summarise_clones(table, names.values(), run.config.corpus.name)
-    summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
+    summary["role"] = _roles(run, vocoder, pipeline.vocoder.description, summary, names.values())
     run.save_table("cloning_seconds", pd.DataFrame(times), provenance)
     run.save_table("cloning_summary", summary, provenance)
     run.save_json(INPUTS, inputs)
@@ -278,11 +279,13 @@ def _output_prosody(recording: metrics.Recording) -> Columns:
     return {f"output_{name}": value for name, value in values.items()} | {"prosody_reason": reason}
 
 
-def _roles(run: Run, named: str | None, meta: dict, summary: pd.DataFrame, encoders: Iterable[str]) -> list[str]:
+def _roles(
+    run: Run, named: str | None, vocoder: VocoderDescription, summary: pd.DataFrame, encoders: Iterable[str]
+) -> list[str]:
     """The role of each row's network in the vocoder, or in the choice of Kokoro's voice."""
     selects = {NEAREST_ENCODER} if run.config.cloning.voice == NEAREST else set()
-    roles = Roles.along(lineage(run.config, "conversion", meta) if named is None else named_lineage(named, meta))
-    roles |= Roles({name: frozenset({SELECTS}) for name in selects})
+    own = lineage(run.config, "conversion", vocoder) if named is None else named_lineage(named, vocoder)
+    roles = Roles.along(own) | Roles({name: frozenset({SELECTS}) for name in selects})
     names = {name: name for name in encoders}
     return [roles.of_metric(_network_metric(metric, names), names, RECOGNISER) for metric in summary.metric]
 

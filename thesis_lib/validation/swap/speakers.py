@@ -174,7 +174,7 @@ def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, tr
 def swap_systems(run: Run, task: Task, trained: Vocoder) -> list[SwapSystem]:
     """The task's vocoder before and after training."""
     warm = run.config.recipe(task).training.warm_start
-    before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_torch(warm)
+    before = Vocoder.untrained(trained.description) if warm == COLD else Vocoder.from_torch(warm)
     before.to(run.device)
     start = [SwapSystem(task, "before training", before, REDUCED_SHARE)]
     if not trained.converts:
