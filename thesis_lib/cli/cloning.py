@@ -15,6 +15,7 @@ from thesis_lib.cli.options import (
     CONDITION_KEYS,
     DEFAULT,
     Device,
+    Pairs,
     Profile,
     RunDir,
     Set,
@@ -214,9 +215,7 @@ def clone_report(
     vocoder: Annotated[
         str | None, typer.Option(help="Vocoder instead of the run's: default, a folder, or owner/name.")
     ] = None,
-    pairs: Annotated[
-        Path | None, typer.Option(help="Folder with human GROUP_es_src/ and published GROUP_en_SYSTEM/.")
-    ] = None,
+    pairs: Pairs = None,
     spanish: Annotated[
         list[Path] | None, typer.Option(help="Folder with Spanish recordings of one speaker; repeatable.")
     ] = None,

@@ -21,6 +21,10 @@ VocoderName = Annotated[
 Device = Annotated[
     str, typer.Option(help="Device of the vocoder and the encoders of its condition: cpu, cuda or cuda:NUMBER.")
 ]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(help="Folder with human Spanish (GROUP_es_src/) and published English (GROUP_en_SYSTEM/)."),
+]
 # What a command with a vocoder, instead of a run, may read of --set.
 CONDITION_KEYS = tuple(f"encoders.{name}" for name in ("speaker", "emotion", "emotion_folder", "precision", "device"))
 ADAPTATION_KEYS = (*CONDITION_KEYS, "encoders.batch_size")
