@@ -88,8 +88,8 @@ def gains(
 
     Statistics: ``GAINED``, and ``SAME_SEX_COLUMNS`` where sexes are known. Only pairs that were measured for all of
     these systems count. The best is that with the highest mean on them; where several have it, all are named and the
-    first is compared with. As the best is chosen on the very pairs of the comparison, the gain is rather too low than too high.
-    The difference is paired by target and content, with its 95 % interval over targets and contents.
+    first is compared with. As the best is chosen on the very pairs of the comparison, the gain is rather too low than
+    too high. The difference is paired by target and content, with its 95 % interval over targets and contents.
     Columns: ``GAINS``.
 
     References of the interval: ``metrics.intervals``, and Newcombe 1998, Statistics in Medicine 17, 2635–2650.
