@@ -1,4 +1,4 @@
-"""The revision that an encoder has in this installation, to be compared with that of stored embeddings and tables."""
+"""Revisions of the encoders of this installation, to be compared with those of stored embeddings and tables."""
 
 import functools
 from collections.abc import Callable
@@ -19,9 +19,9 @@ def changed_revision(name: str, stored: str, config: EncoderConfig) -> str | Non
 
 
 def declared_revision(name: str, config: EncoderConfig) -> str | None:
-    """The revision of an encoder or of pretrained weights, by name; the weights of an encoder are not loaded.
+    """The revision of an encoder or of pretrained weights, by name, without loading them.
 
-    Except for an encoder from outside that is registered as a function: it is made once a process. None for an unknown
+    Only an encoder from outside that is registered as a function is made for it, once a process. None for an unknown
     name, and for an encoder with a package or a folder that this machine lacks.
     """
     if name in pretrained.REGISTRY:
