@@ -12,6 +12,7 @@ from thesis_lib.config import Config, ConfigError
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.stages import RECORD, StaleError
 from thesis_lib.training.adaptation import KEY, adapt
 from thesis_lib.validation import adaptation
 from thesis_lib.validation.adaptation import AFTER, BEFORE, adapt_speakers, adaptation_sample, adaptation_test
@@ -77,8 +78,14 @@ def test_a_vocoder_that_was_trained_again_is_not_taken_for_the_one_before(tiny_r
     checkpoints.save(folder, {name: 1.1 * x for name, x in tensors.items()}, meta)
     with pytest.raises(RunError, match=r"me was made from \S+/v before that was trained again, .*another folder"):
         adapt(recordings, tmp_path / "me", str(folder), BRIEF)
-    # A run of an earlier version has no key, and loads as before.
+    # A run of an earlier version has no key and no fingerprint of the weights, and loads as before.
     (tmp_path / "me" / KEY).unlink()
+    with pytest.raises(StaleError, match="weights of the warm start was"):
+        adapt(recordings, tmp_path / "me", str(folder), BRIEF)
+    record = tmp_path / "me" / "conversion" / RECORD
+    tree = json.loads(record.read_text())
+    del tree["inputs"]["weights of the warm start"]
+    record.write_text(json.dumps(tree))
     assert adapt(recordings, tmp_path / "me", str(folder), BRIEF).meta == adapted.meta
 
 
