@@ -14,6 +14,7 @@ import pandas as pd
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.cloning.segments import STAGES
 from thesis_lib.cloning.translation import WhisperTranslator
 from thesis_lib.config import Config, CorpusConfig
 from thesis_lib.corpus import mini
@@ -25,7 +26,6 @@ from thesis_lib.validation.metrics import corpus_bleu, corpus_ter, word_errors
 from thesis_lib.vocoder.sources import DEFAULT, weights
 
 MINUTES = 1.0
-STAGES = ("translate", "speak", "render", "finish")
 FOLDER = "runs/clone-benchmark"
 
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from benchmarks.options import Option
 from thesis_lib.audio.files import AudioError, read_audio, resample, writing
 from thesis_lib.cloning import Request, Translation, VoiceCloningPipeline, build, clone_file
+from thesis_lib.cloning.segments import STAGES
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
@@ -34,8 +35,7 @@ from thesis_lib.validation import metrics
 
 OPTIONS = {"recordings": Option(24, 2, "bundled Spanish recordings of the test split")}
 FLOAT32, INT8 = "float32", "int8"
-LINES = 6
-STAGES = ("translate", "speak", "render", "finish")
+EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
 RESAMPLES = 1000
 
 
@@ -78,7 +78,7 @@ def _measured(cores: int, recordings: int) -> dict:
         "recordings": len(made),
         "seconds for a second of Spanish": times.groupby("precision").median().round(3).to_dict("index"),
         "int8 is faster, whole": ratio(whole[FLOAT32], whole[INT8]),
-        "a changed line of a script": _changed_lines(pipelines[INT8], made[:LINES]),
+        "a changed line of a script": _changed_lines(pipelines[INT8], made[:EDITED_RECORDINGS]),
         "quality": _quality(made),
         "not measured": missing,
     }

@@ -45,7 +45,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 MINUTES = 8.0  # of one core, for each training
 UTTERANCES, CALIBRATION = 8, 16
 FRAMES = 172  # 2 s, of a timed call
-SPOKEN = 344  # 4 s, of what is streamed and of what memory is measured on
+STREAMED_FRAMES = 344  # 4 s, of what is streamed and of what memory is measured on
 CHUNK = 9  # frames, 104 ms, of a stream
 RESAMPLES = 2000
 METRICS = ("mel_l1", "stft", "mcd", "pesq", "dnsmos", "asr", "speaker", "evaluation")
@@ -257,7 +257,7 @@ def _peak(variant: MeasuredVariant) -> float:
 def _stream(name: str, file: Path) -> dict[str, object]:
     """Some seconds in pieces of 104 ms, on one thread."""
     vocoder = OnnxVocoder(file, 1)
-    mel = np.random.default_rng(0).normal(-5, 1, (80, SPOKEN)).astype(np.float32)
+    mel = np.random.default_rng(0).normal(-5, 1, (80, STREAMED_FRAMES)).astype(np.float32)
     pieces = [mel[:, start : start + CHUNK] for start in range(0, mel.shape[1], CHUNK)]
     for _ in range(2):  # the first warms up
         spent, started = [], time.perf_counter()
@@ -278,9 +278,9 @@ def _stream(name: str, file: Path) -> dict[str, object]:
 def _render(file: Path, *runtime: Runtime) -> None:
     """The body of the process that ``_peak`` measures."""
     if runtime:
-        vocoder, mel = OnnxVocoder(file, 1, *runtime), np.zeros((1, 80, SPOKEN), np.float32)
+        vocoder, mel = OnnxVocoder(file, 1, *runtime), np.zeros((1, 80, STREAMED_FRAMES), np.float32)
     else:
-        vocoder, mel = Vocoder.from_pretrained(file.parent), torch.zeros(1, 80, SPOKEN)
+        vocoder, mel = Vocoder.from_pretrained(file.parent), torch.zeros(1, 80, STREAMED_FRAMES)
         torch.set_num_threads(1)
     vocoder(mel)
     # Not getrusage: its maximum is inherited from the process that started this one.

@@ -22,7 +22,7 @@ CONTEXTS: dict[str, Callable[[str], str]] = {  # all English so far -> the trans
     "what was said before": lambda said: said,
     "an unfinished sentence": unfinished_sentence,
 }
-RUN = 4  # words in a row that a sentence is not expected to share with what came before it
+MIN_SHARED_WORDS = 4  # in a row: what a sentence is not expected to share with what came before it
 
 
 def run(quick: bool) -> dict:
@@ -47,4 +47,4 @@ def run(quick: bool) -> dict:
 
 def _runs(text: str) -> set[tuple[str, ...]]:
     words = re.findall(r"\w+", text.lower())
-    return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
+    return {tuple(words[i : i + MIN_SHARED_WORDS]) for i in range(len(words) - MIN_SHARED_WORDS + 1)}

@@ -36,21 +36,21 @@ WAYS = {
     "ours, eight at once": EncoderConfig(precision="float32", batch_size=8),
     BFLOAT16: EncoderConfig(precision="bfloat16"),
 }
-EXACT = 8  # files that exactness is measured on
+EXACTNESS_FILES = 8  # that the difference to the original is measured on
 
 
 def run(quick: bool) -> dict:
     """Speeds, their ratios, exactness, and the store's speed."""
     with tempfile.TemporaryDirectory() as work:
-        paths = _recordings(Path(work), EXACT if quick else FILES)
+        paths = _recordings(Path(work), EXACTNESS_FILES if quick else FILES)
         stores = (Path(work) / f"store {number}" for number in itertools.count())
         theirs = _speechbrain()
         ours = {
             name: lambda files, c=config: embed_files(files, speaker_encoder, c, next(stores))
             for name, config in WAYS.items()
         }
-        alone = np.stack([_their_vector(theirs, path) for path in paths[:EXACT]])
-        distances = {name: float(_distance(alone, way(paths[:EXACT])).max()) for name, way in ours.items()}
+        alone = np.stack([_their_vector(theirs, path) for path in paths[:EXACTNESS_FILES]])
+        distances = {name: float(_distance(alone, way(paths[:EXACTNESS_FILES])).max()) for name, way in ours.items()}
         timed = {name: lambda way=way: way(paths) for name, way in ours.items()}
         if not computes_in_bfloat16():
             del timed[BFLOAT16]
@@ -64,7 +64,7 @@ def run(quick: bool) -> dict:
             "utterances_a_second": {name: len(paths) / statistics.median(s) for name, s in seconds.items()},
             "speed / speechbrain": {name: ratio(seconds["speechbrain"], seconds[name]) for name in timed},
             "largest 1 - cosine to speechbrain": distances,
-            "largest 1 - cosine of a mixed batch to each alone": _mixed(paths[:EXACT]),
+            "largest 1 - cosine of a mixed batch to each alone": _mixed(paths[:EXACTNESS_FILES]),
             "store": _store(Path(work) / "many", 500 if quick else 100_000),
         }
 

@@ -21,7 +21,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import speaker_encoder
 
 BLOCK = RATE // 4
-SILENCE = 4.0  # s between two sentences
+PAUSE_SECONDS = 4.0  # between two sentences
 SENTENCES = 8
 
 
@@ -50,7 +50,7 @@ def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, floa
             loud = np.flatnonzero(np.abs(wav) > 0.02 * np.abs(wav).max())[-1]
             ends.append(started + (given + loud) / RATE)
             for block in np.split(
-                silent := np.concatenate([wav, np.zeros(int(SILENCE * RATE))]), range(BLOCK, len(silent), BLOCK)
+                silent := np.concatenate([wav, np.zeros(int(PAUSE_SECONDS * RATE))]), range(BLOCK, len(silent), BLOCK)
             ):
                 given += len(block)
                 time.sleep(max(0.0, started + given / RATE - time.perf_counter()))

@@ -23,7 +23,9 @@ from thesis_lib.training import fabric_of, train
 from thesis_lib.training.stages import run_earlier_stages
 from thesis_lib.vocoder import checkpoints
 
-LONGEST = 5.0  # steps, that a process trains: a time would be none at all on a machine that is slow enough
+MAX_TRAINED_STEPS = (
+    5.0  # of a process before it is killed: a time would be none at all on a machine that is slow enough
+)
 TASK = "conversion"
 SETTINGS = {
     "corpus.limit": 4,
@@ -54,7 +56,7 @@ def kill(folder: Path, count: int, seed: int = 0) -> dict:
     before = 0
     with tqdm(total=count) as bar:
         while found["kills"] < count:
-            if _killed(home, rng.uniform(1, LONGEST)):
+            if _killed(home, rng.uniform(1, MAX_TRAINED_STEPS)):
                 found["kills"] += 1
                 bar.update()
                 reached = _inspect(home.path / TASK, found)

@@ -65,7 +65,7 @@ def human_set(vocoder: Vocoder, targets: int, contents: int) -> tuple[SpeakerTri
 
 def roles_of(vocoder: Vocoder) -> Roles:
     """The roles of every network in the released weights."""
-    return Roles.along(named_lineage(DEFAULT, vocoder.meta))
+    return Roles.along(named_lineage(DEFAULT, vocoder.description))
 
 
 def records(table: pd.DataFrame) -> list[dict]:

@@ -17,7 +17,7 @@ from thesis_lib.audio.files import write_audio
 from thesis_lib.corpus.split import spread
 
 RATE = 16_000  # Hz, of G.722
-SHORTEST, LONGEST = 4.0, 10.0  # s, of prompts that are taken
+MIN_PROMPT_SECONDS, MAX_PROMPT_SECONDS = 4.0, 10.0  # s, of prompts that are taken
 COUNT = 4  # of them, spread evenly
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     given = parser.parse_args()
     wavs = {path.stem: decode(path) for path in sorted(given.folder.rglob("*.g722"))}
-    long = [name for name, wav in wavs.items() if SHORTEST <= len(wav) / RATE <= LONGEST]
+    long = [name for name, wav in wavs.items() if MIN_PROMPT_SECONDS <= len(wav) / RATE <= MAX_PROMPT_SECONDS]
     for index in spread(len(long), COUNT):
         write_audio(given.out / f"{long[index]}.wav", wavs[long[index]], RATE)
         print(f"{long[index]}: {len(wavs[long[index]]) / RATE:.1f} s")

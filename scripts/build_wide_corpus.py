@@ -34,7 +34,7 @@ from thesis_lib.embeddings.encoders.base import embed
 from thesis_lib.validation.metrics import word_errors
 
 VOICES = 200  # are drawn
-SPOKEN = 153  # of them: what some three hours of two cores give
+DEFAULT_VOICES = 153  # of them that are synthesised: what some three hours of two cores give
 ENGLISH, SPANISH = 8, 2  # utterances a voice
 ATTEMPTS = 2  # for each, with another sentence
 ALIKE = 0.75  # ECAPA cosine of two voices' means, above which they count as one; a mixture is often like a parent
@@ -161,7 +161,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/wide"))
-    parser.add_argument("--voices", type=int, default=SPOKEN, help=f"the first so many of {VOICES} that are drawn")
+    parser.add_argument(
+        "--voices", type=int, default=DEFAULT_VOICES, help=f"the first so many of {VOICES} that are drawn"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2026)
     args = parser.parse_args()

@@ -15,11 +15,11 @@ from thesis_lib import cloning
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.config import CloningConfig
+from thesis_lib.validation.cloning_report import BASELINE_VOICE
 
 ROOT = Path(__file__).parents[1]
 CLIPS, ASSETS = ROOT / "thesis_lib" / "data" / "mini" / "audio", ROOT / "assets"
 CLIP = "000124"
-TTS_VOICE = "af_heart"  # Kokoro's, the fixed voice of the baselines
 
 
 def save(name: str, wav: np.ndarray, rate: int) -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     """Write the Spanish, the English of the same voice in the corpus, and the translation by TTS in a fixed voice."""
     save("spanish", *read_audio(CLIPS / f"{CLIP}.es.opus"))
     save("own_english", *read_audio(CLIPS / f"{CLIP}.en.opus"))
-    pipeline = cloning.build(config=CloningConfig(voice=TTS_VOICE))
+    pipeline = cloning.build(config=CloningConfig(voice=BASELINE_VOICE))
     wav, rate = read_audio(CLIPS / f"{CLIP}.es.opus", pipeline.sample_rate)
     segments = list(speech_segments([wav], rate))
     speaker = pipeline.analyse_speaker(segments, CLIP)

@@ -1,10 +1,7 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
-import functools
 import os
 import sys
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 # Two processes of tests on two cores: one thread each.
@@ -21,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from cloning_stages import HZ
-from helpers import TINY, spoken, voiced
+from helpers import TINY, serving, spoken, voiced
 from tiny_corpora import person
 from xdist.scheduler import LoadFileScheduling
 
@@ -216,22 +213,13 @@ def people(tmp_path) -> Path:
     return tmp_path / "people"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def served(tmp_path):
     """A folder, and the address at which this machine serves it."""
     folder = tmp_path / "site"
     folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        yield folder, f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
+    with serving(folder) as address:
+        yield folder, address
 
 
 @pytest.fixture

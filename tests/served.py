@@ -137,7 +137,7 @@ def says(page, text, place="#status"):
 def speak(page):
     page.locator("#speak").click()
     says(page, "The English is ready.")
-    page.locator("#lines .line").first.wait_for()
+    page.locator("#segments .segment").first.wait_for()
 
 
 def state_of(page):

@@ -97,7 +97,7 @@ def synthetic_run(folder: Path, start: int = 0, **training) -> Run:
 def _embed(run: Run, utterances: list[Utterance], rng: np.random.Generator) -> None:
     folder = run.path / "embeddings"
     folder.mkdir()
-    titles = {"speaker": "tiny-test-encoder (1)", "emotion": "egemaps (1)"}
+    titles = {"speaker": "tiny-test-encoder (1)", "emotion": "random-numbers (1)"}
     (folder / "embeddings.json").write_text(json.dumps({"ids": [u.id for u in utterances], **titles}))
     for kind, dim in (("speaker", SPEAKER_DIM), ("emotion", EMOTION_DIM)):
         np.save(folder / f"{kind}_source.npy", rng.normal(size=(len(utterances), dim)).astype(np.float32))

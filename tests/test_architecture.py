@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from thesis_lib.runs.stages import STAGES
+
 PACKAGE = Path(__file__).parents[1] / "thesis_lib"
 
 # From the bottom to the top: a package imports from packages before it, and from itself.
@@ -156,6 +158,13 @@ def test_librosa_is_imported_in_one_place():
         assert not re.search(r"^from perth\b", text, re.MULTILINE), path
 
 
+def test_a_vocoder_is_read_by_the_fields_of_its_description():
+    """``meta``, the dictionary that is stored with the weights, is for storing it."""
+    for path in (path for path in PACKAGE.rglob("*.py") if "vocoder" not in path.relative_to(PACKAGE).parts):
+        read = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute) and n.attr == "meta"]
+        assert not read, path
+
+
 def test_torchaudio_imports_beside_a_cpu_torch():
     code = "import thesis_lib, torchaudio.compliance.kaldi; print('ok')"
     assert "ok" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
@@ -174,9 +183,27 @@ def test_nothing_unsafe_is_loaded():
                 assert any(k.arg == "weights_only" and k.value.value is True for k in node.keywords), path
 
 
+ARCHITECTURE = (PACKAGE.parent / "book" / "architecture.md").read_text()
+
+
+def out_of_order(page: str) -> list[str]:
+    """The stages that the page's data flow, or its list of the stages, has at another place than the library."""
+    run = page.split("the stages of a run")[1].split("the cloning path")[0]
+    drawn = re.findall(r"^ +\|   thesis (\w+)", run, re.MULTILINE)
+    listed = re.search(r"stages fill it, one after the other: ([\w, ]+)\.", page)[1].split(", ")
+    verbs, names = [stage.command.split()[1] for stage in STAGES], [stage.name for stage in STAGES]
+    pairs = [*zip(verbs, drawn[: len(verbs)], strict=True), *zip(names, listed, strict=True)]
+    return [expected for expected, found in pairs if expected != found]
+
+
+def test_the_data_flow_picture_has_the_stages_in_their_order():
+    assert out_of_order(ARCHITECTURE) == []
+    swapped = ARCHITECTURE.replace("thesis embed   ", "thesis analyse ", 1)
+    assert out_of_order(swapped) == ["embed"], "a picture with another order is found"
+
+
 def test_the_data_flow_picture_names_modules_that_exist():
-    page = (PACKAGE.parent / "book" / "architecture.md").read_text()
-    flow = page.split(":name: data-flow")[1].split("```")[0]
+    flow = ARCHITECTURE.split(":name: data-flow")[1].split("```")[0]
     named = set(re.findall(rf"\b({'|'.join(ORDER)})\.(\w+)", flow))
     assert {package for package, _ in named} >= set(ORDER) - {"utils", "config", "pretrained", "cli"}
     for package, module in named:

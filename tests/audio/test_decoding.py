@@ -81,7 +81,7 @@ def test_joined_ogg_files_of_two_rates_are_refused_rather_than_cut(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["flac", "wav"])
-def test_a_stream_whose_header_holds_no_length_is_read(tmp_path, suffix):
+def test_a_stream_with_no_length_in_its_header_is_read(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     data = bytearray(encoded(path, voiced(2.0, RATE)))
     if suffix == "flac":

@@ -1,12 +1,10 @@
 """The built book in a browser, over HTTP and from the file system, with the network blocked: `pytest -m pages`."""
 
-import functools
 import re
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from helpers import serving
 
 from thesis_lib import pretrained
 from thesis_lib.reporting.book import find_chromium, print_pdf
@@ -28,19 +26,10 @@ pytestmark = [
 ]
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def site():
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=HTML)) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
+    with serving(HTML) as address:
+        yield address
 
 
 @pytest.fixture

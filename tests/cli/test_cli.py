@@ -33,6 +33,17 @@ COMMANDS = [
 ]
 
 
+def test_the_help_says_what_the_program_does():
+    said = " ".join(CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Translate Spanish speech into English speech in the same voice; train and evaluate the vocoders." in said
+
+
+@pytest.mark.parametrize("command", ["validate", "clone-report"])
+def test_the_help_says_what_is_in_a_folder_of_pairs(command):
+    said = " ".join(CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "300"}).output.split())
+    assert "Folder with human Spanish (GROUP_es_src/) and published English (GROUP_en_SYSTEM/)." in said
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -137,7 +137,7 @@ def test_clone_passes_its_options_to_the_pipeline(recordings, fake_pipeline, mon
         None, Path("d.wav"), (Path(good), Path("b.wav")), Path("c.wav"), 0.5, 1.5, True, "me"
     )
     assert "consent given" not in err
-    assert "speak 2.0, for 1.0 s of Spanish" in printed
+    assert "synthesis 2.0, for 1.0 s of Spanish" in printed
 
 
 @pytest.mark.parametrize("option", ["--content", "--voice-from", "--emotion-from"])

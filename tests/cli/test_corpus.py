@@ -1,6 +1,7 @@
 """`thesis download`, `prepare` and `manifest`: what is fetched, refused, and printed as the next command."""
 
 import json
+import re
 import shlex
 from dataclasses import replace
 
@@ -38,8 +39,10 @@ def test_what_a_manifest_holds(monkeypatch, capsys, tiny_run):
     settings = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
     code, out, _ = thesis(monkeypatch, capsys, "manifest", "leak", "--profile", "smoke", *where, *settings)
     assert code == 0
-    for compared in ("validation against train: ", "test against train: ", "test against validation: "):
+    for compared in ("validation, train: ", "test, train: ", "test, validation: "):
         assert compared in out
+    says = r"\d of 2 speakers may be in both splits \(cosine >= -?[01]\.\d\d, exceeded by 95 % of same-speaker pairs\)"
+    assert re.search(rf"^test, train: {says}; false-alarm rate \d+\.\d %$", out, re.MULTILINE), out
 
 
 run = CliRunner().invoke

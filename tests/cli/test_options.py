@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from thesis_lib.cli import app
-from thesis_lib.cli.options import plugins_of, run_of
+from thesis_lib.cli.options import run_of, settings_of
 from thesis_lib.config import ConfigError
 from thesis_lib.runs.folder import Run
 
@@ -41,9 +41,36 @@ def test_a_setting_that_a_command_does_not_read_is_refused(verb, tmp_path):
     assert str(done.exception).startswith("conversion.training.steps: of --set, this command reads plugins")
 
 
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        *((verb, key) for verb in ("clone a.wav b.wav", "serve") for key in ("corpus.limit", "validation.utterances")),
+        *((verb, "encoders.evaluation") for verb in ("clone a.wav b.wav", "serve", "adapt a.wav --run-dir run")),
+        *((verb, "cloning.examples") for verb in ("clone a.wav b.wav", "serve")),
+        ("clone a.wav b.wav", "encoders.batch_size"),
+        ("stream a.wav b.wav --voice-from a.wav", "encoders.evaluation"),
+        ("stream a.wav b.wav --voice-from a.wav", "encoders.batch_size"),
+        ("stream a.wav b.wav", "encoders.device"),
+    ],
+)
+def test_a_key_that_has_no_effect_is_refused_before_anything_is_read(command, key):
+    value = "[]" if key == "encoders.evaluation" else "cpu" if key == "encoders.device" else "2"
+    done = CliRunner().invoke(app, [*command.split(), "--set", f"{key}={value}"])
+    assert isinstance(done.exception, ConfigError)
+    says, _, known = str(done.exception).partition(" only: leave that setting out")[0].partition("reads ")
+    assert says == f"{key}: of --set, this command "
+    assert known.split(", ")[0] == "plugins"
+    assert key not in known.split(", ")
+
+
 def test_the_settings_that_a_command_reads():
-    assert plugins_of(["plugins=json,csv", "encoders.batch_size=2"], "encoders") == ("json", "csv")
+    read = settings_of(["plugins=json,csv", "encoders.batch_size=2"], "encoders.batch_size")
+    assert (read.plugins, read.encoders.batch_size) == (("json", "csv"), 2)
     with pytest.raises(ConfigError, match=r"^encoders.batch_size: of --set, this command reads plugins only"):
-        plugins_of(["encoders.batch_size=2"])
+        settings_of(["encoders.batch_size=2"])
+    with pytest.raises(ConfigError, match=r"^encoders.device: of --set, this command reads plugins, encoders.speaker"):
+        settings_of(['encoders={"speaker": "ecapa", "device": "cpu"}'], "encoders.speaker")
     with pytest.raises(ConfigError, match="no setting named 'plugin'"):
-        plugins_of(["plugin=json"])
+        settings_of(["plugin=json"])
+    clone = ["clone", "a.wav", "b.wav", "--adapt", "1", "--set", "encoders.batch_size=2"]
+    assert "a.wav: missing file" in str(CliRunner().invoke(app, clone).exception), "an adaptation reads it"

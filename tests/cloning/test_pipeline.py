@@ -102,9 +102,9 @@ def test_a_stretched_rendering_keeps_its_pitch():
     plain, longer = (vocoder.render(wav, Voice(), 1.0, stretch) for stretch in (1.0, 1.2))
     assert len(plain) == len(wav)
     assert len(longer) == round(1.2 * len(wav))
-    levels = [track(x, vocoder.audio).log_f0_median for x in (plain, longer)]
-    assert levels[1] == pytest.approx(levels[0], abs=0.05)
-    assert levels[0] == pytest.approx(track(wav, vocoder.audio).log_f0_median, abs=0.1)
+    medians = [track(x, vocoder.audio).log_f0_median for x in (plain, longer)]
+    assert medians[1] == pytest.approx(medians[0], abs=0.05)
+    assert medians[0] == pytest.approx(track(wav, vocoder.audio).log_f0_median, abs=0.1)
 
 
 def test_given_text_and_a_given_speaker(stages, talk):

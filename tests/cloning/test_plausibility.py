@@ -1,5 +1,7 @@
 """Text that Whisper has made up is left out or noted; what is not Spanish is left out with its times."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cloning_stages import HZ, PLAIN, pipeline
@@ -40,6 +42,14 @@ def told(stages, talk, *found, config=PLAIN):
 def test_text_that_repeats_itself_or_takes_too_long_to_speak_is_improbable(text, seconds, says):
     found = improbable(text, seconds)
     assert (says in found) if says else not found
+
+
+def test_real_speech_with_a_word_six_times_is_left_out_too():
+    """A loop of Whisper has the same form; the page of the limitations says so."""
+    said = "No, no, no, no, no, no."
+    assert left_out(Translated("", said), 2.0) == "the translation repeats itself ('no' 6 times in a row)"
+    assert not left_out(Translated("", said.replace("No, ", "", 1)), 2.0)
+    assert said in (Path(__file__).parents[2] / "book" / "limitations.md").read_text(encoding="utf-8")
 
 
 def test_a_loop_is_left_out_and_noted(stages, talk):

@@ -46,7 +46,7 @@ def test_each_segment_has_its_own_pitch(analysed):
         assert found == pytest.approx(recorded + share * (np.log(f0) - recorded), abs=0.02)
 
 
-def test_each_segment_has_its_own_embedding_and_f0_spread(analysed):
+def test_each_segment_has_its_own_embedding_and_log_f0_std(analysed):
     made, speaker, (first, _) = analysed
     recorded, found = speaker.recorded, in_segment(made.analyser, speaker, first, 1.0).voice
     share = SECONDS / (SECONDS + STYLE_PRIOR_SECONDS)

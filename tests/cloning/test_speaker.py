@@ -81,11 +81,11 @@ def test_several_recordings_of_a_voice_are_averaged():
     assert (voice.emotion[0], voice.log_f0_median, voice.log_f0_std) == (2.0, 5.0, pytest.approx(0.3))
 
 
-@pytest.mark.parametrize(("share", "emotion", "spread"), [(0.0, 1.0, 0.2), (0.5, 2.0, 0.3), (1.0, 3.0, 0.4)])
-def test_speaking_style_is_interpolated(share, emotion, spread):
+@pytest.mark.parametrize(("share", "emotion", "log_f0_std"), [(0.0, 1.0, 0.2), (0.5, 2.0, 0.3), (1.0, 3.0, 0.4)])
+def test_speaking_style_is_interpolated(share, emotion, log_f0_std):
     own = Voice(np.ones(2), np.array([1.0]), 5.0, 0.2)
     mixed = between(own, Voice(np.zeros(2), np.array([3.0]), 6.0, 0.4), share)
-    assert (mixed.emotion[0], mixed.log_f0_std) == (emotion, pytest.approx(spread))
+    assert (mixed.emotion[0], mixed.log_f0_std) == (emotion, pytest.approx(log_f0_std))
     assert (mixed.speaker is own.speaker, mixed.log_f0_median) == (True, 5.0)
 
 

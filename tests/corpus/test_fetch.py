@@ -1,15 +1,13 @@
 """The whole way of the real release, from archives at addresses to a manifest."""
 
-import functools
 import hashlib
 import shutil
 import tarfile
-import threading
 from dataclasses import replace
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import tiny_corpora
+from helpers import serving
 from tiny_corpora import config_of
 
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
@@ -24,11 +22,6 @@ from thesis_lib.corpus.readers import READERS, Archive
 from thesis_lib.corpus.unpack import UnpackError
 
 MINI = CorpusConfig(name="mini", limit=2)
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture
@@ -46,13 +39,8 @@ def site(tmp_path):
         with tarfile.open(folder / name, "w:gz") as tar:
             for path, inside in members:
                 tar.add(path, inside)
-    handler = functools.partial(Quiet, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-        thread.join()
+    with serving(folder) as address:
+        yield address
 
 
 def at(site, **changes):

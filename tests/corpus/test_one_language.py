@@ -150,7 +150,7 @@ def test_every_corpus_has_licence_and_citation():
             assert reader.page in card
 
 
-def test_a_corpus_whose_licence_forbids_shipping_weights_is_refused_for_the_released_ones(monkeypatch, people):
+def test_a_corpus_with_a_licence_that_forbids_shipping_weights_is_refused_for_the_released_ones(monkeypatch, people):
     monkeypatch.setattr(CORPORA, "_entries", dict(CORPORA._entries))
     CORPORA.register("no-derivatives", licence="CC BY-NC-ND 4.0.", weights=False)(prepare_recordings)
     released = Config.from_profile("released")

@@ -1,16 +1,20 @@
 """Stages: their order, their commands, and outputs that are stale by name."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import TINY, beside, trained_beside
+from synthetic_run import synthetic_run
 from typer.testing import CliRunner
 
 from thesis_lib.cli import app
+from thesis_lib.config.registries import ENCODERS
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.analyse import analysed
-from thesis_lib.runs.embed import Embeddings, embedded
+from thesis_lib.runs.embed import Embeddings, embedded, load_embeddings
 from thesis_lib.runs.folder import RunError
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.runs.stages import RECORD, STAGES, StaleError
@@ -128,6 +132,34 @@ def test_another_revision_of_a_pretrained_encoder_is_refused(tiny_run, tmp_path)
     summary.write_text(json.dumps(tree))
     with pytest.raises(RunError, match=r"ecapa \(an-earlier-one\), this version has ecapa .*run `thesis embed"):
         embedded(run)
+
+
+def test_another_revision_of_an_encoder_from_outside_is_refused(tmp_path, monkeypatch):
+    """Of embeddings and of tables; the encoder is not made for it."""
+    monkeypatch.setattr(ENCODERS, "_entries", dict(ENCODERS._entries))
+    outside = SimpleNamespace(revision="1")
+    ENCODERS.register("outside", roles=("speaker",))(outside)
+    run = synthetic_run(tmp_path)
+    summary = run.path / "embeddings" / "embeddings.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"speaker": "outside (1)"}))
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([], {"outside": "1"}))
+    assert load_embeddings(run, ("source",)).speaker_encoder == "outside (1)"
+    assert run.has("x")
+    outside.revision = "2"
+    with pytest.raises(RunError, match=r"by the speaker encoder outside \(1\), this version has outside \(2\)"):
+        load_embeddings(run, ("source",))
+    assert run.stale() == {"x": ["outside was 1, is 2"]}
+
+
+@pytest.mark.parametrize("name", ["whisper-emotion", "egemaps"])
+def test_another_revision_of_an_emotion_encoder_is_refused(tmp_path, name):
+    run = synthetic_run(tmp_path)
+    summary = run.path / "embeddings" / "embeddings.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"emotion": f"{name} (an-earlier-one)"}))
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([], {name: "an-earlier-one"}))
+    with pytest.raises(RunError, match=rf"{name} \(an-earlier-one\), this version has {name} .*run `thesis embed"):
+        load_embeddings(run, ("source",))
+    assert not run.has("x")
 
 
 def test_folders_of_earlier_versions_load_without_a_record(tiny_run, tmp_path):

@@ -223,7 +223,7 @@ def test_progress_is_that_of_the_stages(client, recording):
     assert translator.is_waiting.wait(30)
     job = client("GET", session).json()["job"]
     assert job["stages"] == {"read": 1, "voice": 1, "translate": 0, "speak": 0, "write": 0}
-    assert job["lines"] == []
+    assert job["segments"] == []
     assert client("PUT", f"{session}/script", data=b"{}").status_code == 409
     assert client("POST", f"{session}/speak", json={}).status_code == 409
     assert client("DELETE", f"{session}/speak").status_code == 200
@@ -238,18 +238,18 @@ def test_progress_is_that_of_the_stages(client, recording):
         if state["job"]["stages"]["speak"] > 0:
             break
         time.sleep(0.05)
-    (line,) = state["job"]["lines"]
-    share = pytest.approx(line["end"] / state["source"]["seconds"])
+    (segment,) = state["job"]["segments"]
+    share = pytest.approx(segment["end"] / state["source"]["seconds"])
     assert state["job"]["stages"] == {"read": 1, "voice": 1, "translate": share, "speak": share, "write": 0}
     translator.release()
     assert client.wait(session)["made"], "a cancelled job can be repeated"
 
 
-def test_the_lines_are_shown_while_they_are_translated(client, recording):
+def test_the_segments_are_shown_while_they_are_translated(client, recording):
     session = client.open(recording, "train talk.wav")  # also a name that begins as the label of a training
     job = client.speak(session)["job"]
-    assert [line["english"] for line in job["lines"]] == ["hello my friend"] * 2
-    assert job["lines"][0]["start"] > 0.5
+    assert [segment["english"] for segment in job["segments"]] == ["hello my friend"] * 2
+    assert job["segments"][0]["start"] > 0.5
 
 
 def test_a_format_that_no_browser_plays_is_converted_to_be_played(client, recording, tmp_path):

@@ -43,7 +43,7 @@ def test_a_file_is_dropped_spoken_corrected_and_saved(opened, server, recording,
     assert page.locator("#speak").is_disabled()
     translator.release()
     says(page, "The English is ready.")
-    rows = page.locator("#lines .line")
+    rows = page.locator("#segments .segment")
     assert rows.count() == 2
     assert rows.locator(".spanish").all_inner_texts() == ["hola amigo"] * 2
     assert rows.locator(".english").first.input_value() == "hello my friend"
@@ -85,7 +85,7 @@ def test_an_edit_survives_an_export_and_a_line_can_be_left_out(opened, server, r
     page = opened()
     choose(page, recording)
     speak(page)
-    row = page.locator("#lines .line").nth(0)
+    row = page.locator("#segments .segment").nth(0)
     row.locator(".english").fill("an edit that is not spoken yet")
     page.locator("#export button").click()
     says(page, "The file is ready.")
@@ -94,7 +94,7 @@ def test_an_edit_survives_an_export_and_a_line_can_be_left_out(opened, server, r
     page.locator("#speak").click()
     page.locator("#speak:enabled").filter(has_not_text="changed").wait_for()
     assert row.locator(".play-english").is_disabled()
-    assert page.locator("#lines .line").nth(1).locator(".play-english").is_enabled()
+    assert page.locator("#segments .segment").nth(1).locator(".play-english").is_enabled()
 
 
 def test_what_cannot_be_used_is_told_on_the_page(opened, server, recording, tmp_path):
@@ -142,7 +142,7 @@ def test_a_reload_keeps_the_session_and_a_closed_page_ends_it(opened, server, re
     speak(page)
     page.reload()
     says(page, "voz.wav", "#work-title")
-    assert page.locator("#lines .line").nth(1).locator(".english").input_value() == "hello my friend"
+    assert page.locator("#segments .segment").nth(1).locator(".english").input_value() == "hello my friend"
     assert page.locator("#speak").inner_text() == "Speak again"
     assert len([path for path in server.root.iterdir() if path.is_dir()]) == 1
     page.context.new_page()
@@ -199,7 +199,7 @@ def test_options_last_as_long_as_their_recording(opened, server, recording):
     page.locator("[name=fit]").check()
     speak(page)
     page.reload()
-    page.locator("#lines .line").first.wait_for()
+    page.locator("#segments .segment").first.wait_for()
     assert page.locator("#consent").input_value() == "Ana"
     assert page.locator("[name=style_strength]").input_value() == "0.5"
     assert page.locator("[name=fit]").is_checked()
@@ -228,7 +228,7 @@ def test_the_page_is_accessible_and_fits_a_phone(opened, server, recording, sche
     choose(page, recording)
     speak(page)
     page.locator("#options summary").click()
-    page.locator("#lines .english").first.fill("changed")
+    page.locator("#segments .english").first.fill("changed")
     page.add_script_tag(path=pretrained.fetch("axe-core") / "axe.min.js")
     found = page.evaluate("() => axe.run({resultTypes: ['violations']}).then(result => result.violations)")
     assert [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found] == []

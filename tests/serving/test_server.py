@@ -15,7 +15,7 @@ from thesis_lib.serving.server import bound
 from thesis_lib.serving.sessions import safe_name
 from thesis_lib.training import adaptation
 
-SCRIPTS = ("page.js", "lines.js", "options.js", "progress.js", "requests.js")
+SCRIPTS = ("page.js", "segments.js", "options.js", "progress.js", "requests.js")
 
 
 def test_the_page_loads_nothing_from_elsewhere(client):

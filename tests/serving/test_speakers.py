@@ -188,7 +188,7 @@ def test_two_speakers_on_the_page(opened, server, dialogue, tmp_path):
     speak(page)
     assert state_of(page)["options"] | {"speakers": "auto", "background": "keep"} == state_of(page)["options"]
     says(page, "talk.wav: speakers: 1 (6", "#notes li:visible")
-    rows = page.locator("#lines .line")
+    rows = page.locator("#segments .segment")
     selects = rows.locator("select.speaker")
     assert [selects.nth(at).input_value() for at in range(3)] == ["1", "2", "1"]
     assert selects.first.locator("option").all_inner_texts() == ["Speaker 1", "Speaker 2"]
@@ -227,7 +227,7 @@ def test_two_speakers_on_the_page(opened, server, dialogue, tmp_path):
     assert "Luis: hello my friend" in saved.value.path().read_text()
 
     page.reload()
-    page.locator("#lines .line").first.wait_for()
+    page.locator("#segments .segment").first.wait_for()
     assert page.locator("[name=speakers]").input_value() == "2"
     assert page.locator("[name=background]").is_checked()
 
@@ -256,11 +256,11 @@ def test_the_speakers_of_an_srt_script_are_shown_once_they_are_found(opened, ser
     page.locator("#options summary").click()
     page.get_by_label("Number of speakers").select_option("2")
     page.locator("#script-file").set_input_files(tmp_path / "film.srt")
-    page.locator("#lines .line").nth(2).wait_for()
+    page.locator("#segments .segment").nth(2).wait_for()
     assert page.locator("#speakers-hint").inner_text() == ""
     page.get_by_label("English, segment 1").fill("edited before it is spoken")
     speak(page)
-    selects = page.locator("#lines select.speaker")
+    selects = page.locator("#segments select.speaker")
     assert [selects.nth(at).input_value() for at in range(3)] == ["1", "2", "1"]
     page.locator("#script-file").set_input_files(tmp_path / "film.srt")
     selects.first.locator("option", has_text="who speaks then").wait_for(state="attached")

@@ -12,6 +12,7 @@ from thesis_lib.config import Config, ConfigError
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import Run, RunError
+from thesis_lib.runs.stages import RECORD, StaleError
 from thesis_lib.training.adaptation import KEY, adapt
 from thesis_lib.validation import adaptation
 from thesis_lib.validation.adaptation import AFTER, BEFORE, adapt_speakers, adaptation_sample, adaptation_test
@@ -48,7 +49,10 @@ def test_a_vocoder_goes_on_with_the_voice_of_some_recordings(tiny_run, recording
     with pytest.raises(RunError, match="other recordings"):
         adapt(recordings[:1], tmp_path / "me", folder, BRIEF)
     with pytest.raises(ConfigError, match="another configuration"):
-        adapt(recordings, tmp_path / "me", folder, 2 * BRIEF)
+        adapt(recordings, tmp_path / "me", folder, BRIEF / 2)
+    longer = adapt(recordings, tmp_path / "me", folder, 2 * BRIEF)  # goes on
+    assert longer.description.steps > adapted.description.steps
+    assert adapt(recordings, tmp_path / "me", folder, 2 * BRIEF).description == longer.description
 
 
 def test_training_ends_at_the_given_step(tiny_run, recordings, tmp_path):
@@ -82,8 +86,14 @@ def test_a_vocoder_that_was_trained_again_is_not_taken_for_the_one_before(tiny_r
     checkpoints.save(folder, {name: 1.1 * x for name, x in tensors.items()}, meta)
     with pytest.raises(RunError, match=r"me was made from \S+/v before that was trained again, .*another folder"):
         adapt(recordings, tmp_path / "me", str(folder), BRIEF)
-    # A run of an earlier version has no key, and loads as before.
+    # A run of an earlier version has no key and no fingerprint of the weights, and loads as before.
     (tmp_path / "me" / KEY).unlink()
+    with pytest.raises(StaleError, match="weights of the warm start was"):
+        adapt(recordings, tmp_path / "me", str(folder), BRIEF)
+    record = tmp_path / "me" / "conversion" / RECORD
+    tree = json.loads(record.read_text())
+    del tree["inputs"]["weights of the warm start"]
+    record.write_text(json.dumps(tree))
     assert adapt(recordings, tmp_path / "me", str(folder), BRIEF).meta == adapted.meta
 
 

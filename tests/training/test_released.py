@@ -1,4 +1,5 @@
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from thesis_lib.corpus.rows import read_list
 from thesis_lib.embeddings.encoders import evaluation_encoders
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run, RunError
-from thesis_lib.training import TrainingError, train
+from thesis_lib.training import TrainingError, released, train
 from thesis_lib.training.adaptation import adapt
 from thesis_lib.training.released import released_folder, reproduce_weights
 from thesis_lib.utils.errors import ThesisError
@@ -40,6 +41,21 @@ def test_weights_are_trained_and_halved(tiny_run, tmp_path):
     assert said[-1] == f"the weights: {tmp_path / 'default'}"
     with pytest.raises(ThesisError, match="no accelerator named 'tpu'"):
         reproduce_weights(run, tmp_path / "default", accelerator="tpu")
+
+
+@pytest.mark.parametrize(("scheduler", "device"), [(None, "cuda:0"), ("tcp://head:8786", "cpu")])
+def test_the_analyses_are_computed_on_the_device_of_the_training(tmp_path, monkeypatch, scheduler, device):
+    used = []
+    monkeypatch.setattr(released, "fabric_of", lambda training, accelerator: SimpleNamespace(device="cuda:0"))
+    for stage in ("prepared", "embedded"):
+        monkeypatch.setattr(released, stage, lambda *given, **named: None)
+    monkeypatch.setattr(released, "analysed", lambda run, *given: used.append(run.device))
+    monkeypatch.setattr(released, "train", lambda run, task, progress, fabric: fabric.stop)
+    with pytest.raises(AttributeError, match="stop"):
+        reproduce_weights(
+            Run(tmp_path / "run", Config.from_profile("human")), tmp_path, accelerator="cuda", scheduler=scheduler
+        )
+    assert used == [device]
 
 
 def test_a_corpus_that_cannot_be_synthesised_is_an_error(tmp_path, monkeypatch):

@@ -156,8 +156,10 @@ def test_embeddings_of_one_side_are_completed_by_the_same_encoders_only(tiny_run
     assert np.array_equal(again.speaker["target"], whole.speaker["target"])
     (folder / "speaker_target.npy").unlink()
     summary = folder / "embeddings.json"
-    summary.write_text(summary.read_text().replace("egemaps", "emotion2vec"))
-    with pytest.raises(RunError, match="holds embeddings by .*emotion2vec"):
+    summary.write_text(summary.read_text().replace("egemaps", "another-emotion"))
+    with pytest.raises(
+        RunError, match="holds embeddings by .* and another-emotion .*, today's encoders are .* and egemaps"
+    ):
         embedded(run)
 
 

@@ -14,7 +14,7 @@ from thesis_lib.training.segments import Segments
 from thesis_lib.training.speaker_sampling import SpeakerSampler, moved
 
 
-def level_of(content: torch.Tensor) -> torch.Tensor:
+def mean_log_f0_of(content: torch.Tensor) -> torch.Tensor:
     contour, voicing = content[:, PITCH_CHANNEL], content[:, PITCH_CHANNEL + 1]
     return (contour * voicing).sum(1) / voicing.sum(1) * PITCH_SCALE + PITCH_CENTRE
 
@@ -29,9 +29,9 @@ def contents() -> torch.Tensor:
 
 def test_the_pitch_moves_to_the_level_and_nothing_else_does():
     content = contents()
-    levels = torch.tensor([math.log(110.0), math.log(220.0), math.log(220.0)])
-    found = moved(content, levels)
-    assert torch.allclose(level_of(found[:2]), levels[:2], atol=1e-5)
+    medians = torch.tensor([math.log(110.0), math.log(220.0), math.log(220.0)])
+    found = moved(content, medians)
+    assert torch.allclose(mean_log_f0_of(found[:2]), medians[:2], atol=1e-5)
     assert torch.equal(found[2], content[2]), "whispered speech has no pitch to move"
     others = [c for c in range(7) if c != 7 + PITCH_CHANNEL]
     assert torch.equal(found[:, others], content[:, others])
@@ -156,7 +156,9 @@ def test_a_recorded_target_speaker_is_another_one_given_by_one_recording(tiny_ru
             own = [i for i, u in enumerate(data.utterances) if u.speaker == target]
             assert torch.allclose(asked[item], F.normalize(unit[own].mean(0), dim=0), atol=1e-6)
             if batch.content[item, PITCH_CHANNEL + 1].sum() > 10:
-                assert float(level_of(sampled.content[item : item + 1])) == pytest.approx(float(medians[row]), abs=0.02)
+                assert float(mean_log_f0_of(sampled.content[item : item + 1])) == pytest.approx(
+                    float(medians[row]), abs=0.02
+                )
             seen.add(row)
     assert seen == set(range(len(data.utterances))), "every recording is drawn"
 

@@ -13,11 +13,12 @@ from thesis_lib import cloning, reporting
 from thesis_lib.audio.files import write_audio
 from thesis_lib.cloning import CloningError, VoiceCloningPipeline
 from thesis_lib.cloning.translation import Translated
-from thesis_lib.config import CloningConfig, Config
+from thesis_lib.config import CloningConfig, Config, EncoderConfig
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.pretrained.whisper import Recognised
 from thesis_lib.reporting.sample_matrix import OWN_STYLE, sample_matrix
+from thesis_lib.runs.folder import RunError
 from thesis_lib.utils.files import fingerprint
 from thesis_lib.validation import cloning_report
 from thesis_lib.validation.cloning_recordings import OWN
@@ -56,12 +57,14 @@ class Ecapa(TinyTestEncoder):
 
 @pytest.fixture
 def faked(monkeypatch):
-    """The report's own code, with stages that need no weights."""
+    """The report's own code, with stages that need no weights; the encoder settings and device of each pipeline."""
+    found = []
 
     def translate(wav, rate, context="", transcribe=True):
         return Translated("hola amigo", "hello my dear friend")
 
-    def build(vocoder, config):
+    def build(vocoder, config, encoders, device):
+        found.append((encoders, device))
         loaded = Vocoder.from_pretrained(vocoder)
         loaded.description = loaded.description.with_changes(speaker_encoder=f"ecapa ({Ecapa.revision})")
         return VoiceCloningPipeline(translate, Synthesizer(), Ecapa(), Egemaps(), loaded, config)
@@ -69,6 +72,7 @@ def faked(monkeypatch):
     monkeypatch.setattr(cloning_report, "build", build)
     monkeypatch.setattr(cloning_report, "Whisper", lambda no_repeat: Recogniser())
     monkeypatch.setattr(cloning.pipeline, "nearest_voice", lambda vector: "am_adam")
+    return found
 
 
 @pytest.fixture
@@ -154,9 +158,9 @@ def test_a_report_is_made_again_for_another_recording_or_vocoder_under_the_same_
 
 
 def recorded(build, built):
-    def recording(vocoder, config):
+    def recording(vocoder, *given, **named):
         built.append(vocoder)
-        return build(vocoder, config)
+        return build(vocoder, *given, **named)
 
     return recording
 
@@ -203,7 +207,24 @@ def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs,
     assert set(table[table.system == OURS_ADAPTED].test_set.str.removesuffix(SEVERAL)) == {"g"}
     assert [(paths[0].name, minutes) for paths, minutes, _ in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
     assert {adapter.keywords["encoders"].emotion_folder for *_, adapter in adapted} == {str(tmp_path)}
+    ((encoders, device),) = faked
+    assert (encoders.emotion_folder, device) == (str(tmp_path), "cpu")
     assert set(table.system) == {KOKORO, OURS, OWN, OURS_ADAPTED, "ref"}
+
+
+def test_the_encoders_are_computed_as_the_run_says_and_are_those_of_the_vocoder(tiny_run, tmp_path, faked, monkeypatch):
+    settings = {"encoders__device": "cuda:1", "encoders__precision": "float32", "encoders__emotion_folder": "e2v"}
+    run = trained_beside(tiny_run, tmp_path / "run", **settings)
+    monkeypatch.setattr(cloning_report, "corpus_recordings", lambda run: [])
+    for named in (None, str(run.path / "conversion" / "vocoder")):
+        with pytest.raises(RunError, match="no recording could be measured"):
+            clone_report(run, vocoder=named)
+    computed = {"device": "cuda:1", "precision": "float32"}
+    assert faked == [
+        (EncoderConfig(**computed, emotion_folder="e2v"), "cpu"),
+        (EncoderConfig(**computed), "cpu"),  # this vocoder has egeMAPS, which no folder is of
+    ]
+    assert {"speaker", "emotion"}.isdisjoint(faked[0][0].model_fields_set)
 
 
 def test_a_folder_without_recordings_is_refused(tiny_run, tmp_path, faked):

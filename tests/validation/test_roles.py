@@ -6,19 +6,21 @@ from helpers import trained_beside
 
 from thesis_lib.config import Config
 from thesis_lib.config.registries import ENCODERS as ENCODER_REGISTRY
+from thesis_lib.config.registries import LOSSES
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training import train
 from thesis_lib.validation import CircularScoring, circular, headline, roles
 from thesis_lib.validation.metrics import MetricError
 from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
+from thesis_lib.vocoder.sources import universal_description
 
-META = {"speaker_encoder": "ecapa (1)", "emotion_encoder": "egemaps (2)"}
+VOCODER = universal_description().with_changes(speaker_encoder="ecapa (1)", emotion_encoder="egemaps (2)")
 ENCODERS = {"speaker": "ecapa", "resemblyzer": "resemblyzer", "style": "egemaps"}
 
 
 def roles_of(config: Config, task: str = "conversion", **changes: str) -> Roles:
-    return Roles.along(lineage(config, task, META | changes))
+    return Roles.along(lineage(config, task, VOCODER.with_changes(**changes)))
 
 
 def test_a_warm_start_hands_its_roles_on():
@@ -85,6 +87,19 @@ def test_an_encoder_from_outside_declares_what_it_contains(monkeypatch):
     config = Config.from_profile("demo")
     assert roles_of(config, emotion_encoder="head-on-resemblyzer (1)").of_network("resemblyzer") == "conditions"
     assert roles_of(config, emotion_encoder="alone (1)").of_network("resemblyzer") == EVALUATION
+
+
+def test_a_loss_from_outside_declares_the_networks_that_compute_it(monkeypatch):
+    monkeypatch.setattr(LOSSES, "_entries", dict(LOSSES._entries))
+    LOSSES.register("by_resemblyzer", contains=("resemblyzer", "whisper-emotion"))(lambda config, weights: None)
+    LOSSES.register("by_no_network")(lambda config, weights: None)
+    config = Config.from_profile("demo").override({"resynthesis.losses.by_no_network": 1.0})
+    assert roles_of(config, "resynthesis").of_network("resemblyzer") == EVALUATION
+    trained = roles_of(config.override({"resynthesis.losses.by_resemblyzer": 1.0}), "resynthesis")
+    assert trained.of_metric("eer_resemblyzer", ENCODERS) == "trains"
+    assert trained.of_metric("wer", ENCODERS) == "trains", "Whisper tiny.en is in the emotion encoder"
+    off = roles_of(config.override({"resynthesis.losses.by_resemblyzer": 0.0}), "resynthesis")
+    assert off.of_network("resemblyzer") == EVALUATION
 
 
 def test_every_metric_by_a_network_has_its_role():

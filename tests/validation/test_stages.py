@@ -66,7 +66,7 @@ def test_missing_results_of_a_stage_are_named_with_its_command(name, gone, comma
 def test_a_report_without_a_corpus_names_the_command_too(tiny_run, tmp_path, stages, monkeypatch):
     run = trained_beside(tiny_run, tmp_path / "run")
     shutil.rmtree(run.path / "corpus")
-    monkeypatch.setattr(cloning_report, "build", lambda *given: None)
+    monkeypatch.setattr(cloning_report, "build", lambda *given, **named: None)
     with pytest.raises(RunError, match="thesis prepare"):
         clone_report(run)
 
@@ -88,17 +88,17 @@ def test_gradients_need_the_analyses_and_the_distillation_targets(tiny_run, tmp_
         gradient_norms(run, "conversion")
     assert not (run.path / "analyses").exists()
     teacher = str(tiny_run.path / "resynthesis" / "vocoder")
-    taught = beside(tiny_run, tmp_path / "taught", resynthesis__training__teacher=teacher)
-    train(taught, "resynthesis")
-    shutil.rmtree(taught.path / "distilled")
-    vocoder = taught.path / "resynthesis" / "vocoder"
+    student = beside(tiny_run, tmp_path / "student", resynthesis__training__teacher=teacher)
+    train(student, "resynthesis")
+    shutil.rmtree(student.path / "distilled")
+    vocoder = student.path / "resynthesis" / "vocoder"
     says = rf"lacks (\d+) of \1 distillation targets: remove {vocoder} and run `thesis train --task resynthesis"
     with pytest.raises(RunError, match=says):
-        gradient_norms(taught, "resynthesis")
-    assert not (taught.path / "distilled").exists()
+        gradient_norms(student, "resynthesis")
+    assert not (student.path / "distilled").exists()
     shutil.rmtree(vocoder)
-    train(taught, "resynthesis")
-    assert gradient_norms(taught, "resynthesis").keys() >= {"mel", "stft"}, "the remedy works"
+    train(student, "resynthesis")
+    assert gradient_norms(student, "resynthesis").keys() >= {"mel", "stft"}, "the remedy works"
 
 
 def test_the_adaptation_test_needs_adapted_vocoders(tiny_run, tmp_path):

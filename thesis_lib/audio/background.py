@@ -31,7 +31,7 @@ from thesis_lib.audio.voice_activity import speech_segments
 Spans = Sequence[tuple[float, float]]  # start and end of speech in s, in order
 
 WINDOW_S = 0.046  # of a frame
-OVERLAP = 4  # frames over one sample
+FRAMES_PER_SAMPLE = 4  # overlapping
 PAUSE_HISTORY_S = 4.0  # of the last pauses, from which the spectrum is computed
 MAX_GROUP_FRAMES = 16  # of which a mean is taken
 MIN_GROUPS = 20  # of which the median is taken, where there are as many frames
@@ -51,8 +51,8 @@ def without_speech(read: Callable[[], Iterable[np.ndarray]], sample_rate: int, s
     spectrum of the first ``PAUSE_HISTORY_S`` of pauses, for speech before them. Without a pause the background is
     silence.
     """
-    hop = round(WINDOW_S * sample_rate / OVERLAP)
-    size, samples = OVERLAP * hop, 0
+    hop = round(WINDOW_S * sample_rate / FRAMES_PER_SAMPLE)
+    size, samples = FRAMES_PER_SAMPLE * hop, 0
 
     def counted() -> Iterator[np.ndarray]:
         nonlocal samples
@@ -88,14 +88,14 @@ def _masked(
                 power = median_of_means(pauses, size // 2 + 1) if power is None else power
                 turned = np.exp(1j * phases.uniform(-np.pi, np.pi, len(power)))
                 # Frames of independent phases add in power, not in amplitude.
-                frame = np.fft.irfft(np.sqrt(OVERLAP * power) * turned, size)
+                frame = np.fft.irfft(np.sqrt(FRAMES_PER_SAMPLE * power) * turned, size)
             else:
                 power = None  # computed where the next speech begins
                 if known:
                     pauses.popleft()
                     known -= 1
                 pauses.append(_power(frame))
-            output[i * hop : i * hop + size] += frame * window * (2 / OVERLAP)
+            output[i * hop : i * hop + size] += frame * window * (2 / FRAMES_PER_SAMPLE)
         yield output[: len(frames) * hop].astype(np.float32)
         tail = output[len(frames) * hop :]
 

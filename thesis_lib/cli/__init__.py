@@ -1,4 +1,4 @@
-"""The command ``thesis``; each subcommand calls the function that the notebook of the same name calls."""
+"""Translate Spanish speech into English speech in the same voice; train and evaluate the vocoders."""
 
 import os
 import sys

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from thesis_lib.cli.options import (
+    ADAPTATION_KEYS,
+    CLONING_KEYS,
+    CONDITION_KEYS,
     DEFAULT,
     Device,
+    Pairs,
     Profile,
     RunDir,
     Set,
     VocoderName,
-    config_of,
     encoders_of,
     run_of,
+    settings_of,
 )
 
 if TYPE_CHECKING:
@@ -139,7 +143,8 @@ def clone(
     named = {"guidance": guidance, "voice": voice, "translator": translator, "language": language}
     named |= {"fit": fit or None, "style_strength": style_strength, "background": background}
     changes = {f"cloning.{name}": value for name, value in named.items() if value is not None}
-    settings, encoders = config_of("thesis", set_), encoders_of(set_)
+    settings = settings_of(set_, *CLONING_KEYS, *(ADAPTATION_KEYS if adapt else CONDITION_KEYS))
+    encoders = encoders_of(set_)
     config = settings.override(changes).cloning
     build = partial(cloning.build, encoders=encoders, device=device)
     adapter: cloning.Adapter | None = None
@@ -193,11 +198,13 @@ def _report_file(made: "Clone", vocoder: str, json_: bool) -> None:
     if json_:
         typer.echo(json.dumps(asdict(made) | {"vocoder": vocoder}, ensure_ascii=False))
         return
+    from thesis_lib.cloning.segments import STAGES
+
     typer.echo(f"transcript   {made.transcript}")
     typer.echo(f"translation  {made.translation}")
     similarities = f"{made.similarity_before:.3f} before conversion, {made.similarity_after:.3f} after"
     typer.echo(f"cosine similarity to the speaker ({made.encoder}): {similarities}")
-    spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in made.seconds.items())
+    spent = ", ".join(f"{STAGES[stage]} {seconds:.1f}" for stage, seconds in made.seconds.items())
     typer.echo(f"seconds      {spent}, for {made.source_duration:.1f} s of Spanish")
     typer.echo(f"written      {made.target}")
 
@@ -210,9 +217,7 @@ def clone_report(
     vocoder: Annotated[
         str | None, typer.Option(help="Vocoder instead of the run's: default, a folder, or owner/name.")
     ] = None,
-    pairs: Annotated[
-        Path | None, typer.Option(help="Folder with human GROUP_es_src/ and published GROUP_en_SYSTEM/.")
-    ] = None,
+    pairs: Pairs = None,
     spanish: Annotated[
         list[Path] | None, typer.Option(help="Folder with Spanish recordings of one speaker; repeatable.")
     ] = None,

@@ -165,17 +165,18 @@ def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, sc
     from thesis_lib.runs.embed import embedded
     from thesis_lib.runs.prepare import prepared
     from thesis_lib.utils.progress import bar
+    from thesis_lib.validation.metrics.leak import DETECTION_RATE
     from thesis_lib.validation.speaker_leak import leaks
 
     run = run_of(profile, run_dir, set_)
     prepared(run, bar, scheduler)
     embedded(run, bar, scheduler, sides=("source",))
-    for (part, other), found in leaks(run).items():
+    for (split, other), found in leaks(run).items():
         suspects = int(found.suspects.sum())
         typer.echo(
-            f"{part} against {other}: {suspects} of {len(found.speakers)} speakers are as similar to one of the other "
-            f"split as recordings of one speaker are (cosine {found.threshold:.2f}); so are "
-            f"{100 * found.false_alarms:.1f} % of the pairs of two different speakers"
+            f"{split}, {other}: {suspects} of {len(found.speakers)} speakers may be in both splits "
+            f"(cosine >= {found.threshold:.2f}, exceeded by {100 * DETECTION_RATE:.0f} % of same-speaker pairs); "
+            f"false-alarm rate {100 * found.false_alarms:.1f} %"
         )
         for i in sorted(found.suspects.nonzero()[0], key=lambda i: -found.cosines[i]):
             typer.echo(f"  {found.speakers[i][:16]}  {found.nearest[i][:16]}  {found.cosines[i]:.2f}")
@@ -189,10 +190,7 @@ def _of(profile: str, run_dir: Path | None):
 
 
 def warnings_of(found) -> list[str]:
-    """What of a prepared manifest is probably not intended.
-
-    An empty split, most rows rejected for one reason, recordings that were repaired or have a gap.
-    """
+    """Return warnings: an empty split, most rows rejected for one reason, repaired recordings, gaps."""
     from thesis_lib.corpus.reasons import CHOSEN, explained
 
     empty = [name for name in ("train", "validation", "test") if not found.split(name)]

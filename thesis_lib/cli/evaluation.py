@@ -1,11 +1,12 @@
-"""Commands of the evaluation: validate, ablate, and the listening test."""
+"""Commands of the evaluation: validate, swap-test, ablate, and the listening test."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thesis_lib.cli.options import Device, Profile, RunDir, Set, run_of
+from thesis_lib.cli.options import Device, Pairs, Profile, RunDir, Set, run_of
 
 if TYPE_CHECKING:
     from thesis_lib.runs.folder import Run
@@ -20,7 +21,7 @@ def validate(
     run_dir: RunDir = None,
     set_: Set = None,
     device: Device = "cpu",
-    pairs: Annotated[Path | None, typer.Option(help="Human GROUP_es_src/ beside published GROUP_en_SYSTEM/.")] = None,
+    pairs: Pairs = None,
 ) -> None:
     """Measure the trained vocoders on held-out speakers, beside references, with intervals.
 
@@ -69,6 +70,34 @@ def _print_speakers(run: "Run") -> None:
         gains_table(run.load_table("speakers_gains")),
     ):
         typer.echo(table.to_string(index=False) + "\n")
+
+
+@evaluation.command("swap-test")
+def swap_test(
+    profile: Profile = "demo",
+    run_dir: RunDir = None,
+    set_: Set = None,
+    device: Device = "cpu",
+    json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
+) -> None:
+    """Run the speaker and style swap: the same content with the embedding of another speaker, or of another style.
+
+    Example: thesis swap-test --profile demo --set swap.human=my_recordings
+    """
+    from thesis_lib.utils.progress import bar
+    from thesis_lib.validation import swap
+
+    run = run_of(profile, run_dir, set_, device)
+    swap.swap_test(run, bar)
+    speakers = run.load_table("swap_summary")
+    trials = swap.style_swap(run, bar)
+    missing = run.load_table("style_swap_not_measured")
+    styles = swap.style_summary(trials, run.config.swap.seed, missing=missing)
+    if json_:
+        typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "style": styles.to_dict("records")}))
+    else:
+        for table in (speakers, styles):
+            typer.echo(table.to_string(index=False, float_format="{:.3f}".format) + "\n")
 
 
 @evaluation.command()

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from thesis_lib.config import PROFILES, Config, ConfigError, EncoderConfig, parse_assignment
+from thesis_lib.config import PROFILES, CloningConfig, Config, ConfigError, EncoderConfig, parse_assignment
 from thesis_lib.config.renamed import current_key
+from thesis_lib.config.resume import flat
 from thesis_lib.runs.folder import Run
 
 Profile = Annotated[str, typer.Option(help=f"Profile, one of: {', '.join(PROFILES)}.")]
@@ -20,6 +21,14 @@ VocoderName = Annotated[
 Device = Annotated[
     str, typer.Option(help="Device of the vocoder and the encoders of its condition: cpu, cuda or cuda:NUMBER.")
 ]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(help="Folder with human Spanish (GROUP_es_src/) and published English (GROUP_en_SYSTEM/)."),
+]
+# What a command with a vocoder, instead of a run, may read of --set.
+CONDITION_KEYS = tuple(f"encoders.{name}" for name in ("speaker", "emotion", "emotion_folder", "precision", "device"))
+ADAPTATION_KEYS = (*CONDITION_KEYS, "encoders.batch_size")
+CLONING_KEYS = tuple(f"cloning.{name}" for name in CloningConfig.model_fields if name != "examples")
 Scheduler = Annotated[str | None, typer.Option(help="Dask scheduler that distributes the work, tcp://HOST:PORT.")]
 
 
@@ -28,21 +37,26 @@ def config_of(profile: str, changes: list[str] | None) -> Config:
     return Config.from_profile(profile).override(dict(map(parse_assignment, changes or [])))
 
 
-def plugins_of(changes: list[str] | None, *read: str) -> tuple[str, ...]:
-    """Import the ``plugins`` that ``--set`` names; returns their names.
+def settings_of(changes: list[str] | None, *read: str) -> Config:
+    """Return the settings that ``--set`` names, for a command without a run; imports the ``plugins`` among them.
 
-    ConfigError for a wrong setting, and for one outside ``plugins`` and the sections ``read`` by the command.
+    ConfigError for a wrong setting, and for one besides ``plugins`` and the keys that the command ``read``s.
     """
     config = config_of("thesis", changes)
-    for key in sorted(_keys(changes)):
-        if key.partition(".")[0] not in ("plugins", *read):
-            known = " and ".join(("plugins", *(f"{section}.*" for section in read)))
+    for key in sorted(_whole_keys(changes)):
+        if key not in ("plugins", *read):
+            known = ", ".join(("plugins", *read))
             raise ConfigError(f"{key}: of --set, this command reads {known} only: leave that setting out")
-    return config.plugins
+    return config
 
 
 def _keys(changes: list[str] | None) -> set[str]:
     return {current_key(parse_assignment(change)[0]) for change in changes or []}
+
+
+def _whole_keys(changes: list[str] | None) -> set[str]:
+    """The dotted keys of the settings; a section that is given at once counts as each of its settings."""
+    return {current_key(key) for change in changes or [] for key in flat(dict([parse_assignment(change)]))}
 
 
 def encoders_of(changes: list[str] | None) -> EncoderConfig:

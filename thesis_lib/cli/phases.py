@@ -1,11 +1,10 @@
-"""The stages that compute something from a corpus: embeddings, analyses, vocoders, swap test, compression."""
+"""The stages that compute something from a corpus: embeddings, analyses, vocoders, compression."""
 
-import json
 from typing import Annotated, cast
 
 import typer
 
-from thesis_lib.cli.options import Device, Profile, RunDir, Scheduler, Set, run_of
+from thesis_lib.cli.options import Profile, RunDir, Scheduler, Set, run_of
 from thesis_lib.config import TASKS, Task
 
 phases = typer.Typer()
@@ -86,35 +85,8 @@ def train(
     vocoder = run_training(run, cast(Task, task), bar, fabric)
     if not fabric.is_global_zero:
         return
-    typer.echo(f"{vocoder.meta['steps']} steps in {vocoder.meta['minutes']} minutes: {run.path / task / 'vocoder'}")
-
-
-@phases.command("swap-test")
-def swap_test(
-    profile: Profile = "demo",
-    run_dir: RunDir = None,
-    set_: Set = None,
-    device: Device = "cpu",
-    json_: Annotated[bool, typer.Option("--json", help="Print the summaries as one JSON object.")] = False,
-) -> None:
-    """Run the speaker and style swap: the same content with the embedding of another speaker, or of another style.
-
-    Example: thesis swap-test --profile demo --set swap.human=my_recordings
-    """
-    from thesis_lib.utils.progress import bar
-    from thesis_lib.validation import swap
-
-    run = run_of(profile, run_dir, set_, device)
-    swap.swap_test(run, bar)
-    speakers = run.load_table("swap_summary")
-    trials = swap.style_swap(run, bar)
-    missing = run.load_table("style_swap_not_measured")
-    styles = swap.style_summary(trials, run.config.swap.seed, missing=missing)
-    if json_:
-        typer.echo(json.dumps({"speaker": speakers.to_dict("records"), "style": styles.to_dict("records")}))
-    else:
-        for table in (speakers, styles):
-            typer.echo(table.to_string(index=False, float_format="{:.3f}".format) + "\n")
+    made = vocoder.description
+    typer.echo(f"{made.steps} steps in {made.minutes} minutes: {run.path / task / 'vocoder'}")
 
 
 @phases.command()

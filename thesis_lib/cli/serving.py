@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, config_of, encoders_of
+from thesis_lib.cli.options import (
+    ADAPTATION_KEYS,
+    CLONING_KEYS,
+    DEFAULT,
+    Device,
+    Set,
+    VocoderName,
+    encoders_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from thesis_lib.vocoder.rendering import BaseVocoder
@@ -43,7 +52,7 @@ def serve(
     from thesis_lib.serving.uploads import MB
 
     changes = {"cloning.translator": translator} if translator else {}
-    settings, encoders = config_of("thesis", set_), encoders_of(set_)
+    settings, encoders = settings_of(set_, *CLONING_KEYS, *ADAPTATION_KEYS), encoders_of(set_)
     config = settings.override(changes).cloning
 
     def build() -> cloning.VoiceCloningPipeline:

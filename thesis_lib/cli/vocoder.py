@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thesis_lib.cli.options import DEFAULT, Device, Set, VocoderName, encoders_of, plugins_of
+from thesis_lib.cli.options import (
+    ADAPTATION_KEYS,
+    CONDITION_KEYS,
+    DEFAULT,
+    Device,
+    Set,
+    VocoderName,
+    encoders_of,
+    settings_of,
+)
 from thesis_lib.vocoder.runtimes import Runtime
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ def adapt(
 ) -> None:
     """Adapt a vocoder to one speaker: continue its training for some minutes on recordings of that speaker.
 
-    Of --set, plugins and encoders.* apply.
+    Of --set, plugins and encoders.* but encoders.evaluation apply.
 
     Example: thesis adapt me1.wav me2.wav --run-dir runs/me
     Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
@@ -37,10 +46,11 @@ def adapt(
     from thesis_lib.training.adaptation import adapt as run_adaptation
     from thesis_lib.utils.progress import bar
 
-    plugins = plugins_of(set_, "encoders")
+    plugins = settings_of(set_, *ADAPTATION_KEYS).plugins
     folder = Path.cwd() / run_dir
     adapted = run_adaptation(recordings, folder, vocoder, minutes, bar, encoders_of(set_), plugins)
-    typer.echo(f"{adapted.meta['steps']} steps in {adapted.meta['minutes']} minutes: {adapted.name}")
+    made = adapted.description
+    typer.echo(f"{made.steps} steps in {made.minutes} minutes: {adapted.name}")
 
 
 @vocoders.command()
@@ -62,7 +72,7 @@ def export(
 
     if target.suffix != ".onnx":
         raise OnnxError(f"{target}: the suffix must be .onnx: --vocoder recognises ONNX files by it")
-    plugins_of(set_)
+    settings_of(set_)
     made = Vocoder.from_torch(vocoder)
     with replacing(target) as partial:
         export_onnx(made, partial)
@@ -85,7 +95,8 @@ def stream(
 
     Memory does not grow with the length. stdin: a WAV, FLAC, Ogg or MP3 stream, or raw
     samples: 16-bit, mono, at the vocoder's rate, as on stdout. torch is needed only for
-    another device than the CPU. Of --set, plugins applies, and encoders.* to --voice-from.
+    another device than the CPU. Of --set, plugins applies; to --voice-from also encoders.*,
+    but evaluation and batch_size.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
     Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
@@ -96,7 +107,7 @@ def stream(
     from thesis_lib.vocoder.voice import MEAN_VOICE
 
     check_stream_target(target)
-    plugins_of(set_, "encoders")  # before the vocoder, which may be one of theirs
+    settings_of(set_, *(CONDITION_KEYS if voice_from else ()))  # before the vocoder, which may be one of theirs
     made = _loaded(vocoder, runtime, device)
     voice = _voice_of(made, voice_from, encoders_of(set_), device) if voice_from else MEAN_VOICE
     figures = stream_file(made, source, target, chunk / 1000, voice, bar, lambda text: typer.echo(text, err=True))

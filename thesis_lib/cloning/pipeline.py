@@ -83,7 +83,7 @@ class VoiceCloningPipeline:
     ) -> None:
         config = config or CloningConfig()
         wanted = (speaker_encoder.dim, emotion_encoder.dim)
-        given = (vocoder.meta["speaker_dim"], vocoder.meta["emotion_dim"])
+        given = (vocoder.description.speaker_dim, vocoder.description.emotion_dim)
         if wanted != given:
             raise CloningError(
                 f"{vocoder.name}: the vocoder was trained on embeddings of sizes {given}, "

@@ -192,7 +192,7 @@ def segments_of(blocks: Iterable[np.ndarray], rate: int, turns: Sequence[Turn]) 
 
 
 def _notes(found: Diarisation, source: Path, encoder: str) -> tuple[str, ...]:
-    """Who speaks how much, where speakers may speak at once, and an encoder that the constants are not of."""
+    """Notes: share of each speaker, times of overlaps, and an encoder for which the thresholds were not chosen."""
     total = sum(turn.duration for turn in found.turns)
     shares = ", ".join(f"{x} ({found.seconds(x) / total:.0%} of the speech)" for x in found.speakers)
     notes = [f"{source}: speakers: {shares}"]

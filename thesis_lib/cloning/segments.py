@@ -11,6 +11,14 @@ import numpy as np
 from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.speaker import Speaker
 
+# Stage of the pipeline -> its name where it is shown.
+STAGES = {
+    "translate": "translation",
+    "speak": "synthesis",
+    "render": "conversion",
+    "finish": "loudness and watermark",
+}
+
 
 @dataclass(frozen=True)
 class Style:

@@ -88,7 +88,11 @@ class WhisperTranslator:
         self.name = self._whisper.name
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
-        """Translate (N,) speech; a transcript that repeats itself is left out."""
+        """Translate (N,) speech.
+
+        An improbable transcript (it repeats itself, or has too many letters for its time) is made again with beam
+        search, and left out where the second is improbable too.
+        """
         text = ""
         if transcribe:
             guess = self._whisper(wav, sample_rate, beams=1)
@@ -106,12 +110,16 @@ class WhisperTranslator:
         return self._whisper.language(wav, sample_rate)
 
     def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
-        """Transcribe (N,) speech of at most 30 s in its own language; "" for a text that repeats itself."""
+        """Transcribe (N,) speech of at most 30 s in its own language.
+
+        An improbable text (it repeats itself, or has too many letters for its time) is made again with beam search;
+        "" where the second is improbable too.
+        """
         found = self._whisper(wav, sample_rate, beams=1)
         return self._plausible(found.text, wav, sample_rate, found.language)
 
     def _plausible(self, text: str, wav: np.ndarray, sample_rate: int, language: str) -> str:
-        """A transcript that repeats itself is made again with beam search, which repeats less; "" if it still does."""
+        """Transcribe an improbable text again with beam search, which repeats less; "" where that is improbable too."""
         seconds = len(wav) / sample_rate
         if improbable(text, seconds):
             text = self._whisper(wav, sample_rate, language=language).text

@@ -20,11 +20,11 @@ def prune(vocoder: Vocoder, share: float) -> Vocoder:
 
     Raises ValueError for a generator without such pairs.
     """
-    config = vocoder.meta["generator"]
-    if config["kind"] != "hifigan" or not config["plain_convolutions"]:
+    config = vocoder.description.generator
+    if not isinstance(config, HifiganConfig) or not config.plain_convolutions:
         raise ValueError("only a hifigan generator with plain convolutions has inner channels to prune")
-    smaller = HifiganConfig.model_validate(config | {"inner": share * config.get("inner", 1.0)})
-    pruned = Vocoder.untrained(vocoder.meta | {"generator": smaller.model_dump()})
+    smaller = HifiganConfig.model_validate(config.model_dump() | {"inner": share * config.inner})
+    pruned = Vocoder.untrained(vocoder.description.with_changes(generator=smaller.model_dump()))
     state = vocoder.generator.state_dict()
     for name, module in vocoder.generator.named_modules():
         if isinstance(module, ResBlock):

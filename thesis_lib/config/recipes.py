@@ -9,6 +9,8 @@ from thesis_lib.config.registries import LOSSES
 from thesis_lib.config.renamed import current_value
 from thesis_lib.config.section import Section
 
+COLD = "none"  # value of training.warm_start: random weights
+
 
 class ContentConfig(Section):
     """Content features, the generator's first input; ``thesis_lib.vocoder.content`` defines each kind."""

@@ -11,6 +11,7 @@ from thesis_lib.utils.registry import Registry
 
 # (Config, LossConfig) -> loss of (B, N) estimate and (B, N) reference. The name is the weight's in ``LossConfig``.
 # ``needs_encoder``: whether an encoder computes it, so that it begins at ``training.auxiliary_from``, not at step 0.
+# ``contains``: the pretrained networks that compute it; a metric by one of them is circular (``validation.roles``).
 LOSSES: Registry[Callable[..., Any]] = Registry(
     "loss",
     "thesis_lib.training.losses",
@@ -18,7 +19,7 @@ LOSSES: Registry[Callable[..., Any]] = Registry(
         **dict.fromkeys(("mel", "multi_scale_mel", "stft", "temporal"), {"needs_encoder": False}),
         **dict.fromkeys(("speaker", "emotion", "content"), {"needs_encoder": True}),
     },
-    optional={"needs_encoder": False},
+    optional={"needs_encoder": False, "contains": ()},
     # Weights of losses that are no function of two waveforms, and the one setting among the weights.
     reserved=("adversarial", "feature_matching", "sampled_speaker", "embedding_distance"),
 )

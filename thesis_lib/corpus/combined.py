@@ -94,7 +94,7 @@ def relocated(prepared: Manifest, member: MemberConfig, folder: Path) -> Manifes
 
 
 def _identity(member: MemberConfig, speaker: str) -> str:
-    """What says that speakers of two members are one person; a label tells people apart where no register does."""
+    """Key by which speakers of two members count as one person: the registry id, else the label."""
     identity = speaker if member.name == "cvss-t" else registered_id(speaker)
     if identity is not None:
         return identity

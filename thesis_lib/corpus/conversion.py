@@ -79,8 +79,8 @@ def check_rate(rate: int, path: Path) -> None:
 def check_header(seconds: float, path: Path, corpus: CorpusConfig) -> None:
     """Raise AudioError where the duration in a header is enough to reject an original recording."""
     # Trimming may shorten a long recording below the limit.
-    least = seconds if corpus.trim is None else min(seconds, corpus.max_duration)
-    check_duration(least, path, corpus, HEADER_TOLERANCE_SECONDS)
+    usable = seconds if corpus.trim is None else min(seconds, corpus.max_duration)
+    check_duration(usable, path, corpus, HEADER_TOLERANCE_SECONDS)
 
 
 def converted_seconds(target: Path) -> float | None:

@@ -160,14 +160,14 @@ def with_sources(utterances: list[Utterance]) -> list[Utterance]:
     return found
 
 
-def _frequent(utterances: list[Utterance], folder: Path, least: int) -> tuple[list[Utterance], list[Reject]]:
-    """Reject what is left of a speaker with fewer than ``least`` usable recordings, and remove the converted files."""
+def _frequent(utterances: list[Utterance], folder: Path, min_recordings: int) -> tuple[list[Utterance], list[Reject]]:
+    """Reject a speaker's recordings where fewer than ``min_recordings`` are usable, and remove the converted files."""
     counts = Counter(utterance.speaker for utterance in utterances)
-    rare = [utterance for utterance in utterances if counts[utterance.speaker] < least]
+    rare = [utterance for utterance in utterances if counts[utterance.speaker] < min_recordings]
     for utterance in rare:
         (folder / utterance.target_audio).unlink()
     rejects = [Reject(id=u.id, split=u.split, reason="too few recordings", detail=u.speaker) for u in rare]
-    return [utterance for utterance in utterances if counts[utterance.speaker] >= least], rejects
+    return [utterance for utterance in utterances if counts[utterance.speaker] >= min_recordings], rejects
 
 
 def root_of(given: str | None, reader: Reader) -> Path:

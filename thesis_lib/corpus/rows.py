@@ -172,11 +172,11 @@ def read_list(path: str) -> list[str]:
     return ids
 
 
-def frequent_speakers(rows: list[R], least: int) -> tuple[list[R], list[Reject]]:
-    """Reject the rows of speakers with fewer than ``least`` rows."""
+def frequent_speakers(rows: list[R], min_recordings: int) -> tuple[list[R], list[Reject]]:
+    """Reject the rows of speakers with fewer than ``min_recordings`` rows."""
     counts = Counter(row.speaker for row in rows)
-    rejects = [_reject(row, "too few recordings", row.speaker) for row in rows if counts[row.speaker] < least]
-    return [row for row in rows if counts[row.speaker] >= least], rejects
+    rejects = [_reject(row, "too few recordings", row.speaker) for row in rows if counts[row.speaker] < min_recordings]
+    return [row for row in rows if counts[row.speaker] >= min_recordings], rejects
 
 
 def _reject(row: Row, reason: str, detail: str = "") -> Reject:

@@ -1,5 +1,6 @@
 """Headings of columns and names of rows: words with units in place of the keys of results."""
 
+from thesis_lib.cloning.segments import STAGES
 from thesis_lib.validation import ALIGNED, PREDICTED, WORDS, describe
 from thesis_lib.validation.columns import encoder_of
 
@@ -51,10 +52,7 @@ HEADINGS = (
         "speed_ratio_high": "highest relative speed",
         "mel_l1_low": f"mel L1, {_LOW}",
         "mel_l1_high": f"mel L1, {_HIGH}",
-        "translate": "translation (s)",
-        "speak": "synthesis (s)",
-        "render": "conversion (s)",
-        "finish": "loudness and watermark (s)",
+        **{stage: f"{name} (s)" for stage, name in STAGES.items()},
         "whole": "whole (s)",
     }
 )
@@ -75,7 +73,7 @@ def metric_heading(key: str) -> str:
 
 
 def _in_words(key: str) -> str:
-    """A key without the dagger of an encoder with a role: from the dictionary, else a metric's label, else spaced."""
+    """Look up a key without its dagger, which is then appended: heading, else a metric's label, else the spaced key."""
     name, dagger, _ = key.partition(" †")
     if name not in HEADINGS and name in (*ALIGNED, *PREDICTED, *WORDS):
         return describe(name).label + dagger

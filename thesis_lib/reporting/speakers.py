@@ -10,7 +10,7 @@ from thesis_lib.reporting.look import SIZE
 from thesis_lib.reporting.tables import with_interval
 from thesis_lib.validation.roles import is_circular
 from thesis_lib.validation.speaker_test import ALL_PAIRS, NATURAL
-from thesis_lib.validation.speaker_test.summary import TIE
+from thesis_lib.validation.speaker_test.summary import TIE_SEPARATOR
 from thesis_lib.validation.swap import ACCEPTED
 
 SHOWN = ("normalised_similarity", "identified", "accepted_5")  # panels of the figure
@@ -103,7 +103,7 @@ def _best(rows: pd.DataFrame, best: dict[str, str]) -> dict[str, str]:
     """Statistic's heading -> name and value of its best trivial system; the first, where several are equal."""
     found = {}
     for statistic, names in best.items():
-        own = rows[(rows.statistic == statistic) & (rows.system == names.split(TIE)[0])]
+        own = rows[(rows.statistic == statistic) & (rows.system == names.split(TIE_SEPARATOR)[0])]
         found[STATISTICS[statistic]] = f"{names}: {with_interval(own.iloc[0].to_dict())}"
     return found
 

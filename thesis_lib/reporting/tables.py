@@ -26,7 +26,10 @@ def stamp_table(run: Run, **more: object) -> pd.DataFrame:
 
 
 def notice(profile: str) -> str:
-    """Markdown for the first lines of a page: what made its results, and for the tests' profile that they are noise."""
+    """Markdown for the first lines of a page: what made its results; those of ``SMOKE`` are no measure of quality.
+
+    Raises ConfigError for an unknown profile.
+    """
     config = Config.from_profile(profile)
     steps = ", ".join(f"{config.recipe(task).training.steps} of {task}" for task in TASKS)
     if profile != SMOKE:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib import pretrained
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import AudioConfig
 from thesis_lib.corpus.manifest import Manifest, Utterance
 from thesis_lib.embeddings.encoders import EvaluationEncoder, emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders.declared import changed_revision
 from thesis_lib.embeddings.store import embed_files, loaded, title
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest, prepared
@@ -137,14 +137,13 @@ def embedding_titles(run: Run) -> dict[str, str]:
 
 
 def _check_revisions(run: Run) -> None:
-    """RunError when a stored embedding is by a revision of a pretrained encoder that this version does not have."""
+    """RunError when a stored embedding is by another revision of an encoder than today's."""
     for kind, before in embedding_titles(run).items():
-        name, _, revision = before.partition(" (")
-        known = pretrained.REGISTRY.get(name)
-        if known and not revision.startswith(known.revision):
+        name, _, stored = before.partition(" (")
+        if present := changed_revision(name, stored.removesuffix(")"), run.config.encoders):
             raise RunError(
                 f"{EMBED.folder(run)} holds embeddings by the {kind} {before}, this version has {name} "
-                f"({known.revision}): remove that folder and run `{EMBED.command_for(run)}`"
+                f"({present}): remove that folder and run `{EMBED.command_for(run)}`"
             )
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thesis_lib import __version__, pretrained
+from thesis_lib import __version__
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.config.renamed import current_column
 from thesis_lib.config.resume import conflicts
@@ -111,6 +111,8 @@ class Run:
         if not self._provenance_path(name).exists():
             earlier = self.path / "tables" / f"{name}.origin.json"
             return ["an earlier version of thesis_lib made it, under other column names"] if earlier.exists() else []
+        from thesis_lib.embeddings.encoders.declared import changed_revision  # numpy, which --help needs not
+
         provenance = Provenance(**json.loads(self._provenance_path(name).read_text()))
         found = [] if provenance.config == self.digest else ["another configuration made it"]
         for path, digest in provenance.inputs.items():
@@ -119,10 +121,8 @@ class Run:
             elif fingerprint(self.path / path) != digest:
                 found.append(f"{path} has changed since")
         for model, revision in provenance.weights.items():
-            # Of a table without revisions, and of a model that has none of the package's, nothing is known.
-            known = pretrained.REGISTRY.get(model)
-            if known and not revision.startswith(known.revision):
-                found.append(f"{model} was {revision}, is {known.revision}")
+            if present := changed_revision(model, revision, self.config.encoders):
+                found.append(f"{model} was {revision}, is {present}")
         return found
 
     def has(self, name: str) -> bool:

@@ -1,16 +1,24 @@
 """The trained vocoders of a run: loaded by every consumer, made by `thesis train` alone."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from thesis_lib import pretrained
 from thesis_lib.config import Task, TrainingConfig, digest
+from thesis_lib.config.recipes import COLD
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.runs.embed import embedding_titles
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.stages import TRAIN, changes, check_inputs, corpus_inputs, recorded, settings_inputs
-from thesis_lib.vocoder.checkpoints import WEIGHTS
+from thesis_lib.vocoder import hub
+from thesis_lib.vocoder.checkpoints import WEIGHTS, CheckpointError
+from thesis_lib.vocoder.content import PHONETIC_MODEL
+from thesis_lib.vocoder.sources import vocoder_key
 from thesis_lib.vocoder.synthesis import Vocoder
+
+TARGET_SPEAKERS = "ecapa-speakers"  # the class weights that give the sampled target speakers
 
 
 class StaleWarning(UserWarning):
@@ -23,12 +31,29 @@ def vocoder_folder(run: Run, task: Task) -> Path:
 
 
 def vocoder_inputs(run: Run, task: Task, manifest: Manifest) -> dict[str, Any]:
-    """What a vocoder is trained from: the corpus, the encoders (name and revision), audio settings and recipe."""
+    """What a vocoder is trained from: corpus, encoders and other weights by their revisions, audio settings, recipe."""
     recipe = settings_inputs(task, run.config.recipe(task))
     settings = settings_inputs("audio", run.config.audio) | recipe
     for name in TrainingConfig.OPERATIONAL:
         settings.pop(f"{task}.training.{name}")
-    return corpus_inputs(run, manifest) | _bandwidths(manifest) | embedding_titles(run) | settings
+    return corpus_inputs(run, manifest) | _bandwidths(manifest) | embedding_titles(run) | _weights(run, task) | settings
+
+
+def _weights(run: Run, task: Task) -> dict[str, str]:
+    """Fingerprints of the vocoders that the training reads, and revisions of the pretrained weights of its losses.
+
+    None of a vocoder that is gone, and none of one on the model hub, which would be asked at every load.
+    """
+    recipe, found = run.config.recipe(task), {}
+    for role, source in (("warm start", recipe.training.warm_start), ("teacher", recipe.training.teacher)):
+        if source not in (None, COLD) and not hub.is_repository(source):
+            with suppress(CheckpointError):
+                found[f"weights of the {role}"] = vocoder_key(source)
+    networks = {"sampled_speaker": TARGET_SPEAKERS, "content": PHONETIC_MODEL}
+    for loss, network in networks.items():
+        if getattr(recipe.losses, loss):
+            found[f"weights of losses.{loss}"] = f"{network} ({pretrained.get(network).revision})"
+    return found
 
 
 def _bandwidths(manifest: Manifest) -> dict[str, str]:

@@ -87,7 +87,7 @@ class Guarded(RequestHandler):
 
 
 class NotFound(Guarded):
-    """Every address that is not another handler's."""
+    """Refuse every address without a handler."""
 
     def prepare(self) -> None:
         """Refuse."""

@@ -50,7 +50,7 @@ class SessionState(Guarded):
     """GET: the state of a session. DELETE: its end."""
 
     def get(self, name: str) -> None:
-        """Also keeps the session open. ``?page=`` names the page that shows it, until that page leaves."""
+        """Send the state of the session, and keep it open. ``?page=`` names the page that shows it, until it leaves."""
         session = self.session(name)
         if page := self.page:
             session.pages.add(page)
@@ -146,14 +146,14 @@ class Files(Guarded, StaticFileHandler):
             self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name)}")
 
     def compute_etag(self) -> None:
-        """None: the same name has other bytes after an edit."""
+        """Disable ETags: a file changes under the same name."""
 
 
 def routes() -> list[tuple]:
     """Every address with its handler."""
     session = rf"/api/sessions/{ID}"
     return [
-        (r"/(page\.css|(?:page|lines|options|progress|requests)\.js|)", Page),
+        (r"/(page\.css|(?:page|segments|options|progress|requests)\.js|)", Page),
         (r"/api/settings", Settings),
         (r"/api/sessions", NewSession),
         (session, SessionState),

@@ -9,13 +9,13 @@ from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.extras import remedy
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
-SHOWN_LINES = 5  # of a running translation
+MAX_SHOWN_SEGMENTS = 5  # of a running translation
 
 log = logging.getLogger(__name__)
 
 
 class Cancelled(Exception):
-    """The job is not wanted any more; raised inside it at its next report."""
+    """A cancelled job, raised in it at its next report."""
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Job:
     state: str = QUEUED
     error: str = ""
     notes: list[str] = field(default_factory=list)
-    lines: list[dict] = field(default_factory=list)  # the last ones that were translated
+    segments: list[dict] = field(default_factory=list)  # the last ones that were translated
     _stop: threading.Event = field(default_factory=threading.Event)
     _then: Callable[[], None] | None = None
 
@@ -44,9 +44,9 @@ class Job:
         if stage in self.stages:
             self.stages[stage] = min(1.0, max(self.stages[stage], share))
 
-    def line(self, **said: object) -> None:
+    def add_segment(self, **said: object) -> None:
         """Keep a translated segment to be shown."""
-        self.lines = [*self.lines, said][-SHOWN_LINES:]
+        self.segments = [*self.segments, said][-MAX_SHOWN_SEGMENTS:]
 
 
 class Jobs:

@@ -144,7 +144,7 @@ class Server:
                 "ahead": self.jobs.ahead(job),
                 "stages": dict(job.stages),
                 "notes": list(job.notes),
-                "lines": job.lines,
+                "segments": job.segments,
             },
             "made": made
             and {

@@ -44,7 +44,7 @@ class WatchedPipeline(VoiceCloningPipeline):
         self._begin()
         for found in super().translate(*args, **kwargs):
             place = found.segment
-            self.job.line(start=place.start, end=place.end, spanish=found.transcript, english=found.english)
+            self.job.add_segment(start=place.start, end=place.end, spanish=found.transcript, english=found.english)
             self.job.report("translate", place.end / self.length)
             yield found
         self.job.report("translate", 1)

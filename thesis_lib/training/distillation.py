@@ -76,7 +76,11 @@ def distillation_targets(
 
 def _folder(run: Run, teacher: str, vocoder: Vocoder, manifest: Manifest, embeddings: Embeddings) -> Path:
     encoders = [embeddings.speaker_encoder, embeddings.emotion_encoder]
-    return run.path / "distilled" / digest([teacher, vocoder.meta, corpus_inputs(run, manifest), encoders])
+    return (
+        run.path
+        / "distilled"
+        / digest([teacher, vocoder.description.to_dict(), corpus_inputs(run, manifest), encoders])
+    )
 
 
 def _paths(folder: Path, utterances: Sequence[Utterance]) -> list[Path]:

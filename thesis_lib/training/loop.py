@@ -38,6 +38,7 @@ from thesis_lib.utils.files import write_text
 from thesis_lib.utils.process import ending_signals
 from thesis_lib.utils.progress import Progress, note, silent
 from thesis_lib.vocoder import checkpoints
+from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.synthesis import Vocoder
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
     if (folder / checkpoints.WEIGHTS).exists():
         check_vocoder(run, task)
         finished = Vocoder.from_torch(folder)
-        if not _is_prolonged(run, task, finished.meta):
+        if not _is_prolonged(run, task, finished.description):
             return finished
     fabric = fabric or fabric_of(run.config.recipe(task).training)
     check_cuda_graph(run.config.recipe(task).training, fabric.device.type, fabric.world_size)
@@ -207,13 +208,13 @@ def _score(name: str, row: dict[str, float]) -> float | None:
     return score if math.isfinite(score) else None
 
 
-def _is_prolonged(run: Run, task: Task, meta: dict) -> bool:
+def _is_prolonged(run: Run, task: Task, made: VocoderDescription) -> bool:
     """Whether the limit that has ended a finished training is higher now, and its last checkpoint is there."""
-    limit, path, training = meta.get("stopped_by"), run.path / task, run.config.recipe(task).training
+    limit, path, training = made.stopped_by, run.path / task, run.config.recipe(task).training
     if not limit or not checkpoints.latest(path / "checkpoints"):
         return False
     if limit == "steps" or not (path / TRAINED_WITH).exists():
-        return limit == "steps" and meta["steps"] < training.steps
+        return limit == "steps" and made.steps is not None and made.steps < training.steps
     before = Config.from_json((path / TRAINED_WITH).read_text()).recipe(task).training
     return is_higher(getattr(before, limit), getattr(training, limit))
 

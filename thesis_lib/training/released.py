@@ -32,12 +32,15 @@ def reproduce_weights(
     """Run every missing stage of the profile "released" or "human", then write the weights to ``folder``.
 
     None: the folder of the released weights that the profile makes. ``accelerator`` is "auto", "cpu" or "cuda", for
-    the training; ``scheduler`` the address of a Dask scheduler for embeddings and analyses. Interrupted, the same call
-    continues. Raises RunError when the corpus cannot be synthesised or the profile has no such folder, CorpusError with
-    the member's name where a member of a combined corpus is missing, and what ``train`` raises.
+    the training and, without ``scheduler``, for the analyses; ``scheduler`` is the address of a Dask scheduler for
+    embeddings and analyses. Interrupted, the same call continues. Raises RunError when the corpus cannot be synthesised
+    or the profile has no such folder, CorpusError with the member's name where a member of a combined corpus is
+    missing, and what ``train`` raises.
     """
     folder = folder or released_folder(run.config.profile)
     fabric = fabric_of(run.config.conversion.training, accelerator=accelerator)
+    if scheduler is None:  # its workers have devices of their own
+        run.device = str(fabric.device)
     if run.config.corpus.name == "cvss-t":
         root = Path(str(run.config.corpus.root))
         say("the corpus: some three hours on two cores, where it has not been synthesised")

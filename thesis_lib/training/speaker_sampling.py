@@ -107,7 +107,7 @@ class RecordedSpeakers:
             )
         unit = F.normalize(data.speaker, dim=1)
         means = torch.stack([unit[own].mean(0) for own in data.speakers])
-        self.directions = F.normalize(means, dim=1).to(device)  # (speakers, S)
+        self.prototypes = F.normalize(means, dim=1).to(device)  # (speakers, S)
         self._speaker, self._emotion, self._medians = (
             x.to(device) for x in (data.speaker, data.emotion, log_f0_medians)
         )  # (n, S), (n, E), (n,)
@@ -122,8 +122,8 @@ class RecordedSpeakers:
         places = torch.rand(len(ids), dtype=torch.float64).tolist()
         lists = [self._recordings[speaker] for speaker in speakers.tolist()]
         rows = torch.tensor([own[int(place * len(own))] for own, place in zip(lists, places, strict=True)])
-        speakers, rows = (x.to(self.directions.device, non_blocking=True) for x in (speakers, rows))
-        return Targets(self.directions[speakers], self._speaker[rows], self._emotion[rows], self._medians[rows])
+        speakers, rows = (x.to(self.prototypes.device, non_blocking=True) for x in (speakers, rows))
+        return Targets(self.prototypes[speakers], self._speaker[rows], self._emotion[rows], self._medians[rows])
 
 
 def moved(content: Tensor, medians: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from thesis_lib import pretrained
 from thesis_lib.config import Config, Recipe, Task
+from thesis_lib.config.recipes import COLD
 from thesis_lib.runs.provenance import commit
+from thesis_lib.runs.vocoders import TARGET_SPEAKERS
 from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.discriminators import Discriminator
 from thesis_lib.training.errors import TrainingError
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.wrappers import _FabricModule
 
-COLD = "none"  # value of training.warm_start: random weights
 COMPONENT_UTTERANCES = 50  # training recordings that the phonetic content's principal components are fitted to
 
 
@@ -164,7 +165,7 @@ class State:
         """Name and revision of the pretrained weights that this training uses."""
         warm = [UNIVERSAL] if self.recipe.training.warm_start == UNIVERSAL else []
         content = [PHONETIC_MODEL] if self.recipe.content.kind == "phonetic" else []
-        sampled = ["ecapa-speakers"] if self.recipe.losses.sampled_speaker else []
+        sampled = [TARGET_SPEAKERS] if self.recipe.losses.sampled_speaker else []
         return {name: pretrained.get(name).revision for name in (*warm, *content, *sampled)}
 
     def restore(self, folder: Path) -> None:
@@ -215,7 +216,7 @@ def _load_vocoder(generator: Generator, source: str, encoders: dict[str, str]) -
     vocoder = Vocoder.from_torch(source)
     state, own = vocoder.generator.state_dict(), generator.state_dict()
     for kind in ("speaker", "emotion"):
-        if vocoder.meta[f"{kind}_encoder"].split()[0] != encoders[f"{kind}_encoder"].split()[0]:
+        if getattr(vocoder.description, f"{kind}_encoder").name != encoders[f"{kind}_encoder"].split()[0]:
             reads = (f"condition.{kind}.", f"condition.{kind}_statistics.")
             state |= {name: tensor for name, tensor in own.items() if name.startswith(reads)}
     try:

@@ -91,7 +91,7 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
         home = cell.path / "validation" / key  # another corpus, vocoder or scorer is measured again
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, home)
         known |= Roles.of(cell.config, {task: vocoder})
-        names = {column: encoder.name for column, encoder in scorers.encoders.items()}
+        names = {column: encoder.name for column, encoder in scorers.columns.items()}
     table, unmeasured = differences_from_full(cells, list(variants), len(seeds), run.config)
     missing += unmeasured
     table["role"] = [known.of_metric(metric, names) for metric in table.metric]

@@ -42,6 +42,8 @@ from thesis_lib.validation.evaluation import ALL, UNMEASURABLE, Columns, Results
 from thesis_lib.validation.metrics import Calibration
 from thesis_lib.validation.roles import SELECTS, Roles, lineage, named_lineage
 from thesis_lib.validation.scoring import words
+from thesis_lib.vocoder.description import VocoderDescription
+from thesis_lib.vocoder.loading import load_vocoder
 from thesis_lib.vocoder.synthesis import vocoder_key
 
 BASELINE_VOICE = "af_heart"  # Kokoro's, of the baselines
@@ -49,6 +51,7 @@ KOKORO, KOKORO_NEAREST = "Kokoro, one fixed voice", "Kokoro, the nearest voice"
 OURS, OURS_FIXED, OURS_ADAPTED = "ours", "ours, from the fixed voice", "ours, adapted"
 OWN_VOCODER = "the run's conversion vocoder"
 RECOGNISER = "whisper-base"
+EMOTION2VEC = "emotion2vec"  # the one encoder that is loaded from a folder of the user
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
 INPUTS, EARLIER_INPUTS = "cloning_inputs", "cloning_asked"  # JSON files of the run: what the report was made of
@@ -107,23 +110,24 @@ def clone_report(
     inputs = {"outside": outside, "minutes": minutes}
     if run.has("cloning") and _is_current(run, inputs):
         return run.load_table("cloning")
-    pipeline = build(source, run.config.cloning)
+    encoders = _encoders(run, vocoder)
+    pipeline = build(source, run.config.cloning, encoders=encoders, device=run.device)
     recordings = [*corpus_recordings(run), *given]
     scorers, recogniser = Scorers.load(run.config), Whisper(no_repeat=4)
-    adapted = _adaptation(run, minutes) if minutes else None
+    adapted = _adaptation(run, minutes, encoders) if minutes else None
     results, times, sources = _clone_and_score(run, pipeline, recordings, adapted, scorers, recogniser, progress)
     names = {column: encoder.name for column, encoder in scorers.encoders.items()}
     known, reasons = calibrate_sources(sources, names)
     every = dict.fromkeys(ABOUT, ALL)
     results.missing.extend(every | {"reason": f"normalised {names[x]}: {why}"} for x, why in reasons.items())
-    provenance = run.provenance_of("conversion", weights=scorers.revisions | {"recogniser": recogniser.revision})
+    provenance = run.provenance_of("conversion", weights=scorers.revisions | {recogniser.name: recogniser.revision})
     provenance = replace(provenance, outside=outside)
     run.save_table("cloning_not_measured", results.not_measured(ABOUT), provenance)
     if not results.rows:
         raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")
     table = _normalised(results.table, {names[column]: calibration for column, calibration in known.items()})
     summary = summarise_clones(table, names.values(), run.config.corpus.name)
-    summary["role"] = _roles(run, vocoder, pipeline.vocoder.meta, summary, names.values())
+    summary["role"] = _roles(run, vocoder, pipeline.vocoder.description, summary, names.values())
     run.save_table("cloning_seconds", pd.DataFrame(times), provenance)
     run.save_table("cloning_summary", summary, provenance)
     run.save_json(INPUTS, inputs)
@@ -207,9 +211,16 @@ def clone_sample(run: Run, number: int, system: str) -> Path:
     return run.path / "samples" / f"clone_{number}_{re.sub('[^a-z]+', '_', system.lower())}.mp3"
 
 
-def _adaptation(run: Run, minutes: float) -> Adaptation:
+def _encoders(run: Run, named: str | None) -> EncoderConfig:
+    """The run's settings of how the encoders of the condition are computed; which they are, the vocoder says."""
+    given, kept = run.config.encoders, {"device", "precision"}
+    if given.emotion_folder and (named is None or load_vocoder(named).description.emotion_encoder.name == EMOTION2VEC):
+        kept.add("emotion_folder")
+    return EncoderConfig(**given.model_dump(include=kept))
+
+
+def _adaptation(run: Run, minutes: float, encoders: EncoderConfig) -> Adaptation:
     """The pipeline and a recording -> the pipeline with a vocoder that is adapted to it for ``minutes``."""
-    encoders = EncoderConfig(emotion_folder=run.config.encoders.emotion_folder)
     adapter = partial(adapt, encoders=encoders, plugins=run.config.plugins)
     return lambda pipeline, recording: adapted_to(pipeline, [recording], minutes, adapter)
 
@@ -268,11 +279,13 @@ def _output_prosody(recording: metrics.Recording) -> Columns:
     return {f"output_{name}": value for name, value in values.items()} | {"prosody_reason": reason}
 
 
-def _roles(run: Run, named: str | None, meta: dict, summary: pd.DataFrame, encoders: Iterable[str]) -> list[str]:
+def _roles(
+    run: Run, named: str | None, vocoder: VocoderDescription, summary: pd.DataFrame, encoders: Iterable[str]
+) -> list[str]:
     """The role of each row's network in the vocoder, or in the choice of Kokoro's voice."""
     selects = {NEAREST_ENCODER} if run.config.cloning.voice == NEAREST else set()
-    roles = Roles.along(lineage(run.config, "conversion", meta) if named is None else named_lineage(named, meta))
-    roles |= Roles({name: frozenset({SELECTS}) for name in selects})
+    own = lineage(run.config, "conversion", vocoder) if named is None else named_lineage(named, vocoder)
+    roles = Roles.along(own) | Roles({name: frozenset({SELECTS}) for name in selects})
     names = {name: name for name in encoders}
     return [roles.of_metric(_network_metric(metric, names), names, RECOGNISER) for metric in summary.metric]
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pandas as pd
 
 from thesis_lib.config import TASKS, Config, ConfigError, Recipe, Task
-from thesis_lib.config.registries import ENCODERS
+from thesis_lib.config.registries import ENCODERS, LOSSES
 from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.training import COLD
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.columns import WORDS, encoder_of
 from thesis_lib.validation.metrics import MetricError
+from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.synthesis import RELEASED, UNIVERSAL, Vocoder
 
 EVALUATION = "evaluation"  # no role in the vocoder
@@ -62,7 +63,7 @@ class Roles:
         """The roles of every network in the vocoders of a run."""
         found = cls({})
         for task, vocoder in vocoders.items():
-            found |= cls.along(lineage(config, task, vocoder.meta))
+            found |= cls.along(lineage(config, task, vocoder.description))
         return found
 
     @classmethod
@@ -107,15 +108,15 @@ class Roles:
         return Roles(merged, self.unknown or other.unknown)
 
 
-def lineage(config: Config, task: Task, meta: dict) -> Iterator[Ancestor]:
+def lineage(config: Config, task: Task, vocoder: VocoderDescription) -> Iterator[Ancestor]:
     """A run's vocoder, then its warm starts and teachers, and theirs, until an untrained or a published one."""
-    yield from _descended(Ancestor(config, task, _encoders(meta)))
+    yield from _descended(Ancestor(config, task, _encoders(vocoder)))
 
 
-def named_lineage(source: str, meta: dict) -> Iterator[Ancestor]:
+def named_lineage(source: str, vocoder: VocoderDescription) -> Iterator[Ancestor]:
     """The same of a vocoder by its name or folder."""
     found = _ancestor(source)
-    yield from _descended(Ancestor(found.config, found.task, _encoders(meta)))
+    yield from _descended(Ancestor(found.config, found.task, _encoders(vocoder)))
 
 
 def _descended(first: Ancestor) -> Iterator[Ancestor]:
@@ -146,7 +147,7 @@ def _ancestor(source: str) -> Ancestor:
     meta = json.loads(described.read_text()) if described.exists() else {}
     task: Task = meta.get("task", "conversion")
     if source in RELEASED:
-        return Ancestor(Config.from_json((folder / "run.json").read_text()), task, _encoders(meta))
+        return Ancestor(Config.from_json((folder / "run.json").read_text()), task, _stored_encoders(meta))
     home = folder.parent.parent / "config.json"  # RUN/TASK/vocoder
     config = None
     if folder.parent.name in TASKS and home.exists():
@@ -154,11 +155,16 @@ def _ancestor(source: str) -> Ancestor:
             config = Config.from_json(home.read_text())
         except ConfigError:
             config = None
-    return Ancestor(config, task, _encoders(meta))
+    return Ancestor(config, task, _stored_encoders(meta))
 
 
-def _encoders(meta: dict) -> tuple[str, ...]:
+def _encoders(vocoder: VocoderDescription) -> tuple[str, ...]:
     """Names of the condition's encoders, without their revisions."""
+    return vocoder.speaker_encoder.name, vocoder.emotion_encoder.name
+
+
+def _stored_encoders(meta: dict) -> tuple[str, ...]:
+    """The same of a config.json, which may be missing, or of a generator that is not loaded here."""
     return tuple(meta[kind].split()[0] for kind in ("speaker_encoder", "emotion_encoder") if meta.get(kind))
 
 
@@ -192,6 +198,8 @@ def _own_roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
         yield from ((name, TRAINS) for name in {SPEAKER_LOSS, speaker} - {""})
     if losses.emotion:
         yield from ((name, TRAINS) for name in {EMOTION_LOSS, emotion} - {""})
+    outside = [name for name, weight in (losses.model_extra or {}).items() if weight]
+    yield from ((network, TRAINS) for name in outside for network in LOSSES.details(name)["contains"])
 
 
 def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:

@@ -12,13 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serial
 
 from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig, GeneratorConfig, Task
 from thesis_lib.config.section import Section
+from thesis_lib.embeddings.encoders.base import PRECISION_SUFFIX
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder.streaming import ReceptiveField
 
 # The setting of ``EncoderConfig`` that loads an encoder, where it is not the encoder's own name.
 ENCODER_SETTINGS = {"tiny-test-encoder": "tiny-test"}
-# ECAPA computed in bfloat16 has the same weights; the store keeps its vectors apart by this suffix of the revision.
-PRECISION_SUFFIX = "-bfloat16"
 _TITLE = re.compile(r"(?P<name>\S+)(?: \((?P<revision>.+)\))?")  # "ecapa (02c039113289)"
 
 

@@ -1,5 +1,5 @@
 // The dubbing page: one session, its state asked for again and again, and what the user does with it.
-import { Lines, clock } from "./lines.js";
+import { Segments, clock } from "./segments.js";
 import { offer, options, resetOptions, showOptions } from "./options.js";
 import { item, runs, showJob } from "./progress.js";
 import { call, upload } from "./requests.js";
@@ -22,7 +22,7 @@ const orderOf = (name) => Object.keys(FILES).indexOf(name);
 const $ = (id) => document.getElementById(id);
 let session = null, settings = null, state = null, shown = -1, shownScript = "", timer = 0;
 
-const lines = new Lines($("lines"), $("line"), { source: $("source"), english: $("english") }, showButtons);
+const segments = new Segments($("segments"), $("segment"), { source: $("source"), english: $("english") }, showButtons);
 
 function alertOf(text) {
   $("alert").textContent = text;
@@ -75,7 +75,7 @@ function close() {
   session = state = null;
   shown = -1;
   shownScript = "";
-  lines.clear();
+  segments.clear();
   sessionStorage.removeItem(KEY);
   for (const id of ["source", "english"]) {
     $(id).removeAttribute("src");
@@ -140,12 +140,12 @@ async function showResult() {
       + `${similarity(clone.similarity_after)} after.`;
   }
   if (!files["script.json"]) {
-    lines.clear();
+    segments.clear();
   } else if (state.script !== shownScript) {
     const script = await call("GET", here("/files/script.json"));
-    lines.show(script, made?.places ?? [], state.is_spoken, made?.clone.speakers ?? 0);
+    segments.show(script, made?.places ?? [], state.is_spoken, made?.clone.speakers ?? 0);
   } else {
-    lines.setSpoken(made?.places ?? [], made?.clone.speakers ?? 0);
+    segments.setSpoken(made?.places ?? [], made?.clone.speakers ?? 0);
   }
   shownScript = state.script;
   const saved = Object.entries(files).filter(([name]) => name !== "source").sort(([a], [b]) => orderOf(a) - orderOf(b));
@@ -167,13 +167,13 @@ function setPlayer(id, file, version) {
 }
 
 function showButtons() {
-  const count = lines.changed();
+  const count = segments.changed();
   const says = count ? `Speak again (${count} changed segment${count === 1 ? "" : "s"})` : "Speak again";
   for (const button of document.querySelectorAll(".speak")) {
     button.textContent = state?.files["script.json"] ? says : "Translate and speak";
   }
-  const changing = ".speak, #anew, #script-file, #consent, #export button, #lines :is(textarea, input, select)";
-  const hint = lines.hint($("form").elements.speakers.value, state?.made?.speakers);
+  const changing = ".speak, #anew, #script-file, #consent, #export button, #segments :is(textarea, input, select)";
+  const hint = segments.hint($("form").elements.speakers.value, state?.made?.speakers);
   if ($("speakers-hint").textContent !== hint) $("speakers-hint").textContent = hint;
   for (const control of document.querySelectorAll(`${changing}, #form *`)) control.disabled = isBusy();
 }
@@ -210,8 +210,8 @@ function showRoles() {
 
 async function speak() {
   const chosen = options(); // before the form is disabled: a disabled control has no value
-  if (lines.script && lines.changed()) {
-    const script = new Blob([JSON.stringify(lines.script)]);
+  if (segments.script && segments.changed()) {
+    const script = new Blob([JSON.stringify(segments.script)]);
     await call("PUT", here("/script?name=script.json"), script);
   }
   await call("POST", here("/speak"), chosen);

@@ -12,7 +12,7 @@ export const runs = (job) => Boolean(job && ["queued", "running"].includes(job.s
 export function showJob(job) {
   const isBusy = runs(job);
   $("stages").hidden = job?.state !== "running";
-  $("preview").hidden = !(isBusy && job.lines.length);
+  $("preview").hidden = !(isBusy && job.segments.length);
   $("cancel").hidden = !isBusy;
   if (!job) { $("status").textContent = ""; return; }
   const now = Object.keys(job.stages).find((stage) => job.stages[stage] < 1);
@@ -27,7 +27,7 @@ export function showJob(job) {
   if ($("status").textContent !== texts[job.state]) $("status").textContent = texts[job.state];
   $("status").classList.toggle("failed", job.state === "failed");
   $("stages").replaceChildren(...Object.entries(job.stages).map(([stage, share]) => stageRow(stage, share, now)));
-  $("preview").replaceChildren(...job.lines.map((line) => item(`${line.spanish} → ${line.english}`)));
+  $("preview").replaceChildren(...job.segments.map((segment) => item(`${segment.spanish} → ${segment.english}`)));
   $("notes").hidden = !job.notes.length;
   $("notes").querySelector("summary").textContent = `Notes (${job.notes.length})`;
   $("notes").querySelector("ul").replaceChildren(...job.notes.map((note) => item(note)));

@@ -8,6 +8,9 @@ import numpy as np
 from thesis_lib.audio.files import as_samples, check_speech, resample
 from thesis_lib.utils.errors import ThesisError
 
+# ECAPA computed in bfloat16 has the same weights; the store keeps its vectors apart by this suffix of the revision.
+PRECISION_SUFFIX = "-bfloat16"
+
 
 class EncoderError(ThesisError):
     """Weights of an encoder that cannot be used, or a vector of the wrong shape or value."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from thesis_lib import pretrained
+from thesis_lib.embeddings.encoders.base import PRECISION_SUFFIX
 from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, MIN_FRAMES
 from thesis_lib.embeddings.encoders.fbank import Fbank
 from thesis_lib.embeddings.encoders.power_bands import check_length
@@ -38,7 +39,7 @@ class EcapaTdnn(nn.Module):
         from speechbrain.processing.features import InputNormalization
 
         self.in_bfloat16 = precision == "bfloat16"
-        self.revision = pretrained.get("ecapa").revision + ("-bfloat16" if self.in_bfloat16 else "")
+        self.revision = pretrained.get("ecapa").revision + (PRECISION_SUFFIX if self.in_bfloat16 else "")
         self.features = Fbank(BANDS)
         self.normalise = InputNormalization(norm_type="sentence", std_norm=False)
         self.network = published_network()

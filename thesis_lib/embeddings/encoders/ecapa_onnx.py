@@ -1,4 +1,4 @@
-"""ECAPA-TDNN in ONNX Runtime, without torch: ``ecapa.EcapaTdnn`` for those who need vectors and no gradient."""
+"""ECAPA-TDNN in ONNX Runtime: the vectors of ``ecapa.EcapaTdnn`` without torch; inference only."""
 
 from pathlib import Path
 

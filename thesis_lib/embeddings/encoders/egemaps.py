@@ -4,6 +4,8 @@
 are not a learned emotion embedding, and every table that uses them names them.
 """
 
+from importlib.metadata import version
+
 import numpy as np
 
 
@@ -17,7 +19,7 @@ class Egemaps:
     def __init__(self) -> None:
         import opensmile
 
-        self.revision = f"opensmile-{opensmile.__version__}-eGeMAPSv02"
+        self.revision = egemaps_revision()
         self._smile = opensmile.Smile(
             feature_set=opensmile.FeatureSet.eGeMAPSv02, feature_level=opensmile.FeatureLevel.Functionals
         )
@@ -26,3 +28,8 @@ class Egemaps:
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (88,)."""
         return self._smile.process_signal(wav, self.sample_rate).to_numpy(np.float32)[0]
+
+
+def egemaps_revision() -> str:
+    """The encoder's revision: openSMILE's version. ImportError where it is not installed."""
+    return f"opensmile-{version('opensmile')}-eGeMAPSv02"

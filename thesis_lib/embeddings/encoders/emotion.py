@@ -29,7 +29,7 @@ from thesis_lib.embeddings.encoders.emotion_numpy import (
     MAX_WINDOW,
     MIN_ENERGY,
     MIN_VARIANCE,
-    SPEECH_DB,
+    SPEECH_RANGE_DB,
     read_folder,
     revision,
     trimmed,
@@ -107,7 +107,7 @@ def statistics(frozen: WhisperEncoder, wav: Tensor, layers: tuple[int, ...]) -> 
     wav = F.pad(_at_level(wav), (0, windows * length - samples)).reshape(count * windows, length)
     states = frozen.states(wav, max(layers))
     energy = _energy(wav)[:, : length // FRAME].reshape(count, -1)
-    speech = (energy >= energy.amax(1, keepdim=True) * 10 ** (-SPEECH_DB / 10)).to(wav.dtype)[:, :, None]
+    speech = (energy >= energy.amax(1, keepdim=True) * 10 ** (-SPEECH_RANGE_DB / 10)).to(wav.dtype)[:, :, None]
     found = []
     for layer in layers:
         x = states[layer].reshape(count, -1, WIDTH)
@@ -125,6 +125,6 @@ def _energy(wav: Tensor) -> Tensor:
 def _at_level(wav: Tensor) -> Tensor:
     """(B, N) with the speech frames at ``LEVEL_DB``, so that loudness is no input."""
     energy = _energy(wav)
-    speech = energy >= energy.amax(1, keepdim=True) * 10 ** (-SPEECH_DB / 10)
+    speech = energy >= energy.amax(1, keepdim=True) * 10 ** (-SPEECH_RANGE_DB / 10)
     mean = (energy * speech).sum(1, keepdim=True) / speech.sum(1, keepdim=True)
     return wav * (10 ** (LEVEL_DB / 10) / mean).sqrt()

@@ -17,11 +17,12 @@ from thesis_lib import pretrained
 from thesis_lib.embeddings.encoders.base import EncoderError
 from thesis_lib.embeddings.encoders.funasr_models import funasr_network
 from thesis_lib.embeddings.encoders.safe_checkpoint import tensors
-from thesis_lib.utils.files import sha256
+from thesis_lib.utils.files import cached_fingerprint, sha256
 
 REPOSITORY, REVISION = "emotion2vec/emotion2vec_base", "0c9a3152734f9d7a7a05b4ee6bfb3c109d288664"
 CONFIG, BASE, PLUS = "config.yaml", "emotion2vec_base.pt", "model.pt"  # the published names
 SHA256 = "4f14ddf7ba394bcafdd4bff6ae0f24ab2e4134260d4dd42c58ea791a201b02dd"  # of BASE
+REVISION_DIGITS = 12  # of the weights' sha256, in hex
 MAX_LAYER_NUMBER = 4096  # channels, kernel, stride or repetition of a layer
 
 
@@ -40,7 +41,7 @@ class Emotion2vec(nn.Module):
         named = folder is not None
         folder = _download() if folder is None else Path(folder)
         config = folder / CONFIG
-        weights = next((folder / name for name in (PLUS, BASE) if (folder / name).is_file()), None)
+        weights = _weights(folder)
         if not config.is_file() or weights is None:
             raise EncoderError(f"{folder}: an emotion2vec folder holds {CONFIG} and {PLUS} or {BASE}")
         digest = sha256(weights)
@@ -59,7 +60,7 @@ class Emotion2vec(nn.Module):
         self.eval().requires_grad_(False)
         self._normalise = bool(settings.get("normalize", False))
         self.dim = int(settings["embed_dim"])
-        self.revision = digest[:12]
+        self.revision = digest[:REVISION_DIGITS]
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) at 16 kHz, all of one length -> (B, D); differentiable."""
@@ -72,6 +73,18 @@ class Emotion2vec(nn.Module):
         """(N,) -> (D,)."""
         device = next(self.parameters()).device
         return self(torch.from_numpy(wav).to(device).unsqueeze(0))[0].cpu().numpy()
+
+
+def emotion2vec_revision(folder: str | Path | None = None) -> str | None:
+    """The revision of the encoder in a folder, or of the one on the hub; None where the folder has no weights."""
+    if folder is None:
+        return SHA256[:REVISION_DIGITS]
+    weights = _weights(Path(folder))
+    return cached_fingerprint(weights)[:REVISION_DIGITS] if weights else None
+
+
+def _weights(folder: Path) -> Path | None:
+    return next((folder / name for name in (PLUS, BASE) if (folder / name).is_file()), None)
 
 
 def _network(config: Path, weights: Path) -> tuple[dict, nn.Module]:

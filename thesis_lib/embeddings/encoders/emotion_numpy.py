@@ -20,8 +20,8 @@ from thesis_lib.utils.files import sha256
 DEFAULT_FOLDER = Path(__file__).parents[2] / "data" / "emotion"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 FRAME, FRAME_WINDOW = 320, 640  # samples: 20 ms, one vector of the states, and the window of a frame's energy
-SPEECH_DB = 30.0  # below the loudest frame, within which a frame counts as speech
-TRIM_DB = 35.0  # below the loudest frame, within which a recording begins and ends
+SPEECH_RANGE_DB = 30.0  # below the loudest frame, within which a frame counts as speech
+TRIM_RANGE_DB = 35.0  # below the loudest frame, within which a recording begins and ends
 LEVEL_DB = -23.0  # dB RMS of the speech frames, after normalisation
 MIN_ENERGY = 1e-10  # mean square of a frame, -100 dB
 MIN_VARIANCE = 1e-8  # added to a variance before its root is taken
@@ -69,7 +69,7 @@ class NumpyEmotionEncoder:
         rows = np.pad(_at_level(wav), (0, windows * length - len(wav))).reshape(windows, length)
         states = self._states(rows, max(self.layers))
         energies = np.concatenate([energy(row)[: length // FRAME] for row in rows])
-        speech = energies >= energies.max() * 10 ** (-SPEECH_DB / 10)
+        speech = energies >= energies.max() * 10 ** (-SPEECH_RANGE_DB / 10)
         found = []
         for layer in self.layers:
             x = states[layer].reshape(len(energies), -1)[speech]
@@ -102,7 +102,7 @@ def revision(folder: Path, frozen: str) -> str:
 def trimmed(wav: np.ndarray) -> np.ndarray:
     """(N,) without the silence at both ends -> (N',), at least ``MIN_SAMPLES`` by padding with zeros."""
     level = energy(wav)
-    spoken = np.flatnonzero(level >= level.max() * 10 ** (-TRIM_DB / 10))
+    spoken = np.flatnonzero(level >= level.max() * 10 ** (-TRIM_RANGE_DB / 10))
     wav = wav[max(0, spoken[0] - 1) * FRAME : (spoken[-1] + 2) * FRAME].astype(np.float32)
     return np.pad(wav, (0, max(0, MIN_SAMPLES - len(wav))))
 
@@ -117,5 +117,5 @@ def energy(wav: np.ndarray) -> np.ndarray:
 def _at_level(wav: np.ndarray) -> np.ndarray:
     """(N,) with the speech frames at ``LEVEL_DB``, so that loudness is no input."""
     level = energy(wav)
-    speech = level >= level.max() * 10 ** (-SPEECH_DB / 10)
+    speech = level >= level.max() * 10 ** (-SPEECH_RANGE_DB / 10)
     return (wav * np.sqrt(10 ** (LEVEL_DB / 10) / level[speech].mean())).astype(np.float32)

@@ -15,9 +15,9 @@ from thesis_lib.embeddings.encoders.whisper_weights import (
     HEADS,
     HOP,
     LAYERS,
+    MAX_RANGE_LOG10,
     MIN_POWER,
     NAME,
-    RANGE,
     SIZE,
     WIDTH,
     encoder_weights,
@@ -83,7 +83,7 @@ class WhisperEncoder(nn.Module):
         spectrum = torch.stft(wav, SIZE, HOP, window=self.window, return_complex=True)[..., :-1]
         # |x|^2 is differentiable where a bin is 0.
         log = (self.mel @ (spectrum.real**2 + spectrum.imag**2)).clamp(min=MIN_POWER).log10()
-        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - RANGE)
+        log = torch.maximum(log, log.amax(dim=(1, 2), keepdim=True) - MAX_RANGE_LOG10)
         x = F.gelu(self.second(F.gelu(self.first((log + 4) / 4)))).transpose(1, 2)
         found = [x]
         x = x + self.positions[: x.shape[1]]

@@ -12,9 +12,9 @@ from thesis_lib.embeddings.encoders.whisper_weights import (
     BANDS,
     HEADS,
     HOP,
+    MAX_RANGE_LOG10,
     MIN_POWER,
     NAME,
-    RANGE,
     SIZE,
     WIDTH,
     encoder_weights,
@@ -78,7 +78,7 @@ def _log_mel(wav: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE, axis=1)[:, ::HOP][:, :-1]
     power = np.abs(np.fft.rfft(frames * hann_window(SIZE))).transpose(0, 2, 1) ** 2
     log = np.log10(np.maximum(mel_filters(SAMPLE_RATE, SIZE, BANDS) @ power, MIN_POWER))
-    log = np.maximum(log, log.max(axis=(1, 2), keepdims=True) - RANGE)
+    log = np.maximum(log, log.max(axis=(1, 2), keepdims=True) - MAX_RANGE_LOG10)
     return ((log + 4) / 4).astype(np.float32)
 
 

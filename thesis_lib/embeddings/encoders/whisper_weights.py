@@ -12,7 +12,7 @@ import numpy as np
 NAME = "whisper-tiny.en"
 WIDTH, HEADS, LAYERS = 384, 6, 4
 BANDS, SIZE, HOP = 80, 400, 160  # log-mel: bands, samples at 16 kHz
-MIN_POWER, RANGE = 1e-10, 8.0  # of the log-mel; below the loudest value, log10
+MIN_POWER, MAX_RANGE_LOG10 = 1e-10, 8.0  # of the log-mel; from its loudest value down
 TYPES = {0: np.float32, 4: np.float16}
 # CTranslate2's names -> ours: of a layer's modules, and of the other modules.
 PARTS = {

@@ -19,11 +19,11 @@ from thesis_lib.validation.swap.scorer import acceptance, accepted, thresholds
 FEMALE, MALE = "f", "m"
 SUFFIX = "_same_sex"  # of a statistic with floor and thresholds from impostors of the target's sex
 SIMILARITY = "normalised_similarity"
-STRICT = (SIMILARITY + SUFFIX, *(column + SUFFIX for column in ACCEPTED))
+SAME_SEX_COLUMNS = (SIMILARITY + SUFFIX, *(column + SUFFIX for column in ACCEPTED))
 
 
 class SexScorer(SpeakerScorer):
-    """A ``SpeakerScorer`` with the columns of ``STRICT`` beside the others; sexes are those of the speakers."""
+    """A ``SpeakerScorer`` with ``SAME_SEX_COLUMNS`` beside the other columns; sexes are those of the speakers."""
 
     @functools.cached_property
     def _same(self) -> dict[str, np.ndarray]:
@@ -42,7 +42,7 @@ class SexScorer(SpeakerScorer):
         return part.to_numpy()[part.index.to_numpy()[:, None] != names.to_numpy()[None]]
 
     def decide(self, cosines: np.ndarray, target: SwapSpeaker, content: SwapSpeaker | None) -> Columns:
-        """The columns of ``SpeakerScorer.decide``, ``floor_same_sex`` and ``STRICT``, NaN where they have no number."""
+        """The columns of ``SpeakerScorer.decide``, ``floor_same_sex`` and ``SAME_SEX_COLUMNS``; NaN for no number."""
         found = super().decide(cosines, target, content)
         impostors, limits = self._same.get(target.sex, np.empty(0)), self._thresholds.get(target.sex, {})
         floor = float(impostors.mean()) if len(impostors) else np.nan
@@ -90,7 +90,7 @@ def impostor_levels(scorers: Sequence[SexScorer]) -> pd.DataFrame:
 
 
 def strict_statistics(part: pd.DataFrame) -> dict[str, metrics.Statistic | OfRows]:
-    """The statistics of ``STRICT`` of some rows of ``SexScorer.score``; none where no sex is known."""
+    """The statistics of ``SAME_SEX_COLUMNS`` of some rows of ``SexScorer.score``; none where no sex is known."""
     if part.impostor_pairs_same_sex.max() == 0:
         return {}
     values = part[SIMILARITY + SUFFIX].to_numpy(float)

@@ -7,7 +7,14 @@ import pandas as pd
 
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import INTERVAL, Columns, OfRows, groups_of, interval, summarise_groups
-from thesis_lib.validation.speaker_test.same_sex import FEMALE, MALE, SIMILARITY, STRICT, SUFFIX, strict_statistics
+from thesis_lib.validation.speaker_test.same_sex import (
+    FEMALE,
+    MALE,
+    SAME_SEX_COLUMNS,
+    SIMILARITY,
+    SUFFIX,
+    strict_statistics,
+)
 from thesis_lib.validation.speaker_test.systems import NATURAL, TRIVIAL
 from thesis_lib.validation.swap.scorer import ACCEPTED, speaker_statistics
 
@@ -17,7 +24,7 @@ CROSSED = ("target_speaker", "content")
 GAINED = (SIMILARITY, "identified", *ACCEPTED)
 OF_CONTENT = ("target_preference", "to_content")  # statistics that compare with the speaker of the content
 SEX_NAMES = {FEMALE: "female", MALE: "male"}
-TIE = " = "  # between the names of trivial systems with one mean
+TIE_SEPARATOR = " = "  # between the names of trivial systems with one mean
 GAINS = ("encoder", "pairs", "statistic", "system", "best trivial", *INTERVAL)
 
 
@@ -79,10 +86,10 @@ def gains(
 ) -> pd.DataFrame:
     """The gain of a system over the best trivial one, by each encoder, kind of pairs and statistic.
 
-    Statistics: ``GAINED``, and ``STRICT`` where sexes are known. Only pairs that were measured for all of these systems
-    count. The best is that with the highest mean on them; where several have it, all are named and the first is
-    compared with. As the best is chosen on the very pairs of the comparison, the gain is rather too low than too high.
-    The difference is paired by target and content, with its 95 % interval over targets and contents.
+    Statistics: ``GAINED``, and ``SAME_SEX_COLUMNS`` where sexes are known. Only pairs that were measured for all of
+    these systems count. The best is that with the highest mean on them; where several have it, all are named and the
+    first is compared with. As the best is chosen on the very pairs of the comparison, the gain is rather too low than
+    too high. The difference is paired by target and content, with its 95 % interval over targets and contents.
     Columns: ``GAINS``.
 
     References of the interval: ``metrics.intervals``, and Newcombe 1998, Statistics in Medicine 17, 2635–2650.
@@ -92,7 +99,7 @@ def gains(
     for (encoder, pairs), part in by_pairs(table.assign(**{SIMILARITY: normalised})).groupby(
         ["encoder", "pairs"], sort=False
     ):
-        strict = STRICT if (part.target_sex != "").any() else ()
+        strict = SAME_SEX_COLUMNS if (part.target_sex != "").any() else ()
         for statistic in [*GAINED, *strict]:
             about = {"encoder": encoder, "pairs": pairs, "statistic": statistic, "system": system}
             rows.append(about | _gain(part, statistic, system, trivial, resamples, seed))
@@ -111,7 +118,7 @@ def _gain(
     means = complete[present].mean()
     best = [name for name in present if np.isclose(means[name], means.max(), rtol=0, atol=1e-9)]
     found = _difference(complete[[system, best[0]]], not statistic.startswith(SIMILARITY), resamples, seed)
-    return {"best trivial": TIE.join(best)} | found
+    return {"best trivial": TIE_SEPARATOR.join(best)} | found
 
 
 def _difference(both: pd.DataFrame, shares: bool, resamples: int, seed: int) -> Columns:

@@ -126,7 +126,7 @@ def trial_system(system: SwapSystem, count: int | None = None) -> System[Trial, 
     )
 
 
-def test_set_of(test_set: str, trials: Sequence[Trial], name: str) -> TestSet[Trial]:
+def trial_test_set(test_set: str, trials: Sequence[Trial], name: str) -> TestSet[Trial]:
     """Trials as a test set, with the columns that identify one."""
 
     def about(trial: Trial) -> dict[str, object]:
@@ -148,7 +148,7 @@ def score_trials(
 ) -> Results:
     """Evaluate all trials among some speakers; rows as ``swap_test`` has them."""
     count = run.config.swap.trials
-    work = test_set_of(test_set, list(trials(speakers, count)), f"swap, {test_set}")
+    work = trial_test_set(test_set, list(trials(speakers, count)), f"swap, {test_set}")
     scorers = [trial_scorer(scorer) for scorer in speaker_scorers(run, speakers)]
 
     def keep(trial: Trial, system: System, wav: np.ndarray) -> None:
@@ -174,7 +174,7 @@ def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, tr
 def swap_systems(run: Run, task: Task, trained: Vocoder) -> list[SwapSystem]:
     """The task's vocoder before and after training."""
     warm = run.config.recipe(task).training.warm_start
-    before = Vocoder.untrained(trained.meta) if warm == COLD else Vocoder.from_torch(warm)
+    before = Vocoder.untrained(trained.description) if warm == COLD else Vocoder.from_torch(warm)
     before.to(run.device)
     start = [SwapSystem(task, "before training", before, REDUCED_SHARE)]
     if not trained.converts:

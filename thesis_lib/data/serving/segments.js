@@ -37,7 +37,7 @@ export function playBetween(player, start, end) {
   }
 }
 
-export class Lines {
+export class Segments {
   constructor(list, template, players, onChange) {
     Object.assign(this, { list, template, players, onChange });
     Object.assign(this, { script: null, places: new Map(), spoken: new Map(), found: 0 });
