@@ -178,8 +178,9 @@ def own_words(vocoder: BaseVocoder, wav: np.ndarray, voice: Voice) -> list[tuple
 class Measures:
     """(N,) speech -> the probe's input, prosodic statistics, word errors, DNSMOS and cosines to a source."""
 
-    def __init__(self) -> None:
-        self.recogniser, self.egemaps = Whisper("whisper-base"), Egemaps()
+    def __init__(self, by_pyin: bool = True) -> None:
+        """``by_pyin``: the statistics of ``validation.metrics.prosody`` too."""
+        self.recogniser, self.egemaps, self.by_pyin = Whisper("whisper-base"), Egemaps(), by_pyin
         self.encoders = evaluation_encoders(EncoderConfig())
 
     def __call__(self, wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
@@ -187,9 +188,8 @@ class Measures:
         narrow, recording = resample(wav, rate, RATE), Recording(wav, rate)
         even = at_loudness(narrow, PROBE_LUFS, RATE)
         states = self.recogniser.encode(even, RATE)
-        vector = self.egemaps.encode(narrow)
-        functionals = dict(zip(self.egemaps.feature_names, vector, strict=True))
-        found = prosody(recording)
+        functionals = dict(zip(self.egemaps.feature_names, vector := self.egemaps.encode(narrow), strict=True))
+        found = prosody(recording) if self.by_pyin else {}
         found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / speech_seconds(narrow, RATE)}
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}
