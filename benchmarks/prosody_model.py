@@ -35,7 +35,7 @@ from thesis_lib.vocoder.voice import Voice
 
 HIDDEN, KERNEL, DILATIONS = 64, 5, (1, 3, 9, 27)  # the receptive field is 80 frames, 0.9 s, each side
 DROPOUT = 0.2  # of the phonetic channels
-LEARNING_RATE, WEIGHT_DECAY, BATCH, EPOCHS = 2e-3, 1e-2, 16, 20
+LEARNING_RATE, WEIGHT_DECAY, BATCH, EPOCHS = 2e-3, 1e-2, 16, 12
 F0, ENERGY = 0, 1  # of the output
 
 

@@ -9,7 +9,7 @@
   speaker. The duration is the default's: the synthesizer's, with the speed following. The gains are off.
 
 In every row the log-F0 median and the loudness are the source's, and the vocoder has the source's emotion embedding;
-the row "F0 median and loudness" follows nothing else.
+the row "F0 median and loudness" follows nothing else. No row has a watermark.
 
 THESIS_EMOTIONS names the folder of acted recordings, with a table utterances.tsv, as for ``emotion``, which has the
 measures. Its rows marked "train" are used, and no others: the comparison is a choice. The vocoder and the emotion
@@ -46,19 +46,19 @@ from benchmarks.style_halves import (
     source_statistics,
     voice_statistics,
 )
-from thesis_lib.audio.files import AudioError, read_audio, resample
+from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.utils.errors import MetricError
+from thesis_lib.utils.errors import MetricError, ThesisError
 from thesis_lib.validation.metrics import Bounded, Statistic
 
 DEFAULT, LEVEL = "contour gain", "F0 median and loudness"
 STYLE, STYLE_AND_GAIN = "style vector", "style vector and contour gain"
-MODEL, MODEL_AND_GAIN = "model", "model and contour gain"
+MODEL = "model"
 NO_GAIN = {"follow_pitch": False, "follow_dynamics": False}
 WAYS = {  # way -> changes of the pipeline's configuration
     LEVEL: NO_GAIN | {"follow_rate": False},
@@ -66,14 +66,13 @@ WAYS = {  # way -> changes of the pipeline's configuration
     STYLE: NO_GAIN,
     STYLE_AND_GAIN: {},
     MODEL: NO_GAIN,
-    MODEL_AND_GAIN: {},
 }
 F0_SLOPE, FINAL_MOVEMENT = "F0 slope", "final F0 movement"
 CORRELATED = (emotion.WORLD_F0_STD, F0_SLOPE, FINAL_MOVEMENT, "loudness variation", emotion.RATE_OF_SPEECH)
 FOLDS = 5
 MAX_TRAINING_RECORDINGS = 4  # of a speaker and emotion
 HUMAN_SECONDS = 4.0  # of each recording of THESIS_HUMAN
-VOICE_TEXTS = 3  # bundled English texts, from which a voice's prosody is measured
+VOICE_TEXTS = 2  # bundled English texts, from which a voice's prosody is measured
 QUICK_VOICES, QUICK_HUMANS, QUICK_EPOCHS = 3, 2, 2
 
 
@@ -93,9 +92,7 @@ def run(quick: bool) -> dict:
         "speakers": int(one.speaker.nunique()),
         "emotions": sorted(one.emotion.unique()),
         "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
-        "rows": [
-            row for name, found in statistics.items() for row in emotion.interval_rows(found, one, {"system": name})
-        ],
+        "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
         "differences": differences(statistics, one),
         "model": ways.model_rows() | {"recordings": len(ways.examples), "folds": FOLDS},
         "prosody halves": ways.chosen,
@@ -127,7 +124,7 @@ def _measured(table: pd.DataFrame, ways: "Ways") -> tuple[pd.DataFrame, list[dic
                 times, log_f0 = contours.world_log_f0(resample(output, output_rate, RATE))
                 found |= {F0_SLOPE: contours.slope(times, log_f0), FINAL_MOVEMENT: contours.final_movement(log_f0)}
                 rows.append(names | {"system": system} | found)
-        except (AudioError, MetricError) as error:
+        except ThesisError as error:
             missing.append(names | {"recording": row.path.name, "reason": str(error)})
     return complete(rows, missing), missing
 
@@ -136,7 +133,9 @@ class Ways:
     """The pipeline, the synthesizer with other prosody halves and the models; a source -> the output of each way."""
 
     def __init__(self, training: pd.DataFrame, quick: bool) -> None:
-        self.pipeline, self.synthesizer = build(config=CloningConfig()), HalvesSynthesizer()
+        # The only segment is the whole recording, from which its style does not differ.
+        config = CloningConfig(follow_segments=False, watermark=False)
+        self.pipeline, self.synthesizer = build(config=config), HalvesSynthesizer()
         self.pipeline.synthesizer = self.synthesizer
         voices = [name for name in self.synthesizer.voices if name.startswith(ENGLISH)]
         texts = mini.table(CorpusConfig(name="mini")).en[:VOICE_TEXTS]
@@ -171,7 +170,7 @@ class Ways:
         self.synthesizer.prosody = half if way in (STYLE, STYLE_AND_GAIN) else None
         if self.synthesizer.prosody:
             translated = replace(translated, speed=translated.speed / np.exp(self.voices.loc[half, SPEED]))
-        if way in (MODEL, MODEL_AND_GAIN):
+        if way == MODEL:
             pipeline.vocoder = ModelledVocoder(pipeline.vocoder, model, speaker.voice)
         return pipeline.synthesise_one(translated, speaker)
 
@@ -202,7 +201,19 @@ def differences(statistics: dict[str, dict[str, Statistic]], one: pd.DataFrame) 
     default, rows = statistics[DEFAULT], []
     for way in (way for way in WAYS if way != DEFAULT):
         paired = {name: _minus(statistics[way][name], default[name]) for name in default if name in statistics[way]}
-        rows += emotion.interval_rows(paired, one, {"system": way})
+        rows += interval_rows(paired, one, {"system": way})
+    return rows
+
+
+def interval_rows(statistics: dict[str, Statistic], one: pd.DataFrame, about: dict) -> list[dict]:
+    """As of ``emotion``; a statistic without an interval has the reason instead."""
+    rows = []
+    for name, statistic in statistics.items():
+        try:
+            rows += emotion.interval_rows({name: statistic}, one, about)
+        except MetricError as error:
+            unknown = dict.fromkeys(("value", "low", "high"))
+            rows.append(about | {"statistic": name, "n": len(one)} | unknown | {"reason": str(error)})
     return rows
 
 

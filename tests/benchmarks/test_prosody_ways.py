@@ -1,5 +1,6 @@
 """The comparison of ways to follow the source's prosody: its parts with known answers."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -208,7 +209,7 @@ def test_each_way_changes_its_own_part(stages, monkeypatch):
     assert list(found) == [emotion.SOURCE, emotion.TTS, *prosody_ways.WAYS]
     assert ways.chosen == {"quick": 1}
     halves, speeds = zip(*ways.synthesizer.said, strict=True)
-    assert halves == (None, None, "quick", "quick", None, None)
+    assert halves == (None, None, "quick", "quick", None)
     assert speeds[0] == 1.0
     assert speeds[2] == pytest.approx(speeds[1] / 1.1)
     assert contours.world_log_f0_std(resample(*found[prosody_ways.MODEL], RATE)) < 0.02
@@ -225,6 +226,46 @@ def test_the_difference_of_a_way_to_the_default_is_paired():
     assert set(found) == set(prosody_ways.WAYS) - {prosody_ways.DEFAULT}
     assert [found[prosody_ways.MODEL][key] for key in ("value", "low", "high")] == pytest.approx([0.25] * 3)
     assert found[prosody_ways.STYLE]["high"] == 0
+
+
+def measured() -> pd.DataFrame:
+    """Four speakers and three emotions; the default follows the source, the other ways do not; the TTS is constant."""
+    rng, rows = np.random.default_rng(0), []
+    for system in (emotion.SOURCE, emotion.TTS, *prosody_ways.WAYS):
+        follows = {emotion.SOURCE: 1.0, emotion.TTS: 0.0, prosody_ways.DEFAULT: 1.0}.get(system, -1.0)
+        for speaker in "abcd":
+            for number, name in enumerate(("anger", "joy", "neutral")):
+                row = {"system": system, "speaker": speaker, "emotion": name, "DNSMOS": 3.0, "errors": 0, "words": 4}
+                row |= dict.fromkeys(emotion.PROBES.values(), np.eye(3)[number] + 0.1 * rng.normal(size=3))
+                rows.append(row | dict.fromkeys(prosody_ways.CORRELATED, follows * number))
+    return pd.DataFrame(rows)
+
+
+def test_the_result_has_a_row_for_each_way_and_its_difference_to_the_default(monkeypatch):
+    training = pd.DataFrame({"speaker": ["a"], "emotion": ["joy"], "sentence": ["1"], "path": ["a.wav"]})
+
+    class Fake:
+        def __init__(self, *given):
+            self.examples, self.chosen = [], {"af_heart": 12}
+
+        def model_rows(self):
+            return {}
+
+    monkeypatch.setattr(emotion, "recordings", lambda train: training)
+    monkeypatch.setattr(prosody_ways, "Ways", Fake)
+    monkeypatch.setattr(prosody_ways, "_measured", lambda *_: (measured(), []))
+    result = json.loads(json.dumps(prosody_ways.run(True)))
+    rows = {(row["system"], row["statistic"]): row for row in result["rows"]}
+    slope = f"correlation, {prosody_ways.F0_SLOPE}"
+    assert rows[prosody_ways.DEFAULT, slope]["value"] == pytest.approx(1)
+    assert rows[prosody_ways.MODEL, slope]["value"] == pytest.approx(-1)
+    assert rows[emotion.TTS, slope]["value"] is None
+    assert "constant" in rows[emotion.TTS, slope]["reason"]
+    assert rows[emotion.SOURCE, "recall"]["value"] == 1
+    assert (result["recordings"], result["speakers"], result["chance"]["recall"]) == (12, 4, pytest.approx(1 / 3))
+    differences = {(row["system"], row["statistic"]): row["value"] for row in result["differences"]}
+    assert differences[prosody_ways.MODEL, slope] == pytest.approx(-2)
+    assert differences[prosody_ways.STYLE, "WER"] == 0
 
 
 def test_the_prediction_of_speakers_not_seen_has_an_interval_and_leaves_out_a_constant():
