@@ -16,6 +16,7 @@ mean emotion embedding, while pronunciation, duration and speaker embedding stay
 """
 
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,16 +25,10 @@ from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
 from benchmarks.acted import TABLE, acted_folder, acted_table, complete
+from benchmarks.contours import world_log_f0_std
 from thesis_lib.audio.files import AudioError, read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
-from thesis_lib.audio.pitch import (
-    MAX_F0_HZ,
-    MIN_F0_HZ,
-    MIN_VOICED_CONFIDENCE,
-    MIN_VOICED_FRAMES,
-    PITCH_CHANNEL,
-    track,
-)
+from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
 from thesis_lib.audio.prosody import letter_rate, speech_seconds
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
@@ -44,7 +39,16 @@ from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.errors import MetricError
-from thesis_lib.validation.metrics import Bounded, Recording, bootstrap, cosine, dnsmos, prosody, word_errors
+from thesis_lib.validation.metrics import (
+    Bounded,
+    Recording,
+    Statistic,
+    bootstrap,
+    cosine,
+    dnsmos,
+    prosody,
+    word_errors,
+)
 from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
@@ -92,11 +96,11 @@ def run(quick: bool) -> dict:
     }
 
 
-def recordings() -> pd.DataFrame:
-    """path, speaker and emotion of each recording of the folder that may be measured."""
+def recordings(train: bool = False) -> pd.DataFrame:
+    """path, speaker and emotion of each recording of the folder that may be measured, or that is marked "train"."""
     folder = acted_folder(f"{TABLE}, or with SPEAKER/EMOTION_*.wav")
-    if (folder / TABLE).exists():
-        table = acted_table(folder)
+    if train or (folder / TABLE).exists():
+        table = acted_table(folder, train)
         return table.assign(path=[folder / path for path in table.path])
     paths = sorted(folder.glob("*/*_*.wav"))
     if not paths:
@@ -104,15 +108,18 @@ def recordings() -> pd.DataFrame:
     return pd.DataFrame([{"path": p, "speaker": p.parent.name, "emotion": p.stem.split("_")[0]} for p in paths])
 
 
-def chosen_recordings(quick: bool) -> pd.DataFrame:
-    """The first of ``recordings`` of each speaker and emotion; with ``quick`` of few speakers and emotions."""
-    table = recordings()
+def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int = 1) -> pd.DataFrame:
+    """The first ``count`` of ``recordings`` of each speaker and emotion; with ``quick`` of few speakers and emotions.
+
+    ``table`` replaces ``recordings``.
+    """
+    table = recordings() if table is None else table
     if quick:
         speakers, emotions = (
             sorted(table[name].unique())[:n] for name, n in (("speaker", QUICK_SPEAKERS), ("emotion", QUICK_EMOTIONS))
         )
         table = table[table.speaker.isin(speakers) & table.emotion.isin(emotions)]
-    return table.groupby(["speaker", "emotion"]).head(1).reset_index(drop=True)
+    return table.groupby(["speaker", "emotion"]).head(count).reset_index(drop=True)
 
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
@@ -168,28 +175,12 @@ def own_words(vocoder: BaseVocoder, wav: np.ndarray, voice: Voice) -> list[tuple
     return [(RESYNTHESIS, content, voice), (FLAT, flat, replace(voice, emotion=vocoder.mean_emotion))]
 
 
-def world_log_f0_std(wav: np.ndarray) -> float:
-    """Half the distance from the 16th to the 84th percentile of log-F0 in (N,) at RATE, by WORLD's DIO and StoneMask.
-
-    A robust standard deviation: octave errors of the tracker hardly change it. MetricError where hardly anything is
-    voiced.
-    """
-    import pyworld
-
-    samples = wav.astype(np.float64)
-    f0, times = pyworld.dio(samples, RATE, f0_floor=MIN_F0_HZ, f0_ceil=MAX_F0_HZ, frame_period=10.0)
-    voiced = (f0 := pyworld.stonemask(samples, f0, times, RATE)) > 0
-    if voiced.sum() < MIN_VOICED_FRAMES:
-        raise MetricError(f"{voiced.sum()} voiced frames by WORLD, {MIN_VOICED_FRAMES} are needed")
-    low, high = np.percentile(np.log(f0[voiced]), (16, 84))
-    return float(high - low) / 2
-
-
 class Measures:
     """(N,) speech -> the probe's input, prosodic statistics, word errors, DNSMOS and cosines to a source."""
 
-    def __init__(self) -> None:
-        self.recogniser, self.egemaps = Whisper("whisper-base"), Egemaps()
+    def __init__(self, by_pyin: bool = True) -> None:
+        """``by_pyin``: the statistics of ``validation.metrics.prosody`` too."""
+        self.recogniser, self.egemaps, self.by_pyin = Whisper("whisper-base"), Egemaps(), by_pyin
         self.encoders = evaluation_encoders(EncoderConfig())
 
     def __call__(self, wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
@@ -197,9 +188,8 @@ class Measures:
         narrow, recording = resample(wav, rate, RATE), Recording(wav, rate)
         even = at_loudness(narrow, PROBE_LUFS, RATE)
         states = self.recogniser.encode(even, RATE)
-        vector = self.egemaps.encode(narrow)
-        functionals = dict(zip(self.egemaps.feature_names, vector, strict=True))
-        found = prosody(recording)
+        functionals = dict(zip(self.egemaps.feature_names, vector := self.egemaps.encode(narrow), strict=True))
+        found = prosody(recording) if self.by_pyin else {}
         found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / speech_seconds(narrow, RATE)}
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}
@@ -227,12 +217,29 @@ def neutral(side: str, count: int | None = None) -> dict[str, float]:
 
 
 def rows_of(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
-    """A row each statistic of one system: its value, interval (bootstrap over speakers) and n."""
+    """A row each statistic of one system, as ``statistics_of``."""
+    return interval_rows(statistics_of(system, found, every, prosody_names(found)), found, {"system": system})
+
+
+def interval_rows(statistics: Mapping[str, Statistic], found: pd.DataFrame, about: dict) -> list[dict]:
+    """A row each statistic of the recordings ``found``: its value, interval (bootstrap over speakers) and n."""
+    rows, speakers = [], found.speaker.to_numpy(str)
+    for name, statistic in statistics.items():
+        value, low, high = bootstrap(len(found), statistic, RESAMPLES, 0, speakers)
+        rows.append(about | {"statistic": name, "n": len(found), "value": value, "low": low, "high": high})
+    return rows
+
+
+def statistics_of(
+    system: str, found: pd.DataFrame, every: pd.DataFrame, correlated: Sequence[str]
+) -> dict[str, Statistic]:
+    """Name -> statistic of a system's rows; ``correlated`` columns are correlated with the source's in ``every``."""
     source = every[every.system == SOURCE]
-    speakers = found.speaker.to_numpy(str)
-    statistics = {name: Bounded(recall(source, found, column), 0, 1) for name, column in PROBES.items()}
+    statistics: dict[str, Statistic] = {
+        name: Bounded(recall(source, found, column), 0, 1) for name, column in PROBES.items()
+    }
     if system != SOURCE:
-        for name in (*prosody_names(found),):
+        for name in correlated:
             pair = (_centred(side, name) for side in (source, found))
             statistics[f"correlation, {name}"] = Bounded(correlation_of_rows(*pair), -1, 1)
     if system not in WITHOUT_TEXT:
@@ -242,11 +249,7 @@ def rows_of(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]
         values = found[name].to_numpy()
         if np.isfinite(values).all():
             statistics[name] = lambda rows, values=values: float(values[rows].mean())
-    rows = []
-    for name, statistic in statistics.items():
-        value, low, high = bootstrap(len(found), statistic, RESAMPLES, 0, speakers)
-        rows.append({"system": system, "statistic": name, "n": len(found), "value": value, "low": low, "high": high})
-    return rows
+    return statistics
 
 
 def prosody_names(found: pd.DataFrame) -> list[str]:

@@ -1,0 +1,46 @@
+"""F0 contours by WORLD's DIO and StoneMask: standard deviation, slope and final movement of log-F0.
+
+The measures are robust: octave errors of the tracker hardly change a percentile, a median, or the median of the slopes
+between all pairs of frames (Theil 1950, Sen 1968, doi:10.1080/01621459.1968.10480934).
+
+Shapes: N samples, T voiced frames.
+"""
+
+import numpy as np
+
+from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_F0_HZ, MIN_VOICED_FRAMES
+from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.utils.errors import MetricError
+
+HOP_SECONDS = 0.01
+FINAL_SECONDS = 0.3  # of voiced speech, before the end
+
+
+def world_log_f0(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) at RATE -> times in s (T,) and log-F0 (T,). MetricError where hardly anything is voiced."""
+    import pyworld
+
+    samples = wav.astype(np.float64)
+    f0, times = pyworld.dio(samples, RATE, f0_floor=MIN_F0_HZ, f0_ceil=MAX_F0_HZ, frame_period=1000 * HOP_SECONDS)
+    voiced = (f0 := pyworld.stonemask(samples, f0, times, RATE)) > 0
+    if voiced.sum() < MIN_VOICED_FRAMES:
+        raise MetricError(f"{voiced.sum()} voiced frames by WORLD, {MIN_VOICED_FRAMES} are needed")
+    return times[voiced], np.log(f0[voiced])
+
+
+def world_log_f0_std(wav: np.ndarray) -> float:
+    """Half the distance from the 16th to the 84th percentile of log-F0 in (N,) at RATE, a robust standard deviation."""
+    low, high = np.percentile(world_log_f0(wav)[1], (16, 84))
+    return float(high - low) / 2
+
+
+def slope(times: np.ndarray, log_f0: np.ndarray) -> float:
+    """Slope of log-F0 over time, 1/s: (T,), (T,) -> the median over all pairs of frames."""
+    from scipy.stats import theilslopes
+
+    return float(theilslopes(log_f0, times)[0])
+
+
+def final_movement(log_f0: np.ndarray) -> float:
+    """Median log-F0 of the last ``FINAL_SECONDS`` of voiced speech, minus that of all of it: (T,) voiced frames."""
+    return float(np.median(log_f0[-round(FINAL_SECONDS / HOP_SECONDS) :]) - np.median(log_f0))
