@@ -55,11 +55,10 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
 
     Stages before it that have not run (prepare, embed, analyse, and distillation targets) run first, and their time
     is not counted. Interrupted, training continues from the last checkpoint; finished, its vocoder is returned.
-    TASK/metrics.jsonl holds one line a step. With a ``fabric`` of several devices every process calls this; the first
-    one writes.
+    TASK/metrics.jsonl holds one line a step. Every process of a ``fabric`` calls this; the first process writes.
 
-    Raises Interrupted after Ctrl-C or SIGTERM, with the state saved; NonFinite with the batch's files named and the
-    state saved in TASK/failed/; CheckpointError when the disk is full or the last checkpoint damaged; StaleError when
+    Raises Interrupted after Ctrl-C, SIGTERM or SIGHUP, with the state saved; NonFinite with the batch's files named
+    and the state saved in TASK/failed/; CheckpointError for a full disk or a damaged last checkpoint; StaleError when
     corpus, encoders or recipe have changed since; TrainingError where no loss is active or the devices do not fit.
     """
     folder = vocoder_folder(run, task)
@@ -214,7 +213,7 @@ def _is_prolonged(run: Run, task: Task, made: VocoderDescription) -> bool:
     if not limit or not checkpoints.latest(path / "checkpoints"):
         return False
     if limit == "steps" or not (path / TRAINED_WITH).exists():
-        return limit == "steps" and made.steps is not None and made.steps < training.steps
+        return limit == "steps" and is_higher(made.steps, training.steps)
     before = Config.from_json((path / TRAINED_WITH).read_text()).recipe(task).training
     return is_higher(getattr(before, limit), getattr(training, limit))
 
