@@ -224,6 +224,12 @@ def test_every_notebook_keeps_the_house_habits(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_the_first_page_asks_the_question_of_the_notebook(path):
+    (question,) = re.findall(r"\*\*Question\.\*\* (.+)\n", nbformat.read(path, 4).cells[0].source)
+    assert f"(../notebooks/{path.name}) | {question} |" in (ROOT / "book" / "index.md").read_text()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_prose_holds_no_measured_number(path):
     """Measured numbers in the prose come from glue; constants of a definition may be typed."""
     for cell in nbformat.read(path, 4).cells:
