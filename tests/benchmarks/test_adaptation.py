@@ -10,7 +10,7 @@ from benchmarks.adaptation import CONTENTS, SPEAKERS, contents_for, gain
 from thesis_lib.validation.adaptation import AFTER, BEFORE
 
 
-def test_every_target_has_as_many_contents_and_no_speaker_lends_most_of_them():
+def test_every_target_has_as_many_contents_and_no_speaker_gives_most_of_them():
     names = [f"s{number:02}" for number in range(35)]
     chosen = [contents_for(n, [x for x in names if x != names[n]]) for n in range(SPEAKERS)]
     assert all(len(set(own)) == CONTENTS and names[n] not in own for n, own in enumerate(chosen))

@@ -53,6 +53,7 @@ def test_a_vocoder_goes_on_with_the_voice_of_some_recordings(tiny_run, recording
     longer = adapt(recordings, tmp_path / "me", folder, 2 * BRIEF)  # goes on
     assert longer.description.steps > adapted.description.steps
     assert adapt(recordings, tmp_path / "me", folder, 2 * BRIEF).description == longer.description
+    assert adapt(recordings, tmp_path / "me", folder, 3 * BRIEF).description.steps > longer.description.steps
 
 
 def test_training_ends_at_the_given_step(tiny_run, recordings, tmp_path):

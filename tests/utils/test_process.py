@@ -45,7 +45,11 @@ def test_a_user_without_a_home_folder_gets_no_traceback(tmp_path):
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_that_ends_the_process_leaves_no_partial_file(tmp_path, name):
-    process = subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / "a.wav")], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITING, str(tmp_path / "a.wav")],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # the tests may run under nohup
+    )
     assert process.stdout.readline() == b"writing\n"
     assert len(list(tmp_path.iterdir())) == 1
     begun = time.monotonic()

@@ -40,7 +40,7 @@ class Repair:
     def __call__(self, frames: np.ndarray, place: int = 0) -> np.ndarray:
         """(n, C) -> (n,) float32; ``place``: samples of the recording before these."""
         wav = _mono(frames) if self.channel is None else frames[:, self.channel]
-        for first, end in self.cancelled:
+        for first, end in self.cancelled if self.channel is None else ():
             part = slice(max(0, first - place), max(0, end - place))
             wav[part] = frames[part, self.loudest]
         if self.offset or self.scale != 1.0:
@@ -59,7 +59,7 @@ class Repair:
         found = []
         if self.channel is not None:
             found.append(f"the channels cancel each other (inverted phase), channel {self.channel + 1} is used alone")
-        if self.cancelled:
+        elif self.cancelled:
             where = f"in a part of the recording; there channel {self.loudest + 1} is used alone"
             found.append(f"the channels cancel each other (inverted phase) {where}")
         if self.offset:
@@ -148,7 +148,7 @@ class SampleStatistics:
             used = channel + 1
         offset = float(means[used]) if abs(means[used]) > MAX_OFFSET else 0.0
         repair = Repair(channel, offset)
-        if channel is None and self._cancelled:
+        if self._cancelled:
             repair = replace(repair, cancelled=tuple(self._cancelled), loudest=int(self._cancelled_power.argmax()))
         if not is_float:
             return repair

@@ -32,7 +32,7 @@ MAGIC = {
 FILES_ONLY = {
     (4, b"ftyp"): "MP4", (0, b"FORM"): "AIFF", (0, bytes.fromhex("3026b2758e66cf11")): "WMA", (0, b"caff"): "CAF",
     (0, b"FLV\1"): "FLV", (0, b"#!AMR"): "AMR", (0, b".snd"): "AU", (0, b"riff.\x91\xcf\x11"): "W64",
-    (0, b"\0\0\1\xba"): "MPEG", (8, b"AVI "): "AVI", (0, b"wvpk"): "WavPack", (0, b"MAC \x96\x0f"): "APE",
+    (0, b"\0\0\1\xba"): "MPEG", (8, b"AVI "): "AVI", (0, b"wvpk"): "WavPack", (0, b"MAC "): "APE",
     (0, b"TTA1"): "TTA", (0, b"RIFX"): "RIFX", (0, bytes.fromhex("060e2b3402050101")): "MXF",
     **{(4, box): "MOV" for box in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")},
 }  # fmt: skip

@@ -50,7 +50,7 @@ BLOCK_BYTES = 2**20
 
 
 def is_joined(path: Path) -> bool:
-    """Whether a file is several ones of a format that is decoded to the end of the first."""
+    """Whether a file is several files joined, in a format of which decoders read only the first."""
     with open(path, "rb") as stream:
         if [kind for kind, _ in mp4_boxes(stream)].count(b"moov") > 1:
             return True

@@ -67,7 +67,7 @@ def clone(
     adapt: Annotated[float, typer.Option(min=0, help="Minutes of speaker adaptation before synthesis.")] = 0.0,
     vocoder: VocoderName = DEFAULT,
     guidance: Annotated[
-        float | None, typer.Option(min=0, help="Strength of the speaker embedding: 0 none, 1 as trained.")
+        float | None, typer.Option(min=0, help="Strength of the condition: 0 neutral, 1 as trained.")
     ] = None,
     voice: Annotated[
         str | None, typer.Option(help="Kokoro voice of the synthesised English: a name, a+b, or nearest.")

@@ -99,7 +99,9 @@ def _joined(parts: list[str], goes_on: Callable[[str, str], object]) -> list[str
 def _goes_on(text: str, following: str) -> object:
     """Whether the last full stop of a text is of an abbreviation before the next word of its sentence."""
     last, first = (text.split() or [""])[-1].lstrip("([\"'“‘"), (following.split() or [""])[0]
-    if last.endswith(".") and last[:-1] in NUMBERED:
+    if last.endswith(".") and last[:-1] in SHORT_MONTHS and re.search(r"\d\s+\S+$", text.rstrip()):
+        return True
+    if last.endswith(".") and (last[:-1] in NUMBERED or last[:-1] in SHORT_MONTHS):
         return re.match(r"\+?\d", first)
     return ends_in_abbreviation(text) and re.sub(r"\W.*", "", first) not in OPENERS
 
@@ -155,7 +157,7 @@ def _rules() -> tuple[tuple[re.Pattern, Callable[[re.Match], str]], ...]:
         (re.compile(rf"\b({titles})\.(?=\s+[A-ZÀ-ÖØ-Þ])"), _title),
         (re.compile(rf"(?<!\w)({known})(?!\w)"), lambda found: ABBREVIATIONS[found[1]]),
         (re.compile(rf"\b({numbered})\.(?=\s*\+?\d)"), lambda found: NUMBERED[found[1]]),
-        (re.compile(rf"\b({months})\."), lambda found: SHORT_MONTHS[found[1]]),
+        (re.compile(rf"\b({months})\.(?=\s*\d)|(?<=\d )({months})\."), lambda f: SHORT_MONTHS[f[1] or f[2]]),
         (re.compile(r"\b(?:[A-Z]\.){2,}"), lambda found: found[0].replace(".", "")),
         (re.compile(rf"(?<![\w/.-]){day}([/.-]){day}\2(\d{{4}})(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], f[4])),
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),

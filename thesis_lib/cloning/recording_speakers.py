@@ -17,10 +17,9 @@ from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_v
 from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.cloning.subtitles import default_names
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import translated_speech
+from thesis_lib.cloning.translation import MAX_ANALYSED_SECONDS, translated_speech
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
-MAX_ANALYSED_SECONDS = 60.0  # of speech that the voice of a recording is extracted from
 MAX_LISTED_OVERLAPS = 10
 DIARISED = "speakers"  # label of the diarisation's progress
 
@@ -109,14 +108,14 @@ def target_speaker(own: Speaker, others: Sequence[Speaker], style: Speaker | Non
 
 
 def speaker_of(pipeline: VoiceCloningPipeline, path: Path, is_translated: bool = False) -> Speaker:
-    """Extract the voice from the first ``MAX_ANALYSED_SECONDS`` of speech; ``is_translated``: that is translated.
+    """Extract the voice from the first ``MAX_ANALYSED_SECONDS`` of speech, or of translated speech only.
 
     Raises AudioError for a recording without speech.
     """
     language = pipeline.config.language if is_translated else SPANISH
     segments = speech_segments(read_blocks(path), header(path)[0])
-    heard = translated_speech(segments, pipeline.translator, language, MAX_ANALYSED_SECONDS)
-    return pipeline.analyse_speaker(heard, path)
+    kept = translated_speech(segments, pipeline.translator, language, MAX_ANALYSED_SECONDS)
+    return pipeline.analyse_speaker(kept, path)
 
 
 def diarised(

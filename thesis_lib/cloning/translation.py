@@ -1,6 +1,5 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +15,7 @@ from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.vocoder import hub
 
+MAX_ANALYSED_SECONDS = 60.0  # of speech that the voice of a recording is extracted from
 WHISPER_OPTIONS: dict[str, Any] = {"brief": True, "no_repeat": 6}  # of the translator, see pretrained.whisper
 RETRY_NO_REPEAT = 3  # tokens; of the second attempt at a text that repeats itself
 HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # downloaded from a repository; no code
@@ -55,7 +55,7 @@ class LanguageIdentifier(Protocol):
 
 
 def translated_speech(
-    segments: Iterable[Segment], translator: Translator, language: str, seconds: float = math.inf
+    segments: Iterable[Segment], translator: Translator, language: str, seconds: float = MAX_ANALYSED_SECONDS
 ) -> list[Segment]:
     """The first segments, up to ``seconds`` of speech, that ``plausibility`` does not leave out for their language.
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from thesis_lib.config.recipes import TrainingConfig
+from thesis_lib.config.registries import CORPORA
 from thesis_lib.config.renamed import current_value
 from thesis_lib.config.sections import TASKS, CorpusConfig, EncoderConfig
 
@@ -55,9 +56,14 @@ def conflicts(stored: "Config", given: "Config") -> list[str]:
     ]
 
 
+def _has_own_recordings(corpus: str) -> bool:
+    """Whether another folder of a corpus may hold other recordings; of a corpus from outside that is not known."""
+    return corpus in BY_ROOT or corpus not in CORPORA.builtin
+
+
 def _of_results(config: "Config") -> dict[str, Any]:
     """The settings that results depend on, {dotted key: value}."""
     tree = flat(config.model_dump(mode="json"))
-    operational = OPERATIONAL - ({"corpus.root"} if config.corpus.name in BY_ROOT else set())
-    members = [x if x["name"] in BY_ROOT else x | {"root": None} for x in tree["corpus.members"]]
+    operational = OPERATIONAL - ({"corpus.root"} if _has_own_recordings(config.corpus.name) else set())
+    members = [x if _has_own_recordings(x["name"]) else x | {"root": None} for x in tree["corpus.members"]]
     return {key: value for key, value in tree.items() if key not in operational} | {"corpus.members": members}

@@ -17,6 +17,8 @@ from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, target_speaker
+from thesis_lib.cloning.translated import SPANISH
+from thesis_lib.cloning.translation import translated_speech
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.utils.errors import ThesisError
 
@@ -80,7 +82,10 @@ class ClonePanel(widgets.VBox):
         wav, rate, name = self._spanish()
         pipeline = self._pipeline
         pipeline = pipeline.copy_with(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
-        speaker = pipeline.analyse_speaker(list(speech_segments([wav], rate)), name)
+        segments = list(speech_segments([wav], rate))
+        language = SPANISH if self.text.value else pipeline.config.language
+        spanish = translated_speech(segments, pipeline.translator, language)
+        speaker = pipeline.analyse_speaker(spanish, name)
         others = [self._speaker_of(file) for file in self.voices.value]
         style = self._speaker_of(self.speaking_style.value[0]) if self.speaking_style.value else None
         target = target_speaker(speaker, others, style, self.mix.value)

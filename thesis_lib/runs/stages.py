@@ -78,7 +78,8 @@ def recorded(folder: Path) -> dict[str, Any]:
 def changes(folder: Path, inputs: dict[str, Any]) -> list[str]:
     """The names of the inputs that differ from the recorded ones; empty where nothing is recorded.
 
-    A setting that only one of the two has is of another version of the library, and no change; nor are more steps.
+    A setting that only one of the two has is of another version of the library, and no change; nor is a higher limit
+    of a training (steps, minutes, patience).
     """
     before = recorded(folder)
     found = [name for name in before if name in inputs and before[name] != inputs[name]]

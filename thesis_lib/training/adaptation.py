@@ -56,7 +56,7 @@ def adapt(
     """Adapt a vocoder to recordings of one speaker, of any format and language, by ``minutes`` of training.
 
     With ``steps``, training ends at that step if the minutes are not over before. With more minutes than before, a
-    finished adaptation goes on.
+    finished adaptation goes on; fewer are refused.
 
     ``folder`` becomes a run; the adapted vocoder is in its conversion/vocoder/. ``encoders`` has settings of the
     vocoder's encoders (``VocoderDescription.encoder_config``), ``plugins`` names the modules, imported already, that
@@ -70,30 +70,30 @@ def adapt(
         raise RunError(f"{vocoder} takes the voice from its content and cannot be adapted: name a conversion vocoder")
     own = {"encoders": source.description.encoder_config(encoders).model_dump(), "plugins": plugins}
     limit = {} if steps is None else {"conversion.training.steps": steps}
-    allowed = {adaptation_key(recordings, vocoder, x) for x in (minutes, _earlier_minutes(Path(folder)) or minutes)}
     run = Run(folder, _config(source, vocoder, minutes).override(own | limit))
     segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
     fingerprints = [fingerprint(path) for path in recordings]
-    listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, minutes)
+    listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, _first_minutes(run))
     if not index_of(run.path / "corpus").exists():
         both = zip(fingerprints, recordings, strict=True)
         write_text(listed, "".join(f"{digest}  {Path(path).absolute()}\n" for digest, path in both))
+        write_text(run.path / KEY, key + "\n")
         _manifest(segments, run.path / "corpus", source.sample_rate).save()
     elif [line.split()[0] for line in listed.read_text(encoding="utf-8").splitlines()] != fingerprints:
         raise RunError(f"{run.path} was made from other recordings, and is left as it is: choose another folder")
-    elif adapted_key(run.path) not in (None, *allowed):
+    elif adapted_key(run.path) not in (None, key):
         raise RunError(
             f"{run.path} was made from {vocoder} before that was trained again, and is left as it is: choose another "
             "folder, or remove that one"
         )
-    write_text(run.path / KEY, key + "\n")
     return train(run, "conversion", progress)
 
 
-def _earlier_minutes(folder: Path) -> float | None:
-    """The minutes of an adaptation that the folder holds already."""
-    path = folder / "config.json"
-    return Config.from_json(path.read_text(encoding="utf-8")).conversion.training.max_minutes if path.exists() else None
+def _first_minutes(run: Run) -> float:
+    """The minutes with which the run's adaptation began; more minutes prolong it, and its key stays."""
+    path = run.path / "config.json"
+    begun = Config.from_json(path.read_text(encoding="utf-8")) if path.exists() else run.config
+    return begun.conversion.training.max_minutes or 0.0
 
 
 def adapted_key(folder: Path) -> str | None:
