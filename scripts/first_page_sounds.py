@@ -7,6 +7,7 @@ The voice is synthetic and of the test split. Recordings of people are not used 
 the consent of its speaker to be cloned.
 """
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from thesis_lib import cloning
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.config import CloningConfig
+from thesis_lib.training.adaptation import adapt
+from thesis_lib.utils.progress import bar
 from thesis_lib.validation.cloning_report import BASELINE_VOICE
 
 ROOT = Path(__file__).parents[1]
 CLIPS, ASSETS = ROOT / "thesis_lib" / "data" / "mini" / "audio", ROOT / "assets"
 CLIP = "000124"
+STEPS, MAX_MINUTES = 150, 30.0  # of speaker adaptation, as in `python -m benchmarks adaptation`
 
 
 def save(name: str, wav: np.ndarray, rate: int) -> None:
@@ -29,7 +33,7 @@ def save(name: str, wav: np.ndarray, rate: int) -> None:
 
 
 def main() -> None:
-    """Write the Spanish, the English of the same voice in the corpus, and the translation by TTS in a fixed voice."""
+    """Write the Spanish, the corpus's English of that voice, the TTS in a fixed voice, and the adapted output."""
     save("spanish", *read_audio(CLIPS / f"{CLIP}.es.opus"))
     save("own_english", *read_audio(CLIPS / f"{CLIP}.en.opus"))
     pipeline = cloning.build(config=CloningConfig(voice=BASELINE_VOICE))
@@ -38,6 +42,11 @@ def main() -> None:
     speaker = pipeline.analyse_speaker(segments, CLIP)
     spoken = pipeline.synthesise(pipeline.translate(segments, CLIP), speaker)
     save("tts", np.concatenate([segment.content for segment in spoken]), rate)
+    with tempfile.TemporaryDirectory() as work:
+        adapt([CLIPS / f"{CLIP}.es.opus"], work, minutes=MAX_MINUTES, progress=bar, steps=STEPS)
+        adapted = cloning.build(str(Path(work) / "conversion" / "vocoder"))
+        result = adapted(*read_audio(CLIPS / f"{CLIP}.es.opus"))
+    save("adapted", result.wav, result.sample_rate)
 
 
 if __name__ == "__main__":

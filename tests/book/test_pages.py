@@ -148,9 +148,9 @@ def test_a_page_is_readable_in_the_dark_theme(opened, site, name):
     assert [node["html"][:200] for violation in found for node in violation["nodes"]] == []
 
 
-def test_the_first_page_has_four_sounds_and_chapters_have_numbers(opened):
+def test_the_first_page_has_five_sounds_and_chapters_have_numbers(opened):
     page, _ = opened((HTML / "book" / "index.html").as_uri())
-    assert page.locator("main table.players audio").count() == 4
+    assert page.locator("main table.players audio").count() == 5
     first = ("book/introduction", "book/background", "book/method", "book/evaluation", "notebooks/01_corpus")
     for number, name in enumerate(first, 1):
         chapter, _ = opened((HTML / f"{name}.html").as_uri())
