@@ -144,6 +144,16 @@ def test_batches_are_of_similar_length_and_change_nothing(tmp_path):
     assert sorted(encoder.batches) == [length[1:4], length[4:8], length[8:]]
 
 
+@pytest.fixture
+def one_torch_thread():
+    """The weights of the tiny encoder are computed by torch, and depend on its threads; a process has one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_torch_thread")
 def test_processes_and_threads_store_the_same_vectors_under_the_same_names(tmp_path, monkeypatch):
     paths = files(tmp_path, 8)
     here = embed_files(paths, speaker_encoder, TINY, tmp_path / "threads")
