@@ -141,7 +141,7 @@ def announced(tmp_path):
 def test_the_voice_is_that_of_translated_speech(
     levels, announced, tmp_path, rendered, monkeypatch, loud, language, voices
 ):
-    monkeypatch.setattr("thesis_lib.cloning.recording_speakers.MAX_ANALYSED_SECONDS", 5.0)
+    monkeypatch.setattr("thesis_lib.cloning.translation.MAX_ANALYSED_SECONDS", 5.0)
     made = pipeline(levels, PLAIN.model_copy(update={"language": language}))
     made.translator = Identifier(loud)
     for options in ({}, {"script": tmp_path / "s.json"}, {"speakers": 1, "subtitles": True}):
@@ -154,6 +154,29 @@ def test_the_voice_is_that_of_translated_speech(
     rendered.clear()
     clone_file(made, announced, tmp_path / "out.wav", Request(text="hello my friend"))
     assert rendered == [1], "a given text is spoken in the voice of all speech"
+
+
+@pytest.mark.parametrize(("foreign", "counts"), [((), [2, 1]), ((1,), [1, 1]), ((0, 1), [2, 1])])
+def test_the_voice_of_each_speaker_is_that_of_translated_speech(levels, dialogue, foreign, counts):
+    from thesis_lib.cloning.recording_speakers import speakers_of_recording
+
+    made = pipeline(levels)
+    made.translator, analyser, analysed, identified = Identifier("es"), made.analyser, [], []
+
+    def language(wav, sample_rate):
+        identified.append(len(wav))
+        return ("en" if len(identified) - 1 in foreign else "es"), 0.99
+
+    def analyse(segments, *given):
+        analysed.append(len(segments))
+        return analyser(segments, *given)
+
+    made.translator.language = language
+    analyse.speaker_encoder, analyse.emotion_encoder = analyser.speaker_encoder, analyser.emotion_encoder
+    made.analyser = analyse
+    speakers_of_recording(made, dialogue, 2)
+    assert len(identified) == 3, "two turns of the first speaker, one of the second"
+    assert analysed == counts, "all turns of a speaker where none is translated"
 
 
 def test_nothing_changes_where_everything_is_spanish(stages, recording, talk, tmp_path):
@@ -282,7 +305,7 @@ def test_a_recording_without_a_usable_speaker_is_refused(levels, dialogue, monke
     made = pipeline(levels)
     found = diarised(made, dialogue, 2)
 
-    def refuse(segments, source, alone):
+    def refuse(segments, source, **given):
         raise AudioError("clipping", source, "record at a lower level")
 
     monkeypatch.setattr(made, "analyse_speaker", refuse)

@@ -215,7 +215,7 @@ def test_a_language_that_is_identified_before_costs_no_encoder_pass(monkeypatch)
     monkeypatch.setattr(network.__mro__[1], "encode", lambda self, x: passes.append(x.shape[-1]) or encode(self, x))
     wavs = [spoken(number) for number in range(3)]
     segments = [Segment(0.0, len(wav) / HZ, resample(wav, HZ, RATE)) for wav in wavs]
-    assert translated_speech(segments, made, "auto", 60.0) == segments
+    assert translated_speech(segments, made, "auto") == segments
     assert len(passes) == 3
     fresh = WhisperTranslator(Whisper(brief=True))
     for segment in segments:

@@ -119,7 +119,7 @@ def test_what_was_interrupted_ends_with_the_same_bytes(people, tmp_path):
         prepare_recordings(config_of("speakers", people, trim=40.0), folder)
 
 
-def test_what_was_repaired_is_in_the_row_whenever_the_recording_was_converted(people, tmp_path):
+def test_what_was_repaired_is_in_the_row_whenever_the_recording_was_converted(people, tmp_path, monkeypatch):
     wav = read_audio(people / "ana" / "0.wav")[0]
     write_audio(people / "ana" / "0.wav", np.stack([wav, -wav], 1), 24_000)
     config = config_of("speakers", people)
@@ -128,6 +128,11 @@ def test_what_was_repaired_is_in_the_row_whenever_the_recording_was_converted(pe
     assert notes.pop("speakers-ana-0") == "the channels cancel each other (inverted phase), channel 1 is used alone"
     assert set(notes.values()) == {""}
     index_of(made.folder).unlink()
+
+    def read_again(path):
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr("thesis_lib.corpus.conversion.read_surveyed", read_again)
     assert prepare_recordings(config, made.folder).utterances == made.utterances
 
 

@@ -128,7 +128,8 @@ def test_an_adapted_run_is_made_again_by_the_command_that_is_named(adapted, tmp_
     done = CliRunner().invoke(app, shlex.split(command)[1:])
     assert done.exit_code == 0, done.exception
     load_trained_vocoder(adapted, "conversion")
-    assert np.array_equal(np.load(adapted.path / "embeddings" / "speaker_source.npy"), before)
+    # The last digits depend on the number of threads, which the command sets.
+    assert np.allclose(np.load(adapted.path / "embeddings" / "speaker_source.npy"), before, rtol=0, atol=1e-4)
 
 
 def test_the_list_of_recordings_of_an_earlier_version_is_read(adapted, tiny_run, tmp_path):

@@ -61,6 +61,7 @@ def test_higher_limits_of_a_training_are_no_other_configuration(tmp_path, minute
     other = Run(tmp_path / "run", config.override(dict(zip(limits, (minutes, patience), strict=True))))
     assert other.has("x")
     assert other.config.conversion.training.patience == patience
+    assert other.begun_with == config
 
 
 def test_where_the_corpus_lies_is_no_other_configuration(tmp_path):

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -39,6 +38,7 @@ from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSeg
 from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Transcriber, Translator, translated_speech
+from thesis_lib.cloning.tts import Synthesizer
 from thesis_lib.cloning.voices import NEAREST, nearest_voice
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
@@ -54,15 +54,6 @@ MAX_RATE_SECONDS = 20.0  # of speech from which the rate of speech is measured w
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
 LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
-
-
-class Synthesizer(Protocol):
-    """Text to speech: English text -> (N,) at ``sample_rate``, in a named voice."""
-
-    sample_rate: int  # Hz
-
-    def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
-        """Synthesise (N,) speech. Raises SpeechError for text that gives no speech."""
 
 
 class VoiceCloningPipeline:
@@ -130,8 +121,7 @@ class VoiceCloningPipeline:
         wav, repairs = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
-        language = self.config.language if text is None else SPANISH
-        own = self.analyse_speaker(translated_speech(segments, self.translator, language), source)
+        own = self.analyse_speaker(segments, source, is_translated=text is None)
         speaker = speaker or own
         notes = [*(f"{source}: {note}" for note in repairs), *speaker.warnings]
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
@@ -144,10 +134,18 @@ class VoiceCloningPipeline:
         before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
         return Translation(synthesised, speaker, rate, encoder.name, before, after, tuple(notes))
 
-    def analyse_speaker(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
-        """Extract the voice of the main speaker, or the only one (``alone``). AudioError if there is no segment."""
-        check_has_speech(segments, source)
-        return self.analyser(segments, source, alone)
+    def analyse_speaker(
+        self, segments: Iterable[Segment], source: object = "audio", alone: bool = False, is_translated: bool = False
+    ) -> Speaker:
+        """Extract the voice of the main speaker, or the only one (``alone``), from the first minute of speech.
+
+        ``is_translated``: speech that ``translate`` leaves out for its language has no part in the voice, unless that
+        is all speech. Raises AudioError if there is no segment.
+        """
+        language = self.config.language if is_translated else SPANISH
+        spoken = translated_speech(segments, self.translator, language)
+        check_has_speech(spoken, source)
+        return self.analyser(spoken, source, alone)
 
     def from_text(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[TranslatedSegment]:
         """Return English text as one translated segment over all speech of the source. AudioError without a segment."""

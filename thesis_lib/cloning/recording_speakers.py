@@ -16,8 +16,6 @@ from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
 from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.cloning.subtitles import default_names
-from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import MAX_ANALYSED_SECONDS, translated_speech
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_LISTED_OVERLAPS = 10
@@ -108,14 +106,9 @@ def target_speaker(own: Speaker, others: Sequence[Speaker], style: Speaker | Non
 
 
 def speaker_of(pipeline: VoiceCloningPipeline, path: Path, is_translated: bool = False) -> Speaker:
-    """Extract the voice from the first ``MAX_ANALYSED_SECONDS`` of speech, or of translated speech only.
-
-    Raises AudioError for a recording without speech.
-    """
-    language = pipeline.config.language if is_translated else SPANISH
+    """Extract the voice of a file, of translated speech only with ``is_translated``. AudioError without speech."""
     segments = speech_segments(read_blocks(path), header(path)[0])
-    kept = translated_speech(segments, pipeline.translator, language, MAX_ANALYSED_SECONDS)
-    return pipeline.analyse_speaker(kept, path)
+    return pipeline.analyse_speaker(segments, path, is_translated=is_translated)
 
 
 def diarised(
@@ -148,7 +141,8 @@ def speakers_of_diarisation(pipeline: VoiceCloningPipeline, source: Path, found:
     refused: dict[str, AudioError] = {}
     for label, own in spoken.items():
         try:
-            speakers[label] = pipeline.analyse_speaker(own, f"{source}, speaker {label}", alone=True)
+            place = f"{source}, speaker {label}"
+            speakers[label] = pipeline.analyse_speaker(own, place, alone=True, is_translated=True)
         except AudioError as error:
             refused[label] = error
     if not speakers:

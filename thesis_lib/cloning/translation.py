@@ -54,10 +54,8 @@ class LanguageIdentifier(Protocol):
         """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
 
 
-def translated_speech(
-    segments: Iterable[Segment], translator: Translator, language: str, seconds: float = MAX_ANALYSED_SECONDS
-) -> list[Segment]:
-    """The first segments, up to ``seconds`` of speech, that ``plausibility`` does not leave out for their language.
+def translated_speech(segments: Iterable[Segment], translator: Translator, language: str) -> list[Segment]:
+    """The first minute (``MAX_ANALYSED_SECONDS``) of segments that ``plausibility`` keeps by their language.
 
     Where it leaves out every segment, the first ones. ``language`` is ``cloning.language``: with "es", and with a
     translator that identifies no language, no segment is left out.
@@ -69,9 +67,9 @@ def translated_speech(
             found = translator.language(segment.wav, RATE)
         if not is_other_language(*found, segment.duration):
             kept.append(segment)
-        if _total(first) < seconds:
+        if _total(first) < MAX_ANALYSED_SECONDS:
             first.append(segment)
-        if _total(kept) >= seconds:
+        if _total(kept) >= MAX_ANALYSED_SECONDS:
             break
     return kept or first
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,15 @@ class SpeechError(ThesisError):
 MAX_CHARS_AT_ONCE = 150  # of text synthesised in one call, about ten seconds of speech
 SENTENCE_PAUSE_SECONDS = 0.25  # as Kokoro's client uses
 LANGUAGES = {"es": "es", "en": "en-us"}  # this library's code -> the phonemizer's
+
+
+class Synthesizer(Protocol):
+    """Text to speech: English text -> (N,) at ``sample_rate``, in a named voice."""
+
+    sample_rate: int  # Hz
+
+    def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
+        """Synthesise (N,) speech. Raises SpeechError for text that gives no speech."""
 
 
 class KokoroSynthesizer:

@@ -1,15 +1,17 @@
 """The checks and the processing that every recording of every corpus passes, and the folder of a prepared corpus."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from filelock import FileLock, Timeout
 
 from thesis_lib.audio.bandwidth import recorded_bandwidth
-from thesis_lib.audio.files import AudioError, check_speech, header, read_surveyed, resample, survey
+from thesis_lib.audio.files import AudioError, check_speech, header, read_surveyed, resample, write_audio
 from thesis_lib.audio.loudness import at_loudness, limited
 from thesis_lib.config import AudioConfig, CorpusConfig, MemberConfig
 from thesis_lib.config.resume import flat
@@ -49,12 +51,15 @@ def converted(path: Path, sample_rate: int, corpus: CorpusConfig) -> tuple[np.nd
     return wav, "; ".join(found.remarks)
 
 
-def notes_on(path: Path) -> str:
-    """What ``converted`` says of a recording that an earlier call has converted; nothing where it is gone."""
-    try:
-        return "; ".join(survey(path).remarks)
-    except AudioError:
-        return ""
+def write_converted(target: Path, wav: np.ndarray, sample_rate: int, notes: str) -> None:
+    """Write a recording of ``converted`` atomically, with its notes as the file's comment."""
+    write_audio(target, wav, sample_rate, comment=notes)
+
+
+def notes_on(target: Path) -> str:
+    """The notes that ``write_converted`` has written with a recording."""
+    with soundfile.SoundFile(os.fsencode(target)) as file:
+        return file.comment
 
 
 def of_sides(notes: dict[str, str]) -> str:

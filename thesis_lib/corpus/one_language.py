@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from thesis_lib.audio.files import AudioError, header, write_audio
+from thesis_lib.audio.files import AudioError, header
 from thesis_lib.config import Config, CorpusConfig
 from thesis_lib.corpus import rows as selection
 from thesis_lib.corpus.card import save_with_card
@@ -25,6 +25,7 @@ from thesis_lib.corpus.conversion import (
     exclusive,
     made_with,
     notes_on,
+    write_converted,
 )
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name
@@ -130,9 +131,9 @@ class RecordingConverter(selection.Converter[CorpusRecording]):
         """Write the converted recording where it is not there yet; its duration in seconds, and notes."""
         seconds = self._header(row)
         if self._target(row).exists():
-            return seconds, notes_on(row.path)
+            return seconds, notes_on(self._target(row))
         wav, notes = converted(row.path, self.sample_rate, self.corpus)
-        write_audio(self._target(row), wav, self.sample_rate)
+        write_converted(self._target(row), wav, self.sample_rate, notes)
         return len(wav) / self.sample_rate, notes
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from thesis_lib.audio.files import AudioError, header, write_audio
+from thesis_lib.audio.files import AudioError, header
 from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import rows as selection
 from thesis_lib.corpus.card import save_with_card
@@ -22,6 +22,7 @@ from thesis_lib.corpus.conversion import (
     made_with,
     notes_on,
     of_sides,
+    write_converted,
 )
 from thesis_lib.corpus.cvss_t import RATE, CvssTRow, Release, join
 from thesis_lib.corpus.manifest import Manifest, Reject, Utterance
@@ -138,13 +139,14 @@ class CvssTConverter(selection.Converter[CvssTRow]):
         durations, wavs, notes = self._headers(row), {}, {}
         for side, (path, target) in self._paths(row).items():
             if target.exists():
-                notes[side] = notes_on(path)
+                notes[side] = notes_on(target)
                 continue
             with _of(side):
                 wavs[target], notes[side] = converted(path, self.sample_rate, self.corpus)
                 durations[side] = len(wavs[target]) / self.sample_rate
-        for target, wav in wavs.items():
-            write_audio(target, wav, self.sample_rate)
+        for side, (_, target) in self._paths(row).items():
+            if target in wavs:
+                write_converted(target, wavs[target], self.sample_rate, notes[side])
         return durations, notes
 
     def _convert(self, row: CvssTRow) -> Utterance:

@@ -17,8 +17,6 @@ from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning import Speaker, Translation, VoiceCloningPipeline, target_speaker
-from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import translated_speech
 from thesis_lib.reporting import player, spectrograms
 from thesis_lib.utils.errors import ThesisError
 
@@ -82,10 +80,7 @@ class ClonePanel(widgets.VBox):
         wav, rate, name = self._spanish()
         pipeline = self._pipeline
         pipeline = pipeline.copy_with(config=pipeline.config.model_copy(update={"guidance": self.guidance.value}))
-        segments = list(speech_segments([wav], rate))
-        language = SPANISH if self.text.value else pipeline.config.language
-        spanish = translated_speech(segments, pipeline.translator, language)
-        speaker = pipeline.analyse_speaker(spanish, name)
+        speaker = pipeline.analyse_speaker(speech_segments([wav], rate), name, is_translated=not self.text.value)
         others = [self._speaker_of(file) for file in self.voices.value]
         style = self._speaker_of(self.speaking_style.value[0]) if self.speaking_style.value else None
         target = target_speaker(speaker, others, style, self.mix.value)
@@ -101,7 +96,7 @@ class ClonePanel(widgets.VBox):
 
     def _speaker_of(self, file: dict) -> Speaker:
         wav, rate = _samples(file["name"], bytes(file["content"]))
-        return self._pipeline.analyse_speaker(list(speech_segments([wav], rate)), file["name"])
+        return self._pipeline.analyse_speaker(speech_segments([wav], rate), file["name"])
 
     def _show(self, result: Translation) -> None:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in result.notes)

@@ -59,7 +59,7 @@ class Run:
     def __init__(self, path: str | Path, config: Config, device: str = "cpu") -> None:
         self.path = start_folder() / path
         self.config = config
-        self.digest = config.digest()  # of the configuration that the run began with
+        self.begun_with = config  # the configuration that the run began with, which may be prolonged
         self.device = device  # where ``load_trained_vocoder`` puts the run's vocoders, and ``analysed`` Whisper
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")
@@ -73,15 +73,20 @@ class Run:
         else:
             self._go_on(Config.from_json(stored.read_text()))
 
+    @property
+    def digest(self) -> str:
+        """The digest of the configuration that the run began with."""
+        return self.begun_with.digest()
+
     def _go_on(self, stored: Config) -> None:
-        """Take over the digest of the run in the folder. ConfigError for settings that give other results."""
+        """Take over the configuration of the run in the folder. ConfigError for settings that give other results."""
         if found := conflicts(stored, self.config):
             more = f" and {len(found) - MAX_NAMED_SETTINGS} more" if len(found) > MAX_NAMED_SETTINGS else ""
             raise ConfigError(
                 f"{self.path} holds a run with another configuration: {'; '.join(found[:MAX_NAMED_SETTINGS])}{more}. "
                 "It stays as it is: give the same settings, choose another --run-dir, or remove that folder."
             )
-        self.digest = stored.digest()
+        self.begun_with = stored
 
     def _has_results(self) -> bool:
         """Whether the folder holds more than a configuration; without results the configuration may still change."""

@@ -73,7 +73,8 @@ def adapt(
     run = Run(folder, _config(source, vocoder, minutes).override(own | limit))
     segments = [segment for path in recordings for segment in _segments(path, source.sample_rate)]
     fingerprints = [fingerprint(path) for path in recordings]
-    listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, _first_minutes(run))
+    begun = run.begun_with.conversion.training.max_minutes or 0.0  # more minutes prolong the adaptation; the key stays
+    listed, key = run.path / RECORDINGS, adaptation_key(recordings, vocoder, begun)
     if not index_of(run.path / "corpus").exists():
         both = zip(fingerprints, recordings, strict=True)
         write_text(listed, "".join(f"{digest}  {Path(path).absolute()}\n" for digest, path in both))
@@ -87,13 +88,6 @@ def adapt(
             "folder, or remove that one"
         )
     return train(run, "conversion", progress)
-
-
-def _first_minutes(run: Run) -> float:
-    """The minutes with which the run's adaptation began; more minutes prolong it, and its key stays."""
-    path = run.path / "config.json"
-    begun = Config.from_json(path.read_text(encoding="utf-8")) if path.exists() else run.config
-    return begun.conversion.training.max_minutes or 0.0
 
 
 def adapted_key(folder: Path) -> str | None:
