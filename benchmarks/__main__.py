@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from benchmarks.folders import fingerprints
 from benchmarks.options import Option, add_options, chosen
 from thesis_lib.runs.provenance import commit, machine
 from thesis_lib.utils.files import write_text
@@ -43,6 +44,7 @@ NAMES = {
     "prosody_ways": "three ways to give the output the source's prosody, compared (THESIS_EMOTIONS, THESIS_HUMAN)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "contribution of each loss: one off at a time, three seeds each, at the demo's budget (an hour)",
+    "full_mel": "whether a vocoder uses its speaker embedding: full mel, with a speaker loss, content without the voice",
     "swap": "speaker swap of the demo's vocoders: whether each uses its speaker embedding (a quarter of an hour)",
     "released_ablation": "contribution of each part of the released recipe: data, losses, size (hours on one GPU)",
     "validate": "CPU seconds of scoring an utterance in one pass, against each metric's package on files",
@@ -52,7 +54,7 @@ NAMES = {
     "mutants": "the losses and the training step, broken in many ways: how many the tests catch",
 }
 
-PENDING = {"released_ablation", "train_gpu"}  # benchmarks without a saved result so far: they need a GPU
+PENDING = {"full_mel", "released_ablation", "train_gpu"}  # benchmarks without a saved result so far
 
 
 def main() -> None:
@@ -75,7 +77,7 @@ def main() -> None:
         result = module.run(quick, **chosen(parser, options, given, quick))
     words = [f"--{option} {value}" for option, value in given.items() if value is not None]
     command = " ".join(["python -m benchmarks", name, *["--quick"] * quick, *words])
-    result["made by"] = {"command": command, "commit": commit(), "machine": machine()}
+    result["made by"] = {"command": command, "commit": commit(), "machine": machine(), "folders": fingerprints()}
     text = json.dumps(result, indent=2) + "\n"
     sys.stdout.write(text)
     if save:

@@ -1,19 +1,46 @@
-"""The folder of acted recordings that THESIS_EMOTIONS names, and the rows of its table that may be measured."""
+"""The folder of acted recordings that THESIS_EMOTIONS names, the rows of its table, and the evaluation on them."""
 
-import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-TABLE = "utterances.tsv"
+from benchmarks.folders import folder_of, optional_folder
+from thesis_lib.utils.progress import bar
+from thesis_lib.validation import Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import UNMEASURABLE
+
+VARIABLE, TABLE = "THESIS_EMOTIONS", "utterances.tsv"
+Sound = tuple[np.ndarray, int]  # (N,), sample rate in Hz
+
+
+@dataclass(frozen=True)
+class Acted:
+    """An acted recording, or a segment of one, and the English text that is spoken for it."""
+
+    number: int
+    speaker: str
+    emotion: str
+    recording: str
+    text: str
+    read: Callable[[], Sound]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The columns of a row."""
+        return {name: getattr(self, name) for name in ("number", "speaker", "emotion", "recording")}
+
+
+# (output, sample rate, source, its sample rate, text that the output should have or None) -> columns
+Measure = Callable[[np.ndarray, int, np.ndarray, int, str | None], dict[str, Any]]
 
 
 def acted_folder(layout: str) -> Path:
     """The folder. SystemExit, with the ``layout`` that is needed, where THESIS_EMOTIONS is not set."""
-    folder = os.environ.get("THESIS_EMOTIONS")
-    if not folder:
-        raise SystemExit(f"THESIS_EMOTIONS must name a folder with {layout}")
-    return Path(folder)
+    return folder_of(VARIABLE, f"acted recordings with {layout}")
 
 
 def acted_table(folder: Path, train: bool = False) -> pd.DataFrame:
@@ -23,7 +50,47 @@ def acted_table(folder: Path, train: bool = False) -> pd.DataFrame:
     return table[(table.use == "train") == train].reset_index(drop=True)
 
 
-def complete(rows: list[dict], missing: list[dict]) -> pd.DataFrame:
-    """The rows of the numbers of which nothing is missing."""
-    left_out = {entry["number"] for entry in missing}
-    return pd.DataFrame([row for row in rows if row["number"] not in left_out])
+def evaluated(items: Sequence[Acted], systems: Sequence[System], measure: Measure) -> tuple[pd.DataFrame, list[dict]]:
+    """A row each item and system, of the items that are measured with every system; and what is not measured.
+
+    The words of an output are compared with the item's text, unless they are the recording's own.
+    """
+
+    def scorer(has_words: bool) -> Scorer[Acted, Sound]:
+        def score(item: Acted, output: Sound) -> dict[str, Any]:
+            return measure(*output, *item.read(), None if has_words else item.text)
+
+        return Scorer(score, takes=lambda system: system.has_words == has_words)
+
+    test_set = TestSet(items, lambda item: item.about, "recordings")
+    results = evaluate(test_set, systems, [scorer(True), scorer(False)], bar)
+    left_out = {entry["number"] for entry in results.missing}
+    rows = [row for row in results.rows if row["number"] not in left_out]
+    folder = optional_folder(VARIABLE)
+    missing = [entry | {"reason": entry["reason"].replace(f"{folder}/", "")} for entry in results.missing]
+    return pd.DataFrame(rows), missing
+
+
+def made_together(
+    names: Sequence[str], own_words: Sequence[str], outputs_of: Callable[[Acted], dict[str, Sound]]
+) -> list[System[Acted, Sound]]:
+    """Systems with outputs that ``outputs_of`` makes in one call for an item.
+
+    Those in ``own_words`` keep the recording's words. An error of the call is that of every system.
+    """
+    last: list[tuple[Acted, dict[str, Sound] | Exception]] = []
+
+    def outputs(item: Acted) -> dict[str, Sound]:
+        if not last or last[0][0] is not item:
+            try:
+                last[:] = [(item, outputs_of(item))]
+            except UNMEASURABLE as error:
+                last[:] = [(item, error)]
+        found = last[0][1]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return [
+        System(name, lambda item, name=name: outputs(item)[name], name in own_words, {"system": name}) for name in names
+    ]

@@ -4,7 +4,6 @@ THESIS_PAIRS names a folder in the layout of thesis_lib.validation.pairs, THESIS
 speaker's Spanish. The vocoder is also adapted to each recording for a minute.
 """
 
-import os
 import shutil
 import statistics
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.folders import folder_of, optional_folder
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.segments import STAGES
@@ -31,21 +31,19 @@ FOLDER = "runs/clone-benchmark"
 
 def run(quick: bool) -> dict:
     """The summary with intervals, the seconds of each stage, and what was not measured."""
-    pairs, spanish = os.environ.get("THESIS_PAIRS"), os.environ.get("THESIS_SPANISH")
-    if not pairs:
-        raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
+    pairs, spanish = folder_of("THESIS_PAIRS", "human pairs"), optional_folder("THESIS_SPANISH")
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
     emotion = weights(DEFAULT)[0].emotion_encoder.name
     config = Config.from_profile("demo").override(
         {"cloning.voice": "nearest", "cloning.examples": 2, "encoders.emotion": emotion}
     )
     report = Run(FOLDER, config)
-    folders = [Path(spanish)] if spanish else []
-    table = clone_report(report, bar, DEFAULT, Path(pairs), folders, 0.02 if quick else MINUTES)
+    folders = [spanish] if spanish else []
+    table = clone_report(report, bar, DEFAULT, pairs, folders, 0.02 if quick else MINUTES)
     seconds = report.load_table("cloning_seconds")
     missing = report.load_table("cloning_not_measured")
     human = seconds[seconds.test_set != "mini"]
-    sources = sorted(path for group in Path(pairs).glob("*_es_src") for path in group.iterdir())
+    sources = sorted(path for group in pairs.glob("*_es_src") for path in group.iterdir())
     return {
         "letters a second of Spanish": {"people": _rate(sources), "bundled voices": _rate(_bundled(40)[1])},
         "Whisper's window": _windows(4 if quick else 40),

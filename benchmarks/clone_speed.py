@@ -30,12 +30,15 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.resemblyzer import Resemblyzer
 from thesis_lib.pretrained.whisper import RATE, Whisper
+from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import ratio
-from thesis_lib.validation import metrics
+from thesis_lib.validation import Scorer, System, TestSet, evaluate, metrics
+from thesis_lib.validation.evaluation import Columns
 
 OPTIONS = {"recordings": Option(24, 2, "bundled Spanish recordings of the test split")}
 FLOAT32, INT8 = "float32", "int8"
 EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
+MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
 
 
@@ -118,21 +121,21 @@ def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[
 def _quality(made: list) -> dict:
     """Means of each precision and of the differences int8 - float32, with intervals over the voices."""
     whisper, encoder = Whisper("whisper-base"), Resemblyzer()
-    scores: dict[str, list] = {INT8: [], FLOAT32: []}
-    for _, wav, rate, outputs in made:
-        own = embed(encoder, wav, rate)
-        for name, output in outputs.items():
-            speech = output.wav
-            recognised = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
-            errors, words = metrics.word_errors(recognised, output.translation)
-            opinion = metrics.dnsmos(metrics.Recording(speech, output.sample_rate))["dnsmos_ovrl"]
-            scores[name].append(
-                (errors / words, opinion, metrics.cosine(embed(encoder, speech, output.sample_rate), own))
-            )
-    voices = np.array([voice for voice, *_ in made])
-    found: dict = {}
-    for place, measure in enumerate(("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")):
-        own, base = (np.array(scores[name])[:, place] for name in (INT8, FLOAT32))
+
+    def score(item: tuple, output: Translation) -> Columns:
+        (_, wav, rate, _), speech = item, output.wav
+        recognised = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
+        errors, words = metrics.word_errors(recognised, output.translation)
+        vectors = (embed(encoder, *sound) for sound in ((speech, output.sample_rate), (wav, rate)))
+        opinion = metrics.dnsmos(metrics.Recording(speech, output.sample_rate))["dnsmos_ovrl"]
+        return dict(zip(MEASURES, (errors / words, opinion, metrics.cosine(*vectors)), strict=True))
+
+    systems = [System(name, lambda item, name=name: item[3][name], about={"system": name}) for name in (INT8, FLOAT32)]
+    table = evaluate(TestSet(made, lambda item: {"voice": item[0]}, "quality"), systems, [Scorer(score)], bar).table
+    sides = [table[table.system == name] for name in (INT8, FLOAT32)]
+    voices, found = sides[0].voice.to_numpy(), dict[str, Columns]()
+    for measure in MEASURES:
+        own, base = (side[measure].to_numpy() for side in sides)
         value, low, high = metrics.bootstrap(len(own), lambda i, x=own - base: float(x[i].mean()), RESAMPLES, 0, voices)
         found[measure] = {INT8: own.mean(), FLOAT32: base.mean(), "difference": value, "low": low, "high": high}
     return found

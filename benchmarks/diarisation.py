@@ -10,10 +10,13 @@ those of the conversation. Speakers are enrolled with their turns without the te
 extracted from all turns.
 """
 
+import functools
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -27,11 +30,16 @@ from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
 from thesis_lib.cloning.diarisation import Diarisation, diarise
 from thesis_lib.cloning.recording_speakers import speakers_of_diarisation
+from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
-from thesis_lib.embeddings.encoders import embed, evaluation_encoders
+from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders
 from thesis_lib.embeddings.similarity import cosine
+from thesis_lib.utils.errors import MetricError
+from thesis_lib.utils.progress import bar
+from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import Columns
 from thesis_lib.validation.metrics import Bounded, bootstrap, share_interval
 
 CONVERSATIONS, QUICK_CONVERSATIONS = 15, 3
@@ -44,21 +52,22 @@ FRAMES_PER_SECOND = 100
 TOLERANCE_SECONDS = 0.25  # of a found overlap
 RESAMPLES = 1000
 SOURCE, TTS, OURS = "source turn", "TTS", "ours"
-UNTESTED = "untested"  # a segment of a speaker without another turn to enrol
+UNTESTED = "untested"  # turns of a speaker without another turn to enrol
 ERRORS = ("missed", "false alarm", "confusion")
 TOTAL = "diarisation error rate"
 
 
 def run(quick: bool) -> dict:
     """Errors, number of speakers and overlaps; and the speaker to whom source turns, TTS and outputs are nearest."""
-    pipeline, rows, outputs = build(), [], []
+    pipeline, rows, turns = build(), [], list[TestedTurn]()
     encoder = next(x for x in evaluation_encoders(EncoderConfig()) if x.name == "resemblyzer")
     count = QUICK_CONVERSATIONS if quick else CONVERSATIONS
     for number, (kind, talk) in enumerate(tqdm(conversations(count), "conversations", count)):
         row, found = _diarised(pipeline, talk)
         rows.append({"kind": kind, "speakers": talk.speakers, "seconds": len(talk.wav) / RATE} | row)
         if talk.speakers > 1:
-            outputs += [{"conversation": number, "kind": kind} | x for x in _outputs(pipeline, talk, found, encoder)]
+            turns += turns_of(pipeline, number, kind, talk, found, encoder)
+    outputs = outputs_of(pipeline, turns, encoder)
     return {
         "conversations": count,
         "seconds": sum(row["seconds"] for row in rows),
@@ -68,8 +77,8 @@ def run(quick: bool) -> dict:
         "overlaps": {key: sum(row[f"overlaps {key}"] for row in rows) for key in ("real", "noted", "false")},
         "one speaker too many": {"asked": count, "refused": sum(row["refuses one more"] for row in rows)},
         "evaluation encoder": encoder.name,
-        "nearest": nearest(outputs),
-        UNTESTED: sum(row["system"] == UNTESTED for row in outputs),
+        "nearest": nearest(outputs.rows),
+        UNTESTED: len({row["turn"] for row in outputs.missing}),
     }
 
 
@@ -137,8 +146,27 @@ def _frames(talk: Conversation, spans: Iterable[tuple[float, float, int]], speak
     return frames
 
 
-def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisation, encoder) -> Iterator[dict]:
-    """A row for each system and synthesised turn: whether it is nearest to its own speaker."""
+@dataclass(frozen=True)
+class TestedTurn:
+    """A turn that is synthesised, its real speaker, and the embedded enrolment of every speaker of the conversation.
+
+    ``voices`` is empty where a speaker has no other turn to enrol.
+    """
+
+    __test__: ClassVar[bool] = False  # pytest collects classes of this name otherwise
+
+    conversation: int
+    kind: str
+    own: int
+    translated: TranslatedSegment
+    speaker: Speaker
+    voices: list[np.ndarray]
+
+
+def turns_of(
+    pipeline: VoiceCloningPipeline, number: int, kind: str, talk: Conversation, found: Diarisation, encoder: Encoder
+) -> Iterator[TestedTurn]:
+    """The first ``OUTPUTS`` turns of each speaker of a conversation."""
     texts = itertools.cycle(TEXTS)
     left = dict.fromkeys(range(talk.speakers), OUTPUTS)
     with tempfile.TemporaryDirectory() as home:
@@ -151,16 +179,34 @@ def _outputs(pipeline: VoiceCloningPipeline, talk: Conversation, found: Diarisat
                 continue
             left[own] -= 1
             enrolled = [talk.clean_without(speaker, segment.start, segment.end) for speaker in range(talk.speakers)]
-            if not all(map(len, enrolled)):
-                yield {"system": UNTESTED}
-                continue
-            voices = [embed(encoder, wav, RATE) for wav in enrolled]
-            translated = TranslatedSegment(segment, "", next(texts))
-            made = pipeline.synthesise_one(translated, speakers.of(translated))
-            sides = {SOURCE: (segment.wav, RATE), TTS: (made.content, pipeline.sample_rate)}
-            for system, side in (sides | {OURS: (made.wav, pipeline.sample_rate)}).items():
-                cosines = [cosine(embed(encoder, *side), voice) for voice in voices]
-                yield {"system": system, "right": int(np.argmax(cosines)) == own, "chance": 1 / talk.speakers}
+            voices = [embed(encoder, wav, RATE) for wav in enrolled] if all(map(len, enrolled)) else []
+            translated = TranslatedSegment(segment, "", next(texts) if voices else "")
+            yield TestedTurn(number, kind, own, translated, speakers.of(translated), voices)
+
+
+def outputs_of(pipeline: VoiceCloningPipeline, turns: Sequence[TestedTurn], encoder: Encoder) -> Results:
+    """A row for each turn and system: whether it is nearest to its own speaker."""
+
+    @functools.lru_cache(maxsize=1)
+    def made(place: int) -> dict[str, tuple[np.ndarray, int]]:
+        turn, rate = turns[place], pipeline.sample_rate
+        if not turn.voices:
+            raise MetricError("a speaker of the conversation has no other turn to enrol")
+        found = pipeline.synthesise_one(turn.translated, turn.speaker)
+        return {SOURCE: (turn.translated.segment.wav, RATE), TTS: (found.content, rate), OURS: (found.wav, rate)}
+
+    def nearest_is_own(place: int, output: tuple[np.ndarray, int]) -> Columns:
+        vector, turn = embed(encoder, *output), turns[place]
+        cosines = [cosine(vector, voice) for voice in turn.voices]
+        return {"right": int(np.argmax(cosines)) == turn.own, "chance": 1 / len(cosines)}
+
+    def about(place: int) -> Columns:
+        return {"turn": place, "conversation": turns[place].conversation, "kind": turns[place].kind}
+
+    systems = [
+        System(name, lambda place, name=name: made(place)[name], about={"system": name}) for name in (SOURCE, TTS, OURS)
+    ]
+    return evaluate(TestSet(range(len(turns)), about, "turns"), systems, [Scorer(nearest_is_own)], bar)
 
 
 def summary(rows: list[dict]) -> list[dict]:

@@ -7,7 +7,6 @@ THESIS_HUMAN names.
 """
 
 import itertools
-import os
 import statistics
 import tempfile
 import time
@@ -17,7 +16,7 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmarks.human import human_recordings
+from benchmarks.human import has_human_folder, human_recordings
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
@@ -71,7 +70,7 @@ def run(quick: bool) -> dict:
 
 def _recordings(folder: Path, count: int) -> list[Path]:
     """Files at the project's rate."""
-    if os.environ.get("THESIS_HUMAN"):
+    if has_human_folder():
         found = [path for own in human_recordings().values() for path in own]
     else:
         found = [mini.bundle() / "audio" / f"{id}.es.opus" for id in mini.table(CorpusConfig()).id]

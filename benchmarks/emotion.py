@@ -18,15 +18,15 @@ mean emotion embedding, while pronunciation, duration and speaker embedding stay
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from tqdm import tqdm
 
-from benchmarks.acted import TABLE, acted_folder, acted_table, complete
+from benchmarks.acted import TABLE, Acted, Sound, acted_folder, acted_table, evaluated, made_together
 from benchmarks.contours import world_log_f0_std
-from thesis_lib.audio.files import AudioError, read_audio, resample
+from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
 from thesis_lib.audio.prosody import letter_rate, speech_seconds
@@ -124,20 +124,22 @@ def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    pipeline, rows, missing = build(config=CloningConfig()), [], []
-    measure, texts = Measures(), texts_of(table)
-    for number, row in enumerate(tqdm(table.itertuples(), "clones", len(table))):
-        text = texts[row.speaker]
-        wav, rate = read_audio(row.path)
-        try:
-            for system, (output, output_rate) in systems(pipeline, wav, rate, text, row.path).items():
-                found = measure(output, output_rate, wav, rate, None if system in WITHOUT_TEXT else text)
-                names = {"system": system, "number": number, "speaker": row.speaker, "emotion": row.emotion}
-                rows.append(names | found)
-        except (AudioError, MetricError) as error:
-            reason = str(error).replace(f"{row.path.parent}/", "")
-            missing.append({"number": number, "speaker": row.speaker, "recording": row.path.name, "reason": reason})
-    return complete(rows, missing), missing
+    pipeline = build(config=CloningConfig())
+
+    def outputs_of(item: Acted) -> dict[str, Sound]:
+        return outputs(pipeline, *item.read(), item.text, item.recording)
+
+    made = made_together((SOURCE, RESYNTHESIS, FLAT, TTS, *VARIANTS), WITHOUT_TEXT, outputs_of)
+    return evaluated(items_of(table), made, Measures())
+
+
+def items_of(table: pd.DataFrame, rate: int | None = None) -> list[Acted]:
+    """The recordings of a table, read at ``rate`` or at their own; those of a speaker have one text."""
+    texts = texts_of(table)
+    return [
+        Acted(number, row.speaker, row.emotion, row.path.name, texts[row.speaker], partial(read_audio, row.path, rate))
+        for number, row in enumerate(table.itertuples())
+    ]
 
 
 def texts_of(table: pd.DataFrame) -> dict[str, str]:
@@ -145,9 +147,7 @@ def texts_of(table: pd.DataFrame) -> dict[str, str]:
     return {speaker: TEXTS[number % len(TEXTS)] for number, speaker in enumerate(sorted(table.speaker.unique()))}
 
 
-def systems(
-    pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int, text: str, name: object
-) -> dict[str, tuple[np.ndarray, int]]:
+def outputs(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int, text: str, name: object) -> dict[str, Sound]:
     """System -> its (N,) and sample rate; the source is its speech segments, which the others are made from."""
     segments = list(speech_segments([wav], rate))
     speaker = pipeline.analyse_speaker(segments, name)

@@ -1,18 +1,22 @@
 """The folder of human recordings that THESIS_HUMAN names, in the layout of ``recordings_by_speaker``."""
 
-import os
 from pathlib import Path
 
+from benchmarks.folders import folder_of, optional_folder
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation.swap import recordings_by_speaker
+
+VARIABLE = "THESIS_HUMAN"
 
 
 def human_folder() -> Path:
     """The folder. SystemExit, with what to do, where THESIS_HUMAN is not set."""
-    folder = os.environ.get("THESIS_HUMAN")
-    if not folder:
-        raise SystemExit("THESIS_HUMAN must name a folder of human recordings: a subfolder or a file is a speaker")
-    return Path(folder)
+    return folder_of(VARIABLE, "human recordings: a subfolder or a file is a speaker")
+
+
+def has_human_folder() -> bool:
+    """Whether THESIS_HUMAN names a folder."""
+    return optional_folder(VARIABLE) is not None
 
 
 def human_recordings() -> dict[str, list[Path]]:

@@ -5,13 +5,12 @@ clock of a sentence runs from its last voiced sample; the pause that ends it is 
 is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
 """
 
-import os
 import time
 from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.human import human_recordings
+from benchmarks.human import has_human_folder, human_recordings
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import build, dominant
@@ -72,7 +71,7 @@ def _speakers(count: int) -> list[dict]:
     encoder = speaker_encoder(EncoderConfig(speaker="ecapa"))
     rows = mini.table(CorpusConfig(name="mini"))
     groups = {"bundled": [[mini.bundle() / "audio" / f"{i}.es.opus" for i in g.id] for _, g in rows.groupby("voice")]}
-    if os.environ.get("THESIS_HUMAN"):
+    if has_human_folder():
         groups["human"] = list(human_recordings().values())
     found = []
     for name, voices in groups.items():

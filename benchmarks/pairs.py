@@ -4,9 +4,7 @@ Needs a folder in the layout of thesis_lib.validation.pairs, named by THESIS_PAI
 (``thesis train --task conversion --profile demo``).
 """
 
-import os
-from pathlib import Path
-
+from benchmarks.folders import folder_of
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
@@ -15,12 +13,10 @@ from thesis_lib.validation import validate_pairs
 
 def run(quick: bool) -> dict:
     """The summary, by the demo's vocoder."""
-    folder = os.environ.get("THESIS_PAIRS")
-    if not folder:
-        raise SystemExit("THESIS_PAIRS must name a folder of human pairs")
+    folder = folder_of("THESIS_PAIRS", "human pairs")
     profile = "smoke" if quick else "demo"
     demo = Run(f"runs/{profile}", Config.from_profile(profile))
-    table = validate_pairs(demo, Path(folder), bar)
+    table = validate_pairs(demo, folder, bar)
     return {
         "recordings": len(table),
         "not measured": len(demo.load_table("pairs_not_measured")),

@@ -24,10 +24,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from benchmarks import contours, emotion
-from benchmarks.acted import complete
+from benchmarks.acted import Acted, Sound, evaluated, made_together
 from benchmarks.human import human_recordings
 from benchmarks.prosody_model import (
     EPOCHS,
@@ -53,7 +52,7 @@ from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.utils.errors import MetricError, ThesisError
+from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, Statistic
 
 DEFAULT, LEVEL = "contour gain", "F0 median and loudness"
@@ -111,22 +110,19 @@ def common_sentences_first(table: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(table: pd.DataFrame, ways: "Ways") -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    measure, texts, rows, missing = emotion.Measures(by_pyin=False), emotion.texts_of(table), [], []
-    for number, row in enumerate(tqdm(table.itertuples(), "clones", len(table))):
-        wav, rate = read_audio(row.path, RATE)
-        names = {"number": number, "speaker": row.speaker, "emotion": row.emotion}
-        try:
-            segments = list(speech_segments([wav], rate))
-            source = np.concatenate([segment.wav for segment in segments])
-            for system, (output, output_rate) in ways(segments, texts[row.speaker], row.speaker).items():
-                text = None if system == emotion.SOURCE else texts[row.speaker]
-                found = measure(output, output_rate, source, RATE, text)
-                times, log_f0 = contours.world_log_f0(resample(output, output_rate, RATE))
-                found |= {F0_SLOPE: contours.slope(times, log_f0), FINAL_MOVEMENT: contours.final_movement(log_f0)}
-                rows.append(names | {"system": system} | found)
-        except ThesisError as error:
-            missing.append(names | {"recording": row.path.name, "reason": str(error)})
-    return complete(rows, missing), missing
+    base = emotion.Measures(by_pyin=False)
+
+    def outputs_of(item: Acted) -> dict[str, Sound]:
+        return ways(list(speech_segments([item.read()[0]], RATE)), item.text, item.speaker)
+
+    def measure(wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
+        speech = np.concatenate([segment.wav for segment in speech_segments([source], source_rate)])
+        found = base(wav, rate, speech, RATE, text)
+        times, log_f0 = contours.world_log_f0(resample(wav, rate, RATE))
+        return found | {F0_SLOPE: contours.slope(times, log_f0), FINAL_MOVEMENT: contours.final_movement(log_f0)}
+
+    systems = made_together((emotion.SOURCE, emotion.TTS, *WAYS), (emotion.SOURCE,), outputs_of)
+    return evaluated(emotion.items_of(table, RATE), systems, measure)
 
 
 class Ways:
@@ -149,7 +145,7 @@ class Ways:
         )
         self.chosen: dict[str, int] = {}  # voice -> how often its prosody half was taken
 
-    def __call__(self, segments: list[Segment], text: str, speaker_name: str) -> dict[str, tuple[np.ndarray, int]]:
+    def __call__(self, segments: list[Segment], text: str, speaker_name: str) -> dict[str, Sound]:
         """System -> its (N,) and sample rate; AudioError if there is no speech."""
         speaker = self.pipeline.analyse_speaker(segments, speaker_name)
         (translated,) = self.pipeline.from_text(text, segments)

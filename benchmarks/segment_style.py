@@ -8,14 +8,15 @@ the word errors of the synthesizer by its speed.
 """
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import emotion
-from benchmarks.acted import TABLE, acted_folder, acted_table, complete
-from thesis_lib.audio.files import AudioError, read_audio, resample
+from benchmarks.acted import TABLE, Acted, Sound, acted_folder, acted_table, evaluated, made_together
+from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
 from thesis_lib.audio.prosody import letter_rate, loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
@@ -24,7 +25,6 @@ from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, bootstrap, word_errors
 
 PAUSE_SECONDS = 1.0  # between two recordings
@@ -54,20 +54,33 @@ def run(quick: bool) -> dict:
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and segment, and what could not be measured."""
-    pipeline, measure, rows, missing = build(config=CloningConfig()), emotion.Measures(), [], []
-    texts = emotion.texts_of(table)
-    for speaker, found in tqdm(table.groupby("speaker"), "actors"):
+    pipeline, texts, items = build(config=CloningConfig()), emotion.texts_of(table), []
+    made: dict[int, dict[str, Sound]] = {}  # number of a segment -> outputs, of one speaker
+    recordings: dict[str, dict[int, Segment]] = {}  # speaker -> number -> segment of the joined recording
+    for speaker, found in table.groupby("speaker"):
         own = found.sample(frac=1, random_state=0)  # the emotions in another order than the table's
         segments = joined([read_audio(path) for path in own.path])
-        for system, outputs in clones(pipeline, segments, texts[speaker]).items():
-            for number, name, segment, (wav, rate) in zip(own.index, own.emotion, segments, outputs, strict=True):
-                names = {"system": system, "number": number, "speaker": speaker, "emotion": name}
-                try:
-                    text = None if system == emotion.SOURCE else texts[speaker]
-                    rows.append(names | measure(wav, rate, segment.wav, RATE, text))
-                except (AudioError, MetricError) as error:
-                    missing.append(names | {"reason": str(error)})
-    return complete(rows, missing), missing
+        recordings[speaker] = dict(zip(own.index, segments, strict=True))
+        for number, name, path, segment in zip(own.index, own.emotion, own.path, segments, strict=True):
+            read = partial(sound_of, segment)
+            items.append(Acted(number, speaker, name, path.name, texts[speaker], read))
+
+    def outputs_of(item: Acted) -> dict[str, Sound]:
+        if item.number not in made:
+            made.clear()
+            own = recordings[item.speaker]
+            found = clones(pipeline, list(own.values()), item.text)
+            for place, number in enumerate(own):
+                made[number] = {system: sounds[place] for system, sounds in found.items()}
+        return made[item.number]
+
+    systems = made_together((emotion.SOURCE, *VARIANTS), (emotion.SOURCE,), outputs_of)
+    return evaluated(items, systems, emotion.Measures())
+
+
+def sound_of(segment: Segment) -> Sound:
+    """The samples and the sample rate of a segment."""
+    return segment.wav, RATE
 
 
 def joined(recordings: list[tuple[np.ndarray, int]]) -> list[Segment]:
@@ -80,10 +93,10 @@ def joined(recordings: list[tuple[np.ndarray, int]]) -> list[Segment]:
     return segments
 
 
-def clones(pipeline: VoiceCloningPipeline, segments: list[Segment], text: str) -> dict[str, list]:
+def clones(pipeline: VoiceCloningPipeline, segments: list[Segment], text: str) -> dict[str, list[Sound]]:
     """System -> the (N,) and sample rate of each segment; the source is the segments themselves."""
     speaker = pipeline.analyse_speaker(segments, alone=True)
-    found: dict[str, list] = {emotion.SOURCE: [(segment.wav, RATE) for segment in segments]}
+    found = {emotion.SOURCE: [sound_of(segment) for segment in segments]}
     for system, changes in VARIANTS.items():
         changed = pipeline.copy_with(config=pipeline.config.model_copy(update=changes))
         translated = [one for segment in segments for one in changed.from_text(text, [segment])]

@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.alterations import RATE, Alteration, alterations
+from benchmarks.alterations import RATE, alterations
 from benchmarks.human import human_recordings
 from benchmarks.options import Option
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, MIN_WINDOW_PROBABILITY, add_watermark, detect_watermark
 from thesis_lib.corpus.split import spread
-from thesis_lib.validation import metrics
+from thesis_lib.utils.progress import bar
+from thesis_lib.validation import Scorer, System, TestSet, evaluate, metrics
+from thesis_lib.validation.evaluation import Columns
 
 FILE_SECONDS = (74, 89, 104)  # of the joined files with a marked stretch
 STRETCH_SECONDS = (20, 30)
@@ -44,8 +46,6 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
     wavs = [every[i] for i in spread(len(every), recordings)]
     marked = [add_watermark(wav, RATE) for wav in wavs]
     some = spread(len(wavs), altered)
-    sides = [[side[i] for i in some] for side in (marked, wavs)]
-    rows = [_row(name, change, *sides) for name, change in tqdm(alterations().items(), "alterations")]
     pairs = [[metrics.Recording(x, RATE) for x in pair] for pair in zip(marked, wavs, strict=True)]
     pesq = [metrics.pesq(a, b) for a, b in pairs]
     opinions = np.array([[metrics.dnsmos(x)["dnsmos_ovrl"] for x in pair] for pair in pairs])
@@ -55,7 +55,7 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
         "recordings": len(wavs),
         "altered": len(some),
         "thresholds": {"mean": MIN_MARK_PROBABILITY, "of one window": MIN_WINDOW_PROBABILITY},
-        "rows": rows,
+        "rows": altered_rows(*([side[i] for i in some] for side in (marked, wavs))),
         "stretches": [stretches(every, FILE_SECONDS * files, seconds) for seconds in STRETCH_SECONDS],
         "stretches at another speed": [
             stretches(every, LONG_SECONDS * files, seconds, speed)
@@ -72,16 +72,30 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
     }
 
 
-def _row(name: str, change: Alteration, marked: list[np.ndarray], unmarked: list[np.ndarray]) -> dict:
-    """Shares that count as marked with their 95 % intervals, and the range of the probabilities."""
-    row: dict = {"after": name}
-    for side, wavs in (("marked", marked), ("unmarked", unmarked)):
-        found = [detect_watermark(*change(wav)) for wav in wavs]
-        share, low, high = metrics.share_interval(np.array([x.is_marked for x in found]))
-        row |= {f"seen in {side}": share, f"{side}, low": low, f"{side}, high": high}
-        probabilities = [x.probability for x in found]
-        row |= {f"{side}, lowest": min(probabilities), f"{side}, highest": max(probabilities)}
-    return row
+def altered_rows(marked: list[np.ndarray], unmarked: list[np.ndarray]) -> list[dict]:
+    """A row each alteration: shares that count as marked with 95 % intervals, and the range of the probabilities."""
+    sides = {"marked": marked, "unmarked": unmarked}
+
+    def detected(place: int, output: tuple[np.ndarray, int]) -> Columns:
+        found = detect_watermark(*output)
+        return {"seen": found.is_marked, "probability": found.probability}
+
+    systems = [
+        System(name, lambda place, change=change, wavs=wavs: change(wavs[place]), about={"after": name, "side": side})
+        for name, change in alterations().items()
+        for side, wavs in sides.items()
+    ]
+    test_set = TestSet(range(len(marked)), name="alterations")
+    table = evaluate(test_set, systems, [Scorer(detected)], bar, by_system=True).table
+    rows = []
+    for name, part in table.groupby("after", sort=False):
+        row: dict = {"after": name}
+        for side, own in part.groupby("side", sort=False):
+            share, low, high = metrics.share_interval(own.seen.to_numpy())
+            row |= {f"seen in {side}": share, f"{side}, low": low, f"{side}, high": high}
+            row |= {f"{side}, lowest": own.probability.min(), f"{side}, highest": own.probability.max()}
+        rows.append(row)
+    return rows
 
 
 def joined(wavs: list[np.ndarray], lengths: Iterable[float]) -> list[np.ndarray]:

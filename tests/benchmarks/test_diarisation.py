@@ -66,8 +66,13 @@ def test_a_segment_is_not_compared_with_itself(monkeypatch):
     monkeypatch.setattr(
         diarisation, "embed", lambda encoder, wav, rate: embedded.append(set(wav.tolist())) or np.ones(2)
     )
-    rows = list(diarisation._outputs(pipeline, talk, found((0.0, 6.0, "1")), None))
-    assert [row["system"] for row in rows] == [SOURCE, TTS, OURS, SOURCE, TTS, OURS, UNTESTED]
+    turns = list(diarisation.turns_of(pipeline, 7, "human", talk, found((0.0, 6.0, "1")), None))
+    outputs = diarisation.outputs_of(pipeline, turns, None)
+    assert [row["system"] for row in outputs.rows] == [SOURCE, TTS, OURS, SOURCE, TTS, OURS]
+    assert {(row["conversation"], row["chance"]) for row in outputs.rows} == {(7, 1 / 3)}
+    assert {(row["turn"], row["reason"]) for row in outputs.missing} == {
+        (2, "a speaker of the conversation has no other turn to enrol")
+    }
     assert [x for x in embedded if x != {9}] == [{2}, {1, 3}, {4}, {0, 2}, {1}, {4}]
 
 
@@ -92,7 +97,6 @@ def test_the_shares_are_of_their_kind_and_system():
         for n in range(4)
         for system, right in ((SOURCE, True), (TTS, False), (OURS, n % 2 == 0))
     ]
-    outputs.append({"conversation": 0, "kind": "human", "system": UNTESTED})
     found = {(row["conversations"], row["system"]): row for row in nearest(outputs)}
     shares = {key: row["share"] for key, row in found.items()}
     assert (shares["all", SOURCE], shares["all", TTS], shares["all", OURS]) == (1, 0, 0.5)

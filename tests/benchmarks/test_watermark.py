@@ -71,3 +71,14 @@ def test_false_alarms_are_counted_per_hour_of_what_is_played(finds_ones):
     assert found["per hour"] == pytest.approx(9)
     assert 0 < found["low"] < 9 < found["high"] < 36
     assert watermark.false_alarms(wavs[:2], 1.0)["per hour"] == 0
+
+
+def test_a_row_of_an_alteration_has_the_shares_of_both_sides(finds_ones, monkeypatch):
+    changes = {"nothing": lambda wav: (wav, RATE), "loses the mark": lambda wav: (0 * wav, RATE)}
+    monkeypatch.setattr(watermark, "alterations", lambda: changes)
+    rows = watermark.altered_rows([np.ones(RATE)] * 3, [np.zeros(RATE), np.zeros(RATE), np.ones(RATE)])
+    assert [row["after"] for row in rows] == list(changes)
+    assert [(row["seen in marked"], row["seen in unmarked"]) for row in rows] == [(1, pytest.approx(1 / 3)), (0, 0)]
+    assert (rows[0]["unmarked, lowest"], rows[0]["unmarked, highest"], rows[0]["marked, lowest"]) == (0, 1, 1)
+    assert 0.2 < rows[0]["marked, low"] < rows[0]["marked, high"] == 1
+    assert (rows[1]["marked, highest"], rows[1]["marked, low"]) == (0, 0)

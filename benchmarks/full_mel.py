@@ -1,0 +1,81 @@
+"""Whether a vocoder uses its speaker embedding: from the full mel, the same with a speaker loss, and without the voice.
+
+Three trainings from random weights on the bundled corpus. Generator, number of steps, batches and reconstruction loss
+are the same; the content is the full mel, or phonetic features and F0, which lack the voice. In the speaker swap every
+content speaker of the test split is rendered with the embedding of every target speaker, seen in training or not.
+"""
+
+import shutil
+from pathlib import Path
+
+from benchmarks.speakers import records
+from thesis_lib.config import Config, Task
+from thesis_lib.reporting import bar, swap_rows
+from thesis_lib.runs.analyse import analysed
+from thesis_lib.runs.embed import embedded
+from thesis_lib.runs.folder import Run
+from thesis_lib.training import train
+from thesis_lib.validation.swap import SwapSystem, corpus_speakers, score_trials, summarise_swaps
+
+STEPS, QUICK_STEPS = 2_000, 4
+SPEAKER_LOSS = 10.0  # weight, where there is one
+TRIALS = 64  # of each kind of target: all pairs of the speakers
+FOLDER = Path("runs/full_mel")
+ARMS: dict[str, tuple[Task, float]] = {
+    "full mel": ("resynthesis", 0.0),
+    "full mel, speaker loss": ("resynthesis", SPEAKER_LOSS),
+    "content without the voice": ("conversion", 0.0),
+}
+RECIPE = {
+    "generator": {"kind": "istft", "channels": 192, "condition_dim": 128, "speaker_projection": 128},
+    "losses.adversarial": 0.0,
+    "losses.feature_matching": 0.0,
+    "losses.mel": 0.0,
+    "losses.multi_scale_mel": 15.0,
+    "losses.stft": 0.0,
+    "losses.temporal": 0.0,
+    "training.warm_start": "none",
+    "training.auxiliary_from": 0,
+    "training.batch_size": 8,
+    "training.segment_frames": 64,
+    "training.learning_rate": 5e-4,
+    "training.schedule": "cosine",
+    "training.checkpoint_every": 500,
+}
+
+
+def run(quick: bool) -> dict:
+    """Steps and minutes of each training, and a row an arm, kind of target, encoder and statistic with chance."""
+    steps, systems, trained = QUICK_STEPS if quick else STEPS, [], {}
+    first = prepared_run(FOLDER / f"{steps}-0", steps, 0.0)
+    for name, (task, weight) in ARMS.items():
+        own = prepared_run(FOLDER / f"{steps}-{weight:g}", steps, weight, first)
+        analysed(own, task, bar)
+        vocoder = train(own, task, bar)
+        trained[name] = {"steps": vocoder.meta["steps"], "minutes": vocoder.meta["minutes"]}
+        systems.append(SwapSystem(task, name, vocoder))
+    results = score_trials(first, "bundled", corpus_speakers(first), systems, bar)
+    voices = int(results.table.voices.max())
+    summary = summarise_swaps(results.table, first.config.swap.seed)
+    return {
+        "steps": steps,
+        "speaker loss": SPEAKER_LOSS,
+        "voices": voices,
+        "trained": trained,
+        "rows": records(swap_rows(summary, voices)),
+    }
+
+
+def prepared_run(folder: Path, steps: int, speaker_loss: float, like: Run | None = None) -> Run:
+    """A run of both tasks by ``RECIPE`` with its corpus and embeddings: computed, or copied from a run ``like`` it."""
+    own = RECIPE | {"losses.speaker": speaker_loss, "training.steps": steps}
+    changes = {f"{task}.{key}": value for task in ("resynthesis", "conversion") for key, value in own.items()}
+    config = Config.from_profile("demo").override(
+        {"encoders.emotion": "whisper-emotion", "swap.trials": TRIALS} | changes
+    )
+    made = Run(folder, config)
+    if like is not None and like.path != made.path and not (made.path / "corpus").exists():
+        for part in ("corpus", "embeddings"):
+            shutil.copytree(like.path / part, made.path / part)
+    embedded(made, bar)
+    return made
