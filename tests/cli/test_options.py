@@ -1,6 +1,10 @@
 """Options that several commands share: what ``--device`` and ``--set`` reach."""
 
+import re
+from pathlib import Path
+
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from thesis_lib.cli import app
@@ -27,6 +31,14 @@ def test_a_run_goes_on_with_its_encoders_on_another_device(tiny_run):
 def test_the_help_says_what_the_device_is_of(verb):
     said = " ".join(CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": "300"}).output.split())
     assert "Device of the vocoder and the encoders of its condition" in said
+
+
+def test_the_page_on_translation_has_every_option_of_the_command():
+    page = (Path(__file__).parents[2] / "book" / "translate.md").read_text()
+    named = set(re.findall(r"--[a-z][a-z-]*", page[page.index("| option of") : page.index("Recordings are read")]))
+    command = typer.main.get_command(app).commands["clone"]
+    options = {option for parameter in command.params if not parameter.hidden for option in parameter.opts}
+    assert named == {option for option in options if option.startswith("--")}
 
 
 @pytest.mark.parametrize("verb", ["adapt", "export", "stream"])
