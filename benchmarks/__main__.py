@@ -44,7 +44,7 @@ NAMES = {
     "prosody_ways": "three ways to give the output the source's prosody, compared (THESIS_EMOTIONS, THESIS_HUMAN)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "contribution of each loss: one off at a time, three seeds each, at the demo's budget (an hour)",
-    "full_mel": "whether a vocoder uses its speaker embedding: full mel, with a speaker loss, content without the voice",
+    "full_mel": "use of the speaker embedding: from the full mel, with a speaker loss, and from content without voice",
     "swap": "speaker swap of the demo's vocoders: whether each uses its speaker embedding (a quarter of an hour)",
     "released_ablation": "contribution of each part of the released recipe: data, losses, size (hours on one GPU)",
     "validate": "CPU seconds of scoring an utterance in one pass, against each metric's package on files",

@@ -9,6 +9,7 @@ from cloning_stages import HZ, PLAIN, pipeline
 from helpers import spoken, voiced
 
 from thesis_lib.audio.files import resample
+from thesis_lib.audio.pitch import track
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning import speaker as module
 from thesis_lib.cloning import target_speaker
@@ -158,12 +159,31 @@ def test_a_recording_with_other_speakers_has_one_style(stages, monkeypatch):
 def test_clauses_of_one_segment_are_measured_once(analysed, monkeypatch):
     made, speaker, (first, second) = analysed
     styles, calls = SegmentStyles(made.analyser), []
-    monkeypatch.setattr("thesis_lib.cloning.segment_style.embed", lambda *given: calls.append(1) or embed(*given))
+    emotion = made.analyser.emotion
+    monkeypatch.setattr(made.analyser, "emotion", lambda wav: calls.append(1) or emotion(wav))
     assert styles(speaker, first) is styles(speaker, first)
     assert len(calls) == 1
     styles(speaker, second)
     styles(speaker, first)
     assert len(calls) == 3
+
+
+def test_the_only_segment_of_a_recording_is_analysed_once(stages, monkeypatch):
+    made, encoded, tracked = pipeline(stages), [], []
+    monkeypatch.setattr(module, "embed", lambda encoder, *given: encoded.append(encoder.name) or embed(encoder, *given))
+    monkeypatch.setattr(module, "track", lambda *given: tracked.append(1) or track(*given))
+    one, other = segment(LOW), segment(HIGH)
+    speaker = made.analyse_speaker([one], alone=True)
+    copy = replace(one, wav=one.wav.copy())  # a recording is read once for its voice and again for its segments
+    found = in_segment(made.analyser, speaker, copy, 1.0)
+    emotion = made.analyser.emotion_encoder.name
+    assert (encoded.count(emotion), len(tracked)) == (1, 1)
+    assert np.array_equal(found.voice.emotion, speaker.voice.emotion)
+    assert found.voice.log_f0_median == speaker.voice.log_f0_median
+    fresh = pipeline(stages).analyser
+    assert np.array_equal(made.analyser.emotion(other.wav), fresh.emotion(other.wav))
+    assert made.analyser.pitch(other.wav).range == fresh.pitch(other.wav).range
+    assert encoded.count(emotion) == 3, "other speech is not taken for the speech before"
 
 
 def test_the_recorded_voice_is_kept_in_the_cache(analysed, tmp_path):

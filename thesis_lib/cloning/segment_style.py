@@ -12,11 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from thesis_lib.audio.files import AudioError, resample
-from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
+from thesis_lib.audio.files import AudioError
+from thesis_lib.audio.pitch import MIN_LOG_F0_STD
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, MIN_STYLE_SECONDS, Speaker, SpeakerAnalyser
-from thesis_lib.embeddings.encoders import embed
 
 MEDIAN_PRIOR_SECONDS = 0.2  # n0 of the log-F0 median
 STYLE_PRIOR_SECONDS = 1.2  # n0 of the log-F0 standard deviation; used for the emotion embedding too
@@ -51,10 +50,10 @@ def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, st
     if recorded is None or not speaker.followed or len(wav) < MIN_STYLE_SECONDS * RATE:
         return speaker
     try:
-        emotion = embed(analyser.emotion_encoder, wav, RATE)
+        emotion = analyser.emotion(wav)
     except AudioError:
         return speaker
-    pitch = track(resample(wav, RATE, audio.sample_rate), audio)
+    pitch = analyser.pitch(wav)
     if not pitch.is_voiced:
         return speaker
     seconds = float(pitch.voiced.sum()) * audio.hop_length / audio.sample_rate

@@ -5,8 +5,10 @@ clustered by average linkage, and a cluster counts as another speaker if its mea
 ``MIN_SAME_SPEAKER_COSINE``.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,21 @@ class Speaker:
     followed: float = 1.0  # share of the recording's style in the output's, 0..1
 
 
+class _LastResult:
+    """The last result of a function of speech; the only segment of a recording is analysed for its voice and style."""
+
+    def __init__(self) -> None:
+        self._last: tuple[bytes, Any] = b"", None  # digest of the speech -> result; replaced, never changed
+
+    def of(self, wav: np.ndarray, function: Callable[[], Any]) -> Any:
+        """Return the result of ``function`` for speech (N,), or the kept one where the samples are those of before."""
+        digest = hashlib.blake2b(np.ascontiguousarray(wav).tobytes()).digest()
+        last = self._last  # another thread may replace it
+        if last[0] != digest:
+            last = self._last = digest, function()
+        return last[1]
+
+
 class SpeakerAnalyser:
     """Segments of speech -> Speaker, with the encoders that the vocoder was trained with."""
 
@@ -57,6 +74,15 @@ class SpeakerAnalyser:
         """``mean_emotion`` (E,): the training set's mean, the emotion of a neutral style."""
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
         self._neutral = np.asarray(mean_emotion, np.float32)
+        self._emotion, self._pitch = _LastResult(), _LastResult()
+
+    def emotion(self, wav: np.ndarray, source: object = "audio") -> np.ndarray:
+        """Emotion embedding (E,) of speech (N,). Raises AudioError for speech that is clipped, silent or not finite."""
+        return self._emotion.of(wav, lambda: embed(self.emotion_encoder, wav, RATE, source))
+
+    def pitch(self, wav: np.ndarray) -> Pitch:
+        """F0 and voicing of speech (N,), in frames of the vocoder."""
+        return self._pitch.of(wav, lambda: track(resample(wav, RATE, self.audio.sample_rate), self.audio))
 
     def __call__(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
         """Extract the voice of the main speaker; ``alone`` skips the search for other speakers.
@@ -70,7 +96,7 @@ class SpeakerAnalyser:
             pieces, others = dominant(segments, self.speaker_encoder)
         wav = np.concatenate(pieces)[: int(MAX_EMBEDDED_SECONDS * RATE)]
         speaker, warnings = embed(self.speaker_encoder, wav, RATE, source), _warnings(segments, others, source)
-        pitch, level = track(resample(wav, RATE, self.audio.sample_rate), self.audio), loudness(wav, RATE)
+        pitch, level = self.pitch(wav), loudness(wav, RATE)
         if reason := _no_style(wav, pitch):
             warnings += (
                 f"{source}: {reason}: the speaking style is neutral: "
@@ -78,7 +104,7 @@ class SpeakerAnalyser:
             )
             voice = Voice(speaker, self._neutral, pitch.log_f0_median, NEUTRAL_LOG_F0_STD)
             return Speaker(voice, others, warnings, Prosody(NEUTRAL_LOUDNESS_VARIATION), level)
-        emotion, measured = embed(self.emotion_encoder, wav, RATE, source), pitch.range
+        emotion, measured = self.emotion(wav, source), pitch.range
         voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
         recorded = voice if others < MIN_OTHERS_SHARE else None  # else a segment may be of another speaker
         return Speaker(voice, others, warnings, prosody_of(wav, RATE), level, recorded)
