@@ -40,6 +40,7 @@ RECIPE = {
     "training.segment_frames": 64,
     "training.learning_rate": 5e-4,
     "training.schedule": "cosine",
+    "training.max_minutes": None,
     "training.checkpoint_every": 500,
 }
 
