@@ -17,7 +17,7 @@ from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
 from thesis_lib.validation.swap import SwapSystem, corpus_speakers, score_trials, summarise_swaps
 
-STEPS, QUICK_STEPS = 2_000, 4
+STEPS, QUICK_STEPS = 1_000, 4
 SPEAKER_LOSS = 10.0  # weight, where there is one
 TRIALS = 64  # of each kind of target: all pairs of the speakers
 FOLDER = Path("runs/full_mel")
