@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.folders import folder_of, optional_folder
+from thesis_lib.utils.errors import MetricError, ThesisError
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
-from thesis_lib.validation.evaluation import UNMEASURABLE
 
 VARIABLE, TABLE = "THESIS_EMOTIONS", "utterances.tsv"
 Sound = tuple[np.ndarray, int]  # (N,), sample rate in Hz
@@ -51,7 +51,7 @@ def acted_table(folder: Path, train: bool = False) -> pd.DataFrame:
 
 
 def evaluated(items: Sequence[Acted], systems: Sequence[System], measure: Measure) -> tuple[pd.DataFrame, list[dict]]:
-    """A row each item and system, of the items that are measured with every system; and what is not measured.
+    """One row for each item and system, of the items that are measured with every system; and what is not measured.
 
     The words of an output are compared with the item's text, unless they are the recording's own.
     """
@@ -66,9 +66,12 @@ def evaluated(items: Sequence[Acted], systems: Sequence[System], measure: Measur
     results = evaluate(test_set, systems, [scorer(True), scorer(False)], bar)
     left_out = {entry["number"] for entry in results.missing}
     rows = [row for row in results.rows if row["number"] not in left_out]
+    return pd.DataFrame(rows), [entry | {"reason": _without_folder(entry["reason"])} for entry in results.missing]
+
+
+def _without_folder(reason: str) -> str:
     folder = optional_folder(VARIABLE)
-    missing = [entry | {"reason": entry["reason"].replace(f"{folder}/", "")} for entry in results.missing]
-    return pd.DataFrame(rows), missing
+    return reason.replace(f"{folder}/", "") if folder else reason
 
 
 def made_together(
@@ -76,7 +79,7 @@ def made_together(
 ) -> list[System[Acted, Sound]]:
     """Systems with outputs that ``outputs_of`` makes in one call for an item.
 
-    Those in ``own_words`` keep the recording's words. An error of the call is that of every system.
+    Those in ``own_words`` keep the recording's words. If the call fails, every system has its error.
     """
     last: list[tuple[Acted, dict[str, Sound] | Exception]] = []
 
@@ -84,8 +87,8 @@ def made_together(
         if not last or last[0][0] is not item:
             try:
                 last[:] = [(item, outputs_of(item))]
-            except UNMEASURABLE as error:
-                last[:] = [(item, error)]
+            except ThesisError as error:  # for example a text that the synthesizer cannot speak
+                last[:] = [(item, MetricError(str(error)))]
         found = last[0][1]
         if isinstance(found, Exception):
             raise found

@@ -30,6 +30,7 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.resemblyzer import Resemblyzer
 from thesis_lib.pretrained.whisper import RATE, Whisper
+from thesis_lib.utils.errors import MetricError
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import ratio
 from thesis_lib.validation import Scorer, System, TestSet, evaluate, metrics
@@ -131,8 +132,10 @@ def _quality(made: list) -> dict:
         return dict(zip(MEASURES, (errors / words, opinion, metrics.cosine(*vectors)), strict=True))
 
     systems = [System(name, lambda item, name=name: item[3][name], about={"system": name}) for name in (INT8, FLOAT32)]
-    table = evaluate(TestSet(made, lambda item: {"voice": item[0]}, "quality"), systems, [Scorer(score)], bar).table
-    sides = [table[table.system == name] for name in (INT8, FLOAT32)]
+    results = evaluate(TestSet(made, lambda item: {"voice": item[0]}, "quality"), systems, [Scorer(score)], bar)
+    if results.missing:  # the differences are paired
+        raise MetricError(results.missing[0]["reason"])
+    sides = [results.table[results.table.system == name] for name in (INT8, FLOAT32)]
     voices, found = sides[0].voice.to_numpy(), dict[str, Columns]()
     for measure in MEASURES:
         own, base = (side[measure].to_numpy() for side in sides)

@@ -22,7 +22,7 @@ def folder_of(variable: str, holds: str) -> Path:
 
 
 def optional_folder(variable: str) -> Path | None:
-    """The folder that an environment variable names; None where it is not set."""
+    """The folder that an environment variable names; None where it is not set. SystemExit where it is no folder."""
     named = os.environ.get(variable)
     if not named:
         return None

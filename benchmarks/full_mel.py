@@ -1,15 +1,16 @@
-"""Whether a vocoder uses its speaker embedding: from the full mel, the same with a speaker loss, and without the voice.
+"""Use of the speaker embedding by three trainings: full mel, full mel with a speaker loss, content without the voice.
 
-Three trainings from random weights on the bundled corpus. Generator, number of steps, batches and reconstruction loss
-are the same; the content is the full mel, or phonetic features and F0, which lack the voice. In the speaker swap every
-content speaker of the test split is rendered with the embedding of every target speaker, seen in training or not.
+Each training starts from random weights, on the bundled corpus, with one seed. Generator, number of steps, batches and
+reconstruction loss are the same; the content is the full mel, or phonetic features and F0, which lack the voice. In the
+speaker swap every content speaker of the test split is rendered with the embedding of every target speaker, seen in
+training or not.
 """
 
 import shutil
 from pathlib import Path
 
 from benchmarks.speakers import records
-from thesis_lib.config import Config, Task
+from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.reporting import bar, swap_rows
 from thesis_lib.runs.analyse import analysed
 from thesis_lib.runs.embed import embedded
@@ -21,7 +22,7 @@ STEPS, QUICK_STEPS = 1_000, 4
 SPEAKER_LOSS = 10.0  # weight, where there is one
 TRIALS = 64  # of each kind of target: all pairs of the speakers
 FOLDER = Path("runs/full_mel")
-ARMS: dict[str, tuple[Task, float]] = {
+VARIANTS: dict[str, tuple[Task, float]] = {
     "full mel": ("resynthesis", 0.0),
     "full mel, speaker loss": ("resynthesis", SPEAKER_LOSS),
     "content without the voice": ("conversion", 0.0),
@@ -46,10 +47,11 @@ RECIPE = {
 
 
 def run(quick: bool) -> dict:
-    """Steps and minutes of each training, and a row an arm, kind of target, encoder and statistic with chance."""
+    """Steps and minutes of each training, and one row for each variant, target kind, encoder and statistic."""
+    shutil.rmtree(FOLDER, ignore_errors=True)  # the trainings may be of another commit
     steps, systems, trained = QUICK_STEPS if quick else STEPS, [], {}
     first = prepared_run(FOLDER / f"{steps}-0", steps, 0.0)
-    for name, (task, weight) in ARMS.items():
+    for name, (task, weight) in VARIANTS.items():
         own = prepared_run(FOLDER / f"{steps}-{weight:g}", steps, weight, first)
         analysed(own, task, bar)
         vocoder = train(own, task, bar)
@@ -64,13 +66,14 @@ def run(quick: bool) -> dict:
         "voices": voices,
         "trained": trained,
         "rows": records(swap_rows(summary, voices)),
+        "not measured": results.missing,
     }
 
 
 def prepared_run(folder: Path, steps: int, speaker_loss: float, like: Run | None = None) -> Run:
     """A run of both tasks by ``RECIPE`` with its corpus and embeddings: computed, or copied from a run ``like`` it."""
     own = RECIPE | {"losses.speaker": speaker_loss, "training.steps": steps}
-    changes = {f"{task}.{key}": value for task in ("resynthesis", "conversion") for key, value in own.items()}
+    changes = {f"{task}.{key}": value for task in TASKS for key, value in own.items()}
     config = Config.from_profile("demo").override(
         {"encoders.emotion": "whisper-emotion", "swap.trials": TRIALS} | changes
     )

@@ -24,7 +24,7 @@ from thesis_lib.utils.progress import bar
 
 MINUTES = 60
 VOICES = 4  # of the recording with several speakers
-GAIN = 0.99  # of a recording against its repetition before
+REPETITION_GAIN = 0.99
 RATE = 22_050
 
 
@@ -86,6 +86,6 @@ def _write(path: Path, ids: list[str], minutes: float) -> None:
     with writing(path, RATE) as write:
         while left > 0:
             wav, _ = read_audio(mini.bundle() / "audio" / f"{ids[number % len(ids)]}.es.opus", RATE)
-            # Each repetition is a little quieter: an encoded segment that is kept is not found again.
-            write(np.concatenate([wav * GAIN ** (number // len(ids)), np.zeros(RATE, np.float32)]))
+            # Each repetition is 1 % quieter, so that Whisper's cache of encoded segments is not used.
+            write(np.concatenate([wav * REPETITION_GAIN ** (number // len(ids)), np.zeros(RATE, np.float32)]))
             left, number = left - len(wav) - RATE, number + 1

@@ -86,9 +86,11 @@ def altered_rows(marked: list[np.ndarray], unmarked: list[np.ndarray]) -> list[d
         for side, wavs in sides.items()
     ]
     test_set = TestSet(range(len(marked)), name="alterations")
-    table = evaluate(test_set, systems, [Scorer(detected)], bar, by_system=True).table
+    results = evaluate(test_set, systems, [Scorer(detected)], bar, by_system=True)
+    if results.missing:  # a share is of all recordings
+        raise metrics.MetricError(f"{results.missing[0]['after']}: {results.missing[0]['reason']}")
     rows = []
-    for name, part in table.groupby("after", sort=False):
+    for name, part in results.table.groupby("after", sort=False):
         row: dict = {"after": name}
         for side, own in part.groupby("side", sort=False):
             share, low, high = metrics.share_interval(own.seen.to_numpy())

@@ -156,27 +156,50 @@ def test_the_voice_is_that_of_translated_speech(
     assert rendered == [1], "a given text is spoken in the voice of all speech"
 
 
-@pytest.mark.parametrize(("foreign", "counts"), [((), [2, 1]), ((1,), [1, 1]), ((0, 1), [2, 1])])
-def test_the_voice_of_each_speaker_is_that_of_translated_speech(levels, dialogue, foreign, counts):
+@pytest.mark.parametrize(
+    ("foreign", "quota", "kept"),
+    [
+        ((), 20.0, [(0, 1), (2,)]),
+        ((0,), 20.0, [(1,), (2,)]),
+        ((0,), 3.0, [(1,), (2,)]),
+        ((), 3.0, [(0,), (2,)]),
+        ((0, 1), 20.0, [(0, 1), (2,)]),
+    ],
+)
+def test_the_voice_of_each_speaker_is_that_of_translated_speech(levels, dialogue, monkeypatch, foreign, quota, kept):
+    """Turns in the order in which their language is identified, two of the first speaker: the longest first."""
     from thesis_lib.cloning.recording_speakers import speakers_of_recording
 
+    monkeypatch.setattr("thesis_lib.cloning.recording_speakers.MAX_EMBEDDED_SECONDS", quota)
     made = pipeline(levels)
-    made.translator, analyser, analysed, identified = Identifier("es"), made.analyser, [], []
+    made.translator, identified, analysed = Identifier("es"), [], []
+    analyse_speaker = made.analyse_speaker
 
     def language(wav, sample_rate):
-        identified.append(len(wav))
+        identified.append(wav)
         return ("en" if len(identified) - 1 in foreign else "es"), 0.99
 
-    def analyse(segments, *given):
-        analysed.append(len(segments))
-        return analyser(segments, *given)
+    def analyse(segments, *given, **options):
+        analysed.append([segment.wav for segment in segments])
+        return analyse_speaker(segments, *given, **options)
 
     made.translator.language = language
-    analyse.speaker_encoder, analyse.emotion_encoder = analyser.speaker_encoder, analyser.emotion_encoder
-    made.analyser = analyse
+    monkeypatch.setattr(made, "analyse_speaker", analyse)
     speakers_of_recording(made, dialogue, 2)
-    assert len(identified) == 3, "two turns of the first speaker, one of the second"
-    assert analysed == counts, "all turns of a speaker where none is translated"
+    if len(identified) == 2:  # the longest turn of the first speaker was enough
+        identified.insert(1, None)
+    found = [tuple(n for n, turn in enumerate(identified) if any(turn is wav for wav in wavs)) for wavs in analysed]
+    assert found == kept, "all turns of a speaker of whom nothing is translated"
+
+
+def test_another_language_setting_extracts_the_voice_of_a_script_again(levels, announced, tmp_path, rendered):
+    script = tmp_path / "s.json"
+    for language, voices in (("auto", [0]), ("auto", []), ("es", [1]), ("es", []), ("auto", [0])):
+        rendered.clear()
+        made = pipeline(levels, PLAIN.model_copy(update={"language": language}))
+        made.translator = Identifier("en")
+        clone_file(made, announced, tmp_path / "out.wav", Request(script=script))
+        assert rendered == voices
 
 
 def test_nothing_changes_where_everything_is_spanish(stages, recording, talk, tmp_path):

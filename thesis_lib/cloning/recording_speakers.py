@@ -16,6 +16,7 @@ from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
 from thesis_lib.cloning.speaker_windows import windows_of
 from thesis_lib.cloning.subtitles import default_names
+from thesis_lib.cloning.translation import MAX_ANALYSED_SECONDS, translated_speech
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_LISTED_OVERLAPS = 10
@@ -79,8 +80,9 @@ def speakers_of_recording(
 ) -> RecordingSpeakers:
     """Extract the voices of a recording and the speaking style of the output.
 
-    ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker, by speech that is translated
-    where ``is_translated``, so that an announcement in English has no part in it. ``voice_from`` replaces the voice,
+    ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker. Voices are extracted from
+    speech that is translated, so that an announcement in English has no part in them; of a single speaker only where
+    ``is_translated``. A speaker of whom nothing is translated has the voice of all speech. ``voice_from`` replaces it,
     ``emotion_from`` the speaking style by the share ``emotion_mix``. ``progress`` shows the diarisation. Raises
     AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
@@ -137,12 +139,12 @@ def speakers_of_diarisation(pipeline: VoiceCloningPipeline, source: Path, found:
     spoken: dict[str, list[Segment]] = {label: [] for label in found.speakers}
     for segment in segments_of(read_blocks(source), header(source)[0], _longest(found)):
         spoken[segment.speaker].append(segment)
+    spoken = {label: _longest_translated(pipeline, own) for label, own in spoken.items()}
     speakers: dict[str, Speaker] = {}
     refused: dict[str, AudioError] = {}
     for label, own in spoken.items():
         try:
-            place = f"{source}, speaker {label}"
-            speakers[label] = pipeline.analyse_speaker(own, place, alone=True, is_translated=True)
+            speakers[label] = pipeline.analyse_speaker(own, f"{source}, speaker {label}", alone=True)
         except AudioError as error:
             refused[label] = error
     if not speakers:
@@ -166,13 +168,20 @@ def _replaced_note(reason: AudioError, label: str, other: str) -> str:
     )
 
 
+def _longest_translated(pipeline: VoiceCloningPipeline, segments: Sequence[Segment]) -> list[Segment]:
+    """The longest segments of translated speech up to ``MAX_EMBEDDED_SECONDS``, in their order in the recording."""
+    by_length = sorted(segments, key=lambda segment: -segment.duration)
+    kept = translated_speech(by_length, pipeline.translator, pipeline.config.language, MAX_EMBEDDED_SECONDS)
+    return sorted(kept, key=lambda segment: segment.start)
+
+
 def _longest(found: Diarisation) -> list[Turn]:
-    """The longest turns of each speaker up to ``MAX_EMBEDDED_SECONDS``, in their order in the recording."""
+    """The longest turns of each speaker up to ``MAX_ANALYSED_SECONDS``, in their order in the recording."""
     kept = []
     for label in found.speakers:
         seconds = 0.0
         for turn in sorted((x for x in found.turns if x.speaker == label), key=lambda x: -x.duration):
-            if seconds < MAX_EMBEDDED_SECONDS:
+            if seconds < MAX_ANALYSED_SECONDS:
                 kept.append(turn)
                 seconds += turn.duration
     return sorted(kept, key=lambda turn: turn.start)

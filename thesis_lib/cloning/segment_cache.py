@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib import __version__
-from thesis_lib.audio.voice_activity import MAIN_SPEAKER
 from thesis_lib.cloning.diarisation import Turn
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.prosody import Prosody
@@ -27,19 +26,25 @@ from thesis_lib.vocoder.voice import Voice
 # Settings of translation and of the output as a whole, and those that every segment has itself.
 NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength", "background"}
 EMBEDDINGS = ("speaker", "emotion")  # of a voice
-SYNTHESIS_VERSION = 3  # increased when the same settings give other samples
+VOICE_KEYS = ("voice", "prosody", "loudness", "recorded", "followed")  # of a speaker
+SYNTHESIS_VERSION = 4  # increased when the same settings give other samples
 CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
 
 
 def speaker_key(
     pipeline: VoiceCloningPipeline, recordings: Sequence[Path], voices: int, mix: float, speakers: int | str = 1
 ) -> str:
-    """Digest of what determines the voices: recordings, how many are of target speakers, style mix, and encoders."""
+    """Digest of what determines the voices.
+
+    That is the recordings, how many are of target speakers, the style mix, the encoders, and the settings that choose
+    the speech that is translated.
+    """
     analyser = pipeline.analyser
     encoders = [[encoder.name, encoder.revision] for encoder in (analyser.speaker_encoder, analyser.emotion_encoder)]
     several = [] if speakers == 1 else [speakers]
     files = [cached_fingerprint(path) for path in recordings]
-    return digest([__version__, SYNTHESIS_VERSION, files, voices, mix, encoders, *several])
+    chosen = [pipeline.config.language, pipeline.config.translator]
+    return digest([__version__, SYNTHESIS_VERSION, files, voices, mix, encoders, chosen, *several])
 
 
 def _speaker(tree: dict) -> Speaker:
@@ -58,21 +63,30 @@ def _listed(voice: Voice) -> dict:
     return asdict(voice) | {name: x.tolist() for name, x in zip(EMBEDDINGS, voice.vectors(), strict=True)}
 
 
+def _voice_digest(tree: dict) -> str:
+    """Digest of what a speaker's stored tree gives to the samples: all but its warnings and the share of others."""
+    return digest([SYNTHESIS_VERSION, __version__, {key: tree[key] for key in VOICE_KEYS}])
+
+
 class SegmentCache:
     """The segments of one script in a folder. ``get`` marks what is used; ``prune`` removes everything else."""
 
     def __init__(self, folder: Path, speaker: str) -> None:
         self.folder, self.speaker = folder, speaker
         self._used: set[str] = set()
+        self._voices: dict[str, str] = {}  # label -> digest of the voice, of the speakers that were read or stored
 
     def key(self, pipeline: VoiceCloningPipeline, translated: TranslatedSegment, vocoder: str) -> str:
-        """Digest of the voice, the text, the place in the source, the style, the vocoder and all settings."""
+        """Digest of the voice, the text, the place in the source, the style, the vocoder and all settings.
+
+        Raises KeyError for a segment of a speaker that was neither read nor stored before.
+        """
         config, place = pipeline.config, translated.segment
         excluded = dict.fromkeys(NOT_OF_SYNTHESIS, True) | config.unused()
         style = translated.style or Style(config.style_strength)
         settings = config.model_dump(mode="json", exclude=excluded)
         networks = [vocoder, type(pipeline.synthesizer).__name__]
-        voice = self.speaker if place.speaker == MAIN_SPEAKER else f"{self.speaker}, speaker {place.speaker}"
+        voice = self._voices[place.speaker]
         return digest([voice, networks, settings, place.start, place.end, translated.english, asdict(style)])
 
     def has(self, key: str) -> bool:
@@ -105,6 +119,7 @@ class SegmentCache:
         self._used.add(self._speaker_path.name)
         try:
             stored = json.loads(self._speaker_path.read_text(encoding="utf-8"))
+            self._voices = {label: _voice_digest(tree) for label, tree in stored["speakers"].items()}
             speakers = {label: _speaker(tree) for label, tree in stored["speakers"].items()}
             return RecordingSpeakers(speakers, tuple(Turn(**turn) for turn in stored["turns"]), tuple(stored["notes"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -117,7 +132,9 @@ class SegmentCache:
         for label, speaker in speakers.by_label.items():
             tree["speakers"][label]["voice"] = _listed(speaker.voice)
             tree["speakers"][label]["recorded"] = speaker.recorded and _listed(speaker.recorded)
-        write_text(self._speaker_path, json.dumps(tree))
+        text = json.dumps(tree)
+        self._voices = {label: _voice_digest(tree) for label, tree in json.loads(text)["speakers"].items()}
+        write_text(self._speaker_path, text)
 
     @property
     def _speaker_path(self) -> Path:

@@ -54,22 +54,24 @@ class LanguageIdentifier(Protocol):
         """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
 
 
-def translated_speech(segments: Iterable[Segment], translator: Translator, language: str) -> list[Segment]:
-    """The first minute (``MAX_ANALYSED_SECONDS``) of segments that ``plausibility`` keeps by their language.
+def translated_speech(
+    segments: Iterable[Segment], translator: Translator, language: str, seconds: float | None = None
+) -> list[Segment]:
+    """The first segments that ``plausibility`` keeps by their language, up to ``seconds`` (MAX_ANALYSED_SECONDS).
 
     Where it leaves out every segment, the first ones. ``language`` is ``cloning.language``: with "es", and with a
     translator that identifies no language, no segment is left out.
     """
-    kept, first = list[Segment](), list[Segment]()
+    kept, first, wanted = list[Segment](), list[Segment](), seconds or MAX_ANALYSED_SECONDS
     for segment in segments:
         found = (SPANISH, 1.0)
         if language != SPANISH and isinstance(translator, LanguageIdentifier):
             found = translator.language(segment.wav, RATE)
         if not is_other_language(*found, segment.duration):
             kept.append(segment)
-        if _total(first) < MAX_ANALYSED_SECONDS:
+        if _total(first) < wanted:
             first.append(segment)
-        if _total(kept) >= MAX_ANALYSED_SECONDS:
+        if _total(kept) >= wanted:
             break
     return kept or first
 

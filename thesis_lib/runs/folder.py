@@ -59,7 +59,7 @@ class Run:
     def __init__(self, path: str | Path, config: Config, device: str = "cpu") -> None:
         self.path = start_folder() / path
         self.config = config
-        self.begun_with = config  # the configuration that the run began with, which may be prolonged
+        self.begun_with = config  # the configuration of the run's first results; ``config`` may prolong its trainings
         self.device = device  # where ``load_trained_vocoder`` puts the run's vocoders, and ``analysed`` Whisper
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; a run needs a folder: choose another --run-dir")

@@ -32,9 +32,9 @@ class WatchedPipeline(VoiceCloningPipeline):
 
     def analyse_speaker(self, *args: Any, **kwargs: Any) -> Speaker:
         """As the base class does."""
+        found = super().analyse_speaker(*args, **kwargs)  # reads the recording
         for stage in ("read", "speakers"):
             self.job.report(stage, 1)
-        found = super().analyse_speaker(*args, **kwargs)
         self.analysed += 1
         self.job.report("voice", self.analysed / self.voices if self.voices else 0)
         return found

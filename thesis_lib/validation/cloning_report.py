@@ -231,7 +231,7 @@ def _cloned(
     """Run the pipeline on a recording, also with the baseline voice and, where given, with an adapted vocoder."""
     wav, _ = read_audio(recording.source, scorers.audio.sample_rate)
     segments = list(speech_segments([wav], pipeline.sample_rate))
-    speaker = pipeline.analyse_speaker(segments, recording.source)
+    speaker = pipeline.analyse_speaker(segments, recording.source, is_translated=True)
     translated = list(pipeline.translate(segments, recording.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
