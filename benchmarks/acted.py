@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.folders import folder_of, optional_folder
-from thesis_lib.utils.errors import MetricError, ThesisError
+from thesis_lib.cloning.tts import SpeechError
+from thesis_lib.utils.errors import MetricError
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import UNMEASURABLE
 
 VARIABLE, TABLE = "THESIS_EMOTIONS", "utterances.tsv"
 Sound = tuple[np.ndarray, int]  # (N,), sample rate in Hz
@@ -87,7 +89,7 @@ def made_together(
         if not last or last[0][0] is not item:
             try:
                 last[:] = [(item, outputs_of(item))]
-            except ThesisError as error:  # for example a text that the synthesizer cannot speak
+            except (*UNMEASURABLE, SpeechError) as error:
                 last[:] = [(item, MetricError(str(error)))]
         found = last[0][1]
         if isinstance(found, Exception):

@@ -48,8 +48,9 @@ RECIPE = {
 
 def run(quick: bool) -> dict:
     """Steps and minutes of each training, and one row for each variant, target kind, encoder and statistic."""
-    shutil.rmtree(FOLDER, ignore_errors=True)  # the trainings may be of another commit
     steps, systems, trained = QUICK_STEPS if quick else STEPS, [], {}
+    for earlier in FOLDER.glob(f"{steps}-*"):  # a training may be of another commit
+        shutil.rmtree(earlier)
     first = prepared_run(FOLDER / f"{steps}-0", steps, 0.0)
     for name, (task, weight) in VARIANTS.items():
         own = prepared_run(FOLDER / f"{steps}-{weight:g}", steps, weight, first)

@@ -148,6 +148,21 @@ def test_other_settings_or_another_voice_synthesise_everything_again(cloned, tmp
     assert len(cloned()[1]) == 2
 
 
+def test_another_recording_with_the_same_voice_is_synthesised_again(stages, recording, tmp_path, monkeypatch):
+    """The end of a long recording, from which no voice is extracted, has the style of its segments all the same."""
+    from thesis_lib.cloning import files
+
+    voices = files.speakers_of_recording(pipeline(stages), recording)
+    monkeypatch.setattr(files, "speakers_of_recording", lambda *given: voices)
+    (tmp_path / "s.srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nhello\n")
+    wav = soundfile.read(recording, dtype="float32")[0]
+    for gain, count in ((1.0, 1), (1.0, 0), (0.5, 1)):
+        write_audio(tmp_path / "talk.wav", gain * wav, HZ)
+        made = pipeline(stages)
+        clone_file(made, tmp_path / "talk.wav", tmp_path / "out.wav", Request(script=tmp_path / "s.srt"))
+        assert len(made.synthesizer.said) == count
+
+
 def test_settings_of_the_translation_synthesise_nothing_again(cloned):
     cloned()
     assert cloned(config=PLAIN.model_copy(update={"translator": "another", "language": "es"}))[1] == []

@@ -188,7 +188,7 @@ def test_the_only_segment_of_a_recording_is_analysed_once(stages, monkeypatch):
 
 def test_the_recorded_voice_is_kept_in_the_cache(analysed, tmp_path):
     _, speaker, _ = analysed
-    cache = SegmentCache(tmp_path, "0" * 12)
+    cache = SegmentCache(tmp_path, "0" * 12, "")
     for followed in (1.0, 0.25):
         cache.put_speakers(RecordingSpeakers({"1": replace(speaker, followed=followed)}))
         found = cache.get_speakers().by_label["1"]

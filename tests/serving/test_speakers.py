@@ -10,7 +10,7 @@ from cloning_stages import HZ, PLAIN, ByLevel, pipeline, write_dialogue
 from served import choose, error, needs_chromium, says, speak, state_of
 
 from thesis_lib import pretrained
-from thesis_lib.cloning import Request, clone_file
+from thesis_lib.cloning import Request, clone_file, files
 
 NAMES = {"1": "Ana", "2": "Luis"}
 
@@ -90,7 +90,15 @@ SUBTITLES = (
 )
 
 
-def test_the_lines_of_an_srt_script_get_the_speakers_that_are_found(client, session):
+def test_the_lines_of_an_srt_script_get_the_speakers_that_are_found(client, session, monkeypatch):
+    analysed, analyse = [], files.speakers_of_recording
+
+    def spy(*given):
+        found = analyse(*given)
+        analysed.append(len(found.by_label))
+        return found
+
+    monkeypatch.setattr(files, "speakers_of_recording", spy)
     client("PUT", f"{session}/script", params={"name": "film.srt"}, data=SUBTITLES)
     assert [line["speaker"] for line in script_of(client, session)["segments"]] == [None] * 3
     state = client.speak(session, speakers="auto")
@@ -104,6 +112,9 @@ def test_the_lines_of_an_srt_script_get_the_speakers_that_are_found(client, sess
     count = len(client.server.pipeline.synthesizer.said)
     client.speak(session, speakers="auto")
     assert len(client.server.pipeline.synthesizer.said) == count, "no line is spoken again"
+    client("PUT", f"{session}/script", params={"name": "film.srt"}, data=SUBTITLES)
+    client.speak(session, speakers="auto", language="es")
+    assert analysed.count(2) == 2, "once for each setting of the language"
     assert client("POST", f"{session}/export", json={"format": ".flac"}).status_code == 202
     client.wait(session)
 

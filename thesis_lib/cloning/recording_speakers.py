@@ -82,8 +82,8 @@ def speakers_of_recording(
 
     ``speakers`` is their number or ``AUTO``; with 1 the voice is that of the main speaker. Voices are extracted from
     speech that is translated, so that an announcement in English has no part in them; of a single speaker only where
-    ``is_translated``. A speaker of whom nothing is translated has the voice of all speech. ``voice_from`` replaces it,
-    ``emotion_from`` the speaking style by the share ``emotion_mix``. ``progress`` shows the diarisation. Raises
+    ``is_translated``. Where none of the examined speech is translated, it is all used. ``voice_from`` replaces the
+    voice, ``emotion_from`` the speaking style by the share ``emotion_mix``. ``progress`` shows the diarisation. Raises
     AudioError for a recording without speech, CloningError for speakers that cannot be told apart.
     """
     if speakers == 1:

@@ -21,6 +21,7 @@ from thesis_lib.cloning.script_speakers import with_speakers
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.utils.files import cached_fingerprint
 from thesis_lib.vocoder.sources import vocoder_key
 
 
@@ -29,7 +30,7 @@ class ScriptedClone:
 
     def __init__(self, script: Path, given: Script | None, source: Path, speaker: str) -> None:
         self.path, self.given, self.source = script, given, source
-        self.cache = SegmentCache(cache_folder(script), speaker)
+        self.cache = SegmentCache(cache_folder(script), speaker, cached_fingerprint(source))
         self._delay = played_times(source)[0]
         self._recorded: list[ScriptSegment] = []
         self._names: dict[str, str] = {}

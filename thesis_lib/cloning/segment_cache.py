@@ -71,13 +71,14 @@ def _voice_digest(tree: dict) -> str:
 class SegmentCache:
     """The segments of one script in a folder. ``get`` marks what is used; ``prune`` removes everything else."""
 
-    def __init__(self, folder: Path, speaker: str) -> None:
-        self.folder, self.speaker = folder, speaker
+    def __init__(self, folder: Path, speaker: str, source: str) -> None:
+        """``speaker`` is the digest of what determines the voices, ``source`` the fingerprint of the recording."""
+        self.folder, self.speaker, self.source = folder, speaker, source
         self._used: set[str] = set()
         self._voices: dict[str, str] = {}  # label -> digest of the voice, of the speakers that were read or stored
 
     def key(self, pipeline: VoiceCloningPipeline, translated: TranslatedSegment, vocoder: str) -> str:
-        """Digest of the voice, the text, the place in the source, the style, the vocoder and all settings.
+        """Digest of the source and the place in it, the voice, the text, the style, the vocoder and all settings.
 
         Raises KeyError for a segment of a speaker that was neither read nor stored before.
         """
@@ -87,7 +88,9 @@ class SegmentCache:
         settings = config.model_dump(mode="json", exclude=excluded)
         networks = [vocoder, type(pipeline.synthesizer).__name__]
         voice = self._voices[place.speaker]
-        return digest([voice, networks, settings, place.start, place.end, translated.english, asdict(style)])
+        return digest(
+            [self.source, voice, networks, settings, place.start, place.end, translated.english, asdict(style)]
+        )
 
     def has(self, key: str) -> bool:
         """Whether a segment is there, by the index of its file: its samples may still be damaged."""

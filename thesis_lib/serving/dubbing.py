@@ -43,7 +43,7 @@ def speak_job(session: Session, pipeline: VoiceCloningPipeline, options: Options
         _replace_outputs(session, {"english": target} | subtitles)
         has_script = session.script.exists() and not is_replaced(session, options)
         if has_script:
-            _name_speakers(session, pipeline, request)
+            _name_speakers(session, _configured(pipeline, options), request)
             offer_script(session)
         session.made = JobOutputs(clone, request, options, places, fingerprint(session.script) if has_script else "")
         session.spoken += 1
@@ -113,6 +113,11 @@ def _stages(session: Session, options: Options) -> list[str]:
     return [stage for stage in STAGES if wanted.get(stage, True)]
 
 
+def _configured(pipeline: VoiceCloningPipeline, options: Options) -> VoiceCloningPipeline:
+    """The pipeline with the settings of the options."""
+    return pipeline.copy_with(config=options.config(pipeline.config))
+
+
 def _cloned(
     session: Session,
     job: Job,
@@ -125,7 +130,7 @@ def _cloned(
     request = request_of(session, options)
     job.report("read", 0)
     length = survey(_source(session)).seconds
-    configured = pipeline.copy_with(config=options.config(pipeline.config))
+    configured = _configured(pipeline, options)
     voices = 0 if request.speakers == AUTO else int(request.speakers) + len(request.recordings) - bool(request.content)
     watched = WatchedPipeline(configured, job, length, voices)
 
