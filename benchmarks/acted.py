@@ -9,14 +9,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.folders import folder_of, optional_folder
-from thesis_lib.cloning.tts import SpeechError
-from thesis_lib.utils.errors import MetricError
+from benchmarks.together import Sound
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
-from thesis_lib.validation.evaluation import UNMEASURABLE
 
 VARIABLE, TABLE = "THESIS_EMOTIONS", "utterances.tsv"
-Sound = tuple[np.ndarray, int]  # (N,), sample rate in Hz
 
 
 @dataclass(frozen=True)
@@ -74,28 +71,3 @@ def evaluated(items: Sequence[Acted], systems: Sequence[System], measure: Measur
 def _without_folder(reason: str) -> str:
     folder = optional_folder(VARIABLE)
     return reason.replace(f"{folder}/", "") if folder else reason
-
-
-def made_together(
-    names: Sequence[str], own_words: Sequence[str], outputs_of: Callable[[Acted], dict[str, Sound]]
-) -> list[System[Acted, Sound]]:
-    """Systems with outputs that ``outputs_of`` makes in one call for an item.
-
-    Those in ``own_words`` keep the recording's words. If the call fails, every system has its error.
-    """
-    last: list[tuple[Acted, dict[str, Sound] | Exception]] = []
-
-    def outputs(item: Acted) -> dict[str, Sound]:
-        if not last or last[0][0] is not item:
-            try:
-                last[:] = [(item, outputs_of(item))]
-            except (*UNMEASURABLE, SpeechError) as error:
-                last[:] = [(item, MetricError(str(error)))]
-        found = last[0][1]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    return [
-        System(name, lambda item, name=name: outputs(item)[name], name in own_words, {"system": name}) for name in names
-    ]

@@ -10,7 +10,6 @@ those of the conversation. Speakers are enrolled with their turns without the te
 extracted from all turns.
 """
 
-import functools
 import itertools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from benchmarks.conversations import Conversation, mixed
 from benchmarks.emotion import TEXTS
 from benchmarks.human import human_recordings
+from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
@@ -37,7 +37,7 @@ from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.utils.progress import bar
-from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate
+from thesis_lib.validation import Results, Scorer, TestSet, evaluate
 from thesis_lib.validation.evaluation import Columns
 from thesis_lib.validation.metrics import Bounded, bootstrap, share_interval
 
@@ -77,7 +77,9 @@ def run(quick: bool) -> dict:
         "one speaker too many": {"asked": count, "refused": sum(row["refuses one more"] for row in rows)},
         "evaluation encoder": encoder.name,
         "nearest": nearest(outputs.rows),
-        UNTESTED: len({row["turn"] for row in outputs.missing if row["reason"] == NO_OTHER_TURN}),
+        UNTESTED: len(
+            {(row["conversation"], row["turn"]) for row in outputs.missing if row["reason"] == NO_OTHER_TURN}
+        ),
         "not measured": [row for row in outputs.missing if row["reason"] != NO_OTHER_TURN],
     }
 
@@ -154,18 +156,24 @@ class SynthesisedTurn:
     """
 
     conversation: int
+    number: int  # among the synthesised turns of the conversation
     kind: str
     own: int
     translated: TranslatedSegment
     speaker: Speaker
     voices: list[np.ndarray]
 
+    @property
+    def about(self) -> Columns:
+        """The columns of a row."""
+        return {"conversation": self.conversation, "turn": self.number, "kind": self.kind}
+
 
 def turns_of(
     pipeline: VoiceCloningPipeline, number: int, kind: str, talk: Conversation, found: Diarisation, encoder: Encoder
 ) -> Iterator[SynthesisedTurn]:
     """The first ``OUTPUTS`` turns of each speaker of a conversation."""
-    texts = itertools.cycle(TEXTS)
+    texts, places = itertools.cycle(TEXTS), itertools.count()
     left = dict.fromkeys(range(talk.speakers), OUTPUTS)
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "conversation.wav"
@@ -179,32 +187,25 @@ def turns_of(
             enrolled = [talk.clean_without(speaker, segment.start, segment.end) for speaker in range(talk.speakers)]
             voices = [embed(encoder, wav, RATE) for wav in enrolled] if all(map(len, enrolled)) else []
             translated = TranslatedSegment(segment, "", next(texts) if voices else "")
-            yield SynthesisedTurn(number, kind, own, translated, speakers.of(translated), voices)
+            yield SynthesisedTurn(number, next(places), kind, own, translated, speakers.of(translated), voices)
 
 
 def outputs_of(pipeline: VoiceCloningPipeline, turns: Sequence[SynthesisedTurn], encoder: Encoder) -> Results:
     """A row for each turn and system: whether it is nearest to its own speaker."""
 
-    @functools.lru_cache(maxsize=1)
-    def made(place: int) -> dict[str, tuple[np.ndarray, int]]:
-        turn, rate = turns[place], pipeline.sample_rate
+    def made(turn: SynthesisedTurn) -> dict[str, Sound]:
         if not turn.voices:
             raise MetricError(NO_OTHER_TURN)
-        found = pipeline.synthesise_one(turn.translated, turn.speaker)
+        found, rate = pipeline.synthesise_one(turn.translated, turn.speaker), pipeline.sample_rate
         return {SOURCE: (turn.translated.segment.wav, RATE), TTS: (found.content, rate), OURS: (found.wav, rate)}
 
-    def nearest_is_own(place: int, output: tuple[np.ndarray, int]) -> Columns:
-        vector, turn = embed(encoder, *output), turns[place]
+    def nearest_is_own(turn: SynthesisedTurn, output: Sound) -> Columns:
+        vector = embed(encoder, *output)
         cosines = [cosine(vector, voice) for voice in turn.voices]
         return {"right": int(np.argmax(cosines)) == turn.own, "chance": 1 / len(cosines)}
 
-    def about(place: int) -> Columns:
-        return {"turn": place, "conversation": turns[place].conversation, "kind": turns[place].kind}
-
-    systems = [
-        System(name, lambda place, name=name: made(place)[name], about={"system": name}) for name in (SOURCE, TTS, OURS)
-    ]
-    return evaluate(TestSet(range(len(turns)), about, "turns"), systems, [Scorer(nearest_is_own)], bar)
+    test_set = TestSet(turns, lambda turn: turn.about, "turns")
+    return evaluate(test_set, made_together((SOURCE, TTS, OURS), (SOURCE,), made), [Scorer(nearest_is_own)], bar)
 
 
 def summary(rows: list[dict]) -> list[dict]:

@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.acted import TABLE, Acted, Sound, acted_folder, acted_table, evaluated, made_together
+from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
 from benchmarks.contours import world_log_f0_std
+from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
@@ -124,12 +125,8 @@ def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    pipeline = build(config=CloningConfig())
-
-    def outputs_of(item: Acted) -> dict[str, Sound]:
-        return outputs(pipeline, *item.read(), item.text, item.recording)
-
-    made = made_together((SOURCE, RESYNTHESIS, FLAT, TTS, *VARIANTS), WITHOUT_TEXT, outputs_of)
+    pipeline, names = build(config=CloningConfig()), (SOURCE, RESYNTHESIS, FLAT, TTS, *VARIANTS)
+    made = made_together(names, WITHOUT_TEXT, lambda item: outputs(pipeline, *item.read(), item.text, item.recording))
     return evaluated(items_of(table), made, Measures())
 
 

@@ -79,7 +79,7 @@ def prepared_run(folder: Path, steps: int, speaker_loss: float, like: Run | None
         {"encoders.emotion": "whisper-emotion", "swap.trials": TRIALS} | changes
     )
     made = Run(folder, config)
-    if like is not None and like.path != made.path and not (made.path / "corpus").exists():
+    if like is not None and not (made.path / "corpus").exists():
         for part in ("corpus", "embeddings"):
             shutil.copytree(like.path / part, made.path / part)
     embedded(made, bar)

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import contours, emotion
-from benchmarks.acted import Acted, Sound, evaluated, made_together
+from benchmarks.acted import Acted, evaluated
 from benchmarks.human import human_recordings
 from benchmarks.prosody_model import (
     EPOCHS,
@@ -45,6 +45,7 @@ from benchmarks.style_halves import (
     source_statistics,
     voice_statistics,
 )
+from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build

@@ -15,7 +15,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmarks import emotion
-from benchmarks.acted import TABLE, Acted, Sound, acted_folder, acted_table, evaluated, made_together
+from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
+from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
 from thesis_lib.audio.prosody import letter_rate, loudness_variation

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.acted import Acted, evaluated, made_together
+from benchmarks.acted import Acted, evaluated
+from benchmarks.together import made_together
 from thesis_lib.utils.errors import MetricError
 
 

@@ -136,17 +136,16 @@ class CvssTConverter(selection.Converter[CvssTRow]):
 
     def _written(self, row: CvssTRow) -> tuple[dict[str, float], dict[str, str]]:
         """Write the converted recordings that are not there yet; the duration of each side in seconds, and notes."""
-        durations, wavs, notes = self._headers(row), {}, {}
-        for side, (path, target) in self._paths(row).items():
+        durations, paths, wavs, notes = self._headers(row), self._paths(row), {}, {}
+        for side, (path, target) in paths.items():
             if target.exists():
                 notes[side] = notes_on(target)
                 continue
             with _of(side):
-                wavs[target], notes[side] = converted(path, self.sample_rate, self.corpus)
-                durations[side] = len(wavs[target]) / self.sample_rate
-        for side, (_, target) in self._paths(row).items():
-            if target in wavs:
-                write_converted(target, wavs[target], self.sample_rate, notes[side])
+                wavs[side], notes[side] = converted(path, self.sample_rate, self.corpus)
+                durations[side] = len(wavs[side]) / self.sample_rate
+        for side, wav in wavs.items():
+            write_converted(paths[side][1], wav, self.sample_rate, notes[side])
         return durations, notes
 
     def _convert(self, row: CvssTRow) -> Utterance:
