@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.folders import folder_of, optional_folder
-from benchmarks.together import Sound
+from benchmarks.together import Sound, complete_rows
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
 
@@ -63,8 +63,7 @@ def evaluated(items: Sequence[Acted], systems: Sequence[System], measure: Measur
 
     test_set = TestSet(items, lambda item: item.about, "recordings")
     results = evaluate(test_set, systems, [scorer(True), scorer(False)], bar)
-    left_out = {entry["number"] for entry in results.missing}
-    rows = [row for row in results.rows if row["number"] not in left_out]
+    rows = complete_rows(results, ["number"])
     return pd.DataFrame(rows), [entry | {"reason": _without_folder(entry["reason"])} for entry in results.missing]
 
 

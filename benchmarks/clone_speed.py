@@ -14,12 +14,14 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from benchmarks.options import Option
+from benchmarks.together import complete_rows
 from thesis_lib.audio.files import AudioError, read_audio, resample, writing
 from thesis_lib.cloning import Request, Translation, VoiceCloningPipeline, build, clone_file
 from thesis_lib.cloning.segments import STAGES
@@ -30,7 +32,6 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.resemblyzer import Resemblyzer
 from thesis_lib.pretrained.whisper import RATE, Whisper
-from thesis_lib.utils.errors import MetricError
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import ratio
 from thesis_lib.validation import Scorer, System, TestSet, evaluate, metrics
@@ -41,6 +42,16 @@ FLOAT32, INT8 = "float32", "int8"
 EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
 MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
+
+
+class Cloned(NamedTuple):
+    """A recording (N,), its voice and its clone by each precision."""
+
+    recording: str
+    voice: str
+    wav: np.ndarray
+    rate: int
+    outputs: dict[str, Translation]
 
 
 def run(quick: bool, recordings: int) -> dict:
@@ -75,20 +86,20 @@ def _measured(cores: int, recordings: int) -> dict:
             continue
         if made:  # the first fills caches
             rows += [{"precision": name, **seconds} for name, (_, seconds) in outputs.items()]
-        made.append((row.voice, wav, rate, {name: output for name, (output, _) in outputs.items()}))
-    times = pd.DataFrame(rows)
+        made.append(Cloned(row.id, row.voice, wav, rate, {name: output for name, (output, _) in outputs.items()}))
+    times, (quality, unscored) = pd.DataFrame(rows), _quality(made)
     whole = {name: part["whole"].to_list() for name, part in times.groupby("precision")}
     return {
         "recordings": len(made),
         "seconds for a second of Spanish": times.groupby("precision").median().round(3).to_dict("index"),
         "int8 is faster, whole": ratio(whole[FLOAT32], whole[INT8]),
         "a changed line of a script": _changed_lines(pipelines[INT8], made[:EDITED_RECORDINGS]),
-        "quality": _quality(made),
-        "not measured": missing,
+        "quality": quality,
+        "not measured": missing + unscored,
     }
 
 
-def _changed_lines(pipeline: VoiceCloningPipeline, made: list) -> dict:
+def _changed_lines(pipeline: VoiceCloningPipeline, made: Sequence[Cloned]) -> dict:
     """Seconds to synthesise one changed line of a recording again and write the file, with loaded models.
 
     The recordings follow each other in one file. Each line in turn is changed, and the file is cloned by its script.
@@ -97,8 +108,8 @@ def _changed_lines(pipeline: VoiceCloningPipeline, made: list) -> dict:
     with tempfile.TemporaryDirectory() as work:
         source, script, target = (Path(work) / name for name in ("talk.wav", "talk.json", "out.wav"))
         with writing(source, RATE) as write:
-            for _, wav, rate, _ in made:
-                write(np.concatenate([resample(wav, rate, RATE), np.zeros(RATE, np.float32)]))
+            for one in made:
+                write(np.concatenate([resample(one.wav, one.rate, RATE), np.zeros(RATE, np.float32)]))
         clone_file(pipeline, source, target, Request(script=script))
         tree = json.loads(script.read_text(encoding="utf-8"))
         for segment in tree["segments"]:
@@ -119,26 +130,31 @@ def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[
     return output, {name: seconds / (len(wav) / rate) for name, seconds in {**stages, "whole": whole}.items()}
 
 
-def _quality(made: list) -> dict:
-    """Means of each precision and of the differences int8 - float32, with intervals over the voices."""
+def _quality(made: Sequence[Cloned]) -> tuple[dict[str, Columns], list[Columns]]:
+    """Means of each precision and of the differences int8 - float32, and what could not be measured.
+
+    The intervals are over the voices. A recording of which one output could not be measured is in no mean.
+    """
     whisper, encoder = Whisper("whisper-base"), Resemblyzer()
 
-    def score(item: tuple, output: Translation) -> Columns:
-        (_, wav, rate, _), speech = item, output.wav
+    def score(item: Cloned, output: Translation) -> Columns:
+        speech = output.wav
         recognised = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
         errors, words = metrics.word_errors(recognised, output.translation)
-        vectors = (embed(encoder, *sound) for sound in ((speech, output.sample_rate), (wav, rate)))
+        vectors = (embed(encoder, *sound) for sound in ((speech, output.sample_rate), (item.wav, item.rate)))
         opinion = metrics.dnsmos(metrics.Recording(speech, output.sample_rate))["dnsmos_ovrl"]
         return dict(zip(MEASURES, (errors / words, opinion, metrics.cosine(*vectors)), strict=True))
 
-    systems = [System(name, lambda item, name=name: item[3][name], about={"system": name}) for name in (INT8, FLOAT32)]
-    results = evaluate(TestSet(made, lambda item: {"voice": item[0]}, "quality"), systems, [Scorer(score)], bar)
-    if results.missing:  # the differences are paired
-        raise MetricError(results.missing[0]["reason"])
-    sides = [results.table[results.table.system == name] for name in (INT8, FLOAT32)]
+    systems = [
+        System(name, lambda item, name=name: item.outputs[name], about={"system": name}) for name in (INT8, FLOAT32)
+    ]
+    test_set = TestSet(made, lambda item: {"recording": item.recording, "voice": item.voice}, "quality")
+    results = evaluate(test_set, systems, [Scorer(score)], bar)
+    table = pd.DataFrame(complete_rows(results, ["recording"]), columns=["voice", "system", *MEASURES])
+    sides = [table[table.system == name] for name in (INT8, FLOAT32)]
     voices, found = sides[0].voice.to_numpy(), dict[str, Columns]()
     for measure in MEASURES:
         own, base = (side[measure].to_numpy() for side in sides)
         value, low, high = metrics.bootstrap(len(own), lambda i, x=own - base: float(x[i].mean()), RESAMPLES, 0, voices)
         found[measure] = {INT8: own.mean(), FLOAT32: base.mean(), "difference": value, "low": low, "high": high}
-    return found
+    return found, results.missing

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from benchmarks.conversations import Conversation, mixed
 from benchmarks.emotion import TEXTS
 from benchmarks.human import human_recordings
-from benchmarks.together import Sound, made_together
+from benchmarks.together import Sound, complete_rows, made_together
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
@@ -76,7 +76,7 @@ def run(quick: bool) -> dict:
         "overlaps": {key: sum(row[f"overlaps {key}"] for row in rows) for key in ("real", "noted", "false")},
         "one speaker too many": {"asked": count, "refused": sum(row["refuses one more"] for row in rows)},
         "evaluation encoder": encoder.name,
-        "nearest": nearest(outputs.rows),
+        "nearest": nearest(complete_rows(outputs, ["conversation", "turn"])),
         UNTESTED: len(
             {(row["conversation"], row["turn"]) for row in outputs.missing if row["reason"] == NO_OTHER_TURN}
         ),

@@ -27,6 +27,7 @@ import pandas as pd
 
 from benchmarks import contours, emotion
 from benchmarks.acted import Acted, evaluated
+from benchmarks.emotion_statistics import SOURCE, TTS, interval_rows, statistics_of
 from benchmarks.human import human_recordings
 from benchmarks.prosody_model import (
     EPOCHS,
@@ -53,7 +54,6 @@ from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, Statistic
 
 DEFAULT, LEVEL = "contour gain", "F0 median and loudness"
@@ -83,10 +83,10 @@ def run(quick: bool) -> dict:
     ways = Ways(emotion.chosen_recordings(quick, table, MAX_TRAINING_RECORDINGS), quick)
     measured, missing = _measured(emotion.chosen_recordings(quick, table), ways)
     statistics = {
-        system: emotion.statistics_of(system, found, measured, CORRELATED)
+        system: statistics_of(system, found, measured, CORRELATED)
         for system, found in measured.groupby("system", sort=False)
     }
-    one = measured[measured.system == emotion.SOURCE]
+    one = measured[measured.system == SOURCE]
     return {
         "recordings": len(one),
         "speakers": int(one.speaker.nunique()),
@@ -122,7 +122,7 @@ def _measured(table: pd.DataFrame, ways: "Ways") -> tuple[pd.DataFrame, list[dic
         times, log_f0 = contours.world_log_f0(resample(wav, rate, RATE))
         return found | {F0_SLOPE: contours.slope(times, log_f0), FINAL_MOVEMENT: contours.final_movement(log_f0)}
 
-    systems = made_together((emotion.SOURCE, emotion.TTS, *WAYS), (emotion.SOURCE,), outputs_of)
+    systems = made_together((SOURCE, TTS, *WAYS), (SOURCE,), outputs_of)
     return evaluated(emotion.items_of(table, RATE), systems, measure)
 
 
@@ -153,10 +153,10 @@ class Ways:
         half = nearest_half(source_statistics(speaker, translated), self.voices)
         self.chosen[half] = self.chosen.get(half, 0) + 1
         source = np.concatenate([segment.wav for segment in segments])
-        found, rate = {emotion.SOURCE: (source, RATE)}, self.pipeline.sample_rate
+        found, rate = {SOURCE: (source, RATE)}, self.pipeline.sample_rate
         for way in WAYS:
             made = self._made(way, translated, speaker, half, self.models[speaker_name])
-            found.setdefault(emotion.TTS, (made.content, rate))
+            found.setdefault(TTS, (made.content, rate))
             found[way] = (made.wav, rate)
         return found
 
@@ -190,7 +190,7 @@ def held_out_rows(examples: Sequence[Example], models: dict[str, ProsodyModel]) 
         for name, values in zip(("log-F0", "energy"), correlations[defined].T, strict=True)
     }
     speakers = pd.DataFrame({"speaker": [example.speaker for example in examples]})[defined]
-    return {row.pop("statistic"): row for row in emotion.interval_rows(statistics, speakers, {})}
+    return {row.pop("statistic"): row for row in interval_rows(statistics, speakers, {})}
 
 
 def differences(statistics: dict[str, dict[str, Statistic]], one: pd.DataFrame) -> list[dict]:
@@ -199,18 +199,6 @@ def differences(statistics: dict[str, dict[str, Statistic]], one: pd.DataFrame) 
     for way in (way for way in WAYS if way != DEFAULT):
         paired = {name: _minus(statistics[way][name], default[name]) for name in default if name in statistics[way]}
         rows += interval_rows(paired, one, {"system": way})
-    return rows
-
-
-def interval_rows(statistics: dict[str, Statistic], one: pd.DataFrame, about: dict) -> list[dict]:
-    """As of ``emotion``; a statistic without an interval has the reason instead."""
-    rows = []
-    for name, statistic in statistics.items():
-        try:
-            rows += emotion.interval_rows({name: statistic}, one, about)
-        except MetricError as error:
-            unknown = dict.fromkeys(("value", "low", "high"))
-            rows.append(about | {"statistic": name, "n": len(one)} | unknown | {"reason": str(error)})
     return rows
 
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from benchmarks import emotion
 from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
+from benchmarks.emotion_statistics import RESAMPLES, SOURCE, rows_of
 from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
@@ -46,7 +47,7 @@ def run(quick: bool) -> dict:
         "speakers": int(measured.speaker.nunique()),
         "emotions": sorted(measured.emotion.unique()),
         "chance": {"recall": 1 / measured.emotion.nunique()},
-        "rows": [row for system, found in systems for row in emotion.rows_of(system, found, measured)],
+        "rows": [row for system, found in systems for row in rows_of(system, found, measured)],
         "speeds of the synthesizer": speeds(QUICK_TEXTS if quick else TEXTS),
         "prior seconds": prior_seconds(train_statistics(QUICK_TRAIN_ROWS if quick else None)),
         "not measured": missing,
@@ -75,7 +76,7 @@ def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
                 made[number] = {system: sounds[place] for system, sounds in found.items()}
         return made[item.number]
 
-    systems = made_together((emotion.SOURCE, *VARIANTS), (emotion.SOURCE,), outputs_of)
+    systems = made_together((SOURCE, *VARIANTS), (SOURCE,), outputs_of)
     return evaluated(items, systems, emotion.Measures())
 
 
@@ -97,7 +98,7 @@ def joined(recordings: list[tuple[np.ndarray, int]]) -> list[Segment]:
 def clones(pipeline: VoiceCloningPipeline, segments: list[Segment], text: str) -> dict[str, list[Sound]]:
     """System -> the (N,) and sample rate of each segment; the source is the segments themselves."""
     speaker = pipeline.analyse_speaker(segments, alone=True)
-    found = {emotion.SOURCE: [sound_of(segment) for segment in segments]}
+    found = {SOURCE: [sound_of(segment) for segment in segments]}
     for system, changes in VARIANTS.items():
         changed = pipeline.copy_with(config=pipeline.config.model_copy(update=changes))
         translated = [one for segment in segments for one in changed.from_text(text, [segment])]
@@ -119,7 +120,7 @@ def speeds(count: int) -> list[dict]:
         value, low, high = bootstrap(
             len(found),
             Bounded(lambda rows, e=errors, w=words: float(e[rows].sum() / w[rows].sum()), 0),
-            emotion.RESAMPLES,
+            RESAMPLES,
             0,
         )
         row = {"speed": speed, "n": len(found), "WER": value, "low": low, "high": high}

@@ -1,13 +1,13 @@
-"""Systems with outputs that are made together: one call renders an item by all of them."""
+"""Systems that are compared on the same items: outputs made in one call, and the rows of the items all have."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from thesis_lib.cloning.tts import SpeechError
 from thesis_lib.utils.errors import MetricError
-from thesis_lib.validation import System
+from thesis_lib.validation import Results, System
 from thesis_lib.validation.evaluation import UNMEASURABLE
 
 Item = TypeVar("Item")
@@ -37,3 +37,9 @@ def made_together(
     return [
         System(name, lambda item, name=name: outputs(item)[name], name in own_words, {"system": name}) for name in names
     ]
+
+
+def complete_rows(results: Results, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the items that every system was measured on; the columns ``keys`` identify an item."""
+    left_out = {tuple(row[key] for key in keys) for row in results.missing}
+    return [row for row in results.rows if tuple(row[key] for key in keys) not in left_out]

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from benchmarks.alterations import RATE, alterations
 from benchmarks.human import human_recordings
 from benchmarks.options import Option
+from benchmarks.together import complete_rows
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.cloning.watermark import MIN_MARK_PROBABILITY, MIN_WINDOW_PROBABILITY, add_watermark, detect_watermark
 from thesis_lib.corpus.split import spread
@@ -51,11 +52,12 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
     opinions = np.array([[metrics.dnsmos(x)["dnsmos_ovrl"] for x in pair] for pair in pairs])
     difference = metrics.bootstrap(len(pairs), lambda i: float((opinions[i, 0] - opinions[i, 1]).mean()), 1000, 0)
     unmarked = joined(every[:24] if quick else every, repeat(UNMARKED_SECONDS))
+    rows, missing = altered_rows(*([side[i] for i in some] for side in (marked, wavs)))
     return {
         "recordings": len(wavs),
         "altered": len(some),
         "thresholds": {"mean": MIN_MARK_PROBABILITY, "of one window": MIN_WINDOW_PROBABILITY},
-        "rows": altered_rows(*([side[i] for i in some] for side in (marked, wavs))),
+        "rows": rows,
         "stretches": [stretches(every, FILE_SECONDS * files, seconds) for seconds in STRETCH_SECONDS],
         "stretches at another speed": [
             stretches(every, LONG_SECONDS * files, seconds, speed)
@@ -69,11 +71,16 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
         "PESQ-wb to the unmarked": {"median": float(np.median(pesq)), "low": min(pesq), "high": max(pesq)},
         "DNSMOS, marked - unmarked": dict(zip(("mean", "low", "high"), difference, strict=True)),
         "signal to mark, dB": float(np.median([_ratio(a, b) for a, b in zip(wavs, marked, strict=True)])),
+        "not measured": missing,
     }
 
 
-def altered_rows(marked: list[np.ndarray], unmarked: list[np.ndarray]) -> list[dict]:
-    """A row each alteration: shares that count as marked with 95 % intervals, and the range of the probabilities."""
+def altered_rows(marked: list[np.ndarray], unmarked: list[np.ndarray]) -> tuple[list[dict], list[dict]]:
+    """A row each alteration, and what could not be measured.
+
+    A row has the shares that count as marked, with 95 % intervals, and the range of the probabilities. A recording with
+    an alteration that could not be measured is in no row.
+    """
     sides = {"marked": marked, "unmarked": unmarked}
 
     def detected(place: int, output: tuple[np.ndarray, int]) -> Columns:
@@ -85,19 +92,18 @@ def altered_rows(marked: list[np.ndarray], unmarked: list[np.ndarray]) -> list[d
         for name, change in alterations().items()
         for side, wavs in sides.items()
     ]
-    test_set = TestSet(range(len(marked)), name="alterations")
+    test_set = TestSet(range(len(marked)), lambda place: {"recording": place}, "alterations")
     results = evaluate(test_set, systems, [Scorer(detected)], bar, by_system=True)
-    if results.missing:  # a share is of all recordings
-        raise metrics.MetricError(f"{results.missing[0]['after']}: {results.missing[0]['reason']}")
+    kept = complete_rows(results, ["recording"])
     rows = []
-    for name, part in results.table.groupby("after", sort=False):
-        row: dict = {"after": name}
+    for name, part in pd.DataFrame(kept).groupby("after", sort=False) if kept else ():
+        row: dict = {"after": name, "recordings": part.recording.nunique()}
         for side, own in part.groupby("side", sort=False):
             share, low, high = metrics.share_interval(own.seen.to_numpy())
             row |= {f"seen in {side}": share, f"{side}, low": low, f"{side}, high": high}
             row |= {f"{side}, lowest": own.probability.min(), f"{side}, highest": own.probability.max()}
         rows.append(row)
-    return rows
+    return rows, results.missing
 
 
 def joined(wavs: list[np.ndarray], lengths: Iterable[float]) -> list[np.ndarray]:

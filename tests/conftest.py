@@ -1,5 +1,6 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ from thesis_lib import pretrained
 from thesis_lib.audio.files import write_audio
 from thesis_lib.config import TASKS, Config, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.embeddings.encoders.funasr_models import funasr_network
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
@@ -47,6 +49,23 @@ class NotebooksTogether(LoadFileScheduling):
 
 def pytest_xdist_make_scheduler(config, log):
     return NotebooksTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_call_of_egemaps_for_equal_samples():
+    """Most tests of cloning embed the same few recordings, and openSMILE takes some hundredths of a second for each."""
+    found: dict[bytes, np.ndarray] = {}
+
+    def encode(self, wav):
+        key = hashlib.sha256(np.ascontiguousarray(wav)).digest()
+        if key not in found:
+            found[key] = original(self, wav)
+        return found[key].copy()
+
+    original = Egemaps.encode
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Egemaps, "encode", encode)
+        yield
 
 
 @pytest.fixture(autouse=True)

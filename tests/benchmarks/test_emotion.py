@@ -11,36 +11,6 @@ from thesis_lib.audio.voice_activity import RATE
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.vocoder.voice import Voice
 
-EMOTIONS = ("anger", "neutral", "sadness")
-
-
-def rows(carried: float, seed: int = 0) -> pd.DataFrame:
-    """Six speakers; the probe's input is the emotion's direction times ``carried``, the speaker's offset and noise."""
-    rng, directions = np.random.default_rng(seed), np.eye(3, 8)
-    found = []
-    for speaker in range(6):
-        offset = 5 * rng.normal(size=8)
-        for number, name in enumerate(EMOTIONS):
-            probe = offset + carried * directions[number] + 0.05 * rng.normal(size=8)
-            found.append({"speaker": f"s{speaker}", "emotion": name, "probe": probe})
-    return pd.DataFrame(found)
-
-
-def test_recall_of_an_output_that_carries_the_emotion_is_one():
-    """Although each speaker is far from the others, and never part of the probe's own training."""
-    assert emotion.recall(rows(1.0), rows(1.0, seed=1), "probe")(np.arange(18)) == 1.0
-
-
-def test_recall_of_an_output_without_emotion_is_about_chance():
-    values = [emotion.recall(rows(1.0), rows(0.0, seed=seed), "probe")(np.arange(18)) for seed in range(1, 30)]
-    assert np.mean(values) == pytest.approx(1 / 3, abs=0.1)
-
-
-def test_a_constant_has_no_correlation():
-    with pytest.raises(MetricError, match="constant"):
-        emotion.correlation_of_rows(np.ones(4), np.arange(4.0))(np.arange(4))
-    assert emotion.correlation_of_rows(-np.arange(4.0), np.arange(4.0))(np.arange(4)) == pytest.approx(-1)
-
 
 def test_a_folder_of_speakers_is_read(tmp_path, monkeypatch):
     for name in ("ana/anger_1.wav", "ana/joy_2.wav", "luis/anger_1.wav"):

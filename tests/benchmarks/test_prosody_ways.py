@@ -10,6 +10,7 @@ from cloning_stages import pipeline
 from helpers import voiced
 
 from benchmarks import contours, emotion, prosody_model, prosody_ways, style_halves
+from benchmarks.emotion_statistics import PROBES, SOURCE, TTS
 from thesis_lib.audio.files import resample
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.audio.voice_activity import RATE, Segment
@@ -209,7 +210,7 @@ def test_each_way_changes_its_own_part(stages, monkeypatch):
         type(ways.pipeline), "from_text", lambda _, text, segments: [TranslatedSegment(segments[0], "", text, 1.1)]
     )
     found = ways([Segment(0.0, 3.0, voiced(3.0, RATE))], "hello my friend", "s")
-    assert list(found) == [emotion.SOURCE, emotion.TTS, *prosody_ways.WAYS]
+    assert list(found) == [SOURCE, TTS, *prosody_ways.WAYS]
     assert ways.chosen == {"quick": 1}
     halves, speeds = zip(*ways.synthesizer.said, strict=True)
     assert halves == (None, None, "quick", "quick", None)
@@ -233,12 +234,12 @@ def test_the_difference_of_a_way_to_the_default_is_paired():
 def measured() -> pd.DataFrame:
     """Four speakers and three emotions; the default follows the source, the other ways do not; the TTS is constant."""
     rng, rows = np.random.default_rng(0), []
-    for system in (emotion.SOURCE, emotion.TTS, *prosody_ways.WAYS):
-        follows = {emotion.SOURCE: 1.0, emotion.TTS: 0.0, prosody_ways.DEFAULT: 1.0}.get(system, -1.0)
+    for system in (SOURCE, TTS, *prosody_ways.WAYS):
+        follows = {SOURCE: 1.0, TTS: 0.0, prosody_ways.DEFAULT: 1.0}.get(system, -1.0)
         for speaker in "abcd":
             for number, name in enumerate(("anger", "joy", "neutral")):
                 row = {"system": system, "speaker": speaker, "emotion": name, "DNSMOS": 3.0, "errors": 0, "words": 4}
-                row |= dict.fromkeys(emotion.PROBES.values(), np.eye(3)[number] + 0.1 * rng.normal(size=3))
+                row |= dict.fromkeys(PROBES.values(), np.eye(3)[number] + 0.1 * rng.normal(size=3))
                 rows.append(row | dict.fromkeys(prosody_ways.CORRELATED, follows * number))
     return pd.DataFrame(rows)
 
@@ -261,9 +262,9 @@ def test_the_result_has_a_row_for_each_way_and_its_difference_to_the_default(mon
     slope = f"correlation, {prosody_ways.F0_SLOPE}"
     assert rows[prosody_ways.DEFAULT, slope]["value"] == pytest.approx(1)
     assert rows[prosody_ways.MODEL, slope]["value"] == pytest.approx(-1)
-    assert rows[emotion.TTS, slope]["value"] is None
-    assert "constant" in rows[emotion.TTS, slope]["reason"]
-    assert rows[emotion.SOURCE, "recall"]["value"] == 1
+    assert rows[TTS, slope]["value"] is None
+    assert "constant" in rows[TTS, slope]["reason"]
+    assert rows[SOURCE, "recall"]["value"] == 1
     assert (result["recordings"], result["speakers"], result["chance"]["recall"]) == (12, 4, pytest.approx(1 / 3))
     differences = {(row["system"], row["statistic"]): row["value"] for row in result["differences"]}
     assert differences[prosody_ways.MODEL, slope] == pytest.approx(-2)

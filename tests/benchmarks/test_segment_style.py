@@ -6,7 +6,8 @@ import pytest
 from cloning_stages import pipeline
 from helpers import spoken, voiced
 
-from benchmarks import emotion, segment_style
+from benchmarks import segment_style
+from benchmarks.emotion_statistics import SOURCE
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.vocoder.synthesis import Vocoder
 
@@ -43,7 +44,7 @@ def test_the_systems_differ_in_the_style_alone(stages, monkeypatch):
     segments = [Segment(4.0 * n, 4.0 * n + 3, voiced(3.0, RATE, f0)) for n, f0 in enumerate((120.0, 180.0))]
     found = segment_style.clones(made, segments, "hello my friend")
     assert {name: len(outputs) for name, outputs in found.items()} == dict.fromkeys(
-        (emotion.SOURCE, *segment_style.VARIANTS), 2
+        (SOURCE, *segment_style.VARIANTS), 2
     )
     assert seen[0] == seen[1]
     assert np.exp(seen[2:]) == pytest.approx([120, 180], rel=0.05)

@@ -6,6 +6,7 @@ import pytest
 from benchmarks import watermark
 from benchmarks.alterations import RATE
 from thesis_lib.cloning.watermark import Detection
+from thesis_lib.utils.errors import MetricError
 
 
 @pytest.fixture
@@ -76,9 +77,26 @@ def test_false_alarms_are_counted_per_hour_of_what_is_played(finds_ones):
 def test_a_row_of_an_alteration_has_the_shares_of_both_sides(finds_ones, monkeypatch):
     changes = {"nothing": lambda wav: (wav, RATE), "loses the mark": lambda wav: (0 * wav, RATE)}
     monkeypatch.setattr(watermark, "alterations", lambda: changes)
-    rows = watermark.altered_rows([np.ones(RATE)] * 3, [np.zeros(RATE), np.zeros(RATE), np.ones(RATE)])
+    rows, missing = watermark.altered_rows([np.ones(RATE)] * 3, [np.zeros(RATE), np.zeros(RATE), np.ones(RATE)])
+    assert missing == []
     assert [row["after"] for row in rows] == list(changes)
     assert [(row["seen in marked"], row["seen in unmarked"]) for row in rows] == [(1, pytest.approx(1 / 3)), (0, 0)]
     assert (rows[0]["unmarked, lowest"], rows[0]["unmarked, highest"], rows[0]["marked, lowest"]) == (0, 1, 1)
     assert 0.2 < rows[0]["marked, low"] < rows[0]["marked, high"] == 1
     assert (rows[1]["marked, highest"], rows[1]["marked, low"]) == (0, 0)
+
+
+def test_a_recording_that_cannot_be_measured_after_one_alteration_is_in_no_row(finds_ones, monkeypatch):
+    def fails(wav):
+        if not wav.any():
+            raise MetricError("silent")
+        return wav, RATE
+
+    monkeypatch.setattr(watermark, "alterations", lambda: {"nothing": lambda wav: (wav, RATE), "fails": fails})
+    rows, missing = watermark.altered_rows([np.ones(RATE)] * 2, [np.ones(RATE), np.zeros(RATE)])
+    assert [(row["after"], row["recordings"], row["seen in unmarked"]) for row in rows] == [
+        ("nothing", 1, 1),
+        ("fails", 1, 1),
+    ]
+    assert missing == [{"recording": 1, "after": "fails", "side": "unmarked", "reason": "silent"}]
+    assert watermark.altered_rows([np.ones(RATE)], [np.zeros(RATE)])[0] == []

@@ -207,7 +207,7 @@ def test_every_notebook_keeps_the_house_habits(path):
     assert all(cell.source.count("reporting.show(") <= 1 for cell in code), "a cell displays its last value only"
     opening = notebook.cells[0].source
     assert all(f"**{word}.**" in opening for word in ("Question", "Inputs", "Outputs", "Run time"))
-    (answer,) = re.findall(r"\*\*Question\.\*\* .+\n\n\*\*Answer\.\*\* (.+)\n\n\*\*Inputs", opening)
+    (answer,) = re.findall(r"\*\*Question\.\*\* .+\n\n\*\*Answer\.\*\* (.+)\n\n\*\*Code", opening)
     assert answer.count(". ") == 0, "one sentence"
     assert answer.endswith(".")
     assert "reporting.notice(profile)" in code[1].source, "the profile of the results, before any of them"
@@ -297,4 +297,4 @@ def test_no_heading_is_a_question(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_an_answer_has_numbers(path):
-    assert "{glue:text}`" in nbformat.read(path, 4).cells[0].source.split("**Answer.**")[1].split("**Inputs")[0]
+    assert "{glue:text}`" in nbformat.read(path, 4).cells[0].source.split("**Answer.**")[1].split("**Code")[0]

@@ -1,0 +1,111 @@
+"""Statistics of systems on acted recordings: recall of the emotion, correlation with the source's prosody, WER, means.
+
+Each is a statistic of rows, so that a bootstrap over the speakers gives its interval.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from thesis_lib.utils.errors import MetricError
+from thesis_lib.validation.metrics import Bounded, Statistic, bootstrap
+
+SOURCE, RESYNTHESIS, FLAT, TTS, OURS = "source", "own words", "own words, flat", "TTS", "ours"
+WITHOUT_TEXT = (SOURCE, RESYNTHESIS, FLAT)
+PROBES = {"recall": "probe", "recall, eGeMAPS": "functionals"}  # name -> column
+PROBE_INVERSE_PENALTY = 0.01
+RESAMPLES = 1000
+INTERVAL = ("value", "low", "high")
+
+
+def rows_of(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
+    """A row each statistic of one system, as ``statistics_of``."""
+    return interval_rows(statistics_of(system, found, every, prosody_names(found)), found, {"system": system})
+
+
+def interval_rows(statistics: Mapping[str, Statistic], found: pd.DataFrame, about: dict) -> list[dict]:
+    """A row each statistic of the recordings ``found``: its value, interval (bootstrap over speakers) and n.
+
+    A statistic without an interval has None for all three, and the reason.
+    """
+    rows, speakers = [], found.speaker.to_numpy(str)
+    for name, statistic in statistics.items():
+        row = about | {"statistic": name, "n": len(found)}
+        try:
+            values = bootstrap(len(found), statistic, RESAMPLES, 0, speakers)
+            rows.append(row | dict(zip(INTERVAL, values, strict=True)))
+        except MetricError as error:
+            rows.append(row | dict.fromkeys(INTERVAL) | {"reason": str(error)})
+    return rows
+
+
+def statistics_of(
+    system: str, found: pd.DataFrame, every: pd.DataFrame, correlated: Sequence[str]
+) -> dict[str, Statistic]:
+    """Name -> statistic of a system's rows; ``correlated`` columns are correlated with the source's in ``every``."""
+    source = every[every.system == SOURCE]
+    statistics: dict[str, Statistic] = {
+        name: Bounded(recall(source, found, column), 0, 1) for name, column in PROBES.items()
+    }
+    if system != SOURCE:
+        for name in correlated:
+            pair = (_centred(side, name) for side in (source, found))
+            statistics[f"correlation, {name}"] = Bounded(correlation_of_rows(*pair), -1, 1)
+    if system not in WITHOUT_TEXT:
+        errors, words = found.errors.to_numpy(), found.words.to_numpy()
+        statistics["WER"] = Bounded(lambda rows: float(errors[rows].sum() / words[rows].sum()), 0)
+    for name in ("DNSMOS", *(column for column in found if column.startswith("cosine, "))):
+        values = found[name].to_numpy()
+        if np.isfinite(values).all():
+            statistics[name] = lambda rows, values=values: float(values[rows].mean())
+    return statistics
+
+
+def prosody_names(found: pd.DataFrame) -> list[str]:
+    """The columns that hold prosodic statistics."""
+    first, last = found.columns.get_loc("f0_median"), found.columns.get_loc("jitter")
+    return list(found.columns[first : last + 1])
+
+
+def _centred(side: pd.DataFrame, name: str) -> np.ndarray:
+    """A statistic's distance from its speaker's mean."""
+    return (side[name] - side.groupby("speaker")[name].transform("mean")).to_numpy()
+
+
+def correlation_of_rows(a: np.ndarray, b: np.ndarray):
+    """The statistic "Pearson correlation" of some of the rows. MetricError where one side is constant."""
+
+    def statistic(rows: np.ndarray) -> float:
+        if min(a[rows].std(), b[rows].std()) == 0:
+            raise MetricError("a constant has no correlation")
+        return float(np.corrcoef(a[rows], b[rows])[0, 1])
+
+    return statistic
+
+
+def recall(source: pd.DataFrame, found: pd.DataFrame, column: str):
+    """The statistic "unweighted average recall" of the probe that has a column as its input."""
+    emotions, speakers = source.emotion.to_numpy(str), source.speaker.to_numpy(str)
+    natural, given = (_standardised(side, column) for side in (source, found))
+    chosen = np.empty(len(found), object)
+    for speaker in np.unique(speakers):
+        others = speakers != speaker
+        probe = LogisticRegression(C=PROBE_INVERSE_PENALTY, max_iter=1000, class_weight="balanced")
+        chosen[~others] = probe.fit(natural[others], emotions[others]).predict(given[~others])
+    hits = chosen == emotions
+
+    def statistic(rows: np.ndarray) -> float:
+        return float(np.mean([hits[rows][emotions[rows] == name].mean() for name in np.unique(emotions[rows])]))
+
+    return statistic
+
+
+def _standardised(side: pd.DataFrame, column: str) -> np.ndarray:
+    """A probe's inputs (n, D), with mean 0 and standard deviation 1 for each speaker."""
+    vectors, speakers = np.stack(side[column].to_numpy()), side.speaker.to_numpy(str)
+    for speaker in np.unique(speakers):
+        own = speakers == speaker
+        vectors[own] = (vectors[own] - vectors[own].mean(0)) / np.maximum(vectors[own].std(0), 1e-6)
+    return vectors
