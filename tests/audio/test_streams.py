@@ -12,6 +12,7 @@ from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import check_speech
 from thesis_lib.audio.repair import MIN_SLICE
 from thesis_lib.audio.streams import stream_blocks
+from thesis_lib.audio.trailing import BLOCK_BYTES
 
 RATE = 16_000
 
@@ -187,6 +188,23 @@ def test_a_wav_stream_that_goes_on_after_its_declared_end_is_noted(tmp_path, sha
         assert len(notes) == 1
         assert f"{len(given) - len(first):,} bytes after the end that its header declares are not read" in notes[0]
     assert noted(data)[1] == []
+
+
+@pytest.mark.parametrize("size", [9000, 9001, 2 * BLOCK_BYTES])
+@pytest.mark.parametrize("count", [4800, 4801])
+def test_chunks_after_the_samples_of_a_wav_stream_are_known(tmp_path, size, count):
+    """Chunks of any size, also after an odd number of samples of a byte; what lies after them is noted."""
+    data = wav_bytes(tmp_path / "a.wav", voiced(1.0, RATE)[:count], subtype="PCM_U8")
+    text = bytes(range(256)) * (2 * BLOCK_BYTES // 256)
+    chunk = b"LIST" + size.to_bytes(4, "little") + text[:size] + b"\0" * (size % 2)
+    for given in (data + chunk, data + chunk * (2 if size < BLOCK_BYTES else 1)):
+        assert noted(given)[1] == []
+        for more in (data * 2, text[1:9001]):
+            [note] = noted(given + more)[1]
+            assert f"{len(more):,} bytes after the end" in note
+        if size < BLOCK_BYTES:
+            assert noted(given + b"\0" * 9000)[1] == []
+            assert noted(given + b"ID3" + text[:9000])[1] == []
 
 
 def test_raw_samples_stay_raw(tmp_path):

@@ -15,7 +15,7 @@ from thesis_lib.audio.files import raw_blocks
 from thesis_lib.audio.frames import FRAME_BYTES, m2ts_packet_bytes, ts_packet_bytes
 from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.repair import repaired_stream
-from thesis_lib.audio.trailing import MIN_UNREAD_BYTES, UNREAD
+from thesis_lib.audio.trailing import BLOCK_BYTES, UNREAD, unread_after
 
 if TYPE_CHECKING:
     import av
@@ -47,17 +47,26 @@ PROBED_BYTES, READ_BYTES = 4096, 4096
 
 
 class PrependedStream:
-    """A stream with the bytes that were read ahead put back."""
+    """A stream with the bytes that were read ahead put back; ``kept`` has bytes that were read."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head, self._stream, self.count = head, stream, 0
+        self.kept, self.kept_from = bytearray(), 0  # at most BLOCK_BYTES, and the place of the first
 
     def read(self, size: int) -> bytes:
         """Read up to ``size`` bytes."""
         part, self._head = self._head[:size], self._head[size:]
         part = part or self._stream.read(size)
         self.count += len(part)
+        self.kept += part[: BLOCK_BYTES - len(self.kept)]
         return part
+
+    def forget_before(self, place: int) -> None:
+        """Keep no byte before ``place``, a number of bytes from the beginning."""
+        if place > self.kept_from + len(self.kept):  # more was read than is kept
+            place = self.count
+        del self.kept[: place - self.kept_from]
+        self.kept_from = place
 
 
 def stream_blocks(
@@ -145,7 +154,9 @@ def _ending_with_note(
     """The packets; after the last one of a WAV stream, a note where the stream goes on."""
     end = 0
     for packet in packets:
-        end = packet.pos + packet.size if packet.size and packet.pos is not None else end
+        if packet.size and packet.pos is not None:
+            end = packet.pos + packet.size
+            stream.forget_before(end)
         yield packet
-    if name == "wav" and (unread := stream.count - end) >= MIN_UNREAD_BYTES:
+    if name == "wav" and (unread := unread_after(end, bytes(stream.kept), stream.count)):
         note(UNREAD.format(unread))

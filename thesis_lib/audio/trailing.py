@@ -70,6 +70,29 @@ def unread_bytes(path: Path) -> int:
         return 0 if is_padding or first.startswith(TAGS) else count
 
 
+def unread_after(end: int, following: bytes, size: int) -> int:
+    """The number of bytes of a WAV stream that may be samples, and that lie after the chunks after its samples.
+
+    The samples end at byte ``end`` of ``size``; ``following`` has the bytes after it, or as many as were kept.
+    """
+    layout = CHUNKS[b"RIFF"]
+    place = end + end % 2
+    while place + layout.head_bytes <= end + len(following):
+        kind, length = following[place - end :][:4], following[place - end :][4 : layout.head_bytes]
+        stop = place + layout.head_bytes + int.from_bytes(length, layout.order)
+        begins_anew = any(begins.match(following, place - end) for begins in BEGINNINGS)
+        if not _is_name(kind) or kind in SAMPLE_CHUNKS or begins_anew or stop > size + 1:
+            break
+        place = stop + stop % 2
+    rest, count = following[place - end :], size - place
+    is_padding = bool(rest) and not rest.strip(rest[:1])
+    return 0 if count < MIN_UNREAD_BYTES or is_padding or rest.startswith(TAGS) else count
+
+
+def _is_name(kind: bytes) -> bool:
+    return kind.isascii() and kind.decode().isprintable()
+
+
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: stream.read(BLOCK_BYTES), b"")
 
@@ -90,7 +113,7 @@ def _end_of_chunks(stream: BinaryIO) -> int | None:
         if kind == b"data" and length == UNKNOWN_SIZE and head[12:16] == b"ds64":
             length = int.from_bytes(head[28:36], "little")
         end = place + layout.head_bytes + length
-        is_name = len(chunk) == layout.head_bytes and kind.isascii() and kind.decode().isprintable()
+        is_name = len(chunk) == layout.head_bytes and _is_name(kind)
         if not is_name or end > size + 1 or (kind in SAMPLE_CHUNKS and not length):
             return place if has_samples else None
         has_samples |= kind in SAMPLE_CHUNKS
