@@ -42,6 +42,8 @@ def test_correlation_is_scipy_s(seed):
 
     a, b = np.random.default_rng(seed).integers(0, 6, (2, 12)).astype(float)
     assert metrics.correlation(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    rows = np.random.default_rng(seed).integers(0, len(a), len(a))
+    assert metrics.correlation_of(a, b)(rows) == pytest.approx(spearmanr(a[rows], b[rows]).statistic)
 
 
 def test_auc_and_eer_by_hand():

@@ -10,7 +10,13 @@ MIN_VARIATION = 1e-9  # mean square within a level, of x, that a slope needs
 
 def correlation_of(a: np.ndarray, b: np.ndarray) -> Statistic:
     """``correlation`` of some of the pairs (n,), (n,)."""
-    return Bounded(lambda indices: correlation(a[indices], b[indices]), -1, 1)
+    places = [_places(side) for side in (a, b)]
+
+    def statistic(rows: np.ndarray) -> float:
+        _require_scores(a[rows], b[rows], what="a correlation")
+        return _rank_correlation(*(side[rows] for side in places))
+
+    return Bounded(statistic, -1, 1)
 
 
 def slope_within(x: np.ndarray, y: np.ndarray, factor: np.ndarray) -> Statistic:
@@ -131,11 +137,24 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's rank correlation (n,), (n,)."""
-    from scipy.stats import rankdata
-
     _require_scores(a, b, what="a correlation")
-    # scipy's own spearmanr takes ten times as long for the same number, and the bootstrap asks for thousands.
-    ranks = np.stack([rankdata(a), rankdata(b)])
+    return _rank_correlation(_places(a), _places(b))
+
+
+def _places(values: np.ndarray) -> np.ndarray:
+    """The place 0..K-1 of each value (n,) among the K different values in their order."""
+    return np.unique(np.asarray(values), return_inverse=True)[1]
+
+
+def _ranks(places: np.ndarray) -> np.ndarray:
+    """The rank of each of some values (n,) by their places among all values; equal ones have their mean rank."""
+    counts = np.bincount(places)
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    # scipy's spearmanr and rankdata take many times as long for the same number, and a bootstrap asks for thousands.
+    ranks = np.stack([_ranks(a), _ranks(b)])
     centred = ranks - ranks.mean(1, keepdims=True)
     spread = np.sqrt((centred**2).sum(1).prod())
     return measured(centred[0] @ centred[1] / spread if spread else np.nan, "a correlation")
