@@ -1,6 +1,7 @@
 """Files with another length in the header than in their packets, files of every container, and cut files."""
 
 import os
+import re
 
 import av
 import numpy as np
@@ -171,6 +172,28 @@ def test_every_suffix_of_the_list_has_a_container_and_a_decoder(tmp_path):
         assert len(read_audio(path)[0]) == RATE // 2
 
 
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [("wave", "WAV"), ("bwf", "WAV"), ("snd", "AU"), ("voc", "VOC"), ("sph", "NIST"), ("mpga", "MP3"), ("ogm", "OGG")],
+)
+def test_a_suffix_of_a_format_of_libsndfile_is_read(tmp_path, suffix, kind):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, voiced(1.0, RATE), RATE, format=kind)
+    assert path.suffix in decoding.READ_SUFFIXES
+    assert len(read_audio(path)[0]) == pytest.approx(RATE, abs=2000)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "as_written"),
+    [("m4r", "m4a"), ("3ga", "mp4"), ("qt", "mov"), ("m2t", "ts"), ("divx", "avi"), ("mk3d", "mkv"), ("adts", "aac")],
+)
+def test_a_suffix_of_a_format_of_ffmpeg_is_read(tmp_path, suffix, as_written):
+    path = muxed(tmp_path / f"a.{as_written}", voiced(1.0, RATE), CODECS.get(as_written, "aac"))
+    path = path.rename(tmp_path / f"a.{suffix}")
+    assert path.suffix in decoding.READ_SUFFIXES
+    assert len(read_audio(path)[0]) / RATE == pytest.approx(1.0, abs=0.1)
+
+
 def test_a_film_without_sound_is_one_clear_error(tmp_path):
     path = muxed(tmp_path / "silent.mp4", np.zeros(0), "aac", picture=True, sound=False)
     for read in (header, read_audio):
@@ -185,6 +208,8 @@ def test_a_file_full_of_damage_is_refused_and_one_damaged_frame_is_not(tmp_path)
     data[place : place + 300] = bytes(300)
     path.write_bytes(data)
     assert len(read_audio(path)[0]) / RATE == pytest.approx(12.0, abs=0.3)
+    [note] = survey(path).notes("a")
+    assert re.fullmatch(r"a: \d of \d+ packets \([\d,]+ bytes\) are damaged and left out", note)
     with av.open(str(path)) as container:
         places = [packet.pos for packet in container.demux(container.streams.audio[0]) if packet.size]
     for start in places[10:-10:3]:

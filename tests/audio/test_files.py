@@ -1,7 +1,10 @@
 import pickle
+import resource
+import signal
 import struct
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -151,6 +154,31 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         write_audio(tmp_path / "a.wav", voiced(0.2), 22_050, subtype="nonsense")
     assert (tmp_path / "a.wav").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@contextmanager
+def disk_of(size):
+    """A disk with room for files of ``size`` bytes: a larger one is an error of the system."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.parametrize("size", [0, 10, 50_000])
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".opus"])
+def test_a_full_disk_is_an_error_that_names_the_target(tmp_path, suffix, size):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"earlier")
+    with disk_of(size), pytest.raises(AudioError, match=rf"/a\{suffix}: cannot be written; .*free some space") as error:
+        write_audio(path, voiced(10.0), 22_050)
+    assert ".partial" not in str(error.value)
+    assert path.read_bytes() == b"earlier"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("mode", ["CONSTANT", "AVERAGE", "VARIABLE"])

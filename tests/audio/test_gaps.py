@@ -36,8 +36,10 @@ def test_speech_after_a_gap_has_the_time_that_a_player_gives_it(tmp_path, suffix
 
 def test_a_gap_in_a_stream(tmp_path):
     path = film(tmp_path / "a.mkv", [voiced(2.0, RATE)], picture=None, gap=(1.0, 3.0))
-    rate, blocks = stream_blocks(io.BytesIO(path.read_bytes()), 16_000, 0.5)
+    notes = []
+    rate, blocks = stream_blocks(io.BytesIO(path.read_bytes()), 16_000, 0.5, notes.append)
     assert sum(map(len, blocks)) / rate == pytest.approx(5.0, abs=0.1)
+    assert notes == ["stdin: the audio track has 1 gap(s), 3.0 s in all, filled with silence"]
 
 
 @pytest.mark.parametrize(

@@ -226,3 +226,93 @@ def test_two_channels_are_averaged(tmp_path):
 def test_a_stream_that_only_begins_like_a_file_is_one_clear_error():
     with pytest.raises(AudioError, match="stdin: undecodable; it begins as a flac file"):
         list(stream_blocks(Pipe(b"fLaC" + b"\0" * 50), RATE, 0.25)[1])
+
+
+STREAMED = [
+    ("wav", None), ("flac", None), ("mp3", None), ("ogg", None), ("opus", None), ("aac", "aac"), ("mkv", "aac"),
+    ("webm", "libopus"), ("ac3", "ac3"), ("mp2", "mp2"),
+]  # fmt: skip
+
+
+def stream_bytes(folder, suffix, codec, seconds=6.0):
+    path, wav = folder / f"a.{suffix}", voiced(seconds, 48_000)
+    return muxed(path, wav, codec, 48_000).read_bytes() if codec else encoded(path, wav, 48_000)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), STREAMED)
+def test_a_stream_that_breaks_off_is_read_so_far_and_noted(tmp_path, suffix, codec):
+    """A tag after a whole one is no break."""
+    data = stream_bytes(tmp_path, suffix, codec)
+    read, notes = noted(data)
+    assert notes == []
+    assert len(read) / 48_000 == pytest.approx(6.0, abs=0.1)
+    if suffix != "ac3":  # of which FFmpeg takes the tag for the end of the last frame
+        assert noted(data + b"TAG" + bytes(125))[1] == []
+    read, notes = noted(data[: 6 * len(data) // 10 + 5])
+    assert len(read) / 48_000 == pytest.approx(3.6, abs=1.1)
+    where = (
+        "before the end that its header declares" if suffix in ("wav", "mkv", "webm") else "in the middle of a packet"
+    )
+    assert notes[0] == f"stdin: the stream ends {where}: its last part is missing"
+    assert len(notes) == 1 or "1 of" in notes[1]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), STREAMED[1:])
+def test_a_damaged_packet_of_a_stream_is_left_out_and_noted(tmp_path, suffix, codec):
+    """Where packets have times, silence takes its place."""
+    data = bytearray(stream_bytes(tmp_path, suffix, codec))
+    place, length = int(0.45 * len(data)), int(0.02 * len(data))
+    data[place : place + length] = np.random.default_rng(1).bytes(length)
+    read, notes = noted(bytes(data))
+    assert len(read) / 48_000 == pytest.approx(6.0, abs=0.3 if suffix in ("mp3", "aac", "ac3", "mp2") else 0.1)
+    if suffix not in ("mp3", "aac", "ac3", "mp2"):
+        assert any("gap(s)" in note and "filled with silence" in note for note in notes)
+    else:
+        assert any("are damaged and left out" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "size"),
+    [("wav", None, 44), ("flac", None, 60), ("ogg", None, 60), ("mkv", "aac", 300), ("webm", "libopus", 300)],
+)
+def test_a_stream_that_breaks_off_in_its_header_is_an_error(tmp_path, suffix, codec, size):
+    data = stream_bytes(tmp_path, suffix, codec)
+    with pytest.raises(AudioError, match=r"stdin: (undecodable; .*send the complete file|no audio)"):
+        noted(data[:size])
+
+
+@pytest.mark.parametrize("off", [8, 36, 44])
+def test_a_wav_stream_with_a_wrong_size_of_the_whole_file_is_whole(tmp_path, off):
+    data = bytearray(wav_bytes(tmp_path / "a.wav", voiced(1.0, RATE)))
+    data[4:8] = (int.from_bytes(data[4:8], "little") + off).to_bytes(4, "little")
+    assert noted(bytes(data))[1] == []
+
+
+def test_an_error_of_ffmpeg_between_two_packets_ends_the_stream_with_a_note(tmp_path):
+    data = encoded(tmp_path / "a.ogg", voiced(2.0, RATE), RATE) + encoded(
+        tmp_path / "a.ogg", voiced(2.0, 22_050), 22_050
+    )
+    read, notes = noted(data)
+    assert len(read) / RATE == pytest.approx(2.0, abs=0.1)
+    assert len(notes) == 1
+    assert notes[0].startswith("stdin: FFmpeg stops inside it (")
+
+
+def test_a_tag_that_is_not_utf8_is_no_error(tmp_path):
+    path = tmp_path / "a.flac"
+    with soundfile.SoundFile(path, "w", RATE, 1) as stream:
+        stream.title = "ma#ana"
+        stream.write(voiced(1.0, RATE))
+    read, notes = noted(path.read_bytes().replace(b"ma#ana", b"ma\xf1ana"))
+    assert len(read) == RATE
+    assert notes == []
+
+
+def test_bytes_without_a_frame_do_not_end_a_stream_of_aac(tmp_path):
+    """FFmpeg looks for the next frame in 4096 bytes, and stops."""
+    data = bytearray(stream_bytes(tmp_path, "aac", "aac"))
+    data[30_000:40_000] = bytes(10_000)
+    read, notes = noted(bytes(data))
+    assert len(read) / 48_000 == pytest.approx(6.0 * (1 - 10_000 / len(data)), abs=0.2)
+    assert len(notes) == 1
+    assert "are damaged and left out" in notes[0]

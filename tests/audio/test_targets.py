@@ -28,3 +28,9 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_is_loaded(tmp_p
     for target in (tmp_path / "there.wav", tmp_path / "a.OPUS", tmp_path / "new" / "folder" / "a.ogg"):
         assert not target_problem(target)
     check_stream_target("-")
+
+
+def test_a_stream_does_not_overwrite_an_input(tmp_path):
+    with pytest.raises(StreamError, match=r"in\.wav is also an input: name another file"):
+        check_stream_target(tmp_path / "in.wav", ["-", tmp_path / "folder" / ".." / "in.wav"])
+    check_stream_target(tmp_path / "out.wav", ["-", tmp_path / "in.wav"])

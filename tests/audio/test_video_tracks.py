@@ -1,5 +1,8 @@
 """Times, languages and titles of a video's tracks, and what is not copied."""
 
+import errno
+import io
+import os
 from fractions import Fraction
 
 import av
@@ -70,6 +73,22 @@ def test_an_error_of_the_muxer_names_the_target_and_an_earlier_video_stays(tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "b.mp4", "speech.wav"}
 
 
+@pytest.mark.parametrize("size", [0, 20_000])
+def test_a_full_disk_is_an_error_that_names_the_target(tmp_path, speech, monkeypatch, size):
+    source, target = film(tmp_path / "a.mkv", seconds=6.0), tmp_path / "b.mp4"
+
+    class Disk(io.FileIO):
+        def write(self, data):
+            if self.tell() + len(data) > size:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    monkeypatch.setattr(video, "open", Disk, raising=False)
+    with pytest.raises(AudioError, match=r"b\.mp4: cannot be written; .*free some space"):
+        write_video(source, speech, target, {})
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "speech.wav"}
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_added_tracks_keep_their_languages_and_the_film_its_title(tmp_path, speech, suffix):
     two = [voiced(1.0, RATE), voiced(1.0, RATE, 200.0)]
@@ -96,6 +115,14 @@ def test_the_tracks_that_are_not_copied_are_named(tmp_path, speech):
     write_video(source, speech, tmp_path / "b.mkv", {"en": [(0.0, 1.0, "a")]})
     assert "subtitle track 1 (eng)" in dropped_note(tmp_path / "b.mkv", "c.mkv")
     assert dropped_note(film(tmp_path / "c.mkv"), "d.mkv") == ""
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_picture_with_an_unknown_codec_is_one_clear_error(tmp_path, suffix):
+    source = film(tmp_path / "a.mkv", seconds=1.0)
+    source.write_bytes(source.read_bytes().replace(b"V_MPEG4/ISO/ASP", b"V_XPEG4/ISO/ASP"))
+    with pytest.raises(AudioError, match=rf"b\{suffix}: .* cannot hold .* \(a codec without a decoder\)"):
+        check_video(source, tmp_path / f"b{suffix}")
 
 
 def test_the_times_of_a_player(tmp_path, speech):

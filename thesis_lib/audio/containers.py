@@ -1,5 +1,7 @@
 """Open an audio or video file with FFmpeg's libraries (PyAV), and choose its audio track."""
 
+import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +15,26 @@ if TYPE_CHECKING:
 SPANISH_TAGS = ("spa", "es")  # ISO 639-2 and 639-1; a region may follow, as in es-MX
 
 
+class _File(io.FileIO):
+    """A file in which FFmpeg may seek to any place: where there is none, it learns so without an exception."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """The new place; -1 where the file has no such place, as in a damaged one."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return -1
+
+
 def check_file(path: Path) -> None:
-    """Raise AudioError for a path that is missing, a folder, or an empty file."""
+    """Raise AudioError for a path that is missing, a folder, a pipe or device, or an empty file."""
     if path.is_dir():
         raise AudioError("is a folder", path, "name one audio file")
     if not path.exists():
         raise AudioError("missing file", path, "check the path")
+    if not path.is_file():
+        remedy = "it cannot be read twice: name - to read standard input, or save it to a file"
+        raise AudioError("is a pipe or a device", path, remedy)
     if path.stat().st_size == 0:
         raise AudioError("zero length", path, "the file is empty: fetch or record it again")
 
@@ -29,37 +45,45 @@ def open_container(path: Path) -> Iterator["av.container.InputContainer"]:
     import av
 
     check_file(path)
-    with open(path, "rb") as stream:  # a stream, because a name need not be UTF-8
+    with _File(path) as stream:  # a stream, because a name need not be UTF-8
         try:
             container = av.open(stream, "r", metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError, IndexError) as error:
+        except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
             raise undecodable(path, error) from error
         with container:
             yield container
 
 
 def packets_of(
-    container: "av.container.InputContainer", streams: "Sequence[av.stream.Stream]", path: Path
+    container: "av.container.InputContainer", streams: "Sequence[av.stream.Stream]", path: object
 ) -> Iterator["av.Packet"]:
     """The packets of some tracks in their order. Raises AudioError where FFmpeg cannot go on."""
     import av
 
     try:
         yield from container.demux(list(streams))
-    except av.error.FFmpegError as error:
-        reason = f"FFmpeg stops inside it ({error.strerror}): convert it to WAV or MP4"
+    except IndexError:  # PyAV's after the last packet, of a track that began after the file was opened
+        return
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = f"FFmpeg stops inside it ({message_of(error)}): convert it to WAV or MP4"
         raise AudioError("undecodable", path, reason) from error
 
 
 def audio_track(container: "av.container.InputContainer", path: object) -> "av.AudioStream":
-    """The audio track that FFmpeg takes for the main one; where that is not in Spanish, the first that is.
+    """Of the audio tracks with a decoder, FFmpeg's main one; where that is not in Spanish, the first that is.
 
     Raises AudioError where there is none.
     """
-    best = cast("av.AudioStream | None", container.streams.best("audio"))
-    if best is None or not best.rate:
+    tracks = container.streams.audio
+    decoded = [track for track in tracks if track.codec_context is not None and track.rate]
+    if any(track.codec_context is None for track in tracks) and not decoded:
+        reason = "there is no decoder for the codec of its audio: convert it to WAV or MP4"
+        raise AudioError("undecodable", path, reason)
+    if not decoded:
         raise AudioError("no audio", path, "the file has no audio track: name a recording with sound")
-    return next((track for track in (best, *container.streams.audio) if track.rate and _is_spanish(track)), best)
+    best = cast("av.AudioStream | None", container.streams.best("audio"))
+    main = best if best is not None and best in decoded else decoded[0]
+    return next((track for track in (main, *decoded) if _is_spanish(track)), main)
 
 
 def track_note(container: "av.container.InputContainer", track: "av.AudioStream") -> str:
@@ -77,5 +101,10 @@ def _is_spanish(track: "av.AudioStream") -> bool:
 
 def undecodable(path: Path, error: Exception) -> AudioError:
     """The error of a file that no library can open."""
-    reason = str(error).rstrip(".").split(": ")[-1] or "unknown error"
-    return AudioError("undecodable", path, f"not an audio or video file, or damaged ({reason})")
+    return AudioError("undecodable", path, f"not an audio or video file, or damaged ({message_of(error)})")
+
+
+def message_of(error: Exception) -> str:
+    """What a library or the system says of an error."""
+    text = getattr(error, "strerror", None) or str(error)
+    return text.rstrip(".").split(": ")[-1] or "unknown error"

@@ -35,7 +35,8 @@ READ_SUFFIXES = (
     ".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64",
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".wma", ".wmv", ".avi", ".3gp", ".amr",
     ".mp2", ".mpg", ".mpeg", ".ts", ".flv", ".mts", ".m2ts", ".vob", ".asf", ".3g2", ".f4v", ".mxf", ".ogv", ".ogx",
-    ".spx", ".weba", ".rf64", ".ac3", ".wv", ".ape", ".tta",
+    ".spx", ".weba", ".rf64", ".ac3", ".wv", ".ape", ".tta", ".3ga", ".wave", ".bwf", ".snd", ".m4r", ".mpga", ".qt",
+    ".eac3", ".rm", ".divx", ".m2t", ".mk3d", ".ogm", ".voc", ".sph", ".adts",
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
@@ -72,8 +73,8 @@ def inspect_file(path: Path) -> StoredAudio:
 def _inspected(path: Path) -> StoredAudio:
     try:
         info = soundfile.info(os.fsencode(path))
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        return _by_ffmpeg(path, error)
+    except (soundfile.LibsndfileError, RuntimeError):
+        return _by_ffmpeg(path)
     is_float = info.subtype in ("FLOAT", "DOUBLE")
     if info.format not in GUESSED_FORMATS and info.frames:
         return StoredAudio(info.samplerate, info.frames, is_shorter_than_declared(path), True, is_float)
@@ -91,7 +92,8 @@ def decoded(path: Path, stored: StoredAudio, seconds: float, gaps: Gaps | None =
     the last block), zero length.
     """
     size, count = max(1, int(seconds * stored.rate)), 0
-    by_ffmpeg = at_one_rate((gaps or Gaps()).filled(_ffmpeg_frames(path)), stored.rate)
+    gaps = gaps or Gaps()
+    by_ffmpeg = at_one_rate(gaps.filled(_ffmpeg_frames(path, gaps)), stored.rate)
     for block in _libsndfile_blocks(path, size) if stored.by_libsndfile else joined_blocks(by_ffmpeg, size):
         count += len(block)
         yield block
@@ -125,22 +127,27 @@ def joined_blocks(packets: Iterable[np.ndarray], size: int) -> Iterator[np.ndarr
         yield rest
 
 
-def _ffmpeg_frames(path: Path) -> Iterator[tuple[np.ndarray, int, float | None]]:
-    """Samples (n, C), their rate and their time in s, of each packet that can be decoded."""
+def _ffmpeg_frames(path: Path, gaps: Gaps) -> Iterator[tuple[np.ndarray, int, float | None]]:
+    with open_container(path) as container:
+        yield from decoded_frames(_packets(container, path), gaps)
+    if gaps.damaged > MAX_BROKEN_SHARE * gaps.packets:
+        reason = f"{gaps.damaged} of {gaps.packets} packets are damaged"
+        raise AudioError("undecodable", path, f"{reason}: fetch or record it again")
+
+
+def decoded_frames(packets: Iterable["av.Packet"], gaps: Gaps) -> Iterator[tuple[np.ndarray, int, float | None]]:
+    """Samples (n, C), their rate and their time in s, of each packet; ``gaps`` counts those that cannot be decoded."""
     import av
 
-    packets = broken = 0
-    with open_container(path) as container:
-        for packet in _packets(container, path):
-            packets += 1
-            try:
-                for frame in cast("list[av.AudioFrame]", packet.decode()):
-                    yield frame_samples(frame), frame.sample_rate, frame.time
-            except (av.error.FFmpegError, ValueError):
-                broken += 1
-    if broken > MAX_BROKEN_SHARE * packets:
-        reason = f"{broken} of {packets} packets are damaged"
-        raise AudioError("undecodable", path, f"{reason}: fetch or record it again")
+    for packet in packets:
+        if packet.size:
+            gaps.packets, gaps.last_is_damaged = gaps.packets + 1, False
+        try:
+            for frame in cast("list[av.AudioFrame]", packet.decode()):
+                yield frame_samples(frame), frame.sample_rate, frame.time
+        except (av.error.FFmpegError, ValueError):
+            gaps.damaged, gaps.last_is_damaged = gaps.damaged + 1, True
+            gaps.damaged_bytes += packet.size
 
 
 def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
@@ -177,7 +184,7 @@ def _counted(path: Path, rate: int) -> tuple[int, bool]:
         return round(seconds * rate), _is_broken(last) or is_shorter_than_declared(path)
 
 
-def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
+def _by_ffmpeg(path: Path) -> StoredAudio:
     """Of a file that libsndfile cannot read. Raises AudioError where FFmpeg cannot read it either."""
     try:
         with open_container(path) as container:
@@ -191,7 +198,7 @@ def _by_ffmpeg(path: Path, reason: Exception) -> StoredAudio:
     except AudioError as error:
         if error.reason == "undecodable" and (ogg_is_cut(path) or mp4_is_cut(path)):
             raise AudioError("truncated", path, "only the beginning of the file is there: fetch it again") from error
-        raise error if error.reason != "undecodable" else undecodable(path, reason) from error
+        raise
 
 
 def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["av.Packet"]:
@@ -199,11 +206,22 @@ def _packets(container: "av.container.InputContainer", path: Path) -> Iterator["
 
 
 def _is_broken(packet: "av.Packet | None") -> bool:
-    """Whether a packet ends too early: FFmpeg marks it or cannot decode it, or its frame is longer."""
+    """Whether a packet ends too early: ``packet_is_cut`` says so, or FFmpeg cannot decode it."""
     import av
 
     if packet is None:  # a file without samples
         return False
+    if (found := packet_is_cut(packet)) is not None:
+        return found
+    try:
+        packet.decode()
+    except (av.error.FFmpegError, ValueError):
+        return True
+    return False
+
+
+def packet_is_cut(packet: "av.Packet") -> bool | None:
+    """Whether FFmpeg marks a packet as incomplete, or its frame is longer; None: its decoder refuses it if so."""
     codec = packet.stream.codec_context
     if codec.name.startswith("pcm_"):  # any number of samples is a whole packet: see audio.truncation
         return False
@@ -212,8 +230,4 @@ def _is_broken(packet: "av.Packet | None") -> bool:
     if (name := codec.name.removesuffix("float")) in CONCEALING_CODECS:
         length = FRAME_BYTES[name](bytes(packet))  # None: padding or a tag
         return length is not None and packet.size < length
-    try:
-        packet.decode()
-    except (av.error.FFmpegError, ValueError):
-        return True
-    return False
+    return None

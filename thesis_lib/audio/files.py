@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from thesis_lib.audio.containers import message_of
 from thesis_lib.audio.decoding import StoredAudio, decoded, inspect_file
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.gaps import Gaps
@@ -206,7 +207,7 @@ def writing(
     """Open a file for writing: yields a function that appends samples (n,).
 
     The file replaces an earlier one when the block ends without an error. ``comment`` goes into its metadata. Opus
-    supports five rates; speech of another one is resampled to 48 kHz.
+    supports five rates; speech of another one is resampled to 48 kHz. Raises AudioError where the disk is full.
     """
     path = Path(path)
     formats = {".opus": {"format": "OGG", "subtype": "OPUS"}, ".wav": {"subtype": "PCM_16"}}
@@ -216,6 +217,7 @@ def writing(
         resampler = soxr.ResampleStream(sample_rate, max(OPUS_RATES), count, dtype="float32", quality="VHQ")
         sample_rate = max(OPUS_RATES)
     with (
+        _named_errors(path),
         replacing(path) as partial,
         soundfile.SoundFile(os.fsencode(partial), "w", sample_rate, count, **_with_format(path, options)) as stream,
     ):
@@ -237,6 +239,16 @@ def writing(
         yield write
         if resampler is not None:
             write(np.zeros((0, *channels), np.float32), last=True)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Name the file in an error of libsndfile's writer, which names none or the temporary file."""
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        remedy = "free some space, or choose another folder or format"
+        raise AudioError("cannot be written", path, f"libsndfile stops ({message_of(error)}): {remedy}") from error
 
 
 def _with_format(path: Path, options: dict[str, Any]) -> dict[str, Any]:

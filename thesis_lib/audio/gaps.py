@@ -18,10 +18,14 @@ MAX_OVERLAP_S = 1.0  # of a frame with the samples before it
 
 @dataclass
 class Gaps:
-    """The gaps that were found in one track."""
+    """What one track lacks: the gaps that were found in its times, and the packets that cannot be decoded."""
 
     count: int = 0
     seconds: float = 0.0
+    packets: int = 0
+    damaged: int = 0  # of the packets
+    damaged_bytes: int = 0
+    last_is_damaged: bool = False
 
     def filled(self, frames: Iterable[tuple[np.ndarray, int, float | None]]) -> Iterator[tuple[np.ndarray, int]]:
         """Frames: samples (n, C), rate in Hz, time in s or None -> samples and rate, with silence in the gaps."""
@@ -39,10 +43,14 @@ class Gaps:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was filled, in words."""
-        if not self.count:
-            return ()
-        return (f"the audio track has {self.count} gap(s), {self.seconds:.1f} s in all, filled with silence",)
+        """What was filled and left out, in words."""
+        found = []
+        if self.damaged:
+            size = f" ({self.damaged_bytes:,} bytes)" if self.damaged_bytes else ""
+            found.append(f"{self.damaged} of {self.packets} packets{size} are damaged and left out")
+        if self.count:
+            found.append(f"the audio track has {self.count} gap(s), {self.seconds:.1f} s in all, filled with silence")
+        return tuple(found)
 
 
 def _silence(samples: int, size: int, channels: int) -> Iterator[np.ndarray]:

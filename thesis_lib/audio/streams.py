@@ -3,19 +3,21 @@
 Shapes: n samples.
 """
 
+import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
-from thesis_lib.audio.containers import audio_track
-from thesis_lib.audio.decoding import at_one_rate, frame_samples, joined_blocks
+from thesis_lib.audio.containers import audio_track, message_of, packets_of
+from thesis_lib.audio.decoding import at_one_rate, decoded_frames, joined_blocks, packet_is_cut
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
 from thesis_lib.audio.frames import FRAME_BYTES, m2ts_packet_bytes, ts_packet_bytes
 from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.repair import repaired_stream
 from thesis_lib.audio.trailing import BLOCK_BYTES, UNREAD, unread_after
+from thesis_lib.audio.truncation import DECLARED_ENDS, MAX_PADDING_BYTES, ogg_page_is_cut
 
 if TYPE_CHECKING:
     import av
@@ -76,7 +78,8 @@ def stream_blocks(
 
     A WAV, FLAC, Ogg, MP2, MP3, AAC (ADTS), AC-3 or Matroska stream has its own rate; anything else is raw 16-bit mono
     samples at ``sample_rate``. Both are repaired as files are, and ``note`` is called with what was done.
-    Raises AudioError for a stream that begins like a file and is none, and for a format that cannot be streamed.
+    A stream may be damaged or break off: a note at its end says so. Raises AudioError for a stream that begins like a
+    file and is none, and for a format that cannot be streamed.
     """
     head, name = _recognised(stream)
     whole = PrependedStream(head, stream)
@@ -133,30 +136,87 @@ def _decoded(
     """First the rate in Hz, then the samples (n,), joined to blocks of ``seconds``."""
     import av
 
-    options = {"probesize": str(PROBED_BYTES), "analyzeduration": "1"}
+    options, gaps = {"probesize": str(PROBED_BYTES), "analyzeduration": "1"}, Gaps()
     try:
-        with av.open(stream, "r", format=name, buffer_size=READ_BYTES, options=options) as container:
+        with av.open(
+            stream, "r", format=name, buffer_size=READ_BYTES, options=options, metadata_errors="replace"
+        ) as container:
             track = audio_track(container, "stdin")
             yield track.rate
-            packets = _ending_with_note(container.demux(track), stream, name, note)
-            frames = (frame for packet in packets for frame in cast("list[av.AudioFrame]", packet.decode()))
-            filled = Gaps().filled((frame_samples(frame), frame.sample_rate, frame.time) for frame in frames)
+            packets = _noted(_resumed(container, track, stream, gaps), stream, name, gaps, note)
+            filled = gaps.filled(decoded_frames(packets, gaps))
             blocks = joined_blocks(at_one_rate(filled, track.rate), max(1, int(seconds * track.rate)))
             yield from repaired_stream(blocks, track.rate, track.codec_context.name.startswith("pcm_f"), note)
-    except av.error.FFmpegError as error:
-        reason = f"it begins as a {name} file does, but cannot be decoded ({error.strerror}): send the complete file"
-        raise AudioError("undecodable", "stdin", reason) from error
+    except (av.error.FFmpegError, IndexError) as error:
+        raise _undecodable(name, error) from error
+    for text in gaps.notes:
+        note(text)
 
 
-def _ending_with_note(
-    packets: Iterator["av.Packet"], stream: PrependedStream, name: str, note: Callable[[str], None]
+def _undecodable(name: str, error: Exception | None) -> AudioError:
+    reason = message_of(error) if error else "it breaks off"
+    remedy = f"it begins as a {name} file does, but cannot be decoded ({reason}): send the complete file"
+    return AudioError("undecodable", "stdin", remedy)
+
+
+def _resumed(
+    container: "av.container.InputContainer", track: "av.AudioStream", stream: PrependedStream, gaps: Gaps
 ) -> Iterator["av.Packet"]:
-    """The packets; after the last one of a WAV stream, a note where the stream goes on."""
-    end = 0
-    for packet in packets:
-        if packet.size and packet.pos is not None:
-            end = packet.pos + packet.size
-            stream.forget_before(end)
-        yield packet
-    if name == "wav" and (unread := unread_after(end, bytes(stream.kept), stream.count)):
+    """The packets; bytes in which FFmpeg finds no frame count as a damaged packet, and those after them are read."""
+    import av
+
+    place = -1
+    while True:
+        try:
+            yield from packets_of(container, [track], "stdin")
+            return
+        except AudioError as error:
+            if stream.count == place or not isinstance(error.__cause__, av.error.InvalidDataError):
+                raise
+        place, gaps.packets, gaps.damaged = stream.count, gaps.packets + 1, gaps.damaged + 1
+
+
+def _noted(
+    packets: Iterator["av.Packet"], stream: PrependedStream, name: str, gaps: Gaps, note: Callable[[str], None]
+) -> Iterator["av.Packet"]:
+    """The packets; after the last one, a note where the stream ends too early or goes on.
+
+    Raises AudioError where it ends too early, and no packet could be decoded.
+    """
+    declared, last, end, stop = _declared_end(bytes(stream.kept)), None, 0, None
+    try:
+        for packet in packets:
+            if packet.size and packet.pos is not None:
+                last, end = packet, packet.pos + packet.size
+                stream.forget_before(packet.pos if name == "ogg" else end)  # of Ogg the place of the page
+            yield packet
+    except AudioError as error:
+        stop = cast("Exception", error.__cause__)
+    found = "" if stop else _early_end(stream, name, declared, last, gaps)
+    if gaps.damaged == gaps.packets and (stop or found or gaps.damaged):
+        raise _undecodable(name, stop) from stop
+    if stop:
+        note(f"FFmpeg stops inside it ({message_of(stop)}): what follows is not read")
+    elif found:
+        note(f"the stream ends {found}: its last part is missing")
+    elif name == "wav" and (unread := unread_after(end, bytes(stream.kept), stream.count)):
         note(UNREAD.format(unread))
+
+
+def _declared_end(head: bytes) -> int | None:
+    """The end in bytes that the header of a WAV or Matroska stream declares; None where it declares none."""
+    find = DECLARED_ENDS.get(head[:4])
+    return find(head, io.BytesIO(head)) if find else None
+
+
+def _early_end(stream: PrependedStream, name: str, declared: int | None, last: "av.Packet | None", gaps: Gaps) -> str:
+    """Where a stream that breaks off ends, in words; empty for a whole one."""
+    if declared is not None and stream.count + MAX_PADDING_BYTES < declared:
+        return "before the end that its header declares"
+    if name == "ogg":
+        found = ogg_page_is_cut(bytes(stream.kept))
+    elif last is None or name == "wav":  # the last packet of a WAV stream without a declared end is of any length
+        found = False
+    else:
+        found = gaps.last_is_damaged if (cut := packet_is_cut(last)) is None else cut
+    return "in the middle of a packet" if found else ""

@@ -8,11 +8,19 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
-from thesis_lib.audio.truncation import ASF_HEADER, DECLARED_ENDS, mp4_boxes
+from thesis_lib.audio.truncation import (
+    ASF_HEADER,
+    CHUNKS,
+    DECLARED_ENDS,
+    HEAD_BYTES,
+    SAMPLE_CHUNKS,
+    W64_RIFF,
+    chunks_of,
+    mp4_boxes,
+)
 
 # The beginning of a file of each format that a decoder reads alone; it is long enough to occur nowhere else by chance.
 BEGINNINGS = [
@@ -26,23 +34,6 @@ BEGINNINGS = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Chunks:
-    """How the chunks of a format are written."""
-
-    first: int  # place of the first one in bytes
-    head_bytes: int  # of the name and the size
-    order: Literal["little", "big"]  # of the bytes of the size
-    padded: bool = True  # to an even size
-
-
-CHUNKS = {
-    b"RIFF": Chunks(12, 8, "little"), b"RIFX": Chunks(12, 8, "big"), b"RF64": Chunks(12, 8, "little"),
-    b"BW64": Chunks(12, 8, "little"), b"FORM": Chunks(12, 8, "big"), b"caff": Chunks(8, 12, "big", padded=False),
-}  # fmt: skip
-SAMPLE_CHUNKS = (b"data", b"SSND")
-HEAD_BYTES = 36
-UNKNOWN_SIZE = 0xFFFFFFFF  # of RF64, which has the size of its samples elsewhere
 MIN_UNREAD_BYTES = 4096  # fewer may be a tag or padding
 UNREAD = "{:,} bytes after the end that its header declares are not read: if speech is missing, export it anew"
 TAGS = (b"TAG", b"ID3", b"LYRICSBEGIN", b"APETAGEX")
@@ -102,19 +93,12 @@ def _end_of_chunks(stream: BinaryIO) -> int | None:
     head, size = stream.read(HEAD_BYTES), stream.seek(0, os.SEEK_END)
     if head[:4] == b".snd":
         return DECLARED_ENDS[b".snd"](head, stream)
-    if head[:4] not in CHUNKS or head[8:12] == b"AVI ":
+    if head[:4] not in CHUNKS or head[8:12] == b"AVI " or head.startswith(W64_RIFF):
         return None
-    layout = CHUNKS[head[:4]]
-    place, has_samples = layout.first, False
-    while True:
-        stream.seek(place)
-        chunk = stream.read(layout.head_bytes)
-        kind, length = chunk[:4], int.from_bytes(chunk[4:], layout.order)
-        if kind == b"data" and length == UNKNOWN_SIZE and head[12:16] == b"ds64":
-            length = int.from_bytes(head[28:36], "little")
-        end = place + layout.head_bytes + length
-        is_name = len(chunk) == layout.head_bytes and _is_name(kind)
-        if not is_name or end > size + 1 or (kind in SAMPLE_CHUNKS and not length):
-            return place if has_samples else None
+    place, has_samples = 0, False
+    for kind, begin, end in chunks_of(head, stream):
+        if not _is_name(kind) or end > size + 1 or (kind in SAMPLE_CHUNKS and begin == end):
+            return begin - CHUNKS[head[:4]].head_bytes if has_samples else None
         has_samples |= kind in SAMPLE_CHUNKS
-        place = end + layout.padded * length % 2
+        place = end + -end % CHUNKS[head[:4]].alignment
+    return place if has_samples else None

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import soundfile
 
-from thesis_lib.audio.containers import audio_track, open_container, packets_of
+from thesis_lib.audio.containers import audio_track, message_of, open_container, packets_of
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.video_packets import Cue, copied, encoded, texts
 from thesis_lib.audio.video_tracks import CONTAINERS, copied_metadata, declared_tracks, dropped_tracks, pictures_of
@@ -121,11 +121,18 @@ def write_video(
 def _named_errors(target: Path) -> Iterator[None]:
     import av
 
+    full = "the disk may be full: free some space or choose another folder"
     try:
         yield
+    except av.error.PyAVCallbackError as error:  # of the system, which refuses to write the end of the file
+        raise AudioError("cannot be written", target, full) from error
     except av.error.FFmpegError as error:
         remedy = "convert the source to MP4 first, or name a .mkv file as the target"
         raise AudioError("cannot be written", target, f"FFmpeg stops ({error.strerror}): {remedy}") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise AudioError("cannot be written", target, f"{message_of(error)}; {full}") from error
 
 
 @contextmanager

@@ -88,10 +88,14 @@ def declared_tracks(
         subtitles = {language: _subtitle_track(made, kind, language) for language in languages}
         made.start_encoding()
     except (av.error.FFmpegError, ValueError) as error:
-        codecs = ", ".join(stream.codec_context.name for stream in copied)
+        codecs = ", ".join(_codec(stream) for stream in copied)
         reason = f"a {target.suffix} file cannot hold the source's tracks ({codecs})"
         raise AudioError(reason, target, "name a .mkv file as the target") from error
     return Tracks(tracks, speech, subtitles)
+
+
+def _codec(stream: "av.stream.Stream") -> str:
+    return stream.codec_context.name if stream.codec_context else "a codec without a decoder"
 
 
 def _copied_track(made: "av.container.OutputContainer", stream: "av.stream.Stream") -> "av.stream.Stream":
