@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thesis_lib.cloning import Request, tts
 from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.quantities import money_as_read
 from thesis_lib.cloning.readings import as_read, has_words, sentences
 from thesis_lib.cloning.tts import KokoroSynthesizer, SpeechError
 
@@ -135,6 +138,106 @@ def test_text_is_written_as_it_is_read(text, read):
     assert as_read(text) == read
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Hello 你好 world, Привет.", "Hello world,."),
+        ("Hello你好world and السلام", "Hello world and"),
+        ("😀 😀 hi ❤️ there", "hi there"),
+        ("𝐇𝐞𝐥𝐥𝐨 ① ﬁne ５ Ａ！", "Hello 1 fine 5 A!"),
+        ("Nike™ co\u00adop\x00, don\u02bct", "Nike coop, don’t"),
+        ("Bucureștiul, Nguyễn, Yıldız, Łódź, Señor", "Bucurestiul, Nguyen, Yildiz, Łódź, Señor"),
+        ("the α particle, 10⁴ x²",) * 2,
+        ("№ 5, nº 6 and n.º 7", "number 5, number 6 and number 7"),
+        ("Hello. 你好. World.", "Hello. ... World."),
+    ],
+)
+def test_only_letters_of_the_latin_alphabet_are_read(text, read):
+    assert as_read(text) == read
+
+
+@pytest.mark.parametrize("text", ["你好", "Привет!", "السلام", "😀", "ㅤ", "१२३", "ـ", "🇪🇸", "\u200b"])
+def test_other_scripts_and_emoji_are_no_words(text):
+    assert not has_words(text)
+    assert as_read(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("He lives at 5 Main St. He is old.", "He lives at 5 Main Street. He is old."),
+        ("We saw Washington D.C. He stayed.", "We saw Washington DC. He stayed."),
+        ("He ran 9 m.p.h. It was fast.", "He ran 9 miles per hour. It was fast."),
+        ("We left the U.S. Then it rained.", "We left the US. Then it rained."),
+        ('He came at 5 p.m. "It rained."', 'He came at 5 PM. "It rained."'),
+        ("He came at 5 p. m. He left.", "He came at 5 PM. He left."),
+    ],
+)
+def test_an_abbreviation_before_the_first_word_of_a_sentence_ends_one(text, read):
+    assert len(sentences(text)) == 2
+    assert as_read(text) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("The harbor is 5 km. away from the town.", "The harbor is 5 kilometers away from the town."),
+        ("the 100 m. final is 3.5 m. long", "the 100 meter final is 3.5 meters long"),
+        ("a 5 oz. can of 50 sq. ft. in size", "a 5 ounce can of 50 square feet in size"),
+        ("He came at 5 p. m. Monday or at 9 a. m. and left", "He came at 5 PM Monday or at 9 AM and left"),
+        ("Fish, viz. cod", "Fish, namely cod"),
+        ("It is an hr. long, trans. by Tom",) * 2,
+        (
+            "Dr. Who met Mr. Will Smith of the U.S. All-Star team",
+            "Doctor Who met Mister Will Smith of the US All-Star team",
+        ),
+    ],
+)
+def test_a_sentence_goes_on(text, read):
+    assert len(sentences(text)) == 1
+    assert as_read(text) == read
+
+
+def test_a_text_without_capitals_has_sentences():
+    assert len(sentences("hello there. how are you. i am fine.")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("DR. SMITH IS HERE", "doctor smith is here"),
+        ("MR. SMITH. ACME INC. IS HERE", "MISTER SMITH. acme incorporated is here"),
+        ("E.g. Tom. I.e. he.", "For example Tom. That is he."),
+        ("Pres. Biden, Insp. Ray, Pvt. Ray", "President Biden, Inspector Ray, Private Ray"),
+        ("Col. Mustard, Rep. Lee, Maj. Tom", "Colonel Mustard, Representative Lee, Major Tom"),
+        ("Lt. Col. Smith and Adm. Nelson", "Lieutenant Colonel Smith and Admiral Nelson"),
+        ("Avda. América, Gral. Franco, Sres. García", "Avenida América, General Franco, Señores García"),
+        ("núm. 5, pág. 6, Apt. 7, Hwy. 8, ch. 9", "number 5, page 6, Apartment 7, Highway 8, chapter 9"),
+    ],
+)
+def test_titles_and_abbreviations_in_capitals(text, read):
+    assert as_read(text) == read
+
+
+WORDS = [
+    *("no", "may", "in", "will", "can", "art", "fig", "sec", "mark", "it", "we", "saw", "ten", "miles", "dollars"),
+    *("hours", "half", "don't", "so", "mart", "US", "UN", "I", "café", "Ann"),
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(["", "", "", ",", ";", "!", "?", "..."]))))
+def test_plain_english_is_not_changed(words):
+    text = " ".join(word + mark for word, mark in words)
+    assert money_as_read(as_read(text)) == text
+
+
+@given(st.text())
+def test_any_text_is_read(text):
+    """No text raises an error, loses a character between its sentences, or loses all its words."""
+    assert "".join(sentences(text)) == text
+    assert has_words(money_as_read(as_read(text))) == has_words(text)
+
+
 class Client:
     """Substitute for Kokoro's client: records what is said."""
 
@@ -173,6 +276,14 @@ def test_a_portion_without_words_is_a_pause(synthesizer):
     assert not wav[2400:-2400].any()
 
 
+def test_other_scripts_are_no_words_beside_words_in_either_language(synthesizer):
+    synthesizer("Hello 你好 world", "a")
+    synthesizer("Hola 😀", "a", "es")
+    assert synthesizer._client.said == ["Hello world", "Hola"]
+    with pytest.raises(SpeechError, match="text to synthesise is empty"):
+        synthesizer("你好", "a")
+
+
 def test_what_the_phonemizer_cannot_speak_is_one_clear_error(synthesizer):
     with pytest.raises(SpeechError, match="cannot be spoken .*write it in English words"):
         synthesizer("a ♫", "a")
@@ -181,4 +292,9 @@ def test_what_the_phonemizer_cannot_speak_is_one_clear_error(synthesizer):
 def test_only_english_is_rewritten(synthesizer):
     synthesizer("a 120 km/h", "a", "es")
     synthesizer("a 120 km/h", "a")
-    assert synthesizer._client.said == ["a 120 km/h", "a 120 kilometers per hour"]
+    synthesizer("$5.50", "a", "es")
+    synthesizer("$5.50", "a")
+    assert synthesizer._client.said == [
+        *("a 120 km/h", "a 120 kilometers per hour"),
+        *("$5.50", "5 dollars and 50 cents"),
+    ]

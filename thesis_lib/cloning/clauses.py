@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from thesis_lib.cloning.readings import ends_in_abbreviation, sentences
+from thesis_lib.cloning.abbreviations import ends_in_abbreviation
+from thesis_lib.cloning.quantities import ends_in_unit
+from thesis_lib.cloning.readings import sentences
 from thesis_lib.cloning.segments import TranslatedSegment
 
 CLAUSE_END = r"(?<=[;:,…])\s+|(?<=\.\.\.)\s+"  # within a sentence
@@ -45,6 +47,7 @@ def clauses(text: str) -> list[str]:
             n for n in range(MIN_CLAUSE_WORDS - 1, MAX_FIRST_CLAUSE_WORDS + 1) if words[n].lower() in CLAUSE_OPENERS
         ]
         cut = max(openers, default=MAX_FIRST_CLAUSE_WORDS)
-        cut -= ends_in_abbreviation(words[cut - 1])
+        cut -= ends_in_abbreviation(words[cut - 1]) or ends_in_unit(" ".join(words[:cut]))
+        cut -= words[cut - 1][-1].isdigit()  # a number stays beside its unit
         found[:1] = [" ".join(words[:cut]), " ".join(words[cut:])]
     return found

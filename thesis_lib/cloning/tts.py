@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from thesis_lib import pretrained
-from thesis_lib.cloning.readings import as_read, has_words, sentences
+from thesis_lib.cloning.quantities import money_as_read
+from thesis_lib.cloning.readings import as_read, has_words, in_latin, sentences
 from thesis_lib.cloning.tts_graph import Precision, kokoro_graph
 from thesis_lib.utils.errors import ThesisError, one_line
 from thesis_lib.utils.onnx_graph import freeing_session
@@ -69,7 +70,7 @@ class KokoroSynthesizer:
         """Synthesise (N,) float32 speech at 24 kHz. Raises SpeechError: empty text, unknown voice, no output."""
         if not has_words(text):
             raise SpeechError(f"the text to synthesise is empty, {text!r}: give at least one word")
-        read = as_read(text) if language == "en" else text
+        read = money_as_read(as_read(text)) if language == "en" else in_latin(text)
         pause = np.zeros(int(self.sample_rate * SENTENCE_PAUSE_SECONDS), np.float32)
         found: list[np.ndarray] = []
         for portion in portions(read):

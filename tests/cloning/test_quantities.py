@@ -1,0 +1,52 @@
+"""Dates, fractions, units and amounts of money are read in words."""
+
+import pytest
+
+from thesis_lib.cloning.quantities import ends_in_unit, money_as_read
+from thesis_lib.cloning.readings import as_read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("$50, £3, €3, ¥300 and US$50", "50 dollars, 3 pounds, 3 euros, 300 yen and 50 US dollars"),
+        (
+            "$5 million, £3m, $5 m and € 3.5 bn",
+            "5 million dollars, 3 million pounds, 5 million dollars and 3.5 billion euros",
+        ),
+        ("$5.50, $5.05, $1.01", "5 dollars and 50 cents, 5 dollars and 5 cents, 1 dollar and 1 cent"),
+        ("$1,234.50, €3,50", "1,234 dollars and 50 cents, 3 euros and 50 cents"),
+        ("£0.50, £0.01, $0.00, $1", "50 pence, 1 penny, 0 dollars, 1 dollar"),
+        ("5 €, 1 €, 3.50 €, 50$", "5 euros, 1 euro, 3 euros and 50 cents, 50 dollars"),
+        ("$5-10 million, -$5", "5 to 10 million dollars, -5 dollars"),
+        ("a $5 bill, the $50 he paid", "a 5 dollar bill, the 50 dollars he paid"),
+        ("It is $5. In 2024 $6.", "It is 5 dollars. In 2024 6 dollars."),
+        ("in the $20s, A$5, $ and €",) * 2,
+    ],
+)
+def test_money_is_read_after_its_number(text, read):
+    assert money_as_read(as_read(text)) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("5 lb, 6 lbs, 1 hr, 5 hrs. later", "5 pounds, 6 pounds, 1 hour, 5 hours later"),
+        ("100 kph, 3 mi, 230 V, 5 oz", "100 kilometers per hour, 3 miles, 230 volts, 5 ounces"),
+        ("80 kg/m3, 5 mg/l, 9 km/hr", "80 kilograms per cubic meter, 5 milligrams per liter, 9 kilometers per hour"),
+        ("20º, 20° or 20 ° C", "20 degrees, 20 degrees or 20 degrees Celsius"),
+        ("s/he and/or w/o TCP/IP, m/f",) * 2,
+        ("1/2 cup, 2 1/2 cups, 3/4", "one half cup, 2 and one half cups, three quarters"),
+        ("5½ and ⅞", "5 and one half and seven eighths"),
+        ("on 1/2, 1/2/3, 9/11, 24/7, 1/20",) * 2,
+        ("24/12/2024-31/12/2024", "December 24th, 2024 to December 31st, 2024"),
+        ("24.12.2024 – 31.12.2024", "December 24th, 2024 to December 31st, 2024"),
+    ],
+)
+def test_units_fractions_and_periods_are_read_in_words(text, read):
+    assert as_read(text) == read
+
+
+def test_a_unit_is_one_only_after_a_number():
+    assert ends_in_unit("It is 5 km. ")
+    assert not ends_in_unit("He is in the km.")

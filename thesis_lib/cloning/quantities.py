@@ -1,0 +1,154 @@
+"""Dates, fractions, units and amounts of money in words."""
+
+import functools
+import re
+
+from thesis_lib.cloning.abbreviations import FUNCTION_WORDS, MONTHS, either
+
+FIRST_SHORT_YEAR = 1969  # a year of two digits is in the hundred years from it, as in POSIX
+UNITS = {
+    "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "kg": "kilogram", "g": "gram",
+    "mg": "milligram", "l": "liter", "L": "liter", "ml": "milliliter", "s": "second", "ms": "millisecond",
+    "min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "sec": "second", "secs": "second",
+    "Hz": "hertz", "kHz": "kilohertz", "V": "volt", "mA": "milliampere", "W": "watt", "kW": "kilowatt",
+    "kWh": "kilowatt hour", "mph": "mile per hour", "kph": "kilometer per hour", "MB": "megabyte", "GB": "gigabyte",
+    "TB": "terabyte", "ha": "hectare", "dB": "decibel", "ft": "foot", "yd": "yard", "mi": "mile", "lb": "pound",
+    "lbs": "pound", "oz": "ounce", "gal": "gallon", "kcal": "kilocalorie", "sq ft": "square foot",
+    "sq. ft": "square foot", "sq. m": "square meter", "sq. km": "square kilometer",
+}  # fmt: skip
+PLURALS = {
+    "foot": "feet", "square foot": "square feet", "hertz": "hertz", "kilohertz": "kilohertz",
+    "mile per hour": "miles per hour", "kilometer per hour": "kilometers per hour", "penny": "pence", "yen": "yen",
+}  # fmt: skip
+AREAS = {f"{unit}{power}": f"{how} {UNITS[unit]}" for unit in ("mm", "cm", "m", "km")
+         for powers, how in (("²2", "square"), ("³3", "cubic")) for power in powers}  # fmt: skip
+SCALES = {"": "", "C": " Celsius", " C": " Celsius", "F": " Fahrenheit", " F": " Fahrenheit"}
+DEGREES = {f"{sign}{unit}": f"degrees{scale}" for sign in "°º" for unit, scale in SCALES.items()}
+RATES = {area: f"{name}s" for area, name in AREAS.items()} | DEGREES
+RATES |= dict.fromkeys(("Km/h", "KM/H"), "kilometers per hour")
+PER = {unit: UNITS[unit] for unit in ("h", "hr", "min", "s", "sec", "l", "L", "kg", "g", "m", "cm", "km", "ha")} | AREAS
+FRACTIONS = {
+    "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters",
+    "½": "one half", "⅓": "one third", "⅔": "two thirds", "¼": "one quarter", "¾": "three quarters",
+    "⅕": "one fifth", "⅖": "two fifths", "⅗": "three fifths", "⅘": "four fifths", "⅙": "one sixth", "⅚": "five sixths",
+    "⅛": "one eighth", "⅜": "three eighths", "⅝": "five eighths", "⅞": "seven eighths",
+}  # fmt: skip
+CURRENCIES = {"US$": ("US dollar", "cent"), "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"),
+              "¥": ("yen", "sen")}  # fmt: skip
+MULTIPLES = {
+    "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "bn": "billion", "B": "billion",
+} | {name: name for name in ("hundred", "thousand", "million", "billion", "trillion")}  # fmt: skip
+# Not a unit after a currency sign ("$5 m" is a number of millions), nor before the rest of an abbreviation.
+NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d[\d.,]*)"
+ARTICLE, NEXT_WORD = r"(\b(?:[Aa]n?|[Tt]he)\s+)?", r"(?=\s+([a-z]+))?"
+
+
+def ends_in_unit(text: str) -> bool:
+    """Whether the last full stop belongs to a unit after a number, "5 km."."""
+    return bool(re.search(rf"\d\s?(?:{either([*UNITS, 'sq'])})\.$", text.rstrip()))
+
+
+def money_as_read(text: str) -> str:
+    """Return the text with amounts of money in words; the phonemizer reads "$50" as "dollar fifty"."""
+    for pattern in _money():
+        text = pattern.sub(_amount, text)
+    return text
+
+
+@functools.cache
+def _money() -> tuple[re.Pattern, re.Pattern]:
+    sign, multiple = rf"(?P<sign>{either(CURRENCIES)})", rf"(?:\s?(?P<multiple>{either(MULTIPLES)})\b)?"
+    number = r"(?P<number>\d(?:[\d.,]*\d)?(?:[-–]\d(?:[\d.,]*\d)?)?)"
+    article, following = ARTICLE.replace("(", "(?P<article>", 1), NEXT_WORD.replace("([", "(?P<following>[")
+    return (
+        re.compile(rf"{article}(?<![\w$€£¥]){sign}\s?{number}{multiple}(?!\w){following}"),
+        re.compile(rf"{article}(?<![\w.,/]){number}{multiple}\s?{sign}(?![\w$€£¥]){following}"),
+    )
+
+
+def _amount(found: re.Match) -> str:
+    """An amount of money: "5 million dollars", "5 dollars and 50 cents", "a 5 dollar bill"."""
+    article, number, multiple = (
+        found["article"] or "",
+        re.sub("[-–]", " to ", found["number"]),
+        MULTIPLES.get(found["multiple"], ""),
+    )
+    name, part = CURRENCIES[found["sign"]]
+    is_singular = _is_attribute(article, found["following"])
+    hundredths = re.fullmatch(r"(\d[\d.,]*)[.,](\d\d)", number)
+    if multiple or not hundredths:
+        return f"{article}{_counted(f'{number} {multiple}'.strip(), name, is_singular)}"
+    whole, rest = hundredths[1], hundredths[2].removeprefix("0")
+    amounts = [_counted(count, unit, is_singular) for count, unit in ((whole, name), (rest, part)) if count != "0"]
+    return f"{article}{' and '.join(amounts) or _counted('0', name, is_singular)}"
+
+
+def _counted(number: str, name: str, is_singular: object = False) -> str:
+    return f"{number} {name if number == '1' or is_singular else PLURALS.get(name, f'{name}s')}"
+
+
+def _is_attribute(article: str | None, next_word: str | None) -> object:
+    """Whether a quantity describes a noun, as in "the 100 m final" and "a $5 bill"."""
+    return article and next_word and (article[0] in "Aa" or next_word.upper() not in FUNCTION_WORDS)
+
+
+@functools.cache
+def quantity_rules() -> tuple:
+    """Pairs of a pattern and what replaces it, for ``re.sub``."""
+    units, rates = either(UNITS), rf"{either(RATES)}|(?:{either(UNITS)})/(?:{either(PER)})"
+    day, year_first = r"(\d{1,2})", r"(?<![\w/.-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-])"
+    # "24/12/2024-31/12/2024"
+    period = r"(?<![\w/.-])(\d{1,2}([/.])\d{1,2}\2\d{4})\s?[-–]\s?(?=\d{1,2}\2\d{1,2}\2\d{4}(?![\w/-]))"
+    fraction = rf"(?<![\w/.,$€£¥-])(?:(\d+)(?:\s|(?!\d)))?({either(FRACTIONS)})(?![\w/]|[.,]\d)"
+    return (
+        (re.compile(period), r"\1 to "),
+        (re.compile(rf"(?<![\w/.-]){day}([/.-]){day}\2(\d{{4}})(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], f[4])),
+        (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
+        (re.compile(year_first), lambda found: _date(found[0], found[4], found[3], found[1])),
+        (re.compile(fraction), _fraction),
+        (re.compile(rf"(?<![\w/])({rates})(?![\w/])|(?<=\d)({rates})(?![\w/])"), _rate),
+        (
+            re.compile(
+                rf"{ARTICLE}{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+[a-z]))?{NEXT_WORD}",
+            ),
+            _unit,
+        ),
+    )
+
+
+def _year(short: str) -> str:
+    """The year of two digits."""
+    return str(FIRST_SHORT_YEAR + (int(short) - FIRST_SHORT_YEAR) % 100)
+
+
+def _date(given: str, day: str, month: str, year: str) -> str:
+    """A date in words; day before month, as in Spanish, unless only the other order is a date."""
+    first, second = int(day), int(month)
+    if second > 12:
+        first, second = second, first
+    if not (1 <= second <= 12 and 1 <= first <= 31):
+        return given
+    ending = "th" if 11 <= first <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(first % 10, "th")
+    return f"{MONTHS[second - 1]} {first}{ending}, {year}"
+
+
+def _fraction(found: re.Match) -> str:
+    """A fraction in words; "on 1/2" is a date."""
+    if re.search(r"\b(?:on|since|until)\s+$", found.string[: found.start()], re.IGNORECASE):
+        return found[0]
+    return f"{found[1]} and {FRACTIONS[found[2]]}" if found[1] else FRACTIONS[found[2]]
+
+
+def _rate(found: re.Match) -> str:
+    rate = found[1] or found[2]
+    unit, _, per = rate.partition("/")
+    read = RATES.get(rate) or f"{PLURALS.get(UNITS[unit], f'{UNITS[unit]}s')} per {PER[per]}"
+    return f"{' ' if found[2] else ''}{read}"
+
+
+def _unit(found: re.Match) -> str:
+    """A unit in words: singular in "the 100 m final"; "80s" and "25m" are more often years and millions."""
+    article, number, space, unit, next_word = found.groups()
+    if not space and len(unit) == 1:
+        return found[0]
+    return f"{article or ''}{_counted(number, UNITS[unit], _is_attribute(article, next_word))}"
