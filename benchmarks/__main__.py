@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.folders import fingerprints
+from benchmarks.folders import folder_fingerprints
+from benchmarks.json_rows import without_nan
 from benchmarks.options import Option, add_options, chosen
 from thesis_lib.runs.provenance import commit, machine
 from thesis_lib.utils.files import write_text
@@ -65,7 +66,7 @@ def main() -> None:
         return
     rest = sys.argv[1:]
     rest.remove(name)
-    with contextlib.redirect_stdout(sys.stderr):  # some packages greet, and the output is JSON
+    with contextlib.redirect_stdout(sys.stderr):  # Some packages print at import; stdout must hold only JSON.
         module = importlib.import_module(f"benchmarks.{name}")
     options: dict[str, Option] = getattr(module, "OPTIONS", {})
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=f"Print as JSON: {NAMES[name]}.")
@@ -77,8 +78,8 @@ def main() -> None:
         result = module.run(quick, **chosen(parser, options, given, quick))
     words = [f"--{option} {value}" for option, value in given.items() if value is not None]
     command = " ".join(["python -m benchmarks", name, *["--quick"] * quick, *words])
-    result["made by"] = {"command": command, "commit": commit(), "machine": machine(), "folders": fingerprints()}
-    text = json.dumps(result, indent=2) + "\n"
+    result["made by"] = {"command": command, "commit": commit(), "machine": machine(), "folders": folder_fingerprints()}
+    text = json.dumps(without_nan(result), indent=2, allow_nan=False) + "\n"
     sys.stdout.write(text)
     if save:
         write_text(Path(__file__).parent / "results" / f"{name}.json", text)

@@ -1,7 +1,6 @@
 """The ablation grid (``thesis ablate``) of the demo profile: 24 trainings, an hour on two cores; resumes."""
 
-import pandas as pd
-
+from benchmarks.json_rows import records
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
@@ -15,6 +14,6 @@ def run(quick: bool) -> dict:
     table = ablate(grid, bar)
     return {
         "budget": grid.config.ablation.model_dump(mode="json"),
-        "left out": grid.load_table("ablation_not_measured").to_dict("records"),
-        "rows": table.astype(object).where(pd.notna(table), None).to_dict("records"),
+        "left out": records(grid.load_table("ablation_not_measured")),
+        "rows": records(table),
     }

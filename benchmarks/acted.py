@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.folders import folder_of, optional_folder
+from benchmarks.folders import optional_folder, required_folder
 from benchmarks.together import Sound, complete_rows
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
@@ -39,7 +39,7 @@ Measure = Callable[[np.ndarray, int, np.ndarray, int, str | None], dict[str, Any
 
 def acted_folder(layout: str) -> Path:
     """The folder. SystemExit, with the ``layout`` that is needed, where THESIS_EMOTIONS is not set."""
-    return folder_of(VARIABLE, f"acted recordings with {layout}")
+    return required_folder(VARIABLE, f"acted recordings with {layout}")
 
 
 def acted_table(folder: Path, train: bool = False) -> pd.DataFrame:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.json_rows import records
 from benchmarks.quality import HumanTest
+from benchmarks.together import complete_rows
 from thesis_lib.audio.files import write_audio
 from thesis_lib.reporting import bar
 from thesis_lib.training.adaptation import adapt
@@ -46,13 +48,15 @@ def run(quick: bool) -> dict:
         minutes.append(adapted.meta["minutes"])
         contents = contents_for(number, [speaker for speaker in test_set.speakers if speaker.name != target.name])
         results += compared("human", before, adapted, target, contents, test_set.scorers)
+    kept = pd.DataFrame(complete_rows(results, ("target_speaker", "content")))
     return {
         "voices": len(minutes),
         "seconds": SECONDS,
         "steps": steps,
         "minutes": minutes,
-        "rows": summarise_swaps(results.table, seed=0).drop(columns="reason").to_dict("records"),
-        "gain": gain(results.table),
+        "rows": records(summarise_swaps(kept, seed=0)),
+        "gain": gain(kept),
+        "not measured": results.missing,
     }
 
 
@@ -67,4 +71,4 @@ def gain(table: pd.DataFrame) -> list[dict]:
     of_pairs = {"content_sex": "", "target_sex": "", "semitones": float("nan")}
     found = gains(table.assign(system=table.stage, **of_pairs), AFTER, RESAMPLES, 0, trivial=(BEFORE,))
     found = found[found.pairs == ALL_PAIRS]
-    return found[["encoder", "statistic", "value", "low", "high", "n", "reason"]].to_dict("records")
+    return records(found[["encoder", "statistic", "value", "low", "high", "n", "reason"]])

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from benchmarks.json_rows import records
 from benchmarks.options import Option
 from benchmarks.speakers import (
     QUICK_RESAMPLES,
@@ -22,7 +23,6 @@ from benchmarks.speakers import (
     RESAMPLES,
     SEED,
     human_set,
-    records,
     roles_of,
 )
 from thesis_lib.audio.files import read_audio, resample

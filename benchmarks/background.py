@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.json_rows import share_columns
 from benchmarks.options import Option
 from thesis_lib.audio.background import speech_spans, without_speech
 from thesis_lib.audio.files import read_audio, write_audio
@@ -24,7 +25,6 @@ from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.validation import metrics
 from thesis_lib.validation.metrics.words import normalise_text
 
 OPTIONS = {"recordings": Option(12, 2, "bundled Spanish voices")}
@@ -76,8 +76,7 @@ def _row(name: str, snr: float, chosen, recogniser: Whisper) -> dict:
 def share_of(successes: list[list[bool]], voices: np.ndarray) -> dict[str, float]:
     """The share of all successes, those of each recording in a list, and its 95 % interval over voices."""
     groups = np.repeat(voices, [len(own) for own in successes])
-    found = metrics.share_interval(np.concatenate(successes).astype(bool), groups)
-    return dict(zip(("share", "low", "high"), found, strict=True))
+    return share_columns(np.concatenate(successes).astype(bool), groups)
 
 
 def words_found(recogniser: Whisper, wav: np.ndarray, text: str) -> list[bool]:

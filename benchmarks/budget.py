@@ -12,11 +12,13 @@ import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.compress_training import SCRATCH
+from benchmarks.json_rows import interval_columns
 from benchmarks.nearness import nearness
 from thesis_lib.config import Config
 from thesis_lib.runs.embed import embedded
@@ -66,16 +68,24 @@ def run(quick: bool) -> dict:
     found = _trained_all(wanted)
     paths = {(system, seed): made for (system, seed, _), made in zip(wanted, found, strict=True)}
     vocoders = {path: Vocoder.from_pretrained(path) for path in (UNIVERSAL, *(p for made in found for p in made))}
-    scored = nearness(corpus, count, {path: vocoder_system(path, it) for path, it in vocoders.items()}, METRICS)
+    systems = {path: vocoder_system(path, vocoder) for path, vocoder in vocoders.items()}
+    scored, missing = nearness(corpus, count, systems, METRICS)
     rows = [
-        {"system": START, "minutes": 0.0, "metric": metric, **_interval(scored[UNIVERSAL][metric][None])}
+        {"system": START, "minutes": 0.0, "metric": metric, **interval_of_mean(scored[UNIVERSAL][metric][None])}
         for metric in SHOWN
     ]
     for system, metric, (i, mark) in itertools.product(SYSTEMS, SHOWN, enumerate(marks)):
         values = np.stack([scored[paths[system, seed][i]][metric] for seed in range(seeds)])
-        rows.append({"system": system, "minutes": mark, "metric": metric, **_interval(values)})
+        rows.append({"system": system, "minutes": mark, "metric": metric, **interval_of_mean(values)})
     steps = {system: [vocoders[path].meta["steps"] for path in paths[system, 0]] for system in SYSTEMS}
-    return {"seeds": seeds, "utterances": count, "minutes of one core": marks, "steps": steps, "rows": rows}
+    return {
+        "seeds": seeds,
+        "utterances": len(scored[UNIVERSAL][SHOWN[0]]),
+        "minutes of one core": marks,
+        "steps": steps,
+        "rows": rows,
+        "not measured": missing,
+    }
 
 
 def _corpus() -> Run:
@@ -108,11 +118,11 @@ def _trained(system: str, seed: int, marks: tuple[float, ...]) -> list[str]:
     return found
 
 
-def _interval(values: np.ndarray) -> dict[str, float]:
-    """(seeds, utterances) -> mean and the 95 % interval that draws both."""
-    if not np.isfinite(values).all():
-        raise SystemExit("an output could not be measured")
-    return dict(zip(("value", "low", "high"), metrics.crossed_bootstrap(values, RESAMPLES, 0), strict=True))
+def interval_of_mean(values: np.ndarray) -> dict[str, Any]:
+    """(seeds, utterances) -> mean and the 95 % interval that draws both; a side with one member is not drawn."""
+    sides = [side.ravel() for side in np.indices(values.shape)]
+    drawn = [side for side, count in zip(sides, values.shape, strict=True) if count > 1] or sides
+    return interval_columns(values.size, metrics.mean_of(values.ravel()), RESAMPLES, drawn)
 
 
 def _trained_all(wanted: list[tuple]) -> list[list[str]]:

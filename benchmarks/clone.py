@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.folders import folder_of, optional_folder
+from benchmarks.folders import optional_folder, required_folder
+from benchmarks.json_rows import records
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.segments import STAGES
@@ -31,7 +32,7 @@ FOLDER = "runs/clone-benchmark"
 
 def run(quick: bool) -> dict:
     """The summary with intervals, the seconds of each stage, and what was not measured."""
-    pairs, spanish = folder_of("THESIS_PAIRS", "human pairs"), optional_folder("THESIS_SPANISH")
+    pairs, spanish = required_folder("THESIS_PAIRS", "human pairs"), optional_folder("THESIS_SPANISH")
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
     emotion = weights(DEFAULT)[0].emotion_encoder.name
     config = Config.from_profile("demo").override(
@@ -49,8 +50,8 @@ def run(quick: bool) -> dict:
         "Whisper's window": _windows(4 if quick else 40),
         "recordings": table.id.nunique(),
         "minutes": 0.02 if quick else MINUTES,
-        "not measured": missing.assign(reason=missing.reason.str.replace(r"\S*/", "", regex=True)).to_dict("records"),
-        "rows": report.load_table("cloning_summary").to_dict("records"),
+        "not measured": records(missing.assign(reason=missing.reason.str.replace(r"\S*/", "", regex=True))),
+        "rows": records(report.load_table("cloning_summary")),
         "seconds of Spanish": float(human.source.sum()),
         "seconds of English": float(human.output.sum()),
         "seconds by stage": {stage: float(human[stage].sum()) for stage in STAGES},

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.json_rows import interval_columns
 from benchmarks.options import Option
 from benchmarks.together import complete_rows
 from thesis_lib.audio.files import AudioError, read_audio, resample, writing
@@ -44,7 +45,7 @@ MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
 
 
-class Cloned(NamedTuple):
+class ClonedRecording(NamedTuple):
     """A recording (N,), its voice and its clone by each precision."""
 
     recording: str
@@ -86,7 +87,8 @@ def _measured(cores: int, recordings: int) -> dict:
             continue
         if made:  # the first fills caches
             rows += [{"precision": name, **seconds} for name, (_, seconds) in outputs.items()]
-        made.append(Cloned(row.id, row.voice, wav, rate, {name: output for name, (output, _) in outputs.items()}))
+        clones = {name: clone for name, (clone, _) in outputs.items()}
+        made.append(ClonedRecording(row.id, row.voice, wav, rate, clones))
     times, (quality, unscored) = pd.DataFrame(rows), _quality(made)
     whole = {name: part["whole"].to_list() for name, part in times.groupby("precision")}
     return {
@@ -99,7 +101,7 @@ def _measured(cores: int, recordings: int) -> dict:
     }
 
 
-def _changed_lines(pipeline: VoiceCloningPipeline, made: Sequence[Cloned]) -> dict:
+def _changed_lines(pipeline: VoiceCloningPipeline, made: Sequence[ClonedRecording]) -> dict:
     """Seconds to synthesise one changed line of a recording again and write the file, with loaded models.
 
     The recordings follow each other in one file. Each line in turn is changed, and the file is cloned by its script.
@@ -130,14 +132,14 @@ def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[
     return output, {name: seconds / (len(wav) / rate) for name, seconds in {**stages, "whole": whole}.items()}
 
 
-def _quality(made: Sequence[Cloned]) -> tuple[dict[str, Columns], list[Columns]]:
+def _quality(made: Sequence[ClonedRecording]) -> tuple[dict[str, Columns], list[Columns]]:
     """Means of each precision and of the differences int8 - float32, and what could not be measured.
 
     The intervals are over the voices. A recording of which one output could not be measured is in no mean.
     """
     whisper, encoder = Whisper("whisper-base"), Resemblyzer()
 
-    def score(item: Cloned, output: Translation) -> Columns:
+    def score(item: ClonedRecording, output: Translation) -> Columns:
         speech = output.wav
         recognised = whisper(resample(speech, output.sample_rate, RATE), RATE, "en").text
         errors, words = metrics.word_errors(recognised, output.translation)
@@ -155,6 +157,6 @@ def _quality(made: Sequence[Cloned]) -> tuple[dict[str, Columns], list[Columns]]
     voices, found = sides[0].voice.to_numpy(), dict[str, Columns]()
     for measure in MEASURES:
         own, base = (side[measure].to_numpy() for side in sides)
-        value, low, high = metrics.bootstrap(len(own), lambda i, x=own - base: float(x[i].mean()), RESAMPLES, 0, voices)
-        found[measure] = {INT8: own.mean(), FLOAT32: base.mean(), "difference": value, "low": low, "high": high}
+        difference = interval_columns(len(own), metrics.mean_of(own - base), RESAMPLES, voices, "difference")
+        found[measure] = {INT8: own.mean(), FLOAT32: base.mean()} | difference
     return found, results.missing

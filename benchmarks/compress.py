@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.compress_training import FOLDER, V1, V2, file_name, trained
+from benchmarks.compress_training import FOLDER, V1, V2, file_name, trained_vocoders
+from benchmarks.json_rows import interval_columns
 from benchmarks.nearness import nearness
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
 from thesis_lib.compression import (
@@ -37,7 +38,8 @@ from thesis_lib.runs.prepare import prepared
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import interleaved, ratio
-from thesis_lib.validation import System, metrics, select
+from thesis_lib.validation import System, select
+from thesis_lib.validation.evaluation import Columns
 from thesis_lib.vocoder.onnx_vocoder import OnnxVocoder
 from thesis_lib.vocoder.runtimes import Runtime
 from thesis_lib.vocoder.synthesis import Vocoder
@@ -66,7 +68,7 @@ class MeasuredVariant:
 def run(quick: bool) -> dict:
     """One row a variant, the comparisons with V1 and V2, and streams."""
     minutes = 0.05 if quick else MINUTES
-    corpus, vocoders = trained(minutes)
+    corpus, vocoders = trained_vocoders(minutes)
     manifest, embeddings = prepared(corpus), embedded(corpus)
 
     def inputs(split: str, count: int) -> list[tuple]:
@@ -78,7 +80,7 @@ def run(quick: bool) -> dict:
     tests = inputs("test", 2 if quick else UTTERANCES)
     given = _cut(tests[0][1])
     seconds = {threads: _seconds(variants, given, threads, 2 if quick else 5) for threads in (1, 2)}
-    values = _quality(variants, tests, corpus)
+    values, missing = _quality(variants, tests, corpus)
     rows = []
     for name, variant in variants.items():
         row = {"variant": name, "parameters": variant.parameters, "megabytes": variant.file.stat().st_size / 1e6}
@@ -92,7 +94,7 @@ def run(quick: bool) -> dict:
         rows.append(row)
     return {
         "corpus": "bundled",
-        "utterances": len(tests),
+        "utterances": len(values[V1][SHOWN[0]]),
         "minutes of one core": minutes,
         "steps": {name: vocoder.meta["steps"] for name, vocoder in vocoders.items() if "steps" in vocoder.meta},
         "variants": rows,
@@ -101,6 +103,7 @@ def run(quick: bool) -> dict:
         "streams": [
             _stream(name, variant.file) for name, variant in variants.items() if variant.runtime == "onnxruntime"
         ],
+        "not measured": missing,
     }
 
 
@@ -184,23 +187,26 @@ def _traps(vocoder: Vocoder, whole: Path, given: dict, rounds: int) -> list[dict
     ]
 
 
-def _quality(variants: dict[str, MeasuredVariant], tests: list[tuple], corpus: Run) -> dict[str, dict[str, np.ndarray]]:
-    """variant -> metric -> one value an utterance; words wrong and words said as "wer"."""
+def _quality(
+    variants: dict[str, MeasuredVariant], tests: list[tuple], corpus: Run
+) -> tuple[dict[str, dict[str, np.ndarray]], list[Columns]]:
+    """The result of ``nearness`` for each variant; words wrong and words said as "wer"."""
     given = {utterance.id: inputs for utterance, inputs in tests}
 
     def system(name: str, call: Callable) -> System:
         return System(name, lambda item: call(given[item.utterance.id])[: len(item.wav)])
 
     systems = {name: system(name, variant.load(2)) for name, variant in variants.items() if variant.quality}
-    found = nearness(corpus, len(tests), systems, METRICS)
-    return {
+    found, missing = nearness(corpus, len(tests), systems, METRICS)
+    shown = {
         name: {metric: values[metric] for metric in SHOWN}
         | {"wer": np.stack([values["word_errors"], values["words"]], axis=1)}
         for name, values in found.items()
     }
+    return shown, missing
 
 
-def _intervals(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+def _intervals(values: dict[str, np.ndarray]) -> dict[str, Columns]:
     found = {}
     for metric, numbers in values.items():
 
@@ -208,8 +214,7 @@ def _intervals(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
             part = numbers[chosen]
             return float(part[:, 0].sum() / part[:, 1].sum() if metric == "wer" else part.mean())
 
-        value, low, high = metrics.bootstrap(len(numbers), statistic, RESAMPLES, 0)
-        found[metric] = {"value": value, "low": low, "high": high}
+        found[metric] = interval_columns(len(numbers), statistic, RESAMPLES)
     return found
 
 
@@ -221,10 +226,8 @@ def _differences(values: dict[str, dict[str, np.ndarray]]) -> list[dict]:
             for metric in ("mel_l1", "stft"):
                 first, second = (values[variant][metric] for variant in (name, rival))
                 share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
-                value, low, high = metrics.bootstrap(len(first), share, RESAMPLES, 0)
-                rows.append(
-                    {"variant": name, "rival": rival, "metric": metric, "more": value, "low": low, "high": high}
-                )
+                row = {"variant": name, "rival": rival, "metric": metric}
+                rows.append(row | interval_columns(len(first), share, RESAMPLES, name="more"))
     return [row for row in rows if row["variant"] != row["rival"]]
 
 
@@ -255,7 +258,7 @@ def _peak(variant: MeasuredVariant) -> float:
 
 
 def _stream(name: str, file: Path) -> dict[str, object]:
-    """Some seconds in pieces of 104 ms, on one thread."""
+    """Look-ahead and seconds of work of a stream in pieces of 104 ms, on one thread."""
     vocoder = OnnxVocoder(file, 1)
     mel = np.random.default_rng(0).normal(-5, 1, (80, STREAMED_FRAMES)).astype(np.float32)
     pieces = [mel[:, start : start + CHUNK] for start in range(0, mel.shape[1], CHUNK)]

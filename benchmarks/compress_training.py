@@ -39,7 +39,7 @@ TRAINED = {
 KEPT = 0.5  # share of V1's inner channels that pruning leaves
 
 
-def trained(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
+def trained_vocoders(minutes: float) -> tuple[Run, dict[str, Vocoder]]:
     """The corpus, and name -> vocoder: V1 as published, and others trained for as many minutes."""
     config = Config.from_profile("demo").override({"encoders.emotion": "egemaps"})
     corpus = Run(FOLDER / "corpus", config)

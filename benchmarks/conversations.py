@@ -72,7 +72,7 @@ def sounds(wav: np.ndarray, pause: float = MIN_PAUSE_SECONDS) -> list[tuple[int,
     return [(start, end) for start, end in found if end - start >= MIN_SOUND_SECONDS * RATE]
 
 
-def cut(wav: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+def cut_turns(wav: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Cut a recording (N,) into turns, each from the start of a sound to the end of one."""
     turns: list[list[int]] = []
     wanted = 0.0
@@ -88,9 +88,9 @@ def cut(wav: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     return [wav[start:end] for start, end in turns]
 
 
-def mixed(voices: Sequence[Sequence[np.ndarray]], rng: np.random.Generator, overlap: bool) -> Conversation:
+def conversation_of(voices: Sequence[Sequence[np.ndarray]], rng: np.random.Generator, overlap: bool) -> Conversation:
     """Recordings (N,) of each speaker -> a conversation with all their speech; ``overlap``: once, two speak at once."""
-    waiting = [_levelled([turn for wav in wavs for turn in cut(wav, rng)], rng) for wavs in voices]
+    waiting = [_levelled([turn for wav in wavs for turn in cut_turns(wav, rng)], rng) for wavs in voices]
     wav, spoken, clean, overlaps, last = np.zeros(RATE // 2), [], [], [], -1
     overlapped = int(rng.integers(1, sum(map(len, waiting)) - 1)) if overlap else -1
     while any(waiting):

@@ -35,7 +35,7 @@ DIFFERENT = 60  # pairs that the scales repeat
 
 
 def run(quick: bool) -> dict:
-    """The join, the loop beside ours, and the time of ever more clips."""
+    """Time the join, compare our conversion with the librosa loop, and time growing corpora."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         clips = _clips(root / "clips", 6 if quick else DIFFERENT)

@@ -20,9 +20,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
-from benchmarks.conversations import Conversation, mixed
+from benchmarks.conversations import Conversation, conversation_of
 from benchmarks.emotion import TEXTS
 from benchmarks.human import human_recordings
+from benchmarks.json_rows import interval_columns, share_columns
 from benchmarks.together import Sound, complete_rows, made_together
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
@@ -39,7 +40,7 @@ from thesis_lib.utils.errors import MetricError
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Results, Scorer, TestSet, evaluate
 from thesis_lib.validation.evaluation import Columns
-from thesis_lib.validation.metrics import Bounded, bootstrap, share_interval
+from thesis_lib.validation.metrics import Bounded
 
 CONVERSATIONS, QUICK_CONVERSATIONS = 15, 3
 KINDS = ("human", "Spanish", "human and Spanish")
@@ -72,7 +73,7 @@ def run(quick: bool) -> dict:
         "seconds": sum(row["seconds"] for row in rows),
         "rows": summary(rows),
         "number of speakers": [[row["speakers"], row["found"]] for row in rows],
-        "right number": _share(np.array([row["speakers"] == row["found"] for row in rows])),
+        "right number": share_columns(np.array([row["speakers"] == row["found"] for row in rows])),
         "overlaps": {key: sum(row[f"overlaps {key}"] for row in rows) for key in ("real", "noted", "false")},
         "one speaker too many": {"asked": count, "refused": sum(row["refuses one more"] for row in rows)},
         "evaluation encoder": encoder.name,
@@ -97,7 +98,7 @@ def conversations(count: int) -> Iterator[tuple[str, Conversation]]:
             ids = table[table.voice == voice].id[:BUNDLED_RECORDINGS]
             voices.append([read_audio(mini.bundle() / "audio" / f"{id}.es.opus", RATE)[0] for id in ids])
         voices = [[wav[: int(MAX_HUMAN_SECONDS * RATE)] for wav in wavs] for wavs in voices]
-        yield kind, mixed(voices, rng, overlap=number % 2 == 1 and speakers > 1)
+        yield kind, conversation_of(voices, rng, overlap=number % 2 == 1 and speakers > 1)
 
 
 def _diarised(pipeline: VoiceCloningPipeline, talk: Conversation) -> tuple[dict, Diarisation]:
@@ -222,9 +223,11 @@ def summary(rows: list[dict]) -> list[dict]:
         sums = {name: parts[name] for name in ERRORS} | {TOTAL: sum(parts[name] for name in ERRORS)}
         for name, seconds in sums.items():
             statistic = Bounded(lambda n, a=seconds, b=parts["speech"]: float(a[n].sum() / b[n].sum()), 0)
-            value, low, high = bootstrap(len(kept), statistic, RESAMPLES, 0) if seconds.any() else (0.0, None, None)
             row = {"conversations": kind, "speakers": mode, "n": len(kept), "error": name}
-            found.append(row | {"share": value, "low": low, "high": high})
+            share: Columns = {"share": 0.0, "low": None, "high": None}
+            if seconds.any():
+                share = interval_columns(len(kept), statistic, RESAMPLES, name="share")
+            found.append(row | share)
     return found
 
 
@@ -236,10 +239,6 @@ def nearest(outputs: list[dict]) -> list[dict]:
         groups = np.array([row["conversation"] for row in kept])
         row = {"conversations": kind, "system": system, "n": len(kept), "groups": len(set(groups.tolist()))}
         if row["groups"] > 1:
-            row |= _share(np.array([row["right"] for row in kept]), groups)
+            row |= share_columns(np.array([row["right"] for row in kept]), groups)
             found.append(row | {"chance": float(np.mean([x["chance"] for x in kept]))})
     return found
-
-
-def _share(successes: np.ndarray, groups: np.ndarray | None = None) -> dict[str, float]:
-    return dict(zip(("share", "low", "high"), share_interval(successes, groups), strict=True))

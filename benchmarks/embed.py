@@ -69,7 +69,7 @@ def run(quick: bool) -> dict:
 
 
 def _recordings(folder: Path, count: int) -> list[Path]:
-    """Files at the project's rate."""
+    """Write ``count`` recordings, human ones where there are any, as files at the project's rate."""
     if has_human_folder():
         found = [path for own in human_recordings().values() for path in own]
     else:
@@ -105,7 +105,10 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _mixed(paths: list[Path]) -> dict[str, float]:
-    """Cut to lengths from half a second on, as one batch: ours and speechbrain's."""
+    """Largest 1 - cosine of a batch of different lengths to each recording alone, by ours and by speechbrain's.
+
+    The lengths are half a second, one second, and so on.
+    """
     wavs = [read_audio(path, 16_000)[0][: 8000 * (1 + number)] for number, path in enumerate(paths)]
     encoder, theirs = EcapaTdnn(), _speechbrain()
     alone = np.stack([encoder.encode(wav) for wav in wavs])

@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
 from benchmarks.contours import world_log_f0_std
-from benchmarks.emotion_statistics import FLAT, OURS, RESYNTHESIS, SOURCE, TTS, WITHOUT_TEXT, rows_of
+from benchmarks.emotion_statistics import FLAT, OURS, RESYNTHESIS, SOURCE, TTS, WITHOUT_TEXT, statistic_rows
 from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
@@ -75,7 +75,8 @@ def run(quick: bool) -> dict:
     """Recall, correlations within a speaker, WER, DNSMOS and cosines to the source's voice, a row each system."""
     warnings.filterwarnings("ignore", category=UserWarning)
     measured, missing = _measured(chosen_recordings(quick))
-    rows = [row for system, found in measured.groupby("system", sort=False) for row in rows_of(system, found, measured)]
+    systems = measured.groupby("system", sort=False)
+    rows = [row for system, found in systems for row in statistic_rows(system, found, measured)]
     return {
         "recordings": int(measured.number.nunique()),
         "speakers": int(measured.speaker.nunique()),
@@ -87,7 +88,7 @@ def run(quick: bool) -> dict:
     }
 
 
-def recordings(train: bool = False) -> pd.DataFrame:
+def acted_recordings(train: bool = False) -> pd.DataFrame:
     """path, speaker and emotion of each recording of the folder that may be measured, or that is marked "train"."""
     folder = acted_folder(f"{TABLE}, or with SPEAKER/EMOTION_*.wav")
     if train or (folder / TABLE).exists():
@@ -100,11 +101,11 @@ def recordings(train: bool = False) -> pd.DataFrame:
 
 
 def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int = 1) -> pd.DataFrame:
-    """The first ``count`` of ``recordings`` of each speaker and emotion; with ``quick`` of few speakers and emotions.
+    """The first ``count`` recordings of each speaker and emotion; with ``quick`` of few speakers and emotions.
 
-    ``table`` replaces ``recordings``.
+    ``table`` replaces ``acted_recordings``.
     """
-    table = recordings() if table is None else table
+    table = acted_recordings() if table is None else table
     if quick:
         speakers, emotions = (
             sorted(table[name].unique())[:n] for name, n in (("speaker", QUICK_SPEAKERS), ("emotion", QUICK_EMOTIONS))
@@ -190,7 +191,7 @@ class Measures:
 
 
 def neutral(side: str, count: int | None = None) -> dict[str, float]:
-    """Medians of the bundled recordings of a language ("es", "en"): what average prosody is."""
+    """Medians of the prosodic statistics of the bundled recordings in a language ("es" or "en")."""
     found, audio = [], AudioConfig()
     for row in mini.table(CorpusConfig(name="mini"))[:count].itertuples():
         wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.{side}.opus", RATE)

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from benchmarks.acted import TABLE, acted_folder, acted_table
+from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
@@ -21,8 +22,7 @@ from thesis_lib.embeddings.encoders.emotion import EmotionEncoder, statistics
 from thesis_lib.embeddings.encoders.emotion_numpy import trimmed
 from thesis_lib.embeddings.triplets import CHANCE, centroid_cosines, nearest_is_same, triplet_accuracy
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.utils.errors import MetricError
-from thesis_lib.validation.metrics import Bounded, auc, bootstrap, share_interval
+from thesis_lib.validation.metrics import Bounded, Share, Statistic, auc
 
 RATE = 16_000
 RESAMPLES = 1000
@@ -32,7 +32,7 @@ QUICK_SPEAKERS = 4
 
 def run(quick: bool) -> dict:
     """A row an encoder, way of scaling and measure; per emotion AUC and confusions, standardised vectors."""
-    table, folder = recordings()
+    table, folder = measured_recordings()
     if quick:
         table = table[table.speaker.isin(sorted(table.speaker.unique())[:QUICK_SPEAKERS])]
     wavs = [read_audio(folder / path, RATE)[0] for path in table.path]
@@ -58,7 +58,7 @@ def run(quick: bool) -> dict:
     }
 
 
-def recordings() -> tuple[pd.DataFrame, Path]:
+def measured_recordings() -> tuple[pd.DataFrame, Path]:
     """The measured rows of the table, and its folder."""
     folder = acted_folder(f"{TABLE}: path, speaker, emotion, sentence")
     return acted_table(folder), folder
@@ -85,23 +85,19 @@ def encoders() -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 def measures(vectors: np.ndarray, table: pd.DataFrame, resamples: int) -> list[dict]:
     """Triplet accuracies and the rank-1 identification rate, a row each, with intervals over speakers."""
     columns = {name: table[name].to_numpy(str) for name in ("speaker", "emotion", "sentence")}
-    rows = []
+    statistics: dict[str, Statistic] = {}
     for distractor, names in DISTRACTORS.items():
 
         def accuracy(chosen: np.ndarray, names: tuple[str, ...] = names) -> float:
             others = {name: columns[name][chosen] for name in names}
             return triplet_accuracy(vectors[chosen], columns["emotion"][chosen], others)
 
-        row = {"measure": f"triplets, distractor: {distractor}", "n": len(table), "reason": ""}
-        try:
-            value, low, high = bootstrap(len(table), Bounded(accuracy, 0, 1), resamples, 0, columns["speaker"])
-            rows.append(row | {"value": value, "low": low, "high": high})
-        except MetricError as error:
-            rows.append(row | dict.fromkeys(("value", "low", "high")) | {"reason": str(error)})
-    value, low, high = share_interval(nearest_is_same(vectors, columns["speaker"]), columns["speaker"])
+        statistics[f"triplets, distractor: {distractor}"] = Bounded(accuracy, 0, 1)
+    statistics["rank-1 speaker"] = Share(nearest_is_same(vectors, columns["speaker"]))
     return [
-        *rows,
-        {"measure": "rank-1 speaker", "n": len(table), "value": value, "low": low, "high": high, "reason": ""},
+        {"measure": name, "n": len(table), "reason": ""}
+        | interval_columns(len(table), statistic, resamples, columns["speaker"])
+        for name, statistic in statistics.items()
     ]
 
 
@@ -125,10 +121,7 @@ def by_emotion(vectors: np.ndarray, table: pd.DataFrame) -> tuple[list[dict], di
         def area(rows: np.ndarray, own: np.ndarray = own, margin: np.ndarray = margins[:, column]) -> float:
             return auc(margin[rows][own[rows]], margin[rows][~own[rows]])
 
-        value, low, high = bootstrap(len(table), Bounded(area, 0, 1), RESAMPLES, 0, speaker)
-        recall = float(np.mean(chosen[own] == name))
-        rows.append(
-            {"emotion": str(name), "n": int(own.sum()), "AUC": value, "low": low, "high": high, "recall": recall}
-        )
+        row = {"emotion": str(name), "n": int(own.sum()), "recall": float(np.mean(chosen[own] == name))}
+        rows.append(row | interval_columns(len(table), Bounded(area, 0, 1), RESAMPLES, speaker, "AUC"))
     confusion = {str(a): {str(b): int(np.sum((emotion == a) & (chosen == b))) for b in names} for a in names}
     return rows, confusion

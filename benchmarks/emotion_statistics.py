@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.json_rows import interval_columns
 from thesis_lib.utils.errors import MetricError
-from thesis_lib.validation.metrics import Bounded, Statistic, bootstrap
+from thesis_lib.validation.metrics import Bounded, Statistic
 
 SOURCE, RESYNTHESIS, FLAT, TTS, OURS = "source", "own words", "own words, flat", "TTS", "ours"
 WITHOUT_TEXT = (SOURCE, RESYNTHESIS, FLAT)
 PROBES = {"recall": "probe", "recall, eGeMAPS": "functionals"}  # name -> column
 PROBE_INVERSE_PENALTY = 0.01
 RESAMPLES = 1000
-INTERVAL = ("value", "low", "high")
 
 
-def rows_of(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
+def statistic_rows(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
     """A row each statistic of one system, as ``statistics_of``."""
     return interval_rows(statistics_of(system, found, every, prosody_names(found)), found, {"system": system})
 
@@ -30,15 +30,11 @@ def interval_rows(statistics: Mapping[str, Statistic], found: pd.DataFrame, abou
 
     A statistic without an interval has None for all three, and the reason.
     """
-    rows, speakers = [], found.speaker.to_numpy(str)
-    for name, statistic in statistics.items():
-        row = about | {"statistic": name, "n": len(found)}
-        try:
-            values = bootstrap(len(found), statistic, RESAMPLES, 0, speakers)
-            rows.append(row | dict(zip(INTERVAL, values, strict=True)))
-        except MetricError as error:
-            rows.append(row | dict.fromkeys(INTERVAL) | {"reason": str(error)})
-    return rows
+    count, speakers = len(found), found.speaker.to_numpy(str)
+    return [
+        about | {"statistic": name, "n": count} | interval_columns(count, statistic, RESAMPLES, speakers)
+        for name, statistic in statistics.items()
+    ]
 
 
 def statistics_of(

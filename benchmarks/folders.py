@@ -13,7 +13,7 @@ from thesis_lib.utils.files import sha256
 _read: dict[str, Path] = {}  # variable -> folder, of those that this process has asked for
 
 
-def folder_of(variable: str, holds: str) -> Path:
+def required_folder(variable: str, holds: str) -> Path:
     """The folder that an environment variable names. SystemExit where it names none; ``holds`` says what is needed."""
     folder = optional_folder(variable)
     if folder is None:
@@ -32,12 +32,12 @@ def optional_folder(variable: str) -> Path | None:
     return _read[variable]
 
 
-def fingerprints() -> dict[str, str]:
+def folder_fingerprints() -> dict[str, str]:
     """Variable -> fingerprint of the folder, for those that were read."""
-    return {variable: fingerprint(folder) for variable, folder in sorted(_read.items())}
+    return {variable: folder_fingerprint(folder) for variable, folder in sorted(_read.items())}
 
 
-def fingerprint(folder: Path) -> str:
+def folder_fingerprint(folder: Path) -> str:
     """16 hex digits of the sha256 of every file's path in the folder and content."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

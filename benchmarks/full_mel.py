@@ -9,7 +9,7 @@ training or not.
 import shutil
 from pathlib import Path
 
-from benchmarks.speakers import records
+from benchmarks.json_rows import records
 from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.reporting import bar, swap_rows
 from thesis_lib.runs.analyse import analysed

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.folders import folder_of, optional_folder
+from benchmarks.folders import optional_folder, required_folder
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation.swap import recordings_by_speaker
 
@@ -11,7 +11,7 @@ VARIABLE = "THESIS_HUMAN"
 
 def human_folder() -> Path:
     """The folder. SystemExit, with what to do, where THESIS_HUMAN is not set."""
-    return folder_of(VARIABLE, "human recordings: a subfolder or a file is a speaker")
+    return required_folder(VARIABLE, "human recordings: a subfolder or a file is a speaker")
 
 
 def has_human_folder() -> bool:

@@ -23,9 +23,8 @@ from thesis_lib.training import fabric_of, train
 from thesis_lib.training.stages import run_earlier_stages
 from thesis_lib.vocoder import checkpoints
 
-MAX_TRAINED_STEPS = (
-    5.0  # of a process before it is killed: a time would be none at all on a machine that is slow enough
-)
+# Of a process before it is killed. Counted in steps: in a fixed time a slow machine may train no step.
+MAX_TRAINED_STEPS = 5.0
 TASK = "conversion"
 SETTINGS = {
     "corpus.limit": 4,
@@ -70,9 +69,9 @@ def kill(folder: Path, count: int, seed: int = 0) -> dict:
 
 
 def _killed(home: Run, steps: float) -> bool:
-    """Train on, and kill that so many steps later: the part of a step is one of its time.
+    """Continue training; kill the process after ``steps`` steps. A fraction is that fraction of one step's duration.
 
-    Whether the training had to be killed; False when it finished before. RuntimeError when it failed.
+    Returns whether it was killed: False where the training ended before. RuntimeError where the training failed.
     """
     before = _logged(home.path / TASK)
     process = os.fork()

@@ -4,7 +4,8 @@ Needs a folder in the layout of thesis_lib.validation.pairs, named by THESIS_PAI
 (``thesis train --task conversion --profile demo``).
 """
 
-from benchmarks.folders import folder_of
+from benchmarks.folders import required_folder
+from benchmarks.json_rows import records
 from thesis_lib.config import Config
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
@@ -13,12 +14,12 @@ from thesis_lib.validation import validate_pairs
 
 def run(quick: bool) -> dict:
     """The summary, by the demo's vocoder."""
-    folder = folder_of("THESIS_PAIRS", "human pairs")
+    folder = required_folder("THESIS_PAIRS", "human pairs")
     profile = "smoke" if quick else "demo"
     demo = Run(f"runs/{profile}", Config.from_profile(profile))
     table = validate_pairs(demo, folder, bar)
     return {
         "recordings": len(table),
         "not measured": len(demo.load_table("pairs_not_measured")),
-        "rows": demo.load_table("pairs_summary").to_dict("records"),
+        "rows": records(demo.load_table("pairs_summary")),
     }

@@ -131,7 +131,7 @@ def examples_of(pipeline: VoiceCloningPipeline, recordings: Sequence[tuple[str, 
     return found
 
 
-def trained(examples: Sequence[Example], seed: int, epochs: int = EPOCHS) -> ProsodyModel:
+def trained_prosody_model(examples: Sequence[Example], seed: int, epochs: int = EPOCHS) -> ProsodyModel:
     """Train a model: absolute error of F0 over the voiced frames and of the energy over those with speech."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -175,8 +175,8 @@ def held_out_models(
     found = {}
     for fold in tqdm(range(min(folds, len(speakers))), "models"):
         held_out = set(sorted(speakers)[fold::folds])
-        model = trained([example for example in examples if example.speaker not in held_out], fold, epochs)
-        found |= dict.fromkeys(held_out, model)
+        others = [example for example in examples if example.speaker not in held_out]
+        found |= dict.fromkeys(held_out, trained_prosody_model(others, fold, epochs))
     return found
 
 

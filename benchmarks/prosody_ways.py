@@ -79,7 +79,7 @@ QUICK_VOICES, QUICK_HUMANS, QUICK_EPOCHS = 3, 2, 2
 def run(quick: bool) -> dict:
     """The statistics of each way, and their differences to the default; how well the model predicts unseen speakers."""
     warnings.filterwarnings("ignore", category=UserWarning)
-    table = common_sentences_first(emotion.recordings(train=True))
+    table = common_sentences_first(emotion.acted_recordings(train=True))
     ways = Ways(emotion.chosen_recordings(quick, table, MAX_TRAINING_RECORDINGS), quick)
     measured, missing = _measured(emotion.chosen_recordings(quick, table), ways)
     statistics = {
@@ -93,7 +93,7 @@ def run(quick: bool) -> dict:
         "emotions": sorted(one.emotion.unique()),
         "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
         "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
-        "differences": differences(statistics, one),
+        "differences": paired_differences(statistics, one),
         "model": ways.model_rows() | {"recordings": len(ways.examples), "folds": FOLDS},
         "prosody halves": ways.chosen,
         "not measured": missing,
@@ -193,7 +193,7 @@ def held_out_rows(examples: Sequence[Example], models: dict[str, ProsodyModel]) 
     return {row.pop("statistic"): row for row in interval_rows(statistics, speakers, {})}
 
 
-def differences(statistics: dict[str, dict[str, Statistic]], one: pd.DataFrame) -> list[dict]:
+def paired_differences(statistics: dict[str, dict[str, Statistic]], one: pd.DataFrame) -> list[dict]:
     """A row each statistic of each other way: the way minus the default, on the same recordings in each draw."""
     default, rows = statistics[DEFAULT], []
     for way in (way for way in WAYS if way != DEFAULT):

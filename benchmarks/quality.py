@@ -7,15 +7,18 @@ recognisers are Whisper tiny.en and base; the encoder of tiny.en makes the conte
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.human import human_folder
+from benchmarks.json_rows import interval_columns
+from benchmarks.together import complete_rows
 from thesis_lib.config import Config
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, metrics
-from thesis_lib.validation.evaluation import interval
+from thesis_lib.validation.evaluation import Columns
 from thesis_lib.validation.scoring import Scorers, score
 from thesis_lib.validation.swap import (
     SpeakerScorer,
@@ -37,6 +40,7 @@ ROUNDS = 2  # of swaps: in each, every speaker is the target once
 MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4
 MIN_SECONDS = 3.0  # of half a recording
 MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
+Summary = tuple[list[Columns], list[Columns]]  # a row each system and score, and what could not be measured
 
 
 class HumanTest:
@@ -74,36 +78,40 @@ class HumanTest:
         others = dict(zip(texts, reversed(texts.values()), strict=True))
         return {name: metrics.word_errors(text, others[name], "en") for name, text in recognised.items()}
 
-    def resynthesis(self, name: str, render: Callable[[SwapSpeaker], np.ndarray]) -> list[dict]:
-        """One row a metric: the speakers' own content in their own voices, with 95 % intervals over speakers."""
-        system = System(name, render)
-        shown = PREDICTED if name == GROUND_TRUTH else (*ALIGNED, *PREDICTED)
+    def resynthesis(self, renders: Mapping[str, Callable[[SwapSpeaker], np.ndarray]]) -> Summary:
+        """Score the outputs of systems for each speaker's own content and voice; intervals over speakers."""
+        systems = [System(name, render, about={"system": name}) for name, render in renders.items()]
+        scorers = [
+            Scorer(self._copied, takes=lambda system: system.name != GROUND_TRUTH),
+            Scorer(self._recorded, takes=lambda system: system.name == GROUND_TRUTH),
+        ]
+        found = evaluate(TestSet(self.speakers, lambda speaker: {"speaker": speaker.name}), systems, scorers)
+        return summarise_systems(found, ("speaker",))
 
-        def measure(speaker: SwapSpeaker, wav: np.ndarray) -> dict[str, object]:
-            output, found = self.models.record(wav), {}
-            for metric in shown:
-                found |= score(metric, output, self._recordings[speaker.name])
-            for rate, (errors, count) in self._errors(self._recognised(output), speaker).items():
-                found[rate] = (errors, count)
-                if name != GROUND_TRUTH:
-                    found[f"{rate}, above the recording's"] = (errors - self._own[speaker.name][rate][0], count)
-            return found
+    def _recorded(self, speaker: SwapSpeaker, wav: np.ndarray, chosen: Sequence[str] = PREDICTED) -> Columns:
+        """The columns of the ``chosen`` metrics, and the word errors of each recogniser."""
+        output, found = self.models.record(wav), Columns()
+        for metric in chosen:
+            found |= score(metric, output, self._recordings[speaker.name])
+        return found | self._errors(self._recognised(output), speaker)
 
-        return _rows({"system": name}, evaluate(TestSet(self.speakers), [system], [Scorer(measure)]))
+    def _copied(self, speaker: SwapSpeaker, wav: np.ndarray) -> Columns:
+        """``_recorded`` with the metrics that compare with the recording, and the errors above the recording's own."""
+        found = self._recorded(speaker, wav, (*ALIGNED, *PREDICTED))
+        for rate, (own, words) in self._own[speaker.name].items():
+            found[f"{rate}, above the recording's"] = (found[rate][0] - own, words)
+        return found
 
-    def conversion(self, system: SwapSystem) -> list[dict]:
-        """One row a metric and encoder: other speakers' content in every voice; intervals over targets and contents."""
+    def conversion(self, systems: Sequence[SwapSystem]) -> Summary:
+        """Score other speakers' content in every voice, by every encoder; intervals over targets and contents."""
         swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
         test_set = TestSet(swaps, lambda trial: {"target_speaker": trial.target.name, "content": trial.content.name})
-        found = evaluate(test_set, [trial_system(system)], [Scorer(self._converted)])
-        groups = [np.array([row.pop(side) for row in found.rows]) for side in ("target_speaker", "content")]
-        for row in found.rows:
-            del row["task"], row["stage"]
-        return _rows({"system": system.stage}, found, groups)
+        named = [replace(trial_system(system), about={"system": system.stage}) for system in systems]
+        return summarise_systems(evaluate(test_set, named, [Scorer(self._converted)]), ("target_speaker", "content"))
 
-    def _converted(self, trial: Trial, wav: np.ndarray) -> dict[str, object]:
+    def _converted(self, trial: Trial, wav: np.ndarray) -> Columns:
         """Similarities by every encoder, predicted opinion, and word errors of one swap."""
-        row: dict[str, object] = {}
+        row = Columns()
         for scorer in self.scorers:
             found, name = scorer.score(wav, trial.target, trial.content), scorer.encoder.name
             row[f"target preference, {name}"] = found["to_target"] > found["to_content"]
@@ -114,21 +122,25 @@ class HumanTest:
         return row | self._errors(self._recognised(output), trial.content)
 
 
-def _rows(about: dict, results: Results, groups: metrics.Groups = None) -> list[dict]:
-    """One row a column of the results, with its mean, or the error rate of its (errors, words)."""
-    if results.missing:
-        raise SystemExit(f"{len(results.missing)} outputs could not be measured: {results.missing[0]['reason']}")
-    rows = []
-    for metric in results.rows[0]:
-        values = np.array([row[metric] for row in results.rows])
-        numbers = values.astype(float)
-        statistic: metrics.Statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else _rate(numbers)
-        if values.dtype == bool:
-            statistic = metrics.Share(values)
-        found = interval(len(numbers), statistic, RESAMPLES, 0, groups)
-        del found["reason"]
-        rows.append(about | {"metric": metric} | found)
-    return rows
+def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
+    """One row a system and score: its mean, share, or the error rate of its (errors, words), with a 95 % interval.
+
+    The columns ``groups`` identify an item, and the intervals are over them. An item that could not be measured with
+    one system is in no row.
+    """
+    kept, rows = complete_rows(results, groups), []
+    for system in dict.fromkeys(row["system"] for row in kept):
+        own = [row for row in kept if row["system"] == system]
+        sides = [np.array([row[side] for row in own]) for side in groups]
+        for metric in (column for column in own[0] if column not in ("system", *groups)):
+            values = np.array([row[metric] for row in own])
+            numbers = values.astype(float)
+            statistic: metrics.Statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else _rate(numbers)
+            if values.dtype == bool:
+                statistic = metrics.Share(values)
+            found = interval_columns(len(own), statistic, RESAMPLES, sides)
+            rows.append({"system": system, "metric": metric, **found, "n": len(own)})
+    return rows, results.missing
 
 
 def _rate(numbers: np.ndarray) -> metrics.Statistic:
@@ -141,9 +153,9 @@ def _rate(numbers: np.ndarray) -> metrics.Statistic:
     return rate
 
 
-def table(rows: Iterable[dict]) -> dict[str, dict[str, float]]:
-    """system -> metric -> value, as an overview."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
+def overview(rows: Iterable[dict]) -> dict[str, dict[str, float | None]]:
+    """system -> metric -> rounded value, None where there is none."""
+    found: dict[str, dict[str, float | None]] = defaultdict(dict)
     for row in rows:
-        found[row["system"]][row["metric"]] = round(row["value"], 3)
+        found[row["system"]][row["metric"]] = None if row["value"] is None else round(row["value"], 3)
     return dict(found)

@@ -7,7 +7,7 @@ scripts/build_wide_corpus.py) and THESIS_HUMAN.
 import shutil
 from pathlib import Path
 
-from benchmarks.quality import HumanTest, table
+from benchmarks.quality import HumanTest, overview
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.reporting import bar
@@ -41,18 +41,23 @@ RECIPES = {
 
 def run(quick: bool) -> dict:
     """Per recipe: steps in the time, and quality of resynthesis and conversion with intervals."""
-    test_set, rows, trained = HumanTest("egemaps", quick), [], {}
+    test_set, vocoders = HumanTest("egemaps", quick), {}
     minutes = 0.1 if quick else MINUTES
     for number, (name, (corpus, changes)) in enumerate(RECIPES.items()):
         made = _run(FOLDER / f"{number}-{minutes:g}", corpus, changes, minutes, plain=name == "153 voices")
-        vocoder = train(made, "conversion", bar)
-        trained[name] = {"steps": vocoder.meta["steps"], "parameters": vocoder.parameters()}
-        rows += test_set.resynthesis(name, lambda s, v=vocoder: v.render(s.content, s.voice))
-        rows += [
-            row | {"metric": f"conversion, {row['metric']}"}
-            for row in test_set.conversion(SwapSystem("conversion", name, vocoder))
-        ]
-    return {"minutes": minutes, "trained": trained, "table": table(rows), "rows": rows}
+        vocoders[name] = train(made, "conversion", bar)
+    copies, uncopied = test_set.resynthesis(
+        {name: lambda s, v=vocoder: v.render(s.content, s.voice) for name, vocoder in vocoders.items()}
+    )
+    swaps, unswapped = test_set.conversion([SwapSystem("conversion", *entry) for entry in vocoders.items()])
+    rows = [*copies, *(row | {"metric": f"conversion, {row['metric']}"} for row in swaps)]
+    return {
+        "minutes": minutes,
+        "trained": {name: {"steps": v.meta["steps"], "parameters": v.parameters()} for name, v in vocoders.items()},
+        "table": overview(rows),
+        "rows": rows,
+        "not measured": uncopied + unswapped,
+    }
 
 
 def _run(folder: Path, corpus: str, changes: dict, minutes: float, plain: bool) -> Run:

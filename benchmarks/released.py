@@ -6,7 +6,7 @@ universal.
 
 import dataclasses
 
-from benchmarks.quality import HumanTest, table
+from benchmarks.quality import HumanTest, overview
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
 from thesis_lib.runs.folder import Run
@@ -37,11 +37,8 @@ def run(quick: bool) -> dict:
         "V1 + FiLM": lambda s: large.render(s.content, voice(s)),
         "released": lambda s: ours.render(s.content, s.voice),
     }
-    copies = [row for name, render in systems.items() for row in test_set.resynthesis(name, render)]
-    swaps = []
-    for guidance in GUIDANCE:
-        system = SwapSystem("conversion", f"released, guidance {guidance:g}", ours, guidance=guidance)
-        swaps += test_set.conversion(system)
+    guided = [SwapSystem("conversion", f"released, guidance {g:g}", ours, guidance=g) for g in GUIDANCE]
+    (copies, uncopied), (swaps, unswapped) = test_set.resynthesis(systems), test_set.conversion(guided)
     made = {
         name: {key: vocoder.meta[key] for key in ("steps", "minutes")} | {"parameters": vocoder.parameters()}
         for name, vocoder in (("released", ours), ("V1 + FiLM", large))
@@ -52,5 +49,6 @@ def run(quick: bool) -> dict:
         "made": made,
         "resynthesis": copies,
         "conversion": swaps,
-        "table": table(copies) | table(swaps),
+        "table": overview(copies) | overview(swaps),
+        "not measured": uncopied + unswapped,
     }

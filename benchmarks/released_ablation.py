@@ -3,7 +3,7 @@
 Needs the corpora of that command, which names each that is missing. Interrupted, it resumes.
 """
 
-from benchmarks.speakers import records
+from benchmarks.json_rows import records
 from thesis_lib.config import Config
 from thesis_lib.runs.folder import Run
 from thesis_lib.utils.progress import bar

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from benchmarks import emotion
 from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
-from benchmarks.emotion_statistics import RESAMPLES, SOURCE, rows_of
+from benchmarks.emotion_statistics import RESAMPLES, SOURCE, statistic_rows
+from benchmarks.json_rows import interval_columns
 from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
@@ -27,7 +28,7 @@ from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.validation.metrics import Bounded, bootstrap, word_errors
+from thesis_lib.validation.metrics import Bounded, word_errors
 
 PAUSE_SECONDS = 1.0  # between two recordings
 VARIANTS = {"average style": {"follow_segments": False}, "style of each segment": {}}
@@ -37,7 +38,7 @@ QUICK_TRAIN_ROWS = 60
 
 
 def run(quick: bool) -> dict:
-    """The rows of ``emotion`` for the source and both systems, and n0 of ``cloning.segment_style``."""
+    """Measure the source and both systems as ``emotion`` does, and the n0 (``prior_seconds``) of each statistic."""
     warnings.filterwarnings("ignore", category=UserWarning)
     table = emotion.chosen_recordings(quick)
     measured, missing = _measured(table)
@@ -47,7 +48,7 @@ def run(quick: bool) -> dict:
         "speakers": int(measured.speaker.nunique()),
         "emotions": sorted(measured.emotion.unique()),
         "chance": {"recall": 1 / measured.emotion.nunique()},
-        "rows": [row for system, found in systems for row in rows_of(system, found, measured)],
+        "rows": [row for system, found in systems for row in statistic_rows(system, found, measured)],
         "speeds of the synthesizer": speeds(QUICK_TEXTS if quick else TEXTS),
         "prior seconds": prior_seconds(train_statistics(QUICK_TRAIN_ROWS if quick else None)),
         "not measured": missing,
@@ -61,7 +62,7 @@ def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     recordings: dict[str, dict[int, Segment]] = {}  # speaker -> number -> segment of the joined recording
     for speaker, found in table.groupby("speaker"):
         own = found.sample(frac=1, random_state=0)  # the emotions in another order than the table's
-        segments = joined([read_audio(path) for path in own.path])
+        segments = joined_segments([read_audio(path) for path in own.path])
         recordings[speaker] = dict(zip(own.index, segments, strict=True))
         for number, name, path, segment in zip(own.index, own.emotion, own.path, segments, strict=True):
             read = partial(sound_of, segment)
@@ -85,7 +86,7 @@ def sound_of(segment: Segment) -> Sound:
     return segment.wav, RATE
 
 
-def joined(recordings: list[tuple[np.ndarray, int]]) -> list[Segment]:
+def joined_segments(recordings: list[tuple[np.ndarray, int]]) -> list[Segment]:
     """The speech of each recording (N,), Hz as one segment, one after the other with pauses."""
     segments, start = [], 0.0
     for wav, rate in recordings:
@@ -117,13 +118,8 @@ def speeds(count: int) -> list[dict]:
             errors, words = word_errors(recogniser(wav, RATE, "en").text, text)
             found.append((errors, words, letter_rate(wav, RATE, text)))
         errors, words, letters = np.array(found).T
-        value, low, high = bootstrap(
-            len(found),
-            Bounded(lambda rows, e=errors, w=words: float(e[rows].sum() / w[rows].sum()), 0),
-            RESAMPLES,
-            0,
-        )
-        row = {"speed": speed, "n": len(found), "WER": value, "low": low, "high": high}
+        rate = Bounded(lambda rows, e=errors, w=words: float(e[rows].sum() / w[rows].sum()), 0)
+        row = {"speed": speed, "n": len(found)} | interval_columns(len(found), rate, RESAMPLES, name="WER")
         rows.append(row | {"letters a second": float(np.median(letters))})
     return rows
 

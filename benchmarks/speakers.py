@@ -7,9 +7,8 @@ bundled English sentences by the TTS, of voices outside the training split. A sp
 enrolled by its second half, and the condition comes from its first half: the same session, which ``enrolment`` states.
 """
 
-import pandas as pd
-
 from benchmarks.human import human_folder
+from benchmarks.json_rows import records
 from benchmarks.options import Option
 from benchmarks.quality import MAX_SPEAKERS
 from thesis_lib.config import Config
@@ -66,8 +65,3 @@ def human_set(vocoder: Vocoder, targets: int, contents: int) -> tuple[SpeakerTri
 def roles_of(vocoder: Vocoder) -> Roles:
     """The roles of every network in the released weights."""
     return Roles.along(named_lineage(DEFAULT, vocoder.description))
-
-
-def records(table: pd.DataFrame) -> list[dict]:
-    """The rows of a table; NaN, which JSON has not, as None."""
-    return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -37,12 +37,12 @@ class HalvesSynthesizer(KokoroSynthesizer):
         self._kept: dict[tuple, np.ndarray] = {}
 
     def voice(self, name: str) -> np.ndarray:
-        """As of ``KokoroSynthesizer``, with the other prosody half."""
+        """The style vectors of a voice; their prosody half is that of ``prosody`` where it is set."""
         own = super().voice(name)
         return own if self.prosody is None else with_prosody_half(own, super().voice(self.prosody))
 
     def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
-        """As of ``KokoroSynthesizer``."""
+        """The speech of a text, as ``KokoroSynthesizer`` makes it; it is synthesised once."""
         key = text, voice, language, speed, self.prosody
         if key not in self._kept:
             self._kept[key] = super().__call__(text, voice, language, speed)

@@ -3,7 +3,7 @@
 The targets are bundled voices, seen in training and unseen. A quarter of an hour on two cores.
 """
 
-from benchmarks.speakers import records
+from benchmarks.json_rows import records
 from thesis_lib.config import TASKS, Config
 from thesis_lib.reporting import swap_rows
 from thesis_lib.runs.embed import embedded

@@ -28,6 +28,8 @@ from thesis_lib.vocoder.voice import MEAN_VOICE
 
 SYSTEMS = 3  # estimates of each utterance
 RATE = AudioConfig().sample_rate
+Files = dict[str, Path]  # "source", "reference", "estimate 0", ... -> file
+Call = Callable[[Files, str], None]  # (files of an utterance, its English text)
 
 
 def run(quick: bool) -> dict:
@@ -74,7 +76,7 @@ def _scorers(config: Config, measured: list[str]) -> Scorers:
     return Scorers.load(config.override({"validation.metrics": measured}))
 
 
-def _files(name: str, folder: Path) -> dict[str, Path]:
+def _files(name: str, folder: Path) -> Files:
     """source, reference and estimates of a bundled pair, as files at the project's rate."""
     folder.mkdir()
     source, reference = (read_audio(mini.bundle() / "audio" / f"{name}.{side}.opus", RATE)[0] for side in ("es", "en"))
@@ -87,7 +89,7 @@ def _files(name: str, folder: Path) -> dict[str, Path]:
     return {key: folder / f"{key}.wav" for key in wavs}
 
 
-def _ours(files: dict[str, Path], text: str, scorers: Scorers) -> None:
+def _ours(files: Files, text: str, scorers: Scorers) -> None:
     recordings = {name: scorers.record(read_audio(path)[0]) for name, path in files.items()}
     source, reference = recordings.pop("source"), recordings.pop("reference")
     item = ValidationItem(_utterance(text), reference, source, MEAN_VOICE)
@@ -102,79 +104,117 @@ def _utterance(text: str) -> Utterance:
     return Utterance(split="test", target_text=text, source_duration=1.0, target_duration=1.0, **names)
 
 
-def _packages(config: Config) -> list[Callable[[dict[str, Path], str], None]]:
+def _packages(config: Config) -> list[Call]:
     """One function a metric; each goes through the recording and all estimates of an utterance."""
-    import jiwer
-    import opensmile
-    import sacrebleu
-    import speechmos.dnsmos
-    import speechmos.plcmos
-    from faster_whisper import WhisperModel
+    return [*_compared_with_reference(), *_prosody(), _opinion(), _words(), _similarity(config)]
+
+
+def _estimates(files: Files) -> list[Path]:
+    return [files[f"estimate {number}"] for number in range(SYSTEMS)]
+
+
+def _outputs(files: Files) -> list[Path]:
+    return [files["reference"], *_estimates(files)]
+
+
+def _read(path: Path, rate: int) -> np.ndarray:
+    return load_librosa().load(path, sr=rate)[0]
+
+
+def _pairs(files: Files, rate: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The reference and each estimate; every pair reads the reference again."""
+    return [(_read(files["reference"], rate), _read(estimate, rate)) for estimate in _estimates(files)]
+
+
+def _compared_with_reference() -> list[Call]:
+    """Mel distance, mel-cepstral distortion, PESQ and STOI."""
     from pesq import pesq
     from pymcd.mcd import Calculate_MCD
     from pystoi import stoi
+
+    librosa, mcds = load_librosa(), [Calculate_MCD(MCD_mode=mode) for mode in ("plain", "dtw")]
+
+    def mel(files: Files, text: str) -> None:
+        for pair in _pairs(files, RATE):
+            np.abs(np.subtract(*(librosa.feature.melspectrogram(y=x, sr=RATE) for x in pair))).mean()
+
+    def cepstra(files: Files, text: str) -> None:
+        for mcd in mcds:
+            for estimate in _estimates(files):
+                mcd.calculate_mcd(str(files["reference"]), str(estimate))
+
+    def perceptual(files: Files, text: str) -> None:
+        for a, b in _pairs(files, 16_000):
+            pesq(16_000, a, b, "wb")
+        for a, b in _pairs(files, 16_000):
+            stoi(a, b, 16_000)
+
+    return [mel, cepstra, perceptual]
+
+
+def _prosody() -> list[Call]:
+    """Errors of F0, and F0 and eGeMAPS beside those of the source."""
+    import opensmile
     from swift_f0 import SwiftF0
+
+    tracker = SwiftF0()
+    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+
+    def pitch(files: Files, text: str) -> None:
+        for pair in _pairs(files, 16_000):
+            for x in pair:
+                tracker.detect(x, 16_000)
+
+    def style(files: Files, text: str) -> None:
+        for path in _outputs(files):
+            for side in (files["source"], path):
+                tracker.detect(_read(side, 16_000), 16_000)
+                smile.process_file(str(side))
+
+    return [pitch, style]
+
+
+def _opinion() -> Call:
+    """DNSMOS and PLCMOS."""
+    import speechmos.dnsmos
+    import speechmos.plcmos
+
+    def opinion(files: Files, text: str) -> None:
+        for path in _outputs(files):
+            for predictor in (speechmos.dnsmos, speechmos.plcmos):
+                predictor.run(_read(path, 16_000).clip(-1, 1), 16_000)
+
+    return opinion
+
+
+def _words() -> Call:
+    """Recognition, word error rate and BLEU."""
+    import jiwer
+    import sacrebleu
+    from faster_whisper import WhisperModel
 
     from thesis_lib import pretrained
 
-    librosa = load_librosa()
-    mcds = [Calculate_MCD(MCD_mode=mode) for mode in ("plain", "dtw")]
     whisper = WhisperModel(str(pretrained.fetch("whisper-tiny.en")), device="cpu", compute_type="int8")
-    tracker = SwiftF0()
-    encoders = [speaker_encoder(config.encoders), *evaluation_encoders(config.encoders)]
-    smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
 
-    def estimates(files: dict[str, Path]) -> list[Path]:
-        return [files[f"estimate {number}"] for number in range(SYSTEMS)]
-
-    def pairs(files: dict[str, Path], rate: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [
-            tuple(librosa.load(path, sr=rate)[0] for path in (files["reference"], estimate))
-            for estimate in estimates(files)
-        ]
-
-    def mel(files: dict[str, Path], text: str) -> None:
-        for a, b in pairs(files, RATE):
-            np.abs(np.subtract(*(librosa.feature.melspectrogram(y=x, sr=RATE) for x in (a, b)))).mean()
-
-    def cepstra(files: dict[str, Path], text: str) -> None:
-        for mcd in mcds:
-            for estimate in estimates(files):
-                mcd.calculate_mcd(str(files["reference"]), str(estimate))
-
-    def perceptual(files: dict[str, Path], text: str) -> None:
-        for a, b in pairs(files, 16_000):
-            pesq(16_000, a, b, "wb")
-        for a, b in pairs(files, 16_000):
-            stoi(a, b, 16_000)
-
-    def pitch(files: dict[str, Path], text: str) -> None:
-        for a, b in pairs(files, 16_000):
-            for x in (a, b):
-                tracker.detect(x, 16_000)
-
-    def style(files: dict[str, Path], text: str) -> None:
-        for path in (files["reference"], *estimates(files)):
-            for side in (files["source"], path):
-                tracker.detect(librosa.load(side, sr=16_000)[0], 16_000)
-                smile.process_file(str(side))
-
-    def opinion(files: dict[str, Path], text: str) -> None:
-        for path in (files["reference"], *estimates(files)):
-            for predictor in (speechmos.dnsmos, speechmos.plcmos):
-                predictor.run(librosa.load(path, sr=16_000)[0].clip(-1, 1), 16_000)
-
-    def words(files: dict[str, Path], text: str) -> None:
-        for path in (files["reference"], *estimates(files)):
+    def words(files: Files, text: str) -> None:
+        for path in _outputs(files):
             segments, _ = whisper.transcribe(str(path), language="en", temperature=0.0)
             recognised = metrics.normalise_text(" ".join(segment.text for segment in segments))
             jiwer.wer(metrics.normalise_text(text), recognised)
             sacrebleu.corpus_bleu([recognised], [[metrics.normalise_text(text)]])
 
-    def similarity(files: dict[str, Path], text: str) -> None:
-        for encoder in encoders:
-            for path in (files["reference"], *estimates(files)):
-                for side in (files["source"], path):
-                    encoder.encode(librosa.load(side, sr=encoder.sample_rate)[0])
+    return words
 
-    return [mel, cepstra, perceptual, pitch, style, opinion, words, similarity]
+
+def _similarity(config: Config) -> Call:
+    """Speaker embeddings of every output and of the source."""
+    encoders = [speaker_encoder(config.encoders), *evaluation_encoders(config.encoders)]
+
+    def similarity(files: Files, text: str) -> None:
+        for encoder in encoders:
+            for path in _outputs(files):
+                for side in (files["source"], path):
+                    encoder.encode(_read(side, encoder.sample_rate))
+
+    return similarity

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from benchmarks.alterations import RATE, alterations
 from benchmarks.human import human_recordings
+from benchmarks.json_rows import interval_columns, share_columns
 from benchmarks.options import Option
 from benchmarks.together import complete_rows
 from thesis_lib.audio.files import read_audio, resample
@@ -50,8 +51,8 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
     pairs = [[metrics.Recording(x, RATE) for x in pair] for pair in zip(marked, wavs, strict=True)]
     pesq = [metrics.pesq(a, b) for a, b in pairs]
     opinions = np.array([[metrics.dnsmos(x)["dnsmos_ovrl"] for x in pair] for pair in pairs])
-    difference = metrics.bootstrap(len(pairs), lambda i: float((opinions[i, 0] - opinions[i, 1]).mean()), 1000, 0)
-    unmarked = joined(every[:24] if quick else every, repeat(UNMARKED_SECONDS))
+    difference = metrics.mean_of(opinions[:, 0] - opinions[:, 1])
+    unmarked = joined_files(every[:24] if quick else every, repeat(UNMARKED_SECONDS))
     rows, missing = altered_rows(*([side[i] for i in some] for side in (marked, wavs)))
     return {
         "recordings": len(wavs),
@@ -69,7 +70,7 @@ def run(quick: bool, recordings: int, altered: int, files: int) -> dict:
             "joined": [false_alarms(unmarked, speed) for speed in SPEEDS],
         },
         "PESQ-wb to the unmarked": {"median": float(np.median(pesq)), "low": min(pesq), "high": max(pesq)},
-        "DNSMOS, marked - unmarked": dict(zip(("mean", "low", "high"), difference, strict=True)),
+        "DNSMOS, marked - unmarked": interval_columns(len(pairs), difference, 1000, name="mean"),
         "signal to mark, dB": float(np.median([_ratio(a, b) for a, b in zip(wavs, marked, strict=True)])),
         "not measured": missing,
     }
@@ -106,7 +107,7 @@ def altered_rows(marked: list[np.ndarray], unmarked: list[np.ndarray]) -> tuple[
     return rows, results.missing
 
 
-def joined(wavs: list[np.ndarray], lengths: Iterable[float]) -> list[np.ndarray]:
+def joined_files(wavs: list[np.ndarray], lengths: Iterable[float]) -> list[np.ndarray]:
     """The recordings one after the other, cut into files of ``lengths`` in s, as long as there are samples."""
     whole, files = np.concatenate(wavs), []
     for seconds in lengths:
@@ -125,18 +126,17 @@ def stretches(wavs: list[np.ndarray], lengths: Sequence[int], seconds: float, sp
     a marked span overlaps it. Speech is in one file only, and the files are the groups of the interval.
     """
     cases = []
-    files = joined(wavs, lengths)
+    files = joined_files(wavs, lengths)
     for number, (length, wav) in enumerate(tqdm(list(zip(lengths, files, strict=False)), f"stretches of {seconds} s")):
         for offset in (x for x in OFFSETS if x + seconds <= length):
             x = detect_watermark(_spliced(wav, offset, seconds, speed), RATE)
             found = any(start < offset + seconds and end > offset for start, end in x.spans)
             cases.append({"number": number, "file": length, "from": offset, "found": found, "lowest": x.probability})
     table = pd.DataFrame(cases)
-    share = metrics.share_interval(table.found.to_numpy(), table.number.to_numpy())
+    share = share_columns(table.found.to_numpy(), table.number.to_numpy())
     rows = table.groupby(["file", "from"]).agg(of=("found", "size"), found=("found", "sum"), lowest=("lowest", "min"))
     counts = {"seconds": seconds, "speed": speed, "files": len(files), "stretches": len(table)}
-    named = dict(zip(("share", "low", "high"), share, strict=True))
-    return counts | named | {"rows": rows.reset_index().to_dict("records")}
+    return counts | share | {"rows": rows.reset_index().to_dict("records")}
 
 
 def _spliced(wav: np.ndarray, offset: float, seconds: float, speed: float) -> np.ndarray:

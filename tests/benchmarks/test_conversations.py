@@ -4,7 +4,7 @@ import numpy as np
 from helpers import spoken
 
 from benchmarks import conversations
-from benchmarks.conversations import GAP_SECONDS, MIN_TURN_SECONDS, cut, mixed, sounds
+from benchmarks.conversations import GAP_SECONDS, MIN_TURN_SECONDS, conversation_of, cut_turns, sounds
 from thesis_lib.audio.voice_activity import RATE
 
 
@@ -27,10 +27,10 @@ def test_sounds_are_between_pauses_and_a_click_is_none():
 def test_turns_end_at_pauses_and_a_short_rest_is_of_the_last():
     spans = [(4.0 * n + 0.5, 4.0 * n + 4.0) for n in range(5)]  # each longer than a turn is wanted
     wav = tones(*spans, (20.6, 20.6 + MIN_TURN_SECONDS / 2), seconds=22)
-    turns = cut(wav, np.random.default_rng(0))
+    turns = cut_turns(wav, np.random.default_rng(0))
     assert [len(turn) / RATE for turn in turns] == [3.5, 3.5, 3.5, 3.5, 3.9 + MIN_TURN_SECONDS / 2 + 0.2]
     assert np.array_equal(turns[0], wav[RATE // 2 : 4 * RATE])
-    assert [len(turn) for turn in cut(tones((0.2, 0.5), seconds=1), np.random.default_rng(0))] == [0.3 * RATE]
+    assert [len(turn) for turn in cut_turns(tones((0.2, 0.5), seconds=1), np.random.default_rng(0))] == [0.3 * RATE]
 
 
 def test_the_reference_is_not_made_by_the_measured_system():
@@ -40,8 +40,8 @@ def test_the_reference_is_not_made_by_the_measured_system():
 
 def test_a_conversation_has_all_speech_at_the_times_of_its_turns():
     voices = [[spoken(0, RATE)], [spoken(9, RATE), spoken(10, RATE)]]
-    talk = mixed(voices, np.random.default_rng(3), overlap=True)
-    first = [len(turn) for turn in cut(voices[0][0], np.random.default_rng(3))]
+    talk = conversation_of(voices, np.random.default_rng(3), overlap=True)
+    first = [len(turn) for turn in cut_turns(voices[0][0], np.random.default_rng(3))]
     assert [len(turn) for turn, (*_, who) in zip(talk.clean, talk.turns, strict=True) if who == 0] == first
     (overlap,) = talk.overlaps
     crossed = {who for a, b, who in talk.turns if a <= overlap[0] + 1e-6 and b >= overlap[1] - 1e-6}

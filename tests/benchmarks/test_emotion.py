@@ -16,17 +16,17 @@ def test_a_folder_of_speakers_is_read(tmp_path, monkeypatch):
     for name in ("ana/anger_1.wav", "ana/joy_2.wav", "luis/anger_1.wav"):
         write_audio(tmp_path / name, voiced(), 22_050)
     monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path))
-    found = emotion.recordings()
+    found = emotion.acted_recordings()
     assert list(zip(found.speaker, found.emotion, strict=True)) == [("ana", "anger"), ("ana", "joy"), ("luis", "anger")]
     table = "path\tspeaker\temotion\tuse\nana/anger_1.wav\tx\tfear\ttrain\nana/joy_2.wav\tx\tjoy\tmeasure only\n"
     (tmp_path / "utterances.tsv").write_text(table)
-    assert list(emotion.recordings().emotion) == ["joy"]
+    assert list(emotion.acted_recordings().emotion) == ["joy"]
     monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path / "luis"))
     with pytest.raises(SystemExit, match="neither"):
-        emotion.recordings()
+        emotion.acted_recordings()
     monkeypatch.delenv("THESIS_EMOTIONS")
     with pytest.raises(SystemExit, match="THESIS_EMOTIONS"):
-        emotion.recordings()
+        emotion.acted_recordings()
 
 
 def test_a_speaker_has_one_text():

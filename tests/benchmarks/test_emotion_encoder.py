@@ -39,6 +39,13 @@ def test_an_encoder_of_the_speaker_alone_has_no_triplet_and_every_speaker():
     assert "distractors sentence" in text["reason"]
 
 
+def test_a_single_speaker_gives_no_interval_and_the_reason():
+    table = acted(speakers=1)
+    rows = emotion_encoder.measures(np.eye(3), table, resamples=100)
+    assert {row["value"] for row in rows} == {None}
+    assert all(row["reason"] for row in rows)
+
+
 def test_chance_of_identification_is_counted():
     assert emotion_encoder.identification_chance(acted()) == pytest.approx(2 / 11)
 
@@ -48,9 +55,9 @@ def test_recordings_that_the_encoder_was_trained_on_are_not_measured(tmp_path, m
         "path\tspeaker\temotion\tsentence\tuse\na.wav\ts1\te\tx\ttrain\nb.wav\ts2\te\tx\tmeasure only\n"
     )
     monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path))
-    table, folder = emotion_encoder.recordings()
+    table, folder = emotion_encoder.measured_recordings()
     assert table.path.tolist() == ["b.wav"]
     assert table.corpus.tolist() == [tmp_path.name]
     monkeypatch.delenv("THESIS_EMOTIONS")
     with pytest.raises(SystemExit, match="THESIS_EMOTIONS"):
-        emotion_encoder.recordings()
+        emotion_encoder.measured_recordings()

@@ -21,36 +21,39 @@ def recordings(tmp_path, monkeypatch):
 
 
 def test_a_fingerprint_is_of_names_and_contents(recordings):
-    before = folders.fingerprint(recordings)
+    before = folders.folder_fingerprint(recordings)
     assert len(before) == 16
     (recordings / "ana" / "0.wav").write_bytes(b"other")
-    changed = folders.fingerprint(recordings)
+    changed = folders.folder_fingerprint(recordings)
     (recordings / "ana" / "0.wav").write_bytes(b"ana/0.wav")
-    assert folders.fingerprint(recordings) == before != changed
+    assert folders.folder_fingerprint(recordings) == before != changed
     (recordings / "ana" / "0.wav").rename(recordings / "ana" / "1.wav")
-    assert folders.fingerprint(recordings) not in (before, changed)
+    assert folders.folder_fingerprint(recordings) not in (before, changed)
 
 
 def test_a_result_names_the_folders_that_were_read(recordings, monkeypatch, capsys):
     monkeypatch.setenv("THESIS_EMOTIONS", str(recordings))
     monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers"])
-    for run, read in ((lambda quick, **_: {}, {}), (_reading, {"THESIS_HUMAN": folders.fingerprint(recordings)})):
+    for run, read in (
+        (lambda quick, **_: {}, {}),
+        (_reading, {"THESIS_HUMAN": folders.folder_fingerprint(recordings)}),
+    ):
         monkeypatch.setattr(speakers, "run", run)
         benchmark_command()
         assert json.loads(capsys.readouterr().out)["made by"]["folders"] == read
 
 
 def _reading(quick, **options):
-    folders.folder_of("THESIS_HUMAN", "recordings")
+    folders.required_folder("THESIS_HUMAN", "recordings")
     return {}
 
 
 def test_a_variable_that_names_no_folder(recordings, monkeypatch):
     monkeypatch.setenv("THESIS_HUMAN", str(recordings / "ana" / "0.wav"))
     with pytest.raises(SystemExit, match=r"THESIS_HUMAN names .*0\.wav, which is no folder"):
-        folders.folder_of("THESIS_HUMAN", "recordings")
+        folders.required_folder("THESIS_HUMAN", "recordings")
     monkeypatch.delenv("THESIS_HUMAN")
     assert folders.optional_folder("THESIS_HUMAN") is None
     with pytest.raises(SystemExit, match="THESIS_HUMAN must name a folder of recordings"):
-        folders.folder_of("THESIS_HUMAN", "recordings")
-    assert folders.fingerprints() == {}
+        folders.required_folder("THESIS_HUMAN", "recordings")
+    assert folders.folder_fingerprints() == {}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import speakers
@@ -93,3 +94,22 @@ def test_an_option_that_a_benchmark_has_not_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         benchmark_command()
     assert "unrecognized arguments: --targets 5" in capsys.readouterr().err
+
+
+def refused(constant: str) -> float:
+    """Refuse NaN and Infinity, which JSON has not."""
+    raise ValueError(constant)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_a_saved_result_is_valid_json(path):
+    assert json.loads(path.read_text(encoding="utf-8"), parse_constant=refused)
+
+
+def test_a_number_that_is_not_finite_is_none_in_a_result(monkeypatch, capsys):
+    values = {"value": float("nan"), "rows": [{"a": np.float64("inf")}, {"a": 1.5}], "pair": (np.nan, 2)}
+    monkeypatch.setattr(speakers, "run", lambda quick, **options: dict(values))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers"])
+    benchmark_command()
+    found = json.loads(capsys.readouterr().out, parse_constant=refused)
+    assert (found["value"], found["rows"], found["pair"]) == (None, [{"a": None}, {"a": 1.5}], [None, 2])

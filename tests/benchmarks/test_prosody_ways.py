@@ -50,7 +50,7 @@ def test_only_the_rows_marked_train_are_used(tmp_path, monkeypatch):
     table = "path\tspeaker\temotion\tuse\na.wav\tx\tfear\ttrain\nb.wav\tx\tjoy\tmeasure only\nc.wav\tx\tfear\ttrain\n"
     (tmp_path / "utterances.tsv").write_text(table)
     monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path))
-    training = emotion.recordings(train=True)
+    training = emotion.acted_recordings(train=True)
     assert [path.name for path in training.path] == ["a.wav", "c.wav"]
     assert [path.name for path in emotion.chosen_recordings(False, training).path] == ["a.wav"]
     assert len(emotion.chosen_recordings(False, training, 4)) == 2
@@ -148,7 +148,7 @@ def test_the_target_of_a_recording_by_hand():
 def test_the_model_learns_what_content_and_emotion_say_of_f0_and_energy():
     """The same content with the other emotion has the opposite contour."""
     examples = [planted(f"s{n}", (-1.0, 1.0)[n % 2], n) for n in range(48)]
-    model = prosody_model.trained(examples, 0, epochs=40)
+    model = prosody_model.trained_prosody_model(examples, 0, epochs=40)
     seen = planted("other", 1.0, 99)
     f0, energy = prosody_model.frame_correlations(seen, model)
     assert min(f0, energy) > 0.8
@@ -157,7 +157,7 @@ def test_the_model_learns_what_content_and_emotion_say_of_f0_and_energy():
 
 
 def test_no_model_has_seen_the_speaker_that_it_is_used_for(monkeypatch):
-    monkeypatch.setattr(prosody_model, "trained", lambda found, *_: {example.speaker for example in found})
+    monkeypatch.setattr(prosody_model, "trained_prosody_model", lambda found, *_: {x.speaker for x in found})
     examples = [prosody_model.Example(name, np.zeros((1, 1)), Voice()) for name in ("a", "b", "c", "reader")]
     found = prosody_model.held_out_models(examples, ["a", "b", "c"], 2)
     assert found == {"a": {"b", "reader"}, "b": {"a", "c", "reader"}, "c": {"b", "reader"}}
@@ -225,7 +225,7 @@ def test_the_difference_of_a_way_to_the_default_is_paired():
     one = pd.DataFrame({"speaker": ["a", "b", "c"]})
     statistics = {way: {"x": lambda rows: float(values[rows].mean())} for way in prosody_ways.WAYS}
     statistics[prosody_ways.MODEL] = {"x": lambda rows: float(values[rows].mean()) + 0.25}
-    found = {row["system"]: row for row in prosody_ways.differences(statistics, one)}
+    found = {row["system"]: row for row in prosody_ways.paired_differences(statistics, one)}
     assert set(found) == set(prosody_ways.WAYS) - {prosody_ways.DEFAULT}
     assert [found[prosody_ways.MODEL][key] for key in ("value", "low", "high")] == pytest.approx([0.25] * 3)
     assert found[prosody_ways.STYLE]["high"] == 0
@@ -254,7 +254,7 @@ def test_the_result_has_a_row_for_each_way_and_its_difference_to_the_default(mon
         def model_rows(self):
             return {}
 
-    monkeypatch.setattr(emotion, "recordings", lambda train: training)
+    monkeypatch.setattr(emotion, "acted_recordings", lambda train: training)
     monkeypatch.setattr(prosody_ways, "Ways", Fake)
     monkeypatch.setattr(prosody_ways, "_measured", lambda *_: (measured(), []))
     result = json.loads(json.dumps(prosody_ways.run(True)))

@@ -4,10 +4,38 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks.quality import HumanTest
+from benchmarks.quality import HumanTest, overview, summarise_systems
 from thesis_lib.audio.files import write_audio
+from thesis_lib.validation import Results
 from thesis_lib.validation.swap import SwapSystem
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
+
+
+def results(*left_out: tuple[str, str]) -> Results:
+    """Systems "a" and "b" on three speakers, and the reason for each (system, speaker) that is left out."""
+    every = [(system, speaker) for speaker in "xyz" for system in "ab"]
+    rows = [
+        {"speaker": speaker, "system": system, "score": float(ord(speaker)), "rate": (1, 4), "right": system == "a"}
+        for system, speaker in every
+        if (system, speaker) not in left_out
+    ]
+    return Results(rows, [{"speaker": speaker, "system": system, "reason": "silent"} for system, speaker in left_out])
+
+
+def test_a_speaker_that_one_system_is_not_measured_on_is_in_no_row():
+    rows, missing = summarise_systems(results(("b", "y")), ["speaker"])
+    assert missing == [{"speaker": "y", "system": "b", "reason": "silent"}]
+    assert [(row["system"], row["metric"], row["n"]) for row in rows] == [
+        (system, metric, 2) for system in "ab" for metric in ("score", "rate", "right")
+    ]
+    assert overview(rows) == {system: {"score": 121, "rate": 0.25, "right": float(system == "a")} for system in "ab"}
+
+
+def test_a_score_without_an_interval_has_the_reason():
+    rows, _ = summarise_systems(results(("a", "y"), ("b", "z")), ["speaker"])
+    assert {(row["value"], row["low"], row["reason"]) for row in rows} == {(None, None, "1 groups give no interval")}
+    assert overview(rows)["a"]["score"] is None
+    assert summarise_systems(results(*(("a", speaker) for speaker in "xyz")), ["speaker"])[0] == []
 
 
 @pytest.mark.slow
@@ -19,12 +47,16 @@ def test_quality_measures_copies_and_swaps_of_human_recordings(tmp_path, monkeyp
     monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
     test_set = HumanTest("egemaps", quick=True)
     assert len(test_set.speakers) + len(test_set.short) == 3
-    copies = {row["metric"]: row for row in test_set.resynthesis("copy", lambda speaker: speaker.content)}
+    found, missing = test_set.resynthesis({"copy": lambda speaker: speaker.content})
+    copies = {row["metric"]: row for row in found}
+    assert missing == []
     assert copies["mel_l1"]["value"] == 0
     assert copies["wer, above the recording's"]["value"] == 0
     assert copies["mel_l1"]["n"] == len(test_set.speakers)
     monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance: wav)
     system = SwapSystem("conversion", "none", Vocoder.from_torch(DEFAULT))
-    swaps = {row["metric"]: row for row in test_set.conversion(system)}
+    found, missing = test_set.conversion([system])
+    swaps = {row["metric"]: row for row in found}
+    assert missing == []
     assert swaps["target preference, ecapa"]["value"] == 0
     assert swaps["target preference, ecapa"]["n"] == len(test_set.speakers)

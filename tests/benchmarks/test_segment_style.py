@@ -13,7 +13,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 
 
 def test_recordings_are_joined_with_pauses():
-    first, second = segment_style.joined([(spoken(0), 22_050), (spoken(1, RATE), RATE)])
+    first, second = segment_style.joined_segments([(spoken(0), 22_050), (spoken(1, RATE), RATE)])
     assert first.start == 0.0
     assert second.start - first.end == pytest.approx(segment_style.PAUSE_SECONDS)
     assert second.end - second.start == pytest.approx(len(second.wav) / RATE)

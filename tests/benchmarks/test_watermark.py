@@ -26,7 +26,7 @@ def finds_ones(monkeypatch):
 
 def test_recordings_are_joined_and_cut_into_files_of_a_length():
     wavs = [np.full(3 * RATE, number) for number in range(5)]
-    files = watermark.joined(wavs, [4, 5, 4, 5])
+    files = watermark.joined_files(wavs, [4, 5, 4, 5])
     assert [len(x) / RATE for x in files] == [4, 5, 4]
     assert np.array_equal(np.concatenate(files), np.concatenate(wavs)[: 13 * RATE])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks.conversations import mixed
+from benchmarks.conversations import conversation_of
 from benchmarks.diarisation import errors
 from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
@@ -289,7 +289,7 @@ def test_real_voices_are_told_apart():
     rows = mini.table(CorpusConfig(name="mini")).reset_index(drop=True)
     rows = rows[rows.split == "test"].groupby("voice").head(1)
     recordings = [[spoken(int(n), RATE) for n in group.index] for _, group in list(rows.groupby("voice"))[:2]]
-    mixture = mixed(recordings, np.random.default_rng(0), overlap=False)
+    mixture = conversation_of(recordings, np.random.default_rng(0), overlap=False)
     windows = [windows_of(segment, encoder) for segment in speech_segments([mixture.wav], RATE)]
     for count in (None, 2):
         found = diarise(windows, count)
