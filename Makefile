@@ -14,8 +14,7 @@ test: .venv/installed
 	$(BIN)/thesis models fetch $(WEIGHTS)
 	$(BIN)/ruff check .
 	$(BIN)/python scripts/check_words.py
-	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval --nbval-cell-timeout 300 tests notebooks -m "not pages and not alone" --numprocesses 2 --dist loadfile
-	$(BIN)/pytest tests -m alone
+	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval --nbval-cell-timeout 300 tests notebooks -m "not pages" --numprocesses 2 --dist loadfile
 
 # The property tests with other examples than those of `make test`, and many more of them.
 explore: .venv/installed

@@ -119,3 +119,40 @@ def test_another_configuration_leaves_a_run_untouched(monkeypatch, capsys, tiny_
     assert code == 2
     assert "another configuration" in err
     assert before == {p: p.stat().st_mtime_ns for p in tiny_run.path.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("options", "called"),
+    [
+        ("", ["run_notebooks", "build_book"]),
+        ("--html", ["run_notebooks", "build_book"]),
+        ("--no-html", ["run_notebooks"]),
+        ("--pdf", ["run_notebooks", "build_book", "print_pdf"]),
+        ("--no-html --pdf", ["run_notebooks", "print_pdf"]),
+        ("--check", ["check"]),
+        ("--no-check --no-html", ["run_notebooks"]),
+    ],
+)
+def test_the_options_of_book_choose_what_is_built(options, called, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    calls, runs = [], []
+
+    def recorded(name, returned):
+        def call(*given):
+            calls.append(name)
+            runs.extend(given[:1])
+            return returned
+
+        return call
+
+    returned = {"run_notebooks": None, "build_book": "index.html", "print_pdf": "book.pdf", "check": ["clones: stale"]}
+    for name, value in returned.items():
+        monkeypatch.setattr(f"thesis_lib.reporting.book.{name}", recorded(name, value))
+    command = ["book", "--profile", "smoke", "--run-dir", "mine", *options.split()]
+    done = CliRunner().invoke(cli.app, command, catch_exceptions=False)
+    assert calls == called
+    assert [(run.path, run.config.profile) for run in runs] == [(tmp_path / "mine", "smoke")]
+    assert done.exit_code == (1 if "check" in called else 0)
+    assert ("book: index.html" in done.output) == ("build_book" in called)
+    assert ("book as PDF: book.pdf" in done.output) == ("print_pdf" in called)
+    assert ("clones: stale" in done.output) == ("check" in called)

@@ -1,6 +1,7 @@
 """`thesis clone`: bad recordings and options are refused before models are loaded, and options reach the pipeline."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,12 @@ def test_clone_of_a_folder_and_of_stdin(recordings, monkeypatch, capsys, tmp_pat
     assert "failed: b.wav: silence" in err
     _, out, _ = thesis(monkeypatch, capsys, "clone", str(recordings), str(tmp_path / "out"), "--json")
     assert [row["status"] for row in json.loads(out)] == ["done", "failed"]
+    code, _, err = thesis(monkeypatch, capsys, "clone", "-", "-", "--json")
+    assert code == 2
+    assert "the speech and the result of --json would both go to stdout" in err
+    monkeypatch.setattr(cloning, "clone_live", lambda *given: 1.5)
+    _, out, _ = thesis(monkeypatch, capsys, "clone", "-", str(tmp_path / "live.wav"), "--json")
+    assert json.loads(out) == {"target": str(tmp_path / "live.wav"), "seconds": 1.5}
     code, _, err = thesis(monkeypatch, capsys, "clone", "-", "-", "--text", "hello")
     assert code == 2
     assert "need a file" in err
@@ -210,3 +217,12 @@ def test_clone_refuses_to_overwrite_its_input_or_an_unknown_format(recordings, f
     good = str(recordings / "good.wav")
     assert "is the input" in thesis(monkeypatch, capsys, "clone", good, good)[2]
     assert "suffix" in thesis(monkeypatch, capsys, "clone", good, str(recordings / "out.xyz"))[2]
+    (recordings / "out.en.srt").mkdir()
+    assert "is a folder" in thesis(monkeypatch, capsys, "clone", good, str(recordings / "out.wav"), "--subtitles")[2]
+    voice = str(recordings / "voice.wav")
+    shutil.copy(good, voice)
+    for option in ("--voice-from", "--emotion-from", "--content"):
+        assert "also a recording" in thesis(monkeypatch, capsys, "clone", good, voice, option, voice)[2]
+    many = thesis(monkeypatch, capsys, "clone", good, str(recordings / "o.wav"), "--speakers", "9" * 5000)
+    assert many[0] == 2
+    assert "give auto, or a number from 1 to" in many[2]

@@ -37,7 +37,8 @@ def test_what_a_manifest_holds(monkeypatch, capsys, tiny_run):
     assert "12 pairs, 0 rows left out" in out
     assert thesis(monkeypatch, capsys, "manifest", "verify", *where)[0] == 0
     settings = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items()]
-    code, out, _ = thesis(monkeypatch, capsys, "manifest", "leak", "--profile", "smoke", *where, *settings)
+    leak = ("manifest", "leak", "--profile", "smoke", *where, *settings)
+    code, out, _ = thesis(monkeypatch, capsys, *leak)
     assert code == 0
     for compared in ("validation, train: ", "test, train: ", "test, validation: "):
         assert compared in out

@@ -255,9 +255,12 @@ def test_a_folder_lists_every_audio_and_video_file(tiny_run, tmp_path):
         lower = muxed(folder / name.lower(), wav, codec, picture=name == "film.MKV")
         lower.rename(folder / name)
     muxed(folder / "silent.mp4", wav, "aac", picture=True, sound=False)
+    (folder / "nowhere.wav").symlink_to(tmp_path / "gone.wav")
     batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
     table = clone_folder(folder, tmp_path / "out", batch, make=make)
     assert dict(zip(table.file, table.status, strict=True)) == {
-        "a.m4a": "done", "film.MKV": "done", "b.wma": "done", "silent.mp4": "failed"
+        "a.m4a": "done", "film.MKV": "done", "b.wma": "done", "silent.mp4": "failed",
+        "nowhere.wav": "failed",
     }  # fmt: skip
+    assert "missing file" in table.reason[table.file == "nowhere.wav"].item()
     assert "no audio" in table.reason[table.file == "silent.mp4"].item()

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -216,6 +217,26 @@ def test_a_missing_recording_is_an_audio_error_for_every_target_and_option(stage
 def test_stdout_is_no_target_of_a_file(recording):
     with pytest.raises(CloningError, match=r"- \(stdout\) is for speech from stdin: name a file for the output of"):
         check_target(recording, Path("-"))
+
+
+def test_no_input_is_overwritten(recording, tmp_path):
+    """Also under another path, and before anything is read."""
+    voice = tmp_path / "voice.wav"
+    shutil.copy(recording, voice)
+    (tmp_path / "folder").mkdir()
+    before = voice.read_bytes()
+    for request in (Request(voice_from=(voice,)), Request(emotion_from=voice), Request(content=voice)):
+        with pytest.raises(CloningError, match=r"voice\.wav is also a recording that is read: name another file"):
+            clone_file(None, recording, tmp_path / "folder" / ".." / "voice.wav", request)
+    assert voice.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["out.en.srt", "out.es.vtt"])
+def test_a_folder_with_the_name_of_subtitles_is_told_before_the_work(recording, tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(CloningError, match=f"{re.escape(name)} is a folder, and subtitles are files of this name"):
+        clone_file(None, recording, tmp_path / "out.wav", Request(subtitles=True))
+    check_target(recording, tmp_path / "out.wav")
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus"])

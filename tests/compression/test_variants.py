@@ -98,3 +98,18 @@ def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):
 def test_a_generator_that_openvino_cannot_run_has_the_other_variants(tmp_path):
     variants = build_variants(loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path, random_inputs(2))
     assert [variant.name.split()[0] for variant in variants] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
+
+
+def test_the_numbers_of_calibration_and_test_utterances_are_those_of_the_settings(tiny_run, tmp_path, monkeypatch):
+    class Measured(Exception):
+        """Ends the compression before its timings."""
+
+    def measure(built, tests, vocoder, progress):
+        raise Measured([len(inputs) for inputs in (*built, tests)])
+
+    numbers = {"compression__calibration_utterances": 3, "compression__test_utterances": 4}
+    monkeypatch.setattr(variants, "build_variants", lambda vocoder, folder, calibration: [calibration])
+    monkeypatch.setattr(variants, "quality", measure)
+    with pytest.raises(Measured) as ended:
+        compress(trained_beside(tiny_run, tmp_path / "run", **numbers))
+    assert ended.value.args == ([3, 4],)

@@ -69,6 +69,11 @@ def test_digest_changes_with_any_value():
             {"conversion.training.cuda_graph": True, "conversion.training.precision": "16-mixed"},
             "training.cuda_graph is not for training.precision = 16-mixed.*bf16-mixed or 32-true, or cuda_graph",
         ),
+        ({"audio.fmin": 8000.0}, "fmin must be below fmax"),
+        ({"audio.fmax": 12_000.0}, r"fmax at most half the sample rate \(11025 Hz\)"),
+        ({"audio.fmax": 0.0}, "fmax"),
+        ({"conversion.training.betas": (0.8, 1.0)}, "betas"),
+        ({"conversion.training.betas": (-0.1, 0.9)}, "betas"),
     ],
 )
 def test_typos_and_contradictions_are_refused(changes, says):

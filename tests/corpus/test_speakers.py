@@ -215,3 +215,12 @@ def test_manifests_of_earlier_versions_load(people, tmp_path):
     old = Manifest.load(folder)
     assert [u.id for u in old] == [u.id for u in made]
     assert {(u.source_kind, u.target_bandwidth) for u in old} == {("translation", None)}
+
+
+def test_the_seed_of_a_subset_chooses_its_recordings(people, tmp_path):
+    chosen = []
+    for seed in (0, 1):
+        config = config_of("speakers", people, subset=4, subset_seed=seed)
+        chosen.append({u.id for u in prepare_recordings(config, tmp_path / str(seed))})
+    assert [len(ids) for ids in chosen] == [4, 4]
+    assert chosen[0] != chosen[1]

@@ -4,12 +4,15 @@ import pytest
 import tiny_corpora
 from tiny_corpora import BASE, config_of, speak
 
-from thesis_lib.config import Config
+from thesis_lib.config import Config, CorpusConfig
+from thesis_lib.corpus import mini
 from thesis_lib.corpus.combined import prepare_combined
+from thesis_lib.corpus.cvss_t import CvssTRow
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.one_language import prepare_recordings
-from thesis_lib.corpus.pairs import prepare_pairs
-from thesis_lib.corpus.readers import speaker_identity
+from thesis_lib.corpus.one_language import _with_splits, prepare_recordings
+from thesis_lib.corpus.pairs import prepare_pairs, read_pairs
+from thesis_lib.corpus.prepare import split_of
+from thesis_lib.corpus.readers import READERS, CorpusRecording, speaker_identity
 from thesis_lib.corpus.readers.base import official_split
 from thesis_lib.corpus.split import is_validation
 
@@ -75,3 +78,54 @@ def test_a_folder_that_is_no_subset_is_refused_by_name(tmp_path):
     (root / "LibriSpeech" / "dev-clean").rename(root / "LibriSpeech" / "my-clean")
     with pytest.raises(CorpusError, match="the subset 'my-clean' is neither train, dev nor test"):
         prepare_recordings(config_of("librispeech", root), tmp_path / "out")
+
+
+SPEAKERS = [f"{number:03d}" for number in range(200)]
+
+
+def mini_splits(corpus, folder):
+    return dict(mini.table(corpus)[["voice", "split"]].drop_duplicates().query("split != 'test'").to_numpy())
+
+
+def cvss_t_splits(corpus, folder):
+    labels = {"split": "train", "source_text": "uno", "target_text": "one"}
+    return {name: split_of(CvssTRow(file=f"{name}.mp3", speaker=name, **labels), corpus) for name in SPEAKERS}
+
+
+def splits_of_a_reader(corpus, folder, name, split):
+    rows = [CorpusRecording(number, split, number, folder / f"{number}.wav") for number in SPEAKERS]
+    return {row.speaker: row.split for row in _with_splits(rows, READERS[name], corpus, folder)}
+
+
+def official_splits(corpus, folder):
+    return splits_of_a_reader(corpus, folder, "librispeech", "train")
+
+
+def drawn_splits(corpus, folder):
+    return splits_of_a_reader(corpus, folder, "speakers", "")
+
+
+def splits_of_a_table(corpus, folder):
+    header = "source_audio,target_audio,source_text,target_text,speaker"
+    rows = [f"{name}.wav,{name}.wav,uno,one,{name}" for name in SPEAKERS]
+    (folder / "pairs.csv").write_text("\n".join([header, *rows]) + "\n")
+    return {pair.speaker: pair.split for pair in read_pairs(folder / "pairs.csv", corpus)}
+
+
+@pytest.mark.parametrize(
+    ("splits", "tolerance"),
+    [(mini_splits, 0.15), (cvss_t_splits, 0.1), (official_splits, 0.1), (drawn_splits, 0), (splits_of_a_table, 0)],
+)
+def test_the_fraction_and_the_seed_of_the_settings_choose_the_validation_speakers(splits, tolerance, tmp_path):
+    """A hash of each speaker decides where the release has a test split; else a number of speakers is drawn."""
+
+    def validation(fraction, seed):
+        found = splits(CorpusConfig(validation_fraction=fraction, split_seed=seed), tmp_path)
+        chosen = {speaker for speaker, split in found.items() if split == "validation"}
+        assert len(chosen) / len(found) == pytest.approx(fraction, abs=tolerance)
+        return chosen
+
+    few, many, others = validation(FRACTION, SEED), validation(0.45, SEED), validation(FRACTION, SEED + 1)
+    assert few < many
+    assert not others <= many
+    assert validation(FRACTION, SEED) == few

@@ -9,7 +9,7 @@ from thesis_lib.cli.options import run_of
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.runs import provenance
 from thesis_lib.runs.folder import Run, RunError, project_root
-from thesis_lib.utils.files import write_text
+from thesis_lib.utils.files import fingerprint, write_text
 
 
 def test_a_run_folder_belongs_to_one_configuration(tmp_path):
@@ -208,3 +208,20 @@ def test_statistics_of_an_earlier_version_are_read_under_their_present_names(tmp
     assert found.metric[0] == "follows_f0_std"
     assert found.metric.isna()[1]
     assert found.energy_std_output.to_list() == [3.0, 4.0]
+
+
+def test_a_table_made_from_files_outside_the_run_is_stale_where_one_has_changed(tmp_path):
+    run, outside = Run(tmp_path / "run", Config()), tmp_path / "voice.wav"
+    outside.write_bytes(b"before")
+    seen = {str(outside): fingerprint(outside), "a vocoder": "key"}
+    run.save_table("x", pd.DataFrame({"a": [1]}), run.provenance([], outside=seen))
+    assert run.has("x")
+    assert run.has("x", seen)
+    assert run.staleness("x", {"a vocoder": "key"}) == [f"{outside} has changed since"], "it is no longer read"
+    assert run.staleness("x", seen | {"another": "1"}) == ["another has changed since"]
+    outside.write_bytes(b"after")
+    assert run.stale() == {"x": [f"{outside} has changed since"]}
+    outside.unlink()
+    assert run.has("x"), "without the file nothing shows that it has changed"
+    run.save_table("earlier", pd.DataFrame({"a": [1]}), run.provenance([]))
+    assert not run.has("earlier", seen)

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import lightning_fabric
 import pytest
 import torch
 from helpers import beside, log_of, train_command
@@ -42,7 +43,6 @@ def alone(tiny_run, tmp_path_factory):
     return run
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "steps"), [("thesis", 20), ("torchrun", 4)])
 def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps):
@@ -60,7 +60,6 @@ def test_two_processes_train_like_one(tiny_run, alone, tmp_path, launcher, steps
     assert found[-1]["multi_scale_mel"] == pytest.approx(expected[-1]["multi_scale_mel"], rel=1e-3)
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_with_the_same_batch_they_give_the_result_of_one(tiny_run, tmp_path):
     """Every tensor after twenty steps, ten of them adversarial."""
@@ -77,7 +76,6 @@ def test_with_the_same_batch_they_give_the_result_of_one(tiny_run, tmp_path):
     assert max(float((expected[name] - found[name]).abs().max()) for name in expected) <= 1e-5
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_a_process_that_dies_ends_the_training(tiny_run, tmp_path):
     changes = CHANGES | {"conversion.training.steps": 100_000}
@@ -106,3 +104,9 @@ def test_a_batch_that_the_devices_cannot_share_is_refused(tiny_run):
     training = tiny_run.config.resynthesis.training.model_copy(update={"batch_size": 3})
     with pytest.raises(TrainingError, match="cannot be shared by 2"):
         fabric_of(training, devices=2, accelerator="cpu")
+
+
+def test_devices_and_nodes_reach_the_fabric(tiny_config, monkeypatch):
+    monkeypatch.setattr(lightning_fabric, "Fabric", lambda **given: given)
+    given = fabric_of(tiny_config.conversion.training.model_copy(update={"batch_size": 12}), 2, 3, "cpu")
+    assert (given["devices"], given["num_nodes"], given["accelerator"]) == (2, 3, "cpu")

@@ -100,3 +100,10 @@ def test_a_best_score_of_nan_in_an_old_checkpoint_is_forgotten(tiny_run, tmp_pat
     state.best = math.nan
     state.restore(state.save(tmp_path / "checkpoint", tiny_run.config))
     assert state.best is None
+
+
+def test_both_optimizers_have_the_betas_of_the_settings(tiny_run):
+    config = tiny_run.config.override({"resynthesis.training.betas": [0.5, 0.9]})
+    state = State.create(config, "resynthesis", Segments(tiny_run, "resynthesis", "train"))
+    found = {name: {group["betas"] for group in optimizer.param_groups} for name, optimizer in state.optimizers.items()}
+    assert found == {"generator": {(0.5, 0.9)}, "discriminator": {(0.5, 0.9)}}

@@ -250,9 +250,14 @@ def rows(system: str, count: int = 12, shift: float = 0.0) -> list[dict]:
     return found
 
 
+def summarised(table):
+    """The summary of a table in which the first row is of the run's corpus."""
+    return summarise_clones(table, ["ecapa"], table.test_set.iloc[0].removesuffix(SEVERAL))
+
+
 def test_the_summary_by_hand():
     table = pd.DataFrame(rows("a") + rows("b", shift=1.0))
-    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"])
+    summary = summarised(table).set_index(["test_set", "system", "metric"])
     assert summary.loc[("g", "a", "ecapa"), "value"] == pytest.approx(0.65)
     assert summary.loc[(HUMAN, "b", "ecapa"), "value"] == pytest.approx(1.65)
     assert summary.loc[("g", "a", "wer"), "value"] == pytest.approx(100 * 65 / 100)
@@ -266,7 +271,7 @@ def test_the_summary_by_hand():
     assert two.reason == "2 speakers have it; a correlation needs 8"
     # Recordings of one speaker are drawn together, so that more of them make no interval narrower.
     twice = pd.concat([table, table.assign(id=table.id + "b")])
-    wide = summarise_clones(twice, ["ecapa"]).set_index(["test_set", "system", "metric"])
+    wide = summarised(twice).set_index(["test_set", "system", "metric"])
     key = ("g", "a", "ecapa")
     assert wide.loc[key, ["low", "high"]].tolist() == pytest.approx(summary.loc[key, ["low", "high"]].tolist())
 
@@ -275,14 +280,14 @@ def test_a_metric_is_summarised_over_the_rows_that_have_it():
     table = pd.DataFrame(rows("a"))
     table.loc[5, ["output_f0_std", "words", "word_errors", "ecapa"]] = np.nan
     table.loc[5, "reference"] = ""
-    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    summary = summarised(table).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
     assert np.isfinite(summary.value["f0_std_correlation"])
     assert summary.value["f0_median_correlation"] == pytest.approx(1)
     assert summary.value["wer"] == pytest.approx(100 * 60 / 90)
     assert summary.value["ecapa"] == pytest.approx(6.0 / 9)
     counts = summary.n[["f0_std_correlation", "f0_median_correlation", "wer", "bleu", "ecapa"]]
     assert counts.tolist() == [9, 10, 9, 9, 9]
-    shown = reporting.clone_table(summarise_clones(table, ["ecapa"]), "g", {"ecapa": "cosine", "bleu": "BLEU"})
+    shown = reporting.clone_table(summarised(table), "g", {"ecapa": "cosine", "bleu": "BLEU"})
     assert shown.n.tolist() == [9]
 
 
@@ -290,14 +295,14 @@ def test_ter_is_of_all_words_and_may_exceed_100():
     table = pd.DataFrame(rows("a"))
     # "hello there my friend" against one word: three deletions and a substitution, or three deletions.
     table["reference"] = ["bye", "hello"] * 6
-    found = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    found = summarised(table).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
     for metric in ("ter", "translation_ter"):
         assert found.value[metric] == pytest.approx(350)
         assert 100 < found.low[metric] < 350 < found.high[metric]
 
 
 def test_a_summary_of_an_earlier_version_has_no_ter():
-    summary = summarise_clones(pd.DataFrame(rows("a")), ["ecapa"])
+    summary = summarised(pd.DataFrame(rows("a")))
     earlier = summary[~summary.metric.isin(["ter", "translation_ter"])]
     for table, cell in ((summary, "0.000 [0.000, 0.000]"), (earlier, "not measured")):
         shown = reporting.clone_table(table, "g", {"bleu": "ASR-BLEU", "ter": "ASR-TER (%)"})
@@ -312,7 +317,7 @@ def test_a_summary_of_an_earlier_version_has_no_ter():
 def test_a_metric_that_no_row_has_stays_with_its_reason():
     table = pd.DataFrame(rows("a")).assign(reference="", words=np.nan, dnsmos_ovrl=np.nan)
     table.loc[:5, "output_f0_std"] = np.nan
-    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    summary = summarised(table).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
     for metric, reason in {
         "wer": "no row has a text to compare with",
         "bleu": "no row has a text to compare with",
@@ -322,14 +327,14 @@ def test_a_metric_that_no_row_has_stays_with_its_reason():
     }.items():
         assert np.isnan(summary.value[metric])
         assert summary.reason[metric] == reason
-    shown = reporting.clone_table(summarise_clones(table, ["ecapa"]), "g", {"ecapa": "cosine", "wer": "WER (%)"})
+    shown = reporting.clone_table(summarised(table), "g", {"ecapa": "cosine", "wer": "WER (%)"})
     assert shown["WER (%)"].tolist() == ["not measured: no row has a text to compare with"]
 
 
 def test_a_table_says_where_a_metric_has_fewer_rows_than_the_system():
     table = pd.DataFrame(rows("a"))
     table.loc[5, ["words", "word_errors"]] = np.nan
-    shown = reporting.clone_table(summarise_clones(table, ["ecapa"]), "g", {"ecapa": "cosine", "wer": "WER (%)"})
+    shown = reporting.clone_table(summarised(table), "g", {"ecapa": "cosine", "wer": "WER (%)"})
     assert shown.n.tolist() == [10]
     assert "(n =" not in shown.cosine[0]
     assert shown["WER (%)"][0].endswith("(n = 9)")
@@ -354,9 +359,8 @@ def test_synthetic_rows_never_join_the_human_ones():
     """The corpus is not human, even when its first recording has several speakers."""
     table = pd.DataFrame(rows("a"))
     table.loc[0, "test_set"] += SEVERAL
-    summary = summarise_clones(table, ["ecapa"]).set_index(["test_set", "system", "metric"])
-    assert summary.loc[(HUMAN, "a", "ecapa"), "value"] == pytest.approx(0.65)
-    assert summary.loc[(HUMAN, "a", "ecapa"), "n"] == 10
+    row = summarised(table).set_index(["test_set", "system", "metric"]).loc[(HUMAN, "a", "ecapa")]
+    assert (row.value, row.n) == (pytest.approx(0.65), 10)
     # With no row of the corpus at all, its name says what the others are.
     human = pd.DataFrame(rows("a")).iloc[2:]
     named = summarise_clones(human, ["ecapa"], corpus="mini").set_index(["test_set", "system", "metric"])
@@ -378,9 +382,8 @@ def test_the_matrix_is_content_by_voice_by_style(tiny_run, tmp_path):
 
 
 def test_figures_and_tables_of_the_chapter():
-    summary = summarise_clones(
-        pd.DataFrame(rows("a") + rows("b")).assign(ecapa_normalised=lambda t: t.ecapa, ecapa_percentile=50.0), ["ecapa"]
-    )
+    both = pd.DataFrame(rows("a") + rows("b"))
+    summary = summarised(both.assign(ecapa_normalised=both.ecapa, ecapa_percentile=50.0))
     shown = reporting.clone_table(
         summary, "g", {"ecapa_normalised": "normalised_similarity", "wer": "WER (%)", "dnsmos_ovrl": "DNSMOS"}
     )

@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from cloning_stages import HZ
+from helpers import voiced
 from tiny_corpora import person
 from typer.testing import CliRunner
 
 from thesis_lib import cli
-from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import Config, ConfigError
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.runs.folder import Run, RunError
@@ -313,3 +315,15 @@ def test_the_command_hands_the_device_through(grid, monkeypatch, words, device):
     assert result.exit_code == 0, result.output
     assert given == [device]
     assert "speaker loss: helps. x" in result.output
+
+
+def test_scores_are_of_the_human_recordings_as_they_are_now(tiny_run, tmp_path):
+    config = tiny_run.config.override({"swap.human": str(tmp_path)})
+    for name in "ab":
+        write_audio(tmp_path / f"{name}.wav", voiced(1.0, HZ), HZ)
+    before = scores.outside_of(config)
+    assert set(before) == {str(tmp_path), *(str(tmp_path / f"{name}.wav") for name in "ab")}
+    write_audio(tmp_path / "b.wav", voiced(1.0, HZ, 150.0), HZ)
+    after = scores.outside_of(config)
+    assert [path for path in before if before[path] != after[path]] == [str(tmp_path / "b.wav")]
+    assert scores.outside_of(tiny_run.config) == {}

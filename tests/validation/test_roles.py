@@ -10,7 +10,7 @@ from thesis_lib.config.registries import LOSSES
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.training import train
-from thesis_lib.validation import CircularScoring, circular, headline, roles
+from thesis_lib.validation import CircularScoring, circular, headline
 from thesis_lib.validation.metrics import MetricError
 from thesis_lib.validation.roles import EVALUATION, PITCH_TRACKER, RECOGNISER, SELECTS, Roles, lineage
 from thesis_lib.vocoder.sources import universal_description
@@ -146,11 +146,12 @@ def test_roles_of_encoders(tiny_run):
     class Ecapa(TinyTestEncoder):
         name = "ecapa"
 
-    given = {"speaker": TinyTestEncoder(), "resemblyzer": Ecapa()}
-    assert roles(tiny_run.config, vocoders, given) == {"speaker": "conditions", "resemblyzer": EVALUATION}
+    own, other = TinyTestEncoder().name, Ecapa().name
+    roles = Roles.of(tiny_run.config, vocoders)
+    assert (roles.of_network(own), roles.of_network(other)) == ("conditions", EVALUATION)
     for loss in ("speaker", "swap"):
         trained = tiny_run.config.override({f"conversion.losses.{loss}": 1.0})
-        assert roles(trained, vocoders, given)["resemblyzer"] == "trains", "by what it is, not by its column"
+        assert Roles.of(trained, vocoders).of_network(other) == "trains", "by what it is"
 
 
 def test_no_circular_headline():

@@ -160,6 +160,21 @@ def test_human_speakers_need_the_encoders_of_the_vocoder(tiny_run, tmp_path, tit
         swap_test(run, tasks=("conversion",))
 
 
+def test_a_replaced_human_recording_makes_the_swap_stale(tiny_run, tmp_path):
+    folder, settings = tmp_path / "human", {"swap__trials": 2, "swap__human": str(tmp_path / "human")}
+    run = trained_beside(tiny_run, tmp_path / "run", **settings)
+    for name, f0 in (("a", 110.0), ("b", 180.0)):
+        write_audio(folder / f"{name}.flac", voiced(4.0, 16_000, f0=f0), 16_000)
+    before = swap_test(run, tasks=("conversion",))
+    assert run.stale() == {}
+    assert swap_test(run, tasks=("conversion",)).equals(run.load_table("swap"))
+    write_audio(folder / "b.flac", voiced(4.0, 16_000, f0=220.0), 16_000)
+    assert run.stale()["swap"] == [f"{folder / 'b.flac'} has changed since"]
+    assert not swap_test(run, tasks=("conversion",)).equals(before)
+    write_audio(folder / "c.flac", voiced(4.0, 16_000, f0=140.0), 16_000)
+    assert "c" in set(swap_test(run, tasks=("conversion",)).target_speaker)
+
+
 def test_condition_and_enrolment_are_disjoint(tiny_run, tmp_path):
     """One recording of 110 then 180 Hz; and two recordings of a speaker, of 110 and of 180 Hz."""
     low, high = voiced(3.0, 16_000, f0=110.0), voiced(3.0, 16_000, f0=180.0)

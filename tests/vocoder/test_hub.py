@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -19,11 +20,17 @@ from thesis_lib.vocoder.synthesis import Vocoder
 def shelf(tmp_path, monkeypatch):
     """A folder that holds repositories."""
     root = tmp_path / "hub"
+    private_ones: set[str] = set()
 
     class Api:
         def create_repo(self, repo_id, private, exist_ok):
+            if not (root / repo_id).exists():
+                private_ones.update([repo_id] if private else [])
             (root / repo_id).mkdir(parents=True, exist_ok=exist_ok)
             return f"https://hub/{repo_id}"
+
+        def repo_info(self, repo_id):
+            return SimpleNamespace(private=repo_id in private_ones)
 
         def upload_folder(self, repo_id, folder_path, allow_patterns):
             for name in allow_patterns:
@@ -63,6 +70,16 @@ def test_the_command_pushes_a_folder(tiny_run, shelf):
     folder = str(tiny_run.path / "conversion" / "vocoder")
     done = CliRunner().invoke(app, ["models", "push", folder, "me/voice"])
     assert done.output == "https://hub/me/voice\n"
+
+
+def test_a_private_vocoder_is_not_pushed_to_a_public_repository(tiny_run, shelf):
+    folder = tiny_run.path / "conversion" / "vocoder"
+    for _ in range(2):
+        assert hub.upload(folder, "me/secret", private=True) == "https://hub/me/secret"
+    (shelf / "me/open").mkdir()
+    with pytest.raises(CheckpointError, match="me/open exists and is public: make it private on the hub"):
+        hub.upload(folder, "me/open", private=True)
+    assert list((shelf / "me/open").iterdir()) == []
 
 
 def test_a_folder_that_is_no_vocoder_is_not_pushed(tmp_path, shelf):

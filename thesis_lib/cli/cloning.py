@@ -43,8 +43,8 @@ def clone(
         Path,
         typer.Argument(
             help="English speech to write: a .wav, .flac, .mp3, .ogg or .opus file; or a .mp4, .m4v, .mov, .mkv or "
-            ".webm file, which keeps the picture of the source. Of a source folder: a folder, for .wav files. "
-            "Of stdin: also - for stdout."
+            ".webm file, which keeps the picture of the source. If the source is a folder: a folder for .wav files. "
+            "If the source is stdin: - writes to stdout."
         ),
     ],
     text: Annotated[str | None, typer.Option(help="English text to synthesise instead of the translation.")] = None,
@@ -91,8 +91,8 @@ def clone(
         Path | None,
         typer.Option(
             help="File with the segments and their English (.json, .srt): written where it does not exist, else read. "
-            "Edit it and repeat the command: only changed segments are synthesised again. With --speakers, a subtitle "
-            "of an SRT file is spoken by the speaker named before its text, else by the one who speaks at that time."
+            "Edit it and repeat the command: only changed segments are synthesised again. With --speakers, the name "
+            "before a subtitle's text selects its voice; without a name, the speaker at that time does."
         ),
     ] = None,
     add_track: Annotated[
@@ -159,15 +159,17 @@ def clone(
     if not consent:
         _say("no --consent given: clone a voice only if its speaker has consented, and name them with --consent")
     if str(source) == "-":
-        cloning.check_live(request, config, target)
-        cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, _say)
+        cloning.check_live(request, config, target, json_)
+        seconds = cloning.clone_live(build(vocoder, config), sys.stdin.buffer, rate, target, request, _say)
+        if json_:
+            typer.echo(json.dumps({"target": str(target), "seconds": seconds}))
     elif source.is_dir():
         shared = cloning.FolderSettings(vocoder, config, request, adapter=adapter)
         _report_folder(cloning.clone_folder(source, target, shared, jobs, bar, build), target / cloning.TABLE, json_)
     else:
         # Wrong paths are reported before four models are loaded.
         cloning.check_recordings((source, *request.recordings))
-        cloning.check_target(source, target, add_track)
+        cloning.check_target(source, target, add_track, request.recordings, subtitles)
         cloning.check_script(source, target, script, subtitles, count)
         cloning.check_signing(signing, target)
         pipeline = build(vocoder, config)

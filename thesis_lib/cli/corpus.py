@@ -157,20 +157,15 @@ def verify(profile: Profile = "demo", run_dir: RunDir = None) -> None:
 
 
 @manifest.command()
-def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None, scheduler: Scheduler = None) -> None:
-    """Search for speakers in two splits under two ids, by speaker embeddings.
+def leak(profile: Profile = "demo", run_dir: RunDir = None, set_: Set = None) -> None:
+    """Search for speakers in two splits under two ids, by the speaker embeddings that `thesis embed` has computed.
 
     Example: thesis manifest leak --profile thesis --set corpus.root=corpora/cvss
     """
-    from thesis_lib.runs.embed import embedded
-    from thesis_lib.runs.prepare import prepared
-    from thesis_lib.utils.progress import bar
     from thesis_lib.validation.metrics.leak import DETECTION_RATE
     from thesis_lib.validation.speaker_leak import leaks
 
     run = run_of(profile, run_dir, set_)
-    prepared(run, bar, scheduler)
-    embedded(run, bar, scheduler, sides=("source",))
     for (split, other), found in leaks(run).items():
         suspects = int(found.suspects.sum())
         typer.echo(

@@ -32,7 +32,7 @@ def serve(
     ] = None,
     max_upload: Annotated[int, typer.Option(min=1, help="Largest recording that can be uploaded, in MB.")] = 2000,
     keep: Annotated[
-        float, typer.Option(min=2, help="Minutes without a sign of the page after which its files are deleted.")
+        float, typer.Option(min=2, help="Files are deleted after this many minutes without a request from the page.")
     ] = 30.0,
     device: Device = "cpu",
     set_: Set = None,

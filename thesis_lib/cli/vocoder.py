@@ -38,7 +38,7 @@ def adapt(
 ) -> None:
     """Adapt a vocoder to one speaker: continue its training for some minutes on recordings of that speaker.
 
-    Of --set, plugins and encoders.* but encoders.evaluation apply.
+    --set accepts plugins and encoders.*, except encoders.evaluation.
 
     Example: thesis adapt me1.wav me2.wav --run-dir runs/me
     Example: thesis clone hola.wav hello.wav --vocoder runs/me/conversion/vocoder
@@ -61,7 +61,7 @@ def export(
 ) -> None:
     """Write the generator, the conditioning and the inverse STFT as one ONNX file, which runs without torch.
 
-    Of --set, plugins applies: the module of a generator from outside the package.
+    --set accepts plugins: the module of a generator from outside the package.
 
     Example: thesis export v1.onnx --vocoder hifigan-universal
     """
@@ -95,8 +95,8 @@ def stream(
 
     Memory does not grow with the length. stdin: a WAV, FLAC, Ogg or MP3 stream, or raw
     samples: 16-bit, mono, at the vocoder's rate, as on stdout. torch is needed only for
-    another device than the CPU. Of --set, plugins applies; to --voice-from also encoders.*,
-    but evaluation and batch_size.
+    another device than the CPU. --set accepts plugins; with --voice-from also encoders.*,
+    except evaluation and batch_size.
 
     Example: thesis stream speech.wav again.wav --vocoder student.onnx
     Example: thesis stream in.wav out.wav --vocoder runs/demo/compressed/int8-weights.onnx --runtime openvino-bf16
@@ -106,7 +106,7 @@ def stream(
     from thesis_lib.vocoder.streaming import check_stream_target, stream_file
     from thesis_lib.vocoder.voice import MEAN_VOICE
 
-    check_stream_target(target)
+    check_stream_target(target, [source, *([voice_from] if voice_from else [])])
     settings_of(set_, *(CONDITION_KEYS if voice_from else ()))  # before the vocoder, which may be one of theirs
     made = _loaded(vocoder, runtime, device)
     voice = _voice_of(made, voice_from, encoders_of(set_), device) if voice_from else MEAN_VOICE

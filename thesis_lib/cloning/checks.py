@@ -45,16 +45,24 @@ def check_script(
     return found
 
 
-def check_target(source: Path, target: Path, add_track: bool = False) -> None:
-    """Raise CloningError for a target that is the source, a folder, or cannot be written, before all computation.
+def check_target(
+    source: Path, target: Path, add_track: bool = False, recordings: Iterable[Path] = (), subtitles: bool = False
+) -> None:
+    """Raise CloningError for a target that is an input, a folder, or cannot be written, before all computation.
 
-    Raises AudioError where the target is a video and the source has no picture, or one that the target cannot hold.
+    ``recordings``: the inputs beside the source. ``subtitles``: whether they are written beside the target. Raises
+    AudioError where the target is a video and the source has no picture, or one that the target cannot hold.
     """
     if str(target) == STDOUT:
         raise CloningError(f"- (stdout) is for speech from stdin: name a file for the output of {source}")
     check_output(target, SUFFIXES + VIDEO_SUFFIXES)
     if target.resolve() == source.resolve():
         raise CloningError(f"{target} is the input: name another file for the output")
+    if target.resolve() in (path.resolve() for path in recordings):
+        raise CloningError(f"{target} is also a recording that is read: name another file for the output")
+    beside = (path for name in LANGUAGES for path in subtitle_paths(target.with_suffix(""), name)) if subtitles else ()
+    if folder := next((path for path in beside if path.is_dir()), None):
+        raise CloningError(f"{folder} is a folder, and subtitles are files of this name: rename it")
     if is_video(target):
         check_video(source, target, add_track)
     elif add_track:
@@ -74,8 +82,12 @@ def check_recordings(paths: Iterable[Path]) -> None:
 
 
 def recordings_in(folder: Path) -> list[Path]:
-    """Return every audio and video file below a folder, sorted. Raises CloningError if there is none."""
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in READ_SUFFIXES and path.is_file())
+    """Return every audio and video file below a folder, sorted, with links that lead nowhere.
+
+    Raises CloningError if there is none.
+    """
+    named = (path for path in Path(folder).rglob("*") if path.suffix.lower() in READ_SUFFIXES)
+    paths = sorted(path for path in named if path.is_file() or path.is_symlink() and not path.exists())
     if not paths:
         raise CloningError(f"{folder} holds no recordings: name a folder with {', '.join(READ_SUFFIXES)} files")
     return paths

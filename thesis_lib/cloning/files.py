@@ -112,7 +112,7 @@ def clone_file(
     a script that cannot be used, and for a missing adapter; CredentialsError as ``check_signing``.
     """
     source, target = Path(source), Path(target)
-    check_target(source, target, request.add_track)
+    check_target(source, target, request.add_track, request.recordings, request.subtitles)
     check_signing(request.credentials, target)
     check_recordings((source, *request.recordings))
     given = check_script(source, target, request.script, request.subtitles, request.speakers)

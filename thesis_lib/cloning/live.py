@@ -21,8 +21,15 @@ from thesis_lib.config import CloningConfig
 BLOCK_SECONDS = 0.25  # read from the stream at a time
 
 
-def check_live(request: Request, config: CloningConfig, target: str | Path = STDOUT) -> None:
-    """Raise CloningError for options that need a whole recording, and for a target with an unknown suffix."""
+def check_live(
+    request: Request, config: CloningConfig, target: str | Path = STDOUT, prints_result: bool = False
+) -> None:
+    """Raise CloningError for options that need a whole recording, and for a target with an unknown suffix.
+
+    ``prints_result``: whether the result goes to stdout, which the speech then cannot have.
+    """
+    if prints_result and str(target) == STDOUT:
+        raise CloningError("the speech and the result of --json would both go to stdout: name a file for the speech")
     if request != replace(Request(), consent=request.consent) or config.background != "drop":
         raise CloningError(
             "live speech (stdin, -) takes only --consent and the pipeline's other settings; --text, --content, "

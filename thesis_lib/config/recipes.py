@@ -10,6 +10,7 @@ from thesis_lib.config.renamed import current_value
 from thesis_lib.config.section import Section
 
 COLD = "none"  # value of training.warm_start: random weights
+Decay = Annotated[float, Field(ge=0, lt=1)]  # of a running mean, per step
 
 
 class ContentConfig(Section):
@@ -98,7 +99,7 @@ class TrainingConfig(Section):
     batch_size: int = Field(16, ge=1)  # segments of one batch, over all devices
     segment_frames: int = Field(32, ge=8)  # frames of hop_length samples
     learning_rate: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.8, 0.99)
+    betas: tuple[Decay, Decay] = (0.8, 0.99)  # of AdamW
     schedule: Literal["step", "exponential", "cosine", "constant"] = "step"  # of the learning rate, after the warm-up
     warmup_steps: int = Field(0, ge=0)  # steps in which the learning rate rises linearly
     lr_decay: float = Field(0.999, gt=0, le=1)  # schedules step and exponential: factor per decay_every steps

@@ -1,6 +1,6 @@
 """The sections of the configuration, but for the vocoders' recipes: audio, corpus, encoders, evaluation, cloning."""
 
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -24,8 +24,17 @@ class AudioConfig(Section):
     hop_length: int = Field(256, ge=1, le=65_536)  # samples
     win_length: int = Field(1024, ge=2, le=65_536)  # samples
     n_mels: int = Field(80, ge=1, le=1024)
-    fmin: float = 0.0  # Hz
-    fmax: float = 8000.0  # Hz
+    fmin: float = Field(0.0, ge=0)  # Hz
+    fmax: float = Field(8000.0, gt=0)  # Hz
+
+    @model_validator(mode="after")
+    def _check_bands(self) -> Self:
+        if not self.fmin < self.fmax <= self.sample_rate / 2:
+            raise ValueError(
+                f"fmin {self.fmin:g} and fmax {self.fmax:g} Hz: fmin must be below fmax, and fmax at most half the "
+                f"sample rate ({self.sample_rate / 2:g} Hz)"
+            )
+        return self
 
 
 def _known_corpus(name: str) -> str:
@@ -212,7 +221,8 @@ class AblationConfig(Section):
     )
 
     human: tuple[MemberConfig, ...] = ()  # grid released: corpora of human speech beside the profile's own corpus
-    human_limit: int = Field(3000, ge=1)  # utterances of each of them and split, spread over its speakers
+    # Utterances of each corpus and split, spread over its speakers; not used with corpus.limit or a list of utterances.
+    human_limit: int = Field(3000, ge=1)
     targets: int = Field(24, ge=2)  # grid released: target speakers of the speaker test
     contents: int = Field(6, ge=1, le=9)  # grid released: bundled English sentences, each by another TTS voice
 

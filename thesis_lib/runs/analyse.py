@@ -38,7 +38,7 @@ def analysed(run: Run, task: Task, progress: Progress = silent, scheduler: str |
     content = run.config.recipe(task).content
     if content.kind == "mel":
         return []
-    manifest = prepared(run, progress)
+    manifest = prepared(run, progress, scheduler)
     record_inputs(run, ANALYSE, _inputs(run, manifest, content), task, content.kind)
     chosen, paths = _analyses(run, manifest, content)
     recordings = map(manifest.target, chosen)

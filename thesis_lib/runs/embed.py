@@ -66,7 +66,7 @@ def embedded(
     Training needs the source side only. Raises StaleError when the stored ones are of another corpus, and RunError
     when they are by another encoder, or by another revision of it, than today's.
     """
-    manifest = prepared(run, progress)
+    manifest = prepared(run, progress, scheduler)
     if _missing(run, manifest, sides):
         _embed(run, manifest, _paths(run, sides), progress, scheduler)
     return _read(run, sides)

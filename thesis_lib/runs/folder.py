@@ -101,18 +101,30 @@ class Run:
         write_text(self.table_path(name), frame.to_csv(index=False))
         write_text(self._provenance_path(name), json.dumps(asdict(provenance), indent=2) + "\n")
 
-    def provenance_of(self, *tasks: str, weights: dict[str, str] | None = None) -> Provenance:
-        """Provenance of a table made now: the corpus, its embeddings, the vocoders of some tasks, other weights."""
+    def provenance_of(
+        self, *tasks: str, weights: dict[str, str] | None = None, outside: dict[str, str] | None = None
+    ) -> Provenance:
+        """Provenance of a table made now: the corpus, its embeddings, the vocoders of some tasks, other weights.
+
+        ``outside`` has a fingerprint of each file that is not in the run's folder.
+        """
         vocoders = [self.path / task / "vocoder" / "model.safetensors" for task in tasks]
-        return self.provenance([*corpus_files(self.path), *(path for path in vocoders if path.exists())], weights)
+        inputs = [*corpus_files(self.path), *(path for path in vocoders if path.exists())]
+        return self.provenance(inputs, weights, outside)
 
-    def provenance(self, inputs: Iterable[Path], weights: dict[str, str] | None = None) -> Provenance:
-        """Provenance of a result made now from some files of the run."""
+    def provenance(
+        self, inputs: Iterable[Path], weights: dict[str, str] | None = None, outside: dict[str, str] | None = None
+    ) -> Provenance:
+        """Provenance of a result made now from some files of the run, other weights and files outside the run."""
         hashes = {str(Path(path).relative_to(self.path)): fingerprint(path) for path in inputs}
-        return Provenance(self.path.name, self.digest, commit(), hashes, weights or {})
+        return Provenance(self.path.name, self.digest, commit(), hashes, weights or {}, outside or {})
 
-    def staleness(self, name: str) -> list[str]:
-        """The reasons why tables/NAME.csv is stale; empty when it is up to date or has no provenance."""
+    def staleness(self, name: str, outside: dict[str, str] | None = None) -> list[str]:
+        """The reasons why tables/NAME.csv is stale; empty when it is up to date or has no provenance.
+
+        ``outside`` are the fingerprints that a table made now would have. Without it, only the files outside the run
+        that the table was made from, and that are still there, are compared with what they were.
+        """
         if not self._provenance_path(name).exists():
             earlier = self.path / "tables" / f"{name}.origin.json"
             return ["an earlier version of thesis_lib made it, under other column names"] if earlier.exists() else []
@@ -125,14 +137,15 @@ class Run:
                 found.append(f"{path} is gone")
             elif fingerprint(self.path / path) != digest:
                 found.append(f"{path} has changed since")
+        found += _changed_outside(provenance.outside, outside)
         for model, revision in provenance.weights.items():
             if present := changed_revision(model, revision, self.config.encoders):
                 found.append(f"{model} was {revision}, is {present}")
         return found
 
-    def has(self, name: str) -> bool:
-        """Whether tables/NAME.csv exists and is not stale."""
-        return self.table_path(name).exists() and not self.staleness(name)
+    def has(self, name: str, outside: dict[str, str] | None = None) -> bool:
+        """Whether tables/NAME.csv exists and is not stale; ``outside`` as of ``staleness``."""
+        return self.table_path(name).exists() and not self.staleness(name, outside)
 
     def stale(self) -> dict[str, list[str]]:
         """Every stale table with the reasons."""
@@ -180,3 +193,11 @@ class Run:
             "python": platform.python_version(),
             "machine": machine(),
         }
+
+
+def _changed_outside(before: dict[str, str], now: dict[str, str] | None) -> list[str]:
+    """What has changed outside the run's folder, a reason each."""
+    if now is None:
+        now = {path: fingerprint(Path(path)) if Path(path).is_file() else old for path, old in before.items()}
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return [f"{name} has changed since" for name in names]

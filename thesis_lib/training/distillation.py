@@ -12,6 +12,7 @@ from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.runs.stages import TRAIN, corpus_inputs
 from thesis_lib.runs.vocoders import vocoder_folder
 from thesis_lib.utils.progress import Progress, silent
+from thesis_lib.vocoder.sources import vocoder_key
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -40,7 +41,7 @@ def load_distilled(run: Run, task: Task) -> list[Path]:
     if teacher is None:
         return []
     manifest, embeddings = load_manifest(run), load_embeddings(run, ("source",))
-    folder = _folder(run, teacher, Vocoder.from_torch(teacher), manifest, embeddings)
+    folder = _folder(run, teacher, manifest, embeddings)
     paths = _paths(folder, manifest.split("train"))
     if missing := sum(not path.exists() for path in paths):
         # A finished training makes none; without its vocoder it continues from the last checkpoint.
@@ -65,22 +66,19 @@ def distillation_targets(
     for each teacher, and synthesised once. Returns their paths in the order of ``utterances``. Raises CheckpointError
     when the teacher cannot be loaded.
     """
-    vocoder = Vocoder.from_torch(teacher)
-    paths = _paths(_folder(run, teacher, vocoder, manifest, embeddings), utterances)
+    paths = _paths(_folder(run, teacher, manifest, embeddings), utterances)
     missing = [pair for pair in zip(utterances, paths, strict=True) if not pair[1].exists()]
+    vocoder = Vocoder.from_torch(teacher)
     for utterance, path in progress(missing, len(missing), "distillation targets"):
         wav, rate = read_audio(manifest.target(utterance))
         write_audio(path, vocoder.render(wav, Voice(*embeddings.condition(utterance))), rate)
     return paths
 
 
-def _folder(run: Run, teacher: str, vocoder: Vocoder, manifest: Manifest, embeddings: Embeddings) -> Path:
+def _folder(run: Run, teacher: str, manifest: Manifest, embeddings: Embeddings) -> Path:
+    """The folder of the targets of the teacher's weights as they are now, of this corpus and these embeddings."""
     encoders = [embeddings.speaker_encoder, embeddings.emotion_encoder]
-    return (
-        run.path
-        / "distilled"
-        / digest([teacher, vocoder.description.to_dict(), corpus_inputs(run, manifest), encoders])
-    )
+    return run.path / "distilled" / digest([vocoder_key(teacher), corpus_inputs(run, manifest), encoders])
 
 
 def _paths(folder: Path, utterances: Sequence[Utterance]) -> list[Path]:

@@ -4,7 +4,7 @@ from thesis_lib.validation.columns import ALIGNED, WORDS, Column, describe
 from thesis_lib.validation.evaluation import Results, Scorer, System, TestSet, evaluate
 from thesis_lib.validation.measurements import Measured, Measurements
 from thesis_lib.validation.pairs import pair_recordings, summarise_pairs, validate_pairs
-from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline, roles
+from thesis_lib.validation.roles import EVALUATION, CircularScoring, Roles, circular, headline
 from thesis_lib.validation.scoring import Scorers, require_metric
 from thesis_lib.validation.summary import (
     PREDICTED,
@@ -70,7 +70,6 @@ __all__ = [
     "winners",
     "measure",
     "pair_recordings",
-    "roles",
     "sample_path",
     "select",
     "single",

@@ -8,7 +8,7 @@ it sometimes repeats itself.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,8 @@ def clone_report(
     known, reasons = calibrate_sources(sources, names)
     every = dict.fromkeys(ABOUT, ALL)
     results.missing.extend(every | {"reason": f"normalised {names[x]}: {why}"} for x, why in reasons.items())
-    provenance = run.provenance_of("conversion", weights=scorers.revisions | {recogniser.name: recogniser.revision})
-    provenance = replace(provenance, outside=outside)
+    weights = scorers.revisions | {recogniser.name: recogniser.revision}
+    provenance = run.provenance_of("conversion", weights=weights, outside=outside)
     run.save_table("cloning_not_measured", results.not_measured(ABOUT), provenance)
     if not results.rows:
         raise RunError("no recording could be measured; tables/cloning_not_measured.csv has the reasons")

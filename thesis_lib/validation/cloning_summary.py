@@ -49,15 +49,13 @@ def calibrate_sources(
     return metrics.calibrate((column, cosines(column, halves), cosines(column, pairs)) for column in columns)
 
 
-def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str | None = None) -> pd.DataFrame:
+def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str) -> pd.DataFrame:
     """Summarise each test set and system: means, WER (%), BLEU, TER (%), and correlations with the source.
 
     Columns: test_set, system, metric, value, low, high (95 % bootstrap over speakers, or over recordings of one
-    speaker), n (the rows that have the metric), reason. The test set HUMAN pools everything but the corpus (the first
-    row's, unless it is named) and recordings of several speakers.
+    speaker), n (the rows that have the metric), reason. The test set HUMAN pools everything except the run's ``corpus``
+    and recordings of several speakers.
     """
-    if corpus is None:
-        corpus = table.test_set.iloc[0].removesuffix(SEVERAL)
     means = [c for e in encoders for c in (e, f"{e}_normalised", f"{e}_percentile")] + ["dnsmos_ovrl", "dnsmos_p808"]
     human = ~table.test_set.isin([corpus, corpus + SEVERAL]) & ~table.test_set.str.endswith(SEVERAL)
     pooled = pd.concat([table, table[human].assign(test_set=HUMAN)])

@@ -19,6 +19,7 @@ from thesis_lib.config import ValidationConfig
 from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.vocoders import load_trained_vocoder
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import (
@@ -124,9 +125,10 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     roles = Roles.of(run.config, {"conversion": vocoder})
     encoders = {column: encoder.name for column, encoder in scorers.encoders.items()}
     summary["role"] = [roles.of_metric(metric, encoders) for metric in summary.metric]
-    return save_results(
-        run, "pairs", results, ABOUT, summary, run.provenance_of("conversion", weights=scorers.revisions)
-    )
+    files = {path for systems in groups.values() for own in systems.values() for path in own.values()}
+    outside = {str(path): fingerprint(path) for path in sorted(files)}
+    provenance = run.provenance_of("conversion", weights=scorers.revisions, outside=outside)
+    return save_results(run, "pairs", results, ABOUT, summary, provenance)
 
 
 def _system(name: str, needed: str, render: Callable[[PublishedPair], np.ndarray]) -> System[PublishedPair, np.ndarray]:

@@ -14,7 +14,6 @@ import pandas as pd
 
 from thesis_lib.config import TASKS, Config, ConfigError, Recipe, Task
 from thesis_lib.config.registries import ENCODERS, LOSSES
-from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.training import COLD
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.columns import WORDS, encoder_of
@@ -200,12 +199,6 @@ def _own_roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
         yield from ((name, TRAINS) for name in {EMOTION_LOSS, emotion} - {""})
     outside = [name for name, weight in (losses.model_extra or {}).items() if weight]
     yield from ((network, TRAINS) for name in outside for network in LOSSES.details(name)["contains"])
-
-
-def roles(config: Config, vocoders: dict[Task, Vocoder], encoders: dict[str, Encoder]) -> dict[str, str]:
-    """Encoder's column -> EVALUATION, or the roles that make its numbers circular."""
-    found = Roles.of(config, vocoders)
-    return {column: found.of_network(encoder.name) for column, encoder in encoders.items()}
 
 
 def is_circular(role: object) -> bool:

@@ -81,7 +81,10 @@ def snapshot(repository: str, revision: str | None, files: Sequence[str]) -> Pat
 
 
 def upload(folder: Path, repository: str, private: bool = False) -> str:
-    """Upload a vocoder's folder; returns its address. CheckpointError when the hub refuses."""
+    """Upload a vocoder's folder; returns its address.
+
+    Raises CheckpointError when the hub refuses, and for a public repository where ``private`` is asked for.
+    """
     missing = [name for name in FILES if not (Path(folder) / name).is_file()]
     if missing:
         raise CheckpointError(
@@ -92,7 +95,11 @@ def upload(folder: Path, repository: str, private: bool = False) -> str:
     api = HfApi()
     try:
         address = str(api.create_repo(repository, private=private, exist_ok=True))
-        api.upload_folder(repo_id=repository, folder_path=str(folder), allow_patterns=list(FILES))
+        is_exposed = private and not api.repo_info(repository).private  # it existed before
+        if not is_exposed:
+            api.upload_folder(repo_id=repository, folder_path=str(folder), allow_patterns=list(FILES))
     except Exception as error:
         raise CheckpointError(f"{repository}: the hub refused ({error}); `hf auth login` gives it a token") from error
+    if is_exposed:
+        raise CheckpointError(f"{repository} exists and is public: make it private on the hub, or choose another name")
     return address

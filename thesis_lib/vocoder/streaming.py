@@ -148,10 +148,14 @@ class MelStream:
         return made
 
 
-def check_stream_target(target: str | Path) -> None:
-    """Raise StreamError for a target that cannot be written, before a vocoder is loaded."""
-    if str(target) != STDOUT and (problem := target_problem(Path(target))):
+def check_stream_target(target: str | Path, recordings: Iterable[str | Path] = ()) -> None:
+    """Raise StreamError for a target that is an input or cannot be written, before a vocoder is loaded."""
+    if str(target) == STDOUT:
+        return
+    if problem := target_problem(Path(target)):
         raise StreamError(problem)
+    if Path(target).resolve() in (Path(path).resolve() for path in recordings):
+        raise StreamError(f"{target} is also an input: name another file for the output")
 
 
 def stream_file(

@@ -21,7 +21,7 @@ from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation.cells import cell_of, check_device, possible, trained
 from thesis_lib.validation.evaluation import Results
 from thesis_lib.validation.released.recipe import CONTROLS, FULL, variants_of, with_human_speech
-from thesis_lib.validation.released.scores import SCORED, SpeechTest
+from thesis_lib.validation.released.scores import SCORED, SpeechTest, outside_of
 from thesis_lib.validation.released.verdicts import verdicts
 from thesis_lib.validation.roles import Roles
 from thesis_lib.validation.seeds import Cells, compare_seeds, means_of_seeds
@@ -41,7 +41,8 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     metric that this grid has not, and where a cell was begun with another recipe; TrainingError, before the stages,
     where it cannot be trained on ``device``.
     """
-    if run.has("ablation"):
+    outside = outside_of(run.config)
+    if run.has("ablation", outside):
         return run.load_table("ablation")
     _require_metrics(run.config)
     base = with_human_speech(run.config)
@@ -74,7 +75,7 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     table["role"] = [known.of_network(metric.split(", ")[1]) if ", " in metric else "" for metric in table.metric]
     for (variant, seed), results in found.items():
         missing += [{"variant": variant, "reason": f"seed {seed}: {row['reason']}"} for row in results.missing]
-    provenance = run.provenance(inputs, test.revisions)
+    provenance = run.provenance(inputs, test.revisions, outside)
     left_out = pd.DataFrame(missing + unmeasured, columns=["variant", "reason"])
     run.save_table("ablation_not_measured", left_out, provenance)
     run.save_table("ablation_seeds", _by_seed(cells, test.speakers), provenance)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thesis_lib.config import CorpusConfig, digest
+from thesis_lib.config import Config, CorpusConfig, digest
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import evaluation_encoders, revisions, speaker_encoder
@@ -24,7 +24,7 @@ from thesis_lib.validation.evaluation import Columns, Results, Scorer, System, e
 from thesis_lib.validation.released.recipe import SYNTHETIC
 from thesis_lib.validation.speaker_test import SexScorer, SpeakerTrials, enrol, human_trials
 from thesis_lib.validation.speaker_test.trials import bundled_contents, with_sex
-from thesis_lib.validation.swap import SwapSystem, Trial, speakers_of_split
+from thesis_lib.validation.swap import SwapSystem, Trial, human_fingerprints, speakers_of_split
 
 RECOGNISER = "whisper-base"  # whisper-tiny.en gives content to the vocoder and trains it
 WORD_ERRORS, OPINION = f"wer, {RECOGNISER}", "dnsmos_ovrl"
@@ -42,6 +42,7 @@ class SpeechTest:
         self.data, self.chosen = data, data.config.ablation.metrics
         self._by_encoders: dict[str, SpeakerTrials] = {}
         self.trials = self.trials_of(data)
+        self.outside = outside_of(data.config)
         config = data.config.encoders
         self.encoders = [speaker_encoder(config)] if "speaker" in self.chosen else []
         self.encoders += evaluation_encoders(config) if "evaluation" in self.chosen else []
@@ -73,7 +74,7 @@ class SpeechTest:
         source = cell if other else self.data
         trials, corpus = self.trials_of(source), [fingerprint(path) for path in corpus_files(source.path)]
         about = [[trial.target.name, trial.target.content_id, trial.content.content_id] for trial in trials.trials]
-        key = digest([weights, corpus, about, self.revisions, self.names])
+        key = digest([weights, corpus, about, self.revisions, self.names, *([self.outside] if self.outside else [])])
         path = cell.path / "validation" / f"{key}.json"
         if path.exists():
             stored = json.loads(path.read_text())
@@ -108,6 +109,11 @@ def _speaker_scores(scorer: SexScorer, trial: Trial, wav: np.ndarray) -> Columns
     found = scorer.score(wav, trial.target, trial.content)
     found["normalised_similarity"] = metrics.normalised_similarity(found["to_target"], scorer.floor, scorer.ceiling)
     return {f"{score}, {scorer.encoder.name}": float(found[score]) for score in SPEAKER_SCORES}
+
+
+def outside_of(config: Config) -> dict[str, str]:
+    """Fingerprints of the human recordings that the test reads from a folder outside the run."""
+    return human_fingerprints(Path(config.swap.human), np.iinfo(np.int64).max) if config.swap.human else {}
 
 
 def trials_of(run: Run) -> SpeakerTrials:

@@ -20,6 +20,7 @@ from thesis_lib.validation.swap.styles import style_summary, style_swap
 from thesis_lib.validation.swap.voices import (
     SwapSpeaker,
     corpus_speakers,
+    human_fingerprints,
     human_speakers,
     recordings_by_speaker,
     speakers_of_split,
@@ -34,6 +35,7 @@ __all__ = [
     "SwapSystem",
     "Trial",
     "corpus_speakers",
+    "human_fingerprints",
     "human_speakers",
     "recordings_by_speaker",
     "sample_paths",

@@ -37,7 +37,7 @@ from thesis_lib.validation.evaluation import (
 )
 from thesis_lib.validation.roles import Roles
 from thesis_lib.validation.swap.scorer import SpeakerScorer, speaker_statistics
-from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, human_speakers
+from thesis_lib.validation.swap.voices import SwapSpeaker, corpus_speakers, human_fingerprints, human_speakers
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -84,14 +84,16 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     trials' audio goes to samples/. Raises RunError without a trained vocoder of each task, and EncoderMismatchError
     where one was trained with other encoders than the run's.
     """
-    if run.has("swap"):
+    human = Path(run.config.swap.human) if run.config.swap.human else None
+    outside = human_fingerprints(human) if human else {}
+    if run.has("swap", outside):
         return run.load_table("swap")
     vocoders = {task: load_trained_vocoder(run, task) for task in tasks}
     systems = [system for task in tasks for system in swap_systems(run, task, vocoders[task])]
     corpus = run.config.corpus.name
     speakers: dict[str, list[SwapSpeaker]] = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
-    if run.config.swap.human:
-        speakers["human"] = human_speakers(Path(run.config.swap.human), run.config, vocoders=vocoders.values())
+    if human:
+        speakers["human"] = human_speakers(human, run.config, vocoders=vocoders.values())
     results = Results()
     for test_set, group in speakers.items():
         results += score_trials(run, test_set, group, systems, progress)
@@ -99,7 +101,8 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     own = {task: Roles.of(run.config, {task: vocoder}) for task, vocoder in vocoders.items()}
     summary["role"] = [own[row.task].of_network(row.encoder) for row in summary.itertuples()]
     weights = revisions([speaker_encoder(run.config.encoders), *evaluation_encoders(run.config.encoders)])
-    return save_results(run, "swap", results, COLUMNS, summary, run.provenance_of(*tasks, weights=weights))
+    provenance = run.provenance_of(*tasks, weights=weights, outside=outside)
+    return save_results(run, "swap", results, COLUMNS, summary, provenance)
 
 
 def speaker_scorers(run: Run, speakers: list[SwapSpeaker]) -> list[SpeakerScorer]:

@@ -9,13 +9,14 @@ import numpy as np
 from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
-from thesis_lib.config import Config
+from thesis_lib.config import Config, digest
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.runs.embed import load_embeddings, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest
+from thesis_lib.utils.files import fingerprint
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -121,6 +122,16 @@ def human_speakers(
         vocoder.description.check_encoders(*encoders)
     names = [list(speakers)[i] for i in spread(len(speakers), count)]
     return [_human_speaker(name, speakers[name], config, encoders) for name in names]
+
+
+def human_fingerprints(folder: Path, count: int = 2 * SPEAKERS_PER_KIND) -> dict[str, str]:
+    """Fingerprints of what ``human_speakers`` reads: of each recording, and of all names in the folder."""
+    speakers = recordings_by_speaker(folder)
+    names = [path.relative_to(folder).as_posix() for own in speakers.values() for path in own]
+    read = [
+        path for i in spread(len(speakers), count) for path in list(speakers.values())[i][: 1 + CENTROID_RECORDINGS]
+    ]
+    return {str(folder): digest(names)} | {str(path): fingerprint(path) for path in read}
 
 
 def _human_speaker(name: str, paths: list[Path], config: Config, encoders: tuple[Encoder, Encoder]) -> SwapSpeaker:
