@@ -1,6 +1,7 @@
 """The listening test: what is written, a rater who completes it by keyboard in a browser, what becomes of answers."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.reporting.book import find_chromium
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import GROUND_TRUTH, INVERSION, OTHER, OURS, SAME, systems
-from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse_answers, build_listening_test
+from thesis_lib.validation.listening import ANCHOR, ListeningError, analyse_answers, build, build_listening_test
 from thesis_lib.validation.listening.build import STIMULUS_RMS_DBFS, key_path, low_anchor
+from thesis_lib.validation.metrics import MetricError
 
 CHROMIUM = find_chromium()
 
@@ -54,6 +56,29 @@ def test_the_folder_is_whole_and_says_nothing(built):
         hidden = next(n for n in page["stimuli"] if key["stimuli"][n]["system"] == GROUND_TRUTH)
         assert np.array_equal(reference, read_audio(folder / "audio" / hidden)[0]), "the hidden one is the reference"
     assert all(trial["pair"] == sorted(trial["pair"]) for trial in test["trials"] if trial["kind"] == "abx")
+
+
+def test_an_item_without_abx_trials_is_named_with_the_reason(built, tmp_path, monkeypatch):
+    run, _ = built
+    monkeypatch.setattr(build, "select", lambda tests, count: tests[:1])
+
+    def one_speaker(*given):
+        raise MetricError("the split has one speaker")
+
+    systems_of = build.systems_of
+    monkeypatch.setattr(
+        build,
+        "systems_of",
+        lambda *given: systems_of(*given) | {OTHER: SimpleNamespace(render=one_speaker, has_words=False)},
+    )
+    notes = []
+    page = build_listening_test(run, tmp_path / "test", note=notes.append)
+    key = json.loads(key_path(run, trials_of(page.parent)["id"]).read_text())
+    (row,) = key["left out"]
+    assert (row["kind"], row["reason"]) == ("abx", "the split has one speaker")
+    assert notes == [f"{row['item']} has no ABX trial: the split has one speaker"]
+    assert {trial["kind"] for trial in key["trials"]} == {"mushra", "mos"}
+    assert {path.name for path in (page.parent / "audio").iterdir()} == set(key["stimuli"])
 
 
 def test_loudness_is_not_what_is_rated(built):

@@ -149,7 +149,8 @@ def build_listening(
     from thesis_lib.validation.listening import build_listening_test
 
     run = run_of(profile, run_dir, set_)
-    typer.echo(f"open {build_listening_test(run, folder, bar)}; the key stays in {run.path / 'listening'}")
+    page = build_listening_test(run, folder, bar, lambda text: typer.echo(text, err=True))
+    typer.echo(f"open {page}; the key stays in {run.path / 'listening'}")
 
 
 @listening.command("analyse")

@@ -8,6 +8,7 @@ recordings is in the voice of a Spanish one.
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -51,9 +52,12 @@ class Stimuli:
         return name
 
 
-def build_listening_test(run: Run, folder: Path, progress: Progress = silent) -> Path:
+def build_listening_test(
+    run: Run, folder: Path, progress: Progress = silent, note: Callable[[str], None] = lambda text: None
+) -> Path:
     """Write the test into a new folder, and its key into the run; returns the page to open.
 
+    ``note`` is called with each item that has no ABX trials, and the reason; the key has them too.
     Raises RunError when the folder is not empty, or the run has no trained vocoders.
     """
     folder = Path(folder)
@@ -65,17 +69,24 @@ def build_listening_test(run: Run, folder: Path, progress: Progress = silent) ->
     systems = systems_of(vocoders, manifest, tests)
     stimuli = Stimuli(folder, settings.seed, run.config.audio.sample_rate)
     trials: list[dict] = []
+    left_out: list[dict[str, str]] = []
     chosen = select(tests, settings.items)
     for number, utterance in enumerate(progress(chosen, len(chosen), "listening test")):
         item = ValidationItem.load(utterance, manifest, embeddings, run.config.audio)
         names, rated = _rated(item, systems, stimuli, number)
-        trials += rated + _abx(item, systems, stimuli, names[OURS["conversion"]])
+        trials += rated
+        try:
+            trials += _abx(item, systems, stimuli, names[OURS["conversion"]])
+        except MetricError as error:
+            left_out.append({"item": utterance.id, "kind": "abx", "reason": str(error)})
+            note(f"{utterance.id} has no ABX trial: {error}")
     np.random.default_rng(settings.seed).shuffle(trials)
     key = stimuli.key
     identity = hashlib.sha256(json.dumps([key, trials], sort_keys=True).encode()).hexdigest()[:12]
     minutes = round(sum(SECONDS_A_PAGE[trial["kind"]] for trial in trials) / 60) or 1
     _write_pages(folder, identity, trials, minutes)
     told = {"test": identity, "inputs": run.provenance_of(*TASKS).inputs, "stimuli": key, "trials": trials}
+    told["left out"] = left_out
     write_text(key_path(run, identity), json.dumps(told, indent=1))
     return folder / "index.html"
 
@@ -96,14 +107,11 @@ def _rated(
 
 
 def _abx(item: ValidationItem, systems: dict[str, ValidationSystem], stimuli: Stimuli, ours: str) -> list[dict]:
-    """The ABX trials of one item; none where the split has one speaker, or one recording of this one."""
+    """The ABX trials of one item. MetricError where the split has one speaker, or one recording of this one."""
     utterance = item.utterance
+    rendered = {name: systems[name].render(item) for name in (OTHER, SAME)}
+    other, same = (stimuli.add(wav, utterance.id, name) for name, wav in rendered.items())
     x = stimuli.add(item.source.wav, utterance.id, "Spanish source")
-    try:
-        other = stimuli.add(systems[OTHER].render(item), utterance.id, OTHER)
-        same = stimuli.add(systems[SAME].render(item), utterance.id, SAME)
-    except MetricError:
-        return []
     return [
         {"kind": "abx", "item": utterance.id, "system": name, "x": x, "pair": [target, other]}
         for name, target in ((OURS["conversion"], ours), (SAME, same))
