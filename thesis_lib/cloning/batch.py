@@ -55,7 +55,7 @@ class FolderSettings:
             del asked["credentials"]
         return digest(
             [
-                fingerprint(path),
+                fingerprint(path) if path.exists() else "",  # a link that leads nowhere has a row, too
                 vocoder,
                 self.config.model_dump(mode="json", exclude=self.config.unused()),
                 asked,
