@@ -1,5 +1,6 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
+import gc
 import hashlib
 import os
 import sys
@@ -33,6 +34,8 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
 
+gc.disable()  # until all tests are collected, which takes two thirds of the time then
+
 # What gates a change draws the same examples every time; `make explore` draws others, and many more.
 hypothesis.settings.register_profile("gate", derandomize=True, database=None, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=1000, deadline=None)
@@ -45,6 +48,12 @@ class NotebooksTogether(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return "notebooks" if file.endswith(".ipynb") else file
+
+
+def pytest_collection_finish():
+    """The garbage collector does not look at the modules and the tests again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_xdist_make_scheduler(config, log):
