@@ -67,8 +67,9 @@ class PrependedStream:
         """Keep no byte before ``place``, a number of bytes from the beginning."""
         if place > self.kept_from + len(self.kept):  # more was read than is kept
             place = self.count
-        del self.kept[: place - self.kept_from]
-        self.kept_from = place
+        if place > self.kept_from:
+            del self.kept[: place - self.kept_from]
+            self.kept_from = place
 
 
 def stream_blocks(
