@@ -1,4 +1,4 @@
-"""Systems that are compared on the same items: outputs made in one call, and the rows of the items all have."""
+"""Outputs of several systems made in one call, and the rows of the items that every system was measured on."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar

@@ -326,4 +326,5 @@ def test_scores_are_of_the_human_recordings_as_they_are_now(tiny_run, tmp_path):
     write_audio(tmp_path / "b.wav", voiced(1.0, HZ, 150.0), HZ)
     after = scores.outside_of(config)
     assert [path for path in before if before[path] != after[path]] == [str(tmp_path / "b.wav")]
-    assert scores.outside_of(tiny_run.config) == {}
+    assert scores.outside_of(tiny_run.config) is None
+    assert scores.outside_of(config.override({"swap.human": str(tmp_path / "gone")})) is None

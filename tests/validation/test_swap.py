@@ -172,7 +172,10 @@ def test_a_replaced_human_recording_makes_the_swap_stale(tiny_run, tmp_path):
     assert run.stale()["swap"] == [f"{folder / 'b.flac'} has changed since"]
     assert not swap_test(run, tasks=("conversion",)).equals(before)
     write_audio(folder / "c.flac", voiced(4.0, 16_000, f0=140.0), 16_000)
-    assert "c" in set(swap_test(run, tasks=("conversion",)).target_speaker)
+    table = swap_test(run, tasks=("conversion",))
+    assert "c" in set(table.target_speaker)
+    folder.rename(tmp_path / "elsewhere")
+    assert len(swap_test(run, tasks=("conversion",))) == len(table), "the finished table is read without the folder"
 
 
 def test_condition_and_enrolment_are_disjoint(tiny_run, tmp_path):

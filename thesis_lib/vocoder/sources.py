@@ -50,7 +50,7 @@ def vocoder_key(source: str | Path) -> str:
     if is_onnx(source):
         if not Path(source).is_file():
             raise checkpoints.CheckpointError(f"{source} is missing: check the path of the ONNX file")
-        return digest([fingerprint(Path(source))])
+        return fingerprint(Path(source))
     return digest([fingerprint(path) for path in checkpoints.files_of(weights_folder(source))])
 
 

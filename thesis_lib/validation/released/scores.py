@@ -111,9 +111,10 @@ def _speaker_scores(scorer: SexScorer, trial: Trial, wav: np.ndarray) -> Columns
     return {f"{score}, {scorer.encoder.name}": float(found[score]) for score in SPEAKER_SCORES}
 
 
-def outside_of(config: Config) -> dict[str, str]:
-    """Fingerprints of the human recordings that the test reads from a folder outside the run."""
-    return human_fingerprints(Path(config.swap.human), np.iinfo(np.int64).max) if config.swap.human else {}
+def outside_of(config: Config) -> dict[str, str] | None:
+    """Fingerprints of the human recordings that the test reads from a folder outside the run; None without one."""
+    human = Path(config.swap.human) if config.swap.human else None
+    return human_fingerprints(human, np.iinfo(np.int64).max) if human and human.is_dir() else None
 
 
 def trials_of(run: Run) -> SpeakerTrials:

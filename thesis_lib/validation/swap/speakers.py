@@ -85,7 +85,7 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     where one was trained with other encoders than the run's.
     """
     human = Path(run.config.swap.human) if run.config.swap.human else None
-    outside = human_fingerprints(human) if human else {}
+    outside = human_fingerprints(human) if human and human.is_dir() else None  # without it a table stays as it is
     if run.has("swap", outside):
         return run.load_table("swap")
     vocoders = {task: load_trained_vocoder(run, task) for task in tasks}
