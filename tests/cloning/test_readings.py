@@ -206,6 +206,8 @@ def test_a_text_without_capitals_has_sentences():
     ("text", "read"),
     [
         ("DR. SMITH IS HERE", "doctor smith is here"),
+        ("WE MET ON MAIN ST. TODAY", "we met on main street today"),
+        ("It took 30 sec. 2 people fell, W/L", "It took 30 seconds. 2 people fell, W/L"),
         ("MR. SMITH. ACME INC. IS HERE", "MISTER SMITH. acme incorporated is here"),
         ("E.g. Tom. I.e. he.", "For example Tom. That is he."),
         ("Pres. Biden, Insp. Ray, Pvt. Ray", "President Biden, Inspector Ray, Private Ray"),

@@ -28,7 +28,7 @@ MP4_BOXES = (
 SAMPLE_BOXES = (b"mdat", b"moov", b"moof")
 EBML_HEADER, MATROSKA_SEGMENT = bytes.fromhex("1a45dfa3"), bytes.fromhex("18538067")
 MATROSKA_CLUSTER = bytes.fromhex("1f43b675")
-# Elements of Matroska of which one that is after a cluster is after all: cues, tags, attachments, chapters.
+# Matroska elements: once one of them follows a cluster, no cluster comes after it (cues, tags, attachments, chapters).
 AFTER_CLUSTERS = tuple(bytes.fromhex(name) for name in ("1c53bb6b", "1254c367", "1941a469", "1043a770"))
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")

@@ -33,7 +33,7 @@ NOT_AT_THE_END = frozenset(("e.g.", "i.e.", "vs.", "approx.", "cf.", "viz."))  #
 NUMBERED = {
     "No": "number", "p": "page", "pp": "pages", "vol": "volume", "Vol": "Volume", "fig": "figure", "Fig": "Figure",
     "c": "circa", "ca": "circa", "est": "established", "tel": "telephone", "Tel": "Telephone", "Nos": "numbers",
-    "ch": "chapter", "sec": "section", "Art": "Article", "max": "maximum", "Apt": "Apartment",
+    "ch": "chapter", "Art": "Article", "max": "maximum", "Apt": "Apartment",
     "Hwy": "Highway", "Rte": "Route", "núm": "number", "Núm": "Number", "pág": "page", "Pág": "Page",
     "págs": "pages",
 }  # fmt: skip
@@ -112,6 +112,7 @@ def _title(found: re.Match) -> str:
     """A title in words; "St." after a name is a street: "on Main St. today", but "In St. Louis"."""
     before = found.string[: found.start()].split()
     name = before[-1] if before else ""
-    is_name = len(before) > 1 and name.isalpha() and name[0].isupper() and name not in OPENERS | SAINTS
-    is_street = found[1] == "St" and (is_name or re.fullmatch(r"\d+(?:st|nd|rd|th)", name))
-    return "Street" if is_street else ALL_TITLES[found[1]]
+    is_name = len(before) > 1 and name.isalpha() and name[0].isupper() and name.capitalize() not in OPENERS | SAINTS
+    is_street = found[1].upper() == "ST" and (is_name or re.fullmatch(r"\d+(?:st|nd|rd|th)", name))
+    street = "STREET" if found[1].isupper() else "Street"
+    return street if is_street else ALL_TITLES[found[1]]

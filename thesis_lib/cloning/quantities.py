@@ -106,7 +106,7 @@ def quantity_rules() -> tuple:
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
         (re.compile(year_first), lambda found: _date(found[0], found[4], found[3], found[1])),
         (re.compile(fraction), _fraction),
-        (re.compile(rf"(?<![\w/])({rates})(?![\w/])|(?<=\d)({rates})(?![\w/])"), _rate),
+        (re.compile(rf"(?<![\w/])({either(RATES)}|km/h|m/s)(?![\w/])|(?<=\d)\s?({rates})(?![\w/])"), _rate),
         (
             re.compile(
                 rf"{ARTICLE}{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+[a-z]))?{NEXT_WORD}",

@@ -20,7 +20,7 @@ from thesis_lib.cloning.translation import MAX_ANALYSED_SECONDS, translated_spee
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 
 MAX_LISTED_OVERLAPS = 10
-MAX_DIGITS = 9  # of a number of speakers that is looked at as a number
+MAX_SPEAKER_COUNT_DIGITS = 9  # longer text is not converted to int, and check_speakers refuses it
 DIARISED = "speakers"  # label of the diarisation's progress
 
 
@@ -60,7 +60,7 @@ class RecordingSpeakers:
 
 def given_speakers(text: str) -> int | str:
     """Convert the text of ``--speakers``: a few digits to a number; other text stays, and is refused later."""
-    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else text
+    return int(text) if text.isdecimal() and len(text) <= MAX_SPEAKER_COUNT_DIGITS else text
 
 
 def check_speakers(speakers: int | str) -> None:
