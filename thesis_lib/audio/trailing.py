@@ -53,12 +53,10 @@ def unread_bytes(path: Path) -> int:
     """The number of bytes after the last chunk of a WAV, RF64, AIFF, AU or CAF file that may be samples."""
     with open(path, "rb") as stream:
         end = _end_of_chunks(stream)
-        if end is None or (count := path.stat().st_size - end) < MIN_UNREAD_BYTES:
+        if end is None:
             return 0
         stream.seek(end)
-        first = stream.read(BLOCK_BYTES)
-        is_padding = not first.strip(first[:1]) and not any(block.strip(first[:1]) for block in _blocks(stream))
-        return 0 if is_padding or first.startswith(TAGS) else count
+        return _samples_in(_blocks(stream), path.stat().st_size - end)
 
 
 def unread_after(end: int, following: bytes, size: int) -> int:
@@ -75,9 +73,19 @@ def unread_after(end: int, following: bytes, size: int) -> int:
         if not _is_name(kind) or kind in SAMPLE_CHUNKS or begins_anew or stop > size + 1:
             break
         place = stop + stop % 2
-    rest, count = following[place - end :], size - place
-    is_padding = bool(rest) and not rest.strip(rest[:1])
-    return 0 if count < MIN_UNREAD_BYTES or is_padding or rest.startswith(TAGS) else count
+    return _samples_in(iter([following[place - end :]]), size - place)
+
+
+def _samples_in(blocks: Iterator[bytes], count: int) -> int:
+    """``count``, the size of some blocks in bytes, or 0 where they are few, or a tag, or padding of one value.
+
+    An empty first block is not known, and may be samples.
+    """
+    if count < MIN_UNREAD_BYTES:
+        return 0
+    first = next(blocks, b"")
+    is_padding = bool(first) and not first.strip(first[:1]) and not any(block.strip(first[:1]) for block in blocks)
+    return 0 if is_padding or first.startswith(TAGS) else count
 
 
 def _is_name(kind: bytes) -> bool:
@@ -98,7 +106,7 @@ def _end_of_chunks(stream: BinaryIO) -> int | None:
     place, has_samples = 0, False
     for kind, begin, end in chunks_of(head, stream):
         if not _is_name(kind) or end > size + 1 or (kind in SAMPLE_CHUNKS and begin == end):
-            return begin - CHUNKS[head[:4]].head_bytes if has_samples else None
+            break
         has_samples |= kind in SAMPLE_CHUNKS
         place = end + -end % CHUNKS[head[:4]].alignment
     return place if has_samples else None

@@ -114,5 +114,4 @@ def _title(found: re.Match) -> str:
     name = before[-1] if before else ""
     is_name = len(before) > 1 and name.isalpha() and name[0].isupper() and name.capitalize() not in OPENERS | SAINTS
     is_street = found[1].upper() == "ST" and (is_name or re.fullmatch(r"\d+(?:st|nd|rd|th)", name))
-    street = "STREET" if found[1].isupper() else "Street"
-    return street if is_street else ALL_TITLES[found[1]]
+    return ALL_ABBREVIATIONS[f"{found[1]}."] if is_street else ALL_TITLES[found[1]]

@@ -25,7 +25,7 @@ AREAS = {f"{unit}{power}": f"{how} {UNITS[unit]}" for unit in ("mm", "cm", "m", 
 SCALES = {"": "", "C": " Celsius", " C": " Celsius", "F": " Fahrenheit", " F": " Fahrenheit"}
 DEGREES = {f"{sign}{unit}": f"degrees{scale}" for sign in "°º" for unit, scale in SCALES.items()}
 RATES = {area: f"{name}s" for area, name in AREAS.items()} | DEGREES
-RATES |= dict.fromkeys(("Km/h", "KM/H"), "kilometers per hour")
+RATES |= dict.fromkeys(("km/h", "Km/h", "KM/H"), "kilometers per hour") | {"m/s": "meters per second"}
 PER = {unit: UNITS[unit] for unit in ("h", "hr", "min", "s", "sec", "l", "L", "kg", "g", "m", "cm", "km", "ha")} | AREAS
 FRACTIONS = {
     "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters",
@@ -106,7 +106,7 @@ def quantity_rules() -> tuple:
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
         (re.compile(year_first), lambda found: _date(found[0], found[4], found[3], found[1])),
         (re.compile(fraction), _fraction),
-        (re.compile(rf"(?<![\w/])({either(RATES)}|km/h|m/s)(?![\w/])|(?<=\d)\s?({rates})(?![\w/])"), _rate),
+        (re.compile(rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])"), _rate),
         (
             re.compile(
                 rf"{ARTICLE}{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+[a-z]))?{NEXT_WORD}",

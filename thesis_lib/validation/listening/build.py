@@ -85,8 +85,8 @@ def build_listening_test(
     identity = hashlib.sha256(json.dumps([key, trials], sort_keys=True).encode()).hexdigest()[:12]
     minutes = round(sum(SECONDS_A_PAGE[trial["kind"]] for trial in trials) / 60) or 1
     _write_pages(folder, identity, trials, minutes)
-    told = {"test": identity, "inputs": run.provenance_of(*TASKS).inputs, "stimuli": key, "trials": trials}
-    told["left out"] = left_out
+    inputs = run.provenance_of(*TASKS).inputs
+    told = {"test": identity, "inputs": inputs, "stimuli": key, "trials": trials, "left out": left_out}
     write_text(key_path(run, identity), json.dumps(told, indent=1))
     return folder / "index.html"
 

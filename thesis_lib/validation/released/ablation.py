@@ -52,7 +52,7 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     data = Run(run.path / ABLATION / DATA, base)
     embedded(data, progress, sides=("source",))
     analysed(data, "conversion", progress)
-    test = SpeechTest(data, progress)
+    test = SpeechTest(data, progress, outside)
     _require_hypotheses(run.config, [name for name in every if name != FULL], test.names)
     seeds = range(run.config.ablation.seeds)
     work = [(variant, seed) for seed in seeds for variant in variants]

@@ -38,11 +38,11 @@ MAX_ENROLLED = 100  # speakers
 class SpeechTest:
     """The trials that every cell is scored on, and the scorers."""
 
-    def __init__(self, data: Run, progress: Progress) -> None:
+    def __init__(self, data: Run, progress: Progress, outside: dict[str, str] | None) -> None:
         self.data, self.chosen = data, data.config.ablation.metrics
         self._by_encoders: dict[str, SpeakerTrials] = {}
         self.trials = self.trials_of(data)
-        self.outside = outside_of(data.config)
+        self.outside = outside  # of ``outside_of``
         config = data.config.encoders
         self.encoders = [speaker_encoder(config)] if "speaker" in self.chosen else []
         self.encoders += evaluation_encoders(config) if "evaluation" in self.chosen else []
@@ -113,8 +113,7 @@ def _speaker_scores(scorer: SexScorer, trial: Trial, wav: np.ndarray) -> Columns
 
 def outside_of(config: Config) -> dict[str, str] | None:
     """Fingerprints of the human recordings that the test reads from a folder outside the run; None without one."""
-    human = Path(config.swap.human) if config.swap.human else None
-    return human_fingerprints(human, np.iinfo(np.int64).max) if human and human.is_dir() else None
+    return human_fingerprints(config.swap.human, np.iinfo(np.int64).max)
 
 
 def trials_of(run: Run) -> SpeakerTrials:

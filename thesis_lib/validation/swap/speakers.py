@@ -84,8 +84,8 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     trials' audio goes to samples/. Raises RunError without a trained vocoder of each task, and EncoderMismatchError
     where one was trained with other encoders than the run's.
     """
-    human = Path(run.config.swap.human) if run.config.swap.human else None
-    outside = human_fingerprints(human) if human and human.is_dir() else None  # without it a table stays as it is
+    human = run.config.swap.human
+    outside = human_fingerprints(human)
     if run.has("swap", outside):
         return run.load_table("swap")
     vocoders = {task: load_trained_vocoder(run, task) for task in tasks}
@@ -93,7 +93,7 @@ def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = T
     corpus = run.config.corpus.name
     speakers: dict[str, list[SwapSpeaker]] = {"bundled" if corpus == "mini" else corpus: corpus_speakers(run)}
     if human:
-        speakers["human"] = human_speakers(human, run.config, vocoders=vocoders.values())
+        speakers["human"] = human_speakers(Path(human), run.config, vocoders=vocoders.values())
     results = Results()
     for test_set, group in speakers.items():
         results += score_trials(run, test_set, group, systems, progress)

@@ -120,22 +120,30 @@ def human_speakers(
     encoders = speaker_encoder(config.encoders), emotion_encoder(config.encoders)
     for vocoder in vocoders:
         vocoder.description.check_encoders(*encoders)
-    names = [list(speakers)[i] for i in spread(len(speakers), count)]
-    return [_human_speaker(name, speakers[name], config, encoders) for name in names]
+    return [_human_speaker(name, paths, config, encoders) for name, paths in _read_of(speakers, count).items()]
 
 
-def human_fingerprints(folder: Path, count: int = 2 * SPEAKERS_PER_KIND) -> dict[str, str]:
-    """Fingerprints of what ``human_speakers`` reads: of each recording, and of all names in the folder."""
-    speakers = recordings_by_speaker(folder)
-    names = [path.relative_to(folder).as_posix() for own in speakers.values() for path in own]
-    read = [
-        path for i in spread(len(speakers), count) for path in list(speakers.values())[i][: 1 + CENTROID_RECORDINGS]
-    ]
-    return {str(folder): digest(names)} | {str(path): fingerprint(path) for path in read}
+def _read_of(speakers: dict[str, list[Path]], count: int) -> dict[str, list[Path]]:
+    """The recordings that are read: the first ones of at most ``count`` speakers, spread over the speakers."""
+    names = list(speakers)
+    return {names[i]: speakers[names[i]][: 1 + CENTROID_RECORDINGS] for i in spread(len(names), count)}
+
+
+def human_fingerprints(human: str | None, count: int = 2 * SPEAKERS_PER_KIND) -> dict[str, str] | None:
+    """Fingerprints of what ``human_speakers`` reads from ``swap.human``: of each recording, and of all names.
+
+    None where no folder is given or it is not there: a finished table then stays as it is.
+    """
+    if not human or not Path(human).is_dir():
+        return None
+    speakers = recordings_by_speaker(Path(human))
+    names = [path.relative_to(human).as_posix() for own in speakers.values() for path in own]
+    read = [path for paths in _read_of(speakers, count).values() for path in paths]
+    return {str(Path(human)): digest(names)} | {str(path): fingerprint(path) for path in read}
 
 
 def _human_speaker(name: str, paths: list[Path], config: Config, encoders: tuple[Encoder, Encoder]) -> SwapSpeaker:
-    wavs = [read_audio(path, config.audio.sample_rate)[0] for path in paths[: 1 + CENTROID_RECORDINGS]]
+    wavs = [read_audio(path, config.audio.sample_rate)[0] for path in paths]
     enrolment = OTHER_RECORDINGS if len(wavs) > 1 else OTHER_HALF
     own, *references = wavs if len(wavs) > 1 else np.array_split(wavs[0], 2)
     speaker, emotion = (embed(encoder, own, config.audio.sample_rate, paths[0]) for encoder in encoders)
