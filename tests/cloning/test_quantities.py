@@ -21,7 +21,10 @@ from thesis_lib.cloning.readings import as_read
         ("$5-10 million, -$5", "5 to 10 million dollars, -5 dollars"),
         ("a $5 bill, the $50 he paid", "a 5 dollar bill, the 50 dollars he paid"),
         ("It is $5. In 2024 $6.", "It is 5 dollars. In 2024 6 dollars."),
-        ("in the $20s, A$5, $ and €",) * 2,
+        ("$2.50-$3.00 or $2 – $3", "2 dollars and 50 cents to 3 dollars or 2 dollars to 3 dollars"),
+        ("a $5-million deal, a $3 million-dollar deal", "a 5 million dollar deal, a 3 million dollar deal"),
+        ("$5 USD, 5 USD, USD 5, 1 EUR, 3 GBP", "5 dollars, 5 US dollars, 5 US dollars, 1 euro, 3 pounds"),
+        ("in the $20s, A$5, $ and €, USD and EUR",) * 2,
     ],
 )
 def test_money_is_read_after_its_number(text, read):
@@ -37,6 +40,15 @@ def test_money_is_read_after_its_number(text, read):
         ("20º, 20° or 20 ° C", "20 degrees, 20 degrees or 20 degrees Celsius"),
         ("s/he and/or w/o TCP/IP, m/f",) * 2,
         ("1/2 cup, 2 1/2 cups, 3/4", "one half cup, 2 and one half cups, three quarters"),
+        (
+            "1°C, 1 km/h, 21 °C, 0.1 m/s",
+            "1 degree Celsius, 1 kilometer per hour, 21 degrees Celsius, 0.1 meters per second",
+        ),
+        ("On May 5, L. Frank Baum; 5 L. Frank; 5 V-belts; 5 W Main Street",) * 2,
+        ("It has 230 V and 5 L of oil", "It has 230 volts and 5 liters of oil"),
+        ("on the 2º floor it has 20º.", "on the 2º floor it has 20 degrees."),
+        ("Step 2/3, part 1/2 of it, on Wednesday 1/2, 3/4 time",) * 2,
+        ("Add 1/2 cup. The 1/3 left", "Add one half cup. The one third left"),
         ("5½ and ⅞", "5 and one half and seven eighths"),
         ("on 1/2, 1/2/3, 9/11, 24/7, 1/20",) * 2,
         ("24/12/2024-31/12/2024", "December 24th, 2024 to December 31st, 2024"),

@@ -1,6 +1,7 @@
 """Text is split into true sentences, and read as people read it."""
 
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,7 @@ def test_the_joined_sentences_are_the_text(sign):
         ("5 kg, 1 cm and 3.5 m²", "5 kilograms, 1 centimeter and 3.5 square meters"),
         ("20°C, 55 mph, 50 Hz", "20 degrees Celsius, 55 miles per hour, 50 hertz"),
         ("IT IS", "it is"),
-        ("He said IT IS OVER, now.", "He said it is over, now."),
+        ("He said IT IS OVER, now.", "He said it is OVER, now."),
         ("NASA and the USA, the IT of it", "NASA and the USA, the IT of it"),
         ("Dr. Smith and Mrs. Lee", "Doctor Smith and Missis Lee"),
         ("St. John lives in High St. now", "Saint John lives in High Street now"),
@@ -90,17 +91,17 @@ def test_the_joined_sentences_are_the_text(sign):
         ("He came at 5 p.m.", "He came at 5 PM."),
         ("fish, e.g. cod, i.e. food", "fish, for example cod, that is food"),
         ("No. 5 said no. 5 times", "number 5 said no. 5 times"),
-        ("It was 9:30, she was 3 and I AM here. I AM.", "It was 9:30, she was 3 and i am here. i am."),
+        ("It was 9:30, she was 3 and I AM here. I AM.", "It was 9:30, she was 3 and I am here. I am."),
         ("In the 80s, in the 1990s, people in their 30s flew Boeing 747s",) * 2,
         ("$5 m, € 3.5 m, 25m and 5 g", "$5 m, € 3.5 m, 25m and 5 grams"),
         ("at 25 m.p.h. or 3 m/s", "at 25 miles per hour or 3 meters per second"),
         ("the 100 m final, a 5 km run, an 8 kg bag", "the 100 meter final, a 5 kilometer run, an 8 kilogram bag"),
         ("the 5 km that he ran, and 100 m of rope", "the 5 kilometers that he ran, and 100 meters of rope"),
         ("It is 5 km. He ran 3 min.", "It is 5 kilometers. He ran 3 minutes."),
-        ("THE UN HAS SPOKEN", "the UN has spoken"),
+        ("THE UN HAS SPOKEN", "the UN has SPOKEN"),
         ("NASA AND ESA", "NASA and ESA"),
         ("THE EU AND THE USA", "the EU and the USA"),
-        ("THE US ARMY GAVE IT TO US", "the US army gave it to us"),
+        ("THE US ARMY GAVE IT TO US", "the US ARMY GAVE it to us"),
         ("Sr. García and Sra. Álvarez saw Dr. Ángel", "Señor García and Señora Álvarez saw Doctor Ángel"),
         ("Martin King Sr. was there", "Martin King Senior was there"),
         (
@@ -122,10 +123,10 @@ def test_the_joined_sentences_are_the_text(sign):
         ("of EE.UU. and Acme Corp. now", "of United States and Acme Corporation now"),
         ("In St. Louis, on Main St. Tom and 5th St. Ann", "In Saint Louis, on Main Street Tom and 5th Street Ann"),
         ("By Lake St. Clair and Ann", "By Lake Saint Clair and Ann"),
-        ("STOP IT", "stop it"),
-        ("I LOVE IT. HELP US! IT WORKS", "i love it. help us! it works"),
-        ("US NAVY, NASA IT, I, A. THE US ARMY AND US", "US NAVY, NASA IT, I, A. the US army and us"),
-        ("US NAVY IS HERE", "US navy is here"),
+        ("STOP IT", "STOP it"),
+        ("I LOVE IT. HELP US! IT WORKS", "I LOVE it. HELP us! it WORKS"),
+        ("US NAVY, NASA IT, I, A. THE US ARMY AND US", "US NAVY, NASA IT, I, A. the US ARMY and us"),
+        ("US NAVY IS HERE", "US NAVY is HERE"),
         ("Text ♬ music.",) * 2,
         ('He asked: "Why?" & left ☉.',) * 2,
         ("♬ Dr. Smith ran 5 km. ☉ He came at 5 p.m.", "♬ Doctor Smith ran 5 kilometers. ☉ He came at 5 PM."),
@@ -205,10 +206,13 @@ def test_a_text_without_capitals_has_sentences():
 @pytest.mark.parametrize(
     ("text", "read"),
     [
-        ("DR. SMITH IS HERE", "doctor smith is here"),
-        ("WE MET ON MAIN ST. TODAY", "we met on main street today"),
+        ("The gas is CO. It burns. CO. CF.",) * 2,
+        ("The disease is MS. Patients know it.",) * 2,
+        ("An MRI AND CT scan at 10 AM EST", "An MRI and CT scan at 10 AM EST"),
+        ("DR. SMITH IS HERE", "DOCTOR SMITH is HERE"),
+        ("WE MET ON MAIN ST. TODAY", "we MET on MAIN STREET TODAY"),
         ("It took 30 sec. 2 people fell, W/L", "It took 30 seconds. 2 people fell, W/L"),
-        ("MR. SMITH. ACME INC. IS HERE", "MISTER SMITH. acme incorporated is here"),
+        ("MR. SMITH. ACME INC. IS HERE", "MISTER SMITH. ACME INCORPORATED is HERE"),
         ("E.g. Tom. I.e. he.", "For example Tom. That is he."),
         ("Pres. Biden, Insp. Ray, Pvt. Ray", "President Biden, Inspector Ray, Private Ray"),
         ("Col. Mustard, Rep. Lee, Maj. Tom", "Colonel Mustard, Representative Lee, Major Tom"),
@@ -221,9 +225,36 @@ def test_titles_and_abbreviations_in_capitals(text, read):
     assert as_read(text) == read
 
 
+def test_the_phonemizer_reads_other_words_in_capitals_as_words():
+    from kokoro_onnx.tokenizer import Tokenizer
+
+    phonemes = partial(Tokenizer().phonemize, lang="en-us")
+    for word in ("over", "stop", "army", "navy", "here", "spoken", "street", "mri", "ct"):
+        assert phonemes(word) == phonemes(word.upper())
+    assert phonemes("it") != phonemes("IT")
+
+
 WORDS = [
     *("no", "may", "in", "will", "can", "art", "fig", "sec", "mark", "it", "we", "saw", "ten", "miles", "dollars"),
-    *("hours", "half", "don't", "so", "mart", "US", "UN", "I", "café", "Ann"),
+    *(
+        "hours",
+        "half",
+        "don't",
+        "so",
+        "mart",
+        "US",
+        "UN",
+        "I",
+        "café",
+        "Ann",
+        "L",
+        "V",
+        "W",
+        "5",
+        "1,234",
+        "20.5",
+        "MRI",
+    ),
 ]
 
 

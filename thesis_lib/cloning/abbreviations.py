@@ -33,11 +33,11 @@ NOT_AT_THE_END = frozenset(("e.g.", "i.e.", "vs.", "approx.", "cf.", "viz."))  #
 NUMBERED = {
     "No": "number", "p": "page", "pp": "pages", "vol": "volume", "Vol": "Volume", "fig": "figure", "Fig": "Figure",
     "c": "circa", "ca": "circa", "est": "established", "tel": "telephone", "Tel": "Telephone", "Nos": "numbers",
-    "ch": "chapter", "Art": "Article", "max": "maximum", "Apt": "Apartment",
-    "Hwy": "Highway", "Rte": "Route", "núm": "number", "Núm": "Number", "pág": "page", "Pág": "Page",
-    "págs": "pages",
+    "ch": "chapter", "Apt": "Apartment", "Hwy": "Highway", "Rte": "Route", "núm": "number", "Núm": "Number",
+    "pág": "page", "Pág": "Page", "págs": "pages",
 }  # fmt: skip
-# Words in capitals that are no acronyms, which show that the words beside them are none either.
+WORDS_IN_CAPITALS = ("CO.", "CF.")  # acronyms at the end of a sentence
+# Words in capitals that are no acronyms.
 FUNCTION_WORDS = frozenset(
     "IS ARE WAS WERE BE AM THE A AN AND OR BUT OF TO IN ON AT FOR WITH NOT NO YOU HE SHE WE THEY THIS THAT MY YOUR DO "  # noqa: SIM905
     "DOES DID WILL CAN HAVE HAS HAD GO WHAT WHO WHEN WHERE WHY HOW ALL SO IF BY FROM AS".split()
@@ -53,7 +53,7 @@ SAINTS = frozenset(
 
 def _in_every_case(words: dict[str, str]) -> dict[str, str]:
     """The table with each abbreviation also in capitals and with one capital, "E.g.": "For example"."""
-    capitals = {short.upper(): word.upper() for short, word in words.items()}
+    capitals = {short.upper(): word.upper() for short, word in words.items() if short.upper() not in WORDS_IN_CAPITALS}
     return (
         capitals | {short[0].upper() + short[1:]: word[0].upper() + word[1:] for short, word in words.items()} | words
     )
@@ -109,7 +109,12 @@ def abbreviation_rules() -> tuple:
 
 
 def _title(found: re.Match) -> str:
-    """A title in words; "St." after a name is a street: "on Main St. today", but "In St. Louis"."""
+    """A title in words; "St." after a name is a street: "on Main St. today", but "In St. Louis".
+
+    One in capitals is a title only before a name in capitals: "He has MS. Patients know it".
+    """
+    if found[1].isupper() and not re.match(r"\.\s+[A-ZÀ-ÖØ-Þ]{2}", found.string[found.end(1) :]):
+        return found[0]
     before = found.string[: found.start()].split()
     name = before[-1] if before else ""
     is_name = len(before) > 1 and name.isalpha() and name[0].isupper() and name.capitalize() not in OPENERS | SAINTS

@@ -18,14 +18,15 @@ UNITS = {
 }  # fmt: skip
 PLURALS = {
     "foot": "feet", "square foot": "square feet", "hertz": "hertz", "kilohertz": "kilohertz",
-    "mile per hour": "miles per hour", "kilometer per hour": "kilometers per hour", "penny": "pence", "yen": "yen",
+    "mile per hour": "miles per hour", "kilometer per hour": "kilometers per hour",
+    "meter per second": "meters per second", "degree Celsius": "degrees Celsius",
+    "degree Fahrenheit": "degrees Fahrenheit", "penny": "pence", "yen": "yen",
 }  # fmt: skip
 AREAS = {f"{unit}{power}": f"{how} {UNITS[unit]}" for unit in ("mm", "cm", "m", "km")
          for powers, how in (("²2", "square"), ("³3", "cubic")) for power in powers}  # fmt: skip
-SCALES = {"": "", "C": " Celsius", " C": " Celsius", "F": " Fahrenheit", " F": " Fahrenheit"}
-DEGREES = {f"{sign}{unit}": f"degrees{scale}" for sign in "°º" for unit, scale in SCALES.items()}
-RATES = {area: f"{name}s" for area, name in AREAS.items()} | DEGREES
-RATES |= dict.fromkeys(("km/h", "Km/h", "KM/H"), "kilometers per hour") | {"m/s": "meters per second"}
+DEGREES = {f"{sign}{space}{scale[0]}": f"degree {scale}" for sign in "°º" for space in ("", " ")
+           for scale in ("Celsius", "Fahrenheit")} | {"°": "degree"}  # fmt: skip
+RATES = AREAS | DEGREES | dict.fromkeys(("km/h", "Km/h", "KM/H"), "kilometer per hour") | {"m/s": "meter per second"}
 PER = {unit: UNITS[unit] for unit in ("h", "hr", "min", "s", "sec", "l", "L", "kg", "g", "m", "cm", "km", "ha")} | AREAS
 FRACTIONS = {
     "1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters",
@@ -33,13 +34,21 @@ FRACTIONS = {
     "⅕": "one fifth", "⅖": "two fifths", "⅗": "three fifths", "⅘": "four fifths", "⅙": "one sixth", "⅚": "five sixths",
     "⅛": "one eighth", "⅜": "three eighths", "⅝": "five eighths", "⅞": "seven eighths",
 }  # fmt: skip
-CURRENCIES = {"US$": ("US dollar", "cent"), "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"),
-              "¥": ("yen", "sen")}  # fmt: skip
+# "Step 1/2" and "on Monday 1/2" are no fractions.
+BEFORE_NO_FRACTION = frozenset(
+    "on since until part step page chapter level stage round phase episode season slide question section lesson "  # noqa: SIM905
+    "volume number figure table exercise issue act scene day week group monday tuesday wednesday thursday friday "
+    "saturday sunday".split()
+)
+CURRENCIES = {
+    "US$": ("US dollar", "cent"), "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"),
+    "¥": ("yen", "sen"), "USD": ("US dollar", "cent"), "EUR": ("euro", "cent"), "GBP": ("pound", "penny"),
+}  # fmt: skip
 MULTIPLES = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "bn": "billion", "B": "billion",
 } | {name: name for name in ("hundred", "thousand", "million", "billion", "trillion")}  # fmt: skip
 # Not a unit after a currency sign ("$5 m" is a number of millions), nor before the rest of an abbreviation.
-NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d[\d.,]*)"
+NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d(?:[\d.,]*\d)?)"
 ARTICLE, NEXT_WORD = r"(\b(?:[Aa]n?|[Tt]he)\s+)?", r"(?=\s+([a-z]+))?"
 
 
@@ -50,6 +59,7 @@ def ends_in_unit(text: str) -> bool:
 
 def money_as_read(text: str) -> str:
     """Return the text with amounts of money in words; the phonemizer reads "$50" as "dollar fifty"."""
+    text = re.sub(r"(?<=\d)\s?[-–]\s?(?=[$€£¥]\s?\d)", " to ", text)  # "$2-$3"
     for pattern in _money():
         text = pattern.sub(_amount, text)
     return text
@@ -57,11 +67,11 @@ def money_as_read(text: str) -> str:
 
 @functools.cache
 def _money() -> tuple[re.Pattern, re.Pattern]:
-    sign, multiple = rf"(?P<sign>{either(CURRENCIES)})", rf"(?:\s?(?P<multiple>{either(MULTIPLES)})\b)?"
+    sign, multiple = rf"(?P<sign>{either(CURRENCIES)})", rf"(?:[\s-]?(?P<multiple>{either(MULTIPLES)})\b)?"
     number = r"(?P<number>\d(?:[\d.,]*\d)?(?:[-–]\d(?:[\d.,]*\d)?)?)"
     article, following = ARTICLE.replace("(", "(?P<article>", 1), NEXT_WORD.replace("([", "(?P<following>[")
     return (
-        re.compile(rf"{article}(?<![\w$€£¥]){sign}\s?{number}{multiple}(?!\w){following}"),
+        re.compile(rf"{article}(?<![\w$€£¥]){sign}\s?{number}{multiple}(?:-dollar\b|\s?USD\b)?(?!\w){following}"),
         re.compile(rf"{article}(?<![\w.,/]){number}{multiple}\s?{sign}(?![\w$€£¥]){following}"),
     )
 
@@ -99,13 +109,14 @@ def quantity_rules() -> tuple:
     day, year_first = r"(\d{1,2})", r"(?<![\w/.-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-])"
     # "24/12/2024-31/12/2024"
     period = r"(?<![\w/.-])(\d{1,2}([/.])\d{1,2}\2\d{4})\s?[-–]\s?(?=\d{1,2}\2\d{1,2}\2\d{4}(?![\w/-]))"
-    fraction = rf"(?<![\w/.,$€£¥-])(?:(\d+)(?:\s|(?!\d)))?({either(FRACTIONS)})(?![\w/]|[.,]\d)"
+    fraction = rf"(?<![\w/.,$€£¥-])(?:(\d+)(?:\s|(?!\d)))?({either(FRACTIONS)})(?![\w/]|[.,]\d|\s+time\b)"
     return (
         (re.compile(period), r"\1 to "),
         (re.compile(rf"(?<![\w/.-]){day}([/.-]){day}\2(\d{{4}})(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], f[4])),
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
         (re.compile(year_first), lambda found: _date(found[0], found[4], found[3], found[1])),
         (re.compile(fraction), _fraction),
+        (re.compile(r"(?<=\d)\s?º(?=\s*$|[,.;:!?)])"), " degrees"),  # "2º floor" is an ordinal number
         (re.compile(rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])"), _rate),
         (
             re.compile(
@@ -133,22 +144,29 @@ def _date(given: str, day: str, month: str, year: str) -> str:
 
 
 def _fraction(found: re.Match) -> str:
-    """A fraction in words; "on 1/2" is a date."""
-    if re.search(r"\b(?:on|since|until)\s+$", found.string[: found.start()], re.IGNORECASE):
+    """A fraction in words, except after a word of ``BEFORE_NO_FRACTION`` or a name."""
+    before = found.string[: found.start()].split()
+    is_name = len(before) > 1 and before[-1].istitle()
+    if not found[1] and before and (before[-1].lower() in BEFORE_NO_FRACTION or is_name):
         return found[0]
     return f"{found[1]} and {FRACTIONS[found[2]]}" if found[1] else FRACTIONS[found[2]]
 
 
 def _rate(found: re.Match) -> str:
-    rate = found[1] or found[2]
+    """A rate, an area or a temperature in words, singular after 1."""
+    rate, is_one = found[1] or found[2], re.search(r"(?<![\d.,])1\s?$", found.string[: found.start()])
     unit, _, per = rate.partition("/")
-    read = RATES.get(rate) or f"{PLURALS.get(UNITS[unit], f'{UNITS[unit]}s')} per {PER[per]}"
-    return f"{' ' if found[2] else ''}{read}"
+    name, rest = (RATES[rate], "") if rate in RATES else (UNITS[unit], f" per {PER[per]}")
+    return f"{' ' if found[2] else ''}{name if is_one else PLURALS.get(name, f'{name}s')}{rest}"
 
 
 def _unit(found: re.Match) -> str:
-    """A unit in words: singular in "the 100 m final"; "80s" and "25m" are more often years and millions."""
+    """A unit in words: singular in "the 100 m final"; "80s" and "25m" are more often years and millions.
+
+    "5 L. Frank" and "5 V-belts" have no unit.
+    """
     article, number, space, unit, next_word = found.groups()
-    if not space and len(unit) == 1:
+    is_initial = unit in "LVW" and re.match(r"-|\.?\s+[A-Z]", found.string[found.end(4) :])
+    if is_initial or (not space and len(unit) == 1):
         return found[0]
     return f"{article or ''}{_counted(number, UNITS[unit], _is_attribute(article, next_word))}"

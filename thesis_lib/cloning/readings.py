@@ -12,6 +12,7 @@ from itertools import groupby
 
 from thesis_lib.cloning.abbreviations import (
     ALL_ABBREVIATIONS,
+    ALL_TITLES,
     FUNCTION_WORDS,
     NUMBERED,
     OPENERS,
@@ -69,6 +70,8 @@ def _goes_on(text: str, following: str) -> object:
     if first[:1].islower() and re.search(r"(?<!\.)\.$", last):
         # A sentence begins with a capital, unless the whole text has none.
         return ends_in_abbreviation(text) or ends_in_unit(text) or not re.match(r"\W*[a-z]", text)
+    if last.isupper() and last[:-1] in ALL_TITLES:
+        return first.isupper()  # "DR. SMITH", but "He has MS. Patients know it"
     if last.endswith(".") and (last[:-1] in NUMBERED or last[:-1] in SHORT_MONTHS):
         return re.match(r"\+?\d", first)
     return ends_in_abbreviation(text) and re.sub(r"\W.*", "", first.lstrip("([\"'“‘")) not in OPENERS
@@ -134,23 +137,27 @@ def _sentence_as_read(sentence: str) -> str:
 
 @functools.cache
 def _rules() -> tuple:
-    capitals = re.compile(r"\b[A-Z]+(?:'[A-Z]+)?(?:\s+[A-Z]+(?:'[A-Z]+)?)+\b")
+    capitals = re.compile(r"\b(?!(?<=\d )[AP]M\b)[A-Z]+(?:'[A-Z]+)?(?:\s+[A-Z]+(?:'[A-Z]+)?)+\b")
     return (*abbreviation_rules(), *quantity_rules(), (capitals, _capitals))
 
 
 def _capitals(found: re.Match) -> str:
+    """Words in capitals, with the common ones in small letters; the phonemizer reads the others alike, but IT and US
+    as acronyms."""
     words = found[0].split()
     has_pronoun = "IT" in words or "US" in words[1:]  # beside a word that is no acronym, "STOP IT"
     is_text = FUNCTION_WORDS & set(words) or (has_pronoun and set(words) - ACRONYMS - PRONOUNS - {"I", "A"})
-    if not is_text or all(word in ("I", "A") for word in words):
-        return found[0]
-    return re.sub(r"\S+", lambda word: word[0] if _is_acronym(word) else word[0].lower(), found[0])
+    return re.sub(r"\S+", _common_in_small_letters, found[0]) if is_text else found[0]
 
 
-def _is_acronym(word: re.Match) -> bool:
-    """Whether a word of a text in capitals is an acronym; US is one after THE, and first before a noun."""
+def _common_in_small_letters(word: re.Match) -> str:
+    return word[0].lower() if word[0] in FUNCTION_WORDS | PRONOUNS and not _is_country(word) else word[0]
+
+
+def _is_country(word: re.Match) -> bool:
+    """Whether US is the country: after THE, and first before a noun."""
     if word[0] != "US":
-        return word[0] in ACRONYMS
+        return False
     before, after = word.string[: word.start()].split(), word.string[word.end() :].split()
     return before[-1:] == ["THE"] or bool(not before and after and after[0] not in FUNCTION_WORDS)
 
