@@ -48,16 +48,15 @@ def run(quick: bool) -> dict:
         minutes.append(adapted.meta["minutes"])
         contents = contents_for(number, [speaker for speaker in test_set.speakers if speaker.name != target.name])
         results += compared("human", before, adapted, target, contents, test_set.scorers)
+    about = {"voices": len(minutes), "seconds": SECONDS, "steps": steps, "minutes": minutes}
+    return about | compared_outputs(results)
+
+
+def compared_outputs(results: Results) -> dict:
+    """The means and the gain over the outputs that were measured before and after, and what was not measured."""
     kept = pd.DataFrame(complete_rows(results, ("target_speaker", "content")))
-    return {
-        "voices": len(minutes),
-        "seconds": SECONDS,
-        "steps": steps,
-        "minutes": minutes,
-        "rows": records(summarise_swaps(kept, seed=0)),
-        "gain": gain(kept),
-        "not measured": results.missing,
-    }
+    means, differences = ([], []) if kept.empty else (records(summarise_swaps(kept, seed=0)), gain(kept))
+    return {"rows": means, "gain": differences, "not measured": results.missing}
 
 
 def contents_for(number: int, others: Sequence[SwapSpeaker]) -> list[SwapSpeaker]:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.adaptation import CONTENTS, SPEAKERS, contents_for, gain
+from benchmarks.adaptation import CONTENTS, SPEAKERS, compared_outputs, contents_for, gain
+from thesis_lib.validation import Results
 from thesis_lib.validation.adaptation import AFTER, BEFORE
 
 
@@ -29,3 +30,10 @@ def test_the_gain_is_after_minus_before_on_the_same_pairs():
     found = next(row for row in gain(pd.DataFrame(rows)) if row["statistic"] == "normalised_similarity")
     assert (found["n"], found["encoder"]) == (9, "e")
     assert [found["value"], found["low"], found["high"]] == pytest.approx(np.repeat(0.2, 3))
+
+
+def test_without_a_complete_pair_there_are_no_means_but_the_reasons():
+    about = {"target_speaker": "a", "content": "x"}
+    missing = [{"stage": AFTER, **about, "reason": "silent"}]
+    found = compared_outputs(Results([{"stage": BEFORE, **about, "to_target": 0.5}], missing))
+    assert found == {"rows": [], "gain": [], "not measured": missing}

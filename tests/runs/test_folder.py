@@ -224,4 +224,4 @@ def test_a_table_made_from_files_outside_the_run_is_stale_where_one_has_changed(
     outside.unlink()
     assert run.has("x"), "without the file nothing shows that it has changed"
     run.save_table("earlier", pd.DataFrame({"a": [1]}), run.provenance([]))
-    assert not run.has("earlier", seen)
+    assert run.staleness("earlier", seen) == ["it has no fingerprints of the recordings outside the run"]

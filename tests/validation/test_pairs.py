@@ -36,6 +36,10 @@ def test_human_pairs_stand_beside_ours(tiny_run, tmp_path):
     assert run.load_table("pairs_not_measured").system.tolist() == ["other"]
     summary = run.load_table("pairs_summary")
     assert set(summary.metric) == {"speaker"}
+    assert run.stale() == {}
+    write_audio(folder / "a_en_ref" / "0.wav", voiced(1.0, f0=300), 22_050)
+    reason = [f"{folder / 'a_en_ref' / '0.wav'} has changed since"]
+    assert run.stale() == dict.fromkeys(("pairs", "pairs_not_measured", "pairs_summary"), reason)
 
 
 @pytest.mark.parametrize("title", ["another-encoder (1)", "tiny-test-encoder (2)"])

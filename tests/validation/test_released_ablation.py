@@ -1,5 +1,6 @@
 """The grid of the released recipe, on tiny corpora: a synthetic one (the bundled pairs) and a human one."""
 
+import json
 import shutil
 import sys
 
@@ -315,6 +316,30 @@ def test_the_command_hands_the_device_through(grid, monkeypatch, words, device):
     assert result.exit_code == 0, result.output
     assert given == [device]
     assert "speaker loss: helps. x" in result.output
+
+
+def test_a_replaced_human_recording_makes_the_grid_stale_and_every_cell_is_scored_again(grid, monkeypatch, tmp_path):
+    human = tmp_path / "human"
+    for number in range(4):
+        for recording in range(3):
+            write_audio(human / str(number) / f"{recording}.wav", voiced(1.5, HZ, 110.0 + 30 * number), HZ)
+    folder = shutil.copytree(grid[0].path, tmp_path / "run", symlinks=True)
+    for path in folder.rglob("config.json"):  # so that no cell is trained again
+        settings = json.loads(path.read_text())
+        if "swap" in settings:  # of a run, not of a vocoder
+            settings["swap"]["human"] = str(human)
+        path.write_text(json.dumps(settings))
+    config = grid[0].config.override({"swap.human": str(human)})
+    run = Run(folder, config)
+    ablate(run)
+    assert run.has("ablation", scores.outside_of(config))
+    write_audio(human / "2" / "0.wav", voiced(1.5, HZ, 200.0), HZ)
+    assert run.staleness("ablation") == [f"{human / '2' / '0.wav'} has changed since"]
+    scored, evaluate = [], scores.evaluate
+    monkeypatch.setattr(scores, "evaluate", lambda *given, **more: scored.append(1) or evaluate(*given, **more))
+    ablate(run)
+    assert len(scored) == 2 * len(FEW)
+    assert run.staleness("ablation") == []
 
 
 def test_scores_are_of_the_human_recordings_as_they_are_now(tiny_run, tmp_path):

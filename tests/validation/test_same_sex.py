@@ -200,6 +200,14 @@ def test_a_folder_with_unclear_speakers_is_refused(tmp_path, names, says):
         recordings_by_speaker(a_folder(tmp_path, names))
 
 
+def test_a_folder_with_the_suffix_of_a_recording_is_a_speaker_and_a_link_that_leads_nowhere_is_named(tmp_path):
+    folder = a_folder(tmp_path, ["b.wav/1.flac", "a.wav"])
+    assert list(recordings_by_speaker(folder)) == ["a", "b.wav"]
+    (folder / "c.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(RunError, match=r"c\.wav is a link to a file that is not there"):
+        recordings_by_speaker(folder)
+
+
 def test_a_recording_gets_a_length():
     assert of_length(np.arange(1, 4), 5).tolist() == [1, 2, 3, 0, 0]
     assert of_length(np.arange(1, 4), 2).tolist() == [1, 2]

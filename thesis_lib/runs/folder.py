@@ -199,5 +199,7 @@ def _changed_outside(before: dict[str, str], now: dict[str, str] | None) -> list
     """What has changed outside the run's folder, a reason each."""
     if now is None:
         now = {path: fingerprint(Path(path)) if Path(path).is_file() else old for path, old in before.items()}
+    if now and not before:
+        return ["it has no fingerprints of the recordings outside the run"]  # of an earlier version
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return [f"{name} has changed since" for name in names]

@@ -112,6 +112,8 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     the run's encoders are not those that it was trained with.
     """
     groups, scorers = pair_recordings(folder), Scorers.load(run.config)
+    files = {path for systems in groups.values() for own in systems.values() for path in own.values()}
+    outside = {str(path): fingerprint(path) for path in sorted(files)}
     vocoder = load_trained_vocoder(run, "conversion")
     pairs = _pairs(run, groups, scorers, vocoder)
     names = dict.fromkeys(name for pair in pairs for name in pair.files)
@@ -125,8 +127,6 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     roles = Roles.of(run.config, {"conversion": vocoder})
     encoders = {column: encoder.name for column, encoder in scorers.encoders.items()}
     summary["role"] = [roles.of_metric(metric, encoders) for metric in summary.metric]
-    files = {path for systems in groups.values() for own in systems.values() for path in own.values()}
-    outside = {str(path): fingerprint(path) for path in sorted(files)}
     provenance = run.provenance_of("conversion", weights=scorers.revisions, outside=outside)
     return save_results(run, "pairs", results, ABOUT, summary, provenance)
 

@@ -81,12 +81,14 @@ def recordings_by_speaker(folder: Path) -> dict[str, list[Path]]:
     """Speaker -> recordings of a folder: a subfolder is a speaker, and so is each file beside the subfolders.
 
     Both in the order of their names. Raises RunError where there is no such folder, where a recording lies deeper than
-    in a subfolder, and where two of the names are the same.
+    in a subfolder, where two of the names are the same, and for a symbolic link that leads nowhere.
     """
     if not folder.is_dir():
         raise RunError(f"human voices: {folder} is no folder")
     speakers: dict[str, list[Path]] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_SUFFIXES):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in READ_SUFFIXES and not p.is_dir()):
+        if not path.exists():
+            raise RunError(f"human voices: {path} is a link to a file that is not there: remove or mend it")
         *folders, file = path.relative_to(folder).parts
         if len(folders) > 1:
             raise RunError(
