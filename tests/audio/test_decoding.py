@@ -209,7 +209,7 @@ def test_a_file_full_of_damage_is_refused_and_one_damaged_frame_is_not(tmp_path)
     path.write_bytes(data)
     assert len(read_audio(path)[0]) / RATE == pytest.approx(12.0, abs=0.3)
     [note] = survey(path).notes("a")
-    assert re.fullmatch(r"a: \d of \d+ packets \([\d,]+ bytes\) are damaged and left out", note)
+    assert re.fullmatch(r"a: \d of \d+ packets \([\d,]+ bytes\) cannot be decoded and are left out", note)
     with av.open(str(path)) as container:
         places = [packet.pos for packet in container.demux(container.streams.audio[0]) if packet.size]
     for start in places[10:-10:3]:
@@ -217,6 +217,19 @@ def test_a_file_full_of_damage_is_refused_and_one_damaged_frame_is_not(tmp_path)
     path.write_bytes(data)
     with pytest.raises(AudioError, match="undecodable|truncated"):
         read_audio(path)
+
+
+@pytest.mark.parametrize(("damage", "notes"), [(bytes(5000), 0), (b"\x4a\x65\x97" * 1500, 1)])
+def test_bytes_between_two_frames_of_an_mp3_are_left_out(tmp_path, damage, notes):
+    path = tmp_path / "a.mp3"
+    data = encoded(path, voiced(6.0, RATE))
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(container.streams.audio[0]) if packet.size]
+    place = places[len(places) // 2]
+    path.write_bytes(data[:place] + damage + data[place:])
+    assert len(read_audio(path)[0]) / RATE == pytest.approx(6.0, abs=0.1)
+    assert header(path)[1] == pytest.approx(6.0, abs=0.1)
+    assert len(survey(path).notes("a")) == notes
 
 
 def test_a_name_that_is_not_utf8_is_a_name(tmp_path):

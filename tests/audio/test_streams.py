@@ -268,7 +268,7 @@ def test_a_damaged_packet_of_a_stream_is_left_out_and_noted(tmp_path, suffix, co
     if suffix not in ("mp3", "aac", "ac3", "mp2"):
         assert any("gap(s)" in note and "filled with silence" in note for note in notes)
     else:
-        assert any("are damaged and left out" in note for note in notes)
+        assert any("cannot be decoded and are left out" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -315,4 +315,4 @@ def test_bytes_without_a_frame_do_not_end_a_stream_of_aac(tmp_path):
     read, notes = noted(bytes(data))
     assert len(read) / 48_000 == pytest.approx(6.0 * (1 - 10_000 / len(data)), abs=0.2)
     assert len(notes) == 1
-    assert "are damaged and left out" in notes[0]
+    assert "cannot be decoded and are left out" in notes[0]

@@ -81,7 +81,7 @@ def _inspected(path: Path) -> StoredAudio:
     if ogg_is_cut(path):  # FFmpeg may not open a short one
         return StoredAudio(info.samplerate, info.frames, True, True, is_float)
     samples, is_cut = _counted(path, info.samplerate)
-    agree = abs(samples - info.frames) <= MAX_PADDING
+    agree = samples is not None and abs(samples - info.frames) <= MAX_PADDING
     return StoredAudio(info.samplerate, info.frames if agree else None, is_cut, agree, is_float)
 
 
@@ -173,15 +173,25 @@ def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator
         yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
 
 
-def _counted(path: Path, rate: int) -> tuple[int, bool]:
-    """Samples of all packets without decoding them, and whether the last packet is broken."""
-    seconds, last = Fraction(0), None
+def _counted(path: Path, rate: int) -> tuple[int | None, bool]:
+    """Samples of all packets without decoding them, and whether the last packet is broken.
+
+    None for an MP3 with damaged bytes between two frames, where libsndfile gives up.
+    """
+    seconds, last, is_whole = Fraction(0), None, True
     with open_container(path) as container:
         for packet in _packets(container, path):
             if packet.size:
+                is_whole &= last is None or not _is_damaged_mp3(last)
                 seconds += (packet.duration or 0) * packet.time_base
                 last = packet
-        return round(seconds * rate), _is_broken(last) or is_shorter_than_declared(path)
+        return round(seconds * rate) if is_whole else None, _is_broken(last) or is_shorter_than_declared(path)
+
+
+def _is_damaged_mp3(packet: "av.Packet") -> bool:
+    """Whether the packet of an MP3 is not one frame."""
+    is_mp3 = packet.stream.codec_context.name.startswith("mp3")
+    return is_mp3 and FRAME_BYTES["mp3"](bytes(packet)) != packet.size
 
 
 def _by_ffmpeg(path: Path) -> StoredAudio:

@@ -47,7 +47,7 @@ class Gaps:
         found = []
         if self.damaged:
             size = f" ({self.damaged_bytes:,} bytes)" if self.damaged_bytes else ""
-            found.append(f"{self.damaged} of {self.packets} packets{size} are damaged and left out")
+            found.append(f"{self.damaged} of {self.packets} packets{size} cannot be decoded and are left out")
         if self.count:
             found.append(f"the audio track has {self.count} gap(s), {self.seconds:.1f} s in all, filled with silence")
         return tuple(found)
