@@ -72,7 +72,7 @@ def degraded(quick: bool, targets: int, contents: int) -> dict:
 
 
 def moved_by_noise(quick: bool) -> dict:
-    """One row an encoder and kind of noise, and the encoders within ``MAX_SIMILARITY_SHIFT`` in every noise."""
+    """One row for each encoder and kind of noise, and the encoders within ``MAX_SIMILARITY_SHIFT`` in every noise."""
     trials, steps = (2, 5) if quick else (6, 60)
     rows = voices()
     spanish, english = ([_read(name, side) for name in rows.id] for side in ("es", "en"))

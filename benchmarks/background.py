@@ -10,6 +10,9 @@ Intervals resample voices. Not measured: other speakers in the background, rooms
 """
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,9 @@ from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.reporting import bar
+from thesis_lib.validation import Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import Columns
 from thesis_lib.validation.metrics.words import normalise_text
 
 OPTIONS = {"recordings": Option(12, 2, "bundled Spanish voices")}
@@ -34,42 +40,86 @@ SNRS = (20, 10, 0)  # dB
 CHORDS_HZ = ((262, 330, 392), (294, 370, 440), (220, 277, 330))
 
 
+@dataclass(frozen=True)
+class MixedRecording:
+    """A Spanish sentence over a sound, (N,) float32, with a pause before and after the speech."""
+
+    name: str
+    voice: str
+    text: str
+    sound: str
+    snr: float  # dB
+    mixed: np.ndarray
+    alone: np.ndarray  # the sound
+    speech: slice  # the samples between the pauses
+
+
 def run(quick: bool, recordings: int) -> dict:
-    """One row a kind of sound and signal-to-noise ratio."""
-    rows = mini.table(CorpusConfig(name="mini"))
-    rows = rows[rows.split == "test"]
-    chosen, recogniser = rows.iloc[spread(len(rows), recordings)], Whisper(no_repeat=4)
-    cases = [(name, snr) for name in SOUNDS for snr in (SNRS[1:2] if quick else SNRS)]
-    found = [_row(name, snr, chosen, recogniser) for name, snr in tqdm(cases, "sounds")]
+    """One row for each kind of sound and signal-to-noise ratio."""
+    table = mini.table(CorpusConfig(name="mini"))
+    table = table[table.split == "test"]
+    chosen = table.iloc[spread(len(table), recordings)]
+    cases = [(sound, snr) for sound in SOUNDS for snr in (SNRS[1:2] if quick else SNRS)]
+    items = [
+        mixed_recording(row, sound, snr, number)
+        for sound, snr in cases
+        for number, row in enumerate(chosen.itertuples())
+    ]
+    test_set = TestSet(items, lambda item: {"sound": item.sound, "snr": item.snr, "recording": item.name}, "sounds")
+    kept: System[MixedRecording, np.ndarray] = System("background", kept_background)
+    scorer: Scorer[MixedRecording, np.ndarray] = Scorer(partial(scores, Whisper(no_repeat=4)))
+    results = evaluate(test_set, [kept], [scorer], bar)
+    by_case = [[row for row in results.rows if (row["sound"], row["snr"]) == case] for case in cases]
+    rows = [_summary(*case, own) for case, own in zip(cases, by_case, strict=True) if own]
     voices = int(chosen.voice.nunique())
-    return {"recordings": len(chosen), "voices": voices, "seconds of pause": PAUSES_SECONDS, "rows": found}
+    about = {"recordings": len(chosen), "voices": voices, "seconds of pause": PAUSES_SECONDS}
+    return about | {"rows": rows, "not measured": results.missing}
 
 
-def _row(name: str, snr: float, chosen, recogniser: Whisper) -> dict:
-    before, after, levels, marks = [], [], [], []
-    for number, row in enumerate(chosen.itertuples()):
-        spanish, english = (_read(row.id, side) for side in ("es", "en"))
-        pauses = [np.zeros(round(seconds * RATE), np.float32) for seconds in PAUSES_SECONDS]
-        speech = np.concatenate([pauses[0], spanish, pauses[1]])
-        sound = SOUNDS[name](len(speech), number)
-        sound *= np.sqrt(np.square(spanish).mean() / np.square(sound).mean()) * 10 ** (-snr / 20)
-        mixed = (speech + sound).astype(np.float32)
-        kept = np.concatenate(list(without_speech(lambda wav=mixed: [wav], RATE, speech_spans([mixed], RATE))))
-        during = slice(len(pauses[0]), len(pauses[0]) + len(spanish))
-        before.append(words_found(recogniser, mixed, row.es))
-        after.append(words_found(recogniser, kept, row.es))
-        levels.append(10 * np.log10(np.square(kept[during]).mean() / np.square(sound[during]).mean()))
-        marks.append([detect_watermark(wav, RATE).is_marked for wav in mixtures(english, mixed, len(pauses[0]))])
-    voices = chosen.voice.to_numpy()
+def mixed_recording(row, sound: str, snr: float, seed: int) -> MixedRecording:
+    """A row of the bundled corpus over a sound."""
+    spanish = _read(row.id, "es")
+    pauses = [np.zeros(round(seconds * RATE), np.float32) for seconds in PAUSES_SECONDS]
+    speech = np.concatenate([pauses[0], spanish, pauses[1]])
+    alone = SOUNDS[sound](len(speech), seed)
+    alone *= np.sqrt(np.square(spanish).mean() / np.square(alone).mean()) * 10 ** (-snr / 20)
+    during = slice(len(pauses[0]), len(pauses[0]) + len(spanish))
+    mixed = (speech + alone).astype(np.float32)
+    return MixedRecording(row.id, row.voice, row.es, sound, snr, mixed, alone, during)
+
+
+def kept_background(item: MixedRecording) -> np.ndarray:
+    """(N,) what `--background keep` keeps of the mixture."""
+    return np.concatenate(list(without_speech(lambda: [item.mixed], RATE, speech_spans([item.mixed], RATE))))
+
+
+def scores(recogniser: Whisper, item: MixedRecording, kept: np.ndarray) -> Columns:
+    """Words found before and after, the level during the speech in dB, the watermark before and after the mixing."""
+    level = np.square(kept[item.speech]).mean() / np.square(item.alone[item.speech]).mean()
+    marked = [
+        detect_watermark(wav, RATE).is_marked for wav in mixtures(_read(item.name, "en"), item.mixed, item.speech.start)
+    ]
     return {
-        "sound": name,
+        "voice": item.voice,
+        "before": words_found(recogniser, item.mixed, item.text),
+        "after": words_found(recogniser, kept, item.text),
+        "level": 10 * np.log10(level),
+        "marked": marked,
+    }
+
+
+def _summary(sound: str, snr: float, rows: Sequence[Columns]) -> Columns:
+    voices = np.array([row["voice"] for row in rows])
+    before, after, levels = ([row[name] for row in rows] for name in ("before", "after", "level"))
+    return {
+        "sound": sound,
         "snr": snr,
         "words": sum(map(len, before)),
         "words found before": share_of(before, voices),
         "words found in the background": share_of(after, voices),
         "level during speech, dB": {"median": float(np.median(levels)), "low": min(levels), "high": max(levels)},
-        "marked before the background": share_of([x[:1] for x in marks], voices),
-        "marked after it": share_of([x[1:] for x in marks], voices),
+        "marked before the background": share_of([row["marked"][:1] for row in rows], voices),
+        "marked after it": share_of([row["marked"][1:] for row in rows], voices),
     }
 
 

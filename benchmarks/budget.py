@@ -60,7 +60,7 @@ SYSTEMS = {
 
 
 def run(quick: bool) -> dict:
-    """A row a system, mark and metric, with the interval that draws seeds and utterances."""
+    """A row for each system, mark and metric, with the interval that draws seeds and utterances."""
     marks, seeds, count = ((0.05, 0.1), 1, 2) if quick else (MINUTES, SEEDS, UTTERANCES)
     corpus = _corpus()
     prepared(corpus, bar), embedded(corpus, bar)

@@ -17,7 +17,7 @@ RATE = 16_000
 
 
 def run(quick: bool) -> dict:
-    """One row an encoder and statistic."""
+    """One row for each encoder and statistic."""
     recordings = dict(list(human_recordings().items())[: 12 if quick else None])
     pairs = [_pair([read_audio(path, RATE)[0] for path in paths[:2]]) for paths in recordings.values()]
     speakers = np.array(list(recordings))

@@ -66,7 +66,7 @@ class MeasuredVariant:
 
 
 def run(quick: bool) -> dict:
-    """One row a variant, the comparisons with V1 and V2, and streams."""
+    """One row for each variant, the comparisons with V1 and V2, and streams."""
     minutes = 0.05 if quick else MINUTES
     corpus, vocoders = trained_vocoders(minutes)
     manifest, embeddings = prepared(corpus), embedded(corpus)

@@ -1,8 +1,9 @@
 """Speaker identification from each kind of content: how much of the voice remains in it.
 
 A linear classifier of the speaker is given the mean, the standard deviation and that of the frame differences of
-0.74 s pieces. It is trained on all recordings of a speaker but the last and is tested on that one. Chance is one in the
-number of speakers; content without the voice comes near it. F0 and energy are left out, as they are moved or shared.
+0.74 s pieces. It is trained on all recordings of a speaker except the last, and is tested on that one. Chance is one
+in the number of speakers; content without the voice comes near it. F0 and energy are left out, as they are moved or
+shared.
 
 Also the word error rate of phonetic content: Whisper's own decoder on its first components.
 """

@@ -31,7 +31,7 @@ QUICK_SPEAKERS = 4
 
 
 def run(quick: bool) -> dict:
-    """A row an encoder, way of scaling and measure; per emotion AUC and confusions, standardised vectors."""
+    """A row for each encoder, way of scaling and measure; per emotion AUC and confusions, standardised vectors."""
     table, folder = measured_recordings()
     if quick:
         table = table[table.speaker.isin(sorted(table.speaker.unique())[:QUICK_SPEAKERS])]

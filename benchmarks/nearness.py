@@ -21,7 +21,7 @@ from thesis_lib.validation.validate import measure
 def nearness(
     corpus: Run, count: int, systems: dict[str, System], metrics: tuple[str, ...]
 ) -> tuple[dict[str, dict[str, np.ndarray]], list[Columns]]:
-    """system -> metric -> (n,), a value an utterance, and what could not be measured.
+    """system -> metric -> (n,), a value for each utterance, and what could not be measured.
 
     Under an encoder's name is the cosine with the recording. The n utterances are those of ``count`` that every system
     was measured on.

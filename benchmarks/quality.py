@@ -123,7 +123,7 @@ class HumanTest:
 
 
 def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
-    """One row a system and score: its mean, share, or the error rate of its (errors, words), with a 95 % interval.
+    """One row for each system and score: its mean, share, or error rate of its (errors, words), with a 95 % interval.
 
     The columns ``groups`` identify an item, and the intervals are over them. An item that could not be measured with
     one system is in no row.

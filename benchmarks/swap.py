@@ -15,7 +15,7 @@ from thesis_lib.validation.swap import swap_test
 
 
 def run(quick: bool) -> dict:
-    """Steps and minutes of each training, and a row a system, kind of target, encoder and statistic with chance."""
+    """Steps and minutes of each training; a row for each system, kind of target, encoder and statistic, with chance."""
     profile = "smoke" if quick else "demo"
     demo = Run(f"runs/{profile}", Config.from_profile(profile))
     embedded(demo, bar)

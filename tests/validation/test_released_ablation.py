@@ -254,7 +254,7 @@ def test_an_unknown_name_is_refused_before_any_training(grid, config, monkeypatc
 
 
 def planted(**rows) -> pd.DataFrame:
-    """A table with one row a loss of the plan: loss=(metric, low, high, role)."""
+    """A table with one row for each loss of the plan: loss=(metric, low, high, role)."""
     found = []
     for loss, (metric, low, high, role) in rows.items():
         about = {"variant": f"with {loss} loss", "metric": metric, "against": FULL, "role": role}

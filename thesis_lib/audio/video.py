@@ -73,7 +73,7 @@ def played_times(source: Path) -> tuple[float, float]:
 
 
 def dropped_note(source: Path, target: Path, add: bool = False) -> str:
-    """Which tracks of a video are not copied, but the one that the speech replaces; empty where there is none."""
+    """Which tracks of a video are not copied, except the one that the speech replaces; empty where there is none."""
     with open_container(source) as film:
         names = ", ".join(dropped_tracks(film, source, add))
     return f"{target}: not copied from {source}: {names}" if names else ""

@@ -132,7 +132,7 @@ def copied_metadata(film: "av.container.InputContainer", comment: str) -> dict[s
 
 
 def dropped_tracks(film: "av.container.InputContainer", source: Path, add: bool) -> list[str]:
-    """The tracks of the source that are not copied, but the audio track that the speech replaces."""
+    """The tracks of the source that are not copied, except the audio track that the speech replaces."""
     read = audio_track(film, source)
     audio = [] if add else [track for track in film.streams.audio if track is not read]
     return [

@@ -94,7 +94,7 @@ def _layers(prefix: str, tensors: Mapping[str, np.ndarray]) -> list[tuple[np.nda
 
 
 def _run(layers: list[tuple[np.ndarray, np.ndarray]], x: np.ndarray) -> np.ndarray:
-    """(C, T) -> (C', T): convolutions, zero-padded, with an activation after each but the last."""
+    """(C, T) -> (C', T): convolutions, zero-padded, with an activation after each except the last."""
     for number, (weight, bias) in enumerate(layers):
         if number:
             x = np.maximum(x, LEAKY_SLOPE * x)

@@ -64,7 +64,7 @@ def _listed(voice: Voice) -> dict:
 
 
 def _voice_digest(tree: dict) -> str:
-    """Digest of what a speaker's stored tree gives to the samples: all but its warnings and the share of others."""
+    """Digest of what a speaker's stored tree gives to the samples: all except its warnings and the share of others."""
     return digest([SYNTHESIS_VERSION, __version__, {key: tree[key] for key in VOICE_KEYS}])
 
 

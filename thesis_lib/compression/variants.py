@@ -147,9 +147,9 @@ class TestUtterance:
 def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Build and evaluate all variants: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
 
-    Returns the summary, a row a variant. Timings are interleaved in one process; the lowest and highest ratio of the
-    repeats are beside the median. mel_l1 has its 95 % interval over the speakers, n, the number of outputs that were
-    measured, and the reason where it has no value. Also written: the table of outputs, and those that were not
+    Returns the summary, a row for each variant. Timings are interleaved in one process; the lowest and highest ratio of
+    the repeats are beside the median. mel_l1 has its 95 % interval over the speakers, n, the number of outputs that
+    were measured, and the reason where it has no value. Also written: the table of outputs, and those that were not
     measured. Raises RunError without a trained resynthesis vocoder.
     """
     if run.has("compression") and run.has("compression_summary"):  # an earlier version wrote the first one alone
@@ -204,7 +204,7 @@ def quality(
 
 
 def _distances(results: Results, names: list[str], config: ValidationConfig) -> pd.DataFrame:
-    """A row a variant: variant, mel_l1 with its 95 % interval, n, reason; the first reason where none was measured.
+    """A row for each variant: mel_l1 with its 95 % interval, n, reason; the first reason where none was measured.
 
     One utterance has a mean and no interval.
     """

@@ -1,4 +1,4 @@
-"""The sections of the configuration, but for the vocoders' recipes: audio, corpus, encoders, evaluation, cloning."""
+"""The sections of the configuration, except the vocoders' recipes: audio, corpus, encoders, evaluation, cloning."""
 
 from typing import ClassVar, Literal, Self, get_args
 

@@ -68,7 +68,7 @@ def _sides(table: pd.DataFrame) -> dict[str, str]:
 
 
 def splits_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a split and one for all of them: utterances, or pairs, speakers, and hours of each side."""
+    """One row for each split and one for all of them: utterances, or pairs, speakers, and hours of each side."""
     kinds = set(table.source_kind)
     hours = (
         {"Spanish, h": "source", "English, h": "target"} if kinds == {"translation"}
@@ -112,7 +112,7 @@ def bandwidth_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def rejects_table(manifest: Manifest) -> pd.DataFrame:
-    """One row a reason: the number of rows rejected for it, and its meaning."""
+    """One row for each reason: the number of rows rejected for it, and its meaning."""
     counts = Counter(reject.reason for reject in manifest.rejects)
     meaning = explained()
     rows = [(reason, n, meaning.get(reason.split(": ")[-1], "")) for reason, n in counts.most_common()]

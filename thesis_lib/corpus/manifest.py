@@ -1,7 +1,7 @@
-"""The manifest: one validated row an utterance pair, and the table of rejected rows with their reasons.
+"""The manifest: one validated row for each utterance pair, and the table of rejected rows with their reasons.
 
 ``manifest.json`` names the schema's version and the shards, Parquet files below ``manifest/`` with the columns of
-``Utterance``. ``rejects.jsonl`` has one line a rejected row.
+``Utterance``. ``rejects.jsonl`` has one line for each rejected row.
 """
 
 import json

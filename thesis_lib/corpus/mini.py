@@ -30,7 +30,7 @@ def bundle() -> Path:
 
 
 def table(config: CorpusConfig) -> pd.DataFrame:
-    """One row a bundled pair: id, split, voice, style, both texts and the measured checks.
+    """One row for each bundled pair: id, split, voice, style, both texts and the measured checks.
 
     ``split`` is the project's: train, validation or test; ``release_split`` is that of the release.
     ``config.limit`` is the number of pairs of each.

@@ -54,7 +54,7 @@ def speaker_leak_figure(leaks: dict[tuple[str, str], Leak]) -> Figure:
 
 
 def budget_figure(study: dict, metrics: dict[str, str]) -> Figure:
-    """Metrics over minutes of training, a line a system with its intervals; a dotted line is the untrained start."""
+    """Metrics over minutes of training, a line for each system with its intervals; a dotted line is the start."""
     rows = pd.DataFrame(study["rows"])
     figure, axes = plt.subplots(1, len(metrics), figsize=(SIZE[0] * 1.25, SIZE[1]))
     for axis, (metric, label) in zip(axes, metrics.items(), strict=True):

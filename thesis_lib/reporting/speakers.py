@@ -33,10 +33,10 @@ OF_PAIRS = (*SHOWN, "accepted_5_same_sex")
 def speakers_table(
     summary: pd.DataFrame, pairs: str = ALL_PAIRS, statistics: tuple[str, ...] = tuple(STATISTICS)
 ) -> pd.DataFrame:
-    """A line an encoder and system, for one kind of pairs: each statistic with its interval; chance in the headings.
+    """A line for each encoder and system, for one kind of pairs: statistics with intervals; headings give chance.
 
-    One more line an encoder has the chance level of impostors of the target's sex, where sexes are known. Encoders
-    without a role in the vocoder come first.
+    One more line for each encoder has the chance level of impostors of the target's sex, where sexes are known.
+    Encoders without a role in the vocoder come first.
     """
     part = _numbers(summary[(summary.pairs == pairs) & summary.statistic.isin(statistics)])
     lines = []
@@ -122,7 +122,7 @@ def _heading(part: pd.DataFrame, statistic: str) -> str:
 
 
 def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
-    """A line an encoder and statistic: the gain over the best trivial system with its interval; 0 is no gain."""
+    """A line for each encoder and statistic: the gain over the best trivial system with its interval; 0 is no gain."""
     part = _numbers(gains[gains.pairs == pairs]).fillna({"best trivial": ""})  # an empty cell of a file reads as NaN
     return pd.DataFrame(
         {
@@ -137,7 +137,7 @@ def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
 
 
 def degraded_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line an encoder and system: normalised similarity (chance 0), and what remains of it after each degradation.
+    """A line for each encoder and system: normalised similarity (chance 0), and the share left after each degradation.
 
     The second number of each degradation is the difference to the share that remains of natural recordings. Of a result
     that an earlier version saved, the loss of normalised similarity on the undegraded scale.

@@ -97,7 +97,7 @@ def leak_table(leaks: dict[tuple[str, str], Leak]) -> pd.DataFrame:
 
 
 def data_speed(result: dict) -> pd.DataFrame:
-    """Pairs a second of ``benchmarks data``, a row an implementation, with its time relative to ours."""
+    """Pairs a second of ``benchmarks data``, a row for each implementation, with its time relative to ours."""
     thread = result["one thread"]
     return pd.DataFrame(
         {
@@ -188,7 +188,7 @@ def settings_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
-    """Of ``benchmarks budget`` a row a system and time, with the steps of its first seed and each metric's interval."""
+    """Of ``benchmarks budget`` a row for each system and time: the steps of its first seed, each metric's interval."""
     rows = []
     for (system, minutes), part in pd.DataFrame(study["rows"]).groupby(["system", "minutes"], sort=False):
         steps = dict(zip(study["minutes of one core"], study["steps"].get(system, ()), strict=False))
@@ -199,7 +199,7 @@ def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
 
 
 def variants_table(variants: list[dict]) -> pd.DataFrame:
-    """A row a variant of `python -m benchmarks compress`: parameters, file size, speed, peak memory."""
+    """A row for each variant of `python -m benchmarks compress`: parameters, file size, speed, peak memory."""
     return pd.DataFrame(
         {
             "variant": variant["variant"],
@@ -214,7 +214,7 @@ def variants_table(variants: list[dict]) -> pd.DataFrame:
 
 
 def variants_quality(variants: list[dict], metrics: list[str]) -> pd.DataFrame:
-    """A row a variant with samples of its own, a column a metric, each cell with its interval."""
+    """A row for each variant with samples of its own, a column for each metric, each cell with its interval."""
     rows = [
         {"variant": variant["variant"], "metric": metric} | variant["quality"][metric]
         for variant in variants
@@ -225,7 +225,7 @@ def variants_quality(variants: list[dict], metrics: list[str]) -> pd.DataFrame:
 
 
 def streams_table(streams: list[dict]) -> pd.DataFrame:
-    """A row a variant: its look-ahead, and the time of a piece of a tenth of a second on one thread."""
+    """A row for each variant: its look-ahead, and the time of a piece of a tenth of a second on one thread."""
     return pd.DataFrame(
         {
             "variant": stream["variant"],
@@ -240,7 +240,7 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
 
 
 def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:
-    """A row a system of one test set; ``metrics`` is metric -> heading, each cell with its interval.
+    """A row for each system of one test set; ``metrics`` is metric -> heading, each cell with its interval.
 
     ``n`` is the system's rows; a cell of fewer has its own n. A metric that the summary lacks has no column, but a word
     score, which a summary of an earlier version may lack, is "not measured".

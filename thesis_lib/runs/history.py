@@ -29,7 +29,7 @@ def open_run(path: str | Path) -> Run:
 
 
 def runs(root: str | Path = "runs") -> pd.DataFrame:
-    """One row a run below ``root``: profile, configuration, steps and minutes of each task, tables."""
+    """One row for each run below ``root``: profile, configuration, steps and minutes of each task, tables."""
     rows = []
     for stored in sorted(Path(root).glob("*/config.json")):
         if stored.parent.is_symlink():

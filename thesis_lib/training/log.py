@@ -1,4 +1,4 @@
-"""The training log: metrics.jsonl, one line a step, and TensorBoard's events beside it."""
+"""The training log: metrics.jsonl, one line for each step, and TensorBoard's events beside it."""
 
 import json
 from pathlib import Path

@@ -55,7 +55,7 @@ def train(run: Run, task: Task, progress: Progress = silent, fabric: "Fabric | N
 
     Stages before it that have not run (prepare, embed, analyse, and distillation targets) run first, and their time
     is not counted. Interrupted, training continues from the last checkpoint; finished, its vocoder is returned.
-    TASK/metrics.jsonl holds one line a step. Every process of a ``fabric`` calls this; the first process writes.
+    TASK/metrics.jsonl holds one line for each step. Every process of a ``fabric`` calls this; the first process writes.
 
     Raises Interrupted after Ctrl-C, SIGTERM or SIGHUP, with the state saved; NonFinite with the batch's files named
     and the state saved in TASK/failed/; CheckpointError for a full disk or a damaged last checkpoint; StaleError when

@@ -44,7 +44,7 @@ class FileSource:
         return functools.lru_cache(maxsize=MAX_CACHED_ANALYSES)(self.read_analysis)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the cache of analyses, which cannot be pickled and which each process fills for itself."""
+        """Everything except the cache of analyses, which cannot be pickled and which each process fills for itself."""
         return {name: value for name, value in self.__dict__.items() if name != "analysis"}
 
     def samples(self, index: int) -> int:

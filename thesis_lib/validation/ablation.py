@@ -52,7 +52,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.DataFrame:
-    """Train and evaluate the grid; the table of differences from the full recipe, a row a variant and metric.
+    """Train and evaluate the grid; the table of differences from the full recipe, a row for each variant and metric.
 
     Columns: variant, metric, value (the variant's mean of speakers' means), difference from "full recipe" with the
     95 % interval that draws seeds and speakers, p of the configured hypotheses (Student's t over the seeds, at least

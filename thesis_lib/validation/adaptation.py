@@ -38,7 +38,7 @@ ABOUT = ("test_set", "task", "stage", "target", "content", "target_speaker", "en
 
 
 def adapt_speakers(run: Run, progress: Progress = silent) -> None:
-    """Adapt the run's conversion vocoder to some test speakers, each by its Spanish recordings but the first.
+    """Adapt the run's conversion vocoder to some test speakers, each by its Spanish recordings except the first.
 
     A training of ``adaptation.minutes`` for each speaker; a finished one of the same vocoder and recordings is not
     repeated, and none is needed where the table "adaptation" is up to date. Raises RunError without a trained

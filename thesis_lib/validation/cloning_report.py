@@ -93,7 +93,7 @@ def clone_report(
     spanish: Iterable[Path] = (),
     minutes: float = 0.0,
 ) -> pd.DataFrame:
-    """Evaluate the pipeline: one row a recording and system.
+    """Evaluate the pipeline: one row for each recording and system.
 
     Beside it are tables of the summary, of what was not measured and of the stages' seconds, and samples. The
     recordings are test utterances of the run's corpus; those of ``pairs``, in the layout of ``validate --pairs``; and

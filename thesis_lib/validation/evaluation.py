@@ -84,11 +84,11 @@ class Results:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a measured trial."""
+        """One row for each measured trial."""
         return pd.DataFrame(self.rows)
 
     def not_measured(self, columns: Iterable[str]) -> pd.DataFrame:
-        """One row a trial without numbers: the columns that identify it, and the reason."""
+        """One row for each trial without numbers: the columns that identify it, and the reason."""
         return pd.DataFrame(self.missing, columns=[*columns, "reason"])
 
 

@@ -18,7 +18,7 @@ SOURCE = "source"  # the Spanish recording, among the systems
 
 @dataclass(frozen=True)
 class Measured:
-    """One utterance: a row a system, embeddings by (system, encoder's column), and what was not measured."""
+    """One utterance: a row for each system, embeddings by (system, encoder's column), and what was not measured."""
 
     rows: list[dict] = field(default_factory=list)
     missing: list[dict] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Measurements:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row an utterance and system."""
+        """One row for each utterance and system."""
         return pd.DataFrame([row for one in self.measured for row in one.rows])
 
     @property

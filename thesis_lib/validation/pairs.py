@@ -106,10 +106,10 @@ class PublishedPair:
 def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.DataFrame:
     """Measure the similarity to the Spanish speaker and the predicted opinion of every English recording.
 
-    One row a recording: group, id, system, one column an encoder, dnsmos_ovrl, dnsmos_p808, plcmos. The floor is
-    another Spanish speaker of the same group. The summary and what was not measured are tables of their own. Raises
-    RunError for a folder with another layout, or without a trained conversion vocoder, and EncoderMismatchError where
-    the run's encoders are not those that it was trained with.
+    One row for each recording: group, id, system, one column for each encoder, dnsmos_ovrl, dnsmos_p808, plcmos. The
+    floor is another Spanish speaker of the same group. The summary and what was not measured are tables of their own.
+    Raises RunError for a folder with another layout, or without a trained conversion vocoder, and EncoderMismatchError
+    where the run's encoders are not those that it was trained with.
     """
     groups, scorers = pair_recordings(folder), Scorers.load(run.config)
     files = {path for systems in groups.values() for own in systems.values() for path in own.values()}

@@ -194,7 +194,7 @@ def winners(comparisons: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def single(measurements: Measurements, system: str, metric: str) -> np.ndarray:
-    """(n,) one metric of one system, a value an utterance; NaN where it is missing."""
+    """(n,) one metric of one system, a value for each utterance; NaN where it is missing."""
     if metric in measurements.encoders:
         return np.diagonal(measurements.cosines(system, metric))
     return measurements.values(system, metric).astype(float)

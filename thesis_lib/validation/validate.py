@@ -1,4 +1,4 @@
-"""Validation of the vocoders on held-out speakers: one row an utterance and system, and the statistics of them.
+"""Validation of the vocoders on held-out speakers: one row for each utterance and system, and the statistics of them.
 
 Similarity is measured to the *Spanish* recording, so the ground truth's similarity is the ceiling. Evaluation encoders
 stand beside the encoder of the condition, which is circular.

@@ -25,7 +25,7 @@ TOP = "mls_spanish_opus"
 def read(root: Path) -> Iterator[CorpusRecording | Reject]:
     """The utterances of train, dev and test: SPLIT/transcripts.txt and SPLIT/audio/SPEAKER/BOOK/SPEAKER_BOOK_N.opus."""
     top = folder_of(root, "mls-spanish", TOP, "*/transcripts.txt")
-    genders = genders_of(top / "metainfo.txt", "|", 3)  # one line a chapter: speaker | gender | partition | …
+    genders = genders_of(top / "metainfo.txt", "|", 3)  # one line for each chapter: speaker | gender | partition | …
     for transcript in sorted(top.glob("*/transcripts.txt")):
         split = official_split(transcript.parent.name)
         for id, text in rows_of(transcript, "\t"):

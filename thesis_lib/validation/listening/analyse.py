@@ -124,7 +124,7 @@ def _key(run: Run, test: str, path: Path) -> dict:
 
 
 def _rows(given: Answers, key: dict, path: Path) -> list[dict]:
-    """rater, kind, item, system, value: one row a rating."""
+    """rater, kind, item, system, value: one row for each rating."""
     stimuli, rows = key["stimuli"], []
     chosen_of = {tuple(sorted(t["pair"])): t for t in key["trials"] if t["kind"] == "abx"}
 
@@ -165,7 +165,7 @@ def _screen(rows: list[dict], given: Answers) -> str:
 
 
 def _summary(part: pd.DataFrame, kind: str, system: str, run: Run) -> dict:
-    """Mean and 95 % interval over raters and items. One answer has no interval but the reason."""
+    """Mean and 95 % interval over raters and items. One answer has no interval, and the reason instead."""
     values, settings = part.value.to_numpy(), run.config.validation
     statistic: metrics.Statistic = metrics.Share(values == 1)
     if kind in SCALES:

@@ -31,7 +31,7 @@ DATA = "data"  # folder below RUN/ablation: the corpora together, their embeddin
 
 
 def ablate_released(run: Run, progress: Progress = silent, device: str = "auto") -> pd.DataFrame:
-    """Train and evaluate the grid; the table of differences, a row a variant and metric.
+    """Train and evaluate the grid; the table of differences, a row for each variant and metric.
 
     Columns: those of ``compare_seeds``, ``against`` (the variant that it is compared with) and the role of the metric's
     network in the vocoder. Also written: ``ablation_seeds`` (each training's mean), ``ablation_verdicts`` and

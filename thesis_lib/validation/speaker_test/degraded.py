@@ -31,7 +31,7 @@ def measure_degraded(
     scorers: Sequence[SpeakerScorer],
     progress: Progress = silent,
 ) -> Results:
-    """A row a trial, system, encoder and degradation (``UNDEGRADED`` and each of ``DEGRADATIONS``).
+    """A row for each trial, system, encoder and degradation (``UNDEGRADED`` and each of ``DEGRADATIONS``).
 
     Columns: those of the trial, system and encoder, ``degradation`` and ``normalised_similarity``, and a row for the
     natural recording of each target. Floor and ceiling are of the targets' natural recordings with the degradation.

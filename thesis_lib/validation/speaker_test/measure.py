@@ -35,7 +35,7 @@ def measure_speakers(
     scorers: Sequence[SexScorer],
     progress: Progress = silent,
 ) -> Results:
-    """One row a trial, system and encoder: the columns ``ABOUT`` and those of ``SexScorer.score``.
+    """One row for each trial, system and encoder: the columns ``ABOUT`` and those of ``SexScorer.score``.
 
     And a row for the natural recording of every speaker, targets or not.
     """

@@ -80,7 +80,7 @@ class SexScorer(SpeakerScorer):
 
 
 def impostor_levels(scorers: Sequence[SexScorer]) -> pd.DataFrame:
-    """The chance levels of the speaker test: a row an encoder, sex of the impostor and sex of the target.
+    """The chance levels of the speaker test: a row for each encoder, sex of the impostor and sex of the target.
 
     Columns: encoder, content_sex, target_sex ("" of both: all impostors), impostor_pairs, and the values of natural
     impostors: to_target (mean cosine), normalised_similarity, accepted_1, accepted_5 (shares at the thresholds of all

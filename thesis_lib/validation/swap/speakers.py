@@ -78,7 +78,7 @@ class Trial:
 
 
 def swap_test(run: Run, progress: Progress = silent, tasks: tuple[Task, ...] = TASKS) -> pd.DataFrame:
-    """Evaluate the speaker swap: one row a trial, system and encoder; also the summary and what was not measured.
+    """Evaluate the speaker swap: one row for each trial, system and encoder; the summary; what was not measured.
 
     Columns: test_set, task, stage, target (kind), ids, encoder, and those of ``SpeakerScorer.score``. The first
     trials' audio goes to samples/. Raises RunError without a trained vocoder of each task, and EncoderMismatchError

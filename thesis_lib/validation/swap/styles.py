@@ -38,10 +38,10 @@ def style_swap(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Render test content in its own voice with the style of another recording.
 
     Two conditions of each trial: the emotion embedding alone, and with the pitch range of the style's recording. One
-    row a trial and condition: each statistic of content, style and output, and the emotion encoder's standardised
-    cosines of the output to style and content. Trials without a row are in ``style_swap_not_measured`` with the
-    reason, and so are recordings that cannot be used; a corpus without styles has no row at all. Raises RunError
-    without a trained conversion vocoder.
+    row for each trial and condition: each statistic of content, style and output, and the emotion encoder's
+    standardised cosines of the output to style and content. Trials without a row are in ``style_swap_not_measured``
+    with the reason, and so are recordings that cannot be used; a corpus without styles has no row at all. Raises
+    RunError without a trained conversion vocoder.
     """
     if run.has("style_swap"):
         return run.load_table("style_swap")
