@@ -4,6 +4,7 @@ import tomllib
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from tiny_corpora import BASE, config_of
 
 from thesis_lib.audio.files import read_audio, write_audio
@@ -107,6 +108,15 @@ def test_a_combined_manifest_of_another_members_list_is_refused(people, tmp_path
     list_of(tmp_path / "list.txt", *THREE, "speakers-rosa-0")
     with pytest.raises(CorpusError, match=r"members/speakers/corpus was prepared with another list"):
         prepare_combined(config, tmp_path / "out")
+
+
+def test_two_calls_do_not_prepare_the_pairs_of_one_folder_at_once(people, tmp_path):
+    header = "id,source_audio,target_audio,source_text,target_text,speaker,split"
+    (people / "pairs.csv").write_text(f"{header}\np0,ana/0.wav,ana/1.wav,uno,one,A,train\n")
+    config = config_of("manifest", people)
+    with FileLock(tmp_path / ".lock"), pytest.raises(CorpusError, match="another `thesis prepare` is running"):
+        prepare_pairs(config, tmp_path)
+    assert len(prepare_pairs(config, tmp_path)) == 1
 
 
 def test_a_table_of_pairs_of_another_list_is_refused(people, tmp_path):

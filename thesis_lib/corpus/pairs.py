@@ -5,7 +5,6 @@ from the table's folder), source_text, target_text, speaker; and, where known, i
 style, gender, age. Recordings have any format that libsndfile or FFmpeg reads and any sample rate from 16 kHz.
 """
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,12 @@ from thesis_lib.audio.bandwidth import recorded_bandwidth
 from thesis_lib.audio.files import AudioError, header, write_audio
 from thesis_lib.config import AudioConfig, Config, CorpusConfig
 from thesis_lib.corpus.card import save_with_card
-from thesis_lib.corpus.conversion import check_rate, converted, of_sides
+from thesis_lib.corpus.conversion import check_rate, converted, exclusive, of_sides
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.rows import list_path, listed, require_listed, require_one_split
 from thesis_lib.corpus.split import drawn
-from thesis_lib.utils.files import sha256, write_text
+from thesis_lib.utils.files import sha256
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
 
@@ -46,18 +45,20 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     table = table_path(corpus.root)
     rows, unlisted = listed(read_pairs(table, corpus), corpus.utterances, lambda pair: pair.id)
     convert = partial(convert_pair, folder=folder, root=table.parent, audio=config.audio, corpus=corpus)
-    results = list(progress(spread_over(convert, rows, scheduler), len(rows), "convert"))
-    utterances = [result for result in results if isinstance(result, Utterance)]
-    rejects = [*unlisted, *(result for result in results if isinstance(result, Reject))]
-    require_listed(corpus.utterances, {utterance.id for utterance in utterances}, rejects)
-    if not utterances:
-        raise CorpusError(f"{table}: none of the {len(rows)} pairs can be used; the first reason: {rejects[0].detail}")
-    manifest = Manifest(folder, utterances, rejects)
-    made = {"name": corpus.name, "table": str(table), "sample_rate": config.audio.sample_rate, "format": corpus.format}
+    made = {"name": corpus.name, "table": str(table.resolve()), "sample_rate": config.audio.sample_rate}
+    made |= {"format": corpus.format}
     if corpus.utterances:
         made["utterances_sha256"] = sha256(list_path(corpus.utterances))
-    write_text(folder / "made.json", json.dumps(made, indent=2) + "\n")
-    save_with_card(manifest, made)
+    with exclusive(folder, made):
+        results = list(progress(spread_over(convert, rows, scheduler), len(rows), "convert"))
+        utterances = [result for result in results if isinstance(result, Utterance)]
+        rejects = [*unlisted, *(result for result in results if isinstance(result, Reject))]
+        require_listed(corpus.utterances, {utterance.id for utterance in utterances}, rejects)
+        if not utterances:
+            reason = rejects[0].detail
+            raise CorpusError(f"{table}: none of the {len(rows)} pairs can be used; the first reason: {reason}")
+        manifest = Manifest(folder, utterances, rejects)
+        save_with_card(manifest, made)
     return manifest
 
 
