@@ -11,7 +11,7 @@ from helpers import voiced
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import check_speech
 from thesis_lib.audio.repair import MIN_SLICE
-from thesis_lib.audio.streams import stream_blocks
+from thesis_lib.audio.streams import FRAMED, SEARCHED_BYTES, _first_frame, stream_blocks
 from thesis_lib.audio.trailing import BLOCK_BYTES
 
 RATE = 16_000
@@ -74,6 +74,28 @@ def test_a_stream_of_frames_is_recognised(tmp_path, suffix, codec, rate):
     assert found == rate
     assert len(read) / rate == pytest.approx(2.0, abs=0.2)
     assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mp3", "libmp3lame"), ("mp2", "mp2"), ("aac", "aac"), ("ac3", "ac3"), ("eac3", "eac3")]
+)
+@pytest.mark.parametrize("start", [50, 1001])
+def test_a_stream_that_begins_in_the_middle_of_a_frame_is_recognised(tmp_path, suffix, codec, start):
+    wav = voiced(3.0, 44_100)
+    data = muxed(tmp_path / f"a.{suffix}", wav, codec, 44_100).read_bytes()
+    notes = []
+    found, blocks = stream_blocks(Pipe(data[5000 + start :]), 12_345, 0.25, notes.append)
+    read = np.concatenate(list(blocks))
+    assert found == 44_100
+    assert len(read) / found == pytest.approx(3.0 * (1 - (5000 + start) / len(data)), abs=0.2)
+    assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.15)
+    assert "begins in the middle of a frame" in notes[0]
+
+
+def test_a_transport_stream_that_begins_in_the_middle_of_a_packet_is_refused(tmp_path):
+    data = muxed(tmp_path / "a.ts", voiced(3.0, 44_100), "aac", 44_100).read_bytes()
+    with pytest.raises(AudioError, match="it is MPEG-TS: save it to a file"):
+        stream_blocks(Pipe(data[100:]), RATE, 0.25)
 
 
 @pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
@@ -205,6 +227,17 @@ def test_chunks_after_the_samples_of_a_wav_stream_are_known(tmp_path, size, coun
         if size < BLOCK_BYTES:
             assert noted(given + b"\0" * 9000)[1] == []
             assert noted(given + b"ID3" + text[:9000])[1] == []
+
+
+@pytest.mark.parametrize("scale", [1, 30, 1000, 3000, 12_000])
+def test_samples_do_not_look_like_frames_that_follow_each_other(scale):
+    samples = (
+        (np.random.default_rng(scale).normal(size=50 * SEARCHED_BYTES) * scale).clip(-32_768, 32_767).astype("<i2")
+    )
+    data = samples.tobytes()
+    for start in range(0, len(data), SEARCHED_BYTES):
+        part = data[start : start + SEARCHED_BYTES]
+        assert all(_first_frame(part, frame_bytes) is None for frame_bytes in FRAMED.values())
 
 
 def test_raw_samples_stay_raw(tmp_path):

@@ -43,6 +43,8 @@ FRAMED: dict[str, Callable[[bytes], int | None]] = {
     **{name: FRAME_BYTES[name] for name in ("mp3", "aac", "ac3", "eac3")},  # "mp3" is FFmpeg's name of all layers
     "MPEG-TS": ts_packet_bytes, "M2TS": m2ts_packet_bytes,
 }  # fmt: skip
+# Where a stream has begun in the middle of a frame, as that of a radio station.
+SEARCHED_BYTES, FRAMES_IN_A_ROW = 8192, 3
 # Bytes that FFmpeg examines, and reads at a time: few, so that live input is not held up. Before the first sample of a
 # WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
 PROBED_BYTES, READ_BYTES = 4096, 4096
@@ -78,16 +80,20 @@ def stream_blocks(
     """The rate of a stream in Hz and its mono blocks (n,), of about ``seconds``, as they arrive.
 
     A WAV, FLAC, Ogg, MP2, MP3, AAC (ADTS), AC-3 or Matroska stream has its own rate; anything else is raw 16-bit mono
-    samples at ``sample_rate``. Both are repaired as files are, and ``note`` is called with what was done.
-    A stream may be damaged or break off: a note at its end says so. Raises AudioError for a stream that begins like a
-    file and is none, and for a format that cannot be streamed.
+    samples at ``sample_rate``. Both are repaired as files are, and ``note`` is called with what was done. The first
+    part of a frame is left out, with a note. A stream may be damaged or break off: a note at its end says so. Raises
+    AudioError for a stream that begins like a file and is none, and for a format that cannot be streamed.
     """
     head, name = _recognised(stream)
-    whole = PrependedStream(head, stream)
 
     def say(text: str) -> None:
         note(f"stdin: {text}")
 
+    if name is None:
+        head, name, skipped = _recognised_inside(stream, head)
+        if name:
+            say(f"it begins in the middle of a frame of {name}: {skipped:,} bytes are left out")
+    whole = PrependedStream(head, stream)
     if name is None:
         return sample_rate, _raw(whole, sample_rate, seconds, say)
     blocks = _decoded(whole, name, seconds, say)
@@ -110,6 +116,34 @@ def _recognised(stream: BinaryIO) -> tuple[bytes, str | None]:
                     raise _not_streamed(kind)
                 return head, kind
     return head, None
+
+
+def _recognised_inside(stream: BinaryIO, head: bytes) -> tuple[bytes, str | None, int]:
+    """The bytes from the first whole frame on, FFmpeg's name of the format, and the number of bytes before that frame.
+
+    All bytes, None and 0 for raw samples: they do not look like several frames that follow each other.
+    """
+    head = _more(stream, head, SEARCHED_BYTES)
+    for kind, frame_bytes in FRAMED.items():
+        if (start := _first_frame(head, frame_bytes)) is not None:
+            if kind not in FRAME_BYTES:
+                raise _not_streamed(kind)
+            return head[start:], kind, start
+    return head, None, 0
+
+
+def _first_frame(head: bytes, frame_bytes: Callable[[bytes], int | None]) -> int | None:
+    """The place of the first of some frames that follow each other; None where there are none."""
+    for start in range(len(head)):
+        place = start
+        for _ in range(FRAMES_IN_A_ROW):
+            length = frame_bytes(head[place : place + HEAD_BYTES])
+            if not length:
+                break
+            place += length
+        else:
+            return start
+    return None
 
 
 def _not_streamed(kind: str) -> AudioError:
