@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -17,6 +18,7 @@ from thesis_lib.audio import video
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.video import check_video, dropped_note, played_times, write_video
 from thesis_lib.audio.video_packets import _place
+from thesis_lib.audio.video_tracks import MILLISECOND, copied_chapters
 
 
 @pytest.fixture
@@ -134,3 +136,36 @@ def test_the_times_of_a_player(tmp_path, speech):
 def test_a_missing_film_is_an_audio_error(tmp_path):
     with pytest.raises(AudioError, match=r"a\.mkv: missing file; check the path"):
         check_video(tmp_path / "a.mkv", tmp_path / "b.mkv")
+
+
+CHAPTERS = [
+    {"id": n + 1, "start": start, "end": end, "time_base": MILLISECOND, "metadata": {"title": title}}
+    for n, (start, end, title) in enumerate([(0, 1000, "Uno"), (1000, 3000, "Dos y ñ")])
+]
+
+
+def chapters_of(path):
+    with av.open(str(path)) as container:
+        return [
+            (*(float(c[name] * c["time_base"]) for name in ("start", "end")), c["metadata"]["title"])
+            for c in container.chapters()
+        ]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_chapters_are_copied(tmp_path, speech, suffix):
+    plain, source = film(tmp_path / "a.mkv", seconds=3.0), tmp_path / "b.mkv"
+    with av.open(str(plain)) as container, av.open(str(source), "w") as made:
+        made.set_chapters(CHAPTERS)
+        tracks = {stream.index: made.add_stream_from_template(stream) for stream in container.streams}
+        for packet in container.demux():
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream.index]
+                made.mux(packet)
+    write_video(source, speech, tmp_path / f"c{suffix}", {})
+    assert chapters_of(tmp_path / f"c{suffix}") == [(0, 1, "Uno"), (1, 3, "Dos y ñ")]
+
+
+def test_the_times_of_chapters_are_those_after_the_first_picture_or_sample():
+    found = copied_chapters(SimpleNamespace(chapters=lambda: [dict(chapter) for chapter in CHAPTERS]), 0.5)
+    assert [(chapter["start"], chapter["end"]) for chapter in found] == [(0, 500), (500, 2500)]

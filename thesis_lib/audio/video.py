@@ -18,7 +18,14 @@ import soundfile
 from thesis_lib.audio.containers import audio_track, message_of, open_container, packets_of
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.video_packets import Cue, copied, encoded, texts
-from thesis_lib.audio.video_tracks import CONTAINERS, copied_metadata, declared_tracks, dropped_tracks, pictures_of
+from thesis_lib.audio.video_tracks import (
+    CONTAINERS,
+    copied_chapters,
+    copied_metadata,
+    declared_tracks,
+    dropped_tracks,
+    pictures_of,
+)
 from thesis_lib.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -90,8 +97,8 @@ def write_video(
     """Write the picture of ``source`` with ``speech`` atomically; return the time in s at which the picture ends.
 
     ``speech`` begins with the first sample of the source's audio, the cues of ``subtitles`` (language -> cues) with
-    the picture. ``add`` keeps the source's audio tracks before the speech. Titles and languages are those of the
-    source. Raises AudioError as ``check_video``, and for a picture that cannot be written.
+    the picture. ``add`` keeps the source's audio tracks before the speech. Titles, languages and chapters are those of
+    the source. Raises AudioError as ``check_video``, and for a picture that cannot be written.
     """
     delay, ends = speech_delay(source), [0.0]
     with (
@@ -104,8 +111,9 @@ def write_video(
     ):
         made.metadata.update(copied_metadata(film, comment))
         pictures = pictures_of(film, source)
-        tracks = declared_tracks(made, film, pictures, target, stream.samplerate, tuple(subtitles), add)
         first = _first(film, pictures, source)
+        made.set_chapters(copied_chapters(film, first))
+        tracks = declared_tracks(made, film, pictures, target, stream.samplerate, tuple(subtitles), add)
         merged = heapq.merge(
             copied(film, tracks.copied, first, ends, source),
             encoded(tracks.speech, stream, delay),

@@ -115,7 +115,7 @@ def _subtitle_track(made: "av.container.OutputContainer", kind: Container, langu
 
 
 def pictures_of(film: "av.container.InputContainer", source: Path) -> list:
-    """The video tracks but cover pictures. Raises AudioError where there is none."""
+    """The video tracks, except cover pictures. Raises AudioError where there is none."""
     from av.stream import Disposition
 
     found = [stream for stream in film.streams.video if not stream.disposition & Disposition.attached_pic]
@@ -129,6 +129,15 @@ def copied_metadata(film: "av.container.InputContainer", comment: str) -> dict[s
     replaced = (*WRITER_TAGS, *(["comment"] if comment else []))
     kept = {tag: text for tag, text in film.metadata.items() if tag.lower() not in replaced}
     return kept | ({"comment": comment} if comment else {})
+
+
+def copied_chapters(film: "av.container.InputContainer", first: float) -> list:
+    """The chapters of the source, with times from ``first`` (s) on."""
+    found = film.chapters()
+    for chapter in found:
+        shift = round(first / cast("Fraction", chapter["time_base"]))
+        chapter["start"], chapter["end"] = (max(0, chapter[name] - shift) for name in ("start", "end"))
+    return found
 
 
 def dropped_tracks(film: "av.container.InputContainer", source: Path, add: bool) -> list[str]:
