@@ -116,6 +116,12 @@ def test_ffmpeg_decodes_any_text_as_it_was_written(tmp_path, suffix):
     assert shown_by_ffmpeg(path) == [text.translate(FULL_WIDTH_BRACES) for text in DECODED]
 
 
+@pytest.mark.parametrize("suffix", ["srt", "vtt"])
+def test_control_characters_are_left_out(tmp_path, suffix):
+    write_subtitles(tmp_path / "out", "en", [(0.0, 1.0, "a\x00b\x07\x1b c\td")])
+    assert cues((tmp_path / f"out.en.{suffix}").read_text(encoding="utf-8"))[0][1].split() == ["ab", "c", "d"]
+
+
 def test_a_cue_lasts_until_it_can_be_read_where_the_next_one_leaves_time(tmp_path):
     text = "The fishermen counted the boats in it."
     times = [(0.0, 1.0, text), (10.0, 11.0, text), (11.2, 12.0, text), (12.0, 20.0, text)]

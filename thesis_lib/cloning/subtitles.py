@@ -103,7 +103,8 @@ _FROM_PRIVATE = {ord(private): chr(sign) for sign, private in _TO_PRIVATE.items(
 
 
 def _escaped(text: str, kind: str) -> str:
-    """The text as it is written in a format, so that a player shows it as it is."""
+    """The text as it is written in a format, so that a player shows it as it is, without control characters."""
+    text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)
     if kind == "vtt":
         return html.escape(text, quote=False)  # also of "-->", which a VTT cue must not hold
     # FFmpeg makes ASS of the others, where a backslash begins a command, and so does a brace; mov_text has no tags.

@@ -71,7 +71,7 @@ class EncoderId(Section):
 
 
 class VocoderDescription(BaseModel):
-    """Everything about a vocoder but its weights: inputs, sizes, encoders, receptive field and training record.
+    """Everything about a vocoder except its weights: inputs, sizes, encoders, receptive field and training record.
 
     Frozen. A key that this release does not know is kept, not refused: a later release may have written it.
     """
