@@ -49,6 +49,13 @@ def test_money_is_read_after_its_number(text, read):
         ("on the 2º floor it has 20º.", "on the 2º floor it has 20 degrees."),
         ("Step 2/3, part 1/2 of it, on Wednesday 1/2, 3/4 time",) * 2,
         ("Add 1/2 cup. The 1/3 left", "Add one half cup. The one third left"),
+        ("10.000 people, 1.500.000 of them, 3.141", "10,000 people, 1,500,000 of them, 3.141"),
+        (
+            "3,5 million, 2,5 km and 3,25 %, but 3,5 and 3,500 m",
+            "3.5 million, 2.5 kilometers and 3.25 %, but 3,5 and 3,500 meters",
+        ),
+        ("He ran 5 min. 30 sec. Then he won.", "He ran 5 minutes 30 seconds. Then he won."),
+        ("At 5p.m. we left", "At 5 PM we left"),
         ("5½ and ⅞", "5 and one half and seven eighths"),
         ("on 1/2, 1/2/3, 9/11, 24/7, 1/20",) * 2,
         ("24/12/2024-31/12/2024", "December 24th, 2024 to December 31st, 2024"),

@@ -99,6 +99,7 @@ def abbreviation_rules() -> tuple:
     """Pairs of a pattern and what replaces it, for ``re.sub``."""
     numbered, months = either(NUMBERED), either(SHORT_MONTHS)
     return (
+        (re.compile(r"(?<=\d)([AaPp])\.\s?[Mm]\."), lambda found: f" {found[1].upper()}M"),  # "5p.m."
         (re.compile(rf"\b({either(ALL_TITLES)})\.(?=\s+[A-ZÀ-ÖØ-Þ])"), _title),
         (re.compile(rf"(?<!\w)({either(ALL_ABBREVIATIONS)})(?!\w)"), lambda found: ALL_ABBREVIATIONS[found[1]]),
         (re.compile(rf"\b({numbered})\.(?=\s*\+?\d)"), lambda found: NUMBERED[found[1]]),

@@ -52,6 +52,11 @@ NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d(?:[\d.,]*\d)?)"
 ARTICLE, NEXT_WORD = r"(\b(?:[Aa]n?|[Tt]he)\s+)?", r"(?=\s+([a-z]+))?"
 
 
+def goes_on_after_unit(text: str, following: str) -> bool:
+    """Whether a quantity goes on after the full stop of a unit, as in "5 min. 30 sec."."""
+    return ends_in_unit(text) and bool(re.match(rf"\d[\d.,]*\s?(?:{either(UNITS)})\b", following))
+
+
 def ends_in_unit(text: str) -> bool:
     """Whether the last full stop belongs to a unit after a number, "5 km."."""
     return bool(re.search(rf"\d\s?(?:{either([*UNITS, 'sq'])})\.$", text.rstrip()))
@@ -105,12 +110,18 @@ def _is_attribute(article: str | None, next_word: str | None) -> object:
 @functools.cache
 def quantity_rules() -> tuple:
     """Pairs of a pattern and what replaces it, for ``re.sub``."""
+    again = rf"\d[\d.,]*\s?(?:{either(UNITS)})\b"  # "5 min. 30 sec."
     units, rates = either(UNITS), rf"{either(RATES)}|(?:{either(UNITS)})/(?:{either(PER)})"
     day, year_first = r"(\d{1,2})", r"(?<![\w/.-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-])"
     # "24/12/2024-31/12/2024"
     period = r"(?<![\w/.-])(\d{1,2}([/.])\d{1,2}\2\d{4})\s?[-–]\s?(?=\d{1,2}\2\d{1,2}\2\d{4}(?![\w/-]))"
     fraction = rf"(?<![\w/.,$€£¥-])(?:(\d+)(?:\s|(?!\d)))?({either(FRACTIONS)})(?![\w/]|[.,]\d|\s+time\b)"
+    # Spanish numbers, "1.500.000" and "10.000", and "3,5 million": the phonemizer reads a point, or no comma.
+    thousands = r"(?<![\w.,])\d{1,3}(?:(?:\.\d{3}){2,}|(?:\.000))(?![\w.])"
+    decimals = rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:%|{either(MULTIPLES)}\b|(?:{units})\b|{either(CURRENCIES)}))"
     return (
+        (re.compile(thousands), lambda found: found[0].replace(".", ",")),
+        (re.compile(decimals), r"\1.\2"),
         (re.compile(period), r"\1 to "),
         (re.compile(rf"(?<![\w/.-]){day}([/.-]){day}\2(\d{{4}})(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], f[4])),
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
@@ -120,7 +131,7 @@ def quantity_rules() -> tuple:
         (re.compile(rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])"), _rate),
         (
             re.compile(
-                rf"{ARTICLE}{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+[a-z]))?{NEXT_WORD}",
+                rf"{ARTICLE}{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+(?:[a-z]|{again})))?{NEXT_WORD}",
             ),
             _unit,
         ),

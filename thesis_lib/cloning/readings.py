@@ -22,7 +22,7 @@ from thesis_lib.cloning.abbreviations import (
     ends_in_abbreviation,
     last_word,
 )
-from thesis_lib.cloning.quantities import ends_in_unit, quantity_rules
+from thesis_lib.cloning.quantities import ends_in_unit, goes_on_after_unit, quantity_rules
 
 LAST_LATIN = "\u017f"  # of the letters that the phonemizer reads; it spells the code of ș and of 𝐇
 # Read, or silent as ♪ is; №, ⅓ and the superscripts are not written in letters, because 10⁴ is not 104.
@@ -65,7 +65,7 @@ def _goes_on(text: str, following: str) -> object:
     last, first = last_word(text), (following.split() or [""])[0]
     if last.endswith(".") and last[:-1] in SHORT_MONTHS and re.search(r"\d\s+\S+$", text.rstrip()):
         return True
-    if f"{last} {first}" in ALL_ABBREVIATIONS:
+    if f"{last} {first}" in ALL_ABBREVIATIONS or goes_on_after_unit(text, following):
         return True
     if first[:1].islower() and re.search(r"(?<!\.)\.$", last):
         # A sentence begins with a capital, unless the whole text has none.

@@ -78,8 +78,9 @@ def embedded_cues(cues: Mapping[str, Iterable[Cue]], codec: str) -> dict[str, li
 
 
 def _shown(cues: Iterable[Cue]) -> list[Cue]:
-    """The cues as they are shown: prolonged where there is time, and split into short ones."""
-    return [short for cue in _prolonged(list(cues)) for short in _readable(*cue)]
+    """The cues as they are shown: without control characters, prolonged where there is time, split into short ones."""
+    clean = [(start, end, re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)) for start, end, text in cues]
+    return [short for cue in _prolonged(clean) for short in _readable(*cue)]
 
 
 def srt_text(cues: Iterable[Cue]) -> str:
@@ -103,8 +104,7 @@ _FROM_PRIVATE = {ord(private): chr(sign) for sign, private in _TO_PRIVATE.items(
 
 
 def _escaped(text: str, kind: str) -> str:
-    """The text as it is written in a format, so that a player shows it as it is, without control characters."""
-    text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", text)
+    """The text as it is written in a format, so that a player shows it as it is."""
     if kind == "vtt":
         return html.escape(text, quote=False)  # also of "-->", which a VTT cue must not hold
     # FFmpeg makes ASS of the others, where a backslash begins a command, and so does a brace; mov_text has no tags.
