@@ -125,11 +125,11 @@ def networks(wav: np.ndarray, rate: int, rounds: int) -> dict[str, dict]:
     voice = Voice(np.random.default_rng(0).normal(size=192).astype(np.float32), ours.mean_emotion)
     content = ours.features(wav)
     ecapa, original = OnnxEcapa(1), EcapaTdnn()
-    perth, published = watermark._perth(), _published_watermark()
+    marker, published = watermark._marker(), _published_watermark()
     pairs: dict[str, tuple[Callable, Callable]] = {
         "ECAPA-TDNN": (lambda: ecapa.encode(speech), lambda: original.encode(speech)),
         "released vocoder": (lambda: ours.samples(content, voice), lambda: theirs.samples(content, voice)),
-        "watermark": (lambda: perth.mark(loud), lambda: published.apply_watermark(loud, watermark.RATE)),
+        "watermark": (lambda: marker.mark(loud), lambda: published.apply_watermark(loud, watermark.RATE)),
     }
     found = {}
     for name, (without, in_torch) in pairs.items():

@@ -5,15 +5,15 @@ import pytest
 import torch
 from helpers import spoken, voiced
 
-from thesis_lib.cloning.perth import Perth
+from thesis_lib.cloning.perth import Detector, Marker
 from thesis_lib.cloning.watermark import RATE, weights_path
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.load_librosa import load_librosa
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple:
-    """Our networks, and the package's."""
+def networks() -> tuple:
+    """Ours that marks and ours that detects, and the package's."""
     load_librosa()  # before the package imports it
     from perth.perth_net.perth_net_implicit.config import default_hp
     from perth.perth_net.perth_net_implicit.model.perth_net import PerthNet
@@ -21,15 +21,16 @@ def both() -> tuple:
 
     network = PerthNet(default_hp)
     network.load_state_dict(torch.load(weights_path(), map_location="cpu", weights_only=True)["model"])
-    return Perth(read_checkpoint(weights_path())["model"]), PerthImplicitWatermarker(None, perth_net=network.eval())
+    tensors = read_checkpoint(weights_path())["model"]
+    return Marker(tensors), Detector(tensors), PerthImplicitWatermarker(None, perth_net=network.eval())
 
 
-def test_marked_samples_and_probabilities_are_those_of_the_package(both):
-    ours, theirs = both
+def test_marked_samples_and_probabilities_are_those_of_the_package(networks):
+    marker, detector, theirs = networks
     for wav in (voiced(1.3, RATE), spoken(0, RATE, "en")[: 2 * RATE]):
-        marked = ours.mark(wav)
+        marked = marker.mark(wav)
         assert np.abs(marked - theirs.apply_watermark(wav, RATE)).max() < 1e-4
         for given in (wav, marked):
             with torch.inference_mode():
                 expected = float(theirs.get_watermark(given, RATE, round=False).item())
-            assert abs(ours.probability(given) - expected) < 1e-4
+            assert abs(detector.probability(given) - expected) < 1e-4

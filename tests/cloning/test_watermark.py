@@ -215,11 +215,11 @@ def test_what_cannot_carry_it_is_returned_as_it_is():
 
 def test_other_bytes_than_the_pinned_ones_are_refused(monkeypatch):
     monkeypatch.setattr(module, "SHA256", "0" * 64)
-    module._perth.cache_clear()
+    module._detector.cache_clear()
     with pytest.raises(WatermarkError, match="not the pinned file"):
         detect_watermark(spoken(0, RATE), RATE)
     monkeypatch.undo()
-    module._perth.cache_clear()
+    module._detector.cache_clear()
 
 
 def test_detect_says_which_is_which(pair, tmp_path):

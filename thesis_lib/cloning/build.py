@@ -40,7 +40,7 @@ def build(
     speaker, emotion = speaker_encoder(settings, inference=True), emotion_encoder(settings, inference=True)
     loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
-        watermark.load_networks()
+        watermark.load_network()
     return VoiceCloningPipeline(
         translator(config.translator, threads), KokoroSynthesizer(threads), speaker, emotion, loaded, config
     )

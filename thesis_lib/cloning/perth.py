@@ -22,21 +22,27 @@ RATES = {"slow": 1.25, "normal": 1.0, "fast": 0.75}  # at which the detector rea
 WINDOW = hann_window(SIZE)
 
 
-class Perth:
-    """Both networks; ``tensors`` are those of the package's checkpoint, by name."""
+class Marker:
+    """The network that marks; ``tensors`` are those of the package's checkpoint, by name."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
-        self._encoder = _layers("encoder.layers", tensors)
-        self._decoders = {name: _layers(f"decoder.{name}_layers", tensors) for name in RATES}
+        self._layers = _layers("encoder.layers", tensors)
 
     def mark(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (N',) with the watermark; N' is N down to a whole number of hops."""
         spectrum = stft(wav)
         levels = _levels(spectrum)
         changed = levels.copy()
-        changed[:MARKED_BINS] += _run(self._encoder, levels[:MARKED_BINS]) * _loud(levels)
+        changed[:MARKED_BINS] += _run(self._layers, levels[:MARKED_BINS]) * _loud(levels)
         decibel = changed.astype(np.float64) * (HEADROOM_DB - MIN_DB) + MIN_DB
         return inverse_stft(10 ** np.minimum(decibel / 20, 10) * np.exp(1j * np.angle(spectrum)))
+
+
+class Detector:
+    """The three networks that detect; ``tensors`` as of ``Marker``."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self._layers = {name: _layers(f"decoder.{name}_layers", tensors) for name in RATES}
 
     def probability(self, wav: np.ndarray) -> float:
         """(N,) -> the probability, 0..1, that it carries the watermark."""
@@ -45,7 +51,7 @@ class Perth:
         votes, weights = [], []
         for name, rate in RATES.items():
             count = int(frames * rate)
-            attention, found = _run(self._decoders[name], _resampled(levels[:MARKED_BINS], count))
+            attention, found = _run(self._layers[name], _resampled(levels[:MARKED_BINS], count))
             chosen = loud[np.arange(count) * frames // count]
             votes.append((found * chosen).sum() / chosen.sum())
             weights.append((attention * chosen).sum() / chosen.sum())
@@ -89,7 +95,7 @@ def _layers(prefix: str, tensors: Mapping[str, np.ndarray]) -> list[tuple[np.nda
     for number in range(7):
         weight = tensors[f"{prefix}.{number}.conv.weight"]
         taps = weight.transpose(0, 2, 1).reshape(len(weight), -1)
-        found.append((np.ascontiguousarray(taps), tensors[f"{prefix}.{number}.conv.bias"][:, None]))
+        found.append((np.ascontiguousarray(taps), tensors[f"{prefix}.{number}.conv.bias"][:, None].copy()))
     return found
 
 

@@ -20,6 +20,7 @@ class SpeechError(ThesisError):
 
 MAX_CHARS_AT_ONCE = 150  # of text synthesised in one call, about ten seconds of speech
 SENTENCE_PAUSE_SECONDS = 0.25  # as Kokoro's client uses
+STYLE_SHAPE = (510, 1, 256)  # of a voice: a style for each number of phonemes
 LANGUAGES = {"es": "es", "en": "en-us"}  # this library's code -> the phonemizer's
 
 
@@ -46,7 +47,7 @@ class KokoroSynthesizer:
         model = kokoro_graph(precision)
         folder = pretrained.fetch("kokoro-voices")
         self.voices = {
-            path.stem: np.fromfile(path, np.float32).reshape(510, 1, 256) for path in sorted(folder.glob("*.bin"))
+            path.stem: np.memmap(path, np.float32, "r", shape=STYLE_SHAPE) for path in sorted(folder.glob("*.bin"))
         }
         with tempfile.TemporaryDirectory() as scratch:
             # The client requires a voices file; the voices are passed as arrays with each call instead.
@@ -55,7 +56,7 @@ class KokoroSynthesizer:
             self._client = Kokoro.from_session(freeing_session(model, threads), str(empty))
 
     def voice(self, name: str) -> np.ndarray:
-        """Return the style table (510, 1, 256) of a voice, or of a mixture written "a+b" (the mean).
+        """Return the style table, ``STYLE_SHAPE``, of a voice, or of a mixture written "a+b" (the mean).
 
         Raises SpeechError for an unknown voice.
         """

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from thesis_lib.audio.files import MIN_PEAK, as_samples, check_audible, resample
-from thesis_lib.cloning.perth import HOP, Perth
+from thesis_lib.cloning.perth import HOP, Detector, Marker
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.files import sha256
@@ -55,7 +55,7 @@ def add_watermark(wav: np.ndarray, sample_rate: int) -> np.ndarray:
         return wav
     given = resample(wav, sample_rate, RATE)
     # The inverse STFT returns whole hops only: with another hop at the end, all samples are marked.
-    marked = _perth().mark(np.pad(given, (0, HOP + -len(given) % HOP), mode="reflect"))
+    marked = _marker().mark(np.pad(given, (0, HOP + -len(given) % HOP), mode="reflect"))
     return resample(marked, RATE, sample_rate)[: len(wav)]
 
 
@@ -145,20 +145,29 @@ def _detection(windows: Sequence[_Window], found: np.ndarray, speed: float) -> D
 def _probabilities(windows: Sequence[_Window], sample_rate: int, speed: float) -> np.ndarray:
     """(n,) of windows of a recording that plays ``speed`` times as fast as the marked one; 0 of silent ones."""
     wavs = (resample(x.wav, sample_rate / speed, RATE) if x.is_audible else None for x in windows)
-    return np.array([0.0 if wav is None else _perth().probability(wav) for wav in wavs])
+    return np.array([0.0 if wav is None else _detector().probability(wav) for wav in wavs])
 
 
-def load_networks() -> None:
-    """Load the networks now, so that the first recording does not wait for it."""
-    _perth()
+def load_network() -> None:
+    """Load the network that marks now, so that the first recording does not wait for it."""
+    _marker()
 
 
 @functools.cache
-def _perth() -> Perth:
+def _marker() -> Marker:
+    return Marker(_tensors())
+
+
+@functools.cache
+def _detector() -> Detector:
+    return Detector(_tensors())
+
+
+def _tensors() -> dict[str, np.ndarray]:
     path = weights_path()
     if not path.is_file() or sha256(path) != SHA256:
         raise WatermarkError(f"{path} is not the pinned file: pip install --force-reinstall resemble-perth")
-    return Perth(read_checkpoint(path)["model"])
+    return read_checkpoint(path)["model"]
 
 
 def weights_path() -> Path:
