@@ -89,7 +89,7 @@ def test_a_stream_that_begins_in_the_middle_of_a_frame_is_recognised(tmp_path, s
     assert found == 44_100
     assert len(read) / found == pytest.approx(3.0 * (1 - (5000 + start) / len(data)), abs=0.2)
     assert np.sqrt(np.mean(read**2)) == pytest.approx(np.sqrt(np.mean(wav**2)), rel=0.15)
-    assert "begins in the middle of a frame" in notes[0]
+    assert "before the first whole frame" in notes[0]
 
 
 def test_a_transport_stream_that_begins_in_the_middle_of_a_packet_is_refused(tmp_path):

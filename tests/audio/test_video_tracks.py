@@ -169,3 +169,5 @@ def test_chapters_are_copied(tmp_path, speech, suffix):
 def test_the_times_of_chapters_are_those_after_the_first_picture_or_sample():
     found = copied_chapters(SimpleNamespace(chapters=lambda: [dict(chapter) for chapter in CHAPTERS]), 0.5)
     assert [(chapter["start"], chapter["end"]) for chapter in found] == [(0, 500), (500, 2500)]
+    [last] = copied_chapters(SimpleNamespace(chapters=lambda: [dict(chapter) for chapter in CHAPTERS]), 1.0)
+    assert (last["start"], last["end"]) == (0, 2000)

@@ -209,6 +209,7 @@ def test_a_text_without_capitals_has_sentences():
         ("The gas is CO. It burns. CO. CF.",) * 2,
         ("The disease is MS. Patients know it.",) * 2,
         ("An MRI AND CT scan at 10 AM EST", "An MRI and CT scan at 10 AM EST"),
+        ("DR. A. SMITH IS HERE", "DOCTOR A. SMITH is HERE"),
         ("DR. SMITH IS HERE", "DOCTOR SMITH is HERE"),
         ("WE MET ON MAIN ST. TODAY", "we MET on MAIN STREET TODAY"),
         ("It took 30 sec. 2 people fell, W/L", "It took 30 seconds. 2 people fell, W/L"),

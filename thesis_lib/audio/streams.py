@@ -44,7 +44,7 @@ FRAMED: dict[str, Callable[[bytes], int | None]] = {
     "MPEG-TS": ts_packet_bytes, "M2TS": m2ts_packet_bytes,
 }  # fmt: skip
 # Where a stream has begun in the middle of a frame, as that of a radio station.
-SEARCHED_BYTES, FRAMES_IN_A_ROW = 8192, 3
+SEARCHED_BYTES, FRAMES_IN_A_ROW = 16_384, 3  # of four frames; the longest, of AC-3 and E-AC-3, have 4096 bytes
 # Bytes that FFmpeg examines, and reads at a time: few, so that live input is not held up. Before the first sample of a
 # WAV stream it reads 64 KiB whatever is asked, in search of compressed audio.
 PROBED_BYTES, READ_BYTES = 4096, 4096
@@ -92,7 +92,7 @@ def stream_blocks(
     if name is None:
         head, name, skipped = _recognised_inside(stream, head)
         if name:
-            say(f"it begins in the middle of a frame of {name}: {skipped:,} bytes are left out")
+            say(f"{skipped:,} bytes before the first whole frame ({name}) are left out")
     whole = PrependedStream(head, stream)
     if name is None:
         return sample_rate, _raw(whole, sample_rate, seconds, say)

@@ -77,9 +77,9 @@ def unread_after(end: int, following: bytes, size: int) -> int:
 
 
 def _samples_in(blocks: Iterator[bytes], count: int) -> int:
-    """``count``, the size of some blocks in bytes, or 0 where they are few, or a tag, or padding of one value.
+    """``count``, the number of bytes in the blocks; 0 where they are few, a tag, or padding of one value.
 
-    An empty first block is not known, and may be samples.
+    Without a first block the bytes are unknown, and may be samples.
     """
     if count < MIN_UNREAD_BYTES:
         return 0

@@ -132,8 +132,8 @@ def copied_metadata(film: "av.container.InputContainer", comment: str) -> dict[s
 
 
 def copied_chapters(film: "av.container.InputContainer", first: float) -> list:
-    """The chapters of the source, with times from ``first`` (s) on."""
-    found = film.chapters()
+    """The chapters of the source that end after ``first`` (s), with times from there on."""
+    found = [chapter for chapter in film.chapters() if chapter["end"] * cast("Fraction", chapter["time_base"]) > first]
     for chapter in found:
         shift = round(first / cast("Fraction", chapter["time_base"]))
         chapter["start"], chapter["end"] = (max(0, chapter[name] - shift) for name in ("start", "end"))

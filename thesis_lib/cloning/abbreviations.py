@@ -114,7 +114,9 @@ def _title(found: re.Match) -> str:
 
     One in capitals is a title only before a name in capitals: "He has MS. Patients know it".
     """
-    if found[1].isupper() and not re.match(r"\.\s+[A-ZÀ-ÖØ-Þ]{2}", found.string[found.end(1) :]):
+    if found[1].isupper() and not re.match(
+        r"\.\s+[A-ZÀ-ÖØ-Þ](?:[A-ZÀ-ÖØ-Þ]|\.\s+[A-ZÀ-ÖØ-Þ]{2})", found.string[found.end(1) :]
+    ):
         return found[0]
     before = found.string[: found.start()].split()
     name = before[-1] if before else ""

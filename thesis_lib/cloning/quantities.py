@@ -3,7 +3,7 @@
 import functools
 import re
 
-from thesis_lib.cloning.abbreviations import FUNCTION_WORDS, MONTHS, either
+from thesis_lib.cloning.abbreviations import FUNCTION_WORDS, MONTHS, OPENERS, either
 
 FIRST_SHORT_YEAR = 1969  # a year of two digits is in the hundred years from it, as in POSIX
 UNITS = {
@@ -25,7 +25,21 @@ PLURALS = {
 AREAS = {f"{unit}{power}": f"{how} {UNITS[unit]}" for unit in ("mm", "cm", "m", "km")
          for powers, how in (("²2", "square"), ("³3", "cubic")) for power in powers}  # fmt: skip
 DEGREES = {f"{sign}{space}{scale[0]}": f"degree {scale}" for sign in "°º" for space in ("", " ")
-           for scale in ("Celsius", "Fahrenheit")} | {"°": "degree"}  # fmt: skip
+           for scale in ("Celsius", "Fahrenheit")} | {"°": "degree", "º": "degree"}  # fmt: skip
+ORDINAL_NOUNS = (
+    "floor",
+    "grade",
+    "place",
+    "class",
+    "edition",
+    "century",
+    "day",
+    "year",
+    "division",
+    "piso",
+    "anniversary",
+)
+HOURS, MINUTES, SECONDS = ("h", "hr", "hrs"), ("min", "mins"), ("s", "sec", "secs")
 RATES = AREAS | DEGREES | dict.fromkeys(("km/h", "Km/h", "KM/H"), "kilometer per hour") | {"m/s": "meter per second"}
 PER = {unit: UNITS[unit] for unit in ("h", "hr", "min", "s", "sec", "l", "L", "kg", "g", "m", "cm", "km", "ha")} | AREAS
 FRACTIONS = {
@@ -34,27 +48,32 @@ FRACTIONS = {
     "⅕": "one fifth", "⅖": "two fifths", "⅗": "three fifths", "⅘": "four fifths", "⅙": "one sixth", "⅚": "five sixths",
     "⅛": "one eighth", "⅜": "three eighths", "⅝": "five eighths", "⅞": "seven eighths",
 }  # fmt: skip
-# "Step 1/2" and "on Monday 1/2" are no fractions.
-BEFORE_NO_FRACTION = frozenset(
-    "on since until part step page chapter level stage round phase episode season slide question section lesson "  # noqa: SIM905
-    "volume number figure table exercise issue act scene day week group monday tuesday wednesday thursday friday "
-    "saturday sunday".split()
+# "Step 1/2" is one of two, "on Monday 1/2" a date.
+COUNTED = frozenset(
+    "part step page chapter level stage round phase episode season slide question section lesson volume number figure "  # noqa: SIM905
+    "table exercise issue act scene day week group".split()
 )
+BEFORE_DATES = frozenset("on since until monday tuesday wednesday thursday friday saturday sunday".split())  # noqa: SIM905
 CURRENCIES = {
     "US$": ("US dollar", "cent"), "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "penny"),
-    "¥": ("yen", "sen"), "USD": ("US dollar", "cent"), "EUR": ("euro", "cent"), "GBP": ("pound", "penny"),
+    "¥": ("yen", "sen"),
 }  # fmt: skip
+CODES = {"USD": ("US dollar", "cent"), "EUR": ("euro", "cent"), "GBP": ("pound", "penny")}  # after a number
 MULTIPLES = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "mn": "million", "bn": "billion", "B": "billion",
 } | {name: name for name in ("hundred", "thousand", "million", "billion", "trillion")}  # fmt: skip
 # Not a unit after a currency sign ("$5 m" is a number of millions), nor before the rest of an abbreviation.
 NUMBER = r"(?<![\w$€£¥])(?<![$€£¥]\s)(?<!\d[.,])(\d(?:[\d.,]*\d)?)"
-ARTICLE, NEXT_WORD = r"(\b(?:[Aa]n?|[Tt]he)\s+)?", r"(?=\s+([a-z]+))?"
+ARTICLE, NEXT_WORD = r"(\b(?:[Aa]n?|[Tt]he)\s+)?", r"(?=\s+([A-Za-z]+))?"
 
 
 def goes_on_after_unit(text: str, following: str) -> bool:
-    """Whether a quantity goes on after the full stop of a unit, as in "5 min. 30 sec."."""
-    return ends_in_unit(text) and bool(re.match(rf"\d[\d.,]*\s?(?:{either(UNITS)})\b", following))
+    """Whether a length of time goes on after the full stop of a unit, as in "5 min. 30 sec."."""
+    return any(
+        re.search(rf"\d\s?(?:{either(units)})\.$", text.rstrip())
+        and re.match(rf"\d+\s?(?:{either(smaller)})\b", following)
+        for units, smaller in ((HOURS, MINUTES), (MINUTES, SECONDS))
+    )
 
 
 def ends_in_unit(text: str) -> bool:
@@ -64,20 +83,23 @@ def ends_in_unit(text: str) -> bool:
 
 def money_as_read(text: str) -> str:
     """Return the text with amounts of money in words; the phonemizer reads "$50" as "dollar fifty"."""
-    text = re.sub(r"(?<=\d)\s?[-–]\s?(?=[$€£¥]\s?\d)", " to ", text)  # "$2-$3"
+    text = re.sub(r"([$€£¥]\s?\d[\d.,]*)\s?[-–]\s?[$€£¥]\s?(?=\d)", r"\1-", text)  # "$2-$3 million"
     for pattern in _money():
         text = pattern.sub(_amount, text)
     return text
 
 
 @functools.cache
-def _money() -> tuple[re.Pattern, re.Pattern]:
+def _money() -> tuple[re.Pattern, ...]:
     sign, multiple = rf"(?P<sign>{either(CURRENCIES)})", rf"(?:[\s-]?(?P<multiple>{either(MULTIPLES)})\b)?"
     number = r"(?P<number>\d(?:[\d.,]*\d)?(?:[-–]\d(?:[\d.,]*\d)?)?)"
     article, following = ARTICLE.replace("(", "(?P<article>", 1), NEXT_WORD.replace("([", "(?P<following>[")
     return (
         re.compile(rf"{article}(?<![\w$€£¥]){sign}\s?{number}{multiple}(?:-dollar\b|\s?USD\b)?(?!\w){following}"),
         re.compile(rf"{article}(?<![\w.,/]){number}{multiple}\s?{sign}(?![\w$€£¥]){following}"),
+        re.compile(
+            rf"{article}(?<![\w.,/])(?!(?:19|20)\d\d\s){number}{multiple}\s?(?P<sign>{either(CODES)})(?![\w/]){following}"
+        ),
     )
 
 
@@ -88,7 +110,7 @@ def _amount(found: re.Match) -> str:
         re.sub("[-–]", " to ", found["number"]),
         MULTIPLES.get(found["multiple"], ""),
     )
-    name, part = CURRENCIES[found["sign"]]
+    name, part = (CURRENCIES | CODES)[found["sign"]]
     is_singular = _is_attribute(article, found["following"])
     hundredths = re.fullmatch(r"(\d[\d.,]*)[.,](\d\d)", number)
     if multiple or not hundredths:
@@ -110,15 +132,17 @@ def _is_attribute(article: str | None, next_word: str | None) -> object:
 @functools.cache
 def quantity_rules() -> tuple:
     """Pairs of a pattern and what replaces it, for ``re.sub``."""
-    again = rf"\d[\d.,]*\s?(?:{either(UNITS)})\b"  # "5 min. 30 sec."
+    again = rf"\d+\s?(?:{either(MINUTES + SECONDS)})\b"  # "5 min. 30 sec."
     units, rates = either(UNITS), rf"{either(RATES)}|(?:{either(UNITS)})/(?:{either(PER)})"
     day, year_first = r"(\d{1,2})", r"(?<![\w/.-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-])"
     # "24/12/2024-31/12/2024"
     period = r"(?<![\w/.-])(\d{1,2}([/.])\d{1,2}\2\d{4})\s?[-–]\s?(?=\d{1,2}\2\d{1,2}\2\d{4}(?![\w/-]))"
     fraction = rf"(?<![\w/.,$€£¥-])(?:(\d+)(?:\s|(?!\d)))?({either(FRACTIONS)})(?![\w/]|[.,]\d|\s+time\b)"
     # Spanish numbers, "1.500.000" and "10.000", and "3,5 million": the phonemizer reads a point, or no comma.
-    thousands = r"(?<![\w.,])\d{1,3}(?:(?:\.\d{3}){2,}|(?:\.000))(?![\w.])"
-    decimals = rf"(?<![\w.,])(\d+),(\d{{1,2}})(?=\s?(?:%|{either(MULTIPLES)}\b|(?:{units})\b|{either(CURRENCIES)}))"
+    thousands = r"(?<![\w.,])(?:[1-9]\d{0,2}(?:\.\d{3})*\.000|[1-9]\d?(?:\.\d{3}){2})(?!\w|[.,]\d)"
+    decimals = (
+        rf"(?<![\w.,])(\d{{1,3}}),(\d{{1,2}})(?=\s?(?:%|{either(MULTIPLES)}\b|(?:{units})\b|{either(CURRENCIES)}))"
+    )
     return (
         (re.compile(thousands), lambda found: found[0].replace(".", ",")),
         (re.compile(decimals), r"\1.\2"),
@@ -127,8 +151,12 @@ def quantity_rules() -> tuple:
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),
         (re.compile(year_first), lambda found: _date(found[0], found[4], found[3], found[1])),
         (re.compile(fraction), _fraction),
-        (re.compile(r"(?<=\d)\s?º(?=\s*$|[,.;:!?)])"), " degrees"),  # "2º floor" is an ordinal number
-        (re.compile(rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])"), _rate),
+        (
+            re.compile(
+                rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])(?!(?<=º)\s(?:{either(ORDINAL_NOUNS)}))"
+            ),
+            _rate,
+        ),
         (
             re.compile(
                 rf"{ARTICLE}{NUMBER}(\s?)({units})\b(?![/²³']|\.\w)(?:\.(?=\s+(?:[a-z]|{again})))?{NEXT_WORD}",
@@ -155,10 +183,11 @@ def _date(given: str, day: str, month: str, year: str) -> str:
 
 
 def _fraction(found: re.Match) -> str:
-    """A fraction in words, except after a word of ``BEFORE_NO_FRACTION`` or a name."""
+    """A fraction in words; not after a word of ``COUNTED``, and after ``BEFORE_DATES`` or a name only before "of"."""
     before = found.string[: found.start()].split()
-    is_name = len(before) > 1 and before[-1].istitle()
-    if not found[1] and before and (before[-1].lower() in BEFORE_NO_FRACTION or is_name):
+    last, is_of = before[-1] if before else "", found.string[found.end() :].lstrip().startswith("of ")
+    may_be_date = last.lower() in BEFORE_DATES or (len(before) > 1 and last.isalpha() and last.istitle())
+    if not found[1] and (last.lower() in COUNTED or (may_be_date and not is_of)):
         return found[0]
     return f"{found[1]} and {FRACTIONS[found[2]]}" if found[1] else FRACTIONS[found[2]]
 
@@ -174,10 +203,11 @@ def _rate(found: re.Match) -> str:
 def _unit(found: re.Match) -> str:
     """A unit in words: singular in "the 100 m final"; "80s" and "25m" are more often years and millions.
 
-    "5 L. Frank" and "5 V-belts" have no unit.
+    "5 L. Frank" and "5 V-belts" have no unit, "12 V. The motor" has one.
     """
     article, number, space, unit, next_word = found.groups()
-    is_initial = unit in "LVW" and re.match(r"-|\.?\s+[A-Z]", found.string[found.end(4) :])
+    after = re.match(r"-|\.\s+([A-Z]\w*)", found.string[found.end(4) :])
+    is_initial = unit in "LVW" and after and after[1] not in OPENERS
     if is_initial or (not space and len(unit) == 1):
         return found[0]
     return f"{article or ''}{_counted(number, UNITS[unit], _is_attribute(article, next_word))}"

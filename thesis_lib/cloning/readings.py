@@ -137,7 +137,8 @@ def _sentence_as_read(sentence: str) -> str:
 
 @functools.cache
 def _rules() -> tuple:
-    capitals = re.compile(r"\b(?!(?<=\d )[AP]M\b)[A-Z]+(?:'[A-Z]+)?(?:\s+[A-Z]+(?:'[A-Z]+)?)+\b")
+    word = r"(?![A-Z]\.)[A-Z]+(?:'[A-Z]+)?"  # "A." is an initial
+    capitals = re.compile(rf"\b(?!(?<=\d )[AP]M\b){word}(?:\s+{word})+\b")
     return (*abbreviation_rules(), *quantity_rules(), (capitals, _capitals))
 
 
