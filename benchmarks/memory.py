@@ -25,7 +25,9 @@ MINUTES = 60
 VOICES = 4  # of the recording with several speakers
 REPETITION_GAIN = 0.99
 RATE = 22_050
-CHILD = "import json, sys; from benchmarks.memory import measured; json.dump(measured(*sys.argv[1:]), sys.stdout)"
+CHILD = """import json, sys
+from benchmarks.memory import measured_alone
+json.dump(measured_alone(*sys.argv[1:]), sys.stdout)"""
 
 
 def run(quick: bool) -> dict:
@@ -45,7 +47,7 @@ def run(quick: bool) -> dict:
 
 
 def _in_a_process(audio: Path, ids: list[str], minutes: float, speakers: int | str) -> dict:
-    """``measured`` of a recording of so many minutes."""
+    """``measured_alone`` of a recording of so many minutes."""
     with tempfile.TemporaryDirectory() as work:
         source = Path(work) / "long.wav"
         _write(source, audio, ids, minutes)
@@ -53,7 +55,7 @@ def _in_a_process(audio: Path, ids: list[str], minutes: float, speakers: int | s
         return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def measured(source: str, speakers: str) -> dict:
+def measured_alone(source: str, speakers: str) -> dict:
     """Clone a recording in this process; its memory and its speed."""
     pipeline = build()
     loaded, log, done = _resident(), [], threading.Event()

@@ -150,6 +150,26 @@ def test_another_container_holds_the_picture_or_refuses_it_before_anything_is_wr
 
 
 @pytest.mark.parametrize(
+    ("suffix", "codec", "remedy"),
+    [(".mkv", "h263", r"name a \.mov file"), (".mov", "flv", "convert the source to MP4 first")],
+)
+def test_the_remedy_is_a_container_that_holds_the_picture(tmp_path, suffix, codec, remedy):
+    source = tmp_path / ("a.3gp" if codec == "h263" else "a.flv")
+    with av.open(str(source), "w") as container:
+        video, audio = container.add_stream(codec, rate=25), container.add_stream("aac", rate=44_100, layout="mono")
+        video.width, video.height, video.pix_fmt = 176, 144, "yuv420p"
+        container.start_encoding()
+        for number in range(5):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.full((144, 176, 3), 9 * number, np.uint8))))
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8820), np.int16), "s16", "mono")
+        frame.sample_rate, frame.pts = 44_100, 0
+        for packet in [*video.encode(None), *audio.encode(frame), *audio.encode(None)]:
+            container.mux(packet)
+    with pytest.raises(AudioError, match=remedy):
+        check_video(source, tmp_path / f"b{suffix}")
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [({"sound": False}, "no audio"), ({"picture": False}, "no picture; its video track is empty")],
 )

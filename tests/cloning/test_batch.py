@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 from cloning_stages import HZ, PLAIN, make
 from containers import RATE, muxed
+from films import film
 from helpers import spoken
 
 from thesis_lib import cloning
@@ -61,7 +63,7 @@ CLONING = """if True:
     from thesis_lib.utils.process import set_up
     from thesis_lib.vocoder.synthesis import DEFAULT
 
-    def clone(pipeline, source, target, request, adapter):
+    def clone(pipeline, source, target, request, say, adapter):
         with replacing(target) as partial:
             partial.write_text("partial")
             (source.parent.parent / "begun" / source.name).write_text("")
@@ -205,7 +207,7 @@ def test_a_second_call_makes_what_is_missing_failed_or_changed(tiny_run, folder,
 
 
 def test_a_defect_in_one_file_is_named_and_the_others_go_on(tiny_run, folder, tmp_path, monkeypatch):
-    def clone(pipeline, source, target, request, adapter):
+    def clone(pipeline, source, target, request, say, adapter):
         raise ZeroDivisionError(f"in {source.name}")
 
     monkeypatch.setattr(cloning.batch, "clone_file", clone)
@@ -255,12 +257,15 @@ def test_a_folder_lists_every_audio_and_video_file(tiny_run, tmp_path):
         lower = muxed(folder / name.lower(), wav, codec, picture=name == "film.MKV")
         lower.rename(folder / name)
     muxed(folder / "silent.mp4", wav, "aac", picture=True, sound=False)
+    two = film(folder / "two.3gp", [np.zeros(48_000, np.float32)] * 2, picture=None)
+    two.rename(folder / "two tracks.3gpp")
     (folder / "nowhere.wav").symlink_to(tmp_path / "gone.wav")
     batch = FolderSettings(str(tiny_run.path / "conversion" / "vocoder"), PLAIN, Request())
     table = clone_folder(folder, tmp_path / "out", batch, make=make)
     assert dict(zip(table.file, table.status, strict=True)) == {
         "a.m4a": "done", "film.MKV": "done", "b.wma": "done", "silent.mp4": "failed",
-        "nowhere.wav": "failed",
+        "nowhere.wav": "failed", "two tracks.3gpp": "failed",
     }  # fmt: skip
     assert "missing file" in table.reason[table.file == "nowhere.wav"].item()
+    assert "of 2 audio tracks, track 1" in table.reason[table.file == "two tracks.3gpp"].item()
     assert "no audio" in table.reason[table.file == "silent.mp4"].item()

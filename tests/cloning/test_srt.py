@@ -98,3 +98,13 @@ def test_times_before_the_audio_of_a_video_and_after_its_picture(quiet, tmp_path
     )
     with pytest.raises(CloningError, match=r"it ends at 14\.2 s, after the end of the recording \(14\.0 s\)"):
         read_script(path, quiet)
+
+
+@pytest.mark.parametrize(
+    "times", ["00:00:02,268 → 00:00:04,132", "00: 00: 02,268 ->00:00:04,132", "0:00:02.2 - 0:00:04.1"]
+)
+def test_times_with_another_arrow_are_an_error_and_not_text(times):
+    with pytest.raises(CloningError, match=r"a\.srt, line 5: .* is not a valid time line"):
+        read_srt(Path("a.srt"), f"1\n00:00:00,000 --> 00:00:01,000\nHello\n2\n{times}\nMy friend\n")
+    text = "From 10:00:00,5 to 11:00:00,5"
+    assert read_srt(Path("a.srt"), srt_text([(1.0, 2.0, text)]))[0].text == text

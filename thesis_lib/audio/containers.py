@@ -1,18 +1,21 @@
-"""Open an audio or video file with FFmpeg's libraries (PyAV), and choose its audio track."""
+"""Open an audio or video file with FFmpeg's libraries (PyAV): its packets, and the samples of a frame.
+
+Shapes: n samples, C channels.
+"""
 
 import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from thesis_lib.audio.errors import AudioError
 
 if TYPE_CHECKING:
     import av
-
-SPANISH_TAGS = ("spa", "es")  # ISO 639-2 and 639-1; a region may follow, as in es-MX
 
 
 class _File(io.FileIO):
@@ -69,34 +72,15 @@ def packets_of(
         raise AudioError("undecodable", path, reason) from error
 
 
-def audio_track(container: "av.container.InputContainer", path: object) -> "av.AudioStream":
-    """Of the audio tracks with a decoder, FFmpeg's main one; where that is not in Spanish, the first that is.
-
-    Raises AudioError where there is none.
-    """
-    tracks = container.streams.audio
-    decoded = [track for track in tracks if track.codec_context is not None and track.rate]
-    if any(track.codec_context is None for track in tracks) and not decoded:
-        reason = "there is no decoder for the codec of its audio: convert it to WAV or MP4"
-        raise AudioError("undecodable", path, reason)
-    if not decoded:
-        raise AudioError("no audio", path, "the file has no audio track: name a recording with sound")
-    best = cast("av.AudioStream | None", container.streams.best("audio"))
-    main = best if best is not None and best in decoded else decoded[0]
-    return next((track for track in (main, *decoded) if _is_spanish(track)), main)
-
-
-def track_note(container: "av.container.InputContainer", track: "av.AudioStream") -> str:
-    """Which of several audio tracks is read; empty where there is only one."""
-    tracks = list(container.streams.audio)
-    if len(tracks) == 1:
-        return ""
-    language = f" ({track.language})" if track.language else ""
-    return f"of {len(tracks)} audio tracks, track {tracks.index(track) + 1}{language} is read"
-
-
-def _is_spanish(track: "av.AudioStream") -> bool:
-    return (track.language or "").lower().split("-")[0] in SPANISH_TAGS
+def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
+    """(n, C) float32; integers are scaled so that their full scale is 1."""
+    wav: np.ndarray = frame.to_ndarray()
+    channels = len(frame.layout.channels)
+    wav = wav.T if frame.format.is_planar else wav.reshape(-1, channels)
+    if wav.dtype == np.uint8:
+        return (wav.astype(np.float32) - 128) / 128
+    scale = -float(np.iinfo(wav.dtype).min) if wav.dtype.kind == "i" else 1.0
+    return (wav / scale).astype(np.float32)
 
 
 def undecodable(path: Path, error: Exception) -> AudioError:
@@ -105,6 +89,6 @@ def undecodable(path: Path, error: Exception) -> AudioError:
 
 
 def message_of(error: Exception) -> str:
-    """What a library or the system says of an error."""
+    """The message of an error of a library or of the system, without its prefix and full stop."""
     text = getattr(error, "strerror", None) or str(error)
     return text.rstrip(".").split(": ")[-1] or "unknown error"

@@ -20,10 +20,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from thesis_lib.audio.containers import audio_track, check_file, open_container, packets_of, track_note, undecodable
+from thesis_lib.audio.containers import check_file, frame_samples, open_container, packets_of, undecodable
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.frames import FRAME_BYTES
 from thesis_lib.audio.gaps import Gaps
+from thesis_lib.audio.tracks import audio_track, track_note
 from thesis_lib.audio.trailing import UNREAD, is_joined, unread_bytes
 from thesis_lib.audio.truncation import is_shorter_than_declared, mp4_is_cut, ogg_is_cut
 
@@ -36,7 +37,7 @@ READ_SUFFIXES = (
     ".m4a", ".m4b", ".aac", ".mp4", ".m4v", ".mov", ".mkv", ".mka", ".webm", ".wma", ".wmv", ".avi", ".3gp", ".amr",
     ".mp2", ".mpg", ".mpeg", ".ts", ".flv", ".mts", ".m2ts", ".vob", ".asf", ".3g2", ".f4v", ".mxf", ".ogv", ".ogx",
     ".spx", ".weba", ".rf64", ".ac3", ".wv", ".ape", ".tta", ".3ga", ".wave", ".bwf", ".snd", ".m4r", ".mpga", ".qt",
-    ".eac3", ".rm", ".divx", ".m2t", ".mk3d", ".ogm", ".voc", ".sph", ".adts",
+    ".eac3", ".rm", ".divx", ".m2t", ".mk3d", ".ogm", ".voc", ".sph", ".adts", ".3gpp", ".3gpp2", ".awb", ".qta",
 )  # fmt: skip
 GUESSED_FORMATS = ("MP3", "OGG", "FLAC")  # of libsndfile: their headers may hold no number of samples, or a wrong one
 MAX_PADDING = 4096  # samples that an encoder adds to the first and the last packet, and a decoder removes
@@ -148,17 +149,6 @@ def decoded_frames(packets: Iterable["av.Packet"], gaps: Gaps) -> Iterator[tuple
         except (av.error.FFmpegError, ValueError):
             gaps.damaged, gaps.last_is_damaged = gaps.damaged + 1, True
             gaps.damaged_bytes += packet.size
-
-
-def frame_samples(frame: "av.AudioFrame") -> np.ndarray:
-    """(n, C) float32; integers are scaled so that their full scale is 1."""
-    wav: np.ndarray = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    wav = wav.T if frame.format.is_planar else wav.reshape(-1, channels)
-    if wav.dtype == np.uint8:
-        return (wav.astype(np.float32) - 128) / 128
-    scale = -float(np.iinfo(wav.dtype).min) if wav.dtype.kind == "i" else 1.0
-    return (wav / scale).astype(np.float32)
 
 
 def at_one_rate(frames: Iterator[tuple[np.ndarray, int]], rate: int) -> Iterator[np.ndarray]:

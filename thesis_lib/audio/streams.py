@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
 
-from thesis_lib.audio.containers import audio_track, message_of, packets_of
+from thesis_lib.audio.containers import message_of, packets_of
 from thesis_lib.audio.decoding import at_one_rate, decoded_frames, joined_blocks, packet_is_cut
 from thesis_lib.audio.errors import AudioError
 from thesis_lib.audio.files import raw_blocks
 from thesis_lib.audio.frames import FRAME_BYTES, m2ts_packet_bytes, ts_packet_bytes
 from thesis_lib.audio.gaps import Gaps
 from thesis_lib.audio.repair import repaired_stream
+from thesis_lib.audio.tracks import audio_track
 from thesis_lib.audio.trailing import BLOCK_BYTES, UNREAD, unread_after
 from thesis_lib.audio.truncation import DECLARED_ENDS, MAX_PADDING_BYTES, ogg_page_is_cut
 

@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING
 
 import soundfile
 
-from thesis_lib.audio.containers import audio_track, message_of, open_container, packets_of
+from thesis_lib.audio.containers import message_of, open_container, packets_of
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.tracks import audio_track
 from thesis_lib.audio.video_packets import Cue, copied, encoded, texts
 from thesis_lib.audio.video_tracks import (
     CONTAINERS,

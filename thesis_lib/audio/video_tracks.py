@@ -1,13 +1,14 @@
 """The tracks of a video that is written: those copied from its source, the speech, and subtitles."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from thesis_lib.audio.containers import audio_track
 from thesis_lib.audio.errors import AudioError
+from thesis_lib.audio.tracks import audio_track
 
 if TYPE_CHECKING:
     import av
@@ -30,6 +31,7 @@ CONTAINERS = {
     ".mkv": MATROSKA,
     ".webm": Container("webm", "libopus", "webvtt"),
 }
+PREFERRED = (".mkv", ".mp4", ".mov", ".webm")  # where a container cannot hold the source's tracks
 OPUS_RATE = 48_000  # Hz; AAC keeps the rate of the speech
 BIT_RATE = 96_000  # bit/s of one channel of speech
 MILLISECOND = Fraction(1, 1000)
@@ -90,8 +92,24 @@ def declared_tracks(
     except (av.error.FFmpegError, ValueError) as error:
         codecs = ", ".join(_codec(stream) for stream in copied)
         reason = f"a {target.suffix} file cannot hold the source's tracks ({codecs})"
-        raise AudioError(reason, target, "name a .mkv file as the target") from error
+        other = next((suffix for suffix in PREFERRED if _holds(CONTAINERS[suffix], copied)), None)
+        remedy = f"name a {other} file as the target" if other else "convert the source to MP4 first"
+        raise AudioError(reason, target, remedy) from error
     return Tracks(tracks, speech, subtitles)
+
+
+def _holds(kind: Container, copied: Sequence["av.stream.Stream"]) -> bool:
+    """Whether a container can hold tracks as they are."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(), "w", format=kind.name) as made:
+            for stream in copied:
+                made.add_stream_from_template(stream)
+            made.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _codec(stream: "av.stream.Stream") -> str:

@@ -168,10 +168,11 @@ def _in_worker(source: Path, target: Path) -> dict:
 
 def _row(pipeline: VoiceCloningPipeline, source: Path, target: Path, settings: FolderSettings) -> dict:
     """Clone one recording; return its row of the table. Every error becomes a row with the status "failed"."""
+    notes: list[str] = []
     try:
-        found = asdict(clone_file(pipeline, source, target, settings.request, adapter=settings.adapter))
+        found = asdict(clone_file(pipeline, source, target, settings.request, notes.append, adapter=settings.adapter))
     except ThesisError as error:
-        return {"status": FAILED, "reason": printable(str(error))}
+        return {"status": FAILED, "reason": printable("; ".join((str(error), *notes)))}
     except Exception as error:  # a defect of the library or a model: recorded, and the other recordings continue
         return {"status": FAILED, "reason": printable(f"{type(error).__name__}: {error}")}
     for column in ("notes", "seconds", "subtitles"):

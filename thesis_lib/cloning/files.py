@@ -116,17 +116,19 @@ def clone_file(
     check_signing(request.credentials, target)
     check_recordings((source, *request.recordings))
     given = check_script(source, target, request.script, request.subtitles, request.speakers)
-    scripted = _scripted(pipeline, source, request, request.script, given) if request.script else None
-    extract = partial(_speakers, pipeline, source, request, progress)
-    speakers = scripted.speakers(extract) if scripted else extract()
     notes: list[str] = []
 
     def note(text: str) -> None:
         notes.append(text)
         say(text)
 
-    found = [text for path in dict.fromkeys((source, *request.recordings)) for text in survey(path).notes(path)]
-    for warning in (*found, *speakers.warnings):
+    for path in dict.fromkeys((source, *request.recordings)):
+        for text in survey(path).notes(path):
+            note(text)
+    scripted = _scripted(pipeline, source, request, request.script, given) if request.script else None
+    extract = partial(_speakers, pipeline, source, request, progress)
+    speakers = scripted.speakers(extract) if scripted else extract()
+    for warning in speakers.warnings:
         note(warning)
     if request.adapt:
         pipeline = adapted_to(pipeline, request.voice_from or (source,), request.adapt, adapter, progress)

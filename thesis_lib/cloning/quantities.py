@@ -138,14 +138,7 @@ def quantity_rules() -> tuple:
     # "24/12/2024-31/12/2024"
     period = r"(?<![\w/.-])(\d{1,2}([/.])\d{1,2}\2\d{4})\s?[-–]\s?(?=\d{1,2}\2\d{1,2}\2\d{4}(?![\w/-]))"
     fraction = rf"(?<![\w/.,$€£¥-])(?:(\d+)(?:\s|(?!\d)))?({either(FRACTIONS)})(?![\w/]|[.,]\d|\s+time\b)"
-    # Spanish numbers, "1.500.000" and "10.000", and "3,5 million": the phonemizer reads a point, or no comma.
-    thousands = r"(?<![\w.,])(?:[1-9]\d{0,2}(?:\.\d{3})*\.000|[1-9]\d?(?:\.\d{3}){2})(?!\w|[.,]\d)"
-    decimals = (
-        rf"(?<![\w.,])(\d{{1,3}}),(\d{{1,2}})(?=\s?(?:%|{either(MULTIPLES)}\b|(?:{units})\b|{either(CURRENCIES)}))"
-    )
     return (
-        (re.compile(thousands), lambda found: found[0].replace(".", ",")),
-        (re.compile(decimals), r"\1.\2"),
         (re.compile(period), r"\1 to "),
         (re.compile(rf"(?<![\w/.-]){day}([/.-]){day}\2(\d{{4}})(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], f[4])),
         (re.compile(rf"(?<![\w/.-]){day}(/){day}/(\d\d)(?![\w/-])"), lambda f: _date(f[0], f[1], f[3], _year(f[4]))),

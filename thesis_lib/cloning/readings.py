@@ -22,6 +22,7 @@ from thesis_lib.cloning.abbreviations import (
     ends_in_abbreviation,
     last_word,
 )
+from thesis_lib.cloning.notation import in_english_notation
 from thesis_lib.cloning.quantities import ends_in_unit, goes_on_after_unit, quantity_rules
 
 LAST_LATIN = "\u017f"  # of the letters that the phonemizer reads; it spells the code of ș and of 𝐇
@@ -127,6 +128,7 @@ def _sentence_as_read(sentence: str) -> str:
     read = in_latin(body)
     if not has_words(read):
         return sentence if read == body else f"...{sentence[len(body) :]}"  # a pause
+    read = in_english_notation(read)
     for pattern, replacement in _rules():
         read = pattern.sub(replacement, read)
     # The full stop of a last abbreviation also ends the sentence.

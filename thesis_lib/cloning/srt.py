@@ -9,6 +9,8 @@ from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.subtitles import FULL_WIDTH_BRACES, SPEAKER, WORD_JOINER
 
 CLOCK = r"(\d{1,9}):([0-5]?\d):([0-5]?\d)[,.](\d{1,3})"
+LIKE_CLOCK = r"\d{1,2}\s*:\s*\d{2}\s*:\s*\d{2}\s*[,.:]\s*\d{1,3}"
+LIKE_TIMES = re.compile(rf"\s*{LIKE_CLOCK}\W+{LIKE_CLOCK}\s*")  # times with a mistake, such as another arrow
 TIMES = re.compile(rf"\s*{CLOCK}\s*-->\s*{CLOCK}(\s.*)?")
 LABELLED = re.compile(rf"{SPEAKER} (\d{{1,9}}):\s*(.*)", re.DOTALL)
 MAX_QUOTED_CHARS = 80  # of a line, in an error
@@ -35,7 +37,7 @@ def read_srt(path: Path, text: str) -> list[SrtCue]:
     found: list[tuple[int, float, float, list[str]]] = []
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
-        if "-->" in line:
+        if "-->" in line or LIKE_TIMES.fullmatch(line):
             if not (times := TIMES.fullmatch(line)):
                 example = "write 00:00:01,000 --> 00:00:02,500; no text may hold an arrow"
                 quoted = line.strip()[:MAX_QUOTED_CHARS]
