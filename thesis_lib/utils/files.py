@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +25,9 @@ def md5(path: Path) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file; it replaces ``path`` at the end of the block, and is removed at an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
-    os.close(handle)
-    partial = Path(name)
-    try:
+    partial = path.parent / f".partial-{secrets.token_hex(8)}{path.suffix}"
+    try:  # the name is known before the file exists, so that a signal leaves no file behind
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         yield partial
         partial.chmod(0o644)
         os.replace(partial, path)
