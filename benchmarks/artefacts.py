@@ -6,8 +6,8 @@ optimised for a bundled test voice, by the plain speaker loss and by the same lo
 White noise is the control. The bundled voices are synthetic.
 
 The second part degrades the outputs of each system of the speaker test on human voices (THESIS_HUMAN): noise at 20 dB
-SNR, MP3 at 64 kbit/s, a low-pass of 4 kHz. Natural recordings are degraded too and give the scale. A system that keeps
-a smaller share of its score than they do owes a part of it to what the degradation removes.
+SNR, MP3 at 64 kbit/s, a low-pass of 4 kHz. Natural recordings are degraded too and give the scale. If a system
+keeps a smaller share of its score than they do, the score rests in part on what the degradation removes.
 """
 
 import numpy as np

@@ -152,6 +152,7 @@ EMOTION, MODEL = "weights emotion acted", "models push mine me/voice"
         ("train", "--nodes 2", "training.fabric_of", "nodes", 2, {}),
         ("train", "--devices 2", "training.fabric_of", "devices", 2, {}),
         ("train", "--accelerator cpu", "training.fabric_of", "accelerator", "cpu", {}),
+        ("train", "--device cpu", "training.fabric_of", "accelerator", "cpu", {}),
         ("compress", "--profile smoke", "compression.compress", "run.config.profile", "smoke", {}),
         ("compress", "--run-dir mine", "compression.compress", "run.path.name", "mine", {}),
         ("compress", "--set compression.repeats=9", "compression.compress", "run.config.compression.repeats", 9, {}),

@@ -1,3 +1,7 @@
+import re
+import shutil
+
+import numpy as np
 import pandas as pd
 import pytest
 from helpers import beside
@@ -55,11 +59,26 @@ def test_compare_has_settings_and_results(two):
     (row,) = history.differences(one.config, other.config).itertuples(index=False)
     assert tuple(row) == ("conversion.training.learning_rate", 5e-4, 0.01)
     table = history.compare(one, other).set_index("result")
-    assert table.loc["conversion: steps"].tolist() == [4, 4, 0]
+    assert table.loc["conversion: steps"].tolist() == [4, 4, 0, ""]
     mel = table.loc["conversion: validation mel, last"]
     assert mel.difference == pytest.approx(mel.second - mel.first) != 0
     assert "ours, pesq" not in table.index, "only what both have measured"
     assert "conversion.training.learning_rate" in command("compare", two / "first", two / "second")
+
+
+def test_a_value_by_a_network_of_the_vocoder_is_marked(two, tmp_path):
+    shutil.copytree(two / "first", tmp_path / "run")
+    run = history.open_run(tmp_path / "run")
+    rows = [("speaker", 0.6, "conditions"), ("resemblyzer", 0.5, "evaluation"), ("pesq", 2.5, np.nan)]
+    table = pd.DataFrame([{"system": "ours", "metric": m, "value": v, "role": role} for m, v, role in rows])
+    run.save_table("validation_summary", table, run.provenance([]))
+    text = command("show", tmp_path / "run")
+    assert "0.6  ours, speaker (its network conditions the vocoder, which favours it)" in text
+    assert re.search(r"0\.5  ours, resemblyzer$", text, re.MULTILINE)
+    assert history.compare(run, run).set_index("result").role[["ours, speaker", "ours, pesq"]].tolist() == [
+        "conditions",
+        "",
+    ]
 
 
 def test_a_training_under_way_is_read_without_its_half_line(tiny_run, tmp_path):

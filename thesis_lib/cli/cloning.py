@@ -205,7 +205,7 @@ def _report_file(made: "Clone", vocoder: str, json_: bool) -> None:
     typer.echo(f"transcript   {made.transcript}")
     typer.echo(f"translation  {made.translation}")
     similarities = f"{made.similarity_before:.3f} before conversion, {made.similarity_after:.3f} after"
-    typer.echo(f"cosine similarity to the speaker ({made.encoder}): {similarities}")
+    typer.echo(f"cosine similarity to the speaker: {similarities} (by {made.encoder}, which conditions the output)")
     spent = ", ".join(f"{STAGES[stage]} {seconds:.1f}" for stage, seconds in made.seconds.items())
     typer.echo(f"seconds      {spent}, for {made.source_duration:.1f} s of Spanish")
     typer.echo(f"written      {made.target}")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+ROLE = " (its network {} the vocoder, which favours it)"
+
 history = typer.Typer(no_args_is_help=True, help="Runs: list, show, compare.")
 
 
@@ -28,15 +30,16 @@ def show_run(run: Annotated[Path, typer.Argument(help="A run folder.")]) -> None
     Example: thesis runs show runs/demo
     """
     from thesis_lib.runs.commands import profile_of
-    from thesis_lib.runs.history import differences, open_run, results
+    from thesis_lib.runs.history import differences, open_run, results, roles
 
     opened = open_run(run)
     changed = differences(profile_of(opened.config), opened.config)
     typer.echo(f"profile {opened.config.profile}, configuration {opened.config.digest()}")
     for row in changed.itertuples():
         typer.echo(f"  {row.setting} = {json.dumps(row.second)} instead of {json.dumps(row.first)}")
+    known = roles(opened)
     for name, value in results(opened).items():
-        typer.echo(f"{value:12.4g}  {name}")
+        typer.echo(f"{value:12.4g}  {name}{ROLE.format(known[name]) if name in known else ''}")
 
 
 @history.command("compare")

@@ -65,7 +65,7 @@ def train(
     nodes: Annotated[
         int, typer.Option(min=1, help="Number of machines; start the command on each, by SLURM or torchrun.")
     ] = 1,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    accelerator: Annotated[str, typer.Option("--device", "--accelerator", help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train a vocoder; interrupted, the same command continues from the last checkpoint.
 

@@ -75,7 +75,7 @@ def reproduce_weights(
     profile: Profile = "released",
     run_dir: RunDir = None,
     set_: Set = None,
-    accelerator: Annotated[str, typer.Option("--accelerator", "--device", help="auto, cpu or cuda.")] = "auto",
+    accelerator: Annotated[str, typer.Option("--device", "--accelerator", help="auto, cpu or cuda.")] = "auto",
     scheduler: Scheduler = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; by default the released weights.")] = None,
 ) -> None:

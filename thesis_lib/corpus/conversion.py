@@ -18,6 +18,7 @@ from thesis_lib.config.resume import flat
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, index_of
 from thesis_lib.corpus.rows import list_path
+from thesis_lib.corpus.sources import require_same_sources
 from thesis_lib.utils.files import sha256, write_text
 from thesis_lib.utils.load_librosa import load_librosa
 
@@ -112,13 +113,17 @@ def converted_bandwidth(target: Path, convert: Callable[[], object]) -> float | 
 def already_prepared(folder: Path, corpus: CorpusConfig) -> Manifest | None:
     """The manifest that an earlier call has completed in ``folder``; None where there is none.
 
-    Raises CorpusError where a list of utterances, its own or a member's, is another one than that of the manifest.
+    Raises CorpusError where a list of utterances, its own or a member's, is another one than that of the manifest, and
+    where the user's own recordings have changed since.
     """
     if not index_of(folder).exists():
         return None
     _require_same_list(folder, corpus.utterances)
+    require_same_sources(folder, corpus)
     for member in corpus.members:
-        _require_same_list(member_folder(folder, member.title), member.utterances)
+        place, own = member_folder(folder, member.title), {"name": member.name, "root": member.root}
+        _require_same_list(place, member.utterances)
+        require_same_sources(place, corpus.model_copy(update=own))
     return Manifest.load(folder)
 
 

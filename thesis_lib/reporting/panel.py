@@ -113,6 +113,7 @@ class ClonePanel(widgets.VBox):
         self.sounds.value = f"<table><tr>{cells}</tr></table>"
         self.gauge.value = max(0.0, result.similarity_after)
         self.gauge.description = f"{result.encoder} {result.similarity_after:.2f}"
+        self.gauge.tooltip = f"cosine to the speaker, by {result.encoder}, which conditions the output"
         self.picture.value = _png(lambda: spectrograms(three, LogMel(self._pipeline.vocoder.audio)))
 
 

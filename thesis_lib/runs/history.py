@@ -1,6 +1,7 @@
 """Compare runs: list them, and show their differences in settings and results."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +81,32 @@ def differences(one: Config, other: Config) -> pd.DataFrame:
 def results(run: Run) -> dict[str, float]:
     """Every value of the run's training logs and summary tables, by name."""
     found = {f"{task}: {name}": value for task in TASKS for name, value in training(run, task).items()}
+    return found | {name: row.value for name, row in _summary_rows(run)}
+
+
+def roles(run: Run) -> dict[str, str]:
+    """Value of a summary table, by name -> the role in the vocoder of the network that measured it, where it has one.
+
+    Such a value favours the vocoder.
+    """
+    found = {name: row.get("role") for name, row in _summary_rows(run)}
+    return {name: role for name, role in found.items() if isinstance(role, str) and role not in ("", "evaluation")}
+
+
+def _summary_rows(run: Run) -> Iterator[tuple[str, pd.Series]]:
+    """The name of each value of the summary tables, and its row."""
     for table, names in SUMMARIES.items():
         if run.has(table):
             for _, row in run.load_table(table).iterrows():
-                found[", ".join(str(row[name]) for name in names)] = row.value
-    return found
+                yield ", ".join(str(row[name]) for name in names), row
 
 
 def compare(one: Run, other: Run) -> pd.DataFrame:
-    """The results that both runs have: result, first, second, difference (second - first)."""
-    first, second = results(one), results(other)
-    rows = [(name, first[name], second[name], second[name] - first[name]) for name in first if name in second]
-    return pd.DataFrame(rows, columns=["result", "first", "second", "difference"])
+    """The results that both runs have: result, first, second, difference (second - first), role (``roles``)."""
+    first, second, known = results(one), results(other), roles(other) | roles(one)
+    rows = [
+        (name, first[name], second[name], second[name] - first[name], known.get(name, ""))
+        for name in first
+        if name in second
+    ]
+    return pd.DataFrame(rows, columns=["result", "first", "second", "difference", "role"])

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Cancelled(Exception):
-    """A cancelled job, raised in it at its next report."""
+    """Raised by ``Job.report`` where the job was cancelled."""
 
 
 @dataclass

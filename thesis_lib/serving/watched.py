@@ -25,13 +25,13 @@ class WatchedPipeline(VoiceCloningPipeline):
         self.places: list[dict[str, float]] = []
 
     def copy_with(self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None) -> "WatchedPipeline":
-        """As the base class does; both pipelines fill the same ``places``."""
+        """A pipeline with the same models, as of the base class; both fill the same ``places``."""
         copy = WatchedPipeline(super().copy_with(vocoder, config), self.job, self.length, self.voices)
         copy.places = self.places
         return copy
 
     def analyse_speaker(self, *args: Any, **kwargs: Any) -> Speaker:
-        """As the base class does."""
+        """Analyse a speaker, and report the stages that this ends."""
         found = super().analyse_speaker(*args, **kwargs)  # reads the recording
         for stage in ("read", "speakers"):
             self.job.report(stage, 1)
@@ -40,7 +40,7 @@ class WatchedPipeline(VoiceCloningPipeline):
         return found
 
     def translate(self, *args: Any, **kwargs: Any) -> Iterator[TranslatedSegment]:
-        """As the base class does."""
+        """Translate, and report each segment and its place."""
         self._begin()
         for found in super().translate(*args, **kwargs):
             place = found.segment
@@ -50,7 +50,7 @@ class WatchedPipeline(VoiceCloningPipeline):
         self.job.report("translate", 1)
 
     def synthesise(self, *args: Any, **kwargs: Any) -> Iterator[SynthesisedSegment]:
-        """As the base class does."""
+        """Synthesise, and report each segment and its place in the output."""
         self._begin()
         for made in super().synthesise(*args, **kwargs):
             place = made.translated.segment

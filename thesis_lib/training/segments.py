@@ -40,7 +40,7 @@ class Batch:
     cutoff: Tensor | None = None  # (B,) cycles per sample, of ``band_limited``; None: no recording is band-limited
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
+        """Copy the batch to a device."""
         tensors = self.wav, self.content, self.speaker, self.emotion
         wav, content, speaker, emotion = (x.to(device, non_blocking=True) for x in tensors)
         cutoff = None if self.cutoff is None else self.cutoff.to(device, non_blocking=True)

@@ -91,7 +91,7 @@ def adaptation_test(run: Run, progress: Progress = silent) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Adaptation:
-    """What one of the adapted vocoders is made of, and where it is."""
+    """An adapted vocoder: its folder, its recordings, and the key that they give it."""
 
     folder: Path
     recordings: list[Path]

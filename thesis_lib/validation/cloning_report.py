@@ -212,7 +212,7 @@ def clone_sample(run: Run, number: int, system: str) -> Path:
 
 
 def _encoders(run: Run, named: str | None) -> EncoderConfig:
-    """The run's settings of how the encoders of the condition are computed; which they are, the vocoder says."""
+    """How the encoders of the condition are computed, by the run's settings; the vocoder's description names them."""
     given, kept = run.config.encoders, {"device", "precision"}
     if given.emotion_folder and (named is None or load_vocoder(named).description.emotion_encoder.name == EMOTION2VEC):
         kept.add("emotion_folder")

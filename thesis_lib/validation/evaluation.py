@@ -51,7 +51,7 @@ class TestSet(Generic[Item]):
 
 @dataclass(frozen=True)
 class System(Generic[Item, Output]):
-    """``render`` gives an output for an item, or raises one of UNMEASURABLE with the reason."""
+    """A system under evaluation: ``render`` gives its output for an item, or raises one of UNMEASURABLE."""
 
     name: str
     render: Callable[[Item], Output]
@@ -62,7 +62,7 @@ class System(Generic[Item, Output]):
 
 @dataclass(frozen=True)
 class Scorer(Generic[Item, Output]):
-    """``score`` gives the columns of an output, or raises one of UNMEASURABLE with the reason.
+    """A scorer: ``score`` gives the columns of an output, or raises one of UNMEASURABLE.
 
     PartlyMeasured gives a row of the columns that were measured, and the reason for the others.
     """

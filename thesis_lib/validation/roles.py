@@ -113,7 +113,7 @@ def lineage(config: Config, task: Task, vocoder: VocoderDescription) -> Iterator
 
 
 def named_lineage(source: str, vocoder: VocoderDescription) -> Iterator[Ancestor]:
-    """The same of a vocoder by its name or folder."""
+    """The lineage (``lineage``) of a vocoder that is given by its name or folder."""
     found = _ancestor(source)
     yield from _descended(Ancestor(found.config, found.task, _encoders(vocoder)))
 

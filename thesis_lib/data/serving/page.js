@@ -136,8 +136,8 @@ async function showResult() {
   if (made) {
     const { clone } = made, similarity = (value) => value.toFixed(2);
     $("measured").textContent = `${clock(clone.source_duration)} Spanish, ${clock(clone.duration)} English. Cosine `
-      + `similarity to the speaker (${clone.encoder}): ${similarity(clone.similarity_before)} before voice conversion, `
-      + `${similarity(clone.similarity_after)} after.`;
+      + `similarity to the speaker: ${similarity(clone.similarity_before)} before voice conversion, `
+      + `${similarity(clone.similarity_after)} after (by ${clone.encoder}, which conditions the output).`;
   }
   if (!files["script.json"]) {
     segments.clear();

@@ -28,7 +28,7 @@ def word_errors(recognised: str, reference: str, language: str = "en") -> tuple[
 
 
 def character_errors(recognised: str, reference: str, language: str = "en") -> tuple[int, int]:
-    """The same for characters, spaces included."""
+    """Count the character errors, spaces included, and the characters of the reference."""
     import jiwer
 
     reference = _require_words(reference, language)
