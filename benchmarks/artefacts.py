@@ -10,6 +10,8 @@ SNR, MP3 at 64 kbit/s, a low-pass of 4 kHz. Natural recordings are degraded too 
 keeps a smaller share of its score than they do, the score rests in part on what the degradation removes.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import torch
@@ -28,10 +30,12 @@ from benchmarks.speakers import (
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
-from thesis_lib.embeddings.encoders import embed, evaluation_encoders
+from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders
 from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
 from thesis_lib.losses import EmbeddingConsistency, EncoderAugmentation
 from thesis_lib.utils.progress import bar
+from thesis_lib.validation import Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import Columns
 from thesis_lib.validation.metrics import Calibration, cosine
 from thesis_lib.validation.speaker_test import (
     about_trials,
@@ -88,15 +92,23 @@ def moved_by_noise(quick: bool) -> dict:
         targets = [torch.from_numpy(ecapa.encode(spanish[(i + 1) % len(spanish)])) for i in range(trials)]
         pairs = zip(speech, targets, strict=True)
         noises[name] = [optimised(wav, target, loss, steps) for wav, target in tqdm(pairs, name, trials)]
-    found = []
+    systems: list[System[int, torch.Tensor]] = [
+        System(name, lambda trial, given=given: speech[trial] + given[trial], about={"noise": name})
+        for name, given in noises.items()
+    ]
+    scorers = []
     for encoder in (ecapa, *evaluation_encoders(EncoderConfig())):
         sources, outputs = (np.stack([embed(encoder, wav, RATE) for wav in side]) for side in (spanish, english))
         scale = Calibration.between(sources, outputs, rows.voice.to_numpy())
-        for noise, given in noises.items():
-            found.append({"encoder": encoder.name, "noise": noise, **_moved(encoder, scale, sources, speech, given)})
-    names = {row["encoder"]: None for row in found}
-    moved = {name: max(row["moved"] for row in found if row["encoder"] == name) for name in names}
-    headline = [name for name in names if moved[name] <= MAX_SIMILARITY_SHIFT]
+        scorers.append(Scorer(partial(_similarities, encoder, scale, sources, speech), {"encoder": encoder.name}))
+    results = evaluate(TestSet(range(trials), lambda trial: {"trial": trial}, "noise"), systems, scorers, bar)
+    found = [
+        about | _moved([row for row in results.rows if about.items() <= row.items()])
+        for scorer in scorers
+        for about in (scorer.about | system.about for system in systems)
+    ]
+    moved = {row["encoder"]: max(x["moved"] for x in found if x["encoder"] == row["encoder"]) for row in found}
+    headline = [name for name, most in moved.items() if most <= MAX_SIMILARITY_SHIFT]
     settings = {"trials": trials, "steps": steps, "snr": NOISE_SNR_DB, "seconds": SECONDS, "voices": len(rows)}
     return settings | {"rows": found, "may be a headline": headline}
 
@@ -119,13 +131,25 @@ def optimised(wav: torch.Tensor, target: torch.Tensor, loss: EmbeddingConsistenc
     return noise
 
 
-def _moved(encoder, scale: Calibration, targets: np.ndarray, speech: list, noises: list) -> dict:
-    """Normalised similarity to the target voice's Spanish recording: means over the trials, and the movements."""
-    values = []
-    for number, (wav, noise) in enumerate(zip(speech, noises, strict=True)):
-        target = targets[(number + 1) % len(targets)]
-        values.append([scale.normalised(cosine(embed(encoder, x.numpy(), RATE), target)) for x in (wav, wav + noise)])
-    before, after = np.array(values).T
+def _similarities(
+    encoder: Encoder,
+    scale: Calibration,
+    targets: np.ndarray,
+    speech: list[torch.Tensor],
+    trial: int,
+    noisy: torch.Tensor,
+) -> Columns:
+    """Normalised similarity to the target voice's Spanish recording, before and after the noise."""
+    target = targets[(trial + 1) % len(targets)]
+    wavs = {"before": speech[trial], "after": noisy}
+    return {
+        name: float(scale.normalised(cosine(embed(encoder, wav.numpy(), RATE), target))) for name, wav in wavs.items()
+    }
+
+
+def _moved(rows: list[Columns]) -> Columns:
+    """Means over the trials, and the smallest and the largest movement."""
+    before, after = (np.array([row[name] for row in rows]) for name in ("before", "after"))
     return {
         "before": float(before.mean()),
         "after": float(after.mean()),

@@ -6,18 +6,26 @@ is measured on pairs of recordings, of one voice and of two, bundled and human (
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.human import has_human_folder, human_recordings
+from benchmarks.json_rows import share_columns
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import build, dominant
 from thesis_lib.cloning.speaker import MIN_OTHERS_SHARE
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
-from thesis_lib.embeddings.encoders import speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, speaker_encoder
+from thesis_lib.utils.progress import bar
+from thesis_lib.validation import Scorer, System, TestSet, evaluate
+from thesis_lib.validation.evaluation import Columns
 
 BLOCK = RATE // 4
 PAUSE_SECONDS = 4.0  # between two sentences
@@ -66,30 +74,56 @@ def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, floa
     return waits, spent
 
 
-def _speakers(count: int) -> list[dict]:
-    """Error rates: recordings of one voice taken for two, and of two voices for one."""
+class Voices(NamedTuple):
+    """Two recordings, of one voice or of two."""
+
+    names: tuple[str, ...]
+    wavs: list[np.ndarray]  # (N,) each
+
+    @property
+    def are_two(self) -> bool:
+        """Whether they are of two voices."""
+        return len(self.names) > 1
+
+
+def _speakers(count: int) -> dict:
+    """Error rates: recordings of one voice taken for two, and of two voices for one; intervals over pairs."""
     encoder = speaker_encoder(EncoderConfig(speaker="ecapa"))
     rows = mini.table(CorpusConfig(name="mini"))
-    groups = {"bundled": [[mini.bundle() / "audio" / f"{i}.es.opus" for i in g.id] for _, g in rows.groupby("voice")]}
+    groups = {
+        "bundled": {
+            voice: [mini.bundle() / "audio" / f"{i}.es.opus" for i in own.id] for voice, own in rows.groupby("voice")
+        }
+    }
     if has_human_folder():
-        groups["human"] = list(human_recordings().values())
-    found = []
+        groups["human"] = human_recordings()
+    found, missing = [], []
     for name, voices in groups.items():
-        wavs = [[read_audio(path, RATE)[0] for path in paths[:2]] for paths in voices[: count + 1]]
-        # Of a single recording of a speaker the halves are compared.
-        halves = [own if len(own) > 1 else np.array_split(own[0], 2) for own in wavs]
-        alone = [_others(own, encoder) for own in halves[:count]]
-        together = [_others([a[0], b[0]], encoder) for a, b in zip(wavs, wavs[1:], strict=False)]
+        test_set = TestSet(pairs(voices, count), lambda item: {"voices": " and ".join(item.names)}, name)
+        joined: System[Voices, list] = System("joined", lambda item: item.wavs)
+        results = evaluate(test_set, [joined], [Scorer(partial(_others, encoder))], bar)
+        alone, together = ([row["others"] for row in results.rows if row["two"] is two] for two in (False, True))
         found.append(
             {
                 "test_set": name,
                 "n": len(alone),
-                "one voice called several": float(np.mean(np.array(alone) >= MIN_OTHERS_SHARE)),
-                "two voices called one": float(np.mean(np.array(together) < MIN_OTHERS_SHARE)),
+                "one voice called several": share_columns(np.array(alone) >= MIN_OTHERS_SHARE),
+                "two voices called one": share_columns(np.array(together) < MIN_OTHERS_SHARE) | {"n": len(together)},
             }
         )
-    return found
+        missing += results.missing
+    return {"rates": found, "not measured": missing}
 
 
-def _others(wavs: list[np.ndarray], encoder) -> float:
-    return dominant([s for wav in wavs for s in speech_segments([wav], RATE)], encoder)[1]
+def pairs(voices: Mapping[str, Sequence[Path]], count: int) -> list[Voices]:
+    """Pairs of recordings of one voice, and of each voice with the next; of a single recording of one the halves."""
+    wavs = {voice: [read_audio(path, RATE)[0] for path in own[:2]] for voice, own in list(voices.items())[: count + 1]}
+    one = [Voices((voice,), own if len(own) > 1 else np.array_split(own[0], 2)) for voice, own in wavs.items()]
+    two = [Voices((a, b), [wavs[a][0], wavs[b][0]]) for a, b in pairwise(wavs)]
+    return one[:count] + two
+
+
+def _others(encoder: Encoder, item: Voices, wavs: list[np.ndarray]) -> Columns:
+    """The share of the speech that the check gives to other speakers than the main one."""
+    segments = [segment for wav in wavs for segment in speech_segments([wav], RATE)]
+    return {"two": item.are_two, "others": dominant(segments, encoder)[1]}
