@@ -118,6 +118,20 @@ def with_interval(row: dict) -> str:
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
+def speaker_check_table(rates: list[dict]) -> pd.DataFrame:
+    """Of ``benchmarks interpret`` a row for each test set: n of each kind, both error rates with intervals."""
+    named = {"one voice called several": "one speaker detected as several"}
+    named |= {"two voices called one": "two speakers detected as one"}
+    return pd.DataFrame(
+        {"test_set": row["test_set"], "n": row["n"]} | {title: _rate(row[name]) for name, title in named.items()}
+        for row in rates
+    )
+
+
+def _rate(row: dict) -> str:
+    return f"{100 * row['share']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+
+
 def saved_rows(rows: list[dict]) -> pd.DataFrame:
     """Rows of a saved result: a metric's value and interval each; word error rates, saved as shares, in per cent."""
     table = pd.DataFrame(rows)
