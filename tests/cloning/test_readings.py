@@ -151,6 +151,8 @@ def test_text_is_written_as_it_is_read(text, read):
         ("the α particle, 10⁴ x²",) * 2,
         ("№ 5, nº 6 and n.º 7", "number 5, number 6 and number 7"),
         ("Hello. 你好. World.", "Hello. ... World."),
+        ("[LAUGHS] I know. [MUSIC PLAYING]", " I know. ..."),
+        ("He said [the war] was over [1].",) * 2,
     ],
 )
 def test_only_letters_of_the_latin_alphabet_are_read(text, read):
@@ -292,7 +294,7 @@ def synthesizer():
     return made
 
 
-@pytest.mark.parametrize("text", ["...", "?!", " . . . ", "♪", "", "  ", "—"])
+@pytest.mark.parametrize("text", ["[laughs]", " [APPLAUSE] ", "...", "?!", " . . . ", "♪", "", "  ", "—"])
 def test_text_without_words_is_not_spoken(synthesizer, text):
     assert not has_words(text)
     with pytest.raises(SpeechError, match="text to synthesise is empty"):

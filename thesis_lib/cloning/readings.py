@@ -28,6 +28,7 @@ from thesis_lib.cloning.quantities import ends_in_unit, goes_on_after_unit, quan
 LAST_LATIN = "\u017f"  # of the letters that the phonemizer reads; it spells the code of ș and of 𝐇
 # Read, or silent as ♪ is; №, ⅓ and the superscripts are not written in letters, because 10⁴ is not 104.
 KEPT_SYMBOLS = "…♩♪♫♬☉№⁰⁴⁵⁶⁷⁸⁹⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+SOUND = r"^\s*\[[^\[\]]*\]\s*$|\[[^\[\]a-z]*[A-Z]{2}[^\[\]a-z]*\]"
 REPLACED_LETTERS = str.maketrans({"ʼ": "’", "ʻ": "’", "ı": "i", "ŉ": "’n"})
 # Acronyms that keep their capitals beside such words; US only after THE, because it is also a pronoun.
 ACRONYMS = frozenset(
@@ -97,9 +98,10 @@ def has_words(text: str) -> bool:
 def in_latin(text: str) -> str:
     """Return the text without emoji and letters of other scripts, which the phonemizer names, "Chinese letter".
 
+    Nor has it descriptions of sounds, as of subtitles: "[LAUGHS]", or a text of "[laughs]" alone.
     𝐇𝐞𝐥𝐥𝐨 becomes Hello, ① 1 and ș s (NFKD). A single Greek letter stays, because its name is how it is read.
     """
-    text = unicodedata.normalize("NFC", text).translate(REPLACED_LETTERS)
+    text = re.sub(SOUND, "", unicodedata.normalize("NFC", text)).translate(REPLACED_LETTERS)
     compatible = rf"[^\x00-{LAST_LATIN}{KEPT_SYMBOLS}™]"
     text = re.sub(compatible, lambda found: unicodedata.normalize("NFKD", found[0]), text)
     text = "".join(sign for sign in text if sign.isspace() or unicodedata.category(sign)[0] not in "CM")
