@@ -103,14 +103,15 @@ def moved_by_noise(quick: bool) -> dict:
         scorers.append(Scorer(partial(_similarities, encoder, scale, sources, speech), {"encoder": encoder.name}))
     results = evaluate(TestSet(range(trials), lambda trial: {"trial": trial}, "noise"), systems, scorers, bar)
     found = [
-        about | _moved([row for row in results.rows if about.items() <= row.items()])
+        about | _moved(own)
         for scorer in scorers
         for about in (scorer.about | system.about for system in systems)
+        if (own := [row for row in results.rows if about.items() <= row.items()])
     ]
     moved = {row["encoder"]: max(x["moved"] for x in found if x["encoder"] == row["encoder"]) for row in found}
     headline = [name for name, most in moved.items() if most <= MAX_SIMILARITY_SHIFT]
     settings = {"trials": trials, "steps": steps, "snr": NOISE_SNR_DB, "seconds": SECONDS, "voices": len(rows)}
-    return settings | {"rows": found, "may be a headline": headline}
+    return settings | {"rows": found, "may be a headline": headline, "not measured": results.missing}
 
 
 def voices() -> pd.DataFrame:

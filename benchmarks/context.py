@@ -46,7 +46,7 @@ class Sentence(NamedTuple):
     english: str
 
 
-class Translated(NamedTuple):
+class TalkOutput(NamedTuple):
     """A translation, whether it repeats words of the text before, and the seconds that it took."""
 
     english: str
@@ -59,7 +59,7 @@ def run(quick: bool) -> dict:
     rows = mini.table(CorpusConfig(name="mini")).iloc[: 4 if quick else None]
     sentences = [Sentence(row.id, row.voice, row.en) for row in rows.itertuples()]
     translator = WhisperTranslator()
-    systems: list[System[Sentence, Translated]] = [
+    systems: list[System[Sentence, TalkOutput]] = [
         System(name, Talk(translator, context_of), about={"context": name}) for name, context_of in CONTEXTS.items()
     ]
     test_set = TestSet(sentences, lambda sentence: {"id": sentence.id, "voice": sentence.voice}, "translate")
@@ -86,16 +86,16 @@ class Talk:
     context_of: Callable[[str], str]
     said: str = ""
 
-    def __call__(self, sentence: Sentence) -> Translated:
+    def __call__(self, sentence: Sentence) -> TalkOutput:
         """The English of the next sentence."""
         wav, rate = read_audio(mini.bundle() / "audio" / f"{sentence.id}.es.opus")
         before, started = self.said[-MAX_CONTEXT_CHARS:], time.perf_counter()
         english = self.translator(wav, rate, self.context_of(before), transcribe=False).english
         self.said = f"{before} {english}".strip()
-        return Translated(english, not _runs(before).isdisjoint(_runs(english)), time.perf_counter() - started)
+        return TalkOutput(english, not _runs(before).isdisjoint(_runs(english)), time.perf_counter() - started)
 
 
-def _columns(sentence: Sentence, output: Translated) -> Columns:
+def _columns(sentence: Sentence, output: TalkOutput) -> Columns:
     return output._asdict() | {"reference": sentence.english}
 
 

@@ -87,7 +87,10 @@ class Voices(NamedTuple):
 
 
 def _speakers(count: int) -> dict:
-    """Error rates: recordings of one voice taken for two, and of two voices for one; intervals over pairs."""
+    """Error rates: recordings of one voice taken for two, and of two voices for one.
+
+    Intervals are over pairs; each voice is in two pairs of two voices.
+    """
     encoder = speaker_encoder(EncoderConfig(speaker="ecapa"))
     rows = mini.table(CorpusConfig(name="mini"))
     groups = {

@@ -8,7 +8,9 @@ from thesis_lib.cloning.notation import in_english_notation
 @pytest.mark.parametrize(
     ("text", "english"),
     [
-        ("1.234,56 €, 2.300 €, 1 234 € and €1.234,56", "1,234.56 €, 2,300 €, 1,234 € and €1,234.56"),
+        ("1.234,56 €, 2.300 €, 1\u00a0234 € and €1.234,56", "1,234.56 €, 2,300 €, 1,234 € and €1,234.56"),
+        ("-2,5 %, -3,5 °C, 10.000-15.000 people", "-2.5 %, -3.5 °C, 10,000-15,000 people"),
+        ("1,5-2,5 hours and 1.500.000-2.000.000", "1.5-2.5 hours and 1,500,000-2,000,000"),
         ("2,50 euros, 1,5 hours and 3,5 million", "2.50 euros, 1.5 hours and 3.5 million"),
         ("10.000 people of 47.615.034.", "10,000 people of 47,615,034."),
     ],
@@ -27,6 +29,12 @@ def test_spanish_notation_becomes_english(text, english):
         "192.168.100.200",
         "612.345.678",
         "3,5 and 7",
+        "$1.459 per litre",
+        "€1.459/l",
+        "$45.375",
+        "1.599 € a litre",
+        "worth 1.085 dollars",
+        "room 7 250 dollars",
     ],
 )
 def test_other_numbers_stay(text):

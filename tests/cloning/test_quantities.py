@@ -24,6 +24,7 @@ from thesis_lib.cloning.readings import as_read
         ("$2.50-$3.00 or $2 – $3", "2.50 to 3.00 dollars or 2 to 3 dollars"),
         ("a $5-million deal, a $3 million-dollar deal", "a 5 million dollar deal, a 3 million dollar deal"),
         ("$5 USD, 5 USD, 1 EUR, 3 GBP", "5 dollars, 5 US dollars, 1 euro, 3 pounds"),
+        ("$10-€20, EUR 50, USD 5 million", "10 dollars-20 euros, 50 euros, 5 million US dollars"),
         ("EUR/USD 1.08, in 2024 EUR rose, the USD 2024 outlook",) * 2,
         ("From $2-$3 million in 2019 – $3 was left", "From 2 to 3 million dollars in 2019 – 3 dollars was left"),
         ("in the $20s, A$5, $ and €, USD and EUR",) * 2,
@@ -46,7 +47,7 @@ def test_money_is_read_after_its_number(text, read):
             "1°C, 1 km/h, 21 °C, 0.1 m/s",
             "1 degree Celsius, 1 kilometer per hour, 21 degrees Celsius, 0.1 meters per second",
         ),
-        ("On May 5, L. Frank Baum; 5 L. Frank; 5 V-belts",) * 2,
+        ("On May 5, L. Frank Baum; 5 L. Frank; 5 V-belts; 5 W Main Street",) * 2,
         ("It has 230 V and 5 L of oil", "It has 230 volts and 5 liters of oil"),
         (
             "The motor has 12 V. The lamp 60 W. It is a 12 V Bosch.",

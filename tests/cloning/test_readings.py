@@ -152,7 +152,8 @@ def test_text_is_written_as_it_is_read(text, read):
         ("№ 5, nº 6 and n.º 7", "number 5, number 6 and number 7"),
         ("Hello. 你好. World.", "Hello. ... World."),
         ("[LAUGHS] I know. [MUSIC PLAYING]", " I know. ..."),
-        ("He said [the war] was over [1].",) * 2,
+        ("[Applause] Thank you.", " Thank you."),
+        ("He said [the war] was over [1]. The [FBI] found [CO2]. [I know it.]",) * 2,
     ],
 )
 def test_only_letters_of_the_latin_alphabet_are_read(text, read):

@@ -1,5 +1,6 @@
 """A change of the user's own recordings after they were prepared is told, and not ignored."""
 
+import os
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from tiny_corpora import BASE, config_of
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.corpus.errors import CorpusError
+from thesis_lib.corpus.sources import source_state
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import load_manifest, prepared
 
@@ -51,7 +53,7 @@ def test_a_changed_folder_of_speakers_is_told(people, tmp_path, change):
     assert load_manifest(run).utterances == made.utterances
     change(people)
     for again in (prepared, load_manifest):
-        with pytest.raises(CorpusError, match=rf"was prepared before {people} changed .*thesis prepare"):
+        with pytest.raises(CorpusError, match=rf"was prepared before \S+ of {people} changed .*thesis prepare"):
             again(run)
     shutil.rmtree(run.path / "corpus")
     prepared(run)
@@ -78,6 +80,27 @@ def test_a_changed_member_is_told(people, tmp_path):
     replace_recording(people)
     with pytest.raises(CorpusError, match="members/speakers/corpus was prepared before"):
         prepared(run)
+
+
+def test_a_quotation_mark_in_a_table_of_tabs_hides_no_recording(people, tmp_path):
+    texts = {"ana": '"Hola', "eva": "adiós", "luis": "sí"}
+    rows = [f"{name}/0.wav\t{name}\t{text}\ttrain" for name, text in texts.items()]
+    (people / "utterances.tsv").write_text("\n".join(["path\tspeaker\ttext\tsplit", *rows]) + "\n")
+    state = source_state(config_of("speakers", people).corpus)
+    assert set(state) == {"utterances.tsv", *(f"{name}/0.wav" for name in texts)}
+    (people / "utterances.tsv").write_text('path\tspeaker\n"a\tb\n' + "c\td\n" * 50_000)
+    assert source_state(config_of("speakers", people).corpus)
+
+
+def test_a_copy_with_other_times_is_no_change_and_an_empty_folder_is_not_there(people, tmp_path):
+    run = run_of(tmp_path, config_of("speakers", people))
+    made = prepared(run)
+    for path in people.rglob("*.*"):
+        os.utime(path, ns=(1, 1))
+    assert load_manifest(run).utterances == made.utterances
+    for path in people.iterdir():
+        shutil.rmtree(path)
+    assert load_manifest(run).utterances == made.utterances
 
 
 def test_without_the_recordings_a_prepared_corpus_stays(people, tmp_path):

@@ -39,8 +39,9 @@ def audio_track(container: "av.container.InputContainer", path: object) -> "av.A
     if spanish is not None or len(decoded) == 1 or not isinstance(path, Path):
         return spanish or main
     state = path.stat()
-    heard = _with_sound(path.resolve(), (state.st_mtime_ns, state.st_size), tuple(track.index for track in decoded))
-    return next((track for track in (main, *decoded) if track.index in heard), main)
+    ordered = [main, *(track for track in decoded if track is not main)]
+    audible = _with_sound(path.resolve(), (state.st_mtime_ns, state.st_size), tuple(track.index for track in ordered))
+    return next((track for track in ordered if track.index in audible), main)
 
 
 def track_note(container: "av.container.InputContainer", track: "av.AudioStream") -> str:
@@ -58,25 +59,24 @@ def _is_spanish(track: "av.AudioStream") -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _with_sound(path: Path, state: tuple[int, int], tracks: tuple[int, ...]) -> frozenset[int]:
-    """The indices of the tracks that are not silent in their first ``SEARCHED_SECONDS``."""
+    """The indices of the tracks with sound in their first ``SEARCHED_SECONDS``; no search after the first one has."""
     import av
 
-    waiting, heard = set(tracks), set[int]()
+    found = set[int]()
     with open_container(path) as container:
-        chosen = [stream for stream in container.streams.audio if stream.index in waiting]
+        chosen = [stream for stream in container.streams.audio if stream.index in tracks]
         for packet in packets_of(container, chosen, path):
-            place = packet.stream.index
-            if packet.pts is not None and float(packet.pts * packet.time_base) > SEARCHED_SECONDS:
-                waiting.discard(place)
-            if not waiting:
+            start = packet.stream.start_time or 0
+            if packet.pts is not None and float((packet.pts - start) * packet.time_base) > SEARCHED_SECONDS:
                 break
-            if place not in waiting:
+            if packet.stream.index in found:
                 continue
             try:
                 frames = cast("list[av.AudioFrame]", packet.decode())
             except (av.error.FFmpegError, ValueError):
                 continue
             if any(np.abs(frame_samples(frame)).max(initial=0.0) > MIN_SOUND_PEAK for frame in frames):
-                heard.add(place)
-                waiting.discard(place)
-    return frozenset(heard)
+                found.add(packet.stream.index)
+            if tracks[0] in found:
+                break
+    return frozenset(found)

@@ -15,10 +15,14 @@ COUNTED = (  # after a number with decimals
     r"(?:second|minute|hour|day|week|month|year|time|degree|point|meter|metre|kilometer|kilometre|centimeter|mile|"
     r"kilo|kilogram|gram|ton|tonne|liter|litre|hectare|inch|foot|feet)(?:e?s)?\b)"
 )
-GROUPS = r"[1-9]\d{0,2}(?:\.\d{3})+(?:,\d{1,2})?"  # "1.234,56"
-SPACED = r"[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f]\d{3})+(?:,\d{1,2})?"  # "1 234,56"
-ALONE = r"(?<![\w.,/:$€£¥-])"
+THREE = r"(?:\.\d{3})"
+# "1.234,56", "1.234.567" and "10.000"; "1.459" may be in either notation.
+GROUPS = rf"(?:[1-9]\d{{0,2}}{THREE}+,\d{{1,2}}|[1-9]\d{{0,2}}{THREE}{{2,}}|[1-9]\d{{0,2}}\.000)"
+SPACED = r"[1-9]\d{0,2}(?:[\u00a0\u2009\u202f]\d{3})+(?:,\d{1,2})?"  # "1 234,56", with spaces that do not break
+DECIMAL = r"\d{1,3},\d{1,2}"
+ALONE = r"(?<![\w.,/:$€£¥])"
 END = r"(?!\w|[.,]\d)"
+NO_RATE = r"(?!\s?/|\s+(?:per|an?|each)\b)"  # "1.459 € per liter"
 
 
 def in_english_notation(text: str) -> str:
@@ -31,11 +35,12 @@ def in_english_notation(text: str) -> str:
 @functools.cache
 def _patterns() -> tuple[re.Pattern, ...]:
     return (
-        re.compile(rf"{ALONE}(?:{GROUPS}|{SPACED}|\d{{1,3}},\d{{1,2}})(?=\s?{CURRENCY}(?!\s?/|\s+per\b))"),
-        re.compile(rf"(?<={SIGNS})(?:{GROUPS}|{SPACED}|\d{{1,3}},\d{{1,2}}){END}"),
-        re.compile(rf"{ALONE}\d{{1,3}},\d{{1,2}}(?=\s?{COUNTED})"),
+        re.compile(rf"{ALONE}(?:{GROUPS}|{SPACED}|{DECIMAL})(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{CURRENCY})"),
+        re.compile(rf"{ALONE}[1-9]\d{{0,2}}{THREE}(?=\s?€{NO_RATE})"),
+        re.compile(rf"(?<={SIGNS})(?:{GROUPS}|{SPACED}|{DECIMAL}){END}"),
+        re.compile(rf"{ALONE}{DECIMAL}(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{COUNTED})"),
         # Beside no such word: groups that end in 000, or two after one or two digits; "612.345.678" is a telephone's.
-        re.compile(rf"{ALONE}(?:[1-9]\d{{0,2}}(?:\.\d{{3}})*\.000|[1-9]\d?(?:\.\d{{3}}){{2}}){END}"),
+        re.compile(rf"{ALONE}(?:[1-9]\d{{0,2}}{THREE}*\.000|[1-9]\d?{THREE}{{2}}){END}"),
     )
 
 

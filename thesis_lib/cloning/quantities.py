@@ -83,7 +83,8 @@ def ends_in_unit(text: str) -> bool:
 
 def money_as_read(text: str) -> str:
     """Return the text with amounts of money in words; the phonemizer reads "$50" as "dollar fifty"."""
-    text = re.sub(r"([$€£¥]\s?\d[\d.,]*)\s?[-–]\s?[$€£¥]\s?(?=\d)", r"\1-", text)  # "$2-$3 million"
+    # "$2-$3 million"
+    text = re.sub(r"((?P<sign>[$€£¥])\s?\d(?:[\d.,]*\d)?)\s?[-–]\s?(?P=sign)\s?(?=\d)", r"\1-", text)
     for pattern in _money():
         text = pattern.sub(_amount, text)
     return text
@@ -99,6 +100,9 @@ def _money() -> tuple[re.Pattern, ...]:
         re.compile(rf"{article}(?<![\w.,/]){number}{multiple}\s?{sign}(?![\w$€£¥]){following}"),
         re.compile(
             rf"{article}(?<![\w.,/])(?!(?:19|20)\d\d\s){number}{multiple}\s?(?P<sign>{either(CODES)})(?![\w/]){following}"
+        ),
+        re.compile(
+            rf"{article}(?<![\w/])(?P<sign>{either(CODES)})\s(?!(?:19|20)\d\d\b){number}{multiple}(?!\w){following}"
         ),
     )
 
@@ -146,7 +150,7 @@ def quantity_rules() -> tuple:
         (re.compile(fraction), _fraction),
         (
             re.compile(
-                rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])(?!(?<=º)\s(?:{either(ORDINAL_NOUNS)}))"
+                rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])(?!(?<=º)\s(?:{either(ORDINAL_NOUNS)}|of\b|[A-Z]))"
             ),
             _rate,
         ),
@@ -199,7 +203,8 @@ def _unit(found: re.Match) -> str:
     "5 L. Frank" and "5 V-belts" have no unit, "12 V. The motor" has one.
     """
     article, number, space, unit, next_word = found.groups()
-    after = re.match(r"-|\.\s+([A-Z]\w*)", found.string[found.end(4) :])
+    street = r"\s+[A-Z]\w+ (?:Street|Avenue|Road|Boulevard)\b"  # "5 W Main Street"
+    after = re.match(rf"-|\.\s+([A-Z]\w*)|{street}", found.string[found.end(4) :])
     is_initial = unit in "LVW" and after and after[1] not in OPENERS
     if is_initial or (not space and len(unit) == 1):
         return found[0]

@@ -28,7 +28,13 @@ from thesis_lib.cloning.quantities import ends_in_unit, goes_on_after_unit, quan
 LAST_LATIN = "\u017f"  # of the letters that the phonemizer reads; it spells the code of ș and of 𝐇
 # Read, or silent as ♪ is; №, ⅓ and the superscripts are not written in letters, because 10⁴ is not 104.
 KEPT_SYMBOLS = "…♩♪♫♬☉№⁰⁴⁵⁶⁷⁸⁹⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
-SOUND = r"^\s*\[[^\[\]]*\]\s*$|\[[^\[\]a-z]*[A-Z]{2}[^\[\]a-z]*\]"
+# "[LAUGHS]", "[soft music playing]", "[speaks French]"
+SOUND = re.compile(
+    r"\[[^\[\]]*\b(?:laugh|giggl|chuckl|music|song|sing|applau|clap|cheer|sigh|cr[iy]|sob|scream|shout|yell|cough|gasp|"
+    r"groan|moan|grunt|whisper|whistl|breath|sniff|snor|nois|silen|inaudib|unintelligib|indistinct|speak|chatter|bark|"
+    r"bell|phone|door|gunshot|explo|thunder|footsteps|beep|engine|siren)\w*\b[^\[\]]*\]",
+    re.IGNORECASE,
+)
 REPLACED_LETTERS = str.maketrans({"ʼ": "’", "ʻ": "’", "ı": "i", "ŉ": "’n"})
 # Acronyms that keep their capitals beside such words; US only after THE, because it is also a pronoun.
 ACRONYMS = frozenset(
@@ -98,10 +104,10 @@ def has_words(text: str) -> bool:
 def in_latin(text: str) -> str:
     """Return the text without emoji and letters of other scripts, which the phonemizer names, "Chinese letter".
 
-    Nor has it descriptions of sounds, as of subtitles: "[LAUGHS]", or a text of "[laughs]" alone.
+    Nor has it descriptions of sounds in square brackets, as of subtitles.
     𝐇𝐞𝐥𝐥𝐨 becomes Hello, ① 1 and ș s (NFKD). A single Greek letter stays, because its name is how it is read.
     """
-    text = re.sub(SOUND, "", unicodedata.normalize("NFC", text)).translate(REPLACED_LETTERS)
+    text = SOUND.sub("", unicodedata.normalize("NFC", text)).translate(REPLACED_LETTERS)
     compatible = rf"[^\x00-{LAST_LATIN}{KEPT_SYMBOLS}™]"
     text = re.sub(compatible, lambda found: unicodedata.normalize("NFKD", found[0]), text)
     text = "".join(sign for sign in text if sign.isspace() or unicodedata.category(sign)[0] not in "CM")

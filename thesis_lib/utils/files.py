@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file; it replaces ``path`` at the end of the block, and is removed at an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.parent / f".partial-{secrets.token_hex(8)}{path.suffix}"
-    try:  # the name is known before the file exists, so that a signal leaves no file behind
+    try:  # the name is known before the file exists, so that a signal which raises leaves none
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         yield partial
         partial.chmod(0o644)
