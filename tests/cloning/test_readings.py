@@ -153,6 +153,8 @@ def test_text_is_written_as_it_is_read(text, read):
         ("Hello. 你好. World.", "Hello. ... World."),
         ("[LAUGHS] I know. [MUSIC PLAYING]", " I know. ..."),
         ("[Applause] Thank you.", " Thank you."),
+        ("the [financial crisis] in [Singapore], [Speaker 1]: [Spanish-speaking], [the music], [the speaker] said",)
+        * 2,
         ("He said [the war] was over [1]. The [FBI] found [CO2]. [I know it.]",) * 2,
     ],
 )

@@ -9,7 +9,7 @@ from tiny_corpora import BASE, config_of
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.config import Config
 from thesis_lib.corpus.errors import CorpusError
-from thesis_lib.corpus.sources import source_state
+from thesis_lib.corpus.sources import source_files
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import load_manifest, prepared
 
@@ -86,10 +86,22 @@ def test_a_quotation_mark_in_a_table_of_tabs_hides_no_recording(people, tmp_path
     texts = {"ana": '"Hola', "eva": "adiós", "luis": "sí"}
     rows = [f"{name}/0.wav\t{name}\t{text}\ttrain" for name, text in texts.items()]
     (people / "utterances.tsv").write_text("\n".join(["path\tspeaker\ttext\tsplit", *rows]) + "\n")
-    state = source_state(config_of("speakers", people).corpus)
-    assert set(state) == {"utterances.tsv", *(f"{name}/0.wav" for name in texts)}
+    files = source_files(config_of("speakers", people).corpus)
+    assert set(files) == {"utterances.tsv", *(f"{name}/0.wav" for name in texts)}
     (people / "utterances.tsv").write_text('path\tspeaker\n"a\tb\n' + "c\td\n" * 50_000)
-    assert source_state(config_of("speakers", people).corpus)
+    assert len(source_files(config_of("speakers", people).corpus)) == 3
+
+
+def test_recordings_that_are_all_rewritten_in_their_size_are_told(people, tmp_path):
+    run = run_of(tmp_path, config_of("speakers", people))
+    prepared(run)
+    sizes = {path: path.stat().st_size for path in people.rglob("*.wav")}
+    for path in sizes:
+        wav, rate = read_audio(path)
+        write_audio(path, 0.5 * wav, rate)
+    assert sizes == {path: path.stat().st_size for path in sizes}
+    with pytest.raises(CorpusError, match="was prepared before"):
+        prepared(run)
 
 
 def test_a_copy_with_other_times_is_no_change_and_an_empty_folder_is_not_there(people, tmp_path):

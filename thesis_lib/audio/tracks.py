@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import av
 
 SPANISH_TAGS = ("spa", "es")  # ISO 639-2 and 639-1; a region may follow, as in es-MX
-SEARCHED_SECONDS = 120.0  # of each track, for sound
+SEARCHED_SECONDS = 120.0  # of a file, for sound
 MIN_SOUND_PEAK = 1e-4  # -80 dBFS
 
 
@@ -59,7 +59,7 @@ def _is_spanish(track: "av.AudioStream") -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _with_sound(path: Path, state: tuple[int, int], tracks: tuple[int, ...]) -> frozenset[int]:
-    """The indices of the tracks with sound in their first ``SEARCHED_SECONDS``; no search after the first one has."""
+    """The indices of the tracks with sound before ``SEARCHED_SECONDS``; the search ends where the first one has."""
     import av
 
     found = set[int]()

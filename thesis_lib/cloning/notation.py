@@ -9,6 +9,7 @@ import re
 
 SIGNS = "[$€£¥]"
 CURRENCY = rf"(?:{SIGNS}|(?:euro|dollar|pound|peso)s?\b|(?:EUR|USD|GBP)\b)"
+EUROS = r"(?:€|(?:euro|peso)s?\b)"  # amounts in them are mostly in Spanish notation
 COUNTED = (  # after a number with decimals
     r"(?:%|(?:hundred|thousand|million|billion|trillion|percent|mn|bn|k|m|M|B)\b|"
     r"(?:km|m|cm|mm|kg|g|mg|l|L|ml|s|min|h|ha|GB|MB|TB|kW|kWh|V|W|Hz|kHz|dB|mph|kph)\b|[°º]|"
@@ -36,8 +37,10 @@ def in_english_notation(text: str) -> str:
 def _patterns() -> tuple[re.Pattern, ...]:
     return (
         re.compile(rf"{ALONE}(?:{GROUPS}|{SPACED}|{DECIMAL})(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{CURRENCY})"),
-        re.compile(rf"{ALONE}[1-9]\d{{0,2}}{THREE}(?=\s?€{NO_RATE})"),
+        # "2.300 €" and "25 000 €", and both ends of a range.
+        re.compile(rf"{ALONE}[1-9]\d{{0,2}}(?:{THREE}|(?: \d{{3}})+)(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{EUROS}{NO_RATE})"),
         re.compile(rf"(?<={SIGNS})(?:{GROUPS}|{SPACED}|{DECIMAL}){END}"),
+        re.compile(rf"(?<=€)[1-9]\d{{0,2}}{THREE}{END}{NO_RATE}"),
         re.compile(rf"{ALONE}{DECIMAL}(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{COUNTED})"),
         # Beside no such word: groups that end in 000, or two after one or two digits; "612.345.678" is a telephone's.
         re.compile(rf"{ALONE}(?:[1-9]\d{{0,2}}{THREE}*\.000|[1-9]\d?{THREE}{{2}}){END}"),

@@ -102,7 +102,7 @@ def _money() -> tuple[re.Pattern, ...]:
             rf"{article}(?<![\w.,/])(?!(?:19|20)\d\d\s){number}{multiple}\s?(?P<sign>{either(CODES)})(?![\w/]){following}"
         ),
         re.compile(
-            rf"{article}(?<![\w/])(?P<sign>{either(CODES)})\s(?!(?:19|20)\d\d\b){number}{multiple}(?!\w){following}"
+            rf"{article}(?<![\w/-])(?P<sign>{either(CODES)})\s(?!(?:19|20)\d\d\b){number}{multiple}(?!\w){following}"
         ),
     )
 
@@ -150,7 +150,7 @@ def quantity_rules() -> tuple:
         (re.compile(fraction), _fraction),
         (
             re.compile(
-                rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])(?!(?<=º)\s(?:{either(ORDINAL_NOUNS)}|of\b|[A-Z]))"
+                rf"(?<![\w/])({either(RATES)})(?![\w/])|(?<=\d)\s?({rates})(?![\w/])(?!(?<=º)\s(?:{either(ORDINAL_NOUNS)}))"
             ),
             _rate,
         ),

@@ -30,9 +30,10 @@ LAST_LATIN = "\u017f"  # of the letters that the phonemizer reads; it spells the
 KEPT_SYMBOLS = "…♩♪♫♬☉№⁰⁴⁵⁶⁷⁸⁹⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 # "[LAUGHS]", "[soft music playing]", "[speaks French]"
 SOUND = re.compile(
-    r"\[[^\[\]]*\b(?:laugh|giggl|chuckl|music|song|sing|applau|clap|cheer|sigh|cr[iy]|sob|scream|shout|yell|cough|gasp|"
-    r"groan|moan|grunt|whisper|whistl|breath|sniff|snor|nois|silen|inaudib|unintelligib|indistinct|speak|chatter|bark|"
-    r"bell|phone|door|gunshot|explo|thunder|footsteps|beep|engine|siren)\w*\b[^\[\]]*\]",
+    r"\[\s*(?!the |an? )(?:[\w']+ ){0,3}(?:laughs?|laughing|laughter|giggl(?:es|ing)|chuckl(?:es|ing)|applause|"
+    r"clapping|cheer(?:s|ing)|sigh(?:s|ing)|cr(?:ies|ying)|sob(?:s|bing)|scream(?:s|ing)|cough(?:s|ing)|gasp(?:s|ing)|groans|"
+    r"grunts|snif(?:fs|fles)|inaudible|unintelligible|indistinct(?: chatter)?|silence|speak(?:s|ing) \w+|"
+    r"music(?: (?:playing|plays|continues|stops|ends|fades))?)\s*\]",
     re.IGNORECASE,
 )
 REPLACED_LETTERS = str.maketrans({"ʼ": "’", "ʻ": "’", "ı": "i", "ŉ": "’n"})

@@ -30,7 +30,7 @@ from thesis_lib.corpus.conversion import (
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import NOT_TRANSCRIBED, Manifest, Reject, Utterance, damaged, is_plain_name
 from thesis_lib.corpus.readers import READERS, CorpusRecording, Reader, speaker_identity
-from thesis_lib.corpus.sources import record_sources, source_state
+from thesis_lib.corpus.sources import record_sources, source_states
 from thesis_lib.corpus.split import drawn, is_validation
 from thesis_lib.utils.process import printable
 from thesis_lib.utils.progress import Progress, silent
@@ -48,7 +48,7 @@ def prepare_recordings(
     corpus, reader = config.corpus, READERS[config.corpus.name]
     if (found := already_prepared(folder, corpus)) is not None:
         return found
-    root, state = root_of(corpus.root, reader), source_state(corpus)
+    root, states = root_of(corpus.root, reader), source_states(corpus)
     rows, rejects = _valid(reader.read(root), reader.name)
     if not rows:
         raise CorpusError(f"{root} holds no recording of {reader.title} ({len(rejects)} rows rejected)")
@@ -69,7 +69,7 @@ def prepare_recordings(
         selection.require_some(utterances, rejects)
         manifest = Manifest(folder, with_sources(utterances), rejects)
         save_with_card(manifest, made)
-        record_sources(folder, state)
+        record_sources(folder, states)
     return manifest
 
 

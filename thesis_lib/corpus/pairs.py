@@ -20,7 +20,7 @@ from thesis_lib.corpus.conversion import check_rate, converted, exclusive, of_si
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.rows import list_path, listed, require_listed, require_one_split
-from thesis_lib.corpus.sources import record_sources, source_state
+from thesis_lib.corpus.sources import record_sources, source_states
 from thesis_lib.corpus.split import drawn
 from thesis_lib.utils.files import sha256
 from thesis_lib.utils.parallel import spread_over
@@ -50,7 +50,7 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
     made |= {"format": corpus.format}
     if corpus.utterances:
         made["utterances_sha256"] = sha256(list_path(corpus.utterances))
-    state = source_state(corpus)
+    states = source_states(corpus)
     with exclusive(folder, made):
         results = list(progress(spread_over(convert, rows, scheduler), len(rows), "convert"))
         utterances = [result for result in results if isinstance(result, Utterance)]
@@ -61,7 +61,7 @@ def prepare_pairs(config: Config, folder: Path, progress: Progress = silent, sch
             raise CorpusError(f"{table}: none of the {len(rows)} pairs can be used; the first reason: {reason}")
         manifest = Manifest(folder, utterances, rejects)
         save_with_card(manifest, made)
-        record_sources(folder, state)
+        record_sources(folder, states)
     return manifest
 
 
