@@ -104,6 +104,12 @@ def test_recordings_that_are_all_rewritten_in_their_size_are_told(people, tmp_pa
         prepared(run)
 
 
+def test_a_row_that_names_a_folder_is_rejected_and_stops_nothing(people, tmp_path):
+    (people / "pairs.csv").write_text(HEADER + row("ana", 0) + "x,ana,ana,uno,one,eva,train\n")
+    run = run_of(tmp_path, config_of("manifest", people))
+    assert len(prepared(run)) == len(prepared(run)) == 1
+
+
 def test_a_copy_with_other_times_is_no_change_and_an_empty_folder_is_not_there(people, tmp_path):
     run = run_of(tmp_path, config_of("speakers", people))
     made = prepared(run)

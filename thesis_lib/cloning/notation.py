@@ -23,7 +23,9 @@ SPACED = r"[1-9]\d{0,2}(?:[\u00a0\u2009\u202f]\d{3})+(?:,\d{1,2})?"  # "1 234,56
 DECIMAL = r"\d{1,3},\d{1,2}"
 ALONE = r"(?<![\w.,/:$€£¥])"
 END = r"(?!\w|[.,]\d)"
-NO_RATE = r"(?!\s?/|\s+(?:per|an?|each)\b)"  # "1.459 € per liter"
+ROUND = r"(?:[1-9]\.\d\d0|[1-9]\d{1,2}\.\d{3})"  # "2.300", "12.345"; not "1.085"
+# Not in "1.450 € per liter" and "€1.230 billion".
+NO_RATE = r"(?!\s?/|\s+(?:per|an?|each|hundred|thousand|million|billion|trillion|mn|bn)\b)"
 
 
 def in_english_notation(text: str) -> str:
@@ -37,10 +39,10 @@ def in_english_notation(text: str) -> str:
 def _patterns() -> tuple[re.Pattern, ...]:
     return (
         re.compile(rf"{ALONE}(?:{GROUPS}|{SPACED}|{DECIMAL})(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{CURRENCY})"),
-        # "2.300 €" and "25 000 €", and both ends of a range.
-        re.compile(rf"{ALONE}[1-9]\d{{0,2}}(?:{THREE}|(?: \d{{3}})+)(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{EUROS}{NO_RATE})"),
+        # "2.300 €", and both ends of a range.
+        re.compile(rf"{ALONE}{ROUND}(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{EUROS}{NO_RATE})"),
         re.compile(rf"(?<={SIGNS})(?:{GROUPS}|{SPACED}|{DECIMAL}){END}"),
-        re.compile(rf"(?<=€)[1-9]\d{{0,2}}{THREE}{END}{NO_RATE}"),
+        re.compile(rf"(?<=€){ROUND}{END}{NO_RATE}"),
         re.compile(rf"{ALONE}{DECIMAL}(?=(?:\s?[-–]\s?\d[\d.,]*)?\s?{COUNTED})"),
         # Beside no such word: groups that end in 000, or two after one or two digits; "612.345.678" is a telephone's.
         re.compile(rf"{ALONE}(?:[1-9]\d{{0,2}}{THREE}*\.000|[1-9]\d?{THREE}{{2}}){END}"),

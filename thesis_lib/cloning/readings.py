@@ -28,12 +28,14 @@ from thesis_lib.cloning.quantities import ends_in_unit, goes_on_after_unit, quan
 LAST_LATIN = "\u017f"  # of the letters that the phonemizer reads; it spells the code of ș and of 𝐇
 # Read, or silent as ♪ is; №, ⅓ and the superscripts are not written in letters, because 10⁴ is not 104.
 KEPT_SYMBOLS = "…♩♪♫♬☉№⁰⁴⁵⁶⁷⁸⁹⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
-# "[LAUGHS]", "[soft music playing]", "[speaks French]"
+# "[LAUGHS]", "[♪ soft music playing ♪]", "[speaks French]"
 SOUND = re.compile(
-    r"\[\s*(?!the |an? )(?:[\w']+ ){0,3}(?:laughs?|laughing|laughter|giggl(?:es|ing)|chuckl(?:es|ing)|applause|"
-    r"clapping|cheer(?:s|ing)|sigh(?:s|ing)|cr(?:ies|ying)|sob(?:s|bing)|scream(?:s|ing)|cough(?:s|ing)|gasp(?:s|ing)|groans|"
-    r"grunts|snif(?:fs|fles)|inaudible|unintelligible|indistinct(?: chatter)?|silence|speak(?:s|ing) \w+|"
-    r"music(?: (?:playing|plays|continues|stops|ends|fades))?)\s*\]",
+    r"\[[\s♪]*(?!(?:the|an?|my|your|his|her|its|our|their) )(?:[\w']+ ){0,3}(?:laughs?|laughing|laughter|applause|"
+    r"giggl(?:es|ing)|chuckl(?:es|ing)|clapping|cheer(?:s|ing)|sigh(?:s|ing)|cr(?:ies|ying)|sob(?:s|bing)|groans|grunts|"
+    r"scream(?:s|ing)|cough(?:s|ing)|gasp(?:s|ing)|snif(?:fs|fles)|whispering|ringing|inaudible|unintelligible|"
+    r"indistinct(?: chatter)?|silence|music(?: (?:playing|plays|continues|stops|ends|fades))?|speak(?:s|ing)(?: in)? "
+    r"(?:(?:a )?foreign language|spanish|french|english|german|italian|portuguese|catalan|arabic|chinese|russian))"
+    r"[\s♪]*\]",
     re.IGNORECASE,
 )
 REPLACED_LETTERS = str.maketrans({"ʼ": "’", "ʻ": "’", "ı": "i", "ŉ": "’n"})

@@ -43,7 +43,7 @@ def source_files(corpus: CorpusConfig) -> dict[str, Path]:
 def source_states(corpus: CorpusConfig) -> dict[str, FileState]:
     """The state of each file of a corpus that is there; every one is read."""
     found = {name: (path, _stat(path)) for name, path in source_files(corpus).items()}
-    return {name: FileState(*stat, fingerprint(path)) for name, (path, stat) in found.items() if stat}
+    return {name: FileState(*stat, _fingerprint(path)) for name, (path, stat) in found.items() if stat}
 
 
 def record_sources(folder: Path, states: dict[str, FileState]) -> None:
@@ -73,7 +73,7 @@ def _is_same(before: FileState | None, path: Path | None) -> bool:
     stat = _stat(path) if path else None
     if before is None or path is None or stat is None or stat[0] != before.size:
         return False
-    return stat[1] == before.changed_ns or fingerprint(path) == before.fingerprint
+    return stat[1] == before.changed_ns or _fingerprint(path) == before.fingerprint
 
 
 def _files(root: Path, name: str) -> Iterator[Path]:
@@ -94,6 +94,14 @@ def _files(root: Path, name: str) -> Iterator[Path]:
             rows = csv.DictReader(stream, delimiter="\t" if is_tsv else ",")
         for row in rows:
             yield from (tables[0].parent / row[column] for column in PATH_COLUMNS if row.get(column))
+
+
+def _fingerprint(path: Path) -> str:
+    """``fingerprint``; empty for a folder, and for a file that cannot be read."""
+    try:
+        return fingerprint(path)
+    except OSError:
+        return ""
 
 
 def _stat(path: Path) -> tuple[int, int] | None:
