@@ -20,13 +20,13 @@ from thesis_lib.corpus.conversion import check_rate, converted, exclusive, of_si
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Manifest, PairLabels, Reject, Utterance, is_plain_name
 from thesis_lib.corpus.rows import list_path, listed, require_listed, require_one_split
-from thesis_lib.corpus.sources import record_sources, source_states
+from thesis_lib.corpus.sources import OWN, record_sources, source_states
 from thesis_lib.corpus.split import drawn
 from thesis_lib.utils.files import sha256
 from thesis_lib.utils.parallel import spread_over
 from thesis_lib.utils.progress import Progress, silent
 
-TABLE_NAMES = ("pairs.csv", "pairs.tsv")  # of a table, where ``corpus.root`` is its folder
+TABLE_NAMES = OWN["manifest"]  # of a table, where ``corpus.root`` is its folder
 REQUIRED_COLUMNS = ("source_audio", "target_audio", "source_text", "target_text", "speaker")
 OPTIONAL_COLUMNS = ("id", "split", "style", "gender", "age")
 SPLITS = ("train", "validation", "test")

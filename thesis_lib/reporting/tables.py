@@ -8,6 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.config import TASKS, Config
+from thesis_lib.reporting.claims import FORMS
 from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
@@ -122,14 +123,14 @@ def speaker_check_table(rates: list[dict]) -> pd.DataFrame:
     """Of ``benchmarks interpret`` a row for each test set: n of each kind, both error rates with intervals."""
     named = {"one voice called several": "one speaker detected as several"}
     named |= {"two voices called one": "two speakers detected as one"}
+
+    def rate(found: dict) -> str:
+        return FORMS["share"](found | {"value": found["share"]})
+
     return pd.DataFrame(
-        {"test_set": row["test_set"], "n": row["n"]} | {title: _rate(row[name]) for name, title in named.items()}
+        {"test_set": row["test_set"], "n": row["n"]} | {title: rate(row[name]) for name, title in named.items()}
         for row in rates
     )
-
-
-def _rate(row: dict) -> str:
-    return f"{100 * row['share']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
 
 
 def saved_rows(rows: list[dict]) -> pd.DataFrame:

@@ -14,8 +14,9 @@ from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.corpus.errors import CorpusError
 from thesis_lib.corpus.manifest import Reject
 from thesis_lib.corpus.readers.base import CorpusRecording, Reader, transcript_of
+from thesis_lib.corpus.sources import OWN
 
-TABLES = ("utterances.tsv", "utterances.csv")
+TABLES = OWN["speakers"]
 SPLITS = ("", "train", "validation", "test")
 
 
