@@ -49,6 +49,7 @@ def run(quick: bool) -> dict:
         contents = contents_for(number, [speaker for speaker in test_set.speakers if speaker.name != target.name])
         results += compared("human", before, adapted, target, contents, test_set.scorers)
     about = {"voices": len(minutes), "seconds": SECONDS, "steps": steps, "minutes": minutes}
+    about["speakers that a choice may have used"] = len(test_set.used)
     return about | compared_outputs(results)
 
 

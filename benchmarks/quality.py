@@ -16,10 +16,12 @@ from benchmarks.human import human_folder
 from benchmarks.json_rows import interval_columns
 from benchmarks.together import complete_rows
 from thesis_lib.config import Config
+from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, metrics
 from thesis_lib.validation.evaluation import Columns
 from thesis_lib.validation.scoring import Scorers, score
+from thesis_lib.validation.speaker_test import unused_speakers
 from thesis_lib.validation.swap import (
     SpeakerScorer,
     SwapSpeaker,
@@ -37,7 +39,7 @@ ENCODERS = ("speaker", "evaluation")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
 ROUNDS = 2  # of swaps: in each, every speaker is the target once
-MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4
+MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4  # for a choice; of a quick test
 MIN_SECONDS = 3.0  # of half a recording
 MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
 Summary = tuple[list[Columns], list[Columns]]  # a row each system and score, and what could not be measured
@@ -46,14 +48,20 @@ Summary = tuple[list[Columns], list[Columns]]  # a row each system and score, an
 class HumanTest:
     """Human speakers, the systems' test set, and the models that score."""
 
-    def __init__(self, emotion: str, quick: bool = False) -> None:
+    def __init__(self, emotion: str, quick: bool = False, for_choice: bool = False) -> None:
+        """``for_choice``: by the scores a choice between systems is made. Its speakers are in no other test.
+
+        Where the folder has no others, ``used`` has the names of speakers that a choice may have used.
+        """
         folder = human_folder()
         self.rounds = 1 if quick else ROUNDS
         config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": ENCODERS})
-        speakers = human_speakers(folder, config, QUICK_SPEAKERS if quick else MAX_SPEAKERS)
+        everybody = human_speakers(folder, config, np.iinfo(np.int64).max)
+        speakers, compared = report_speakers(everybody, for_choice, QUICK_SPEAKERS if quick else len(everybody))
         least = MIN_SECONDS * config.audio.sample_rate
         self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
         self.short = [s.name for s in speakers if s not in self.speakers]
+        self.used = [s.name for s in self.speakers if s.name in compared]
         self.models = Scorers.load(config)
         self.scorers = [
             SpeakerScorer(e, self.speakers, config.audio.sample_rate) for e in self.models.encoders.values()
@@ -120,6 +128,15 @@ class HumanTest:
         output = self.models.record(wav)
         row["dnsmos_ovrl"] = metrics.dnsmos(output)["dnsmos_ovrl"]
         return row | self._errors(self._recognised(output), trial.content)
+
+
+def report_speakers(
+    speakers: Sequence[SwapSpeaker], for_choice: bool, count: int
+) -> tuple[list[SwapSpeaker], frozenset[str]]:
+    """At most ``count`` of the speakers for a report, or of those for a choice; and the names of those for a choice."""
+    others, compared = unused_speakers(speakers, MAX_SPEAKERS)
+    chosen = [speaker for speaker in speakers if speaker.name in compared] if for_choice else others
+    return [chosen[i] for i in spread(len(chosen), count)], compared
 
 
 def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:

@@ -46,6 +46,7 @@ def run(quick: bool) -> dict:
     return {
         "speakers": len(test_set.speakers),
         "too short": test_set.short,
+        "speakers that a choice may have used": len(test_set.used),
         "made": made,
         "resynthesis": copies,
         "conversion": swaps,

@@ -1,10 +1,12 @@
 """Quality of copies and swaps."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks.quality import HumanTest, overview, summarise_systems
+from benchmarks.quality import MAX_SPEAKERS, HumanTest, overview, summarise_systems, report_speakers
 from thesis_lib.audio.files import write_audio
 from thesis_lib.validation import Results
 from thesis_lib.validation.swap import SwapSystem
@@ -36,6 +38,19 @@ def test_a_score_without_an_interval_has_the_reason():
     assert {(row["value"], row["low"], row["reason"]) for row in rows} == {(None, None, "1 groups give no interval")}
     assert overview(rows)["a"]["score"] is None
     assert summarise_systems(results(*(("a", speaker) for speaker in "xyz")), ["speaker"])[0] == []
+
+
+def test_no_speaker_is_in_a_choice_and_in_a_report():
+    names = [SimpleNamespace(name=f"s{number:03}") for number in range(101)]
+    chosen, compared = report_speakers(names, True, 101)
+    reported, same = report_speakers(names, False, 101)
+    assert compared == same == {speaker.name for speaker in chosen}
+    assert len(chosen) == MAX_SPEAKERS
+    assert not compared & {speaker.name for speaker in reported}
+    assert len(chosen) + len(reported) == 101
+    few, compared = report_speakers(names[:3], False, 2)
+    assert [speaker.name for speaker in few] == ["s000", "s002"]
+    assert compared == {"s000", "s001", "s002"}, "a small folder has no others, and the result says so"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from thesis_lib.validation.speaker_test.summary import (
     summarise_speakers,
 )
 from thesis_lib.validation.speaker_test.systems import NATURAL, TRIVIAL, speaker_test_systems
-from thesis_lib.validation.speaker_test.trials import SpeakerTrials, human_trials
+from thesis_lib.validation.speaker_test.trials import SpeakerTrials, human_trials, unused_speakers
 
 __all__ = [
     "ALL_PAIRS",
@@ -36,4 +36,5 @@ __all__ = [
     "speaker_test_systems",
     "summarise_degraded",
     "summarise_speakers",
+    "unused_speakers",
 ]

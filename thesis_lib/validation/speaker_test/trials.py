@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
@@ -100,12 +100,20 @@ def human_trials(folder: Path, config: Config, targets: int, contents: int, comp
     Raises RunError and AudioError as ``human_speakers``.
     """
     speakers = [with_sex(speaker) for speaker in human_speakers(folder, config, np.iinfo(np.int64).max)]
-    used = frozenset(speakers[i].name for i in spread(len(speakers), compared))
-    left = [speaker for speaker in speakers if speaker.name not in used] or speakers
+    left, used = unused_speakers(speakers, compared)
     spoken = bundled_contents(config)[:contents]
     chosen = [left[i] for i in spread(len(left), targets)]
     trials = [Trial(content, target, number) for target in chosen for number, content in enumerate(spoken)]
     return SpeakerTrials("human", speakers, spoken, trials, config.audio, used)
+
+
+def unused_speakers(speakers: Sequence[SwapSpeaker], compared: int) -> tuple[list[SwapSpeaker], frozenset[str]]:
+    """The speakers of a folder that no choice between systems used, or all where there are no others; the used names.
+
+    ``compared``: number of speakers, spread over the folder, that the choices used.
+    """
+    used = frozenset(speakers[i].name for i in spread(len(speakers), compared))
+    return [speaker for speaker in speakers if speaker.name not in used] or list(speakers), used
 
 
 def bundled_contents(config: Config) -> list[SwapSpeaker]:
