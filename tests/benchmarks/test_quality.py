@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks.quality import MAX_SPEAKERS, HumanTest, overview, summarise_systems, report_speakers
+from benchmarks.quality import MAX_SPEAKERS, HumanTest, overview, report_speakers, summarise_systems
 from thesis_lib.audio.files import write_audio
 from thesis_lib.validation import Results
 from thesis_lib.validation.swap import SwapSystem
