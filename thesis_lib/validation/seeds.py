@@ -1,4 +1,4 @@
-"""Differences of variants that are trained with several seeds: intervals over seeds and speakers, tests over seeds.
+"""Differences of variants that are trained with several seeds: intervals over seeds, speakers and contents; tests.
 
 Shapes: S seeds, n utterances or trials.
 
@@ -30,12 +30,17 @@ class Cells:
 
 
 def compare_seeds(
-    cells: Sequence[Cells], controls: Mapping[str, str], speakers: np.ndarray, config: Config
+    cells: Sequence[Cells],
+    controls: Mapping[str, str],
+    speakers: np.ndarray,
+    config: Config,
+    contents: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Each variant minus its control, paired by seed and utterance; and what was not measured.
 
     ``controls``: variant -> the variant that it is compared with, in the order of the table. ``speakers`` (n,). Each
-    speaker counts the same. Columns: ``COLUMNS`` and ``COUNTS``; p is of the configured hypotheses alone, by Student's
+    speaker counts the same. ``contents`` (n,) where speakers cross them: a sentence's effect is common to its trials,
+    so the intervals draw contents too. Columns: ``COLUMNS`` and ``COUNTS``; p is of the configured hypotheses alone, by Student's
     t over at least ``MIN_TESTED_SEEDS`` seeds, corrected by Holm.
     """
     rows, missing, seeds = [], [], 0
@@ -51,7 +56,8 @@ def compare_seeds(
                 continue
             value = np.mean(means_of_seeds(values[:, both], speakers[both]))
             row = {"variant": variant, "metric": cell.metric, "value": float(value)}
-            rows.append(row | _difference(difference[:, both], speakers[both], config))
+            crossed = None if contents is None else contents[both]
+            rows.append(row | _difference(difference[:, both], speakers[both], crossed, config))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *COUNTS])
     return table, missing + _test(table, few, seeds, config)
 
@@ -74,12 +80,16 @@ def means_of_seeds(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
     return np.mean([values[:, members].mean(1) for members in metrics.members_of(speakers)], axis=0)
 
 
-def _difference(difference: np.ndarray, speakers: np.ndarray, config: Config) -> dict[str, float]:
-    """(S, n), (n,) -> mean, interval over seeds and speakers, p (Student's t of the seeds' means; else NaN)."""
+def _difference(
+    difference: np.ndarray, speakers: np.ndarray, contents: np.ndarray | None, config: Config
+) -> dict[str, float]:
+    """(S, n), (n,), (n,) -> mean, interval over seeds, speakers, contents; p (Student's t of seeds' means; else NaN)."""
     from scipy.stats import ttest_1samp
 
     settings = config.validation
-    value, low, high = metrics.crossed_bootstrap(difference, settings.resamples, settings.seed, speakers)
+    value, low, high = metrics.crossed_bootstrap(
+        difference, settings.resamples, settings.seed, speakers, others=contents
+    )
     means = means_of_seeds(difference, speakers)
     p = np.nan
     if len(difference) >= MIN_TESTED_SEEDS:

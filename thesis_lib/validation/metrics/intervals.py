@@ -93,16 +93,19 @@ def crossed_bootstrap(
     seed: int,
     groups: np.ndarray | None = None,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    others: np.ndarray | None = None,
 ) -> tuple[float, float, float]:
     """(value, low, high): the mean of a table (R, C) with gaps as NaN, and its 95 % interval by ``bootstrap``.
 
     Rows and columns are both drawn: raters and items, seeds and utterances. With ``groups`` (C,), whole groups of
-    columns are drawn, and the mean is that of the groups' means. ``bounds`` is the range of the values. A side with one
-    member is not drawn. MetricError where neither has two.
+    columns are drawn, and the mean is that of the groups' means. ``others`` (C,) are groups that cross them, and are
+    drawn too: the contents of trials, where the groups are their speakers. ``bounds`` is the range of the values. A
+    side with one member is not drawn. MetricError where none has two.
     """
     rows, columns = np.nonzero(np.isfinite(table))
     values, names = table[rows, columns], columns if groups is None else np.asarray(groups)[columns]
-    sides = [side for side in (rows, names) if len(set(side.tolist())) > 1] or [names]
+    crossed = [rows, names] if others is None else [rows, names, np.asarray(others)[columns]]
+    sides = [side for side in crossed if len(set(side.tolist())) > 1] or [names]
     mean = mean_of(values, None if groups is None else names)
     return bootstrap(len(values), Bounded(mean, *bounds), resamples, seed, sides)
 

@@ -70,7 +70,7 @@ def ablate_released(run: Run, progress: Progress = silent, device: str = "auto")
     controls = {variant: CONTROLS.get(variant, FULL) for variant in variants}
     controls = {variant: control if control in variants else FULL for variant, control in controls.items()}
     cells = _cells(found, list(variants), len(seeds), test)
-    table, unmeasured = compare_seeds(cells, controls, test.speakers, base)
+    table, unmeasured = compare_seeds(cells, controls, test.speakers, base, test.contents)
     table.insert(2, "against", [controls[variant] for variant in table.variant])
     table["role"] = [known.of_network(metric.split(", ")[1]) if ", " in metric else "" for metric in table.metric]
     for (variant, seed), results in found.items():

@@ -56,6 +56,7 @@ class SpeechTest:
         if self._whisper:
             self.revisions[RECOGNISER] = self._whisper.revision
         self.speakers = np.array([trial.target.name for trial in self.trials.trials])
+        self.contents = np.array([trial.content.name for trial in self.trials.trials])
         self.names = [f"{score}, {encoder.name}" for encoder in self.encoders for score in SPEAKER_SCORES]
         self.names += [WORD_ERRORS] if self._whisper else []
         self.names += [OPINION] if "dnsmos" in self.chosen else []
