@@ -40,8 +40,8 @@ def compare_seeds(
 
     ``controls``: variant -> the variant that it is compared with, in the order of the table. ``speakers`` (n,). Each
     speaker counts the same. ``contents`` (n,) where speakers cross them: a sentence's effect is common to its trials,
-    so the intervals draw contents too. Columns: ``COLUMNS`` and ``COUNTS``; p is of the configured hypotheses alone, by Student's
-    t over at least ``MIN_TESTED_SEEDS`` seeds, corrected by Holm.
+    so the intervals draw contents too. Columns: ``COLUMNS`` and ``COUNTS``; p is of the configured hypotheses alone,
+    by Student's t over at least ``MIN_TESTED_SEEDS`` seeds, corrected by Holm.
     """
     rows, missing, seeds = [], [], 0
     few: dict[tuple[str, str], str] = {}
@@ -83,7 +83,7 @@ def means_of_seeds(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
 def _difference(
     difference: np.ndarray, speakers: np.ndarray, contents: np.ndarray | None, config: Config
 ) -> dict[str, float]:
-    """(S, n), (n,), (n,) -> mean, interval over seeds, speakers, contents; p (Student's t of seeds' means; else NaN)."""
+    """(S, n), (n,), (n,) -> mean, its interval over seeds, speakers, contents; p (Student's t of the seeds; else NaN)."""
     from scipy.stats import ttest_1samp
 
     settings = config.validation
