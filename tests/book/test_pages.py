@@ -147,10 +147,11 @@ def test_a_page_is_accessible(opened, site, name):
 # Width, own width, box and caption of each image, after its box was scrolled to the end.
 FIGURES = """() => [...document.querySelectorAll("main img")].map((image) => {
     const box = image.parentElement, caption = box.querySelector("figcaption") || box;
+    const before = caption.getBoundingClientRect().left;
     box.scrollLeft = box.scrollWidth;
     return {name: image.src.split("/").pop(), shown: image.getBoundingClientRect().width, own: image.naturalWidth,
             right: image.getBoundingClientRect().right - box.getBoundingClientRect().right,
-            moved: caption.getBoundingClientRect().left - box.getBoundingClientRect().left};
+            moved: caption.getBoundingClientRect().left - before};
 })"""
 
 # Formulas that are wider than the block they stand in.
