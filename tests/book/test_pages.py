@@ -10,8 +10,13 @@ from thesis_lib import pretrained
 from thesis_lib.reporting.book import find_chromium, print_pdf
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
+ASSETS = HTML.parents[1] / "assets"
 CHROMIUM = find_chromium()
 MAX_PAGE_BYTES = 1_500_000  # without its audio
+PHONE_WIDTH = 390  # pixels
+FIGURE_TEXT = 15  # pixels, height of a figure's text at the figure's own width (reporting.look: 10 pt at 110 dpi)
+DIAGRAM_TEXT = 11  # pixels, of the smallest text in assets/pipeline.svg at its own width
+MIN_TEXT = 9  # pixels, of a figure's text on a phone
 NAMES = [
     f"{folder.name}/{path.stem}.html"
     for folder in (HTML / "book", HTML / "paper", HTML / "notebooks")
@@ -135,8 +140,40 @@ def test_a_page_is_accessible(opened, site, name):
     assert serious == []
     assert page.locator("main h1:visible").count() == 1
     assert page.locator("main img:not([alt]), main img[alt='']").count() == 0
-    phone, _ = opened(f"{site}/{name}", width=390)
-    assert phone.evaluate("() => document.documentElement.scrollWidth") <= 390
+    phone, _ = opened(f"{site}/{name}", width=PHONE_WIDTH)
+    assert phone.evaluate("() => document.documentElement.scrollWidth") <= PHONE_WIDTH
+
+
+# Width, own width, box and caption of each image, after its box was scrolled to the end.
+FIGURES = """() => [...document.querySelectorAll("main img")].map((image) => {
+    const box = image.parentElement, caption = box.querySelector("figcaption") || box;
+    const before = caption.getBoundingClientRect().left;
+    box.scrollLeft = box.scrollWidth;
+    return {name: image.src.split("/").pop(), shown: image.getBoundingClientRect().width, own: image.naturalWidth,
+            right: image.getBoundingClientRect().right - box.getBoundingClientRect().right,
+            moved: caption.getBoundingClientRect().left - before};
+})"""
+
+# Formulas that are wider than the block they stand in.
+WIDE_FORMULAS = """() => [...document.querySelectorAll("main mjx-container")].filter((formula) => {
+    let around = formula.parentElement;
+    while (getComputedStyle(around).display.startsWith("inline")) around = around.parentElement;
+    return formula.querySelector("svg").getBoundingClientRect().width > around.clientWidth + 1;
+}).map((formula) => formula.innerText.replace(/\\s+/g, " "))"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_and_formulas_can_be_read_on_a_phone(opened, site, name):
+    """Wide figures scroll in their own box, above a caption that stays; formulas fit."""
+    page, _ = opened(f"{site}/{name}", width=PHONE_WIDTH)
+    for figure in page.evaluate(FIGURES):
+        text = FIGURE_TEXT / figure["own"]
+        if figure["name"].endswith(".svg"):  # its own width is not known to the browser
+            text = DIAGRAM_TEXT / float(re.search(r'viewBox="\S+ \S+ (\S+)', (ASSETS / figure["name"]).read_text())[1])
+        assert figure["shown"] * text >= MIN_TEXT, figure
+        assert figure["right"] <= 1, figure
+        assert abs(figure["moved"]) <= 1, figure
+    assert page.evaluate(WIDE_FORMULAS) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
