@@ -141,7 +141,8 @@ def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, 
 def voice_inputs(wav: np.ndarray, voice: Voice, vocoder: Vocoder) -> dict[str, np.ndarray]:
     """The vocoder's inputs for the content of a recording (N,) in a voice, batch of one, float32."""
     content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std)
-    speaker, emotion = (np.array(vector)[None] for vector in voice.vectors())  # copies: torch warns of arrays that are read-only
+    # Copies, because torch warns of arrays that are read-only.
+    speaker, emotion = (np.array(vector)[None] for vector in voice.vectors())
     given = {"content": content, "speaker": speaker, "emotion": emotion, "guidance": np.ones(1, np.float32)}
     return given | ({ORIGIN: beginning(content, vocoder.audio)} if vocoder.generator.excited else {})
 
