@@ -102,7 +102,7 @@ def run(quick: bool) -> dict:
         "rounds": rounds,
         "variants": timed,
         "rows": rows,
-        "differences": paired_differences(complete_rows(results, GROUPS)),
+        "differences": differences_to_reference(complete_rows(results, GROUPS)),
         "natural recordings": scores.natural,
         "not measured": [*refused, *missing],
     }
@@ -202,7 +202,7 @@ def reference_of(name: str) -> str:
     return f"{name.partition(', ')[0]}, {REFERENCE}"
 
 
-def paired_differences(rows: Sequence[Columns]) -> list[Columns]:
+def differences_to_reference(rows: Sequence[Columns]) -> list[Columns]:
     """A row for each variant and metric: the mean difference to the same conversion in float32, with its interval."""
     by_system: dict[str, dict[tuple, Columns]] = {}
     for row in rows:
