@@ -161,13 +161,13 @@ def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
 
 
 def error_rate(numbers: np.ndarray) -> metrics.Statistic:
-    """(n, 2) of errors and words -> errors of all words, not a mean of rates."""
+    """(n, 2) of errors and words -> errors of all words, not a mean of rates; below 0 only where errors are."""
 
     def rate(chosen: np.ndarray) -> float:
         errors, words = numbers[chosen].sum(0)
         return float(errors / words)
 
-    return rate
+    return metrics.Bounded(rate, 0) if (numbers[:, 0] >= 0).all() else rate
 
 
 def overview(rows: Iterable[dict]) -> dict[str, dict[str, float | None]]:
