@@ -16,6 +16,7 @@ from thesis_lib.utils.files import write_text
 NAMES = {
     "data": "the join of a release of full size, and recordings a second against the plain librosa loop",
     "compress": "size, speed, latency, memory and quality of every variant of the vocoder (an hour of training first)",
+    "compress_released": "size, speed and quality of every variant of the released conversion vocoders",
     "budget": "quality against minutes of training, three systems, three seeds each (90 minutes)",
     "vocoder": "speed of the generators on one thread, against speechbrain's HiFi-GAN and the vocos package",
     "embed": "utterances a second of ECAPA-TDNN against speechbrain's loop, and how exact batches are",

@@ -152,7 +152,7 @@ def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
         for metric in (column for column in own[0] if column not in ("system", *groups)):
             values = np.array([row[metric] for row in own])
             numbers = values.astype(float)
-            statistic: metrics.Statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else _rate(numbers)
+            statistic: metrics.Statistic = metrics.mean_of(numbers) if numbers.ndim == 1 else error_rate(numbers)
             if values.dtype == bool:
                 statistic = metrics.Share(values)
             found = interval_columns(len(own), statistic, RESAMPLES, sides)
@@ -160,14 +160,14 @@ def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
     return rows, results.missing
 
 
-def _rate(numbers: np.ndarray) -> metrics.Statistic:
-    """(n, 2) of errors and words -> errors of all words, not a mean of rates."""
+def error_rate(numbers: np.ndarray) -> metrics.Statistic:
+    """(n, 2) of errors and words -> errors of all words, not a mean of rates; below 0 only where errors are."""
 
     def rate(chosen: np.ndarray) -> float:
         errors, words = numbers[chosen].sum(0)
         return float(errors / words)
 
-    return rate
+    return metrics.Bounded(rate, 0) if (numbers[:, 0] >= 0).all() else rate
 
 
 def overview(rows: Iterable[dict]) -> dict[str, dict[str, float | None]]:

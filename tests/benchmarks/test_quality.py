@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks.quality import MAX_SPEAKERS, HumanTest, overview, report_speakers, summarise_systems
+from benchmarks.quality import MAX_SPEAKERS, HumanTest, error_rate, overview, report_speakers, summarise_systems
 from thesis_lib.audio.files import write_audio
 from thesis_lib.validation import Results
+from thesis_lib.validation.evaluation import interval
 from thesis_lib.validation.swap import SwapSystem
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
@@ -38,6 +39,15 @@ def test_a_score_without_an_interval_has_the_reason():
     assert {(row["value"], row["low"], row["reason"]) for row in rows} == {(None, None, "1 groups give no interval")}
     assert overview(rows)["a"]["score"] is None
     assert summarise_systems(results(*(("a", speaker) for speaker in "xyz")), ["speaker"])[0] == []
+
+
+def test_the_limits_of_an_error_rate_are_not_below_zero_where_no_errors_are():
+    low = {}
+    for name, fewest in (("errors", 0), ("errors above the recording's", -1)):
+        numbers = np.array([[fewest, 10], [fewest, 10], [4, 10]])
+        low[name] = interval(3, error_rate(numbers), 100, 0)["low"]
+    assert low["errors"] == 0
+    assert low["errors above the recording's"] < -0.1
 
 
 def test_no_speaker_is_in_a_choice_and_in_a_report():

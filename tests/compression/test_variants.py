@@ -1,6 +1,7 @@
 """The table of the variants of a vocoder: size, speed, and the distance of the outputs."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from helpers import trained_beside
@@ -98,6 +99,19 @@ def test_inputs_are_the_recordings_mel_and_the_spanish_embeddings(tiny_run):
 def test_a_generator_that_openvino_cannot_run_has_the_other_variants(tmp_path):
     variants = build_variants(loud_vocoder(IstftConfig(channels=16, blocks=1)), tmp_path, random_inputs(2))
     assert [variant.name.split()[0] for variant in variants] == ["torch", "float16", "ONNX", "ONNX", "ONNX"]
+
+
+def test_int8_spares_the_head_and_the_inverse_dft_of_an_inverse_stft_generator(tmp_path):
+    vocoder, given = loud_vocoder(IstftConfig(channels=16, blocks=1)), random_inputs(2)
+    *_, whole, every, partly = build_variants(vocoder, tmp_path, given)
+    nodes = onnx.load(tmp_path / "int8-partly.onnx").graph.node
+    made_by = {output: node.op_type for node in nodes for output in node.output}
+    weights = [made_by.get(node.input[1]) for node in nodes if node.op_type == "MatMul"]
+    assert weights == ["DequantizeLinear"] * (len(weights) - 3) + [None] * 3
+    assert [x.op_type for x in nodes if x.op_type == "Gemm" and made_by.get(x.input[1]) != "DequantizeLinear"] == []
+    wanted = whole.call(given[0])
+    errors = [np.abs(variant.call(given[0]) - wanted).mean() for variant in (every, partly)]
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_the_numbers_of_calibration_and_test_utterances_are_those_of_the_settings(tiny_run, tmp_path, monkeypatch):

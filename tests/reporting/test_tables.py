@@ -99,14 +99,6 @@ def test_a_saved_word_error_rate_is_shown_in_per_cent():
     ]
 
 
-def test_the_quality_of_a_variant_without_samples_of_its_own_has_no_row():
-    quality = {metric: {"value": 0.5, "low": 0.25, "high": 0.75} for metric in ("mel_l1", "wer")}
-    variants = [{"variant": "a", "quality": quality}, {"variant": "b", "quality": "that of a"}]
-    assert reporting.variants_quality(variants, ["mel_l1", "wer"]).to_dict("records") == [
-        {"variant": "a", "mel_l1": "0.500 [0.250, 0.750]", "wer": "50.000 [25.000, 75.000]"}
-    ]
-
-
 def test_the_error_rates_of_the_speaker_check_have_intervals():
     rate = {"share": 0.1, "low": 0.02, "high": 0.25}
     rows = [{"test_set": "human", "n": 40, "one voice called several": rate, "two voices called one": rate | {"n": 39}}]

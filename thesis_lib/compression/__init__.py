@@ -1,5 +1,6 @@
 """Compression: variants of a vocoder (ONNX, int8, float16, pruned), each evaluated on held-out speech."""
 
+from thesis_lib.compression.bundled import BundledInputs
 from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.pruning import prune
 from thesis_lib.compression.quantization import quantize, quantize_weights
@@ -11,9 +12,11 @@ from thesis_lib.compression.variants import (
     last_stages,
     onnx_caller,
     torch_caller,
+    voice_inputs,
 )
 
 __all__ = [
+    "BundledInputs",
     "compress",
     "export_onnx",
     "float16_copy",
@@ -25,4 +28,5 @@ __all__ = [
     "quantize_weights",
     "torch_caller",
     "build_variants",
+    "voice_inputs",
 ]

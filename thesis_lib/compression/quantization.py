@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 CONVOLUTIONS = ("Conv",)  # transposed ones are exported as these
+MATRIX_PRODUCTS = ("MatMul", "Gemm")  # the layers of a generator with an inverse STFT
 WEIGHTED = ("Conv", "Gemm")  # operators with weights that have the output channels as their first axis
 MAX_INT8 = 127  # symmetric
 MIN_CHANNEL_PEAK = 1e-12  # so that a channel of zeros has a scale too
@@ -30,7 +31,7 @@ def quantize(
 ) -> None:
     """Write a copy of an ONNX file with ``operators`` in int8; empty: all that ONNX Runtime supports.
 
-    The last ``spared`` convolutions stay in float32, as no later layer can reduce their rounding noise.
+    The last ``spared`` nodes of ``operators`` stay in float32, as no later layer can reduce their rounding noise.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
@@ -42,14 +43,14 @@ def quantize(
             return next(self._rows, None)
 
     model = _prepared(source)
-    convolutions = [node.name for node in model.graph.node if node.op_type in CONVOLUTIONS]
+    nodes = [node.name for node in model.graph.node if node.op_type in operators]
     quantize_static(
         model,
         str(target),
         Reader(),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(operators) or None,
-        nodes_to_exclude=convolutions[len(convolutions) - spared :],
+        nodes_to_exclude=nodes[len(nodes) - spared :],
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,

@@ -16,7 +16,7 @@ from torch import nn
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.compression.export import export_onnx
-from thesis_lib.compression.quantization import quantize, quantize_weights
+from thesis_lib.compression.quantization import CONVOLUTIONS, MATRIX_PRODUCTS, quantize, quantize_weights
 from thesis_lib.config import ValidationConfig
 from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, load_embeddings
@@ -30,11 +30,13 @@ from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, se
 from thesis_lib.validation.evaluation import OfRows, mean_of_present, save_results, summarise_groups
 from thesis_lib.validation.metrics import Recording, mel_l1
 from thesis_lib.vocoder.checkpoints import WEIGHTS
-from thesis_lib.vocoder.generators import HifiganGenerator
+from thesis_lib.vocoder.generators import HifiganGenerator, IstftGenerator
+from thesis_lib.vocoder.graphs.dft import INVERSE_DFT_PRODUCTS
 from thesis_lib.vocoder.onnx_vocoder import ORIGIN, OnnxVocoder
 from thesis_lib.vocoder.runtimes import Runtime
 from thesis_lib.vocoder.streaming import beginning
 from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import Voice
 
 ABOUT = ("id", "speaker", "variant")
 
@@ -78,7 +80,7 @@ def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, n
     exports: dict[Path, Callable[[Path], None]] = {
         float32: lambda partial: export_onnx(vocoder, partial),
         int8: lambda partial: quantize(float32, partial, calibration, operators=()),
-        partly: lambda partial: quantize(float32, partial, calibration, spared=last_stages(vocoder)),
+        partly: lambda partial: quantize(float32, partial, calibration, layers_of(vocoder), last_stages(vocoder)),
     }
     if isinstance(vocoder.generator, HifiganGenerator):
         exports[weights] = lambda partial: quantize_weights(float32, partial, calibration)
@@ -101,8 +103,18 @@ def build_variants(vocoder: Vocoder, folder: Path, calibration: list[dict[str, n
     return found
 
 
+def layers_of(vocoder: Vocoder) -> tuple[str, ...]:
+    """The operators that are a generator's layers: with an inverse STFT matrix products, else convolutions."""
+    return MATRIX_PRODUCTS if isinstance(vocoder.generator, IstftGenerator) else CONVOLUTIONS
+
+
 def last_stages(vocoder: Vocoder, count: int = 1) -> int:
-    """Number of convolutions in a HiFi-GAN's last stages, with the output layer; 0 for other generators."""
+    """Number of ``layers_of`` in a HiFi-GAN's last stages, with the output layer.
+
+    With an inverse STFT, the head and the products of the inverse DFT, whatever ``count``; 0 for other generators.
+    """
+    if isinstance(vocoder.generator, IstftGenerator):
+        return 1 + INVERSE_DFT_PRODUCTS
     if not isinstance(vocoder.generator, HifiganGenerator):
         return 0
     kinds = (nn.Conv1d, nn.ConvTranspose1d)
@@ -121,11 +133,17 @@ def float16_copy(vocoder: Vocoder) -> Vocoder:
 
 
 def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, vocoder: Vocoder) -> dict:
-    """The vocoder's inputs for one English recording, batch of one, float32."""
+    """The vocoder's inputs for one English recording, with its own F0 (``voice_inputs``)."""
     wav, _ = read_audio(manifest.target(utterance))
-    speaker, emotion = embeddings.condition(utterance)
-    content = vocoder.content(wav).numpy()
-    given = {"content": content, "speaker": speaker[None], "emotion": emotion[None], "guidance": np.ones(1, np.float32)}
+    return voice_inputs(wav, Voice(*embeddings.condition(utterance)), vocoder)
+
+
+def voice_inputs(wav: np.ndarray, voice: Voice, vocoder: Vocoder) -> dict[str, np.ndarray]:
+    """The vocoder's inputs for the content of a recording (N,) in a voice, batch of one, float32."""
+    content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std)
+    # Copies, because torch warns of arrays that are read-only.
+    speaker, emotion = (np.array(vector)[None] for vector in voice.vectors())
+    given = {"content": content, "speaker": speaker, "emotion": emotion, "guidance": np.ones(1, np.float32)}
     return given | ({ORIGIN: beginning(content, vocoder.audio)} if vocoder.generator.excited else {})
 
 

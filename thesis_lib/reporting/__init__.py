@@ -58,11 +58,15 @@ from thesis_lib.reporting.tables import (
     show,
     speaker_check_table,
     stamp_table,
-    streams_table,
     summary_table,
+    with_interval,
+)
+from thesis_lib.reporting.variants import (
+    released_quality,
+    released_sizes,
+    streams_table,
     variants_quality,
     variants_table,
-    with_interval,
 )
 from thesis_lib.utils.progress import bar
 
@@ -100,6 +104,8 @@ __all__ = [
     "pareto",
     "player",
     "players",
+    "released_quality",
+    "released_sizes",
     "saved_rows",
     "score_text",
     "separation_figure",

@@ -213,47 +213,6 @@ def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def variants_table(variants: list[dict]) -> pd.DataFrame:
-    """A row for each variant of `python -m benchmarks compress`: parameters, file size, speed, peak memory."""
-    return pd.DataFrame(
-        {
-            "variant": variant["variant"],
-            "million parameters": variant["parameters"] / 1e6,
-            "size (MB)": variant["megabytes"],
-            "× real time, 1 thread": variant["x real time, 1 thread"],
-            "× real time, 2 threads": variant["x real time, 2 threads"],
-            "peak memory (MB)": variant["peak MB"],
-        }
-        for variant in variants
-    )
-
-
-def variants_quality(variants: list[dict], metrics: list[str]) -> pd.DataFrame:
-    """A row for each variant with samples of its own, a column for each metric, each cell with its interval."""
-    rows = [
-        {"variant": variant["variant"], "metric": metric} | variant["quality"][metric]
-        for variant in variants
-        if not isinstance(variant["quality"], str)
-        for metric in metrics
-    ]
-    return interval_table(saved_rows(rows), ["variant"])
-
-
-def streams_table(streams: list[dict]) -> pd.DataFrame:
-    """A row for each variant: its look-ahead, and the time of a piece of a tenth of a second on one thread."""
-    return pd.DataFrame(
-        {
-            "variant": stream["variant"],
-            "left context (frames)": stream["left context (frames)"],
-            "look-ahead (ms)": stream["look-ahead ms"],
-            "work for a second (s)": stream["work for a second"],
-            "work for a piece (ms)": stream["ms of work for a piece"]["median"],
-            "maximum work for a piece (ms)": stream["ms of work for a piece"]["highest"],
-        }
-        for stream in streams
-    )
-
-
 def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:
     """A row for each system of one test set; ``metrics`` is metric -> heading, each cell with its interval.
 

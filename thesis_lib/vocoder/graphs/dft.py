@@ -12,6 +12,7 @@ from thesis_lib.config import AudioConfig
 from thesis_lib.utils.onnx_graph import Graph
 
 MIN_WEIGHT = 1e-8  # of the summed squared windows
+INVERSE_DFT_PRODUCTS = 2  # matrix products of ``StftNodes.inverse``, the last of a generator's graph
 
 
 class StftNodes:
