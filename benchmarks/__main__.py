@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.folders import folder_fingerprints
 from benchmarks.json_rows import without_nan
 from benchmarks.options import Option, add_options, chosen
-from thesis_lib.runs.provenance import commit, machine
+from thesis_lib.runs.provenance import CHANGED, commit, machine
 from thesis_lib.utils.files import write_text
 
 NAMES = {
@@ -75,6 +75,8 @@ def main() -> None:
     add_options(parser, options)
     given = vars(parser.parse_args(rest))
     quick, save = given.pop("quick"), given.pop("save")
+    if save and commit().endswith(CHANGED):
+        parser.error("--save: tracked files differ from the commit that the result would name: commit them first")
     with contextlib.redirect_stdout(sys.stderr):
         result = module.run(quick, **chosen(parser, options, given, quick))
     words = [f"--{option} {value}" for option, value in given.items() if value is not None]

@@ -12,6 +12,7 @@ from benchmarks import speakers
 from benchmarks.__main__ import NAMES, PENDING
 from benchmarks.__main__ import main as benchmark_command
 from thesis_lib import reporting
+from thesis_lib.runs.provenance import CHANGED
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +30,25 @@ def test_every_benchmark_has_a_saved_result_that_names_what_made_it(name):
 def test_a_benchmark_without_a_saved_result_is_pending_until_there_is_one():
     saved = {path.stem for path in (ROOT / "benchmarks" / "results").glob("*.json")}
     assert saved == NAMES.keys() - PENDING
+
+
+def test_saved_results_are_of_a_clean_commit():
+    """The names may only become fewer: they are of before ``--save`` asked for it, and limitations.md has them."""
+    of_changed_files = {
+        name for name in NAMES.keys() - PENDING if CHANGED in reporting.benchmark(name)["made by"]["commit"]
+    }
+    assert of_changed_files == {"content", "coverage", "embed", "kills", "train", "validate"}
+    (sentence,) = [x for x in (ROOT / "book" / "limitations.md").read_text().splitlines() if "not committed" in x]
+    assert all(f"`{name}`" in sentence for name in of_changed_files)
+
+
+def test_a_result_of_changed_files_is_not_saved(monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.__main__.commit", lambda: "abc1234+")
+    monkeypatch.setattr(speakers, "run", lambda quick, **options: pytest.fail("it ran"))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "speakers", "--save"])
+    with pytest.raises(SystemExit):
+        benchmark_command()
+    assert "commit them first" in capsys.readouterr().err
 
 
 def test_help_has_an_example():

@@ -35,12 +35,12 @@ def test_the_quality_of_released_variants_has_intervals_and_says_which_is_the_re
         {
             "variant": "default, torch float32",
             "wer": "50.000 [25.000, 75.000]",
-            "mel L1 to torch float32 (nepers)": "the reference",
+            "distance to torch float32 (mel L1, nepers)": "the reference",
         },
         {
             "variant": "default, ONNX",
             "wer": "50.000 [25.000, 75.000]",
-            "mel L1 to torch float32 (nepers)": "0.500 [0.250, 0.750]",
+            "distance to torch float32 (mel L1, nepers)": "0.500 [0.250, 0.750]",
         },
     ]
 

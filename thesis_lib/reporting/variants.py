@@ -65,5 +65,5 @@ def released_sizes(result: dict) -> pd.DataFrame:
 def released_quality(result: dict) -> pd.DataFrame:
     """A row for each variant of `python -m benchmarks compress_released`, a column for each metric, with intervals."""
     wide = interval_table(saved_rows(result["rows"]), ["system"])
-    named = {"system": "variant", "mel_l1": "mel L1 to torch float32 (nepers)"}
+    named = {"system": "variant", "mel_l1": "distance to torch float32 (mel L1, nepers)"}
     return wide.rename(columns=named).fillna("the reference")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CPU_FLAGS = Path("/proc/cpuinfo")  # Linux only
+CHANGED = "+"  # after a commit, where tracked files differ from it
 INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "asimd")  # widest first
 
 
@@ -33,7 +34,7 @@ def commit() -> str:
     """Short commit of the project, with "+" when tracked files differ; "not a checkout" outside git."""
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            ["git", "describe", "--always", f"--dirty={CHANGED}", "--exclude=*"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

@@ -83,7 +83,7 @@ def means_of_seeds(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:
 def _difference(
     difference: np.ndarray, speakers: np.ndarray, contents: np.ndarray | None, config: Config
 ) -> dict[str, float]:
-    """(S, n), (n,), (n,) -> mean, its interval over seeds, speakers, contents; p (Student's t of the seeds; else NaN)."""
+    """(S, n), (n,), (n,) -> mean, interval over seeds, speakers and contents, p (Student's t of the seeds, or NaN)."""
     from scipy.stats import ttest_1samp
 
     settings = config.validation
