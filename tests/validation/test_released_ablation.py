@@ -271,8 +271,8 @@ def test_each_loss_of_the_plan_gets_a_verdict_null_results_included():
     found = verdicts(table).set_index("loss")
     assert set(found.index) == {variant.removeprefix("with ") for variant in PLANNED}
     assert dict(found.verdict) == {
-        "speaker loss": "helps",
-        "emotion loss": "harms",
+        "speaker loss": "better in 1 and worse in 0 of 1 scores",
+        "emotion loss": "better in 0 and worse in 1 of 1 scores",
         "temporal loss": "no difference shown",
     }
     said = "better: normalised_similarity, resemblyzer +0.200 [0.100, 0.300] against full recipe"
@@ -307,7 +307,9 @@ def test_no_target_is_enrolled_by_the_recording_of_its_condition(grid):
 @pytest.mark.parametrize(("words", "device"), [([], "auto"), (["--device", "cuda"], "cuda")])
 def test_the_command_hands_the_device_through(grid, monkeypatch, words, device):
     run, table = grid
-    found = pd.DataFrame([{"loss": "speaker loss", "verdict": "helps", "evidence": "x"}])
+    found = pd.DataFrame(
+        [{"loss": "speaker loss", "verdict": "better in 1 and worse in 0 of 8 scores", "evidence": "x"}]
+    )
     run.save_table("ablation_verdicts", found, run.provenance([]))
     given = []
     monkeypatch.setattr(sys.modules["thesis_lib.cli.evaluation"], "run_of", lambda *_: run)
@@ -315,7 +317,7 @@ def test_the_command_hands_the_device_through(grid, monkeypatch, words, device):
     result = CliRunner().invoke(cli.app, ["ablate", "--profile", "released", *words])
     assert result.exit_code == 0, result.output
     assert given == [device]
-    assert "speaker loss: helps. x" in result.output
+    assert "speaker loss: better in 1 and worse in 0 of 8 scores. x" in result.output
 
 
 def test_a_replaced_human_recording_makes_the_grid_stale_and_every_cell_is_scored_again(grid, monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ from thesis_lib.validation.released.recipe import PLANNED
 from thesis_lib.validation.released.scores import WORD_ERRORS
 from thesis_lib.validation.roles import is_circular
 
-HELPS, HARMS, MIXED, NONE, UNMEASURED = "helps", "harms", "mixed", "no difference shown", "not measured"
+NONE, UNMEASURED = "no difference shown", "not measured"
 
 
 def verdicts(table: pd.DataFrame) -> pd.DataFrame:
@@ -38,8 +38,8 @@ def _said(row) -> str:
 
 
 def _verdict(sides: dict[str, list[str]]) -> str:
-    if sides["better"]:
-        return MIXED if sides["worse"] else HELPS
-    if sides["worse"]:
-        return HARMS
-    return NONE if sides[NONE] else UNMEASURED
+    """A count: one interval of several that excludes zero may do so by chance."""
+    better, worse, scores = len(sides["better"]), len(sides["worse"]), sum(map(len, sides.values()))
+    if better or worse:
+        return f"better in {better} and worse in {worse} of {scores} scores"
+    return NONE if scores else UNMEASURED
