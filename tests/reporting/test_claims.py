@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from thesis_lib import reporting
 from thesis_lib.reporting.claims import (
@@ -25,18 +26,38 @@ from thesis_lib.reporting.claims import (
 ROOT = Path(__file__).parents[2]
 RESULTS = SavedResults(ROOT / "benchmarks" / "results")
 CLAIMS = load_claims(ROOT / "book" / "claims.toml")
-RESULT_SECTIONS = re.findall(r"^## .+$", (ROOT / "book" / "results.md").read_text(encoding="utf-8"), re.M)
+
+
+def sections(page: str) -> list[str]:
+    """The headings of a page's sections."""
+    return re.findall(r"^## .+$", (ROOT / page).read_text(encoding="utf-8"), re.M)
+
+
 # Sections in which every number is a result: page -> heading of the section, or the start of the paragraph.
 NUMBERED = {
     "README.md": ["| measure |", "## What it found"],
     "book/index.md": ["## Abstract", "| measure |"],
-    "book/results.md": RESULT_SECTIONS,
+    "book/results.md": sections("book/results.md"),
     "paper/paper.md": ["## Results by claims"],
-    "book/limitations.md": ["| correlation of source", "| emotion recall", "| over an actor's"],
+    "book/limitations.md": sections("book/limitations.md"),
+    "book/introduction.md": sections("book/introduction.md"),
 }
 # A share, an interval, a decimal or signed number, n.
 NUMBER = re.compile(r"\d+(?:\.\d+)? %|\[-?\d[\d.]*, -?\d[\d.]*\]|[+-]?\d+\.\d+|n = \d+")
 SETTINGS = {"5 %", "1 %"}  # thresholds that name a measure
+WITHOUT_NUMBERS = {
+    ("book/limitations.md", "## Data"),
+    *(("book/introduction.md", s) for s in sections("book/introduction.md")),
+}
+# Settings of a test, page by page: no results.
+SETTING_PHRASES = {
+    "book/limitations.md": [
+        "`--guidance` 1.5 and 2 were tried",
+        "turns of 0.9 to 8.0 s that are cut by the level of the sound alone",
+        "leaves out pauses of 0.3 s",
+        "keeps pauses up to 0.8 s and 0.1 s beside each segment",
+    ]
+}
 
 
 def text_of(page: str) -> str:
@@ -107,13 +128,33 @@ def test_every_number_of_the_findings_belongs_to_a_claim(page, start):
     begin = text.index(start)
     end = text.find("\n## " if start.startswith("##") else "\n\n", begin + 1)
     covered = [False] * len(text)
-    for where, phrase in phrases():
-        for found in re.finditer(re.escape(phrase), text) if where == page else ():
+    settings = SETTING_PHRASES.get(page, [])
+    assert [phrase for phrase in settings if phrase not in text] == []
+    for phrase in [*settings, *(phrase for where, phrase in phrases() if where == page)]:
+        for found in re.finditer(re.escape(phrase), text):
             covered[slice(*found.span())] = [True] * len(phrase)
     numbers = [found for found in NUMBER.finditer(text, begin, end) if found[0] not in SETTINGS]
-    assert numbers
+    assert bool(numbers) == ((page, start) not in WITHOUT_NUMBERS)
     loose = [text[max(0, found.start() - 60) : found.end() + 20] for found in numbers if not covered[found.start()]]
     assert loose == [], "sentences with a number and no claim"
+
+
+def test_every_sentence_of_the_short_answer_belongs_to_a_claim():
+    text = text_of("book/introduction.md").split("## The answer in short")[1].split("\n## ")[0]
+    stated = [phrase for where, phrase in phrases() if where == "book/introduction.md"]
+    no_result = ("No listener has rated the output.", "The [results](results.md) give")
+    for sentence in re.split(r"(?<=\.) (?=[A-Z])", text.strip()):
+        assert any(phrase in sentence for phrase in stated) or sentence.startswith(no_result), sentence
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "all_of"), [("noted", "overlaps", "real"), ("refused", "one speaker too many", "asked")]
+)
+def test_an_interval_that_is_not_saved_is_the_exact_one_of_its_counts(count, of, all_of):
+    found = RESULTS.load("diarisation")[of]
+    low, high = binomtest(found[count], found[all_of]).proportion_ci(0.95, "exact")
+    said = f"{100 * found[count] / found[all_of]:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+    assert said in text_of("book/limitations.md")
 
 
 def test_the_numbers_of_introduction_and_paper_are_in_their_results():

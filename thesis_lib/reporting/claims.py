@@ -34,6 +34,11 @@ def _share(row: Mapping[str, Any]) -> str:
     return f"{100 * row['value']:.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
 
 
+def _proportion(row: Mapping[str, Any], digits: int = 0) -> str:
+    value, low, high = (f"{100 * row[name]:.{digits}f}" for name in ("share", "low", "high"))
+    return f"{value} % [{low}, {high}]"
+
+
 def _number(row: Mapping[str, Any], digits: str = ".2f") -> str:
     return f"{row['value']:{digits}} [{row['low']:.2f}, {row['high']:.2f}]"
 
@@ -41,6 +46,8 @@ def _number(row: Mapping[str, Any], digits: str = ".2f") -> str:
 # Form -> the text of what a key gives: of a row with value, low and high, or of one value.
 FORMS: dict[str, Callable[[Any], str]] = {
     "share": _share,
+    "proportion": _proportion,
+    "proportion, one decimal": lambda row: _proportion(row, 1),
     "number": _number,
     "difference": lambda row: f"{row['difference']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
     "more": lambda row: f"{100 * row['more']:+.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]",
@@ -52,6 +59,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "one decimal": "{:.1f}".format,
     "two decimals": "{:.2f}".format,
     "signed": "{:+.3f}".format,
+    "minutes": lambda seconds: f"{seconds / 60:.1f}",
     "count": lambda rows: str(len(rows)),
     "text": str,
 }
