@@ -75,13 +75,14 @@ def main() -> None:
     add_options(parser, options)
     given = vars(parser.parse_args(rest))
     quick, save = given.pop("quick"), given.pop("save")
-    if save and commit().endswith(CHANGED):
+    made_at = commit()  # before the run: files may change during it
+    if save and made_at.endswith(CHANGED):
         parser.error("--save: tracked files differ from the commit that the result would name: commit them first")
     with contextlib.redirect_stdout(sys.stderr):
         result = module.run(quick, **chosen(parser, options, given, quick))
     words = [f"--{option} {value}" for option, value in given.items() if value is not None]
     command = " ".join(["python -m benchmarks", name, *["--quick"] * quick, *words])
-    result["made by"] = {"command": command, "commit": commit(), "machine": machine(), "folders": folder_fingerprints()}
+    result["made by"] = {"command": command, "commit": made_at, "machine": machine(), "folders": folder_fingerprints()}
     text = json.dumps(without_nan(result), indent=2, allow_nan=False) + "\n"
     sys.stdout.write(text)
     if save:

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.json_rows import interval_columns
+from benchmarks.quality import error_rate
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, Statistic
 
@@ -50,8 +51,7 @@ def statistics_of(
             pair = (_centred(side, name) for side in (source, found))
             statistics[f"correlation, {name}"] = Bounded(correlation_of_rows(*pair), -1, 1)
     if system not in WITHOUT_TEXT:
-        errors, words = found.errors.to_numpy(), found.words.to_numpy()
-        statistics["WER"] = Bounded(lambda rows: float(errors[rows].sum() / words[rows].sum()), 0)
+        statistics["WER"] = error_rate(found[["errors", "words"]].to_numpy())
     for name in ("DNSMOS", *(column for column in found if column.startswith("cosine, "))):
         values = found[name].to_numpy()
         if np.isfinite(values).all():

@@ -39,7 +39,7 @@ ENCODERS = ("speaker", "evaluation")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
 ROUNDS = 2  # of swaps: in each, every speaker is the target once
-MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4  # for a choice; of a quick test
+MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4  # reserved for choices between systems; of a quick test
 MIN_SECONDS = 3.0  # of half a recording
 MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
 Summary = tuple[list[Columns], list[Columns]]  # a row each system and score, and what could not be measured
@@ -49,14 +49,15 @@ class HumanTest:
     """Human speakers, the systems' test set, and the models that score."""
 
     def __init__(self, emotion: str, quick: bool = False, for_choice: bool = False) -> None:
-        """``for_choice``: by the scores a choice between systems is made. Its speakers are in no other test.
+        """``for_choice``: take the speakers that are reserved for choices between systems; other tests leave them out.
 
-        Where the folder has no others, ``used`` has the names of speakers that a choice may have used.
+        ``used``: names of tested speakers that such a choice may have used. Without ``for_choice`` there are some only
+        where the folder has no others.
         """
         folder = human_folder()
         self.rounds = 1 if quick else ROUNDS
         config = Config.from_profile("demo").override({"encoders.emotion": emotion, "validation.metrics": ENCODERS})
-        everybody = human_speakers(folder, config, np.iinfo(np.int64).max)
+        everybody = human_speakers(folder, config, count=None)
         speakers, compared = report_speakers(everybody, for_choice, QUICK_SPEAKERS if quick else len(everybody))
         least = MIN_SECONDS * config.audio.sample_rate
         self.speakers = [s for s in speakers if min(len(s.content), len(s.references[0])) >= least]
@@ -133,7 +134,7 @@ class HumanTest:
 def report_speakers(
     speakers: Sequence[SwapSpeaker], for_choice: bool, count: int
 ) -> tuple[list[SwapSpeaker], frozenset[str]]:
-    """At most ``count`` of the speakers for a report, or of those for a choice; and the names of those for a choice."""
+    """The speakers of a test, at most ``count``; and the names of those that are reserved for choices."""
     others, compared = unused_speakers(speakers, MAX_SPEAKERS)
     chosen = [speaker for speaker in speakers if speaker.name in compared] if for_choice else others
     return [chosen[i] for i in spread(len(chosen), count)], compared

@@ -18,6 +18,7 @@ from benchmarks import emotion
 from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
 from benchmarks.emotion_statistics import RESAMPLES, SOURCE, statistic_rows
 from benchmarks.json_rows import interval_columns
+from benchmarks.quality import error_rate
 from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
@@ -28,7 +29,7 @@ from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.validation.metrics import Bounded, word_errors
+from thesis_lib.validation.metrics import word_errors
 
 PAUSE_SECONDS = 1.0  # between two recordings
 VARIANTS = {"average style": {"follow_segments": False}, "style of each segment": {}}
@@ -118,7 +119,7 @@ def speeds(count: int) -> list[dict]:
             errors, words = word_errors(recogniser(wav, RATE, "en").text, text)
             found.append((errors, words, letter_rate(wav, RATE, text)))
         errors, words, letters = np.array(found).T
-        rate = Bounded(lambda rows, e=errors, w=words: float(e[rows].sum() / w[rows].sum()), 0)
+        rate = error_rate(np.column_stack([errors, words]))
         row = {"speed": speed, "n": len(found)} | interval_columns(len(found), rate, RESAMPLES, name="WER")
         rows.append(row | {"letters a second": float(np.median(letters))})
     return rows

@@ -45,6 +45,14 @@ def test_the_quality_of_released_variants_has_intervals_and_says_which_is_the_re
     ]
 
 
+def test_a_gap_of_a_released_variant_is_no_reference():
+    numbers = {"value": 0.5, "low": 0.25, "high": 0.75}
+    given = [("default, torch float32", "wer"), ("default, ONNX", "wer"), ("default, int8", "mel_l1")]
+    table = reporting.released_quality({"rows": [{"system": s, "metric": m} | numbers for s, m in given]})
+    assert table.iloc[:, 2].tolist() == ["the reference", "not measured", "0.500 [0.250, 0.750]"]
+    assert table.wer.tolist() == ["50.000 [25.000, 75.000]", "50.000 [25.000, 75.000]", "not measured"]
+
+
 def test_a_stream_has_its_look_ahead_and_its_work():
     stream = {"variant": "live", "left context (frames)": 7, "look-ahead ms": 58.0, "work for a second": 0.02}
     table = reporting.streams_table([stream | {"ms of work for a piece": {"median": 2.0, "highest": 4.0}}])

@@ -3,12 +3,12 @@
 import numpy as np
 
 from thesis_lib.audio.files import read_audio
-from thesis_lib.audio.pitch import track
 from thesis_lib.compression.variants import voice_inputs
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
-from thesis_lib.embeddings.encoders import embed, emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
+from thesis_lib.runs.embed import recorded_voice
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -24,13 +24,11 @@ class BundledInputs:
         self._encoders = speaker_encoder(vocoder.encoders), emotion_encoder(vocoder.encoders)
 
     def voice(self, id: str) -> Voice:
-        """The voice of a Spanish recording: both embeddings and the log-F0 median."""
-        wav, rate = self._recording(f"{id}.es"), self.vocoder.sample_rate
-        speaker, emotion = (embed(encoder, wav, rate, id) for encoder in self._encoders)
-        return Voice(speaker, emotion, track(wav, self.vocoder.audio).log_f0_median)
+        """The voice of the Spanish recording of a bundled pair: both embeddings and the log-F0 median."""
+        return recorded_voice(self._recording(f"{id}.es"), self.vocoder.audio, self._encoders, id)
 
     def inputs(self, id: str, voice: Voice) -> dict[str, np.ndarray]:
-        """The inputs for an English sentence in a voice."""
+        """The inputs (``voice_inputs``) for the English sentence of a bundled pair in a voice."""
         return voice_inputs(self._recording(f"{id}.en"), voice, self.vocoder)
 
     def calibration(self, count: int) -> list[dict[str, np.ndarray]]:

@@ -139,7 +139,11 @@ def inputs_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, 
 
 
 def voice_inputs(wav: np.ndarray, voice: Voice, vocoder: Vocoder) -> dict[str, np.ndarray]:
-    """The vocoder's inputs for the content of a recording (N,) in a voice, batch of one, float32."""
+    """The vocoder's inputs for the content of a recording (N,) in a voice, float32.
+
+    "content" (1, C, T), "speaker" (1, S), "emotion" (1, E), "guidance" (1,) and, where the generator has one, the
+    beginning of the pulse train.
+    """
     content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std)
     # Copies, because torch warns of arrays that are read-only.
     speaker, emotion = (np.array(vector)[None] for vector in voice.vectors())

@@ -14,7 +14,7 @@ from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.pitch import track
 from thesis_lib.config import AudioConfig
 from thesis_lib.corpus.manifest import Manifest, Utterance
-from thesis_lib.embeddings.encoders import EvaluationEncoder, emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, EvaluationEncoder, embed, emotion_encoder, speaker_encoder
 from thesis_lib.embeddings.encoders.declared import changed_revision
 from thesis_lib.embeddings.store import embed_files, loaded, title
 from thesis_lib.runs.folder import Run, RunError
@@ -172,3 +172,14 @@ def voice_of(utterance: Utterance, manifest: Manifest, embeddings: Embeddings, a
     """The speaker as the vocoder needs it: embeddings and log-F0 median of the Spanish recording."""
     pitch = track(read_audio(manifest.source(utterance))[0], audio)
     return Voice(*embeddings.condition(utterance), pitch.log_f0_median)
+
+
+def recorded_voice(
+    wav: np.ndarray, audio: AudioConfig, encoders: tuple[Encoder, Encoder], source: object = "audio"
+) -> Voice:
+    """The voice of a recording (N,) at ``audio.sample_rate``: its embeddings, and its log-F0 median.
+
+    ``encoders``: of the speaker and of the emotion. An error names the ``source``.
+    """
+    speaker, emotion = (embed(encoder, wav, audio.sample_rate, source) for encoder in encoders)
+    return Voice(speaker, emotion, track(wav, audio).log_f0_median)

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.audio.files import read_audio
-from thesis_lib.audio.pitch import track
 from thesis_lib.config import ValidationConfig
-from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
+from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, speaker_encoder
+from thesis_lib.runs.embed import recorded_voice
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.vocoders import load_trained_vocoder
 from thesis_lib.utils.files import fingerprint
@@ -98,9 +98,7 @@ class PublishedPair:
     @cached_property
     def voice(self) -> Voice:
         """The condition of our conversion, from the Spanish recording."""
-        wav = self.recording.wav
-        speaker, emotion = (embed(encoder, wav, self.rate) for encoder in self.encoders)
-        return Voice(speaker, emotion, track(wav, self.scorers.audio).log_f0_median)
+        return recorded_voice(self.recording.wav, self.scorers.audio, self.encoders)
 
 
 def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.DataFrame:

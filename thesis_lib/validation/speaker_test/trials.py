@@ -99,7 +99,7 @@ def human_trials(folder: Path, config: Config, targets: int, contents: int, comp
 
     Raises RunError and AudioError as ``human_speakers``.
     """
-    speakers = [with_sex(speaker) for speaker in human_speakers(folder, config, np.iinfo(np.int64).max)]
+    speakers = [with_sex(speaker) for speaker in human_speakers(folder, config, count=None)]
     left, used = unused_speakers(speakers, compared)
     spoken = bundled_contents(config)[:contents]
     chosen = [left[i] for i in spread(len(left), targets)]

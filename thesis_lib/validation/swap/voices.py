@@ -8,12 +8,11 @@ import numpy as np
 
 from thesis_lib.audio.decoding import READ_SUFFIXES
 from thesis_lib.audio.files import read_audio
-from thesis_lib.audio.pitch import track
 from thesis_lib.config import Config, digest
 from thesis_lib.corpus.manifest import Split, Utterance
 from thesis_lib.corpus.split import spread
-from thesis_lib.embeddings.encoders import Encoder, embed, emotion_encoder, speaker_encoder
-from thesis_lib.runs.embed import load_embeddings, voice_of
+from thesis_lib.embeddings.encoders import Encoder, emotion_encoder, speaker_encoder
+from thesis_lib.runs.embed import load_embeddings, recorded_voice, voice_of
 from thesis_lib.runs.folder import Run, RunError
 from thesis_lib.runs.prepare import load_manifest
 from thesis_lib.utils.files import fingerprint
@@ -103,14 +102,14 @@ def recordings_by_speaker(folder: Path) -> dict[str, list[Path]]:
 
 
 def human_speakers(
-    folder: Path, config: Config, count: int = 2 * SPEAKERS_PER_KIND, vocoders: Iterable[BaseVocoder] = ()
+    folder: Path, config: Config, count: int | None = 2 * SPEAKERS_PER_KIND, vocoders: Iterable[BaseVocoder] = ()
 ) -> list[SwapSpeaker]:
     """The speakers of a folder (``recordings_by_speaker`` has its layout).
 
     Of several recordings of a speaker, the first is content and condition, the next ``CENTROID_RECORDINGS`` are the
     references. Of a single one, the first half is content and condition, the second half the reference. At most
-    ``count`` speakers, spread over the folder in the order of their names. ``vocoders`` are those to be conditioned on
-    the speakers.
+    ``count`` speakers, spread over the folder in the order of their names; None: all. ``vocoders`` are those to be
+    conditioned on the speakers.
 
     Raises RunError as ``recordings_by_speaker``, and for fewer than two speakers; EncoderMismatchError where a vocoder
     was trained with other encoders than those of ``config``; AudioError names a file that cannot be used.
@@ -125,10 +124,11 @@ def human_speakers(
     return [_human_speaker(name, paths, config, encoders) for name, paths in _read_of(speakers, count).items()]
 
 
-def _read_of(speakers: dict[str, list[Path]], count: int) -> dict[str, list[Path]]:
+def _read_of(speakers: dict[str, list[Path]], count: int | None) -> dict[str, list[Path]]:
     """The recordings that are read: the first ones of at most ``count`` speakers, spread over the speakers."""
     names = list(speakers)
-    return {names[i]: speakers[names[i]][: 1 + CENTROID_RECORDINGS] for i in spread(len(names), count)}
+    chosen = spread(len(names), len(names) if count is None else count)
+    return {names[i]: speakers[names[i]][: 1 + CENTROID_RECORDINGS] for i in chosen}
 
 
 def human_fingerprints(human: str | None, count: int = 2 * SPEAKERS_PER_KIND) -> dict[str, str] | None:
@@ -148,8 +148,7 @@ def _human_speaker(name: str, paths: list[Path], config: Config, encoders: tuple
     wavs = [read_audio(path, config.audio.sample_rate)[0] for path in paths]
     enrolment = OTHER_RECORDINGS if len(wavs) > 1 else OTHER_HALF
     own, *references = wavs if len(wavs) > 1 else np.array_split(wavs[0], 2)
-    speaker, emotion = (embed(encoder, own, config.audio.sample_rate, paths[0]) for encoder in encoders)
-    voice = Voice(speaker, emotion, track(own, config.audio).log_f0_median)
+    voice = recorded_voice(own, config.audio, encoders, paths[0])
     return SwapSpeaker(name, "human", paths[0].stem, opening(own, config), voice, list(references), enrolment)
 
 
