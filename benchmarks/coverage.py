@@ -1,7 +1,7 @@
-"""Variance of the small weights' training voices in their principal components, compared with human voices.
+"""Variance of the bundled training voices in their principal components, compared with human voices.
 
-Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. Needs the corpus and the
-embeddings of the profile "released", the demo's for the bundled test voices, and THESIS_HUMAN.
+Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. Needs THESIS_HUMAN; the
+corpus is the demo's.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.human import human_recordings
+from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed, speaker_encoder
@@ -17,29 +18,56 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.utils.parallel import map_on_cores
+from thesis_lib.validation.metrics import Bounded
 
-COMPONENTS = (8, 16, 32, 64)
+COMPONENTS = (8, 16, 32)
+RESAMPLES = 2000
 
 
 def run(quick: bool) -> dict:
-    """For each group: the variance that lies in the first principal components of the training voices."""
-    recordings = human_recordings()
-    vectors = {}
-    for name, split in (("released", "train"), ("demo", "test")):
-        source = Run(Path("runs") / name, Config.from_profile(name))
-        embeddings = embedded(source, bar, sides=("source",))
-        vectors[name] = embeddings.speaker["source"][embeddings.rows(prepared(source).split(split))]
+    """One row for each group and number of components: the share of variance in the training voices' first ones."""
+    demo = Run(Path("runs/demo"), Config.from_profile("demo"))
+    manifest = prepared(demo, bar)
+    embeddings = embedded(demo, bar, sides=("source",))
+    vectors, voices = {}, {}
+    for split in ("train", "test"):
+        chosen = manifest.split(split)
+        vectors[split] = embeddings.speaker["source"][embeddings.rows(chosen)]
+        voices[split] = np.array([utterance.speaker for utterance in chosen])
     encoder = speaker_encoder(Config().encoders)
-    paths = [own[0] for own in recordings.values()][: 12 if quick else None]  # one of a speaker
+    paths = [own[0] for own in human_recordings().values()][: 12 if quick else None]  # one of a speaker
     human = np.stack(list(map_on_cores(lambda path: embed(encoder, *read_audio(path), path), paths)))
-    training = vectors["released"]
+    training = vectors["train"]
+    groups = {
+        "training": (training, voices["train"]),
+        "bundled test voices": (vectors["test"], voices["test"]),
+        "human": (human, np.arange(len(human))),
+    }
     mean, std = training.mean(0), training.std(0)
-    directions = np.linalg.svd((training - mean) / std, full_matrices=False)[2]
+    directions = np.linalg.svd((training - mean) / std)[2]  # of the whole space
     rows = []
-    for group, own in (("training", training), ("bundled test voices", vectors["demo"]), ("human", human)):
-        scores = ((own - own.mean(0)) / std) @ directions.T
-        shares = (scores**2).sum(0).cumsum() / (scores**2).sum()
-        rows.append({"group": group, "n": len(own)} | {str(k): float(shares[k - 1]) for k in COMPONENTS})
+    for group, (own, speakers) in groups.items():
+        scores = ((own - mean) / std) @ directions.T
+        for count in COMPONENTS:
+            found = interval_columns(len(scores), share_of_variance(scores, count), RESAMPLES, [speakers])
+            rows.append(
+                {
+                    "group": group,
+                    "components": count,
+                    "n": len(scores),
+                    "speakers": len(set(speakers.tolist())),
+                    **found,
+                }
+            )
     dim = training.shape[1]
-    rows.append({"group": "chance", "n": 0} | {str(k): k / dim for k in COMPONENTS})
-    return {"dimensions": dim, "components": COMPONENTS, "rows": rows}
+    return {"dimensions": dim, "chance": {str(count): count / dim for count in COMPONENTS}, "rows": rows}
+
+
+def share_of_variance(scores: np.ndarray, count: int) -> Bounded:
+    """The share of the variance of scores (n, components) around their mean that lies in the first ``count``."""
+
+    def statistic(chosen: np.ndarray) -> float:
+        variance = scores[chosen].var(0)
+        return float(variance[:count].sum() / variance.sum())
+
+    return Bounded(statistic, 0.0, 1.0)
