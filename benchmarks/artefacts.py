@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from benchmarks.json_rows import records
+from benchmarks.json_rows import interval_columns, records
 from benchmarks.options import Option
 from benchmarks.speakers import (
     QUICK_RESAMPLES,
@@ -36,7 +36,7 @@ from thesis_lib.losses import EmbeddingConsistency, EncoderAugmentation
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
 from thesis_lib.validation.evaluation import Columns
-from thesis_lib.validation.metrics import Calibration, cosine
+from thesis_lib.validation.metrics import Calibration, cosine, mean_of
 from thesis_lib.validation.speaker_test import (
     about_trials,
     enrol,
@@ -77,11 +77,12 @@ def degraded(quick: bool, targets: int, contents: int) -> dict:
 
 def moved_by_noise(quick: bool) -> dict:
     """One row for each encoder and kind of noise, and the encoders within ``MAX_SIMILARITY_SHIFT`` in every noise."""
-    trials, steps = (2, 5) if quick else (6, 60)
-    rows = voices()
+    rows, steps = voices(), 5 if quick else 60
+    pairs = noise_trials(len(rows))[: 2 if quick else None]
     spanish, english = ([_read(name, side) for name in rows.id] for side in ("es", "en"))
     ecapa = EcapaTdnn()
-    speech = [_mean_speaker(name) for name in rows.id[:trials]]
+    contents = {content: _mean_speaker(rows.id.iloc[content]) for content in {content for content, _ in pairs}}
+    speech = [contents[content] for content, _ in pairs]
     torch.manual_seed(0)
     noises = {"white noise": [_scaled(torch.randn(len(wav)), wav) for wav in speech]}
     for name, probability in LOSSES.items():
@@ -89,9 +90,9 @@ def moved_by_noise(quick: bool) -> dict:
         loss = EmbeddingConsistency(
             ecapa, RATE, augmentation=EncoderAugmentation(RATE, probability) if probability else None
         )
-        targets = [torch.from_numpy(ecapa.encode(spanish[(i + 1) % len(spanish)])) for i in range(trials)]
-        pairs = zip(speech, targets, strict=True)
-        noises[name] = [optimised(wav, target, loss, steps) for wav, target in tqdm(pairs, name, trials)]
+        targets = [torch.from_numpy(ecapa.encode(spanish[target])) for _, target in pairs]
+        both = zip(speech, targets, strict=True)
+        noises[name] = [optimised(wav, target, loss, steps) for wav, target in tqdm(both, name, len(pairs))]
     systems: list[System[int, torch.Tensor]] = [
         System(name, lambda trial, given=given: speech[trial] + given[trial], about={"noise": name})
         for name, given in noises.items()
@@ -100,17 +101,18 @@ def moved_by_noise(quick: bool) -> dict:
     for encoder in (ecapa, *evaluation_encoders(EncoderConfig())):
         sources, outputs = (np.stack([embed(encoder, wav, RATE) for wav in side]) for side in (spanish, english))
         scale = Calibration.between(sources, outputs, rows.voice.to_numpy())
-        scorers.append(Scorer(partial(_similarities, encoder, scale, sources, speech), {"encoder": encoder.name}))
-    results = evaluate(TestSet(range(trials), lambda trial: {"trial": trial}, "noise"), systems, scorers, bar)
+        enrolled = [sources[target] for _, target in pairs]
+        scorers.append(Scorer(partial(_similarities, encoder, scale, enrolled, speech), {"encoder": encoder.name}))
+    results = evaluate(TestSet(range(len(pairs)), lambda trial: {"trial": trial}, "noise"), systems, scorers, bar)
     found = [
-        about | _moved(own)
+        about | _moved(own, pairs)
         for scorer in scorers
         for about in (scorer.about | system.about for system in systems)
         if (own := [row for row in results.rows if about.items() <= row.items()])
     ]
     moved = {row["encoder"]: max(x["moved"] for x in found if x["encoder"] == row["encoder"]) for row in found}
     headline = [name for name, most in moved.items() if most <= MAX_SIMILARITY_SHIFT]
-    settings = {"trials": trials, "steps": steps, "snr": NOISE_SNR_DB, "seconds": SECONDS, "voices": len(rows)}
+    settings = {"trials": len(pairs), "steps": steps, "snr": NOISE_SNR_DB, "seconds": SECONDS, "voices": len(rows)}
     return settings | {"rows": found, "may be a headline": headline, "not measured": results.missing}
 
 
@@ -118,6 +120,11 @@ def voices() -> pd.DataFrame:
     """The first pair of each voice of the test split."""
     rows = mini.table(CorpusConfig(name="mini"))
     return rows[rows.split == "test"].groupby("voice").head(1)
+
+
+def noise_trials(voices: int) -> list[tuple[int, int]]:
+    """(content, target) of each trial: every voice is the content of two trials and the target of two others."""
+    return [(voice, (voice + step) % voices) for step in (1, 2) for voice in range(voices)]
 
 
 def optimised(wav: torch.Tensor, target: torch.Tensor, loss: EmbeddingConsistency, steps: int) -> torch.Tensor:
@@ -135,28 +142,31 @@ def optimised(wav: torch.Tensor, target: torch.Tensor, loss: EmbeddingConsistenc
 def _similarities(
     encoder: Encoder,
     scale: Calibration,
-    targets: np.ndarray,
+    targets: list[np.ndarray],
     speech: list[torch.Tensor],
     trial: int,
     noisy: torch.Tensor,
 ) -> Columns:
     """Normalised similarity to the target voice's Spanish recording, before and after the noise."""
-    target = targets[(trial + 1) % len(targets)]
     wavs = {"before": speech[trial], "after": noisy}
     return {
-        name: float(scale.normalised(cosine(embed(encoder, wav.numpy(), RATE), target))) for name, wav in wavs.items()
+        name: float(scale.normalised(cosine(embed(encoder, wav.numpy(), RATE), targets[trial])))
+        for name, wav in wavs.items()
     }
 
 
-def _moved(rows: list[Columns]) -> Columns:
-    """Means over the trials, and the smallest and the largest movement."""
+def _moved(rows: list[Columns], pairs: list[tuple[int, int]]) -> Columns:
+    """Means over the trials, the movement with its interval over contents and targets, the smallest and the largest."""
     before, after = (np.array([row[name] for row in rows]) for name in ("before", "after"))
+    moved = after - before
+    sides = list(np.array([pairs[row["trial"]] for row in rows]).T)
     return {
+        "n": len(rows),
         "before": float(before.mean()),
         "after": float(after.mean()),
-        "moved": float((after - before).mean()),
-        "moved, least": float((after - before).min()),
-        "moved, most": float((after - before).max()),
+        **interval_columns(len(rows), mean_of(moved), RESAMPLES, sides, "moved"),
+        "moved, least": float(moved.min()),
+        "moved, most": float(moved.max()),
     }
 
 
