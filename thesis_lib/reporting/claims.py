@@ -39,8 +39,8 @@ def _proportion(row: Mapping[str, Any], digits: int = 0) -> str:
     return f"{value} % [{low}, {high}]"
 
 
-def _number(row: Mapping[str, Any], digits: str = ".2f") -> str:
-    return f"{row['value']:{digits}} [{row['low']:.2f}, {row['high']:.2f}]"
+def _number(row: Mapping[str, Any], sign: str = "", digits: int = 2) -> str:
+    return f"{row['value']:{sign}.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 # Form -> the text of what a key gives: of a row with value, low and high, or of one value.
@@ -49,11 +49,12 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "proportion": _proportion,
     "proportion, one decimal": lambda row: _proportion(row, 1),
     "number": _number,
+    "three decimals": lambda row: _number(row, digits=3),
     "difference": lambda row: f"{row['difference']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
     "more": lambda row: f"{100 * row['more']:+.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]",
     "ratio": lambda row: f"{row['median']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "mean": lambda row: f"{row['mean']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-    "gain": lambda row: _number(row, "+.2f"),
+    "gain": lambda row: _number(row, "+"),
     "percent": _percent,
     "percent, two digits": lambda value: _percent(value, ".2g"),
     "one decimal": "{:.1f}".format,

@@ -1,0 +1,49 @@
+"""The list of the measured human recordings, and the script that cuts them from the corpus."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def script():
+    spec = importlib.util.spec_from_file_location("measured_recordings", ROOT / "scripts" / "measured_recordings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_list_has_101_speakers_none_of_whom_trained():
+    measured = (ROOT / "benchmarks" / "librispeech101.txt").read_text().split()
+    speakers = {name.split("-")[0] for name in measured}
+    assert len(measured) == len(speakers) == 101
+    trained = (ROOT / "thesis_lib" / "data" / "human" / "librispeech.txt").read_text().split()
+    assert not speakers & {name.split("-")[1] for name in trained}
+
+
+def test_the_first_eight_seconds_are_cut_without_change(script, monkeypatch, tmp_path):
+    names = tmp_path / "list.txt"
+    names.write_text("7-21-0000\n8-5-0003\n")
+    monkeypatch.setattr(script, "LIST", names)
+    rng = np.random.default_rng(0)
+    for name, seconds in (("7-21-0000", 9), ("8-5-0003", 2)):
+        speaker, chapter, _ = name.split("-")
+        path = tmp_path / "corpus" / speaker / chapter / f"{name}.flac"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, rng.integers(-9, 9, seconds * 16_000, dtype=np.int16), 16_000)
+    script.make(tmp_path / "corpus", tmp_path / "out")
+    whole, _ = soundfile.read(tmp_path / "corpus" / "7" / "21" / "7-21-0000.flac", dtype="int16")
+    cut, rate = soundfile.read(tmp_path / "out" / "7-21-0000.flac", dtype="int16")
+    assert rate == 16_000
+    assert np.array_equal(cut, whole[: 8 * 16_000])
+    assert soundfile.info(tmp_path / "out" / "8-5-0003.flac").frames == 2 * 16_000
+
+
+def test_a_missing_recording_is_named(script, tmp_path):
+    with pytest.raises(SystemExit, match=r"101 of 101 recordings are missing, the first .*103-1240-0000\.flac"):
+        script.make(tmp_path, tmp_path / "out")
