@@ -1,8 +1,9 @@
 """Check prose for retired words: `python scripts/check_words.py [FILE ...]` prints each with the term to use instead.
 
 Prose is the book's pages, the README and its companions, the notebooks' markdown cells, the texts beside the library's
-data, and the docstrings, comments, error messages and help texts of the library, benchmarks and scripts. Code spans,
-code blocks, addresses and citations are skipped.
+data, and the docstrings, comments, error messages and help texts of the library, benchmarks, scripts and notebooks,
+with the sentences that a notebook's cell shows (`reporting.say`). Code spans, code blocks, addresses and citations are
+skipped.
 Exit status 1 if a word was found.
 """
 
@@ -119,10 +120,10 @@ def prose_of_python(text: str) -> str:
 
 
 def _prose_lines(tree: ast.AST) -> Iterator[tuple[int, int]]:
-    """First and last line of each docstring, raised error and help text."""
+    """First and last line of each docstring, raised error, help text and sentence that a notebook's cell shows."""
     for node in ast.walk(tree):
         found: ast.AST | None = None
-        if isinstance(node, ast.Raise):
+        if isinstance(node, ast.Raise) or isinstance(node, ast.Call) and ast.unparse(node.func) == "reporting.say":
             found = node
         elif isinstance(node, ast.keyword) and node.arg == "help":
             found = node.value
@@ -143,7 +144,7 @@ def found_in(prose: str) -> list[tuple[int, str, str]]:
 
 
 def found_in_notebook(text: str) -> list[tuple[int, str, str]]:
-    """Return the retired words of the markdown cells, with their lines in the file."""
+    """Return the retired words of the markdown cells and of the code cells' prose, with their lines."""
     found, place = [], 0
     for cell in json.loads(text)["cells"]:
         lines = []  # of the file, one of each line of the cell
@@ -151,9 +152,9 @@ def found_in_notebook(text: str) -> list[tuple[int, str, str]]:
             at = text.find(json.dumps(line, ensure_ascii=False), place)
             place = at if at >= 0 else place
             lines.append(text.count("\n", 0, place) + 1)
-        if cell["cell_type"] == "markdown":
-            words = found_in(prose_of_markdown("".join(cell["source"])))
-            found += [(lines[number - 1], word, say) for number, word, say in words]
+        prose = prose_of_markdown if cell["cell_type"] == "markdown" else prose_of_python
+        words = found_in(prose("".join(cell["source"])))
+        found += [(lines[number - 1], word, say) for number, word, say in words]
     return found
 
 

@@ -107,6 +107,14 @@ def test_markdown_cells_are_prose_and_code_cells_are_not(tmp_path):
     assert found == f"{line}: manner -> speaking style"
 
 
+def test_the_sentences_that_a_cell_shows_are_prose(tmp_path):
+    source = ["judge = 2\n", "reporting.say(\n", "    f'The manner of {judge}.'\n", ")"]
+    text = json.dumps({"cells": [{"cell_type": "code", "source": source}]}, indent=1)
+    (found,) = planted(tmp_path, "a.ipynb", text)
+    line = 1 + next(i for i, row in enumerate(text.splitlines()) if "The manner" in row)
+    assert found == f"{line}: manner -> speaking style"
+
+
 def test_only_the_newest_section_of_the_changelog_is_read(tmp_path):
     text = "# Changelog\n\n## Unreleased\n\n- A manner.\n\n## 0.1.0\n\n- A judge.\n"
     assert planted(tmp_path, "CHANGELOG.md", text) == ["5: manner -> speaking style"]

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from thesis_lib import reporting
 from thesis_lib.reporting.claims import (
     DESCRIBED,
+    FORMS,
     IN_PART,
     NOT_SHOWN,
     PLACEHOLDER,
@@ -61,11 +62,12 @@ SETTING_PHRASES = {
 
 
 def text_of(page: str) -> str:
-    """A page's prose: of a notebook, that of its markdown cells."""
+    """A page's prose: of a notebook, that of its markdown cells and of the cells that show sentences."""
     text = (ROOT / page).read_text(encoding="utf-8")
     if not page.endswith(".ipynb"):
         return text
-    return "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n\n".join(source for kind, source in cells if kind == "markdown" or "reporting.say(" in source)
 
 
 def phrases() -> list[tuple[str, str]]:
@@ -230,6 +232,12 @@ def test_the_form_says_what_the_brackets_are(tmp_path, form, says):
     assert "(lowest and highest)" not in table.splitlines()[3]
 
 
+def test_the_share_that_remains_has_its_own_interval():
+    """The interval ``low`` to ``high`` of the same row is that of the difference to natural recordings."""
+    row = {"remains": 1.0401, "remains_low": 0.612, "remains_high": 1.348, "low": -0.3, "high": 0.3}
+    assert FORMS["remains"](row) == "1.04 [0.61, 1.35]"
+
+
 @pytest.mark.parametrize(
     ("against", "shown"),
     [(0.05, True), (0.1, False), (0.2, False), ("chance", True), (["rows", {"system": "a"}], False)],
@@ -253,6 +261,20 @@ def test_a_key_that_finds_nothing_or_several_rows_is_refused(planted, key, says)
         at(planted[0].load("x"), key)
 
 
+@pytest.mark.parametrize(
+    ("form", "found", "says"),
+    [
+        ("thousands", 106060, "106,060"),
+        ("no decimal", 48.47, "48"),
+        ("plain three decimals", 0.2404, "0.240"),
+        ("three decimals", {"value": 0.9976, "low": 0.992, "high": 1.0}, "0.998 [0.992, 1.000]"),
+        ("scientific", 1.19e-7, "1e-07"),
+    ],
+)
+def test_a_form_has_its_digits(form, found, says):
+    assert FORMS[form](found) == says
+
+
 def test_a_missing_result_is_named(planted):
     with pytest.raises(ClaimError, match=r"y\.json is missing"):
         planted[0].load("y")
@@ -272,3 +294,22 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path, row, says):
     (tmp_path / "claims.toml").write_text(text)
     with pytest.raises(ClaimError, match=f"claim 1: .*{says}"):
         load_claims(tmp_path / "claims.toml")
+
+
+@pytest.mark.parametrize(
+    ("form", "found", "says"),
+    [
+        ("rounds", {"median": 121.6, "low": 85.4, "high": 130.7}, "122 (85–131)"),
+        ("rounds", {"median": 1.7575, "low": 1.5486, "high": 2.1801}, "1.8 (1.5–2.2)"),
+        ("rounds", {"median": 0.9156, "low": 0.8798, "high": 0.9528}, "0.92 (0.88–0.95)"),
+        ("number, one decimal", {"value": -10.796, "low": -14.252, "high": -7.602}, "-10.8 [-14.3, -7.6]"),
+        ("difference, two decimals", {"difference": -1.3264, "low": -1.5546, "high": -1.1011}, "-1.33 [-1.55, -1.10]"),
+        ("more, one decimal", {"more": 0.0121, "low": 0.008, "high": 0.0163}, "+1.2 % [0.8, 1.6]"),
+        ("points", {"difference": 0.0316, "low": -0.0078, "high": 0.1067}, "+3.2 [-0.8, 10.7]"),
+        ("an hour", {"per hour": 8.5318, "low": 0.216, "high": 45.4189}, "8.5 [0.2, 45.4]"),
+        ("millions", 1_858_850, "1.86"),
+        ("no decimal", 58.05, "58"),
+    ],
+)
+def test_a_form_has_its_digits(form, found, says):
+    assert FORMS[form](found) == says

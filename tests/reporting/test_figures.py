@@ -48,18 +48,28 @@ def test_sampled_speakers_are_shown_from_where_they_begin():
 
 def test_a_separation_is_shown_with_its_interval_or_its_reason():
     row = {"measure": "AUC", "value": 0.75, "low": 0.5, "high": 0.875, "reason": ""}
-    assert reporting.with_interval(row) == "0.750 [0.500, 0.875]"
+    assert reporting.with_interval(row) == "0.75 [0.50, 0.88]"
     none = row | {"value": np.nan, "low": np.nan, "high": np.nan, "reason": "no such pairs"}
     assert reporting.with_interval(none) == "not measured: no such pairs"
     rows = [{"vectors": way, **x, "measure": m} for way, x in (("raw", row), ("white", none)) for m in SHOWN]
     table = reporting.separation_table(pd.DataFrame(rows), ["vectors"], {"AUC": "area"})
     assert table.to_dict("records") == [
-        {"vectors": "raw", "area": "0.750 [0.500, 0.875]"},
+        {"vectors": "raw", "area": "0.75 [0.50, 0.88]"},
         {"vectors": "white", "area": "not measured: no such pairs"},
     ]
     figure = reporting.separation_figure(pd.DataFrame(rows), "vectors")
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["raw", "white"]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == SHOWN
+
+
+def test_training_budgets_have_their_systems_in_words():
+    metrics, found = {"mel_l1": "mel L1 (nepers)", "pesq": "PESQ"}, {"value": 0.3, "low": 0.2, "high": 0.4}
+    systems = [{"system": "istft, random start", "minutes": 1.0}, {"system": "published weights", "minutes": 0.0}]
+    rows = [about | found | {"metric": metric} for about in systems for metric in metrics]
+    figure = reporting.budget_figure({"rows": rows, "minutes of one core": [1]}, metrics)
+    (legend,) = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {"published weights", "inverse STFT, random start"}
+    assert {*metrics.values(), "minutes"} == set(labels(figure))
 
 
 def test_modulation_is_zero_before_training_and_seen_after(tiny_run):

@@ -1,4 +1,4 @@
-"""Numbers of the prose: on the page in their sentences, in the notebook's file as printed lines."""
+"""Numbers of captions: on the page in their captions, in the notebook's file as printed lines; sentences of a cell."""
 
 import re
 from pathlib import Path
@@ -43,15 +43,30 @@ def test_a_number_is_in_its_sentence_and_not_printed_on_the_page(value, says, mo
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_number_of_the_prose_is_printed_in_the_notebook(path):
+def test_every_number_of_a_caption_is_printed_in_the_notebook(path):
     """On failure: `make outputs`."""
     notebook = nbformat.read(path, 4)
-    prose = "\n".join([*(cell.source for cell in notebook.cells if cell.cell_type == "markdown"), *captions(notebook)])
-    assert set(ROLE.findall(prose)) - printed(notebook) == set()
+    assert set(ROLE.findall("\n".join(captions(notebook)))) - printed(notebook) == set()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_reader_of_the_file_is_told_what_a_role_stands_for(path):
     (cell,) = (cell for cell in nbformat.read(path, 4).cells[:4] if "On GitHub" in cell.source)
     assert cell.metadata.tags == ["remove-cell"], "no part of the page"
-    assert "`name = value`" in cell.source
+    assert "`numref` for a figure" in cell.source
+
+
+def test_sentences_of_a_cell_are_markdown(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    reporting.say(f"Of {2} pairs, *both* are kept.")
+    (markdown,) = shown
+    assert markdown._repr_markdown_() == "Of 2 pairs, *both* are kept."
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_cell_that_shows_sentences_is_shown_by_them_alone(path):
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "code" and "reporting.say(" in cell.source:
+            assert {"remove-input", "nbval-ignore-output"} <= set(cell.metadata.get("tags", [])), cell.source
+            assert any("text/markdown" in output.get("data", {}) for output in cell.outputs), "`make outputs`"

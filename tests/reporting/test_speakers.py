@@ -6,6 +6,7 @@ import pytest
 
 from thesis_lib import reporting
 from thesis_lib.reporting import by_encoder, degraded_table, pairs_table, speakers_figure, speakers_table, swap_rows
+from thesis_lib.reporting.headings import STATISTICS
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_the_table_has_chance_levels_and_evaluation_encoders_first(summary):
         "accepted at 5 % (chance 0.05)",
     ]
     assert table.encoder.tolist() == ["resemblyzer"] * 2 + ["ecapa †"] * 2
-    assert table["identified at rank 1 (chance 0.01)"].tolist()[:2] == ["0.900 [0.300, 1.000]", "0.400 [0.300, 1.000]"]
+    assert table["identified at rank 1 (chance 0.01)"].tolist()[:2] == ["0.90 [0.30, 1.00]", "0.40 [0.30, 1.00]"]
     assert set(table["accepted at 1 % (chance 0.01)"]) == {"not measured: 6 impostor pairs"}
 
 
@@ -57,7 +58,7 @@ def test_kinds_of_pairs_are_lines_of_one_system(summary):
     table = table[table.system == "released weights"]
     assert table["content to target"].tolist() == ["all", "female to male"] * 2
     assert table.n.tolist() == [6, 2] * 2
-    assert set(table["accepted at 5 %"]) == {"0.400 [0.300, 1.000]"}
+    assert set(table["accepted at 5 %"]) == {"0.40 [0.30, 1.00]"}
 
 
 def test_gains_and_shares_that_remain_are_beside_their_reference():
@@ -66,22 +67,20 @@ def test_gains_and_shares_that_remain_are_beside_their_reference():
         [about | {"pairs": "all", "statistic": "identified", "best trivial": "nearest TTS voice", "value": 0.2}]
     )
     (line,) = reporting.gains_table(gains).to_dict("records")
-    assert line["gain (no gain: 0)"] == "0.200 [0.100, 0.300]"
+    assert line["gain (no gain: 0)"] == "0.20 [0.10, 0.30]"
     assert line["best trivial system"] == "nearest TTS voice"
     empty = gains.assign(**{"best trivial": np.nan, "value": np.nan, "reason": "too few"})
     (line,) = reporting.gains_table(empty).to_dict("records")
     assert (line["best trivial system"], line["gain (no gain: 0)"]) == ("", "not measured: too few")
     change = about | {"system": "natural recording", "before": 1.0, "difference": None}
     change |= {"remains": 0.8, "remains_low": 0.7, "remains_high": 0.9}
-    lost = [change | {"degradation": name, "lost": 0.2, "after": 0.8} for name in ("noise", "MP3")]
-    earlier = pd.DataFrame(lost).drop(columns=["remains", "remains_low", "remains_high", "difference"])
-    (line,) = reporting.degraded_table(earlier).to_dict("records")
-    assert line["undegraded (chance 0)"] == "1.000"
-    assert line["lost by noise"] == line["lost by MP3"] == "0.200 [0.100, 0.300]"
-    kept = [change | {"degradation": name, "after": 0.8} for name in ("noise", "MP3")]
-    (line,) = reporting.degraded_table(pd.DataFrame(kept)).to_dict("records")
-    assert line["undegraded (chance 0)"] == "1.000"
-    assert line["share that remains after noise"] == line["share that remains after MP3"] == "0.800 [0.700, 0.900]"
+    lost = [change | {"degradation": name, "after": 0.8} for name in ("noise", "MP3")]
+    (line,) = reporting.degraded_table(pd.DataFrame(lost)).to_dict("records")
+    assert line["undegraded (chance 0)"] == "1.00"
+    assert line["after noise"] == line["after MP3"] == "0.80 [0.70, 0.90]"
+    assert reporting.degraded_table(pd.DataFrame(lost), beside_natural=True).empty, (
+        "natural recordings are the reference"
+    )
 
 
 LEVELS = {"all": (0.05, 0.087), "male to female": (0.017, 0.136)}
@@ -120,7 +119,7 @@ def gains():
 
 def test_the_table_has_both_chance_levels(by_pairs):
     found = speakers_table(by_pairs).set_index("system")["accepted at 5 % (chance 0.05)"]
-    assert found["ours"] == "0.400 [0.300, 0.500]"
+    assert found["ours"] == "0.40 [0.30, 0.50]"
     assert found["chance: natural impostors of the target's sex"] == "0.087"
 
 
@@ -129,10 +128,10 @@ def test_each_kind_of_pair_has_its_chance_levels_its_natural_and_its_trivial_row
     for pairs, (chance, same) in LEVELS.items():
         found = table[table["content to target"] == pairs].set_index("system")["accepted at 5 %"]
         assert list(found) == [
-            "0.900 [0.800, 1.000]",
-            "0.400 [0.300, 0.500]",
-            "WORLD = other: 0.200 [0.100, 0.300]",
-            "0.200 [0.100, 0.300]",
+            "0.90 [0.80, 1.00]",
+            "0.40 [0.30, 0.50]",
+            "0.20 [0.10, 0.30]",
+            "0.20 [0.10, 0.30]",
             f"{chance:.2g}",
             f"{same:.2g}",
         ]
@@ -144,7 +143,7 @@ def test_the_figure_has_a_line_for_each_chance_level(by_pairs):
     assert {0.05, 0.087} <= lines
 
 
-def test_a_share_that_is_not_given_says_why():
+def test_a_share_that_is_not_given_is_named():
     about = {"encoder": "e", "degradation": "noise", "role": "evaluation", "n": 12}
     nothing = dict.fromkeys(("remains", "remains_low", "remains_high", "difference", "low", "high"), np.nan)
     kept = {"remains": 0.5, "remains_low": 0.4, "remains_high": 0.6, "difference": -0.5, "low": -0.6, "high": -0.4}
@@ -153,14 +152,10 @@ def test_a_share_that_is_not_given_says_why():
         about | {"system": "TTS", "before": 0.01, "reason": "too small"} | nothing,
     ]
     found = degraded_table(pd.DataFrame(rows)).set_index("system")
-    assert found["share that remains after noise"].to_dict() == {
-        "ours": "0.500 [0.400, 0.600]",
-        "TTS": "not measured: too small",
-    }
-    assert found["share that remains after noise, minus natural"].to_dict() == {
-        "ours": "-0.500 [-0.600, -0.400]",
-        "TTS": "",
-    }
+    assert found["after noise"].to_dict() == {"ours": "0.50 [0.40, 0.60]", "TTS": "not given"}
+    assert found.n.tolist() == [12, 12]
+    (line,) = degraded_table(pd.DataFrame(rows), beside_natural=True).to_dict("records")
+    assert line == {"encoder": "e", "system": "ours", "n": 12, "after noise": "-0.50 [-0.60, -0.40]"}
 
 
 @pytest.fixture
@@ -191,3 +186,37 @@ def test_a_sentence_has_the_value_of_each_encoder_and_says_what_was_not_measured
     assert said["normalised_similarity"] == "0.46 (e), 0.46 (f)"
     assert said["identified"] == "25 % (e), 25 % (f)"
     assert said["accepted_5"] == "not measured (e), not measured (f)"
+
+
+def test_the_measures_of_one_encoder_are_beside_natural_recordings_and_chance(by_pairs):
+    no_natural = by_pairs[(by_pairs.system == "ours") & (by_pairs.statistic == "identified")]
+    about = {"statistic": "target_preference", "chance_same_sex": None}
+    table = reporting.measures_table(pd.concat([by_pairs, no_natural.assign(**about)]), "ours", "e")
+    assert table.measure.tolist() == [
+        "normalised similarity",
+        "identified at rank 1",
+        "accepted at 5 %",
+        "target-preference rate",
+    ]
+    assert table["ours (n = 12)"].tolist() == ["0.40 [0.30, 0.50]"] * 4
+    assert table["natural recording (n = 12)"].tolist() == ["0.90 [0.80, 1.00]"] * 3 + ["–"]
+    assert table["chance: natural impostors"].tolist() == ["0.05"] * 4
+    assert table["chance: natural impostors of the target's sex"].tolist() == ["0.087"] * 3 + ["–"]
+
+
+def test_two_tables_have_all_statistics_of_the_speaker_test():
+    both = (*reporting.MAIN_STATISTICS, *reporting.STRICT_STATISTICS)
+    assert sorted(both) == sorted(STATISTICS)
+    assert len(reporting.MAIN_STATISTICS) == len(reporting.STRICT_STATISTICS) == 4
+
+
+def test_the_movement_by_noise_has_its_interval():
+    numbers = {"moved": 0.05, "low": 0.0, "high": 0.09}
+    rows = [
+        {"encoder": encoder, "noise": noise} | numbers
+        for encoder in ("e", "f")
+        for noise in ("white noise", "plain loss", "augmented loss")
+    ]
+    table = reporting.noise_table(rows)
+    assert table.encoder.tolist() == ["e", "f"]
+    assert table["along ECAPA's gradient"].tolist() == ["0.050 [0.000, 0.090]"] * 2

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from thesis_lib import reporting
 from thesis_lib.config import AudioConfig, ContentConfig, HifiganConfig
@@ -13,6 +14,25 @@ def test_parameters_add_up():
     table = reporting.parameter_table(generator).set_index("part").parameters
     assert table["all"] == sum(p.numel() for p in generator.parameters())
     assert table["all"] == table.drop("all").sum()
+
+
+def test_the_sizes_of_generators_are_in_millions_and_by_their_names():
+    generator = build_generator(AudioConfig(), ContentConfig(), HifiganConfig(), 192, 768)
+    parts = reporting.parameter_table(generator)
+    first, second = reporting.sizes_table({"v1": parts, "mine": parts}).to_dict("records")
+    assert (first["vocoder"], first["preset"]) == ("HiFi-GAN V1", "v1")
+    assert second["vocoder"] == second["preset"] == "mine"
+    assert first["all (M)"] == f"{parts.parameters.max() / 1e6:.2f}"
+    assert first["float32 (MB)"] == f"{4 * parts.parameters.max() / 1e6:.1f}"
+
+
+def test_an_ablation_has_the_difference_with_its_interval_and_marks_networks_with_a_role():
+    row = {"variant": "no mel loss", "metric": "f0_cents", "value": 72.549, "difference": 11.341, "n": 11, "seeds": 3}
+    row |= {"low": 0.411, "high": 29.844, "role": ""}
+    table = reporting.ablation_table(pd.DataFrame([row, row | {"role": "gives content to"}]))
+    assert table.metric.tolist() == ["f0_cents", "f0_cents †"]
+    assert table["difference from the full recipe"].tolist() == ["11.3 [0.411, 29.8]"] * 2
+    assert table.value.tolist() == ["72.5", "72.5"]
 
 
 def test_a_notice_names_the_profile_of_the_results():
@@ -84,9 +104,9 @@ def test_a_saved_word_error_rate_is_shown_in_per_cent():
     assert reporting.interval_table(saved, ["system"]).fillna("").to_dict("records") == [
         {
             "system": "a",
-            "pesq": "0.500 [0.250, 0.750]",
-            "conversion, wer": "50.000 [25.000, 75.000]",
-            "answers": "0.500 [0.250, 0.750]",
+            "pesq": "0.50 [0.25, 0.75]",
+            "conversion, wer": "50 [25, 75]",
+            "answers": "0.50 [0.25, 0.75]",
             "wer, base": "",
         },
         {
@@ -94,7 +114,7 @@ def test_a_saved_word_error_rate_is_shown_in_per_cent():
             "pesq": "",
             "conversion, wer": "",
             "answers": "",
-            "wer, base": "12.500 [25.000, 75.000]",
+            "wer, base": "12 [25, 75]",
         },
     ]
 
@@ -105,3 +125,24 @@ def test_the_error_rates_of_the_speaker_check_have_intervals():
     table = reporting.speaker_check_table(rows)
     assert table.n.tolist() == [40]
     assert table["two speakers detected as one"].tolist() == ["10 % [2, 25]"]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ((0.5304, 0.4112, 0.6049), "0.53 [0.41, 0.60]"),
+        ((0.2404, 0.2363, 0.2447), "0.240 [0.236, 0.245]"),
+        ((3.311, 3.187, 3.423), "3.31 [3.19, 3.42]"),
+        ((1.037, 1.028, 1.048), "1.04 [1.03, 1.05]"),
+        ((0.720, 0.133, 1.189), "0.72 [0.13, 1.19]"),
+        ((3.030, -0.751, 9.333), "3 [-1, 9]"),
+        ((0.0, 0.0, 0.0), "0 [0, 0]"),
+        ((1.0, 0.972, 1.0), "1.000 [0.972, 1.000]"),
+        ((-10.796, -14.252, -7.602), "-10.8 [-14.3, -7.6]"),
+        ((660.0, 0.0, 2676.998), "660 [0, 2677]"),
+        ((100.0, 100.0, 100.0), "100 [100, 100]"),
+        ((-0.0004, -0.001, 0.0004), "0.000 [-0.001, 0.000]"),
+    ],
+)
+def test_an_interval_has_the_digits_that_its_width_supports(row, says):
+    assert reporting.with_interval(dict(zip(("value", "low", "high"), row, strict=True))) == says

@@ -3,6 +3,16 @@
 A figure function takes data and returns a matplotlib figure; no function here computes a result.
 """
 
+from thesis_lib.reporting.cloned import (
+    adaptation_table,
+    alarms_table,
+    correlations_table,
+    memory_table,
+    recall_table,
+    stretches_table,
+    style_table,
+    watermark_table,
+)
 from thesis_lib.reporting.comparisons import (
     clone_figure,
     forest,
@@ -28,20 +38,25 @@ from thesis_lib.reporting.figures import (
     spectrograms,
     training_curves,
 )
-from thesis_lib.reporting.glued import glue
+from thesis_lib.reporting.glued import glue, say
 from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE, style
 from thesis_lib.reporting.sound import matrix_players, player, players
 from thesis_lib.reporting.speakers import (
+    MAIN_STATISTICS,
+    STRICT_STATISTICS,
     by_encoder,
     degraded_table,
     gains_table,
+    measures_table,
+    noise_table,
     pairs_table,
     speakers_figure,
     speakers_table,
     swap_rows,
 )
 from thesis_lib.reporting.tables import (
+    ablation_table,
     benchmark,
     budget_table,
     clone_table,
@@ -56,6 +71,7 @@ from thesis_lib.reporting.tables import (
     separation_table,
     settings_table,
     show,
+    sizes_table,
     speaker_check_table,
     stamp_table,
     summary_table,
@@ -64,7 +80,9 @@ from thesis_lib.reporting.tables import (
 from thesis_lib.reporting.variants import (
     released_quality,
     released_sizes,
+    run_variants,
     streams_table,
+    variants_differences,
     variants_quality,
     variants_table,
 )
@@ -72,7 +90,12 @@ from thesis_lib.utils.progress import bar
 
 __all__ = [
     "COLOURS",
+    "MAIN_STATISTICS",
     "SIZE",
+    "adaptation_table",
+    "alarms_table",
+    "STRICT_STATISTICS",
+    "ablation_table",
     "bar",
     "benchmark",
     "budget_figure",
@@ -81,6 +104,7 @@ __all__ = [
     "by_style",
     "clone_figure",
     "clone_table",
+    "correlations_table",
     "data_speed",
     "degraded_table",
     "durations",
@@ -95,8 +119,11 @@ __all__ = [
     "leak_figure",
     "leak_table",
     "matrix_players",
+    "memory_table",
+    "measures_table",
     "modulation",
     "modulation_table",
+    "noise_table",
     "notice",
     "optimisation_curves",
     "pairs_table",
@@ -104,15 +131,19 @@ __all__ = [
     "pareto",
     "player",
     "players",
+    "recall_table",
     "released_quality",
     "released_sizes",
+    "run_variants",
     "saved_rows",
+    "say",
     "score_text",
     "separation_figure",
     "separation_table",
     "settings_table",
     "show",
     "similarities",
+    "sizes_table",
     "speaker_check_table",
     "speaker_leak_figure",
     "speaker_sampling_figure",
@@ -122,13 +153,17 @@ __all__ = [
     "stage_figure",
     "stamp_table",
     "streams_table",
+    "stretches_table",
     "style",
     "style_figure",
+    "style_table",
     "summary_table",
     "swap_rows",
     "training_curves",
+    "variants_differences",
     "variants_figure",
     "variants_quality",
     "variants_table",
+    "watermark_table",
     "with_interval",
 ]

@@ -43,28 +43,52 @@ def _number(row: Mapping[str, Any], sign: str = "", digits: int = 2) -> str:
     return f"{row['value']:{sign}.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
+def _rounds(row: Mapping[str, Any]) -> str:
+    """The median of rounds, with the lowest and the highest of them."""
+    digits = ".0f" if row["median"] >= 10 else ".1f" if row["median"] >= 1 else ".2f"
+    return f"{row['median']:{digits}} ({row['low']:{digits}}–{row['high']:{digits}})"
+
+
+def _more(row: Mapping[str, Any], digits: int = 0) -> str:
+    value, low, high = (100 * row[name] for name in ("more", "low", "high"))
+    return f"{value:+.{digits}f} % [{low:.{digits}f}, {high:.{digits}f}]"
+
+
 # Form -> the text of what a key gives: of a row with value, low and high, or of one value.
 FORMS: dict[str, Callable[[Any], str]] = {
     "share": _share,
     "proportion": _proportion,
     "proportion, one decimal": lambda row: _proportion(row, 1),
     "number": _number,
+    "number, one decimal": lambda row: _number(row, digits=1),
     "three decimals": lambda row: _number(row, digits=3),
     "difference": lambda row: f"{row['difference']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-    "more": lambda row: f"{100 * row['more']:+.0f} % [{100 * row['low']:.0f}, {100 * row['high']:.0f}]",
+    "difference, two decimals": lambda row: f"{row['difference']:+.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+    "points": lambda row: f"{100 * row['difference']:+.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
+    "an hour": lambda row: f"{row['per hour']:.1f} [{row['low']:.1f}, {row['high']:.1f}]",
+    "more": _more,
+    "more, one decimal": lambda row: _more(row, 1),
+    "rounds": _rounds,
     "ratio": lambda row: f"{row['median']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+    "remains": lambda row: f"{row['remains']:.2f} [{row['remains_low']:.2f}, {row['remains_high']:.2f}]",
+    "moved": lambda row: f"{row['moved']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "mean": lambda row: f"{row['mean']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
     "gain": lambda row: _number(row, "+"),
     "percent": _percent,
     "percent, two digits": lambda value: _percent(value, ".2g"),
+    "no decimal": "{:.0f}".format,
     "one decimal": "{:.1f}".format,
     "two decimals": "{:.2f}".format,
+    "plain three decimals": "{:.3f}".format,
     "signed": "{:+.3f}".format,
+    "thousands": "{:,}".format,
+    "scientific": "{:.0e}".format,
+    "millions": lambda count: f"{count / 1e6:.3g}",
     "minutes": lambda seconds: f"{seconds / 60:.1f}",
     "count": lambda rows: str(len(rows)),
     "text": str,
 }
-RANGES = {"ratio"}  # forms with the lowest and the highest of the rounds as low and high: no interval
+RANGES = {"ratio", "rounds"}  # forms with the lowest and the highest of the rounds as low and high: no interval
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,9 @@ def _variant(axis: Axes, number: int, name: str, speed: float, quality: dict[str
     value, colour = quality["value"], COLOURS[place]
     error = np.maximum([[value - quality["low"]], [quality["high"] - value]], 0)
     axis.errorbar(speed, value, yerr=error, fmt="none", capsize=2, ecolor=colour)
-    axis.scatter(speed, value, s=_marker(megabytes), alpha=0.75, color=colour, marker="os^D"[round_], label=name)
+    axis.scatter(
+        speed, value, s=_marker(megabytes), alpha=0.75, color=colour, marker="os^D"[round_], label=heading(name)
+    )
 
 
 def _marker(megabytes: float) -> float:

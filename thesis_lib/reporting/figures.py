@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from thesis_lib.audio.mel import LogMel
+from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE
 from thesis_lib.validation.metrics import Leak
 
@@ -62,9 +63,9 @@ def budget_figure(study: dict, metrics: dict[str, str]) -> Figure:
         trained = part[part.minutes > 0].groupby("system", sort=False)
         for colour, (system, line) in zip(COLOURS, trained, strict=False):
             error = [line.value - line.low, line.high - line.value]
-            axis.errorbar(line.minutes, line.value, error, label=system, color=colour, marker="o", capsize=2)
+            axis.errorbar(line.minutes, line.value, error, label=heading(system), color=colour, marker="o", capsize=2)
         for row in part[part.minutes == 0].itertuples():
-            axis.axhline(row.value, color="black", linestyle=":", linewidth=1, label=row.system)
+            axis.axhline(row.value, color="black", linestyle=":", linewidth=1, label=heading(row.system))
         axis.set(xlabel="minutes", ylabel=label, xscale="log")
         axis.set_xticks(study["minutes of one core"], [f"{m:g}" for m in study["minutes of one core"]])
         axis.minorticks_off()

@@ -24,6 +24,15 @@ PUBLISHED = {
     "t2_covost": "CoVoST 2",
     "t2_turn": "speaker turns",
 }
+NETWORKS = {  # presets of a generator
+    "v1": "HiFi-GAN V1",
+    "v2": "HiFi-GAN V2",
+    "v3": "HiFi-GAN V3",
+    "istft": "inverse STFT",
+    "istft-small": "small inverse STFT",
+    "istft-large": "large inverse STFT",
+    "istft-live": "streaming inverse STFT",
+}
 ENDINGS = {"_normalised": "normalised similarity", "_percentile": "percentile"}  # of a metric of an encoder
 _LOW, _HIGH = "lower limit, 95 %", "upper limit, 95 %"
 # Key of a result -> heading.
@@ -31,6 +40,7 @@ HEADINGS = (
     STATISTICS
     | ENCODERS
     | PUBLISHED
+    | NETWORKS
     | {
         "target preference": "target-preference rate",
         "to_target": "cosine to the target voice",

@@ -28,6 +28,15 @@ NUMBERS = (
     "difference",
 )
 OF_PAIRS = (*SHOWN, "accepted_5_same_sex")
+# The two tables of the speaker test: four columns with intervals are read without scrolling.
+MAIN_STATISTICS = (*SHOWN, "target_preference")
+STRICT_STATISTICS = tuple(name for name in STATISTICS if name not in MAIN_STATISTICS)
+NO_SHARE = "not given"  # of a normalised similarity near 0
+NOISES = {  # of ``benchmarks artefacts``
+    "white noise": "white noise",
+    "plain loss": "along ECAPA's gradient",
+    "augmented loss": "along the gradient of its augmented loss",
+}
 
 
 def speakers_table(
@@ -49,6 +58,23 @@ def speakers_table(
         if levels:
             lines.append({"encoder": encoder, "system": CHANCE["chance_same_sex"], "n": ""} | levels)
     return pd.DataFrame(lines).fillna("").sort_values("encoder", key=_in_order, kind="stable", ignore_index=True)
+
+
+def measures_table(summary: pd.DataFrame, system: str, encoder: str) -> pd.DataFrame:
+    """A line for each statistic by one encoder: a system, natural recordings, and both chance levels."""
+    part = _numbers(summary[(summary.pairs == ALL_PAIRS) & (summary.encoder == encoder)])
+    lines = []
+    for statistic in (name for name in STATISTICS if name in set(part.statistic)):
+        rows = part[part.statistic == statistic].set_index("system")
+        line: dict[str, object] = {"measure": STATISTICS[statistic]}
+        for name in (system, NATURAL):
+            count = part[part.system == name].n.max()
+            line[f"{name} (n = {count})"] = with_interval(rows.loc[name].to_dict()) if name in rows.index else "–"
+        own = rows.loc[system]
+        lines.append(
+            line | {said: "–" if np.isnan(own[column]) else f"{own[column]:.2g}" for column, said in CHANCE.items()}
+        )
+    return pd.DataFrame(lines)
 
 
 def swap_rows(summary: pd.DataFrame, voices: int) -> pd.DataFrame:
@@ -75,7 +101,7 @@ def by_encoder(part: pd.DataFrame) -> str:
 def pairs_table(summary: pd.DataFrame, gains: pd.DataFrame, system: str) -> pd.DataFrame:
     """Lines an encoder and kind of pairs: natural recordings, a system, the best trivial one, the gain over it, chance.
 
-    Of each statistic of ``OF_PAIRS``, with intervals.
+    Of each statistic of ``OF_PAIRS``, with intervals. ``gains_table`` names the best trivial systems.
     """
     part, gained = (_numbers(rows[rows.statistic.isin(OF_PAIRS)]) for rows in (summary, gains))
     lines = []
@@ -88,7 +114,7 @@ def pairs_table(summary: pd.DataFrame, gains: pd.DataFrame, system: str) -> pd.D
                 lines.append(about | {"system": name, "n": int(own.n.max())} | cells)
         over = gained[(gained.encoder == encoder) & (gained.pairs == pairs) & gained.value.notna()]
         if len(over):
-            best = {row.statistic: row.best for row in over.rename(columns={"best trivial": "best"}).itertuples()}
+            best = over.set_index("statistic")["best trivial"]
             count = int(over.n.max())
             lines.append(about | {"system": "best trivial system", "n": count} | _best(rows, best))
             cells = {STATISTICS[row["statistic"]]: with_interval(row) for row in over.to_dict("records")}
@@ -99,12 +125,12 @@ def pairs_table(summary: pd.DataFrame, gains: pd.DataFrame, system: str) -> pd.D
     return pd.DataFrame(lines).fillna("")
 
 
-def _best(rows: pd.DataFrame, best: dict[str, str]) -> dict[str, str]:
-    """Statistic's heading -> name and value of its best trivial system; the first, where several are equal."""
+def _best(rows: pd.DataFrame, best: pd.Series) -> dict[str, str]:
+    """Statistic's heading -> value of its best trivial system; of the first, where several are equal."""
     found = {}
     for statistic, names in best.items():
         own = rows[(rows.statistic == statistic) & (rows.system == names.split(TIE_SEPARATOR)[0])]
-        found[STATISTICS[statistic]] = f"{names}: {with_interval(own.iloc[0].to_dict())}"
+        found[STATISTICS[statistic]] = with_interval(own.iloc[0].to_dict())
     return found
 
 
@@ -136,27 +162,37 @@ def gains_table(gains: pd.DataFrame, pairs: str = ALL_PAIRS) -> pd.DataFrame:
     )
 
 
-def degraded_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line for each encoder and system: normalised similarity (chance 0), and the share left after each degradation.
+def degraded_table(rows: pd.DataFrame, beside_natural: bool = False) -> pd.DataFrame:
+    """A line for each encoder and system: the share of its normalised similarity that remains after each degradation.
 
-    The second number of each degradation is the difference to the share that remains of natural recordings. Of a result
-    that an earlier version saved, the loss of normalised similarity on the undegraded scale.
+    ``beside_natural``: the share minus that of natural recordings, of the systems that have one.
     """
+    names = ("difference", "low", "high") if beside_natural else ("remains", "remains_low", "remains_high")
     lines = []
     for (encoder, system), part in _numbers(rows).groupby(["encoder", "system"], sort=False):
-        line = {"encoder": encoder, "system": system, "undegraded (chance 0)": f"{part.before.iloc[0]:.3f}"}
+        line = {"encoder": encoder, "system": system, "n": int(part.n.max())}
+        if not beside_natural:
+            line["undegraded (chance 0)"] = f"{part.before.iloc[0]:.2f}"
+        elif part.difference.isna().all():
+            continue
         for row in part.to_dict("records"):
-            if "remains" not in row:
-                line[f"lost by {row['degradation']}"] = with_interval(row | {"value": row["lost"]})
-                continue
-            share = {"value": row["remains"], "low": row["remains_low"], "high": row["remains_high"]}
-            name = f"share that remains after {row['degradation']}"
-            line[name] = with_interval(share | {"reason": row["reason"]})
-            line[f"{name}, minus natural"] = (
-                "" if np.isnan(row["difference"]) else with_interval(row | {"value": row["difference"]})
-            )
-        lines.append(line | {"n": int(part.n.max())})
+            share = dict(zip(("value", "low", "high"), (row[name] for name in names), strict=True))
+            line[f"after {row['degradation']}"] = NO_SHARE if np.isnan(share["value"]) else with_interval(share)
+        lines.append(line)
     return pd.DataFrame(lines)
+
+
+def noise_table(rows: list[dict]) -> pd.DataFrame:
+    """Of ``benchmarks artefacts`` a line for each encoder: the mean movement by each noise, with its interval."""
+    cells = pd.DataFrame(
+        {
+            "encoder": row["encoder"],
+            "noise": NOISES[row["noise"]],
+            "moved": with_interval(row | {"value": row["moved"]}),
+        }
+        for row in rows
+    )
+    return cells.pivot(index="encoder", columns="noise", values="moved")[list(NOISES.values())].reset_index()
 
 
 def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:

@@ -13,12 +13,13 @@ from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
 from thesis_lib.validation.metrics import Leak
+from thesis_lib.validation.roles import is_circular
 from thesis_lib.vocoder.conditioning import FiLM
 from thesis_lib.vocoder.generators import Generator
 
 SMOKE = "smoke"  # the profile of the tests
 # Columns of which the cells are keys of results: column -> what says the key in words.
-NAMED = dict.fromkeys(("encoder", "group", "statistic", "system"), heading) | {"metric": metric_heading}
+NAMED = dict.fromkeys(("encoder", "group", "statistic", "system", "variant"), heading) | {"metric": metric_heading}
 
 
 def stamp_table(run: Run, **more: object) -> pd.DataFrame:
@@ -71,6 +72,16 @@ def parameter_table(generator: Generator) -> pd.DataFrame:
     return pd.DataFrame([{"part": part, "parameters": n, "float32 MB": 4 * n / 1e6} for part, n in counts.items()])
 
 
+def sizes_table(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row for each preset of the generator: million parameters of each part (``parameter_table``), and the size."""
+    rows = []
+    for name, table in parts.items():
+        millions = {f"{row.part} (M)": f"{row.parameters / 1e6:.2f}" for row in table.itertuples()}
+        size = {"float32 (MB)": f"{table['float32 MB'].max():.1f}"}
+        rows.append({"vocoder": heading(name), "preset": name} | millions | size)
+    return pd.DataFrame(rows)
+
+
 def modulation_table(generator: Generator, speaker: Tensor, emotion: Tensor) -> pd.DataFrame:
     """Mean |gamma| and |beta| of each FiLM layer over some conditions (B, S), (B, E)."""
     condition = generator.condition(speaker, emotion)
@@ -113,10 +124,17 @@ def data_speed(result: dict) -> pd.DataFrame:
 
 
 def with_interval(row: dict) -> str:
-    """A value and its 95 % interval, or "not measured" with the reason."""
+    """A value and its 95 % interval, or "not measured" with the reason.
+
+    The width of the interval sets the decimals: three below 0.1, two below 3, one below 10. Three digits are the most.
+    """
     if np.isnan(row["value"]):
         return "not measured: " + row["reason"]
-    return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    width, largest = row["high"] - row["low"], max(abs(row[name]) for name in ("value", "low", "high"))
+    digits = min(sum(width < limit for limit in (0.1, 3, 10)), sum(largest <= limit for limit in (1, 10, 100)))
+    if width == 0 and float(largest).is_integer():
+        digits = 0
+    return f"{row['value']:z.{digits}f} [{row['low']:z.{digits}f}, {row['high']:z.{digits}f}]"
 
 
 def speaker_check_table(rates: list[dict]) -> pd.DataFrame:
@@ -211,6 +229,24 @@ def budget_table(study: dict, metrics: dict[str, str]) -> pd.DataFrame:
         cells = {heading: found[metric] for metric, heading in metrics.items()}
         rows.append({"system": system, "minutes": f"{minutes:g}", "steps": steps.get(minutes, 0)} | cells)
     return pd.DataFrame(rows)
+
+
+def ablation_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line for each row of an ablation: value, difference from the full recipe with its interval, n and seeds.
+
+    A dagger: measured by a network with a role in the vocoder.
+    """
+    return pd.DataFrame(
+        {
+            "variant": row["variant"],
+            "metric": row["metric"] + " †" * is_circular(row["role"]),
+            "value": f"{row['value']:.3g}",
+            "difference from the full recipe": f"{row['difference']:.3g} [{row['low']:.3g}, {row['high']:.3g}]",
+            "n": row["n"],
+            "seeds": row["seeds"],
+        }
+        for row in rows.to_dict("records")
+    )
 
 
 def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -> pd.DataFrame:

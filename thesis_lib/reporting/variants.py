@@ -2,19 +2,56 @@
 
 import pandas as pd
 
-from thesis_lib.reporting.tables import interval_table, saved_rows
+from thesis_lib.reporting.tables import interval_table, saved_rows, with_interval
+
+SPEECHBRAIN = "speechbrain HiFi-GAN V1"  # what the speeds of ``benchmarks compress`` are compared with
+PUBLISHED = "HiFi-GAN V1"  # what the paired differences are relative to
+
+
+def run_variants(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each variant of a run's vocoder (``compression.compress``): size, speed, mel L1 and its change."""
+    first = table.mel_l1.iloc[0]  # of torch float32
+    return pd.DataFrame(
+        {
+            "variant": row["variant"],
+            "size (MB)": _short(row["megabytes"]),
+            "× real time, 1 thread": _short(row["times_real_time"]),
+            "speed relative to torch float32": _spread(
+                {"median": row["speed_ratio"], "low": row["speed_ratio_low"], "high": row["speed_ratio_high"]}
+            ),
+            "mel L1 (nepers)": with_interval(
+                {"value": row["mel_l1"], "low": row["mel_l1_low"], "high": row["mel_l1_high"], "reason": row["reason"]}
+            ),
+            "change of the mel L1 (%)": f"{100 * (row['mel_l1'] / first - 1):+z.1f}",
+            "n": row["n"],
+        }
+        for row in table.to_dict("records")
+    )
+
+
+def _short(value: float) -> str:
+    """Three significant digits, or all digits before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def _spread(rounds: dict[str, float]) -> str:
+    """The median of rounds, with the lowest and the highest of them."""
+    digits = 0 if rounds["median"] >= 10 else 2
+    return "{median:.{n}f} ({low:.{n}f}–{high:.{n}f})".format(n=digits, **rounds)
 
 
 def variants_table(variants: list[dict]) -> pd.DataFrame:
     """A row for each variant of `python -m benchmarks compress`: parameters, file size, speed, peak memory."""
+    relative = f"1 thread, relative to {SPEECHBRAIN}"
     return pd.DataFrame(
         {
             "variant": variant["variant"],
-            "million parameters": variant["parameters"] / 1e6,
-            "size (MB)": variant["megabytes"],
-            "× real time, 1 thread": variant["x real time, 1 thread"],
-            "× real time, 2 threads": variant["x real time, 2 threads"],
-            "peak memory (MB)": variant["peak MB"],
+            "million parameters": _short(variant["parameters"] / 1e6),
+            "size (MB)": _short(variant["megabytes"]),
+            "× real time, 1 thread": _short(variant["x real time, 1 thread"]),
+            relative: _spread(variant[f"speed / {SPEECHBRAIN}"]),
+            "× real time, 2 threads": _short(variant["x real time, 2 threads"]),
+            "peak memory (MB)": _short(variant["peak MB"]),
         }
         for variant in variants
     )
@@ -28,7 +65,19 @@ def variants_quality(variants: list[dict], metrics: list[str]) -> pd.DataFrame:
         if not isinstance(variant["quality"], str)
         for metric in metrics
     ]
-    return interval_table(saved_rows(rows), ["variant"])
+    return interval_table(saved_rows(rows), ["variant"]).rename(columns={"resemblyzer": "cosine, Resemblyzer"})
+
+
+def variants_differences(against: list[dict]) -> pd.DataFrame:
+    """A row for each variant: the change of its mel L1 and STFT distance relative to HiFi-GAN V1, in per cent."""
+    named = {"mel_l1": "mel L1", "stft": "multi-resolution STFT distance"}
+    rows = [
+        {"variant": row["variant"], "metric": f"{named[row['metric']]}, relative to {PUBLISHED} (%)"}
+        | {name: 100 * row[key] for name, key in (("value", "more"), ("low", "low"), ("high", "high"))}
+        for row in against
+        if row["rival"] == PUBLISHED
+    ]
+    return interval_table(pd.DataFrame(rows), ["variant"])
 
 
 def streams_table(streams: list[dict]) -> pd.DataFrame:
@@ -37,10 +86,10 @@ def streams_table(streams: list[dict]) -> pd.DataFrame:
         {
             "variant": stream["variant"],
             "left context (frames)": stream["left context (frames)"],
-            "look-ahead (ms)": stream["look-ahead ms"],
-            "work for a second (s)": stream["work for a second"],
-            "work for a piece (ms)": stream["ms of work for a piece"]["median"],
-            "maximum work for a piece (ms)": stream["ms of work for a piece"]["highest"],
+            "look-ahead (ms)": _short(stream["look-ahead ms"]),
+            "work for a second (s)": f"{stream['work for a second']:.3f}",
+            "work for a piece (ms)": _short(stream["ms of work for a piece"]["median"]),
+            "maximum work for a piece (ms)": _short(stream["ms of work for a piece"]["highest"]),
         }
         for stream in streams
     )
@@ -51,12 +100,10 @@ def released_sizes(result: dict) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "variant": variant["system"],
-            "million parameters": variant["parameters"] / 1e6,
-            "size (MB)": variant["megabytes"],
-            "× real time, 1 thread": "{median:.0f} ({low:.0f}–{high:.0f})".format(**variant["x real time, 1 thread"]),
-            "speed relative to torch float32": "{median:.2f} ({low:.2f}–{high:.2f})".format(
-                **variant["speed / torch float32"]
-            ),
+            "million parameters": _short(variant["parameters"] / 1e6),
+            "size (MB)": _short(variant["megabytes"]),
+            "× real time, 1 thread": _spread(variant["x real time, 1 thread"]),
+            "speed relative to torch float32": _spread(variant["speed / torch float32"]),
         }
         for variant in result["variants"]
     )

@@ -1,0 +1,66 @@
+"""Facts of the code and counts of saved results that sentences of notebooks state: no claims, and true."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from thesis_lib import reporting
+from thesis_lib.config import GENERATOR_PRESETS, AudioConfig, ContentConfig, Recipe
+from thesis_lib.vocoder.generators import build_generator
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+def prose_of(name: str) -> str:
+    """The markdown cells of a notebook."""
+    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize(("preset", "place"), [("v1", "first"), ("istft", "second")])
+def test_the_answer_has_the_sizes_of_the_vocoders(preset, place):
+    assert preset in GENERATOR_PRESETS
+    recipe = Recipe(generator=preset, training={"warm_start": "none"})
+    generator = build_generator(AudioConfig(), ContentConfig(), recipe.generator, 192, 768).fold_weight_norm()
+    sizes = reporting.parameter_table(generator).set_index("part")
+    millions, megabytes = round(sizes.parameters["all"] / 1e6), round(sizes["float32 MB"]["all"])
+    prose = prose_of("03_model.ipynb")
+    assert f"he {place} ({millions} million parameters, {megabytes} MB)" in prose
+    if preset == "v1":
+        own = round(sizes.parameters["generator"] / 1e6)
+        assert f"The generator of HiFi-GAN V1 has {own} million parameters" in prose
+        assert f"the whole is {megabytes} MB in float32" in prose
+
+
+def test_the_number_of_components_is_that_of_the_configuration():
+    assert f"the {ContentConfig().components} that are kept" in prose_of("03_model.ipynb")
+
+
+def test_the_counts_of_the_ablation_are_those_of_its_result():
+    saved, prose = reporting.benchmark("ablation"), prose_of("05_validation.ipynb")
+    rows = pd.DataFrame(saved["rows"])
+    differences = rows[rows.variant != "full recipe"]
+    excluded = int((differences.low * differences.high > 0).sum())
+    assert f"the {excluded} of {len(differences)} differences with an interval that excludes 0" in prose
+    assert not differences.significant.any(), "the prose says: none of them is tested"
+    assert set(rows.seeds) == {3}
+    steps, late = saved["budget"]["steps"], saved["budget"]["late"]
+    assert f"The budget is {steps} steps, the last {late} of them with adversarial and encoder losses." in prose
+    absent = {row["variant"].removeprefix("no ") for row in saved["left out"] if "changes nothing" in row["reason"]}
+    (named,) = re.findall(r"this recipe does not have them: (.+)\.", prose)
+    assert set(re.split(", | and ", named)) == absent
+
+
+def test_the_encoders_take_most_of_the_time_of_scoring():
+    saved = reporting.benchmark("validate")
+    alone = saved["cpu_seconds_of_ours_by_metric_alone"]
+    networks = sum(alone[name] for name in ("dnsmos", "plcmos", "asr", "speaker", "evaluation"))
+    assert networks > saved["cpu_seconds_an_utterance"]["ours"] / 2
+
+
+def test_noise_along_the_gradient_moves_one_encoder_by_more_than_the_limit():
+    moved = pd.DataFrame(reporting.benchmark("artefacts")["rows"]).groupby("encoder").moved.max()
+    assert moved["eres2net"] > 0.1 > moved["resemblyzer"]
