@@ -9,6 +9,7 @@ import pytest
 
 from thesis_lib import reporting
 from thesis_lib.config import GENERATOR_PRESETS, AudioConfig, ContentConfig, Recipe
+from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER
 from thesis_lib.vocoder.generators import build_generator
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -64,3 +65,9 @@ def test_the_encoders_take_most_of_the_time_of_scoring():
 def test_noise_along_the_gradient_moves_one_encoder_by_more_than_the_limit():
     moved = pd.DataFrame(reporting.benchmark("artefacts")["rows"]).groupby("encoder").moved.max()
     assert moved["eres2net"] > 0.1 > moved["resemblyzer"]
+
+
+def test_the_accuracy_of_the_emotion_encoder_is_that_of_its_weights():
+    released = json.loads((DEFAULT_FOLDER / "config.json").read_text(encoding="utf-8"))
+    (selected,) = [row for row in released["selection"] if row["candidate"] == released["candidate"]]
+    assert f"the same accuracy is {selected['speaker']:.2f}." in prose_of("02_embeddings.ipynb")

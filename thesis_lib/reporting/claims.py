@@ -69,6 +69,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "more": _more,
     "more, one decimal": lambda row: _more(row, 1),
     "rounds": _rounds,
+    "rounds, two decimals": lambda row: "{median:.2f} ({low:.2f}–{high:.2f})".format(**row),
     "ratio": lambda row: f"{row['median']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "remains": lambda row: f"{row['remains']:.2f} [{row['remains_low']:.2f}, {row['remains_high']:.2f}]",
     "moved": lambda row: f"{row['moved']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
@@ -82,13 +83,17 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "plain three decimals": "{:.3f}".format,
     "signed": "{:+.3f}".format,
     "thousands": "{:,}".format,
-    "scientific": "{:.0e}".format,
+    "scientific": "{:.1e}".format,
     "millions": lambda count: f"{count / 1e6:.3g}",
     "minutes": lambda seconds: f"{seconds / 60:.1f}",
     "count": lambda rows: str(len(rows)),
     "text": str,
 }
-RANGES = {"ratio", "rounds"}  # forms with the lowest and the highest of the rounds as low and high: no interval
+RANGES = {
+    "ratio",
+    "rounds",
+    "rounds, two decimals",
+}  # forms with the lowest and the highest of the rounds as low and high: no interval
 
 
 @dataclass(frozen=True)
