@@ -83,6 +83,7 @@ def moved_by_noise(quick: bool) -> dict:
     ecapa = EcapaTdnn()
     contents = {content: _mean_speaker(rows.id.iloc[content]) for content in {content for content, _ in pairs}}
     speech = [contents[content] for content, _ in pairs]
+    prototypes = {target: torch.from_numpy(ecapa.encode(spanish[target])) for target in {target for _, target in pairs}}
     torch.manual_seed(0)
     noises = {"white noise": [_scaled(torch.randn(len(wav)), wav) for wav in speech]}
     for name, probability in LOSSES.items():
@@ -90,8 +91,7 @@ def moved_by_noise(quick: bool) -> dict:
         loss = EmbeddingConsistency(
             ecapa, RATE, augmentation=EncoderAugmentation(RATE, probability) if probability else None
         )
-        targets = [torch.from_numpy(ecapa.encode(spanish[target])) for _, target in pairs]
-        both = zip(speech, targets, strict=True)
+        both = zip(speech, (prototypes[target] for _, target in pairs), strict=True)
         noises[name] = [optimised(wav, target, loss, steps) for wav, target in tqdm(both, name, len(pairs))]
     systems: list[System[int, torch.Tensor]] = [
         System(name, lambda trial, given=given: speech[trial] + given[trial], about={"noise": name})

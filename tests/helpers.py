@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.util
 import json
 import os
 import shutil
@@ -33,6 +34,22 @@ TINY = {
     },
     "validation.metrics": ("mel_l1", "pesq", "speaker", "prosody", "style"),
 }
+
+ROOT = Path(__file__).parents[1]
+
+
+def load_script(name: str):
+    """The module scripts/NAME.py, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def notebook_prose(name: str) -> str:
+    """The markdown cells of a notebook."""
+    cells = json.loads((ROOT / "notebooks" / name).read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 def gate_examples(count: int):

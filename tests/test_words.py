@@ -1,15 +1,13 @@
 """The check of retired words finds a planted one, with its line, and skips code, addresses and citations."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from helpers import load_script
 
 ROOT = Path(__file__).parents[1]
-spec = importlib.util.spec_from_file_location("check_words", ROOT / "scripts" / "check_words.py")
-words = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(words)
+words = load_script("check_words")
 
 
 def planted(tmp_path, name: str, text: str) -> list[str]:

@@ -1,20 +1,17 @@
 """The figure of the first page is drawn from the saved result."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from helpers import load_script
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def figure():
-    spec = importlib.util.spec_from_file_location("first_page_figure", ROOT / "scripts" / "first_page_figure.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("first_page_figure")
 
 
 def test_the_figure_is_of_the_saved_result(figure):

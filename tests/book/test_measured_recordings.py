@@ -1,21 +1,18 @@
 """The list of the measured human recordings, and the script that cuts them from the corpus."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from helpers import load_script
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def script():
-    spec = importlib.util.spec_from_file_location("measured_recordings", ROOT / "scripts" / "measured_recordings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("measured_recordings")
 
 
 def test_the_list_has_101_speakers_none_of_whom_trained():

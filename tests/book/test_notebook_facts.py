@@ -2,23 +2,15 @@
 
 import json
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers import notebook_prose
 
 from thesis_lib import reporting
 from thesis_lib.config import GENERATOR_PRESETS, AudioConfig, ContentConfig, Recipe
 from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER
 from thesis_lib.vocoder.generators import build_generator
-
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-
-
-def prose_of(name: str) -> str:
-    """The markdown cells of a notebook."""
-    cells = json.loads((NOTEBOOKS / name).read_text(encoding="utf-8"))["cells"]
-    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 @pytest.mark.parametrize(("preset", "place"), [("v1", "first"), ("istft", "second")])
@@ -28,7 +20,7 @@ def test_the_answer_has_the_sizes_of_the_vocoders(preset, place):
     generator = build_generator(AudioConfig(), ContentConfig(), recipe.generator, 192, 768).fold_weight_norm()
     sizes = reporting.parameter_table(generator).set_index("part")
     millions, megabytes = round(sizes.parameters["all"] / 1e6), round(sizes["float32 MB"]["all"])
-    prose = prose_of("03_model.ipynb")
+    prose = notebook_prose("03_model.ipynb")
     assert f"he {place} ({millions} million parameters, {megabytes} MB)" in prose
     if preset == "v1":
         own = round(sizes.parameters["generator"] / 1e6)
@@ -37,11 +29,11 @@ def test_the_answer_has_the_sizes_of_the_vocoders(preset, place):
 
 
 def test_the_number_of_components_is_that_of_the_configuration():
-    assert f"the {ContentConfig().components} that are kept" in prose_of("03_model.ipynb")
+    assert f"the {ContentConfig().components} that are kept" in notebook_prose("03_model.ipynb")
 
 
 def test_the_counts_of_the_ablation_are_those_of_its_result():
-    saved, prose = reporting.benchmark("ablation"), prose_of("05_validation.ipynb")
+    saved, prose = reporting.benchmark("ablation"), notebook_prose("05_validation.ipynb")
     rows = pd.DataFrame(saved["rows"])
     differences = rows[rows.variant != "full recipe"]
     excluded = int((differences.low * differences.high > 0).sum())
@@ -60,14 +52,17 @@ def test_the_encoders_take_most_of_the_time_of_scoring():
     alone = saved["cpu_seconds_of_ours_by_metric_alone"]
     networks = sum(alone[name] for name in ("dnsmos", "plcmos", "asr", "speaker", "evaluation"))
     assert networks > saved["cpu_seconds_an_utterance"]["ours"] / 2
+    said = "DNSMOS, PLCMOS, Whisper and the speaker encoders take most of this time."
+    assert said in notebook_prose("05_validation.ipynb")
 
 
 def test_noise_along_the_gradient_moves_one_encoder_by_more_than_the_limit():
     moved = pd.DataFrame(reporting.benchmark("artefacts")["rows"]).groupby("encoder").moved.max()
     assert moved["eres2net"] > 0.1 > moved["resemblyzer"]
+    assert "It moves ERes2Net." in notebook_prose("05_validation.ipynb")
 
 
 def test_the_accuracy_of_the_emotion_encoder_is_that_of_its_weights():
     released = json.loads((DEFAULT_FOLDER / "config.json").read_text(encoding="utf-8"))
     (selected,) = [row for row in released["selection"] if row["candidate"] == released["candidate"]]
-    assert f"the same accuracy is {selected['speaker']:.2f}." in prose_of("02_embeddings.ipynb")
+    assert f"the same accuracy is {selected['speaker']:.2f}." in notebook_prose("02_embeddings.ipynb")

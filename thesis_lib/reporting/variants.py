@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from thesis_lib.reporting.claims import FORMS
 from thesis_lib.reporting.tables import interval_table, saved_rows, with_interval
 
 SPEECHBRAIN = "speechbrain HiFi-GAN V1"  # what the speeds of ``benchmarks compress`` are compared with
-PUBLISHED = "HiFi-GAN V1"  # what the paired differences are relative to
+RIVAL = "HiFi-GAN V1"  # what the paired differences are relative to
 
 
 def run_variants(table: pd.DataFrame) -> pd.DataFrame:
@@ -35,9 +36,8 @@ def _short(value: float) -> str:
 
 
 def _spread(rounds: dict[str, float]) -> str:
-    """The median of rounds, with the lowest and the highest of them."""
-    digits = 0 if rounds["median"] >= 10 else 2
-    return "{median:.{n}f} ({low:.{n}f}–{high:.{n}f})".format(n=digits, **rounds)
+    """The median of rounds with their range, in the digits of a table: two decimals below 10."""
+    return FORMS["rounds" if rounds["median"] >= 10 else "rounds, two decimals"](rounds)
 
 
 def variants_table(variants: list[dict]) -> pd.DataFrame:
@@ -72,10 +72,10 @@ def variants_differences(against: list[dict]) -> pd.DataFrame:
     """A row for each variant: the change of its mel L1 and STFT distance relative to HiFi-GAN V1, in per cent."""
     named = {"mel_l1": "mel L1", "stft": "multi-resolution STFT distance"}
     rows = [
-        {"variant": row["variant"], "metric": f"{named[row['metric']]}, relative to {PUBLISHED} (%)"}
+        {"variant": row["variant"], "metric": f"{named[row['metric']]}, relative to {RIVAL} (%)"}
         | {name: 100 * row[key] for name, key in (("value", "more"), ("low", "low"), ("high", "high"))}
         for row in against
-        if row["rival"] == PUBLISHED
+        if row["rival"] == RIVAL
     ]
     return interval_table(pd.DataFrame(rows), ["variant"])
 
