@@ -1,7 +1,8 @@
 """Make the folder of human recordings of the saved results, for THESIS_HUMAN, from LibriSpeech (OpenSLR 12, CC BY 4.0).
 
 `benchmarks/librispeech101.txt` lists the utterances, one of each of 101 speakers of train-clean-100. The first eight
-seconds of each are written as FLAC. They are measured only: no choice and no training uses them.
+seconds of each are written as FLAC. No training uses them. `recipes` compares recipes on 48 of the speakers; none of
+these is a target of the speaker test.
 
     python scripts/measured_recordings.py LibriSpeech/train-clean-100 librispeech101
     THESIS_HUMAN=librispeech101 python -m benchmarks speakers
@@ -26,7 +27,8 @@ def make(corpus: Path, out: Path) -> None:
     if missing := [str(path) for path in sources.values() if not path.exists()]:
         raise SystemExit(
             f"{len(missing)} of {len(sources)} recordings are missing, the first {missing[0]}: "
-            "give the folder train-clean-100 of LibriSpeech (`thesis download librispeech --to FOLDER`)"
+            "give the folder train-clean-100 of LibriSpeech "
+            "(`thesis download librispeech --subset train-clean-100 --to FOLDER`)"
         )
     out.mkdir(parents=True, exist_ok=True)
     for name, path in tqdm(sources.items(), "cut"):
