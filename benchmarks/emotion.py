@@ -29,8 +29,8 @@ from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
-from thesis_lib.audio.prosody import letter_rate, speech_seconds
-from thesis_lib.audio.voice_activity import RATE, speech_segments
+from thesis_lib.audio.prosody import letter_rate
+from thesis_lib.audio.voice_activity import RATE, speech_seconds, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.prosody import prosody_of
 from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig, EncoderConfig
@@ -38,6 +38,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
 from thesis_lib.pretrained.whisper import Whisper
+from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import (
     Recording,
     cosine,
@@ -172,13 +173,15 @@ class Measures:
         self.encoders = evaluation_encoders(EncoderConfig())
 
     def __call__(self, wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
-        """One row. MetricError, AudioError: a recording in which hardly anything is voiced or audible."""
+        """One row. MetricError, AudioError: a recording in which hardly anything is voiced, spoken or audible."""
         narrow, recording = resample(wav, rate, RATE), Recording(wav, rate)
         even = at_loudness(narrow, PROBE_LUFS, RATE)
         states = self.recogniser.encode(even, RATE)
         functionals = dict(zip(self.egemaps.feature_names, vector := self.egemaps.encode(narrow), strict=True))
         found = prosody(recording) if self.by_pyin else {}
-        found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / speech_seconds(narrow, RATE)}
+        if not (seconds := speech_seconds(narrow)):
+            raise MetricError("no speech is detected, so there is no rate")
+        found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / seconds}
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}
         found["DNSMOS"] = dnsmos(recording)["dnsmos_ovrl"]

@@ -4,6 +4,7 @@ from helpers import bursts, spoken, voiced
 
 from thesis_lib.audio.prosody import (
     MAX_EXPONENT,
+    letter_rate,
     loudness_variation,
     syllable_rate,
     with_loudness_variation,
@@ -20,15 +21,15 @@ def test_loudness_variation_by_hand():
     assert loudness_variation(wav, RATE) == pytest.approx(expected.std() / expected.mean(), rel=0.02)
 
 
-@pytest.mark.parametrize("signal_to_noise", [20, 15, 10])
-def test_steady_noise_changes_neither(signal_to_noise):
+@pytest.mark.parametrize(("signal_to_noise", "change"), [(20, 0.02), (15, 0.03), (10, 0.06)])
+def test_steady_noise_hardly_changes_either(signal_to_noise, change):
     rng, clean, noisy = np.random.default_rng(0), [], []
     for number in range(4):
         wav = spoken(number, RATE)
         noise = rng.normal(size=len(wav)) * np.sqrt(np.mean(wav**2) / 10 ** (signal_to_noise / 10))
         for found, samples in ((clean, wav), (noisy, wav + noise)):
             found.append((syllable_rate(samples, RATE), loudness_variation(samples, RATE)))
-    assert np.mean(noisy, 0) == pytest.approx(np.mean(clean, 0), rel=0.05)
+    assert np.mean(noisy, 0) == pytest.approx(np.mean(clean, 0), rel=change)
 
 
 def test_loudness_variation_does_not_depend_on_the_gain():
@@ -53,8 +54,16 @@ def test_an_extreme_one_is_approached_within_the_limit():
 
 
 @pytest.mark.parametrize("per_second", [3, 5, 7])
-def test_syllables_are_counted(per_second):
-    assert syllable_rate(bursts(per_second), RATE) == pytest.approx(per_second, rel=0.15)
+def test_syllables_are_counted(per_second, monkeypatch):
+    """Bursts of noise, which the network does not take for speech: here all count as speech but the last half second.
+
+    A burst in that half second has no part.
+    """
+    monkeypatch.setattr("thesis_lib.audio.prosody.speech_frames", lambda wav: np.arange(141) < 125)
+    monkeypatch.setattr("thesis_lib.audio.prosody.speech_seconds", lambda wav: 4.0)
+    wav = bursts(per_second)
+    wav[-RATE // 4 :] = wav[: RATE // 4]
+    assert syllable_rate(wav, RATE) == pytest.approx(per_second, abs=0.25)
 
 
 def test_faster_speech_has_a_higher_rate():
@@ -62,6 +71,31 @@ def test_faster_speech_has_a_higher_rate():
     wav = np.concatenate([spoken(number, RATE) for number in range(4)])
     faster = np.interp(np.arange(0, len(wav) - 1, 1.2), np.arange(len(wav)), wav)
     assert syllable_rate(faster, RATE) / syllable_rate(wav, RATE) == pytest.approx(1.2, abs=0.13)
+    assert letter_rate(faster, RATE, "words") / letter_rate(wav, RATE, "words") == pytest.approx(1.2, abs=0.05)
+
+
+@pytest.mark.parametrize("wanted", [0.5, 0.75])
+def test_the_dynamics_hardly_change_the_rate(wanted):
+    """``follow_dynamics`` must not disturb the rate. Within 25 dB of the peak the duration changed by up to 20 %."""
+    before, after = [], []
+    for number in range(6):
+        wav = spoken(number, RATE)
+        before.append(letter_rate(wav, RATE, "words"))
+        after.append(letter_rate(with_loudness_variation(wav, RATE, wanted), RATE, "words"))
+    assert np.array(after) / before == pytest.approx(np.ones(6), abs=0.07)
+
+
+def test_the_rate_does_not_depend_on_the_sample_rate():
+    wide, narrow = (letter_rate(spoken(0, rate), rate, "words") for rate in (22_050, RATE))
+    assert wide == pytest.approx(narrow, rel=0.03)
+
+
+def test_no_rate_where_no_speech_is_detected():
+    """A recording in noise that is louder by 20 dB."""
+    wav = spoken(0, RATE)
+    noise = 10 * np.sqrt(np.mean(wav**2)) * np.random.default_rng(0).normal(size=len(wav))
+    assert letter_rate(wav + noise, RATE, "words") is None
+    assert syllable_rate(wav + noise, RATE) is None
 
 
 @pytest.mark.parametrize("wav", [np.zeros(2 * RATE, np.float32), voiced(0.5, RATE), np.zeros(0, np.float32)])

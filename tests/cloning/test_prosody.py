@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cloning_stages import HZ, PLAIN, Translator, pipeline
-from helpers import bursts, spoken, voiced
+from helpers import spoken, voiced
 
-from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
-from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
+from thesis_lib.audio.prosody import loudness_variation, syllable_rate, with_loudness_variation
+from thesis_lib.audio.voice_activity import RATE, Segment, speech_seconds, speech_segments
 from thesis_lib.cloning.prosody import (
     NEUTRAL_LOG_F0_STD,
     NEUTRAL_LOUDNESS_VARIATION,
@@ -44,20 +44,23 @@ def test_the_loudness_variation_of_the_source_is_given_to_the_output(stages, mon
     )
 
 
-def test_the_rate_of_speech_is_followed_where_the_text_is_given(stages):
-    """Bursts of noise for syllables: six and seven a second, where the average is 6.7."""
+def played(factor: float) -> np.ndarray:
+    """A bundled recording at RATE, played so many times as fast."""
+    wav = spoken(0, RATE)
+    return np.interp(np.arange(0, len(wav) - 1, factor), np.arange(len(wav)), wav).astype(np.float32)
 
-    def speed(made, per_second: float) -> float:
-        wav = bursts(per_second)
-        speaker = made.analyse_speaker(list(speech_segments([spoken(0)], HZ)))
-        list(made.synthesise(made.from_text("hello my friend", [Segment(0.0, len(wav) / RATE, wav)]), speaker))
-        return made.synthesizer.said[-1][2]
 
-    made, steady = pipeline(stages), pipeline(stages, changed(follow_rate=False))
-    assert speed(made, 6.0) == pytest.approx(6.0 / SPANISH_SYLLABLES_PER_SECOND, rel=0.06)
-    assert speed(made, 7.0) == pytest.approx(7.0 / SPANISH_SYLLABLES_PER_SECOND, rel=0.06)
-    assert speed(made, 2.0) == 0.7
-    assert speed(steady, 2.0) == 1.0
+def speed(made, wav: np.ndarray) -> float:
+    """The speed that the synthesizer is given for a recording (N,) at RATE with a given English text."""
+    speaker = made.analyse_speaker(list(speech_segments([spoken(0)], HZ)))
+    list(made.synthesise(made.from_text("hello my friend", [Segment(0.0, len(wav) / RATE, wav)]), speaker))
+    return made.synthesizer.said[-1][2]
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.2])
+def test_the_rate_of_speech_is_followed_by_syllables_where_there_is_no_transcript(stages, factor):
+    wav = played(factor)
+    assert speed(pipeline(stages), wav) == pytest.approx(syllable_rate(wav, RATE) / SPANISH_SYLLABLES_PER_SECOND)
 
 
 class Transcribing(Translator):
@@ -77,18 +80,33 @@ def test_the_rate_is_measured_by_letters_where_the_translator_transcribes(stages
     """Only the first 20 s are transcribed and timed."""
     made = pipeline(stages, changed(follow_rate=follow))
     made.translator = Transcribing("a" * 100)
-    wav = np.concatenate([np.tile(np.repeat([1.0, 0.0], RATE), 10), np.ones(10 * RATE)]) * voiced(30.0, RATE)
+    wav = np.tile(spoken(0, RATE), 30)[: 30 * RATE]
     (found,) = made.from_text("hello my friend", [Segment(0.0, 30.0, wav)])
     assert made.translator.given == given
     if follow:
-        assert found.speed == pytest.approx(10.0 / SPANISH_LETTERS_PER_SECOND, rel=0.05)
+        assert found.speed == pytest.approx(100 / speech_seconds(wav[: 20 * RATE]) / SPANISH_LETTERS_PER_SECOND)
+
+
+@pytest.mark.parametrize(("follow", "letters", "given"), [(True, 3, 0.7), (True, 300, 1.25), (False, 3, 1.0)])
+def test_the_speed_stays_within_its_limits(stages, follow, letters, given):
+    made = pipeline(stages, changed(follow_rate=follow))
+    made.translator = Transcribing("a" * letters)
+    assert speed(made, spoken(0, RATE)) == given
 
 
 def test_the_rate_by_letters_leaves_out_pauses():
-    """Two seconds of sound and two of silence, of which nothing counts."""
-    wav = np.concatenate([voiced(1.0, RATE), np.zeros(2 * RATE, np.float32), voiced(1.0, RATE)])
-    assert speed_of(wav, "b c! " * 15) == pytest.approx(15 / SPANISH_LETTERS_PER_SECOND, rel=0.03)
+    """Two recordings with two seconds of silence between them, and without."""
+    first, second, text = spoken(0, RATE), spoken(1, RATE), "b c! " * 60  # 120 letters
+    together = speed_of(np.concatenate([first, second]), text)
+    with_pause = speed_of(np.concatenate([first, np.zeros(2 * RATE, np.float32), second]), text)
+    assert with_pause == pytest.approx(together, rel=0.03)
+    seconds = speech_seconds(first) + speech_seconds(second)
+    assert together == pytest.approx(120 / seconds / SPANISH_LETTERS_PER_SECOND, rel=0.03)
     assert speed_of(voiced(0.5, RATE), "some words") == speed_of(voiced(0.5, RATE), "") == 1.0
+
+
+def test_the_rate_is_average_where_no_speech_is_detected():
+    assert speed_of(np.zeros(2 * RATE, np.float32), "some words") == 1.0
 
 
 def test_the_rate_of_another_style_is_relative_to_the_source(stages):

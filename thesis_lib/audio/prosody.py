@@ -7,6 +7,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
+from thesis_lib.audio.files import resample
+from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, speech_frames, speech_seconds
+
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
 STEVENS_EXPONENT = 0.6  # loudness in sones is about the 0.6th power of the sound pressure (Stevens 1955)
@@ -22,8 +25,9 @@ SYLLABLE_FRAME_SECONDS = 0.025
 SYLLABLE_SMOOTHING_FRAMES = 1.5
 MIN_SYLLABLE_DIP_DB = 1.5  # between two syllables
 MIN_SYLLABLE_FRAMES = 6  # from one syllable to the next
-MAX_SYLLABLE_BELOW_PEAK_DB = 25.0  # of a syllable, and of a frame that counts as speech
+MAX_SYLLABLE_BELOW_PEAK_DB = 25.0
 MIN_SYLLABLES = 4
+MIN_SPEECH_SECONDS = 0.5  # without pauses, for a rate
 MIN_RELATIVE_RMS, MIN_RMS = 1e-4, 1e-9  # of a frame, relative to the loudest and to full scale
 
 
@@ -59,37 +63,40 @@ def with_loudness_variation(wav: np.ndarray, sample_rate: int, wanted: float) ->
 
 
 def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
-    """Syllables a second of speech in (N,), pauses left out; None for too little speech.
+    """Syllables a second of speech in (N,), without pauses (``speech_seconds``); None for too little speech.
 
     A syllable is a peak of the level between 300 and 3000 Hz (after de Jong & Wempe 2009, doi:10.3758/BRM.41.2.385).
     Some syllables have no peak of their own: the rate is to be compared with other rates by the same function only.
     """
     if len(wav) < MIN_SECONDS * sample_rate:
         return None
-    band = butter(4, SYLLABLE_BAND_HZ, "bandpass", fs=sample_rate, output="sos")
-    level = 20 * np.log10(_rms(sosfiltfilt(band, wav), sample_rate, SYLLABLE_FRAME_SECONDS))
+    wav = resample(wav, sample_rate, RATE)
+    band = butter(4, SYLLABLE_BAND_HZ, "bandpass", fs=RATE, output="sos")
+    level = 20 * np.log10(_rms(sosfiltfilt(band, wav), RATE, SYLLABLE_FRAME_SECONDS))
     level = gaussian_filter1d(level, SYLLABLE_SMOOTHING_FRAMES)
     lowest = np.percentile(level, 95) - MAX_SYLLABLE_BELOW_PEAK_DB
     peaks, _ = find_peaks(level, lowest, prominence=MIN_SYLLABLE_DIP_DB, distance=MIN_SYLLABLE_FRAMES)
-    seconds = np.sum(level > lowest) * HOP_SECONDS
-    return len(peaks) / seconds if len(peaks) >= MIN_SYLLABLES else None
+    speech = speech_frames(wav)
+    places = np.minimum(peaks * round(HOP_SECONDS * RATE) // PROBABILITY_FRAME, len(speech) - 1)
+    syllables = int(speech[places].sum())
+    return _per_second(syllables, wav) if syllables >= MIN_SYLLABLES else None
 
 
 def letter_rate(wav: np.ndarray, sample_rate: int, text: str) -> float | None:
-    """Letters a second of speech in (N,), pauses left out, for what is said; None without letters or for too short."""
+    """Letters a second of speech in (N,), without pauses (``speech_seconds``), for what is said.
+
+    None without letters and for too little speech.
+    """
     letters = sum(letter.isalpha() for letter in text)
     if len(wav) < MIN_SECONDS * sample_rate or not letters:
         return None
-    return letters / speech_seconds(wav, sample_rate)
+    return _per_second(letters, resample(wav, sample_rate, RATE))
 
 
-def speech_seconds(wav: np.ndarray, sample_rate: int) -> float:
-    """Duration of the speech in (N,) without pauses: the frames within ``MAX_SYLLABLE_BELOW_PEAK_DB`` of the loudest.
-
-    The loudest level is the 95th percentile.
-    """
-    level = 20 * np.log10(_rms(wav, sample_rate, SYLLABLE_FRAME_SECONDS))
-    return float(np.sum(level > np.percentile(level, 95) - MAX_SYLLABLE_BELOW_PEAK_DB) * HOP_SECONDS)
+def _per_second(count: int, wav: np.ndarray) -> float | None:
+    """``count`` / seconds of speech in (N,) at RATE."""
+    seconds = speech_seconds(wav)
+    return count / seconds if seconds >= MIN_SPEECH_SECONDS else None
 
 
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:

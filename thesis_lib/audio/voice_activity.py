@@ -21,6 +21,8 @@ KEPT_SILENCE_S = 1.0  # that stays in memory: speech may have begun in it
 MAX_CUT_S = 60.0  # of a segment with given times
 MAIN_SPEAKER = "1"  # label where speakers are not told apart
 POWER_FRAME = 320  # samples at RATE over which a power is averaged
+PROBABILITY_FRAME = 512  # samples at RATE of one probability of speech
+MIN_SPEECH_PROBABILITY = 0.3  # of a frame that counts as speech
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,22 @@ def _spans(wav: np.ndarray, pause: float) -> list[tuple[int, int]]:
         speech_pad_ms=int(1000 * MARGIN_S),
     )
     return [(span["start"], span["end"]) for span in get_speech_timestamps(wav, options)]
+
+
+def speech_frames(wav: np.ndarray) -> np.ndarray:
+    """(N,) at RATE -> (F,) whether the network takes each frame of ``PROBABILITY_FRAME`` samples for speech."""
+    from faster_whisper.vad import get_vad_model
+
+    padded = np.pad(np.asarray(wav, np.float32), (0, -len(wav) % PROBABILITY_FRAME))
+    return get_vad_model()(padded).reshape(-1) > MIN_SPEECH_PROBABILITY if len(padded) else np.zeros(0, bool)
+
+
+def speech_seconds(wav: np.ndarray) -> float:
+    """Duration (s) of the speech in (N,) at RATE, without pauses: the frames that Silero's network takes for speech.
+
+    Unlike the frames above a level relative to the loudest, this hardly depends on how much the loudness varies.
+    """
+    return float(speech_frames(wav).sum() * PROBABILITY_FRAME / RATE)
 
 
 def _with_last(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:

@@ -12,8 +12,8 @@ from thesis_lib.vocoder.voice import Voice
 # Medians over the bundled English voices, what a strength of 0 stands for; `python -m benchmarks emotion` measures them
 # and the next two.
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
-SPANISH_SYLLABLES_PER_SECOND = 6.7  # by ``syllable_rate``, in the bundled Spanish voices
-SPANISH_LETTERS_PER_SECOND = 15.4  # without pauses, in the bundled Spanish voices
+SPANISH_SYLLABLES_PER_SECOND = 5.1  # by ``syllable_rate``, in the bundled Spanish voices
+SPANISH_LETTERS_PER_SECOND = 13.5  # by ``letter_rate``, in the bundled Spanish voices
 # Relative rate of speech: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
 MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
