@@ -1,4 +1,4 @@
-"""Translate Spanish speech into English speech in the same voice; train and evaluate the vocoders."""
+"""Translate Spanish speech into English speech in a similar voice; train and evaluate the vocoders."""
 
 import os
 import sys

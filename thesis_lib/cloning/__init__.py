@@ -1,4 +1,4 @@
-"""The voice-cloning pipeline: Spanish speech in, English speech out, in the speaker's voice."""
+"""The voice-cloning pipeline: Spanish speech in, English speech out, in a voice that resembles the speaker's."""
 
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, FolderSettings, clone_folder
