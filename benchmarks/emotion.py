@@ -29,7 +29,7 @@ from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
-from thesis_lib.audio.prosody import letter_rate
+from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, letter_rate
 from thesis_lib.audio.voice_activity import RATE, speech_seconds, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.prosody import prosody_of
@@ -179,8 +179,8 @@ class Measures:
         states = self.recogniser.encode(even, RATE)
         functionals = dict(zip(self.egemaps.feature_names, vector := self.egemaps.encode(narrow), strict=True))
         found = prosody(recording) if self.by_pyin else {}
-        if not (seconds := speech_seconds(narrow)):
-            raise MetricError("no speech is detected, so there is no rate")
+        if (seconds := speech_seconds(narrow)) < MIN_SPEECH_SECONDS:
+            raise MetricError(f"{seconds:.2f} s of speech are detected; a rate needs {MIN_SPEECH_SECONDS:g} s")
         found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / seconds}
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}

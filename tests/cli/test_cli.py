@@ -35,7 +35,7 @@ COMMANDS = [
 
 def test_the_help_says_what_the_program_does():
     said = " ".join(CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "200"}).output.split())
-    assert "Translate Spanish speech into English speech in the same voice; train and evaluate the vocoders." in said
+    assert "Translate Spanish speech into English speech in a similar voice; train and evaluate the vocoders." in said
 
 
 @pytest.mark.parametrize("command", ["validate", "clone-report"])

@@ -1,4 +1,4 @@
-"""Loudness variation and syllable rate of speech: how they are measured, and how a loudness variation is given.
+"""Loudness variation, syllable rate and letter rate of speech, and how a loudness variation is given.
 
 Shapes: N samples, F frames.
 """
@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from thesis_lib.audio.files import resample
-from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, speech_frames, speech_seconds
+from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, speech_frames
 
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
@@ -63,7 +63,7 @@ def with_loudness_variation(wav: np.ndarray, sample_rate: int, wanted: float) ->
 
 
 def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
-    """Syllables a second of speech in (N,), without pauses (``speech_seconds``); None for too little speech.
+    """Syllables a second of speech in (N,), without pauses (``speech_frames``); None for too little speech.
 
     A syllable is a peak of the level between 300 and 3000 Hz (after de Jong & Wempe 2009, doi:10.3758/BRM.41.2.385).
     Some syllables have no peak of their own: the rate is to be compared with other rates by the same function only.
@@ -79,24 +79,24 @@ def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
     speech = speech_frames(wav)
     places = np.minimum(peaks * round(HOP_SECONDS * RATE) // PROBABILITY_FRAME, len(speech) - 1)
     syllables = int(speech[places].sum())
-    return _per_second(syllables, wav) if syllables >= MIN_SYLLABLES else None
+    return _per_second(syllables, speech) if syllables >= MIN_SYLLABLES else None
 
 
 def letter_rate(wav: np.ndarray, sample_rate: int, text: str) -> float | None:
-    """Letters a second of speech in (N,), without pauses (``speech_seconds``), for what is said.
+    """Letters a second of speech in (N,), without pauses (``speech_frames``), for what is said.
 
     None without letters and for too little speech.
     """
     letters = sum(letter.isalpha() for letter in text)
     if len(wav) < MIN_SECONDS * sample_rate or not letters:
         return None
-    return _per_second(letters, resample(wav, sample_rate, RATE))
+    return _per_second(letters, speech_frames(resample(wav, sample_rate, RATE)))
 
 
-def _per_second(count: int, wav: np.ndarray) -> float | None:
-    """``count`` / seconds of speech in (N,) at RATE."""
-    seconds = speech_seconds(wav)
-    return count / seconds if seconds >= MIN_SPEECH_SECONDS else None
+def _per_second(count: int, speech: np.ndarray) -> float | None:
+    """``count`` / seconds of speech, for ``speech_frames`` (F,)."""
+    seconds = speech.sum() * PROBABILITY_FRAME / RATE
+    return float(count / seconds) if seconds >= MIN_SPEECH_SECONDS else None
 
 
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:
