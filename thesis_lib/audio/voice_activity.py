@@ -22,7 +22,7 @@ MAX_CUT_S = 60.0  # of a segment with given times
 MAIN_SPEAKER = "1"  # label where speakers are not told apart
 POWER_FRAME = 320  # samples at RATE over which a power is averaged
 PROBABILITY_FRAME = 512  # samples at RATE of one probability of speech
-# Of a frame that counts as speech. A segment begins at the package's own 0.5; quiet sounds within one stay below that.
+# Of a frame that counts as speech. A segment begins at 0.5, Silero's default; quiet sounds within one stay below that.
 MIN_SPEECH_PROBABILITY = 0.3
 
 
