@@ -188,7 +188,7 @@ def test_a_page_is_readable_in_the_dark_theme(opened, site, name):
 def test_the_first_page_has_five_sounds_and_chapters_have_numbers(opened):
     page, _ = opened((HTML / "book" / "index.html").as_uri())
     assert page.locator("main table.players audio").count() == 5
-    first = ("book/introduction", "book/background", "book/method", "book/evaluation", "notebooks/01_corpus")
+    first = ("book/introduction", "book/background", "book/method", "book/data_card", "book/evaluation")
     for number, name in enumerate(first, 1):
         chapter, _ = opened((HTML / f"{name}.html").as_uri())
         assert chapter.locator("main h1 .section-number").inner_text().strip() == f"{number}."
