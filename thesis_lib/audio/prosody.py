@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from thesis_lib.audio.files import resample
-from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, speech_frames
+from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, seconds_of, speech_frames
 
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
@@ -95,8 +95,8 @@ def letter_rate(wav: np.ndarray, sample_rate: int, text: str) -> float | None:
 
 def _per_second(count: int, speech: np.ndarray) -> float | None:
     """``count`` / seconds of speech, for ``speech_frames`` (F,)."""
-    seconds = speech.sum() * PROBABILITY_FRAME / RATE
-    return float(count / seconds) if seconds >= MIN_SPEECH_SECONDS else None
+    seconds = seconds_of(speech)
+    return count / seconds if seconds >= MIN_SPEECH_SECONDS else None
 
 
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:
