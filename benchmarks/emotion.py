@@ -3,7 +3,7 @@
 THESIS_EMOTIONS names a folder of acted recordings: with a table utterances.tsv (path, speaker, emotion; optional use),
 or as SPEAKER/EMOTION_*.wav. Rows marked "train" are left out. The English text is given, because the recordings may be
 in any language: one of ``TEXTS`` for each speaker, so that the words do not differ between a speaker's emotions. The
-recordings of one speaker should have the same words too: then the rate of speech differs as the durations do.
+recordings of one speaker should have the same words too: then the speaking rate differs as the durations do.
 
 The recall is that of a probe that is neither a condition nor a loss of the vocoder: logistic regression, trained on
 the recordings of the other speakers, standardised for each speaker, and applied to the output for the speaker that was
@@ -56,7 +56,7 @@ TEXTS = (
     "The tablecloth is lying on the fridge.",
     "I never said that you could take it away.",
 )
-WORLD_F0_STD, RATE_OF_SPEECH = "F0 standard deviation by WORLD", "rate of speech"
+WORLD_F0_STD, SPEAKING_RATE = "F0 standard deviation by WORLD", "speaking rate"
 VARIANTS = {"ours, without rate and dynamics": {"follow_rate": False, "follow_dynamics": False}, OURS: {}}
 # Of eGeMAPS; the others are those of ``validation.metrics.prosody``.
 FUNCTIONALS = {
@@ -181,7 +181,7 @@ class Measures:
         found = prosody(recording) if self.by_pyin else {}
         if (seconds := speech_seconds(narrow)) < MIN_SPEECH_SECONDS:
             raise MetricError(f"{seconds:.2f} s of speech are detected; a rate needs {MIN_SPEECH_SECONDS:g} s")
-        found |= {WORLD_F0_STD: world_log_f0_std(narrow), RATE_OF_SPEECH: 1 / seconds}
+        found |= {WORLD_F0_STD: world_log_f0_std(narrow), SPEAKING_RATE: 1 / seconds}
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}
         found["DNSMOS"] = dnsmos(recording)["dnsmos_ovrl"]

@@ -1,9 +1,9 @@
 """Three ways to give the English output the source's prosody, in one table, and their combinations.
 
 - "contour gain", the pipeline's default: the F0 contour and the loudness of the synthesizer's speech are scaled, so
-  that their variation is the source's; the synthesizer's speed follows the source's rate of speech.
+  that their variation is the source's; the synthesizer's speed follows the source's speaking rate.
 - "style vector": the prosody half of Kokoro's style vector is that of the English voice with the variation of F0 and
-  loudness and the rate of speech nearest to the source's (``style_halves``). The speed then makes up only for what the
+  loudness and the speaking rate nearest to the source's (``style_halves``). The speed then makes up only for what the
   voice's own rate leaves. The gains of F0 and loudness are off.
 - "model": a small network predicts F0 and energy of each frame (``prosody_model``); it is trained without the source's
   speaker. The duration is the default's: the synthesizer's, with the speed following. The gains are off.
@@ -68,7 +68,7 @@ WAYS = {  # way -> changes of the pipeline's configuration
     MODEL: NO_GAIN,
 }
 F0_SLOPE, FINAL_MOVEMENT = "F0 slope", "final F0 movement"
-CORRELATED = (emotion.WORLD_F0_STD, F0_SLOPE, FINAL_MOVEMENT, "loudness variation", emotion.RATE_OF_SPEECH)
+CORRELATED = (emotion.WORLD_F0_STD, F0_SLOPE, FINAL_MOVEMENT, "loudness variation", emotion.SPEAKING_RATE)
 FOLDS = 5
 MAX_TRAINING_RECORDINGS = 4  # of a speaker and emotion
 HUMAN_SECONDS = 4.0  # of each recording of THESIS_HUMAN
@@ -103,7 +103,7 @@ def run(quick: bool) -> dict:
 def common_sentences_first(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of each speaker, the sentence first that the speaker said in the most emotions.
 
-    The duration of the first recording of each emotion then tells the rate of speech.
+    The duration of the first recording of each emotion then tells the speaking rate.
     """
     emotions = table.groupby(["speaker", "sentence"]).emotion.transform("nunique")
     return table.assign(most=-emotions).sort_values(["speaker", "most", "sentence", "path"]).drop(columns="most")

@@ -20,6 +20,7 @@ from thesis_lib.cloning.prosody import NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARI
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.tts import KokoroSynthesizer
+from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.config import AudioConfig
 
 TIMBRE_VALUES = 128  # of a style vector; the others are the prosody half
@@ -42,7 +43,11 @@ class HalvesSynthesizer(KokoroSynthesizer):
         return own if self.prosody is None else with_prosody_half(own, super().voice(self.prosody))
 
     def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
-        """The speech of a text, as ``KokoroSynthesizer`` makes it; it is synthesised once."""
+        """The speech of a text, as ``KokoroSynthesizer`` makes it; it is synthesised once.
+
+        The pipeline divides its speed by the speaking rate of ``voice``; with another prosody half that is undone.
+        """
+        speed = speed if self.prosody is None else speed * voice_rate(voice)
         key = text, voice, language, speed, self.prosody
         if key not in self._kept:
             self._kept[key] = super().__call__(text, voice, language, speed)

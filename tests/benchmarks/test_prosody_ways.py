@@ -14,10 +14,11 @@ from benchmarks.emotion_statistics import PROBES, SOURCE, TTS
 from thesis_lib.audio.files import resample
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.audio.voice_activity import RATE, Segment
-from thesis_lib.cloning.prosody import NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION, Prosody
+from thesis_lib.cloning.prosody import NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION, Prosody, limited_speed
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.tts import KokoroSynthesizer
+from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.vocoder.content import PHONETIC
 from thesis_lib.vocoder.voice import Voice
 
@@ -188,7 +189,7 @@ class Flat:
 
 
 class Halves:
-    """Substitute for the synthesizer; records the prosody half and the speed."""
+    """Substitute for the synthesizer; records the prosody half and the speed, relative to the average voice."""
 
     sample_rate, prosody = 24_000, None
 
@@ -196,7 +197,7 @@ class Halves:
         self.said = []
 
     def __call__(self, text, voice, language="en", speed=1.0):
-        self.said.append((self.prosody, speed))
+        self.said.append((self.prosody, speed * voice_rate(voice)))
         return voiced(2.0 / speed, 24_000)
 
 
@@ -214,7 +215,7 @@ def test_each_way_changes_its_own_part(stages, monkeypatch):
     assert ways.chosen == {"quick": 1}
     halves, speeds = zip(*ways.synthesizer.said, strict=True)
     assert halves == (None, None, "quick", "quick", None)
-    assert speeds == pytest.approx((1.0, 1.1, 1.0, 1.0, 1.1))
+    assert speeds == pytest.approx((1.0, limited_speed(1.1), 1.0, 1.0, limited_speed(1.1)))
     assert contours.world_log_f0_std(resample(*found[prosody_ways.MODEL], RATE)) < 0.02
     with pytest.raises(ValueError, match="stretch"):
         prosody_model.ModelledVocoder(ways.pipeline.vocoder, Flat(), Voice()).render(np.zeros(9), Voice(), stretch=2.0)

@@ -8,11 +8,15 @@ from helpers import spoken, voiced
 from thesis_lib.audio.prosody import loudness_variation, syllable_rate, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_seconds, speech_segments
 from thesis_lib.cloning.prosody import (
+    MAX_RATE_RATIO,
+    MAX_SPEED,
+    MIN_SPEED,
     NEUTRAL_LOG_F0_STD,
     NEUTRAL_LOUDNESS_VARIATION,
     SPANISH_LETTERS_PER_SECOND,
     SPANISH_SYLLABLES_PER_SECOND,
     Prosody,
+    limited_speed,
     speaking_speed,
     speed_of,
     strengthened,
@@ -20,6 +24,7 @@ from thesis_lib.cloning.prosody import (
 )
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import between
+from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -51,16 +56,18 @@ def played(factor: float) -> np.ndarray:
 
 
 def speed(made, wav: np.ndarray) -> float:
-    """The speed that the synthesizer is given for a recording (N,) at RATE with a given English text."""
+    """The speed relative to the average voice, for a recording (N,) at RATE with a given English text."""
     speaker = made.analyse_speaker(list(speech_segments([spoken(0)], HZ)))
     list(made.synthesise(made.from_text("hello my friend", [Segment(0.0, len(wav) / RATE, wav)]), speaker))
-    return made.synthesizer.said[-1][2]
+    _, voice, given = made.synthesizer.said[-1]
+    return given * voice_rate(voice)
 
 
-def test_the_rate_of_speech_is_followed_by_syllables_where_there_is_no_transcript(stages):
+def test_the_speaking_rate_is_followed_by_syllables_where_there_is_no_transcript(stages):
     made, slow, fast = pipeline(stages), played(0.9), played(1.2)
     for wav in (slow, fast):
-        assert speed(made, wav) == pytest.approx(syllable_rate(wav, RATE) / SPANISH_SYLLABLES_PER_SECOND)
+        relative = syllable_rate(wav, RATE) / SPANISH_SYLLABLES_PER_SECOND
+        assert speed(made, wav) == pytest.approx(limited_speed(relative))
     assert speed(made, fast) > speed(made, slow) + 0.1
 
 
@@ -80,19 +87,47 @@ class Transcribing(Translator):
 def test_the_rate_is_measured_by_letters_where_the_translator_transcribes(stages, follow, given):
     """Only the first 20 s are transcribed and timed."""
     made = pipeline(stages, changed(follow_rate=follow))
-    made.translator = Transcribing("a" * 100)
+    made.translator = Transcribing("a" * 220)
     wav = np.tile(spoken(0, RATE), 30)[: 30 * RATE]
     (found,) = made.from_text("hello my friend", [Segment(0.0, 30.0, wav)])
     assert made.translator.given == given
     if follow:
-        assert found.speed == pytest.approx(100 / speech_seconds(wav[: 20 * RATE]) / SPANISH_LETTERS_PER_SECOND)
+        assert found.speed == pytest.approx(220 / speech_seconds(wav[: 20 * RATE]) / SPANISH_LETTERS_PER_SECOND)
 
 
-@pytest.mark.parametrize(("follow", "letters", "given"), [(True, 3, 0.7), (True, 300, 1.25), (False, 3, 1.0)])
-def test_the_speed_stays_within_its_limits(stages, follow, letters, given):
-    made = pipeline(stages, changed(follow_rate=follow))
-    made.translator = Transcribing("a" * letters)
-    assert speed(made, spoken(0, RATE)) == given
+@pytest.mark.parametrize(("follow", "given"), [(True, 0.8), (True, 1.2), (False, 1.0)])
+def test_the_output_is_as_fast_as_the_source_by_letters(stages, follow, given):
+    made, wav = pipeline(stages, changed(follow_rate=follow)), spoken(0, RATE)
+    made.translator = Transcribing("a" * round(given * SPANISH_LETTERS_PER_SECOND * speech_seconds(wav)))
+    assert speed(made, wav) == pytest.approx(limited_speed(given), abs=0.01)
+
+
+def test_the_synthesizer_keeps_within_its_limits_whatever_the_rate_of_its_voice(stages, monkeypatch):
+    made, wav = pipeline(stages), spoken(0, RATE)
+    for rate, given in ((0.5, MAX_SPEED), (2.0, MIN_SPEED)):
+        monkeypatch.setattr("thesis_lib.cloning.pipeline.voice_rate", lambda voice, rate=rate: rate)
+        speed(made, wav)
+        assert made.synthesizer.said[-1][2] == given
+
+
+def test_a_limited_speed_keeps_the_order_and_the_speeds_near_1():
+    relative = np.geomspace(0.4, 2.5, 101)
+    limited = np.array([limited_speed(x) for x in relative])
+    assert (np.diff(limited) > 0).all()
+    assert limited[0] > MIN_SPEED
+    assert limited[-1] < MAX_SPEED
+    near = abs(np.log(relative)) < 0.06
+    assert limited[near] == pytest.approx(relative[near], abs=0.003)
+    assert limited_speed(1.0) == 1.0
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.1, 1 / MAX_RATE_RATIO), (1.0, 1.0), (10.0, MAX_RATE_RATIO)])
+def test_words_that_a_transcript_lacks_or_repeats_change_the_rate_in_part_only(share, kept):
+    """The letters of the transcript are a share of those that the rate by syllables stands for."""
+    wav = spoken(1, RATE)
+    relative = syllable_rate(wav, RATE) / SPANISH_SYLLABLES_PER_SECOND
+    letters = round(share * relative * SPANISH_LETTERS_PER_SECOND * speech_seconds(wav))
+    assert speed_of(wav, "a" * letters) == pytest.approx(kept * relative, rel=0.02)
 
 
 def test_the_rate_by_letters_leaves_out_pauses():
@@ -119,7 +154,8 @@ def test_the_rate_of_another_style_is_relative_to_the_source(stages):
     target = replace(speaker, prosody=speaker.prosody.mixed_with(faster, 1.0))
     for said in (speaker, target):
         list(made.synthesise([replace(translated, speed=1.0)], said))
-    assert [speed for *_, speed in made.synthesizer.said] == [1.0, pytest.approx(1.1)]
+    speeds = [given * voice_rate(voice) for _, voice, given in made.synthesizer.said]
+    assert speeds == pytest.approx([1.0, limited_speed(1.1)])
 
 
 @pytest.mark.parametrize(("share", "variation", "relative"), [(0.0, 0.5, 1.0), (0.5, 0.6, 2**0.5), (1.0, 0.7, 2.0)])
@@ -157,9 +193,11 @@ def test_the_strength_acts_on_rate_dynamics_and_embedding(stages, monkeypatch):
     for strength in (0.0, 1.0):
         made = pipeline(stages, changed(style_strength=strength), text="hola")
         variations.append(loudness_variation(made(varied, HZ).segments[0].wav, HZ))
-        speeds.append(made.synthesizer.said[0][2])
+        _, voice, speed = made.synthesizer.said[0]
+        speeds.append(speed * voice_rate(voice))
     assert variations[0] < variations[1] - 0.05
-    assert speeds == [1.0, 0.7]
+    assert speeds[0] == pytest.approx(1.0)
+    assert speeds[1] < 0.95
     assert seen[0].emotion == pytest.approx(stages[2].mean_emotion)
     assert not np.allclose(seen[1].emotion, seen[0].emotion)
 

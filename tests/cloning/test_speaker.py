@@ -11,6 +11,7 @@ from thesis_lib.cloning import (
     dominant,
     nearest_voice,
 )
+from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import speaker_encoder
@@ -92,6 +93,16 @@ def test_speaking_style_is_interpolated(share, emotion, log_f0_std):
 def test_the_nearest_voice_is_a_voice_and_its_own_is_nearest():
     from thesis_lib.cloning.voices import _table
 
-    names, units = _table()
-    assert len(names) == len(set(names)) == 28
+    names, units, rates = _table()
+    assert len(names) == len(set(names)) == len(rates) == 28
     assert [nearest_voice(3 * unit) for unit in units] == names
+
+
+def test_the_rate_of_a_voice_is_relative_to_the_median_voice():
+    from thesis_lib.cloning.voices import _table
+
+    names, _, rates = _table()
+    assert np.median(rates) == pytest.approx(1.0, abs=0.01)
+    assert voice_rate(names[0]) == pytest.approx(rates[0])
+    assert voice_rate(f"{names[0]}+{names[1]}") == pytest.approx(np.sqrt(rates[0] * rates[1]))
+    assert voice_rate("ef_dora") == 1.0

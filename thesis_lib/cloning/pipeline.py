@@ -1,7 +1,7 @@
 """Translate Spanish speech, synthesise the English, and convert it to the source speaker's voice.
 
 Whisper translates, Kokoro synthesises the English text, and the conversion vocoder renders that speech with the
-speaker and emotion embeddings of the source, at the source's log-F0 median and standard deviation, rate of speech,
+speaker and emotion embeddings of the source, at the source's log-F0 median and standard deviation, speaking rate,
 loudness and loudness variation. The pipeline works segment by segment, so memory does not grow with the length of a
 recording; the next segment is translated while the current one is synthesised.
 
@@ -28,6 +28,7 @@ from thesis_lib.cloning.prosody import (
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
     fitting_stretch,
+    limited_speed,
     speed_of,
     strengthened,
     styled,
@@ -39,7 +40,7 @@ from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Transcriber, Translator, translated_speech
 from thesis_lib.cloning.tts import Synthesizer
-from thesis_lib.cloning.voices import NEAREST, nearest_voice
+from thesis_lib.cloning.voices import NEAREST, nearest_voice, voice_rate
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
@@ -50,7 +51,7 @@ from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
-MAX_RATE_SECONDS = 20.0  # of speech from which the rate of speech is measured where the text is given
+MAX_RATE_SECONDS = 20.0  # of speech from which the speaking rate is measured where the text is given
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
 LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
@@ -201,7 +202,7 @@ class VoiceCloningPipeline:
         """Translate blocks (n,) of live speech clause by clause; yield each clause as soon as it is synthesised.
 
         The voice is updated during the first ``SPEAKER_SETTLED_SECONDS`` of speech and then kept. To keep the delay
-        short there is no transcript, the rate of speech is not matched, and a single speaker is assumed.
+        short there is no transcript, the speaking rate is not matched, and a single speaker is assumed.
         Raises AudioError as ``translate`` does.
         """
         segments = speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS)
@@ -255,7 +256,7 @@ class VoiceCloningPipeline:
         if given.speed is not None:
             return given
         relative = translated.speed * speaker.prosody.relative_rate if self.config.follow_rate else 1.0
-        return replace(given, speed=float(np.clip(relative**given.strength, MIN_SPEED, MAX_SPEED)))
+        return replace(given, speed=limited_speed(relative**given.strength))
 
     def _with_dynamics(self, wav: np.ndarray, speaker: Speaker, strength: float) -> np.ndarray:
         wanted = strengthened(speaker.prosody.loudness_variation, NEUTRAL_LOUDNESS_VARIATION, strength)
@@ -268,7 +269,8 @@ class VoiceCloningPipeline:
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
         name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
-        spoken = self.synthesizer(translated.english, name, speed=self.style_of(translated, speaker).speed or 1.0)
+        speed = (self.style_of(translated, speaker).speed or 1.0) / voice_rate(name)
+        spoken = self.synthesizer(translated.english, name, speed=float(np.clip(speed, MIN_SPEED, MAX_SPEED)))
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
     def _converted(self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:

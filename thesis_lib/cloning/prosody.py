@@ -14,8 +14,10 @@ from thesis_lib.vocoder.voice import Voice
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_SYLLABLES_PER_SECOND = 5.1  # by ``syllable_rate``, in the bundled Spanish voices
 SPANISH_LETTERS_PER_SECOND = 13.5  # by ``letter_rate``, in the bundled Spanish voices
-# Relative rate of speech: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
+# Relative speaking rate: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
+# Between the rates by letters and by syllables, both relative to the average: a transcript that differs more is wrong.
+MAX_RATE_RATIO = 1.3
 MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
 
 
@@ -25,7 +27,7 @@ class Prosody:
 
     loudness_variation: float | None = None
     syllable_rate: float | None = None
-    relative_rate: float = 1.0  # of the output, relative to the source's rate of speech
+    relative_rate: float = 1.0  # of the output, relative to the source's speaking rate
 
     def mixed_with(self, style: "Prosody", share: float) -> "Prosody":
         """Interpolate towards the prosody of another recording: 0 keeps this one's, 1 takes the style's."""
@@ -47,15 +49,29 @@ def mixed(own: Any, other: Any, share: float) -> Any:
 
 
 def speed_of(wav: np.ndarray, transcript: str) -> float:
-    """Rate of speech in (N,) at RATE, relative to the bundled Spanish voices; 1 where it cannot be measured.
+    """Speaking rate of (N,) at RATE, relative to the bundled Spanish voices; 1 where it cannot be measured.
 
-    Letters of the transcript per second of speech, without pauses. Without a transcript, syllables per second, which is
-    less exact.
+    Letters of the transcript per second of speech, without pauses, within a factor of ``MAX_RATE_RATIO`` of the rate by
+    syllables: words that are missing from the transcript change the rate by no more. Without a transcript the rate is
+    that by syllables, and where these cannot be counted, that by letters.
     """
-    letters = letter_rate(wav, RATE, transcript)
+    letters, syllables = letter_rate(wav, RATE, transcript), syllable_rate(wav, RATE)
     if letters is None:
-        return speaking_speed(syllable_rate(wav, RATE))
-    return letters / SPANISH_LETTERS_PER_SECOND
+        return speaking_speed(syllables)
+    relative = letters / SPANISH_LETTERS_PER_SECOND
+    if syllables is None:
+        return relative
+    other = speaking_speed(syllables)
+    return float(np.clip(relative, other / MAX_RATE_RATIO, other * MAX_RATE_RATIO))
+
+
+def limited_speed(relative: float) -> float:
+    """Bring a relative speaking rate smoothly within ``MIN_SPEED`` and ``MAX_SPEED``: faster speech stays faster.
+
+    With L the logarithm of the nearer limit, exp(L tanh(log(relative) / L)); near 1 it hardly changes the rate.
+    """
+    limit = np.log(MAX_SPEED if relative > 1 else MIN_SPEED)
+    return float(np.exp(limit * np.tanh(np.log(relative) / limit)))
 
 
 def fitting_stretch(seconds: float, wanted: float) -> float:
@@ -64,7 +80,7 @@ def fitting_stretch(seconds: float, wanted: float) -> float:
 
 
 def speaking_speed(rate: float | None) -> float:
-    """Rate of speech relative to the average Spanish speaker, for syllables a second; 1 where it is not known."""
+    """Speaking rate relative to the average Spanish speaker, for syllables a second; 1 where it is not known."""
     return 1.0 if rate is None else rate / SPANISH_SYLLABLES_PER_SECOND
 
 

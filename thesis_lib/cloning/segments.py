@@ -25,7 +25,7 @@ class Style:
     """Speaking style of one segment that replaces the measured one."""
 
     strength: float  # 0 neutral, 1 as the source, 2 exaggerated
-    speed: float | None = None  # of the synthesizer, relative to the average; None: the source's rate of speech
+    speed: float | None = None  # of the synthesizer, relative to the average; None: the source's speaking rate
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TranslatedSegment:
     segment: Segment  # of the source
     transcript: str  # Spanish; empty where the model does not transcribe
     english: str
-    speed: float = 1.0  # rate of speech, relative to the average speaker
+    speed: float = 1.0  # speaking rate, relative to the average speaker
     spoken: np.ndarray | None = None  # (N,) English speech at RATE, where a recording replaces the synthesizer
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> computing time
     style: Style | None = None  # None: measured

@@ -40,7 +40,7 @@ class Translator(Protocol):
 
 @runtime_checkable
 class Transcriber(Protocol):
-    """A translator that can also transcribe; the rate of speech is then measured by the letters."""
+    """A translator that can also transcribe; the speaking rate is then measured by the letters."""
 
     def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
         """Transcribe (N,) speech of at most 30 s in its own language; "" where nothing plausible is recognised."""
