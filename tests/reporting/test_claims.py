@@ -229,12 +229,14 @@ def test_a_phrase_is_filled_from_the_result(planted):
         results.filled(claim, "<other>")
 
 
-@pytest.mark.parametrize(("form", "says"), [("ratio", "2.00 [1.00, 3.00] (lowest and highest)"), ("percent", "9 %")])
+@pytest.mark.parametrize(
+    ("form", "says"), [("rounds, two decimals", "2.00 (1.00–3.00) (lowest and highest)"), ("percent", "9 %")]
+)
 def test_the_form_says_what_the_brackets_are(tmp_path, form, says):
     """Of a ratio, the lowest and the highest round; every other row with brackets has an interval."""
     row = {"median": 2.0, "value": 0.5, "low": 1.0, "high": 3.0}
     (tmp_path / "x.json").write_text(json.dumps({"row": row, "share": 0.09}))
-    key = ("row",) if form == "ratio" else ("share",)
+    key = ("row",) if form.startswith("rounds") else ("share",)
     claim = Claim(claim="c", verdict=SHOWN, phrases={}, result="x", key=key, form=form)
     other = Claim(claim="c", verdict=SHOWN, phrases={}, result="x", key=("row",))
     table = claims_table([claim, other], SavedResults(tmp_path))

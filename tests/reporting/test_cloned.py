@@ -26,7 +26,7 @@ def test_style_has_the_systems_that_are_measured():
     rows = [row | {"system": "ours"}, row | {"system": "published"} | none, row | {"system": "ours", "metric": "wer"}]
     table = reporting.style_table(pd.DataFrame(rows), "human").set_index("statistic")
     assert list(table.columns) == ["ours"]
-    assert table.ours["speaking rate"] == "0.50 [0.25, 0.75]"
+    assert table.ours["voiced segments (per s)"] == "0.50 [0.25, 0.75]"
     assert pd.isna(table.ours["pauses"])
 
 

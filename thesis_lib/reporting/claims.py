@@ -70,7 +70,6 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "more, one decimal": lambda row: _more(row, 1),
     "rounds": _rounds,
     "rounds, two decimals": lambda row: "{median:.2f} ({low:.2f}–{high:.2f})".format(**row),
-    "ratio": lambda row: f"{row['median']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "remains": lambda row: f"{row['remains']:.2f} [{row['remains_low']:.2f}, {row['remains_high']:.2f}]",
     "moved": lambda row: f"{row['moved']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "mean": lambda row: f"{row['mean']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
@@ -90,7 +89,6 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "text": str,
 }
 RANGES = {
-    "ratio",
     "rounds",
     "rounds, two decimals",
 }  # forms with the lowest and the highest of the rounds as low and high: no interval

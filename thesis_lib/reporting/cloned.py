@@ -16,7 +16,7 @@ STYLE = {
     "f0_std_correlation": "log-F0 standard deviation",
     "energy_std_correlation": "energy standard deviation",
     "tilt_correlation": "spectral tilt",
-    "rate_correlation": "speaking rate",
+    "rate_correlation": "voiced segments (per s)",
     "pauses_correlation": "pauses",
 }
 GAIN = "gain"

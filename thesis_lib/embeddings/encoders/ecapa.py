@@ -25,8 +25,8 @@ _frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batc
 class EcapaTdnn(nn.Module):
     """ECAPA-TDNN, 192-d, 16 kHz; equals ``EncoderClassifier.encode_batch`` of the published model.
 
-    With ``precision="bfloat16"`` the network computes in bfloat16, twice as fast on some CPUs, and ``revision`` ends
-    in "-bfloat16"; ``forward``, which a loss differentiates, stays in float32.
+    With ``precision="bfloat16"`` the network computes in bfloat16, for CPUs with instructions for it, and ``revision``
+    ends in "-bfloat16"; ``forward``, which a loss differentiates, stays in float32.
     """
 
     name = "ecapa"
