@@ -15,6 +15,11 @@ def nearest_voice(speaker: np.ndarray) -> str:
     return names[int(np.argmax(units @ speaker))]
 
 
+def english_voices() -> list[str]:
+    """Return the names of the English Kokoro voices of the table."""
+    return list(_table()[0])
+
+
 def voice_rate(name: str) -> float:
     """Speaking rate of a Kokoro voice, relative to the median of the English voices, at one speed of the synthesizer.
 

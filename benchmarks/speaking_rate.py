@@ -1,0 +1,135 @@
+"""How exactly a recording's speaking rate is measured: by the transcript's letters, by syllables, and by both.
+
+The letters of the read text a second of speech are the exact rate. In the bundled Spanish all recordings are compared;
+on acted speech those of one actor and one text, so that the rates differ as the durations do. These recordings serve
+choices: the values are no evidence for other speakers. The last row compares the table of Kokoro's voices with the
+rates of the same voices in other sentences.
+
+Shapes: N samples, R recordings.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.acted import TABLE, acted_folder, acted_table
+from benchmarks.json_rows import interval_columns
+from thesis_lib.audio.files import read_audio
+from thesis_lib.audio.prosody import letter_rate, syllable_rate
+from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.cloning.prosody import SPANISH_LETTERS_PER_SECOND, speaking_speed, speed_of
+from thesis_lib.cloning.translation import WhisperTranslator
+from thesis_lib.cloning.tts import KokoroSynthesizer
+from thesis_lib.cloning.voices import english_voices, voice_rate
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpus import mini
+from thesis_lib.utils.progress import bar
+from thesis_lib.validation.metrics import Bounded
+
+LETTERS, SYLLABLES, BOTH = "letters of the transcript", "syllables", "letters, checked by syllables"
+ACTED, BUNDLED, VOICES = "acted speech for choices", "bundled Spanish", "Kokoro's voices"
+ONE_LETTER = "a"  # in the place of a text that is not known, where only recordings of the same text are compared
+END_SECONDS, MAX_END_LEVEL = 0.1, 0.02  # of a recording that is not cut: its end is this much quieter than its peak
+SENTENCES = 8  # by each of Kokoro's voices
+RESAMPLES = 2000
+QUICK = 12  # recordings of a set, and voices
+
+
+def run(quick: bool) -> dict:
+    """A row for each set and way: the correlation of the logarithms of the measured and the exact rate."""
+    translator, rows, missing = WhisperTranslator(), [], []
+    for name, table in ((BUNDLED, bundled_recordings()), (ACTED, acted_recordings())):
+        found = []
+        chosen = table[:QUICK] if quick else table
+        for row in bar(list(chosen.itertuples()), len(chosen), name):
+            rates = measured(row.read(), row.text, lambda wav: translator.transcript(wav, RATE))
+            if rates is None:
+                missing.append({"set": name, "recording": row.recording, "reason": "too little speech or no syllables"})
+            else:
+                found.append({"set": name, "speaker": row.speaker, "group": row.group} | rates)
+        rows += list(correlation_rows(pd.DataFrame(found)))
+    rows.append(voices_row(quick))
+    return {"rows": rows, "not measured": missing}
+
+
+def bundled_recordings() -> pd.DataFrame:
+    """recording, speaker, text, group and read of the bundled Spanish: one group."""
+    table, folder = mini.table(CorpusConfig(name="mini")), mini.bundle() / "audio"
+    paths = [folder / f"{id}.es.opus" for id in table.id]
+    return pd.DataFrame(
+        {"recording": table.id, "speaker": table.voice, "text": table.es, "group": 0, "read": [*map(reader, paths)]}
+    )
+
+
+def acted_recordings() -> pd.DataFrame:
+    """The same of the recordings marked "train" that are not cut and not the only ones of their actor and text."""
+    folder = acted_folder(f"{TABLE}, with the columns speaker, sentence and use")
+    table = acted_table(folder, train=True)
+    table = table.assign(recording=table.path, text=ONE_LETTER, group=table.speaker + " " + table.sentence)
+    table["read"] = [reader(folder / path) for path in table.path]
+    table = table[[not is_cut(read()) for read in table["read"]]]
+    return table[table.groupby("group").group.transform("size") > 1]
+
+
+def reader(path: Path) -> Callable[[], np.ndarray]:
+    """A function that reads (N,) at RATE."""
+    return lambda: read_audio(path, RATE)[0]
+
+
+def is_cut(wav: np.ndarray) -> bool:
+    """Whether the speech of (N,) at RATE goes on to the end, as where a recording is cut to a length."""
+    end = wav[-round(END_SECONDS * RATE) :]
+    return bool(np.abs(end).max() > MAX_END_LEVEL * np.abs(wav).max())
+
+
+def measured(wav: np.ndarray, text: str, transcribe: Callable[[np.ndarray], str]) -> dict[str, float] | None:
+    """The rates of (N,) at RATE, relative to the average; None where one of them cannot be measured.
+
+    ``text`` is what is read, or ``ONE_LETTER``.
+    """
+    transcript = transcribe(wav)
+    exact, syllables = letter_rate(wav, RATE, text), syllable_rate(wav, RATE)
+    if exact is None or syllables is None:
+        return None
+    letters = letter_rate(wav, RATE, transcript)
+    relative = speaking_speed(syllables)
+    return {
+        "exact": exact,
+        LETTERS: relative if letters is None else letters / SPANISH_LETTERS_PER_SECOND,
+        SYLLABLES: relative,
+        BOTH: speed_of(wav, transcript),
+    }
+
+
+def correlation_rows(table: pd.DataFrame) -> Iterator[dict]:
+    """A row for each way: the correlation within groups (R rows in all), with an interval over speakers."""
+    for way in (LETTERS, SYLLABLES, BOTH):
+        logs = np.log(table[["exact", way]])
+        within = (logs - logs.groupby(table.group).transform("mean")).to_numpy()
+        found = interval_columns(len(within), correlation(within), RESAMPLES, [table.speaker.to_numpy()])
+        yield {"set": table.set.iloc[0], "way": way, "n": len(table), "speakers": table.speaker.nunique()} | found
+
+
+def correlation(pairs: np.ndarray) -> Bounded:
+    """The correlation of the two columns of (R, 2)."""
+    return Bounded(lambda chosen: float(np.corrcoef(pairs[chosen].T)[0, 1]), -1.0, 1.0)
+
+
+def voices_row(quick: bool) -> dict:
+    """The correlation of the rates in ``voices`` with those of other sentences, a point for each English voice."""
+    synthesizer, names = KokoroSynthesizer(), english_voices()[: QUICK if quick else None]
+    texts = list(dict.fromkeys(mini.table(CorpusConfig(name="mini")).en))
+    texts = texts[:: len(texts) // SENTENCES][:SENTENCES]
+    rate = synthesizer.sample_rate
+    logs = np.log(
+        [
+            [letter_rate(synthesizer(text, name), rate, text) for text in texts]
+            for name in bar(names, len(names), VOICES)
+        ]
+    )
+    own = (logs - np.median(logs, axis=0)).mean(1)
+    pairs = np.stack([own, np.log([voice_rate(name) for name in names])], 1)
+    found = interval_columns(len(names), correlation(pairs), RESAMPLES)
+    return {"set": VOICES, "way": "table", "n": len(names), "speakers": len(names)} | found
