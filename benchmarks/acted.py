@@ -30,7 +30,7 @@ class Acted:
     @property
     def about(self) -> dict[str, Any]:
         """The columns of a row."""
-        return {name: getattr(self, name) for name in ("number", "speaker", "emotion", "recording")}
+        return {name: getattr(self, name) for name in ("number", "speaker", "emotion", "recording", "text")}
 
 
 # (output, sample rate, source, its sample rate, text that the output should have or None) -> columns

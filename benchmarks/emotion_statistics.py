@@ -1,6 +1,6 @@
 """Statistics of systems on acted recordings: recall of the emotion, correlation with the source's prosody, WER, means.
 
-Each is a statistic of rows, so that a bootstrap over the speakers gives its interval.
+Each is a statistic of rows, so that a bootstrap over the speakers, or over the texts, gives its interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ SOURCE, RESYNTHESIS, FLAT, TTS, OURS = "source", "own words", "own words, flat",
 WITHOUT_TEXT = (SOURCE, RESYNTHESIS, FLAT)
 PROBES = {"recall": "probe", "recall, eGeMAPS": "functionals"}  # name -> column
 PROBE_INVERSE_PENALTY = 0.01
+WORD_ERROR_RATE = "WER"
 RESAMPLES = 1000
 
 
@@ -29,13 +30,15 @@ def statistic_rows(system: str, found: pd.DataFrame, every: pd.DataFrame) -> lis
 def interval_rows(statistics: Mapping[str, Statistic], found: pd.DataFrame, about: dict) -> list[dict]:
     """A row each statistic of the recordings ``found``: its value, interval (bootstrap over speakers) and n.
 
+    The interval of the WER is over the texts: a speaker has one text, and several speakers have the same.
     A statistic without an interval has None for all three, and the reason.
     """
-    count, speakers = len(found), found.speaker.to_numpy(str)
-    return [
-        about | {"statistic": name, "n": count} | interval_columns(count, statistic, RESAMPLES, speakers)
-        for name, statistic in statistics.items()
-    ]
+    rows = []
+    for name, statistic in statistics.items():
+        groups = found["text" if name == WORD_ERROR_RATE else "speaker"].to_numpy(str)
+        row = {"statistic": name, "n": len(found)} | interval_columns(len(found), statistic, RESAMPLES, groups)
+        rows.append(about | row)
+    return rows
 
 
 def statistics_of(
@@ -51,7 +54,7 @@ def statistics_of(
             pair = (_centred(side, name) for side in (source, found))
             statistics[f"correlation, {name}"] = Bounded(correlation_of_rows(*pair), -1, 1)
     if system not in WITHOUT_TEXT:
-        statistics["WER"] = error_rate(found[["errors", "words"]].to_numpy())
+        statistics[WORD_ERROR_RATE] = error_rate(found[["errors", "words"]].to_numpy())
     for name in ("DNSMOS", *(column for column in found if column.startswith("cosine, "))):
         values = found[name].to_numpy()
         if np.isfinite(values).all():

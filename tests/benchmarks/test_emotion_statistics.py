@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.emotion_statistics import correlation_of_rows, interval_rows, recall
 from thesis_lib.utils.errors import MetricError
+from thesis_lib.validation.metrics import Bounded
 
 EMOTIONS = ("anger", "neutral", "sadness")
 
@@ -36,6 +37,19 @@ def test_a_constant_has_no_correlation():
     with pytest.raises(MetricError, match="constant"):
         correlation_of_rows(np.ones(4), np.arange(4.0))(np.arange(4))
     assert correlation_of_rows(-np.arange(4.0), np.arange(4.0))(np.arange(4)) == pytest.approx(-1)
+
+
+def test_the_interval_of_the_word_error_rate_is_over_the_texts():
+    """Four texts with other shares of errors, each of six speakers, for whom they are the same."""
+    shares, truth = {"a": 0.0, "b": 0.05, "c": 0.1, "d": 0.4}, 0.25
+    found = pd.DataFrame(
+        [{"speaker": f"{text}{n}", "text": text, "wrong": x} for text, x in shares.items() for n in range(6)]
+    )
+    wrong = found.wrong.to_numpy()
+    statistic = Bounded(lambda rows: float(wrong[rows].mean()), 0, 1)
+    over_texts, over_speakers = interval_rows({"WER": statistic, "DNSMOS": statistic}, found, {})
+    assert over_texts["low"] < truth < over_texts["high"]
+    assert over_speakers["high"] < truth
 
 
 def test_a_statistic_without_an_interval_has_the_reason():

@@ -239,7 +239,15 @@ def measured() -> pd.DataFrame:
         follows = {SOURCE: 1.0, TTS: 0.0, prosody_ways.DEFAULT: 1.0}.get(system, -1.0)
         for speaker in "abcd":
             for number, name in enumerate(("anger", "joy", "neutral")):
-                row = {"system": system, "speaker": speaker, "emotion": name, "DNSMOS": 3.0, "errors": 0, "words": 4}
+                row = {
+                    "system": system,
+                    "speaker": speaker,
+                    "text": speaker,
+                    "emotion": name,
+                    "DNSMOS": 3.0,
+                    "errors": 0,
+                    "words": 4,
+                }
                 row |= dict.fromkeys(PROBES.values(), np.eye(3)[number] + 0.1 * rng.normal(size=3))
                 rows.append(row | dict.fromkeys(prosody_ways.CORRELATED, follows * number))
     return pd.DataFrame(rows)
