@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from thesis_lib.reporting.claims import (
     NOT_SHOWN,
     PLACEHOLDER,
     SHOWN,
+    SIDES,
     Claim,
     ClaimError,
     SavedResults,
@@ -252,11 +254,21 @@ def test_the_share_that_remains_has_its_own_interval():
 
 @pytest.mark.parametrize(
     ("against", "shown"),
-    [(0.05, True), (0.1, False), (0.2, False), ("chance", True), (["rows", {"system": "a"}], False)],
+    [
+        (0.05, {"above", "either"}),
+        (0.1, set()),
+        (0.2, set()),
+        (0.4, {"below", "either"}),
+        ("chance", {"above", "either"}),
+        (["rows", {"system": "a"}], set()),
+    ],
 )
-def test_an_interval_that_includes_what_it_is_compared_with_shows_nothing(planted, against, shown):
+def test_an_interval_shows_what_is_on_its_side_alone(planted, against, shown):
     results, about = planted
-    assert is_shown(Claim(**about, key=("rows", {"system": "a"}), against=against), results) == shown
+    claim = Claim(**about, key=("rows", {"system": "a"}), against=against)
+    assert {side for side in SIDES if is_shown(replace(claim, side=side), results)} == shown
+    with pytest.raises(ClaimError, match="give side, above or below or either"):
+        is_shown(claim, results)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "count": lambda rows: str(len(rows)),
     "text": str,
 }
+SIDES = (ABOVE, BELOW, EITHER) = ("above", "below", "either")
 RANGES = {
     "rounds",
     "rounds, two decimals",
@@ -109,6 +110,7 @@ class Claim:
     # What the interval excludes where the claim is shown, and includes where it is not: a value, the name of a column
     # of the row, or the key of another row, and then the two intervals are disjoint.
     against: Any = None
+    side: str = ""  # of the interval that the claim states, one of ``SIDES``, where there is ``against``
     values: dict[str, dict[str, Any]] = field(default_factory=dict)  # placeholder -> {key, form, result}
 
 
@@ -191,7 +193,12 @@ def _named(rows: list[dict], spec: dict[str, Any]) -> Iterator[tuple[dict, str]]
 
 
 def is_shown(claim: Claim, results: SavedResults) -> bool:
-    """Whether the interval of the claim's row excludes what it is compared with (``Claim.against``)."""
+    """Whether the interval of the claim's row is on the claim's side of what it is compared with (``Claim.against``).
+
+    ClaimError where the claim does not name its side.
+    """
+    if claim.side not in SIDES:
+        raise ClaimError(f"{claim.claim}: give side, {' or '.join(SIDES)}")
     row = results.row(claim)
     low = high = claim.against
     if isinstance(claim.against, str):
@@ -199,7 +206,8 @@ def is_shown(claim: Claim, results: SavedResults) -> bool:
     elif isinstance(claim.against, list):
         other = at(results.load(claim.result), claim.against)
         low, high = other["low"], other["high"]
-    return row["low"] > high or row["high"] < low
+    above, below = row["low"] > high, row["high"] < low
+    return {ABOVE: above, BELOW: below, EITHER: above or below}[claim.side]
 
 
 def claims_table(claims: list[Claim], results: SavedResults) -> str:
