@@ -277,6 +277,9 @@ def test_each_loss_of_the_plan_gets_a_verdict_null_results_included():
     }
     said = "better: normalised_similarity, resemblyzer +0.200 [0.100, 0.300] against full recipe"
     assert found.evidence["speaker loss"] == said
+    assert [loss for loss, text in found.evidence.items() if "emotion of the outputs is not scored" in text] == [
+        "emotion loss"
+    ]
 
 
 def test_a_score_by_a_network_of_the_vocoder_is_no_evidence():

@@ -126,9 +126,20 @@ def test_the_scale_of_a_degradation_comes_from_degraded_natural_recordings(monke
     output = quiet["quiet"](perfect.render(few.trials[0]), 0)
     found = scorers[0].score(output, few.trials[0].target, few.trials[0].content)["to_target"]
     assert (found - scorers[0].floor) / (scorers[0].ceiling - scorers[0].floor) < 0.9, "the undegraded scale"
-    row = summarise_degraded(table, 50, 0).set_index("system").loc["perfect"]
+    summary = summarise_degraded(table, 50, 0).set_index("system")
+    row = summary.loc["perfect"]
     assert row.remains == pytest.approx(1, abs=0.02)
     assert row.difference == pytest.approx(0, abs=0.02)
+    levels = [
+        scorers[0].cosines_of({s.name: change(s.content) for s in few.targets})
+        for change in (lambda wav: wav, lambda wav: quiet["quiet"](wav, 0))
+    ]
+    before, after = (np.mean([cosines.loc[s.name, s.name] for s in few.targets]) for cosines in levels)
+    lost = summary.cosine_lost[NATURAL]
+    assert lost == pytest.approx(before - after, abs=1e-5)
+    assert lost > 0.01, "natural recordings lose it too"
+    assert summary.cosine_lost_low[NATURAL] <= lost <= summary.cosine_lost_high[NATURAL]
+    assert row.cosine_before - row.cosine_after == pytest.approx(row.cosine_lost)
 
 
 def test_what_remains_is_a_share_and_its_difference_is_paired_with_natural_recordings():
@@ -142,12 +153,12 @@ def test_what_remains_is_a_share_and_its_difference_is_paired_with_natural_recor
             about = {"system": system, "encoder": "e", "target_speaker": f"t{i}"}
             for content in ("own",) if system == NATURAL else [f"c{k}" for k in range(6)]:
                 for degradation, value in ((degraded.UNDEGRADED, before), (name, after)):
-                    rows.append(
-                        about | {"content": content, "degradation": degradation, "normalised_similarity": value}
-                    )
+                    scores = {"normalised_similarity": value, "to_target": value / 2}
+                    rows.append(about | scores | {"content": content, "degradation": degradation})
     found = summarise_degraded(pd.DataFrame(rows), 300, 0).set_index("system")
     assert (found.remains["a"], found.difference["a"]) == pytest.approx((0.5, -0.5))
     assert found.n["a"] == 36
+    assert found.cosine_lost["a"] == pytest.approx(0.2)
     assert found.high["a"] - found.low["a"] < 0.6 * (found.remains_high[NATURAL] - found.remains_low[NATURAL])
     assert np.isnan(found.remains["b"])
     assert "no share of it is given" in found.reason["b"]

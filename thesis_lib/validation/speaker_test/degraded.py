@@ -2,7 +2,8 @@
 
 A degradation lowers every cosine, also that of natural recordings. So floor and ceiling of the normalised similarity
 come from natural recordings with the same degradation. By this scale natural recordings keep 1 on average. A system
-that keeps less than its undegraded value owes a part of that value to what the degradation removes.
+that keeps less than its undegraded value owes a part of that value to what the degradation removes. What the
+degradation takes from natural recordings too is in their cosines, which are not scaled.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from thesis_lib.validation.speaker_test.trials import SpeakerTrials
 from thesis_lib.validation.swap import SpeakerScorer, Trial
 
 UNDEGRADED = "undegraded"
+COSINE = "to_target"  # of a recording and the enrolment of its target
 MIN_UNDEGRADED_SIMILARITY = 0.1  # normalised similarity, below which a share of it is not given
 
 
@@ -33,8 +35,9 @@ def measure_degraded(
 ) -> Results:
     """A row for each trial, system, encoder and degradation (``UNDEGRADED`` and each of ``DEGRADATIONS``).
 
-    Columns: those of the trial, system and encoder, ``degradation`` and ``normalised_similarity``, and a row for the
-    natural recording of each target. Floor and ceiling are of the targets' natural recordings with the degradation.
+    Columns: those of the trial, system and encoder, ``degradation``, ``to_target`` (cosine) and
+    ``normalised_similarity``, and a row for the natural recording of each target. Floor and ceiling are of the targets'
+    natural recordings with the degradation.
     Each output is rendered once. The enrolment is not degraded.
     """
     changes: dict[str, Degrade] = {UNDEGRADED: lambda wav, rate: wav, **DEGRADATIONS}
@@ -55,9 +58,7 @@ class _DegradedScale:
 
     def natural(self) -> list[Columns]:
         return [
-            natural_about(speaker)
-            | self.about
-            | {SIMILARITY: float(self.scale.normalised(self._cosines.loc[speaker.name, speaker.name]))}
+            natural_about(speaker) | self.about | self._scores(self._cosines.loc[speaker.name, speaker.name])
             for speaker in self.trials.targets
         ]
 
@@ -67,7 +68,10 @@ class _DegradedScale:
     def _score(self, trial: Trial, wav: np.ndarray) -> Columns:
         degraded = self._change(wav, self._scorer.rate)
         found = self._scorer.score(degraded, trial.target, trial.content)
-        return {SIMILARITY: float(self.scale.normalised(found["to_target"]))}
+        return self._scores(found[COSINE])
+
+    def _scores(self, cosine: float) -> Columns:
+        return {COSINE: float(cosine), SIMILARITY: float(self.scale.normalised(cosine))}
 
 
 def summarise_degraded(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
@@ -75,8 +79,10 @@ def summarise_degraded(table: pd.DataFrame, resamples: int, seed: int) -> pd.Dat
 
     Columns: system, encoder, degradation, before, after (means; 0 is chance), lost (before - after), the share that
     remains (after / before) as ``remains``, ``remains_low``, ``remains_high``, and ``difference``, ``low``, ``high``:
-    that share minus that of the natural recordings of the same targets, paired. Intervals are 95 %, over target
-    speakers and contents, which cross. n; reason, where a share is not given.
+    that share minus that of the natural recordings of the same targets, paired. ``cosine_before`` and ``cosine_after``
+    are means of the cosines to the target, and ``cosine_lost`` is their difference, with ``cosine_lost_low`` and
+    ``cosine_lost_high``. Intervals are 95 %, over target speakers and contents, which cross. n; reason, where a share
+    is not given.
     """
     rows = []
     for (system, encoder), part in table.groupby(["system", "encoder"], sort=False):
@@ -87,8 +93,25 @@ def summarise_degraded(table: pd.DataFrame, resamples: int, seed: int) -> pd.Dat
             both = wide[[UNDEGRADED, name]].dropna()
             beside = natural.loc[both.index.get_level_values("target_speaker"), [UNDEGRADED, name]]
             about = {"system": system, "encoder": encoder, "degradation": name}
+            cosines = part.pivot(index=list(CROSSED), columns="degradation", values=COSINE).loc[both.index]
+            about |= _cosines(cosines[[UNDEGRADED, name]], resamples, seed)
             rows.append(about | _remains(both, beside.to_numpy(float), system == NATURAL, resamples, seed))
     return pd.DataFrame(rows)
+
+
+def _cosines(both: pd.DataFrame, resamples: int, seed: int) -> Columns:
+    """The columns of the cosines of ``summarise_degraded``, from (n, 2) before and after."""
+    own = both.to_numpy(float)
+    before, after = own.mean(0)
+    lost = metrics.mean_of(own[:, 0] - own[:, 1])
+    result = interval(len(own), lost, resamples, seed, groups_of(both.index.to_frame(index=False), CROSSED))
+    return {
+        "cosine_before": float(before),
+        "cosine_after": float(after),
+        "cosine_lost": float(before - after),
+        "cosine_lost_low": result["low"],
+        "cosine_lost_high": result["high"],
+    }
 
 
 def _remains(both: pd.DataFrame, beside: np.ndarray, natural: bool, resamples: int, seed: int) -> Columns:
