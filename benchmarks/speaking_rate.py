@@ -40,11 +40,11 @@ QUICK = 12  # recordings of a set, and voices
 def run(quick: bool) -> dict:
     """A row for each set and way: the correlation of the logarithms of the measured and the exact rate."""
     translator, rows, missing = WhisperTranslator(), [], []
-    for name, table in ((BUNDLED, bundled_recordings()), (ACTED, acted_recordings())):
+    for name, table in ((BUNDLED, bundled_recordings()), (ACTED, uncut_recordings())):
         found = []
         chosen = table[:QUICK] if quick else table
         for row in bar(list(chosen.itertuples()), len(chosen), name):
-            rates = measured(row.read(), row.text, lambda wav: translator.transcript(wav, RATE))
+            rates = rates_of(row.read(), row.text, lambda wav: translator.transcript(wav, RATE))
             if rates is None:
                 missing.append({"set": name, "recording": row.recording, "reason": "too little speech or no syllables"})
             else:
@@ -63,7 +63,7 @@ def bundled_recordings() -> pd.DataFrame:
     )
 
 
-def acted_recordings() -> pd.DataFrame:
+def uncut_recordings() -> pd.DataFrame:
     """The same of the recordings marked "train" that are not cut and not the only ones of their actor and text."""
     folder = acted_folder(f"{TABLE}, with the columns speaker, sentence and use")
     table = acted_table(folder, train=True)
@@ -84,7 +84,7 @@ def is_cut(wav: np.ndarray) -> bool:
     return bool(np.abs(end).max() > MAX_END_LEVEL * np.abs(wav).max())
 
 
-def measured(wav: np.ndarray, text: str, transcribe: Callable[[np.ndarray], str]) -> dict[str, float] | None:
+def rates_of(wav: np.ndarray, text: str, transcribe: Callable[[np.ndarray], str]) -> dict[str, float] | None:
     """The rates of (N,) at RATE, relative to the average; None where one of them cannot be measured.
 
     ``text`` is what is read, or ``ONE_LETTER``.
@@ -108,11 +108,11 @@ def correlation_rows(table: pd.DataFrame) -> Iterator[dict]:
     for way in (LETTERS, SYLLABLES, BOTH):
         logs = np.log(table[["exact", way]])
         within = (logs - logs.groupby(table.group).transform("mean")).to_numpy()
-        found = interval_columns(len(within), correlation(within), RESAMPLES, [table.speaker.to_numpy()])
+        found = interval_columns(len(within), log_correlation(within), RESAMPLES, [table.speaker.to_numpy()])
         yield {"set": table.set.iloc[0], "way": way, "n": len(table), "speakers": table.speaker.nunique()} | found
 
 
-def correlation(pairs: np.ndarray) -> Bounded:
+def log_correlation(pairs: np.ndarray) -> Bounded:
     """The correlation of the two columns of (R, 2)."""
     return Bounded(lambda chosen: float(np.corrcoef(pairs[chosen].T)[0, 1]), -1.0, 1.0)
 
@@ -131,5 +131,5 @@ def voices_row(quick: bool) -> dict:
     )
     own = (logs - np.median(logs, axis=0)).mean(1)
     pairs = np.stack([own, np.log([voice_rate(name) for name in names])], 1)
-    found = interval_columns(len(names), correlation(pairs), RESAMPLES)
+    found = interval_columns(len(names), log_correlation(pairs), RESAMPLES)
     return {"set": VOICES, "way": "table", "n": len(names), "speakers": len(names)} | found

@@ -13,12 +13,12 @@ from thesis_lib.audio.voice_activity import RATE
 
 def test_the_rates_of_a_recording_are_relative_and_exact_only_by_the_text():
     wav = spoken(1, RATE)
-    found = speaking_rate.measured(wav, "a" * 60, lambda wav: "")
+    found = speaking_rate.rates_of(wav, "a" * 60, lambda wav: "")
     assert found[LETTERS] == found[SYLLABLES] == found[BOTH]
-    other = speaking_rate.measured(wav, "a" * 60, lambda wav: "a" * 6)
+    other = speaking_rate.rates_of(wav, "a" * 60, lambda wav: "a" * 6)
     assert other[LETTERS] < other[BOTH] < other[SYLLABLES]
     assert other["exact"] == found["exact"]
-    assert speaking_rate.measured(np.zeros(2 * RATE, np.float32), "a", lambda wav: "a") is None
+    assert speaking_rate.rates_of(np.zeros(2 * RATE, np.float32), "a", lambda wav: "a") is None
 
 
 def test_correlations_are_within_groups():
@@ -43,7 +43,7 @@ def test_cut_recordings_and_single_ones_are_left_out(tmp_path, monkeypatch):
     lines = ["path\tspeaker\temotion\tsentence\tuse", *(f"{name}\tana\tjoy\t{text}\ttrain" for name, _, text in rows)]
     (tmp_path / "utterances.tsv").write_text("\n".join(lines))
     monkeypatch.setenv("THESIS_EMOTIONS", str(tmp_path))
-    assert list(speaking_rate.acted_recordings().recording) == ["a.wav", "b.wav"]
+    assert list(speaking_rate.uncut_recordings().recording) == ["a.wav", "b.wav"]
 
 
 def test_the_bundled_recordings_are_one_group():
