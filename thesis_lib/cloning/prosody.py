@@ -68,7 +68,8 @@ def speed_of(wav: np.ndarray, transcript: str) -> float:
 def limited_speed(relative: float) -> float:
     """Bring a relative speaking rate smoothly within ``MIN_SPEED`` and ``MAX_SPEED``: faster speech stays faster.
 
-    With L the logarithm of the limit on the same side of 1, exp(L tanh(log(relative) / L)); near 1 it hardly changes the rate.
+    With L the logarithm of the limit on the same side of 1: exp(L tanh(log(relative) / L)). Near 1 it hardly changes
+    the rate.
     """
     limit = np.log(MAX_SPEED if relative > 1 else MIN_SPEED)
     return float(np.exp(limit * np.tanh(np.log(relative) / limit)))
