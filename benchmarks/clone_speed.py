@@ -1,4 +1,4 @@
-"""Speed of the cloning pipeline, on two cores and on one, with the TTS in 8-bit integers and in float32.
+"""Speed of the cloning pipeline, on two cores and on one, with the TTS in int8 and in float32.
 
 Bundled Spanish recordings, each cloned by both pipelines in turn, in one process for each number of cores: seconds of
 each stage for a second of Spanish, and of the whole; and seconds to speak one changed line of a script again. Then the

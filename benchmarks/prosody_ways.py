@@ -39,7 +39,6 @@ from benchmarks.prosody_model import (
     held_out_models,
 )
 from benchmarks.style_halves import (
-    ENGLISH,
     SPEED,
     HalvesSynthesizer,
     nearest_half,
@@ -52,6 +51,7 @@ from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.cloning.voices import english_voices
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.validation.metrics import Bounded, Statistic
@@ -134,7 +134,7 @@ class Ways:
         config = CloningConfig(follow_segments=False, watermark=False)
         self.pipeline, self.synthesizer = build(config=config), HalvesSynthesizer()
         self.pipeline.synthesizer = self.synthesizer
-        voices = [name for name in self.synthesizer.voices if name.startswith(ENGLISH)]
+        voices = english_voices()
         texts = mini.table(CorpusConfig(name="mini")).en[:VOICE_TEXTS]
         self.voices = voice_statistics(self.synthesizer, voices[: QUICK_VOICES if quick else None], list(texts))
         acted = [(row.speaker, read_audio(row.path, RATE)[0]) for row in training.itertuples()]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.acted import TABLE, acted_folder, acted_table
+from benchmarks.emotion_statistics import correlation_of_rows
 from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.prosody import letter_rate, syllable_rate
@@ -108,13 +109,8 @@ def correlation_rows(table: pd.DataFrame) -> Iterator[dict]:
     for way in (LETTERS, SYLLABLES, BOTH):
         logs = np.log(table[["exact", way]])
         within = (logs - logs.groupby(table.group).transform("mean")).to_numpy()
-        found = interval_columns(len(within), log_correlation(within), RESAMPLES, [table.speaker.to_numpy()])
+        found = interval_columns(len(within), _correlation(within), RESAMPLES, [table.speaker.to_numpy()])
         yield {"set": table.set.iloc[0], "way": way, "n": len(table), "speakers": table.speaker.nunique()} | found
-
-
-def log_correlation(pairs: np.ndarray) -> Bounded:
-    """The correlation of the two columns of (R, 2)."""
-    return Bounded(lambda chosen: float(np.corrcoef(pairs[chosen].T)[0, 1]), -1.0, 1.0)
 
 
 def voices_row(quick: bool) -> dict:
@@ -131,5 +127,10 @@ def voices_row(quick: bool) -> dict:
     )
     own = (logs - np.median(logs, axis=0)).mean(1)
     pairs = np.stack([own, np.log([voice_rate(name) for name in names])], 1)
-    found = interval_columns(len(names), log_correlation(pairs), RESAMPLES)
+    found = interval_columns(len(names), _correlation(pairs), RESAMPLES)
     return {"set": VOICES, "way": "table", "n": len(names), "speakers": len(names)} | found
+
+
+def _correlation(pairs: np.ndarray) -> Bounded:
+    """The correlation of the two columns of (R, 2)."""
+    return Bounded(correlation_of_rows(*pairs.T), -1.0, 1.0)

@@ -24,7 +24,6 @@ from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.config import AudioConfig
 
 TIMBRE_VALUES = 128  # of a style vector; the others are the prosody half
-ENGLISH = ("af_", "am_", "bf_", "bm_")  # prefixes of the English voices
 SPEED = "rate"
 STATISTICS = ("log-F0 standard deviation", "loudness variation", SPEED)
 

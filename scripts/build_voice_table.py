@@ -17,7 +17,7 @@ SENTENCES = (
     "The harbour was quiet when the last boat came in, and nobody spoke until the ropes were tied.",
     "If you leave before nine you can still catch the early train and be home for dinner.",
 )
-RATE_SENTENCES = (  # of which the speaking rate is measured, with the two above
+RATE_SENTENCES = (  # the speaking rate is measured on these and the two above
     "Nobody had told them that the shop would be closed on a Monday.",
     "I am not sure what to say.",
     "Three of the five boxes were empty, and the others were full of old letters.",

@@ -119,6 +119,7 @@ def test_a_limited_speed_keeps_the_order_and_the_speeds_near_1():
     near = abs(np.log(relative)) < 0.06
     assert limited[near] == pytest.approx(relative[near], abs=0.003)
     assert limited_speed(1.0) == 1.0
+    assert [limited_speed(x) for x in (MIN_SPEED, MAX_SPEED)] == pytest.approx([0.762, 1.185], abs=1e-3)
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.1, 1 / MAX_RATE_RATIO), (1.0, 1.0), (10.0, MAX_RATE_RATIO)])

@@ -1,4 +1,4 @@
-"""The synthesizer's graph in 8-bit integers."""
+"""The synthesizer's graph in int8."""
 
 import numpy as np
 import onnxruntime

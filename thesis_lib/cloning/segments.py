@@ -25,7 +25,7 @@ class Style:
     """Speaking style of one segment that replaces the measured one."""
 
     strength: float  # 0 neutral, 1 as the source, 2 exaggerated
-    speed: float | None = None  # of the synthesizer, relative to the average; None: the source's speaking rate
+    speed: float | None = None  # speaking rate of the output, relative to the median voice; None: the source's
 
 
 @dataclass(frozen=True)

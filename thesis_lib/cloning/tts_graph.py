@@ -1,4 +1,4 @@
-"""Kokoro's graph as it is computed: in float32, or with the decoder's convolutions in 8-bit integers.
+"""Kokoro's graph as it is computed: in float32, or with the decoder's convolutions in int8.
 
 The published file is in float16, in which some sentences overflow to NaN, and which is not faster on a CPU. The 8-bit
 graph takes less time than float32. Its weights are quantised per output channel. The activations are

@@ -107,8 +107,8 @@ class Claim:
     key: tuple[Any, ...] = ()  # of the row in the result
     form: str = "number"  # of that row in the table of claims
     n: Any = None  # key of n where the row has none
-    # What the interval excludes where the claim is shown, and includes where it is not: a value, the name of a column
-    # of the row, or the key of another row, and then the two intervals are disjoint.
+    # What the interval is compared with: a value, the name of a column of the row, or the key of another row and then
+    # its interval. The claim is shown where the interval is wholly on ``side`` of it.
     against: Any = None
     side: str = ""  # of the interval that the claim states, one of ``SIDES``, where there is ``against``
     values: dict[str, dict[str, Any]] = field(default_factory=dict)  # placeholder -> {key, form, result}

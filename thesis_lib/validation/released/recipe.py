@@ -17,10 +17,11 @@ from thesis_lib.validation.cells import at_budget
 
 FULL = "full recipe"
 EMOTION_CONDITION = "whisper-emotion as condition"
-PLANNED = ("with speaker loss", "with emotion loss", "with temporal loss")  # losses of the first plan
+EMOTION = "with emotion loss"
+PLANNED = ("with speaker loss", EMOTION, "with temporal loss")  # losses of the first plan
 # Variant -> the variant that it is compared with; every other one with the full recipe. eGeMAPS has no gradient, so
 # that the emotion loss needs another emotion encoder: it is compared with that encoder without the loss.
-CONTROLS = {"with emotion loss": EMOTION_CONDITION}
+CONTROLS = {EMOTION: EMOTION_CONDITION}
 SYNTHETIC = "synthetic"  # label of the profile's own corpus
 WIDTH_OF_HALF = 0.65  # of the channels: half the parameters (0.52 of the released generator's)
 # Seconds of a recording: human corpora have shorter and longer ones than the pairs of a profile.
@@ -44,7 +45,7 @@ def variants_of(base: Config) -> dict[str, dict[str, Any]]:
         "with speaker loss": {"conversion.losses.speaker": 5.0},
         "with temporal loss": {"conversion.losses.temporal": 1.0},
         EMOTION_CONDITION: whisper,
-        "with emotion loss": whisper | {"conversion.losses.emotion": 5.0},
+        EMOTION: whisper | {"conversion.losses.emotion": 5.0},
         "MSE for cosine": {"conversion.losses.embedding_distance": "mse"},
         "half the size": {"conversion.generator.channels": _half(base.conversion.generator)},
     }

@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from thesis_lib.validation.released.recipe import PLANNED
+from thesis_lib.validation.released.recipe import EMOTION, PLANNED
 from thesis_lib.validation.released.scores import WORD_ERRORS
 from thesis_lib.validation.roles import is_circular
 
-EMOTION = "with emotion loss"
-NO_EMOTION = "The scores are of voice, words and predicted quality; the emotion of the outputs is not scored"
+NO_EMOTION = "the emotion of the outputs is not scored: the scores are of voice, words and predicted quality"
 NONE, UNMEASURED = "no difference shown", "not measured"
 
 
@@ -24,10 +23,11 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
         for row in table[table.variant == variant].itertuples():
             if not is_circular(row.role):
                 sides[_side(row.metric, row.low, row.high)].append(_said(row))
-        evidence = ". ".join(f"{side}: {'; '.join(said)}" for side, said in sides.items() if said)
-        if variant == EMOTION:
-            evidence = f"{evidence}. {NO_EMOTION}" if evidence else NO_EMOTION
-        rows.append({"loss": variant.removeprefix("with "), "verdict": _verdict(sides), "evidence": evidence})
+        evidence = [f"{side}: {'; '.join(said)}" for side, said in sides.items() if said]
+        evidence += [NO_EMOTION] if variant == EMOTION else []
+        rows.append(
+            {"loss": variant.removeprefix("with "), "verdict": _verdict(sides), "evidence": ". ".join(evidence)}
+        )
     return pd.DataFrame(rows)
 
 

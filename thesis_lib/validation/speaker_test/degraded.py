@@ -88,13 +88,14 @@ def summarise_degraded(table: pd.DataFrame, resamples: int, seed: int) -> pd.Dat
     for (system, encoder), part in table.groupby(["system", "encoder"], sort=False):
         own = table[(table.system == NATURAL) & (table.encoder == encoder)]
         natural = own.pivot(index="target_speaker", columns="degradation", values=SIMILARITY)
-        wide = part.pivot(index=list(CROSSED), columns="degradation", values=SIMILARITY)
+        wide, cosines = (
+            part.pivot(index=list(CROSSED), columns="degradation", values=score) for score in (SIMILARITY, COSINE)
+        )
         for name in [name for name in DEGRADATIONS if name in wide]:
             both = wide[[UNDEGRADED, name]].dropna()
             beside = natural.loc[both.index.get_level_values("target_speaker"), [UNDEGRADED, name]]
             about = {"system": system, "encoder": encoder, "degradation": name}
-            cosines = part.pivot(index=list(CROSSED), columns="degradation", values=COSINE).loc[both.index]
-            about |= _cosines(cosines[[UNDEGRADED, name]], resamples, seed)
+            about |= _cosines(cosines.loc[both.index, [UNDEGRADED, name]], resamples, seed)
             rows.append(about | _remains(both, beside.to_numpy(float), system == NATURAL, resamples, seed))
     return pd.DataFrame(rows)
 
