@@ -27,7 +27,7 @@ NAMES = {
     "artefacts": "how far noise by ECAPA's gradient moves each speaker encoder; speaker scores of degraded outputs "
     "(THESIS_HUMAN)",
     "content": "speaker identification from each kind of content: how much of the voice remains in it",
-    "recipes": "recipes compared for the small weights, three minutes each (THESIS_HUMAN)",
+    "recipes": "recipes compared for the small weights, 1,200 steps each (THESIS_HUMAN)",
     "adaptation": "150 steps of adaptation to four seconds of a human voice, before and after (THESIS_HUMAN)",
     "coverage": "variance of the small weights' training voices, compared with human voices (THESIS_HUMAN)",
     "released": "the default weights on human speech beside references (THESIS_HUMAN)",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.folders import optional_folder, required_folder
-from benchmarks.json_rows import records
+from benchmarks.json_rows import interval_columns, records
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import speech_segments
 from thesis_lib.cloning.segments import STAGES
@@ -22,16 +22,25 @@ from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
-from thesis_lib.validation.cloning_report import clone_report
-from thesis_lib.validation.metrics import corpus_bleu, corpus_ter, word_errors
+from thesis_lib.validation.cloning_report import (
+    ADAPTATION_STEPS,
+    KOKORO_NEAREST,
+    OURS,
+    OURS_ADAPTED,
+    clone_report,
+)
+from thesis_lib.validation.metrics import corpus_bleu, corpus_ter, mean_of, word_errors
 from thesis_lib.vocoder.sources import DEFAULT, weights
 
 MINUTES = 1.0
 FOLDER = "runs/clone-benchmark"
+TRANSFER = "ref_voicetransfer"  # published English by a TTS in the Spanish speaker's voice
+COMPARED = ((OURS_ADAPTED, OURS), (OURS, KOKORO_NEAREST), (OURS, TRANSFER), (OURS_ADAPTED, TRANSFER))
+RESAMPLES = 1000
 
 
 def run(quick: bool) -> dict:
-    """The summary with intervals, the seconds of each stage, and what was not measured."""
+    """The summary with intervals, paired differences, the seconds of each stage, and what was not measured."""
     pairs, spanish = required_folder("THESIS_PAIRS", "human pairs"), optional_folder("THESIS_SPANISH")
     shutil.rmtree(FOLDER, ignore_errors=True)  # a saved report would not be of these weights
     emotion = weights(DEFAULT)[0].emotion_encoder.name
@@ -44,18 +53,42 @@ def run(quick: bool) -> dict:
     seconds = report.load_table("cloning_seconds")
     missing = report.load_table("cloning_not_measured")
     human = seconds[seconds.test_set != "mini"]
+    adapted = human.dropna(subset=[ADAPTATION_STEPS])  # the human recordings of one speaker each
+    steps = adapted[ADAPTATION_STEPS]
     sources = sorted(path for group in pairs.glob("*_es_src") for path in group.iterdir())
     return {
         "letters a second of Spanish": {"people": _rate(sources), "bundled voices": _rate(_bundled(40)[1])},
         "Whisper's window": _windows(4 if quick else 40),
         "recordings": table.id.nunique(),
         "minutes": 0.02 if quick else MINUTES,
+        "steps of adaptation": {"median": steps.median(), "low": steps.min(), "high": steps.max(), "n": len(steps)},
         "not measured": records(missing.assign(reason=missing.reason.str.replace(r"\S*/", "", regex=True))),
         "rows": records(report.load_table("cloning_summary")),
+        "differences": system_differences(table[table.id.isin(adapted.id)]),
         "seconds of Spanish": float(human.source.sum()),
         "seconds of English": float(human.output.sum()),
         "seconds by stage": {stage: float(human[stage].sum()) for stage in STAGES},
     }
+
+
+def system_differences(table: pd.DataFrame) -> list[dict]:
+    """A row each pair of ``COMPARED`` and encoder: the first system's cosine to the source minus the second's.
+
+    The mean over the recordings that have both systems, with its interval over speakers. ``table`` is the report's, of
+    human recordings of one speaker each. A pair without a common recording has no row.
+    """
+    rows = []
+    for encoder in (name.removesuffix("_normalised") for name in table if name.endswith("_normalised")):
+        cosines = table.pivot(index=["speaker", "id"], columns="system", values=encoder)
+        for system, against in COMPARED:
+            if not {system, against} <= set(cosines):
+                continue
+            found = (cosines[system] - cosines[against]).dropna()
+            if len(found):
+                speakers = found.index.get_level_values("speaker").to_numpy(str)
+                values = interval_columns(len(found), mean_of(found.to_numpy()), RESAMPLES, speakers)
+                rows.append({"encoder": encoder, "system": system, "against": against, "n": len(found)} | values)
+    return rows
 
 
 def _rate(paths: list[Path]) -> dict[str, float]:

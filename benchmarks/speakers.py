@@ -16,8 +16,11 @@ from thesis_lib.embeddings.encoders import Encoder, evaluation_encoders, speaker
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation.roles import Roles, named_lineage
 from thesis_lib.validation.speaker_test import (
+    ALL_PAIRS,
+    NATURAL,
     SpeakerTrials,
     about_trials,
+    beside_natural,
     enrol,
     gains,
     human_trials,
@@ -37,7 +40,10 @@ RESAMPLES, QUICK_RESAMPLES, SEED = 1000, 100, 0
 
 
 def run(quick: bool, targets: int, contents: int) -> dict:
-    """Rows of each system, encoder, kind of pairs and statistic; gains over the best trivial system; chance levels."""
+    """Rows of each system, encoder, kind of pairs and statistic; differences to other systems; chance levels.
+
+    The differences are paired: to the best trivial system ("gains"), and to natural recordings of the same targets.
+    """
     vocoder = Vocoder.from_torch(DEFAULT)
     resamples = QUICK_RESAMPLES if quick else RESAMPLES
     trials, encoders = human_set(vocoder, targets, contents)
@@ -45,11 +51,13 @@ def run(quick: bool, targets: int, contents: int) -> dict:
     results = measure_speakers(trials, speaker_test_systems(RELEASED, vocoder, encoders[0]), scorers, bar)
     levels = impostor_levels(scorers)
     summary = summarise_speakers(results.table, levels, resamples, SEED)
+    to_natural = gains(beside_natural(results.table), RELEASED, resamples, SEED, trivial=(NATURAL,))
     return about_trials(trials, scorers) | {
         "system": RELEASED,
         "not measured": results.missing,
         "rows": records(roles.of_encoders(summary)),
         "gains": records(roles.of_encoders(gains(results.table, RELEASED, resamples, SEED))),
+        "differences to natural recordings": records(roles.of_encoders(to_natural[to_natural.pairs == ALL_PAIRS])),
         "impostors": records(levels),
     }
 

@@ -23,6 +23,7 @@ from thesis_lib.utils.files import fingerprint
 from thesis_lib.validation import cloning_report
 from thesis_lib.validation.cloning_recordings import OWN
 from thesis_lib.validation.cloning_report import (
+    ADAPTATION_STEPS,
     HUMAN,
     KOKORO,
     KOKORO_NEAREST,
@@ -196,20 +197,19 @@ def test_a_similarity_without_floor_is_named_as_not_measured(tiny_run, tmp_path,
 
 def test_an_adapted_vocoder_is_one_more_system(tiny_run, tmp_path, faked, pairs, monkeypatch):
     adapted = []
-    monkeypatch.setattr(
-        cloning_report,
-        "adapted_to",
-        lambda pipeline, paths, minutes, adapter: adapted.append((paths, minutes, adapter)) or pipeline,
-    )
+    monkeypatch.setattr(cloning_report, "adapted_to", lambda *given: adapted.append(given) or given[0])
     settings = {"cloning__voice": "af_heart", "cloning__examples": 2, "encoders__emotion_folder": str(tmp_path)}
     run = trained_beside(tiny_run, tmp_path / "run", **settings)
     table = clone_report(run, pairs=pairs, minutes=1.5)
     assert set(table[table.system == OURS_ADAPTED].test_set.str.removesuffix(SEVERAL)) == {"g"}
-    assert [(paths[0].name, minutes) for paths, minutes, _ in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
+    assert [(paths[0].name, minutes) for _, paths, minutes, _ in adapted] == [("a.wav", 1.5), ("b.wav", 1.5)]
     assert {adapter.keywords["encoders"].emotion_folder for *_, adapter in adapted} == {str(tmp_path)}
     ((encoders, device),) = faked
     assert (encoders.emotion_folder, device) == (str(tmp_path), "cpu")
     assert set(table.system) == {KOKORO, OURS, OWN, OURS_ADAPTED, "ref"}
+    steps = run.load_table("cloning_seconds").set_index("id")[ADAPTATION_STEPS]
+    assert steps.dropna().eq(run.config.conversion.training.steps).all(), "the vocoder stands for the adapted one"
+    assert set(steps.dropna().index) == {"g/a", "g/b"}
 
 
 def test_the_encoders_are_computed_as_the_run_says_and_are_those_of_the_vocoder(tiny_run, tmp_path, faked, monkeypatch):

@@ -15,8 +15,10 @@ from thesis_lib.validation.speaker_test import (
     ALL_PAIRS,
     NATURAL,
     SpeakerTrials,
+    beside_natural,
     degraded,
     enrol,
+    gains,
     human_trials,
     impostor_levels,
     measure_degraded,
@@ -97,12 +99,29 @@ def test_a_threshold_from_the_targets_sex_accepts_its_share_of_those_impostors(s
     assert summary.reason["content", ALL_PAIRS, "accepted_1_same_sex"].startswith("90 impostor pairs give no threshold")
 
 
-def test_natural_recordings_are_of_all_speakers_and_by_sex(summary):
+def test_natural_recordings_are_of_all_targets_and_by_sex(summary):
     natural = summary.loc[NATURAL]
     assert natural.n[ALL_PAIRS, "identified"] == COUNT
     assert natural.n["female to female", "identified"] == natural.n["female to male", "identified"] == COUNT // 2
     assert natural.value[ALL_PAIRS, "normalised_similarity"] == pytest.approx(1)
     assert not {"to_content", "target_preference"} & set(natural.index.get_level_values("statistic"))
+
+
+def test_outputs_are_compared_with_the_natural_recordings_of_their_own_targets(sexed):
+    trials, scorer = sexed
+    targets = [speaker.name for speaker in trials.targets[:3]]
+    few = SpeakerTrials("few", trials.speakers, [], [t for t in trials.trials if t.target.name in targets], AUDIO)
+    systems = {"perfect": lambda trial: trial.target.content, "kept": lambda trial: trial.content.content}
+    named = [System(name, render, about={"system": name}) for name, render in systems.items()]
+    table = measure_speakers(few, named, [scorer]).table
+    assert sorted(table[table.system == NATURAL].target_speaker) == sorted(targets)
+    beside = beside_natural(table)
+    for name, identified in (("perfect", 0), ("kept", -1)):
+        found = gains(beside, name, 100, 0, trivial=(NATURAL,)).set_index(["pairs", "statistic"]).loc[ALL_PAIRS]
+        assert set(found["best trivial"]) - {""} == {NATURAL}
+        assert (found.value["identified"], found.n["identified"]) == (identified, len(few.trials))
+    assert found.value["normalised_similarity"] < -0.5
+    assert gains(beside, "perfect", 100, 0, trivial=(NATURAL,)).value.dropna().eq(0).all()
 
 
 class LevelEncoder(PlantedEncoder):

@@ -54,6 +54,7 @@ RECOGNISER = "whisper-base"
 EMOTION2VEC = "emotion2vec"  # the one encoder that is loaded from a folder of the user
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
+ADAPTATION_STEPS = "steps of adaptation"  # column of the table of seconds, where a vocoder was adapted
 INPUTS, EARLIER_INPUTS = "cloning_inputs", "cloning_asked"  # JSON files of the run: what the report was made of
 Spoken = tuple[np.ndarray, str]  # (N,) output, and the text that it should say; empty where that is not known
 Adaptation = Callable[[VoiceCloningPipeline, Path], VoiceCloningPipeline]  # adapts the vocoder to a recording
@@ -71,7 +72,7 @@ class Cloned:
     transcript: str
     translation: str
     outputs: dict[str, np.ndarray]  # system -> (N,) at the vocoder's rate
-    seconds: dict[str, float]  # stage -> time of our system
+    seconds: dict[str, float | None]  # of each stage of our system; ADAPTATION_STEPS -> steps, where adapted
 
     @property
     def about(self) -> dict[str, str]:
@@ -171,11 +172,10 @@ def _is_current(run: Run, inputs: dict[str, Any]) -> bool:
     return before == inputs or (own and before == [None, "None", [], inputs["minutes"]])
 
 
-def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float]:
+def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float | None]:
     """Seconds of the Spanish, of our output, and of each stage."""
-    rate = scorers.audio.sample_rate
-    lengths = {"source": len(cloned.source.recording.wav) / rate, "output": len(cloned.outputs[OURS]) / rate}
-    return lengths | cloned.seconds
+    wavs = {"source": cloned.source.recording.wav, "output": cloned.outputs[OURS]}
+    return {name: len(wav) / scorers.audio.sample_rate for name, wav in wavs.items()} | cloned.seconds
 
 
 def _evaluated(run: Run, number: int, cloned: Cloned, scorers: Scorers, recogniser: Whisper) -> Results:
@@ -234,10 +234,10 @@ def _cloned(
     speaker = pipeline.analyse_speaker(segments, recording.source, is_translated=True)
     translated = list(pipeline.translate(segments, recording.source))
 
-    def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+    def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float | None]]:
         synthesised = list(using.synthesise(translated, speaker))
         content, output = (np.concatenate([getattr(s, side) for s in synthesised]) for side in ("content", "wav"))
-        return content, output, total_seconds(synthesised)
+        return content, output, {**total_seconds(synthesised)}
 
     content, output, seconds = sides(pipeline)
     outputs = {KOKORO: content, OURS: output}
@@ -246,7 +246,9 @@ def _cloned(
         plain, from_plain, _ = sides(fixed)
         outputs = {KOKORO: plain, KOKORO_NEAREST: content, OURS_FIXED: from_plain, OURS: output}
     if adapted and not speaker.others:  # adapted to two speakers, a vocoder would mix their voices
-        outputs[OURS_ADAPTED] = sides(adapted(pipeline, recording.source))[1]
+        own = adapted(pipeline, recording.source)
+        outputs[OURS_ADAPTED] = sides(own)[1]
+        seconds |= {ADAPTATION_STEPS: own.vocoder.description.steps}
     transcript, translation = (" ".join(getattr(s, side) for s in translated) for side in ("transcript", "english"))
     source = Source(wav, recording.speaker, scorers, several=bool(speaker.others))
     return Cloned(recording, source, speaker, transcript, translation, outputs, seconds)

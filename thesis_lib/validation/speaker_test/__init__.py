@@ -10,6 +10,7 @@ from thesis_lib.validation.speaker_test.same_sex import SexScorer, impostor_leve
 from thesis_lib.validation.speaker_test.summary import (
     ALL_PAIRS,
     PITCH_MATCHED,
+    beside_natural,
     by_pairs,
     gains,
     summarise_speakers,
@@ -25,6 +26,7 @@ __all__ = [
     "SexScorer",
     "SpeakerTrials",
     "about_trials",
+    "beside_natural",
     "by_pairs",
     "enrol",
     "gains",

@@ -37,12 +37,12 @@ def measure_speakers(
 ) -> Results:
     """One row for each trial, system and encoder: the columns ``ABOUT`` and those of ``SexScorer.score``.
 
-    And a row for the natural recording of every speaker, targets or not.
+    And a row for the natural recording of each target.
     """
     natural = [
         natural_about(speaker) | {"encoder": scorer.encoder.name} | scorer.score_natural(speaker)
         for scorer in scorers
-        for speaker in trials.speakers
+        for speaker in trials.targets
     ]
     return Results(natural) + evaluate(trials.test_set, systems, [trial_scorer(s) for s in scorers], progress)
 

@@ -84,7 +84,7 @@ def _chance(part: pd.DataFrame, levels: pd.DataFrame, encoder: str, pairs: str) 
 def gains(
     table: pd.DataFrame, system: str, resamples: int, seed: int, trivial: Sequence[str] = TRIVIAL
 ) -> pd.DataFrame:
-    """The gain of a system over the best trivial one, by each encoder, kind of pairs and statistic.
+    """The gain of a system over the best of the ``trivial`` ones, by each encoder, kind of pairs and statistic.
 
     Statistics: ``GAINED``, and ``SAME_SEX_COLUMNS`` where sexes are known. Only pairs that were measured for all of
     these systems count. The best is that with the highest mean on them; where several have it, all are named and the
@@ -104,6 +104,17 @@ def gains(
             about = {"encoder": encoder, "pairs": pairs, "statistic": statistic, "system": system}
             rows.append(about | _gain(part, statistic, system, trivial, resamples, seed))
     return pd.DataFrame(rows, columns=list(GAINS))
+
+
+def beside_natural(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of trials; the natural recording of a target has a row for each trial of that target.
+
+    ``gains`` can then compare a system with the natural recordings of the same targets, as its one trivial system.
+    """
+    trials, natural = table[table.system != NATURAL], table[table.system == NATURAL]
+    pairs = trials[["encoder", *CROSSED, "content_sex", "semitones"]].drop_duplicates(["encoder", *CROSSED])
+    repeated = natural.drop(columns=["content", "content_sex", "semitones"]).merge(pairs)
+    return pd.concat([trials, repeated], ignore_index=True)
 
 
 def _gain(
