@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 
 from thesis_lib import reporting
-from thesis_lib.reporting import by_encoder, degraded_table, pairs_table, speakers_figure, speakers_table, swap_rows
+from thesis_lib.reporting import (
+    by_encoder,
+    degraded_table,
+    lost_cosine_table,
+    pairs_table,
+    speakers_figure,
+    speakers_table,
+    swap_rows,
+)
 from thesis_lib.reporting.headings import STATISTICS
 
 
@@ -156,6 +164,16 @@ def test_a_share_that_is_not_given_is_named():
     assert found.n.tolist() == [12, 12]
     (line,) = degraded_table(pd.DataFrame(rows), beside_natural=True).to_dict("records")
     assert line == {"encoder": "e", "system": "ours", "n": 12, "after noise": "-0.50 [-0.60, -0.40]"}
+
+
+def test_what_a_degradation_takes_from_the_cosine_has_a_column_each():
+    lost = {"cosine_before": 0.5, "cosine_lost": 0.1, "cosine_lost_low": 0.0, "cosine_lost_high": 0.2}
+    about = {"encoder": "e", "role": "evaluation", "n": 12} | lost
+    rows = [about | {"system": system, "degradation": name} for system in ("ours", "TTS") for name in ("noise", "MP3")]
+    (line,) = lost_cosine_table(pd.DataFrame(rows), ["ours"]).to_dict("records")
+    taken = "0.10 [0.00, 0.20]"
+    assert line.pop("cosine, undegraded") == "0.50"
+    assert line == {"encoder": "e", "system": "ours", "n": 12, "lost by noise": taken, "lost by MP3": taken}
 
 
 @pytest.fixture

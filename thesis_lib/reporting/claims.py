@@ -71,6 +71,9 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "rounds": _rounds,
     "rounds, two decimals": lambda row: "{median:.2f} ({low:.2f}–{high:.2f})".format(**row),
     "remains": lambda row: f"{row['remains']:.2f} [{row['remains_low']:.2f}, {row['remains_high']:.2f}]",
+    "cosine lost": lambda row: (
+        f"{row['cosine_lost']:.2f} [{row['cosine_lost_low']:.2f}, {row['cosine_lost_high']:.2f}]"
+    ),
     "moved": lambda row: f"{row['moved']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "mean": lambda row: f"{row['mean']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
     "gain": lambda row: _number(row, "+"),

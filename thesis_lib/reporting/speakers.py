@@ -1,5 +1,7 @@
 """Tables and figures of the speaker test, each with its chance levels; a dagger marks an encoder with a role."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -178,6 +180,19 @@ def degraded_table(rows: pd.DataFrame, beside_natural: bool = False) -> pd.DataF
         for row in part.to_dict("records"):
             share = dict(zip(("value", "low", "high"), (row[name] for name in names), strict=True))
             line[f"after {row['degradation']}"] = NO_SHARE if np.isnan(share["value"]) else with_interval(share)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def lost_cosine_table(rows: pd.DataFrame, systems: Sequence[str]) -> pd.DataFrame:
+    """A line for each encoder and some systems: the cosine to the target, and what each degradation takes from it."""
+    lines = []
+    for (encoder, system), part in _numbers(rows[rows.system.isin(systems)]).groupby(["encoder", "system"], sort=False):
+        line = {"encoder": encoder, "system": system, "n": int(part.n.max())}
+        line["cosine, undegraded"] = f"{part.cosine_before.iloc[0]:.2f}"
+        for row in part.to_dict("records"):
+            lost = {"value": row["cosine_lost"], "low": row["cosine_lost_low"], "high": row["cosine_lost_high"]}
+            line[f"lost by {row['degradation']}"] = with_interval(lost)
         lines.append(line)
     return pd.DataFrame(lines)
 
