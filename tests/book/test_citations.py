@@ -7,7 +7,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "paper" / "paper.md"
 PAGES = sorted([PAPER, *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")])
-SYSTEMS = ("FreeVC", "kNN-VC", "OpenVoice", "Seed-VC", "SeamlessExpressive", "Hibiki-Zero", "Pocket TTS")
+SYSTEMS = (
+    "FreeVC",
+    "kNN-VC",
+    "OpenVoice",
+    "Seed-VC",
+    "Translatotron 2",
+    "SeamlessExpressive",
+    "Hibiki-Zero",
+    "Pocket TTS",
+)
+WITHOUT_NUMBERS = {"FreeVC", "Translatotron 2"}  # the page says why
 CITATION = re.compile(r"\{cite\}`([^`]+)`")
 
 
@@ -43,7 +53,7 @@ def name_of(row: list[str]) -> str:
 
 def test_a_published_value_has_its_metric_test_set_and_source():
     rows = published_rows()
-    assert set(map(name_of, rows)) == {*SYSTEMS} - {"FreeVC"}
+    assert set(map(name_of, rows)) == {*SYSTEMS} - WITHOUT_NUMBERS
     for row in rows:
         assert len(row) == 6, row
         _, _, metric, value, test_set, source = row
