@@ -61,7 +61,7 @@ def run(quick: bool) -> dict:
         "Whisper's window": _windows(4 if quick else 40),
         "recordings": table.id.nunique(),
         "minutes": 0.02 if quick else MINUTES,
-        "steps of adaptation": {"median": steps.median(), "low": steps.min(), "high": steps.max(), "n": len(steps)},
+        ADAPTATION_STEPS: {"median": steps.median(), "low": steps.min(), "high": steps.max(), "n": len(steps)},
         "not measured": records(missing.assign(reason=missing.reason.str.replace(r"\S*/", "", regex=True))),
         "rows": records(report.load_table("cloning_summary")),
         "differences": system_differences(table[table.id.isin(adapted.id)]),
@@ -75,7 +75,8 @@ def system_differences(table: pd.DataFrame) -> list[dict]:
     """A row each pair of ``COMPARED`` and encoder: the first system's cosine to the source minus the second's.
 
     The mean over the recordings that have both systems, with its interval over speakers. ``table`` is the report's, of
-    human recordings of one speaker each. A pair without a common recording has no row.
+    human recordings of one speaker each. A pair without a common recording has no row; an encoder without floor and
+    ceiling has none, and is in the report's list of what was not measured.
     """
     rows = []
     for encoder in (name.removesuffix("_normalised") for name in table if name.endswith("_normalised")):

@@ -1,8 +1,8 @@
 """The strong speaker test: the released weights on human voices, beside natural recordings and trivial systems.
 
 THESIS_HUMAN names a folder of human recordings (``recordings_by_speaker`` has its layout). All speakers of the folder
-are enrolled. ``recipes`` and other benchmarks compared recipes on some speakers of such a folder, so targets are spread
-over the others; where the folder has no others, the result says how many targets they may have used. Contents are
+are enrolled. Recipes were compared on some speakers of the folder of the saved result, so targets are spread over the
+others; where the folder has no others, the result says how many targets they may have used. Contents are
 bundled English sentences by the TTS, of voices outside the training split. A speaker with a single recording is
 enrolled by its second half, and the condition comes from its first half: the same session, which ``enrolment`` states.
 """

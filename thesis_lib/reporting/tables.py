@@ -7,7 +7,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 from torch import Tensor
 
-from thesis_lib.config import TASKS, Config
+from thesis_lib.config import GENERATOR_PRESETS, TASKS, Config
 from thesis_lib.reporting.claims import FORMS
 from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.runs.folder import Run, RunError, project_root
@@ -73,12 +73,12 @@ def parameter_table(generator: Generator) -> pd.DataFrame:
 
 
 def sizes_table(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """A row for each preset of the generator: million parameters of each part (``parameter_table``), and the size."""
+    """A row for each generator: its preset, million parameters of each part (``parameter_table``), and the size."""
     rows = []
     for name, table in parts.items():
         millions = {f"{row.part} (M)": f"{row.parameters / 1e6:.2f}" for row in table.itertuples()}
         size = {"float32 (MB)": f"{table['float32 MB'].max():.1f}"}
-        rows.append({"vocoder": heading(name), "preset": name} | millions | size)
+        rows.append({"vocoder": heading(name), "preset": name if name in GENERATOR_PRESETS else "–"} | millions | size)
     return pd.DataFrame(rows)
 
 

@@ -54,7 +54,7 @@ RECOGNISER = "whisper-base"
 EMOTION2VEC = "emotion2vec"  # the one encoder that is loaded from a folder of the user
 NEAREST_ENCODER = "ecapa"  # chooses the nearest of Kokoro's voices
 ABOUT = ("test_set", "id", "speaker", "system")
-ADAPTATION_STEPS = "steps of adaptation"  # column of the table of seconds, where a vocoder was adapted
+ADAPTATION_STEPS = "steps of the adapted vocoder"  # column of the table of seconds; of its best checkpoint
 INPUTS, EARLIER_INPUTS = "cloning_inputs", "cloning_asked"  # JSON files of the run: what the report was made of
 Spoken = tuple[np.ndarray, str]  # (N,) output, and the text that it should say; empty where that is not known
 Adaptation = Callable[[VoiceCloningPipeline, Path], VoiceCloningPipeline]  # adapts the vocoder to a recording
@@ -173,7 +173,7 @@ def _is_current(run: Run, inputs: dict[str, Any]) -> bool:
 
 
 def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float | None]:
-    """Seconds of the Spanish, of our output, and of each stage."""
+    """Seconds of the Spanish, of our output, and of each stage; and the steps of the adapted vocoder."""
     wavs = {"source": cloned.source.recording.wav, "output": cloned.outputs[OURS]}
     return {name: len(wav) / scorers.audio.sample_rate for name, wav in wavs.items()} | cloned.seconds
 

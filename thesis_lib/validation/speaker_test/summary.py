@@ -136,9 +136,10 @@ def _difference(both: pd.DataFrame, shares: bool, resamples: int, seed: int) -> 
     """Mean and interval of the first column minus the second, of rows named by target and content.
 
     The bootstrap of shares with one and the same difference in all pairs has no width. Their interval is then that of
-    the difference of two shares, from the interval of each (Newcombe 1998, method 10 without its correlation).
+    the difference of two shares, from the interval of each (Newcombe 1998, method 10 without its correlation). The
+    share of natural recordings is then that of one recording a target.
     """
-    sides = groups_of(both.index.to_frame(index=False), CROSSED)
+    sides = _sides(both)
     first, second = both.to_numpy(float).T
     difference = first - second
     mean = metrics.mean_of(difference)
@@ -146,7 +147,19 @@ def _difference(both: pd.DataFrame, shares: bool, resamples: int, seed: int) -> 
         return interval(len(difference), mean, resamples, seed, sides)
     found = interval(len(difference), metrics.Bounded(mean, -1, 1), resamples, seed, sides)
     if np.isfinite(found["value"]) and np.ptp(difference) == 0:
-        a, b = (metrics.share_interval(values == 1, sides) for values in (first, second))
+        a, b = (_share_interval(both[name]) for name in both)
         found["low"] = max(-1.0, found["value"] - float(np.hypot(a[0] - a[1], b[2] - b[0])))
         found["high"] = min(1.0, found["value"] + float(np.hypot(a[2] - a[0], b[0] - b[1])))
     return found
+
+
+def _share_interval(values: pd.Series) -> tuple[float, float, float]:
+    """Share, low and high of one system's values (0 or 1), of natural recordings once for each target."""
+    rows = values.groupby(level="target_speaker").first() if values.name == NATURAL else values
+    return metrics.share_interval(rows.to_numpy() == 1, _sides(rows))
+
+
+def _sides(rows: pd.DataFrame | pd.Series) -> metrics.Groups:
+    """The groups of a bootstrap, from the targets and contents that name the rows."""
+    names = rows.index.to_frame(index=False)
+    return groups_of(names, list(names))
