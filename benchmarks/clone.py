@@ -82,10 +82,9 @@ def system_differences(table: pd.DataFrame) -> list[dict]:
     for encoder in (name.removesuffix("_normalised") for name in table if name.endswith("_normalised")):
         cosines = table.pivot(index=["speaker", "id"], columns="system", values=encoder)
         for system, against in COMPARED:
-            if not {system, against} <= set(cosines):
-                continue
-            found = (cosines[system] - cosines[against]).dropna()
-            if len(found):
+            both = cosines.reindex(columns=[system, against]).dropna()
+            if len(both):
+                found = both[system] - both[against]
                 speakers = found.index.get_level_values("speaker").to_numpy(str)
                 values = interval_columns(len(found), mean_of(found.to_numpy()), RESAMPLES, speakers)
                 rows.append({"encoder": encoder, "system": system, "against": against, "n": len(found)} | values)

@@ -19,7 +19,7 @@ from thesis_lib.training import train
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.validation.swap import SwapSystem
 
-STEPS, QUICK_STEPS = 1200, 20  # 1,200: three to six minutes on two cores
+STEPS, QUICK_STEPS = 1200, 20  # 1,200: ten minutes measured on one core
 FOLDER = Path("runs/recipes")
 # Some minutes of a CPU allow spectral losses alone, on small batches, without speaker sampling.
 COMMON = {
