@@ -50,6 +50,7 @@ def run(quick: bool) -> dict:
         results += compared("human", before, adapted, target, contents, test_set.scorers)
     about = {"voices": len(minutes), "seconds": SECONDS, "steps": steps, "minutes": minutes}
     about["speakers that a choice may have used"] = len(test_set.used)
+    about["enrolled voices"] = len(test_set.speakers)
     return about | compared_outputs(results)
 
 
