@@ -7,6 +7,7 @@ from thesis_lib.runs.folder import RunError
 from thesis_lib.validation.swap import recordings_by_speaker
 
 VARIABLE = "THESIS_HUMAN"
+COMPARED = Path(__file__).with_name("librispeech101_compared.txt")
 
 
 def human_folder() -> Path:
@@ -25,3 +26,11 @@ def human_recordings() -> dict[str, list[Path]]:
         return recordings_by_speaker(human_folder())
     except RunError as error:
         raise SystemExit(str(error)) from None
+
+
+def compared_speakers() -> frozenset[str]:
+    """Names of the speakers on whom systems were compared for a choice; they are no targets of a reported result.
+
+    The list has both comparisons of recipes: the first had 16 speakers, spread over the folder, the second 48.
+    """
+    return frozenset(COMPARED.read_text().split())

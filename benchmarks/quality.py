@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.human import human_folder
+from benchmarks.human import compared_speakers, human_folder
 from benchmarks.json_rows import interval_columns
 from benchmarks.together import complete_rows
 from thesis_lib.config import Config
@@ -39,7 +39,7 @@ ENCODERS = ("speaker", "evaluation")
 RECOGNISERS = {"wer": "whisper-tiny.en", "wer, base": "whisper-base"}
 RESAMPLES = 1000
 ROUNDS = 2  # of swaps: in each, every speaker is the target once
-MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4  # reserved for choices between systems; of a quick test
+MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4  # of a choice between systems; of a quick test
 MIN_SECONDS = 3.0  # of half a recording
 MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
 Summary = tuple[list[Columns], list[Columns]]  # a row each system and score, and what could not be measured
@@ -49,7 +49,7 @@ class HumanTest:
     """Human speakers, the systems' test set, and the models that score."""
 
     def __init__(self, emotion: str, quick: bool = False, for_choice: bool = False) -> None:
-        """``for_choice``: take the speakers that are reserved for choices between systems; other tests leave them out.
+        """``for_choice``: the speakers are for a choice; other tests leave out those that a choice used.
 
         ``used``: names of tested speakers that such a choice may have used. Without ``for_choice`` there are some only
         where the folder has no others.
@@ -134,9 +134,13 @@ class HumanTest:
 def report_speakers(
     speakers: Sequence[SwapSpeaker], for_choice: bool, count: int
 ) -> tuple[list[SwapSpeaker], frozenset[str]]:
-    """The speakers of a test, at most ``count``; and the names of those that are reserved for choices."""
-    others, compared = unused_speakers(speakers, MAX_SPEAKERS)
-    chosen = [speaker for speaker in speakers if speaker.name in compared] if for_choice else others
+    """The speakers of a test, at most ``count``; and the names of those that a choice may have used.
+
+    A choice takes ``MAX_SPEAKERS`` of the folder, a report those that no choice used.
+    """
+    compared = compared_speakers()
+    of_a_choice = [speakers[i] for i in spread(len(speakers), MAX_SPEAKERS)]
+    chosen = of_a_choice if for_choice else unused_speakers(speakers, compared)
     return [chosen[i] for i in spread(len(chosen), count)], compared
 
 

@@ -1,16 +1,16 @@
 """The strong speaker test: the released weights on human voices, beside natural recordings and trivial systems.
 
 THESIS_HUMAN names a folder of human recordings (``recordings_by_speaker`` has its layout). All speakers of the folder
-are enrolled. Recipes were compared on some speakers of the folder of the saved result, so targets are spread over the
-others; where the folder has no others, the result says how many targets they may have used. Contents are
-bundled English sentences by the TTS, of voices outside the training split. A speaker with a single recording is
-enrolled by its second half, and the condition comes from its first half: the same session, which ``enrolment`` states.
+are enrolled. Recipes were compared on some speakers of the folder of the saved result (``compared_speakers``). Targets
+are spread over the others; where the folder has no others, the result says how many targets they may have used.
+Contents are bundled English sentences by the TTS, of voices outside the training split. A speaker with a single
+recording is enrolled by its second half, and the condition comes from its first half: the same session, which
+``enrolment`` states.
 """
 
-from benchmarks.human import human_folder
+from benchmarks.human import compared_speakers, human_folder
 from benchmarks.json_rows import records
 from benchmarks.options import Option
-from benchmarks.quality import MAX_SPEAKERS
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import Encoder, evaluation_encoders, speaker_encoder
 from thesis_lib.utils.progress import bar
@@ -67,7 +67,7 @@ def human_set(vocoder: Vocoder, targets: int, contents: int) -> tuple[SpeakerTri
     folder = human_folder()
     config = Config.from_profile("demo").override({"encoders.emotion": vocoder.encoders.emotion})
     encoders = [speaker_encoder(config.encoders), *evaluation_encoders(config.encoders)]
-    return human_trials(folder, config, targets, contents, compared=MAX_SPEAKERS), encoders
+    return human_trials(folder, config, targets, contents, compared_speakers()), encoders
 
 
 def roles_of(vocoder: Vocoder) -> Roles:

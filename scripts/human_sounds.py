@@ -10,7 +10,7 @@ as the default vocoder renders it. The reader has not agreed to be cloned, so th
 import sys
 from pathlib import Path
 
-from benchmarks.quality import MAX_SPEAKERS
+from benchmarks.human import compared_speakers
 from thesis_lib.audio.files import write_audio
 from thesis_lib.config import Config
 from thesis_lib.validation.speaker_test import unused_speakers
@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     vocoder = Vocoder.from_pretrained(DEFAULT)
     config = Config.from_profile("demo").override({"encoders.emotion": vocoder.encoders.emotion})
     speakers = human_speakers(folder, config, count=None, vocoders=(vocoder,))
-    reader = unused_speakers(speakers, MAX_SPEAKERS)[0][0]
+    reader = unused_speakers(speakers, compared_speakers())[0]
     (content,) = reader.references  # the other half of the recording than the condition
     for name, wav in {"human": content, "human_output": vocoder.render(content, reader.voice)}.items():
         write_audio(

@@ -1,17 +1,22 @@
 """Quality of copies and swaps."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers import spoken
 
+from benchmarks.human import compared_speakers
 from benchmarks.quality import MAX_SPEAKERS, HumanTest, error_rate, overview, report_speakers, summarise_systems
 from thesis_lib.audio.files import write_audio
+from thesis_lib.corpus.split import spread
 from thesis_lib.validation import Results
 from thesis_lib.validation.evaluation import interval
 from thesis_lib.validation.swap import SwapSystem
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
+
+ROOT = Path(__file__).parents[2]
 
 
 def results(*left_out: tuple[str, str]) -> Results:
@@ -51,16 +56,21 @@ def test_the_limits_of_an_error_rate_are_not_below_zero_where_no_errors_are():
 
 
 def test_no_speaker_is_in_a_choice_and_in_a_report():
-    names = [SimpleNamespace(name=f"s{number:03}") for number in range(101)]
-    chosen, compared = report_speakers(names, True, 101)
-    reported, same = report_speakers(names, False, 101)
-    assert compared == same == {speaker.name for speaker in chosen}
+    names = (ROOT / "benchmarks" / "librispeech101.txt").read_text().split()
+    speakers = [SimpleNamespace(name=name) for name in names]
+    chosen, compared = report_speakers(speakers, True, 101)
+    reported, same = report_speakers(speakers, False, 101)
+    assert compared == same
     assert len(chosen) == MAX_SPEAKERS
-    assert not compared & {speaker.name for speaker in reported}
-    assert len(chosen) + len(reported) == 101
-    few, compared = report_speakers(names[:3], False, 2)
-    assert [speaker.name for speaker in few] == ["s000", "s002"]
-    assert compared == {"s000", "s001", "s002"}, "a small folder has no others, and the result says so"
+    assert {speaker.name for speaker in chosen} <= compared
+    assert {speaker.name for speaker in reported} == set(names) - compared
+    others, _ = report_speakers([SimpleNamespace(name=name) for name in "abcd"], False, 3)
+    assert [speaker.name for speaker in others] == ["a", "c", "d"], "no choice used another folder's speakers"
+
+
+def test_both_comparisons_of_recipes_are_in_the_list():
+    names = (ROOT / "benchmarks" / "librispeech101.txt").read_text().split()
+    assert compared_speakers() == {names[i] for count in (16, 48) for i in spread(101, count)}
 
 
 @pytest.mark.slow

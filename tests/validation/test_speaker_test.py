@@ -352,6 +352,7 @@ def test_the_whole_test_on_a_tiny_run(tiny_run, tmp_path):
 def test_what_a_table_states_of_its_trials(planted, scorer):
     found = about_trials(planted, [scorer])
     assert (found["speakers"], found["targets"], found["contents"], found["impostor pairs"]) == (20, 20, 20, 380)
+    assert found["target names"] == sorted({trial.target.name for trial in planted.trials})
     assert "165 Hz" in found["sexes"]
 
 

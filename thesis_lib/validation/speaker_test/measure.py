@@ -56,6 +56,7 @@ def about_trials(trials: SpeakerTrials, scorers: Sequence[SpeakerScorer]) -> dic
         "impostor pairs": len(scorers[0].impostors),
         "enrolment": trials.enrolment,
         "targets": len(targets),
+        "target names": sorted(targets),
         "targets that a choice between systems may have used": len(targets & trials.compared),
         "contents": len({trial.content.name for trial in trials.trials}),
         "sexes": f"where not recorded, estimated from the log-F0 median: male below {MAX_MALE_F0_HZ:g} Hz",

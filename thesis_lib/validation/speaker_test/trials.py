@@ -91,29 +91,27 @@ def with_sex(speaker: SwapSpeaker) -> SwapSpeaker:
     return replace(speaker, sex=sex_of(speaker, speaker.voice.log_f0_median))
 
 
-def human_trials(folder: Path, config: Config, targets: int, contents: int, compared: int = 0) -> SpeakerTrials:
+def human_trials(
+    folder: Path, config: Config, targets: int, contents: int, compared: frozenset[str] = frozenset()
+) -> SpeakerTrials:
     """``targets`` human speakers of a folder crossed with ``contents`` bundled English sentences by the TTS.
 
-    All speakers of the folder are enrolled. No target is among the ``compared`` speakers that a choice between systems
-    used (``human_speakers`` of that number), unless the folder has no others.
+    All speakers of the folder are enrolled. ``compared`` are names of speakers that a choice between systems may have
+    used: no target is among them, unless the folder has no others.
 
     Raises RunError and AudioError as ``human_speakers``.
     """
     speakers = [with_sex(speaker) for speaker in human_speakers(folder, config, count=None)]
-    left, used = unused_speakers(speakers, compared)
+    left = unused_speakers(speakers, compared)
     spoken = bundled_contents(config)[:contents]
     chosen = [left[i] for i in spread(len(left), targets)]
     trials = [Trial(content, target, number) for target in chosen for number, content in enumerate(spoken)]
-    return SpeakerTrials("human", speakers, spoken, trials, config.audio, used)
+    return SpeakerTrials("human", speakers, spoken, trials, config.audio, compared)
 
 
-def unused_speakers(speakers: Sequence[SwapSpeaker], compared: int) -> tuple[list[SwapSpeaker], frozenset[str]]:
-    """The speakers of a folder that no choice between systems used, or all where there are no others; the used names.
-
-    ``compared``: number of speakers, spread over the folder, that the choices used.
-    """
-    used = frozenset(speakers[i].name for i in spread(len(speakers), compared))
-    return [speaker for speaker in speakers if speaker.name not in used] or list(speakers), used
+def unused_speakers(speakers: Sequence[SwapSpeaker], compared: frozenset[str]) -> list[SwapSpeaker]:
+    """The speakers that are not among ``compared``, names of speakers that a choice used; all where there are none."""
+    return [speaker for speaker in speakers if speaker.name not in compared] or list(speakers)
 
 
 def bundled_contents(config: Config) -> list[SwapSpeaker]:
