@@ -24,7 +24,18 @@ import pandas as pd
 
 from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
 from benchmarks.contours import world_log_f0_std
-from benchmarks.emotion_statistics import FLAT, OURS, RESYNTHESIS, SOURCE, TTS, WITHOUT_TEXT, statistic_rows
+from benchmarks.emotion_statistics import (
+    FLAT,
+    OURS,
+    RESYNTHESIS,
+    SOURCE,
+    TTS,
+    WITHOUT_TEXT,
+    paired_differences,
+    prosody_names,
+    statistic_rows,
+    statistics_of,
+)
 from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
@@ -58,6 +69,7 @@ TEXTS = (
 )
 WORLD_F0_STD, SPEAKING_RATE = "F0 standard deviation by WORLD", "speaking rate"
 VARIANTS = {"ours, without rate and dynamics": {"follow_rate": False, "follow_dynamics": False}, OURS: {}}
+COMPARED = (OURS, TTS)
 # Of eGeMAPS; the others are those of ``validation.metrics.prosody``.
 FUNCTIONALS = {
     "loudness": "loudness_sma3_amean",
@@ -73,11 +85,15 @@ QUICK_SPEAKERS, QUICK_EMOTIONS = 2, 3
 
 
 def run(quick: bool) -> dict:
-    """Recall, correlations within a speaker, WER, DNSMOS and cosines to the source's voice, a row each system."""
+    """Recall, correlations within a speaker, WER, DNSMOS and cosines to the source's voice, a row each system.
+
+    "differences" are paired: the output minus the TTS alone, on the same recordings.
+    """
     warnings.filterwarnings("ignore", category=UserWarning)
     measured, missing = _measured(chosen_recordings(quick))
-    systems = measured.groupby("system", sort=False)
-    rows = [row for system, found in systems for row in statistic_rows(system, found, measured)]
+    tables = dict(list(measured.groupby("system", sort=False)))
+    rows = [row for system, found in tables.items() for row in statistic_rows(system, found, measured)]
+    compared = {name: statistics_of(name, tables[name], measured, prosody_names(tables[name])) for name in COMPARED}
     return {
         "recordings": int(measured.number.nunique()),
         "speakers": int(measured.speaker.nunique()),
@@ -85,6 +101,7 @@ def run(quick: bool) -> dict:
         "chance": {"recall": 1 / measured.emotion.nunique()},
         "bundled voices": {side: neutral(side, QUICK_SPEAKERS if quick else None) for side in ("es", "en")},
         "rows": rows,
+        "differences": paired_differences(compared, TTS, tables[TTS]),
         "not measured": missing,
     }
 

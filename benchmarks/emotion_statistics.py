@@ -62,6 +62,28 @@ def statistics_of(
     return statistics
 
 
+def paired_differences(
+    statistics: Mapping[str, Mapping[str, Statistic]], against: str, one: pd.DataFrame
+) -> list[dict]:
+    """A row each statistic of each other system: its value minus that of ``against``, with its interval.
+
+    Both values are of the same recordings in each draw: the rows of every system are the recordings of ``one``.
+    """
+    rows = []
+    for system in (system for system in statistics if system != against):
+        paired = {
+            name: _minus(statistics[system][name], other)
+            for name, other in statistics[against].items()
+            if name in statistics[system]
+        }
+        rows += interval_rows(paired, one, {"system": system, "against": against})
+    return rows
+
+
+def _minus(a: Statistic, b: Statistic) -> Statistic:
+    return lambda rows: a(rows) - b(rows)
+
+
 def prosody_names(found: pd.DataFrame) -> list[str]:
     """The columns that hold prosodic statistics."""
     first, last = found.columns.get_loc("f0_median"), found.columns.get_loc("jitter")

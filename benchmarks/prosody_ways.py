@@ -27,7 +27,7 @@ import pandas as pd
 
 from benchmarks import contours, emotion
 from benchmarks.acted import Acted, evaluated
-from benchmarks.emotion_statistics import SOURCE, TTS, interval_rows, statistics_of
+from benchmarks.emotion_statistics import SOURCE, TTS, interval_rows, paired_differences, statistics_of
 from benchmarks.human import human_recordings
 from benchmarks.prosody_model import (
     EPOCHS,
@@ -93,7 +93,7 @@ def run(quick: bool) -> dict:
         "emotions": sorted(one.emotion.unique()),
         "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
         "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
-        "differences": paired_differences(statistics, one),
+        "differences": paired_differences({way: statistics[way] for way in WAYS}, DEFAULT, one),
         "model": ways.model_rows() | {"recordings": len(ways.examples), "folds": FOLDS},
         "prosody halves": ways.chosen,
         "not measured": missing,
@@ -191,16 +191,3 @@ def held_out_rows(examples: Sequence[Example], models: dict[str, ProsodyModel]) 
     }
     speakers = pd.DataFrame({"speaker": [example.speaker for example in examples]})[defined]
     return {row.pop("statistic"): row for row in interval_rows(statistics, speakers, {})}
-
-
-def paired_differences(statistics: dict[str, dict[str, Statistic]], one: pd.DataFrame) -> list[dict]:
-    """A row each statistic of each other way: the way minus the default, on the same recordings in each draw."""
-    default, rows = statistics[DEFAULT], []
-    for way in (way for way in WAYS if way != DEFAULT):
-        paired = {name: _minus(statistics[way][name], default[name]) for name in default if name in statistics[way]}
-        rows += interval_rows(paired, one, {"system": way})
-    return rows
-
-
-def _minus(a: Statistic, b: Statistic) -> Statistic:
-    return lambda rows: a(rows) - b(rows)

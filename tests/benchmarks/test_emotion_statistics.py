@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.emotion_statistics import correlation_of_rows, interval_rows, recall
+from benchmarks.emotion_statistics import correlation_of_rows, interval_rows, paired_differences, recall
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded
 
@@ -66,3 +66,16 @@ def test_a_statistic_without_an_interval_has_the_reason():
     assert (second["system"], second["statistic"], second["n"], second["value"]) == ("x", "mean", 4, 2.25)
     assert second["low"] < 2.25 < second["high"]
     assert "reason" not in second
+
+
+def test_the_difference_of_two_systems_is_paired():
+    """The values differ between speakers, and the difference does not."""
+    values = np.array([1.0, 5.0, 9.0])
+    one = pd.DataFrame({"speaker": ["a", "b", "c"]})
+    statistics = {
+        "first": {"x": lambda rows: float(values[rows].mean()), "y": lambda rows: 0.0},
+        "better": {"x": lambda rows: float(values[rows].mean()) + 0.25},
+    }
+    (found,) = paired_differences(statistics, "first", one)
+    assert (found["system"], found["against"], found["statistic"], found["n"]) == ("better", "first", "x", 3)
+    assert [found[key] for key in ("value", "low", "high")] == pytest.approx([0.25] * 3)

@@ -221,17 +221,6 @@ def test_each_way_changes_its_own_part(stages, monkeypatch):
         prosody_model.ModelledVocoder(ways.pipeline.vocoder, Flat(), Voice()).render(np.zeros(9), Voice(), stretch=2.0)
 
 
-def test_the_difference_of_a_way_to_the_default_is_paired():
-    values = np.array([1.0, 5.0, 9.0])
-    one = pd.DataFrame({"speaker": ["a", "b", "c"]})
-    statistics = {way: {"x": lambda rows: float(values[rows].mean())} for way in prosody_ways.WAYS}
-    statistics[prosody_ways.MODEL] = {"x": lambda rows: float(values[rows].mean()) + 0.25}
-    found = {row["system"]: row for row in prosody_ways.paired_differences(statistics, one)}
-    assert set(found) == set(prosody_ways.WAYS) - {prosody_ways.DEFAULT}
-    assert [found[prosody_ways.MODEL][key] for key in ("value", "low", "high")] == pytest.approx([0.25] * 3)
-    assert found[prosody_ways.STYLE]["high"] == 0
-
-
 def measured() -> pd.DataFrame:
     """Four speakers and three emotions; the default follows the source, the other ways do not; the TTS is constant."""
     rng, rows = np.random.default_rng(0), []
