@@ -3,7 +3,7 @@
 A linear classifier of the speaker is given the mean, the standard deviation and that of the frame differences of
 0.74 s pieces. It is trained on all recordings of a speaker except the last, and is tested on that one. Chance is one
 in the number of speakers; content without the voice comes near it. F0 and energy are left out, as they are moved or
-shared.
+shared. Pieces overlap, so the intervals are over speakers, each with one test recording.
 
 Also the word error rate of phonetic content: Whisper's own decoder on its first components.
 """
@@ -18,6 +18,7 @@ import torch
 from ctranslate2 import StorageView
 from torch.nn import functional as F
 
+from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio, resample, whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config, ContentConfig
@@ -25,12 +26,14 @@ from thesis_lib.pretrained.whisper import FRAME, RATE, WINDOW, Whisper
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.validation.metrics import word_errors
+from thesis_lib.validation.metrics import Share, word_errors
+from thesis_lib.validation.metrics.intervals import ErrorRate
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL, analyse
 from thesis_lib.vocoder.content_batch import Content
 
 PIECE, STRIDE = 64, 32  # frames
+RESAMPLES = 1000
 
 KINDS = {
     "mel": {"kind": "mel"},
@@ -46,7 +49,7 @@ KINDS = {
 
 
 def run(quick: bool) -> dict:
-    """Accuracy of the speaker's name for each kind of content, on the bundled corpus."""
+    """Speaker identification and word error rate for each kind of content, on the bundled corpus."""
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         base = Run(Path(folder) / "run", Config.from_profile("demo"))
@@ -79,11 +82,34 @@ def run(quick: bool) -> dict:
                 _pieces([(said[u.id], labels[n]) for n, own in speakers.items() for u in own[cut]])
                 for cut in (slice(None, -1), slice(-1, None))
             ]
-            accuracy, count = _accuracy(*parts, len(speakers))
-            rows.append({"content": name, "accuracy": accuracy, "pieces": count})
+            rows.append({"content": name} | identification(*_identified(*parts, len(speakers))))
             if config["kind"] == "phonetic":
-                rows[-1]["wer"] = _word_errors(recognised, config.get("components"), list(speakers.values()))
-    return {"speakers": len(speakers), "chance": 1 / len(speakers), "contents": rows}
+                errors = _word_errors(recognised, config.get("components"), list(speakers.values()))
+                rows[-1] |= word_error_rate(errors)
+    recordings = {"training": sum(len(own) - 1 for own in speakers.values()), "test": len(speakers)}
+    about = {"speakers": len(speakers), "recordings": recordings, "chance": 1 / len(speakers)}
+    return about | {"contents": rows}
+
+
+def identification(identified: np.ndarray, speakers: np.ndarray) -> dict:
+    """The share of pieces (n,) with the speaker ``identified``, and its row with an interval over ``speakers`` (n,).
+
+    "n" of the row is the number of pieces, and "recordings" that of the test recordings with a piece.
+    """
+    row = interval_columns(len(identified), Share(identified), 0, speakers)
+    row |= {"n": len(identified), "recordings": len(set(speakers.tolist()))}
+    return {"accuracy": float(identified.mean()), "pieces": len(identified), "speaker identified": row}
+
+
+def word_error_rate(errors: np.ndarray) -> dict:
+    """(n, 2) errors and words of each recording -> WER of every word, and its row with an interval over recordings."""
+
+    def rate(recordings: np.ndarray) -> float:
+        wrong, words = errors[recordings].sum(0)
+        return float(wrong / words)
+
+    row = interval_columns(len(errors), ErrorRate(rate, scale=1), RESAMPLES) | {"n": len(errors)}
+    return {"wer": rate(np.arange(len(errors))), "word error rate": row}
 
 
 @dataclass(frozen=True)
@@ -102,8 +128,8 @@ class DecoderInput:
         return cls(_whisper().encode(np.concatenate([audio, silence]), RATE), -(-len(audio) // FRAME), text)
 
 
-def _word_errors(recognised: dict[str, DecoderInput], components: int | None, speakers: list[list]) -> float:
-    """WER of the recordings that are held out, of every word; the components are those of the others' frames."""
+def _word_errors(recognised: dict[str, DecoderInput], components: int | None, speakers: list[list]) -> np.ndarray:
+    """Errors and words (n, 2) of the held-out recordings; the components are those of the others' frames."""
     cut = None
     if components:
         rows = np.concatenate([_centred(recognised[u.id])[0] for own in speakers for u in own[:-1]])
@@ -116,8 +142,7 @@ def _word_errors(recognised: dict[str, DecoderInput], components: int | None, sp
         encoded = item.encoded.copy()
         encoded[: item.frames] = (spoken if cut is None else spoken @ cut) + mean
         errors.append(word_errors(_decoded(encoded), item.text, "en"))
-    wrong, words = np.sum(errors, axis=0)
-    return float(wrong / words)
+    return np.array(errors)
 
 
 def _centred(item: DecoderInput) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +173,8 @@ def _pieces(items: list[tuple[torch.Tensor, int]]) -> tuple[torch.Tensor, torch.
     return torch.stack(rows), torch.tensor(names)
 
 
-def _accuracy(train: tuple, test: tuple, speakers: int) -> tuple[float, int]:
+def _identified(train: tuple, test: tuple, speakers: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each test piece (n,): whether the classifier predicts its speaker, and the speaker's number."""
     mean, std = train[0].mean(0), train[0].std(0).clamp(min=1e-6)
     (x, y), (z, truth) = (((rows - mean) / std, names) for rows, names in (train, test))
     network = torch.nn.Linear(x.shape[1], speakers)
@@ -157,4 +183,4 @@ def _accuracy(train: tuple, test: tuple, speakers: int) -> tuple[float, int]:
         optimizer.zero_grad()
         F.cross_entropy(network(x), y).backward()
         optimizer.step()
-    return float(np.mean((network(z).argmax(1) == truth).numpy())), len(truth)
+    return (network(z).argmax(1) == truth).numpy(), truth.numpy()

@@ -1,6 +1,7 @@
 """Two lists of pins are one; the README's commands exist; every weight and corpus has a licence."""
 
 import ast
+import importlib.metadata
 import json
 import re
 import sys
@@ -77,6 +78,19 @@ def test_every_weight_has_licence_citation_and_hashes():
         assert weight.files
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in weight.files.values())
         assert weight.mirror is None or set(weight.mirror.members) == set(weight.files)
+
+
+def test_model_card_names_every_copyleft_package():
+    """Of the installed packages: those with the (L)GPL as their only licence; eSpeak NG's package names no licence."""
+    named = {"espeakng-loader", "phonemizer"}
+    for package in importlib.metadata.distributions():
+        meta = package.metadata
+        classifiers = [entry for entry in meta.get_all("Classifier") or [] if entry.startswith("License ::")]
+        licences = classifiers or [(meta.get("License-Expression") or meta.get("License") or "")[:40]]
+        if all(re.search("GPL|GNU", licence) for licence in licences):
+            named.add(meta["Name"].lower())
+    card = (ROOT / "book" / "model_card.md").read_text().lower()
+    assert not {name for name in named if name not in card}
 
 
 def test_model_card_names_every_weight():

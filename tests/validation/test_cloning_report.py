@@ -291,6 +291,22 @@ def test_a_metric_is_summarised_over_the_rows_that_have_it():
     assert shown.n.tolist() == [9]
 
 
+def test_intervals_stay_where_cosines_percentiles_and_error_rates_can_lie():
+    table = pd.DataFrame(rows("a", count=3)).assign(test_set="g", word_errors=[0, 0, 30])
+    table = table.assign(ecapa=[-0.9, 0.9, 1.0], ecapa_percentile=[0.0, 95.0, 100.0], ecapa_normalised=[-0.9, 0.9, 1.0])
+    found = summarised(table).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    assert found.loc["ecapa", ["low", "high"]].tolist() == [-1, 1]
+    assert found.loc["ecapa_percentile", ["low", "high"]].tolist() == [0, 100]
+    assert found.low["ecapa_normalised"] < -1
+    assert found.high["ecapa_normalised"] > 1
+    assert (found.low["wer"], found.value["wer"]) == (0, 100)
+    # Without an error: Clopper & Pearson's upper limit of 0 of 3 speakers.
+    right = summarised(table.assign(word_errors=0)).set_index(["test_set", "system", "metric"]).loc[("g", "a")]
+    for metric in ("wer", "ter", "translation_ter"):
+        expected = (0, 0, 100 * (1 - 0.025 ** (1 / 3)))
+        assert tuple(right.loc[metric, ["value", "low", "high"]]) == pytest.approx(expected), metric
+
+
 def test_ter_is_of_all_words_and_may_exceed_100():
     table = pd.DataFrame(rows("a"))
     # "hello there my friend" against one word: three deletions and a substitution, or three deletions.
@@ -304,7 +320,7 @@ def test_ter_is_of_all_words_and_may_exceed_100():
 def test_a_summary_of_an_earlier_version_has_no_ter():
     summary = summarised(pd.DataFrame(rows("a")))
     earlier = summary[~summary.metric.isin(["ter", "translation_ter"])]
-    for table, cell in ((summary, "0 [0, 0]"), (earlier, "not measured")):
+    for table, cell in ((summary, "0 [0, 31]"), (earlier, "not measured")):
         shown = reporting.clone_table(table, "g", {"bleu": "ASR-BLEU", "ter": "ASR-TER (%)"})
         assert list(shown.columns) == ["system", "n", "ASR-BLEU", "ASR-TER (%)"]
         assert shown["ASR-TER (%)"].tolist() == [cell]

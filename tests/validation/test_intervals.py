@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from thesis_lib.validation import metrics
+from thesis_lib.validation.metrics.intervals import ErrorRate
 
 VOICES, CONTENTS = 12, 8
 
@@ -117,6 +118,22 @@ def test_an_interval_stays_within_the_range_of_its_statistic():
     assert free[2] > 1
     bounded = metrics.bootstrap(3, metrics.Bounded(metrics.mean_of(values), 0, 1), 200, 0, groups)
     assert bounded == (free[0], 0, 1)
+
+
+@pytest.mark.parametrize(("groups", "count"), [(None, 40), (np.arange(40) % 10, 10)], ids=["recordings", "speakers"])
+def test_an_error_rate_without_an_error_ends_at_the_exact_limit_of_the_share_of_groups_with_one(groups, count):
+    errors, words = np.zeros(40), np.full(40, 12)
+    rate = ErrorRate(lambda i: 100 * float(errors[i].sum() / words[i].sum()))
+    # Clopper & Pearson's limit of 0 of 10 is 0.3085 in every table of the binomial.
+    limit = 100 * (1 - 0.025 ** (1 / count))
+    assert metrics.bootstrap(40, rate, 100, 0, groups) == pytest.approx((0, 0, limit))
+    as_share = metrics.bounded_as(lambda i: 0.0, ErrorRate(rate, scale=1))
+    assert metrics.bootstrap(40, as_share, 100, 0, groups) == pytest.approx((0, 0, limit / 100))
+    assert metrics.bootstrap(40, metrics.Bounded(rate, low=0), 100, 0, groups) == (0, 0, 0)
+    errors[:20] = 6
+    assert metrics.bootstrap(40, rate, 500, 0, groups) == metrics.bootstrap(
+        40, metrics.Bounded(rate, low=0), 500, 0, groups
+    )
 
 
 def test_groups_of_unequal_size_count_the_same():

@@ -17,6 +17,8 @@ from thesis_lib.validation import (
     summarise,
     winners,
 )
+from thesis_lib.validation.measurements import SOURCE
+from thesis_lib.validation.metrics import Calibration, bootstrap, mean_of
 
 
 def test_summary_of_planted_measurements(planted):
@@ -35,6 +37,55 @@ def test_summary_of_planted_measurements(planted):
     assert cell(summary, ours, "follows_rate").value == pytest.approx(1)
     assert list(summary.metric[summary.system == ours])[:2] == ["mel_l1", "wer"], "signal first"
     assert "mel_l1" not in set(summary.metric[summary.system == GROUND_TRUTH])
+
+
+def test_a_rate_without_an_error_has_the_upper_limit_of_a_share_of_none_of_the_speakers(planted):
+    summary, _ = summarise(planted, calibrations(planted)[0], SETTINGS)
+    limit = 100 * (1 - 0.025 ** (1 / 5))  # Clopper & Pearson's of 0 of 5: 52 %
+    for metric in ("wer", "cer", "ter", "eer_encoder"):
+        row = cell(summary, OURS["conversion"], metric)
+        assert (row.value, row.low, row.high) == pytest.approx((0, 0, limit)), metric
+
+
+# Of one speaker each. t of two degrees of freedom makes the interval 2.7 times as wide as the percentiles.
+WIDE = {
+    "mel_l1": ([0.1, 0.1, 2.0], 0, np.inf),
+    "stft": ([0.1, 0.1, 2.0], 0, np.inf),
+    "mcd": ([1.0, 1.0, 20.0], 0, np.inf),
+    "mcd_dtw": ([1.0, 1.0, 20.0], 0, np.inf),
+    "f0_cents": ([5.0, 5.0, 300.0], 0, np.inf),
+    "periodicity": ([0.02, 0.02, 0.95], 0, 1),
+    "voicing_f1": ([0.1, 0.9, 1.0], 0, 1),
+    "stoi": ([-0.9, 0.9, 0.95], -1, 1),
+    "pesq": ([1.1, 1.1, 4.5], -np.inf, np.inf),
+}
+
+
+@pytest.mark.parametrize("metric", WIDE)
+def test_the_interval_of_a_mean_stays_where_the_metric_can_lie(metric):
+    values, least, most = WIDE[metric]
+    found = measurements("abc")
+    for one, value in zip(found.measured, values, strict=True):
+        one.rows[2][metric] = value
+    row = cell(summarise(found, {}, SETTINGS)[0], OURS["conversion"], metric)
+    _, low, high = bootstrap(3, mean_of(np.array(values)), SETTINGS.resamples, SETTINGS.seed, np.arange(3))
+    assert low < least or high > most or metric == "pesq", "unbounded, it leaves the range"
+    assert (row.low, row.high) == (max(low, least), min(high, most))
+
+
+def test_the_interval_of_a_cosine_and_of_a_percentile_stays_where_those_can_lie():
+    """Two speakers' outputs equal their Spanish, and the third's is opposite to it."""
+    found = measurements("abc")
+    for one, sign in zip(found.measured, (1, 1, -1), strict=True):
+        one.vectors[OURS["conversion"], "encoder"] = sign * one.vectors[SOURCE, "encoder"]
+    known = {"encoder": Calibration(same=np.array([0.5, 0.6]), different=np.array([0.1]))}
+    summary, _ = summarise(found, known, SETTINGS)
+    rows = {name: cell(summary, OURS["conversion"], name) for name in ("encoder", "percentile_encoder")}
+    assert (rows["encoder"].value, rows["encoder"].low, rows["encoder"].high) == pytest.approx((1 / 3, -1, 1))
+    percentile = rows["percentile_encoder"]
+    assert (percentile.value, percentile.low, percentile.high) == pytest.approx((200 / 3, 0, 100))
+    normalised = cell(summary, OURS["conversion"], "normalised_encoder")
+    assert normalised.high > 100 * (1 - 0.1) / 0.45, "a similarity that was scaled is not confined"
 
 
 def test_words_are_counted_over_the_corpus_and_not_averaged():

@@ -1,14 +1,15 @@
 """Statistics of the cloning report: floor and ceiling of each encoder, means, error rates and correlations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from thesis_lib.validation import metrics
-from thesis_lib.validation.evaluation import OfRows, mean_of_present, summarise_groups
+from thesis_lib.validation.evaluation import COSINES, PERCENT, UNBOUNDED, OfRows, mean_of_present, summarise_groups
 from thesis_lib.validation.metrics import Calibration
+from thesis_lib.validation.metrics.intervals import ErrorRate
 from thesis_lib.validation.scoring import Scorers
 
 SEVERAL = ", several speakers"  # suffix of the test set of recordings with more than one speaker
@@ -56,7 +57,9 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str) 
     speaker), n (the rows that have the metric), reason. The test set HUMAN pools everything except the run's ``corpus``
     and recordings of several speakers.
     """
-    means = [c for e in encoders for c in (e, f"{e}_normalised", f"{e}_percentile")] + ["dnsmos_ovrl", "dnsmos_p808"]
+    of_encoder = {"": COSINES, "_normalised": UNBOUNDED, "_percentile": PERCENT}
+    means = {encoder + name: bounds for encoder in encoders for name, bounds in of_encoder.items()}
+    means |= dict.fromkeys(("dnsmos_ovrl", "dnsmos_p808"), UNBOUNDED)
     human = ~table.test_set.isin([corpus, corpus + SEVERAL]) & ~table.test_set.str.endswith(SEVERAL)
     pooled = pd.concat([table, table[human].assign(test_set=HUMAN)])
 
@@ -68,9 +71,13 @@ def summarise_clones(table: pd.DataFrame, encoders: Iterable[str], corpus: str) 
     return summary.sort_values("test_set", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _statistics(table: pd.DataFrame, means: Iterable[str]) -> dict[str, OfRows]:
-    """metric -> a function of indices into the rows that have it, or the reason why there is none."""
-    found = {name: mean_of_present(table[name].to_numpy(float)) for name in means if name in table}
+def _statistics(table: pd.DataFrame, means: Mapping[str, tuple[float, float]]) -> dict[str, OfRows]:
+    """metric -> a function of indices into the rows that have it, or the reason why there is none.
+
+    ``means`` has the range of each column that is averaged.
+    """
+    present = {name: bounds for name, bounds in means.items() if name in table}
+    found = {name: mean_of_present(table[name].to_numpy(float), bounds) for name, bounds in present.items()}
     if "words" in table:
         found["wer"] = _word_error_rate(table)
     transcribed = table.reference.fillna("").str.strip().ne("")
@@ -93,7 +100,7 @@ def _word_error_rate(table: pd.DataFrame) -> OfRows:
     if not len(rows):
         return OfRows(rows, reason=NO_TEXT)
     errors, words = table.word_errors.to_numpy()[rows], table.words.to_numpy()[rows]
-    return OfRows(rows, metrics.Bounded(lambda i: 100 * float(errors[i].sum() / words[i].sum()), low=0))
+    return OfRows(rows, ErrorRate(lambda i: 100 * float(errors[i].sum() / words[i].sum())))
 
 
 def _corpus_score(name: str, table: pd.DataFrame, column: str, has_texts: pd.Series) -> OfRows:
@@ -102,4 +109,5 @@ def _corpus_score(name: str, table: pd.DataFrame, column: str, has_texts: pd.Ser
         return OfRows(rows, reason=NO_TEXT)
     part = table.iloc[rows]
     scorer = metrics.corpus_scorer(name.upper(), list(part[column]), list(part.reference))
-    return OfRows(rows, metrics.Bounded(scorer, 0, metrics.HIGHEST_CORPUS_SCORE[name]))
+    highest = metrics.HIGHEST_CORPUS_SCORE[name]
+    return OfRows(rows, ErrorRate(scorer) if name == "ter" else metrics.Bounded(scorer, 0, highest))

@@ -22,6 +22,7 @@ from thesis_lib.validation import metrics
 
 UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)  # errors that leave a trial without a row
 INTERVAL = ("value", "low", "high", "n", "reason")
+UNBOUNDED, COSINES, PERCENT = (-np.inf, np.inf), (-1.0, 1.0), (0.0, 100.0)  # ranges of values
 ALL = "all"  # system or scorer of a row of what was not measured, where it concerns every one
 
 Item = TypeVar("Item")
@@ -170,10 +171,12 @@ class OfRows:
     reason: str = ""
 
 
-def mean_of_present(values: np.ndarray) -> OfRows:
-    """The mean of the finite ones of some values (n,)."""
+def mean_of_present(values: np.ndarray, bounds: tuple[float, float] = UNBOUNDED) -> OfRows:
+    """The mean of the finite ones of some values (n,); ``bounds`` is their range, which the interval does not leave."""
     rows = np.flatnonzero(np.isfinite(values))
-    return OfRows(rows, metrics.mean_of(values[rows])) if len(rows) else OfRows(rows, reason="no row has a value")
+    if not len(rows):
+        return OfRows(rows, reason="no row has a value")
+    return OfRows(rows, metrics.Bounded(metrics.mean_of(values[rows]), *bounds))
 
 
 def groups_of(part: pd.DataFrame, columns: Sequence[str]) -> metrics.Groups:

@@ -14,14 +14,22 @@ import pandas as pd
 from thesis_lib.config import ValidationConfig
 from thesis_lib.validation import metrics
 from thesis_lib.validation.columns import ALIGNED, PREDICTED, describe
-from thesis_lib.validation.evaluation import ALL, interval
+from thesis_lib.validation.evaluation import ALL, COSINES, PERCENT, UNBOUNDED, interval
 from thesis_lib.validation.measurements import Measurements
 from thesis_lib.validation.metrics import PROSODY, Calibration, Statistic
+from thesis_lib.validation.metrics.intervals import ErrorRate
 from thesis_lib.validation.systems import GROUND_TRUTH, INVERSION, OURS, PUBLISHED
 
 COMPARED = (GROUND_TRUTH, INVERSION, PUBLISHED, *OURS.values())  # the recording and the vocoders
 SIGNIFICANCE_LEVEL = 0.05  # after Holm's correction
 MIN_CORRELATED_UTTERANCES = 5  # for the correlation between source and output
+# Ranges by definition: distances and an RMSE, a mean of correlations, an F1 score, an RMSE of values within 0..1. PESQ
+# and predicted opinions are models' outputs, which nothing here confines.
+RANGES = dict.fromkeys(("mel_l1", "stft", "mcd", "mcd_dtw", "f0_cents"), (0.0, np.inf)) | {
+    "stoi": (-1.0, 1.0),
+    "voicing_f1": (0.0, 1.0),
+    "periodicity": (0.0, 1.0),
+}
 NOT_MEASURED = "not measured"
 FEW_SPEAKERS = "measured for fewer than two speakers"
 SUMMARY = ["system", "metric", "value", "low", "high", "n", "speakers"]
@@ -67,18 +75,20 @@ def _statistics(
 ) -> Iterator[tuple[str, np.ndarray, Statistic]]:
     """Yield (metric, utterances that have it, statistic of some of those)."""
 
-    def mean(name: str, values: np.ndarray) -> Iterator[tuple[str, np.ndarray, Statistic]]:
+    def mean(
+        name: str, values: np.ndarray, bounds: tuple[float, float] = UNBOUNDED
+    ) -> Iterator[tuple[str, np.ndarray, Statistic]]:
         members = np.flatnonzero(np.isfinite(values))
         if len(members):
-            yield name, members, metrics.mean_of(values)
+            yield name, members, metrics.Bounded(metrics.mean_of(values), *bounds)
 
     for name in (*ALIGNED, *PREDICTED):
-        yield from mean(name, measurements.values(system, name).astype(float))
+        yield from mean(name, measurements.values(system, name).astype(float), RANGES.get(name, UNBOUNDED))
     yield from _words(measurements, system)
     for column in measurements.encoders:
         cosines = measurements.cosines(system, column)
         own = np.diagonal(cosines)
-        yield from mean(column, own)
+        yield from mean(column, own, COSINES)
         if column == "style":
             members = np.flatnonzero(np.isfinite(own))
             if len(members):
@@ -88,11 +98,11 @@ def _statistics(
         if column in known:
             yield from mean(f"normalised_{column}", 100 * known[column].normalised(own))
             percentiles = [known[column].percentile(x) if np.isfinite(x) else np.nan for x in own]
-            yield from mean(f"percentile_{column}", np.array(percentiles))
+            yield from mean(f"percentile_{column}", np.array(percentiles), PERCENT)
         members = np.flatnonzero(np.isfinite(own))
         if len(members):
             error = partial(_verification_error, cosines, measurements=measurements)
-            yield f"eer_{column}", members, metrics.Bounded(error, 0, 100)
+            yield f"eer_{column}", members, ErrorRate(error, high=100)
     for name in PROSODY:
         output, source = (measurements.values(system, f"{who}_{name}").astype(float) for who in ("output", "source"))
         members = np.flatnonzero(np.isfinite(output) & np.isfinite(source))
@@ -107,11 +117,12 @@ def _words(measurements: Measurements, system: str) -> Iterator[tuple[str, np.nd
         return
     for name, errors, units in (("wer", "word_errors", "words"), ("cer", "character_errors", "characters")):
         wrong, count = (measurements.values(system, x) for x in (errors, units))
-        yield name, members, metrics.Bounded(partial(_percentage, wrong, count), low=0)
+        yield name, members, ErrorRate(partial(_percentage, wrong, count))
     place = {int(member): number for number, member in enumerate(members)}
     for name, highest in metrics.HIGHEST_CORPUS_SCORE.items():
         scorer = metrics.corpus_scorer(name.upper(), list(recognised[members]), list(target[members]))
-        yield name, members, metrics.Bounded(partial(_at_places, scorer, place), 0, highest)
+        score = partial(_at_places, scorer, place)
+        yield name, members, ErrorRate(score) if name == "ter" else metrics.Bounded(score, 0, highest)
 
 
 def _of_these(statistic: Statistic, members: np.ndarray, i: np.ndarray) -> float:

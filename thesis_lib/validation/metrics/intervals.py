@@ -8,6 +8,7 @@ Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136 (variance with cross
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -24,20 +25,35 @@ MAX_UNDEFINED_SHARE = 0.05  # of the bootstrap samples
 MAX_EMPTY_DRAWS = 100  # in a row, of crossed groups in which no trial has a drawn voice and a drawn content
 
 
+@dataclass(frozen=True)
 class Bounded:
     """A statistic, and the range low..high of its possible values, which no interval leaves."""
 
-    def __init__(self, statistic: Statistic, low: float = -np.inf, high: float = np.inf) -> None:
-        self.statistic, self.low, self.high = statistic, low, high
+    statistic: Statistic
+    low: float = -np.inf
+    high: float = np.inf
 
     def __call__(self, rows: np.ndarray) -> float:
         """The statistic of some of the utterances."""
         return self.statistic(rows)
 
 
-def bounded_as(statistic: Statistic, example: Statistic) -> Bounded:
-    """The statistic with the range of another one."""
-    return Bounded(statistic, *_range(example))
+@dataclass(frozen=True)
+class ErrorRate(Bounded):
+    """An error rate; without any error, its upper limit is that of the share of groups with an error.
+
+    That is Clopper & Pearson's limit for 0 of the drawn groups (speakers or recordings), a conservative limit of the
+    rate: the bootstrap's is 0, and its limit for a rate with a few errors is usually lower. For an equal error rate it
+    is approximate, as the threshold is chosen on the same trials.
+    """
+
+    low: float = 0.0
+    scale: float = 100.0  # of the rate: 100 in percent, 1 as a share
+
+
+def bounded_as(statistic: Statistic, example: Statistic) -> Statistic:
+    """The statistic with the range of another one, as an error rate where that is one."""
+    return replace(example, statistic=statistic) if isinstance(example, Bounded) else statistic
 
 
 def _range(statistic: Statistic) -> tuple[float, float]:
@@ -60,6 +76,8 @@ def bootstrap(
     """
     members = _members(count, groups)
     value = measured(statistic(np.arange(count)), "the bootstrapped statistic")
+    if value == 0 and isinstance(statistic, ErrorRate):
+        return value, 0.0, statistic.scale * share_interval(np.zeros(_smallest(members), bool))[2]
     draws: list[float] = []
     for rows in _draws(members, count, resamples, seed):
         try:
