@@ -9,15 +9,38 @@ NUMBERS = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 8, "reason": ""}
 
 
 def test_adaptation_has_a_column_for_each_stage_and_one_for_the_gain():
-    row = {"encoder": "ecapa"} | NUMBERS
+    row = {"encoder": "resemblyzer"} | NUMBERS
     stages = ("before adaptation", "after adaptation")
     names = ("identified", "to_target")
     rows = pd.DataFrame([row | {"stage": stage, "statistic": name} for stage in stages for name in names])
     table = reporting.adaptation_table(rows, pd.DataFrame([row | {"statistic": "identified"}]))
-    assert list(table.columns) == ["statistic", "encoder", "n", *stages, "gain"]
-    assert table.iloc[0].tolist() == ["identified", "ecapa", 8, *["0.50 [0.25, 0.75]"] * 3]
-    assert pd.isna(table.gain[1]), "the cosines have no gain"
+    assert list(table.columns) == ["statistic", "encoder", "n", *stages, "gain (no gain: 0)"]
+    identified = "identified at rank 1 (chance: one in the enrolled voices)"
+    assert table.iloc[0].tolist() == [identified, "resemblyzer", 8, *["0.50 [0.25, 0.75]"] * 3]
+    assert pd.isna(table["gain (no gain: 0)"][1]), "the cosines have no gain"
     assert list(reporting.adaptation_table(rows).columns) == ["statistic", "encoder", "n", *stages]
+
+
+def test_adaptation_has_chance_levels_and_marks_encoders_with_a_role():
+    row = {"stage": "before adaptation"} | NUMBERS
+    names = ("normalised_similarity", "identified", "accepted_1", "accepted_5", "target_preference", "to_target")
+    roles = {"ecapa": "conditions and trains", "resemblyzer": "evaluation"}
+    rows = pd.DataFrame(
+        [row | {"statistic": name, "encoder": encoder, "role": roles[encoder]} for encoder in roles for name in names]
+    )
+    gain = rows[rows.statistic == "identified"].drop(columns="stage")
+    table = reporting.adaptation_table(rows, gain, voices=47)
+    assert table.encoder.tolist() == ["resemblyzer", "ecapa †"] * 6
+    assert table.statistic[::2].tolist() == [
+        "normalised similarity (chance 0)",
+        "identified at rank 1 (chance 0.021)",
+        "accepted at 1 % (chance 0.01)",
+        "accepted at 5 % (chance 0.05)",
+        "target-preference rate (chance 0.5)",
+        "cosine to the target voice",
+    ]
+    gained = table[table["gain (no gain: 0)"].notna()]
+    assert gained.statistic.tolist() == ["identified at rank 1 (chance 0.021)"] * 2, "the gain is in its row"
 
 
 def test_style_has_the_systems_that_are_measured():

@@ -199,6 +199,31 @@ def test_a_speaker_swap_is_shown_as_the_speaker_test_with_its_chance_levels(swap
     assert line["target-preference rate (chance 0.5)"].startswith("0.800")
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (
+            "conversion, target preference, resemblyzer",
+            "conversion, target-preference rate (chance 0.5), Resemblyzer",
+        ),
+        ("normalised similarity, ecapa †", "normalised similarity (chance 0), ECAPA †"),
+        ("ecapa_normalised", "normalised similarity (chance 0), ECAPA"),
+        ("identified", "identified at rank 1 (chance 0.12)"),
+        ("accepted_5", "accepted at 5 % (chance 0.05)"),
+        ("wer, tiny.en †", "WER (%), tiny.en †"),
+        ("to_target", "cosine to the target voice"),
+    ],
+)
+def test_a_statistic_of_the_speaker_test_is_named_with_its_chance_level(key, said):
+    named = reporting.with_chance(key, voices=8)
+    assert named == said
+    assert reporting.heading(named) == said, "a shown table keeps it"
+
+
+def test_the_chance_of_identification_needs_the_number_of_voices():
+    assert reporting.with_chance("identified") == "identified at rank 1 (chance: one in the enrolled voices)"
+
+
 def test_a_sentence_has_the_value_of_each_encoder_and_says_what_was_not_measured(swap):
     said = {name: by_encoder(part) for name, part in swap.groupby("statistic")}
     assert said["normalised_similarity"] == "0.46 (e), 0.46 (f)"

@@ -146,3 +146,16 @@ def test_the_error_rates_of_the_speaker_check_have_intervals():
 )
 def test_an_interval_has_the_digits_that_its_width_supports(row, says):
     assert reporting.with_interval(dict(zip(("value", "low", "high"), row, strict=True))) == says
+
+
+def test_a_clone_table_marks_encoders_with_a_role():
+    row = {"test_set": "human", "system": "ours", "value": 0.5, "low": 0.25, "high": 0.75, "n": 9, "reason": None}
+    roles = {"ecapa_normalised": "conditions and trains", "resemblyzer_normalised": "evaluation", "dnsmos_ovrl": None}
+    summary = pd.DataFrame([row | {"metric": metric, "role": role} for metric, role in roles.items()])
+    table = reporting.clone_table(summary, "human", {metric: reporting.heading(metric) for metric in roles})
+    shown = ["normalised similarity, ECAPA †", "normalised similarity, Resemblyzer", "DNSMOS P.835 overall"]
+    assert list(table.columns) == ["system", "n", *shown]
+    assert list(reporting.show(table).columns) == ["system", "n", *shown]
+    other = summary.assign(test_set="bundled", role="trains")
+    both = reporting.clone_table(pd.concat([summary, other]), "human", {"dnsmos_ovrl": "DNSMOS"})
+    assert list(both.columns) == ["system", "n", "DNSMOS"], "the roles are those of the test set"

@@ -55,6 +55,7 @@ from thesis_lib.reporting.speakers import (
     speakers_figure,
     speakers_table,
     swap_rows,
+    with_chance,
 )
 from thesis_lib.reporting.tables import (
     ablation_table,
@@ -167,5 +168,6 @@ __all__ = [
     "variants_quality",
     "variants_table",
     "watermark_table",
+    "with_chance",
     "with_interval",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from thesis_lib.reporting.claims import FORMS
+from thesis_lib.reporting.speakers import with_chance, with_daggers
 from thesis_lib.reporting.tables import interval_table
 from thesis_lib.validation.metrics import PROSODY
 
@@ -19,13 +20,18 @@ STYLE = {
     "rate_correlation": "voiced segments (per s)",
     "pauses_correlation": "pauses",
 }
-GAIN = "gain"
+GAIN = "gain (no gain: 0)"
 
 
-def adaptation_table(rows: pd.DataFrame, gain: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A row for each statistic and encoder, a column for each stage, and one for the gain in pairs."""
+def adaptation_table(rows: pd.DataFrame, gain: pd.DataFrame | None = None, voices: int | None = None) -> pd.DataFrame:
+    """A row for each statistic, with its chance level, and encoder; a column for each stage, and one for the gain.
+
+    The gain is in pairs. A dagger marks an encoder with a role in the vocoder, by the column ``role`` of both tables.
+    ``voices`` is the number of enrolled ones, None where it is not known.
+    """
     if gain is not None:
         rows = pd.concat([rows, gain.assign(stage=GAIN)])
+    rows = with_daggers(rows.assign(statistic=[with_chance(name, voices) for name in rows.statistic]))
     return interval_table(rows, ["statistic", "encoder", "n"], "stage")
 
 

@@ -16,6 +16,8 @@ from thesis_lib.validation.speaker_test.summary import TIE_SEPARATOR
 from thesis_lib.validation.swap import ACCEPTED
 
 SHOWN = ("normalised_similarity", "identified", "accepted_5")  # panels of the figure
+# Statistic -> chance level by natural impostors, of those that do not depend on the number of enrolled voices.
+FIXED_CHANCE = {"normalised_similarity": 0.0, **ACCEPTED, "target_preference": 0.5}
 CHANCE = {"chance": "chance: natural impostors", "chance_same_sex": "chance: natural impostors of the target's sex"}
 NUMBERS = (
     "value",
@@ -85,10 +87,21 @@ def swap_rows(summary: pd.DataFrame, voices: int) -> pd.DataFrame:
     A system is a task, a stage and a kind of target. Chance is that of natural impostors among ``voices`` enrolled
     ones.
     """
-    shares = {"normalised_similarity": 0.0, "identified": 1 / voices, **ACCEPTED, "target_preference": 0.5}
+    shares = FIXED_CHANCE | {"identified": 1 / voices}
     part = summary[summary.statistic.isin(shares)]
     system = part.task + ", " + part.stage + ", to " + part.target + " voices"
     return part.assign(system=system, pairs=ALL_PAIRS, chance=part.statistic.map(shares))
+
+
+def with_chance(key: str, voices: int | None = None) -> str:
+    """The heading of a key, in which each statistic of the speaker test is followed by its chance level.
+
+    ``voices``: the number of enrolled ones, on which the chance of identification depends; None where it is not known.
+    """
+    said = {STATISTICS[name]: f"chance {level:.2g}" for name, level in FIXED_CHANCE.items()}
+    identified = f"chance {1 / voices:.2g}" if voices else "chance: one in the enrolled voices"
+    said[STATISTICS["identified"]] = identified
+    return ", ".join(f"{part} ({said[part]})" if part in said else part for part in str(heading(key)).split(", "))
 
 
 def by_encoder(part: pd.DataFrame) -> str:
@@ -241,10 +254,13 @@ def speakers_figure(summary: pd.DataFrame, pairs: str = ALL_PAIRS) -> Figure:
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
     """The table with floats, also where JSON had no number, daggers, and evaluation encoders first."""
-    names = [name for name in NUMBERS if name in table]
+    return with_daggers(table.assign(**{name: table[name].astype(float) for name in NUMBERS if name in table}))
+
+
+def with_daggers(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a dagger at every encoder that has a role in the vocoder; evaluation encoders come first."""
     marked = table.role.map(is_circular) if "role" in table else pd.Series(False, index=table.index)
-    encoder = table.encoder.where(~marked, table.encoder + " †")
-    table = table.assign(encoder=encoder, marked=marked, **{name: table[name].astype(float) for name in names})
+    table = table.assign(encoder=table.encoder.where(~marked, table.encoder + " †"), marked=marked)
     return table.sort_values("marked", kind="stable").drop(columns="marked")
 
 

@@ -253,9 +253,11 @@ def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -
     """A row for each system of one test set; ``metrics`` is metric -> heading, each cell with its interval.
 
     ``n`` is the system's rows; a cell of fewer has its own n. A metric that the summary lacks has no column, but a word
-    score, which a summary of an earlier version may lack, is "not measured".
+    score, which a summary of an earlier version may lack, is "not measured". A dagger: measured by a network with a
+    role in the vocoder.
     """
     part = summary[(summary.test_set == test_set) & summary.metric.isin(metrics)]
+    marked = circular(part)
     every = part.groupby("system", sort=False).n.transform("max")
     cells = [
         with_interval(row) + (f" (n = {row['n']})" if np.isfinite(row["value"]) and row["n"] < count else "")
@@ -264,4 +266,5 @@ def clone_table(summary: pd.DataFrame, test_set: str, metrics: dict[str, str]) -
     part = part.assign(cell=cells, n=every)
     wide = part.pivot_table(index=["system", "n"], columns="metric", values="cell", aggfunc="first", sort=False)
     wide = wide.reindex(columns=[name for name in metrics if name in wide or name in WORDS]).fillna("not measured")
-    return wide.rename(columns=metrics).reset_index().rename_axis(columns=None)
+    named = {name: said + " †" * (name in marked) for name, said in metrics.items()}
+    return wide.rename(columns=named).reset_index().rename_axis(columns=None)
