@@ -14,7 +14,7 @@ from thesis_lib.runs.provenance import CHANGED, commit, machine
 from thesis_lib.utils.files import write_text
 
 NAMES = {
-    "data": "the join of a release of full size, and recordings a second against the plain librosa loop",
+    "data": "the join of a release of full size, and recordings per second against the plain librosa loop",
     "compress": "size, speed, latency, memory and quality of every variant of the vocoder (an hour of training first)",
     "compress_released": "size, speed and quality of every variant of the released conversion vocoders",
     "budget": "quality against minutes of training, three systems, three seeds each (90 minutes)",
@@ -51,8 +51,8 @@ NAMES = {
     "swap": "speaker swap of the demo's vocoders: whether each uses its speaker embedding (a quarter of an hour)",
     "released_ablation": "contribution of each part of the released recipe: data, losses, size (hours on one GPU)",
     "validate": "CPU seconds of scoring an utterance in one pass, against each metric's package on files",
-    "train": "training steps a second, against speechbrain's HiFi-GAN generator, discriminators and losses",
-    "train_gpu": "training steps a second on a GPU: CUDA graphs and bfloat16 against speechbrain's step in float32",
+    "train": "training steps per second, against speechbrain's HiFi-GAN generator, discriminators and losses",
+    "train_gpu": "training steps per second on a GPU: CUDA graphs and bfloat16 against speechbrain's step in float32",
     "kills": "SIGKILL at 200 random moments of a training: steps lost, and whether every checkpoint loads",
     "mutants": "the losses and the training step, broken in many ways: how many the tests catch",
 }

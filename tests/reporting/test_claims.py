@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
+from benchmarks.human import compared_speakers
 from thesis_lib import reporting
 from thesis_lib.reporting.claims import (
     DESCRIBED,
@@ -143,12 +144,62 @@ def test_every_number_of_the_findings_belongs_to_a_claim(page, start):
     assert loose == [], "sentences with a number and no claim"
 
 
-def test_every_sentence_of_the_short_answer_belongs_to_a_claim():
-    text = text_of("book/introduction.md").split("## The answer in short")[1].split("\n## ")[0]
-    stated = [phrase for where, phrase in phrases() if where == "book/introduction.md"]
-    no_result = ("No listener has rated the output.", "The [results](results.md) give")
-    for sentence in re.split(r"(?<=\.) (?=[A-Z])", text.strip()):
-        assert any(phrase in sentence for phrase in stated) or sentence.startswith(no_result), sentence
+def unclaimed(text: str, stated: list[str]) -> list[str]:
+    """The sentences of a text that no stated phrase overlaps, line by line."""
+    found = []
+    for line in text.strip().splitlines():
+        spans = [(line.index(phrase), line.index(phrase) + len(phrase)) for phrase in stated if phrase in line]
+        for sentence in re.finditer(r"\S.*?(?:\.(?:\*\*)?(?= [^a-z]|$)|$)", line):
+            if not any(low < sentence.end() and sentence.start() < high for low, high in spans):
+                found.append(sentence[0])
+    return found
+
+
+def test_a_sentence_without_a_claim_is_found():
+    assert unclaimed("It is 7 % [1, 9]. It sings. 3. It is loud.", ["is 7 % [1, 9]", "It is loud."]) == [
+        "It sings.",
+        "3.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "end", "no_result"),
+    [
+        (
+            "book/introduction.md",
+            "## The answer in short",
+            "\n## ",
+            ("No listener has rated", "The [results](results.md)"),
+        ),
+        ("README.md", "In short:\n\n", "\n## ", ()),
+        (
+            "book/index.md",
+            "We show four results:\n\n",
+            "\n\nThe [table",
+            ("Part of the difference may come", "The weights were trained once"),
+        ),
+        (
+            "book/index.md",
+            "Mostramos cuatro resultados:\n\n",
+            "\n\nLa [tabla",
+            ("Parte de la diferencia", "Los pesos se entrenaron una vez"),
+        ),
+    ],
+)
+def test_every_sentence_of_a_summary_belongs_to_a_claim(page, start, end, no_result):
+    text = text_of(page).split(start)[1].split(end)[0]
+    text = re.sub(r"^\d\. ", "", text.strip(), flags=re.M)
+    stated = [phrase for where, phrase in phrases() if where == page]
+    assert [sentence for sentence in unclaimed(text, stated) if not sentence.startswith(no_result)] == []
+
+
+@pytest.mark.parametrize("page", [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks").glob("0[2-8]*"))])
+def test_every_answer_and_every_sentence_in_bold_belongs_to_a_claim(page):
+    stated = [phrase for where, phrase in phrases() if where == page]
+    text = text_of(page)
+    bold = re.findall(r"^(\*\*[A-Z][^*?]{25,}\.\*\*.*)$", text, re.M)
+    assert [line for line in bold if not any(phrase in line for phrase in stated)] == []
+    assert [x for x in re.findall(r"\*\*Answer\.\*\* (.+)", text) if not any(phrase in x for phrase in stated)] == []
 
 
 @pytest.mark.parametrize(
@@ -187,6 +238,8 @@ def test_a_new_number_without_a_claim_would_be_found():
 
 def test_no_reported_target_was_used_to_compare_recipes():
     saved = reporting.benchmark("speakers")
+    assert len(saved["target names"]) == saved["targets"] == 24
+    assert not compared_speakers() & set(saved["target names"])
     assert saved["targets that a choice between systems may have used"] == 0
     assert saved["enrolment"] == "other half of one recording", "the prose says: same session"
 

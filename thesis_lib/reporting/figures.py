@@ -191,12 +191,14 @@ def speaker_sampling_figure(log: pd.DataFrame) -> Figure:
 
 
 def leak_figure(leak: dict) -> Figure:
-    """Accuracy of speaker identification from each kind of content."""
+    """Share of pieces from which the speaker is identified, for each kind of content, with 95 % intervals."""
     figure, axis = plt.subplots()
-    axis.barh([row["content"] for row in leak["contents"]], [100 * row["accuracy"] for row in leak["contents"]])
+    shares = [row["speaker identified"] for row in leak["contents"]]
+    value, low, high = (100 * np.array([share[name] for share in shares]) for name in ("value", "low", "high"))
+    axis.barh([row["content"] for row in leak["contents"]], value, xerr=[value - low, high - value], capsize=2)
     axis.axvline(100 * leak["chance"], color="black", linestyle=":", linewidth=1)
     axis.invert_yaxis()
-    axis.set_xlabel("speaker named rightly (%)")
+    axis.set_xlabel("speaker identified (% of the pieces)")
     return figure
 
 
