@@ -20,6 +20,7 @@ from thesis_lib.corpus.split import spread
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, metrics
 from thesis_lib.validation.evaluation import Columns
+from thesis_lib.validation.metrics.intervals import ErrorRate
 from thesis_lib.validation.scoring import Scorers, score
 from thesis_lib.validation.speaker_test import unused_speakers
 from thesis_lib.validation.swap import (
@@ -136,7 +137,8 @@ def report_speakers(
 ) -> tuple[list[SwapSpeaker], frozenset[str]]:
     """The speakers of a test, at most ``count``; and the names of those that a choice may have used.
 
-    A choice takes ``MAX_SPEAKERS`` of the folder, a report those that no choice used.
+    A choice takes ``MAX_SPEAKERS`` of the folder, a report those that ``compared_speakers`` does not list: after a
+    choice on another folder than that of the saved results, add its speakers to the list.
     """
     compared = compared_speakers()
     of_a_choice = [speakers[i] for i in spread(len(speakers), MAX_SPEAKERS)]
@@ -172,7 +174,7 @@ def error_rate(numbers: np.ndarray) -> metrics.Statistic:
         errors, words = numbers[chosen].sum(0)
         return float(errors / words)
 
-    return metrics.Bounded(rate, 0) if (numbers[:, 0] >= 0).all() else rate
+    return ErrorRate(rate, scale=1) if (numbers[:, 0] >= 0).all() else rate
 
 
 def overview(rows: Iterable[dict]) -> dict[str, dict[str, float | None]]:

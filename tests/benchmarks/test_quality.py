@@ -52,6 +52,9 @@ def test_the_limits_of_an_error_rate_are_not_below_zero_where_no_errors_are():
         numbers = np.array([[fewest, 10], [fewest, 10], [4, 10]])
         low[name] = interval(3, error_rate(numbers), 100, 0)["low"]
     assert low["errors"] == 0
+    without = interval(3, error_rate(np.array([[0, 10]] * 3)), 100, 0)
+    assert (without["value"], without["low"]) == (0, 0)
+    assert without["high"] == pytest.approx(1 - 0.025 ** (1 / 3)), "Clopper and Pearson's limit of 0 of 3"
     assert low["errors above the recording's"] < -0.1
 
 
