@@ -43,8 +43,8 @@ class ErrorRate(Bounded):
     """An error rate; without any error, its upper limit is that of the share of groups with an error.
 
     That is Clopper & Pearson's limit for 0 of the drawn groups (speakers or recordings), a conservative limit of the
-    rate where no group's rate exceeds 100 %: the bootstrap's is 0, and its limit for a rate with a few errors is usually lower. For an equal error rate it
-    is approximate, as the threshold is chosen on the same trials.
+    rate where no group's rate exceeds 100 %: the bootstrap's is 0, and its limit for a rate with a few errors is
+    usually lower. For an equal error rate it is approximate, as the threshold is chosen on the same trials.
     """
 
     low: float = 0.0
