@@ -44,6 +44,12 @@ def test_the_first_page_has_the_sounds_of_the_readme():
         assert np.abs(wav).max() > 0.1
 
 
+def test_the_human_sounds_are_of_the_first_target_of_the_speaker_test():
+    reader = json.loads((ROOT / "benchmarks" / "results" / "speakers.json").read_text())["target names"][0]
+    for page in ("index.md", "data_card.md"):
+        assert reader in (ROOT / "book" / page).read_text(encoding="utf-8")
+
+
 def test_the_licences_are_those_of_the_registry():
     section = README.split("## Licences")[1].split("\n## ")[0]
     found = set()

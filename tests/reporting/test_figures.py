@@ -62,6 +62,16 @@ def test_a_separation_is_shown_with_its_interval_or_its_reason():
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == SHOWN
 
 
+def test_speaker_identification_from_content_has_intervals_and_chance():
+    rows = [{"content": "mel", "speaker identified": {"value": 0.5, "low": 0.4, "high": 0.7}}]
+    (axis,) = reporting.leak_figure({"contents": rows, "chance": 0.25}).axes
+    (bar,) = axis.patches
+    assert bar.get_width() == 50
+    (interval,) = axis.collections
+    assert interval.get_segments()[0][:, 0].tolist() == pytest.approx([40, 70])
+    assert 25 in axis.lines[-1].get_xdata()
+
+
 def test_training_budgets_have_their_systems_in_words():
     metrics, found = {"mel_l1": "mel L1 (nepers)", "pesq": "PESQ"}, {"value": 0.3, "low": 0.2, "high": 0.4}
     systems = [{"system": "istft, random start", "minutes": 1.0}, {"system": "published weights", "minutes": 0.0}]
