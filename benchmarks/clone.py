@@ -22,6 +22,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
+from thesis_lib.runs.prepare import prepared
 from thesis_lib.validation.cloning_report import (
     ADAPTATION_STEPS,
     KOKORO_NEAREST,
@@ -49,6 +50,7 @@ def run(quick: bool) -> dict:
     )
     report = Run(FOLDER, config)
     folders = [spanish] if spanish else []
+    prepared(report, bar)
     table = clone_report(report, bar, DEFAULT, pairs, folders, 0.02 if quick else MINUTES)
     seconds = report.load_table("cloning_seconds")
     missing = report.load_table("cloning_not_measured")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import clone
 from benchmarks.clone import TRANSFER, system_differences
 from thesis_lib.validation.cloning_report import OURS, OURS_ADAPTED
 
@@ -24,3 +25,18 @@ def test_differences_are_of_the_same_recordings():
     assert 0.08 < gain["low"] < gain["value"] < gain["high"] < 0.12
     assert found[OURS, TRANSFER]["n"] == 2
     assert found[OURS, TRANSFER]["value"] == 0
+
+
+def test_the_corpus_of_the_report_is_prepared_first(tmp_path, monkeypatch):
+    done = []
+
+    def report(run, *rest):
+        assert done == [run.path]
+        raise RuntimeError("the report begins")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("THESIS_PAIRS", str(tmp_path))
+    monkeypatch.setattr(clone, "prepared", lambda run, progress: done.append(run.path))
+    monkeypatch.setattr(clone, "clone_report", report)
+    with pytest.raises(RuntimeError, match="the report begins"):
+        clone.run(quick=True)
