@@ -214,6 +214,9 @@ def test_every_notebook_keeps_the_house_habits(path):
     assert "remove-input" in code[1].metadata.tags
     assert code[1].outputs[0].data["text/markdown"].startswith("> **Smoke results")
     assert "stamp_table" in code[-1].source
+    stamp = "".join(output.get("data", {}).get("text/html", "") for output in code[-1].outputs)
+    (commit,) = re.findall(r">commit</td>\s*<td[^>]*>([^<]+)<", stamp)
+    assert re.fullmatch("[0-9a-f]{7,40}", commit), "executed from a clean checkout: `make outputs` after a commit"
     exercises = next(i for i, cell in enumerate(notebook.cells) if cell.source.startswith("## Exercises"))
     solution = notebook.cells[exercises + 1]
     assert solution.cell_type == "code"
