@@ -44,8 +44,15 @@ def section(title: str) -> str:
 
 
 def settings(title: str) -> dict:
-    """The changes that the section's `thesis` command makes with --set."""
-    (command,) = re.findall(r"^```\n(thesis .*)\n```$", section(title), re.M)
+    """The changes that the section's `thesis` commands make with --set: every command makes the same."""
+    (block,) = re.findall(r"^```\n(thesis .*?)\n```$", section(title), re.M | re.S)
+    first, *others = (changes_of(command) for command in block.splitlines())
+    assert all(other == first for other in others)
+    return first
+
+
+def changes_of(command: str) -> dict:
+    """The settings that a command changes."""
     words = shlex.split(command)
     return dict(parse_assignment(words[place + 1]) for place, word in enumerate(words) if word == "--set")
 

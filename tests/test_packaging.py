@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import re
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_every_weight_has_licence_citation_and_hashes():
 def test_model_card_names_every_copyleft_package():
     """Of the installed packages: those with the (L)GPL as their only licence; eSpeak NG's package names no licence."""
     named = {"espeakng-loader", "phonemizer"}
-    for package in importlib.metadata.distributions():
+    for package in importlib.metadata.distributions(path=[sysconfig.get_path("purelib")]):
         meta = package.metadata
         classifiers = [entry for entry in meta.get_all("Classifier") or [] if entry.startswith("License ::")]
         licences = classifiers or [(meta.get("License-Expression") or meta.get("License") or "")[:40]]

@@ -208,7 +208,7 @@ def is_shown(claim: Claim, results: SavedResults) -> bool:
         low = high = row[claim.against]
     elif isinstance(claim.against, list):
         other = at(results.load(claim.result), claim.against)
-        low, high = other["low"], other["high"]
+        low, high = (other["low"], other["high"]) if isinstance(other, dict) else (other, other)
     above, below = row["low"] > high, row["high"] < low
     return {ABOVE: above, BELOW: below, EITHER: above or below}[claim.side]
 
