@@ -10,6 +10,7 @@ from thesis_lib import pretrained
 from thesis_lib.reporting.book import find_chromium, print_pdf
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
+ASSETS = Path(__file__).parents[2] / "assets"
 ASSETS = HTML.parents[1] / "assets"
 CHROMIUM = find_chromium()
 MAX_PAGE_BYTES = 1_500_000  # without its audio
@@ -187,7 +188,7 @@ def test_a_page_is_readable_in_the_dark_theme(opened, site, name):
 
 def test_the_first_page_has_all_sounds_and_chapters_have_numbers(opened):
     page, _ = opened((HTML / "book" / "index.html").as_uri())
-    assert page.locator("main table.players audio").count() == len(list((ROOT / "assets").glob("*.mp3")))
+    assert page.locator("main table.players audio").count() == len(list(ASSETS.glob("*.mp3")))
     first = ("book/introduction", "book/background", "book/method", "book/data_card", "book/evaluation")
     for number, name in enumerate(first, 1):
         chapter, _ = opened((HTML / f"{name}.html").as_uri())
