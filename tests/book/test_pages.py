@@ -10,7 +10,6 @@ from thesis_lib import pretrained
 from thesis_lib.reporting.book import find_chromium, print_pdf
 
 HTML = Path(__file__).parents[2] / "_build" / "html"
-ASSETS = Path(__file__).parents[2] / "assets"
 ASSETS = HTML.parents[1] / "assets"
 CHROMIUM = find_chromium()
 MAX_PAGE_BYTES = 1_500_000  # without its audio
