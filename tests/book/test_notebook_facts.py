@@ -21,14 +21,14 @@ def size(recipe: Recipe, content: ContentConfig) -> tuple[pd.DataFrame, str]:
 
 
 def test_the_answer_has_the_sizes_of_the_vocoders():
-    """The second is the demo's conversion vocoder, whose speaker swap the answer names."""
+    """The demo's conversion vocoder is that of the speaker swap in the answer."""
     prose, demo = notebook_prose("03_model.ipynb"), Config.from_profile("demo").conversion
     table, first = size(Recipe(generator="v1", training={"warm_start": "none"}), ContentConfig())
-    assert f"The first ({first})" in prose
+    assert f"Resynthesis, HiFi-GAN with FiLM on the full mel ({first})," in prose
     released = reporting.parameter_table(Vocoder.from_torch(DEFAULT).generator)
     millions, size_mb = released.parameters.max() / 1e6, released["float32 MB"].max()
-    others = f"{size(demo, demo.content)[1]}; by default {millions:.0f} million, {size_mb:.0f} MB"
-    assert f"the second (in the demo {others})" in prose
+    whole = f"{millions:.0f} million parameters, {size_mb:.0f} MB in float32"
+    assert f"({whole}; in the demo {size(demo, demo.content)[1]}), uses it" in prose
     own = round(table.parameters["generator"] / 1e6)
     assert f"The generator of HiFi-GAN V1 has {own} million parameters" in prose
     assert f"the whole is {table['float32 MB']['all']:.0f} MB in float32" in prose
