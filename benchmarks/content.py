@@ -19,6 +19,7 @@ from ctranslate2 import StorageView
 from torch.nn import functional as F
 
 from benchmarks.json_rows import interval_columns
+from benchmarks.quality import error_rate
 from thesis_lib.audio.files import read_audio, resample, whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, Config, ContentConfig
@@ -27,7 +28,6 @@ from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.validation.metrics import Share, word_errors
-from thesis_lib.validation.metrics.intervals import ErrorRate
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL, analyse
 from thesis_lib.vocoder.content_batch import Content
@@ -103,12 +103,8 @@ def identification(identified: np.ndarray, speakers: np.ndarray) -> dict:
 
 def word_error_rate(errors: np.ndarray) -> dict:
     """(n, 2) errors and words of each recording -> WER of every word, and its row with an interval over recordings."""
-
-    def rate(recordings: np.ndarray) -> float:
-        wrong, words = errors[recordings].sum(0)
-        return float(wrong / words)
-
-    row = interval_columns(len(errors), ErrorRate(rate, scale=1), RESAMPLES) | {"n": len(errors)}
+    rate = error_rate(errors)
+    row = interval_columns(len(errors), rate, RESAMPLES) | {"n": len(errors)}
     return {"wer": rate(np.arange(len(errors))), "word error rate": row}
 
 

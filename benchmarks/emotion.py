@@ -31,9 +31,9 @@ from benchmarks.emotion_statistics import (
     SOURCE,
     TTS,
     WITHOUT_TEXT,
+    interval_rows,
     paired_differences,
     prosody_names,
-    statistic_rows,
     statistics_of,
 )
 from benchmarks.together import Sound, made_together
@@ -92,8 +92,8 @@ def run(quick: bool) -> dict:
     warnings.filterwarnings("ignore", category=UserWarning)
     measured, missing = _measured(chosen_recordings(quick))
     tables = dict(list(measured.groupby("system", sort=False)))
-    rows = [row for system, found in tables.items() for row in statistic_rows(system, found, measured)]
-    compared = {name: statistics_of(name, tables[name], measured, prosody_names(tables[name])) for name in COMPARED}
+    statistics = {name: statistics_of(name, found, measured, prosody_names(found)) for name, found in tables.items()}
+    rows = [row for name, found in tables.items() for row in interval_rows(statistics[name], found, {"system": name})]
     return {
         "recordings": int(measured.number.nunique()),
         "speakers": int(measured.speaker.nunique()),
@@ -101,7 +101,7 @@ def run(quick: bool) -> dict:
         "chance": {"recall": 1 / measured.emotion.nunique()},
         "bundled voices": {side: neutral(side, QUICK_SPEAKERS if quick else None) for side in ("es", "en")},
         "rows": rows,
-        "differences": paired_differences(compared, TTS, tables[TTS]),
+        "differences": paired_differences({name: statistics[name] for name in COMPARED}, TTS, tables[TTS]),
         "not measured": missing,
     }
 
