@@ -7,6 +7,7 @@ from thesis_lib.runs.folder import RunError
 from thesis_lib.validation.swap import recordings_by_speaker
 
 VARIABLE = "THESIS_HUMAN"
+MEASURED = Path(__file__).with_name("librispeech101.txt")
 COMPARED = Path(__file__).with_name("librispeech101_compared.txt")
 
 
@@ -26,6 +27,11 @@ def human_recordings() -> dict[str, list[Path]]:
         return recordings_by_speaker(human_folder())
     except RunError as error:
         raise SystemExit(str(error)) from None
+
+
+def recorded_sexes() -> dict[str, str]:
+    """Speaker -> "f" or "m" of the recordings of the saved results, from LibriSpeech's list of readers."""
+    return dict(line.split() for line in MEASURED.read_text().splitlines())
 
 
 def compared_speakers() -> frozenset[str]:

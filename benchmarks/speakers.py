@@ -8,7 +8,7 @@ recording is enrolled by its second half, and the condition comes from its first
 ``enrolment`` states.
 """
 
-from benchmarks.human import compared_speakers, human_folder
+from benchmarks.human import compared_speakers, human_folder, recorded_sexes
 from benchmarks.json_rows import records
 from benchmarks.options import Option
 from thesis_lib.config import Config
@@ -67,7 +67,7 @@ def human_set(vocoder: Vocoder, targets: int, contents: int) -> tuple[SpeakerTri
     folder = human_folder()
     config = Config.from_profile("demo").override({"encoders.emotion": vocoder.encoders.emotion})
     encoders = [speaker_encoder(config.encoders), *evaluation_encoders(config.encoders)]
-    return human_trials(folder, config, targets, contents, compared_speakers()), encoders
+    return human_trials(folder, config, targets, contents, compared_speakers(), recorded_sexes()), encoders
 
 
 def roles_of(vocoder: Vocoder) -> Roles:

@@ -1,7 +1,7 @@
 """Make a folder of human recordings for THESIS_HUMAN from LibriSpeech (OpenSLR 12, CC BY 4.0).
 
-`benchmarks/librispeech101.txt` lists one utterance of each of 101 speakers of train-clean-100. The first eight seconds
-of each are written as FLAC. No training uses them.
+`benchmarks/librispeech101.txt` lists one utterance of each of 101 speakers of train-clean-100, and the speaker's sex
+(from LibriSpeech's list of readers). The first eight seconds of each are written as FLAC. No training uses them.
 
 With `--for-training` the folder has the recordings that the default weights were trained on: one whole utterance of
 each of 100 other speakers (`thesis_lib/data/human/librispeech.txt`). Choices between systems use these.
@@ -31,8 +31,8 @@ def make(corpus: Path, out: Path, listed: Path, seconds: int | None) -> None:
     SystemExit names the first recording that the corpus lacks, and how many it lacks.
     """
     sources = {}
-    for line in listed.read_text(encoding="utf-8").split():
-        name = line.removeprefix("librispeech-")
+    for line in listed.read_text(encoding="utf-8").splitlines():
+        name = line.split()[0].removeprefix("librispeech-")
         speaker, chapter, _ = name.split("-")
         sources[name] = corpus / speaker / chapter / f"{name}.flac"
     if missing := [str(path) for path in sources.values() if not path.exists()]:

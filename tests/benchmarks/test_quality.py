@@ -1,13 +1,12 @@
 """Quality of copies and swaps."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks.human import compared_speakers
+from benchmarks.human import compared_speakers, recorded_sexes
 from benchmarks.quality import MAX_SPEAKERS, HumanTest, error_rate, overview, report_speakers, summarise_systems
 from thesis_lib.audio.files import write_audio
 from thesis_lib.corpus.split import spread
@@ -15,8 +14,6 @@ from thesis_lib.validation import Results
 from thesis_lib.validation.evaluation import interval
 from thesis_lib.validation.swap import SwapSystem
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
-
-ROOT = Path(__file__).parents[2]
 
 
 def results(*left_out: tuple[str, str]) -> Results:
@@ -59,7 +56,7 @@ def test_the_limits_of_an_error_rate_are_not_below_zero_where_no_errors_are():
 
 
 def test_no_speaker_is_in_a_choice_and_in_a_report():
-    names = (ROOT / "benchmarks" / "librispeech101.txt").read_text().split()
+    names = list(recorded_sexes())
     speakers = [SimpleNamespace(name=name) for name in names]
     chosen, compared = report_speakers(speakers, True, 101)
     reported, same = report_speakers(speakers, False, 101)
@@ -72,7 +69,7 @@ def test_no_speaker_is_in_a_choice_and_in_a_report():
 
 
 def test_both_comparisons_of_recipes_are_in_the_list():
-    names = (ROOT / "benchmarks" / "librispeech101.txt").read_text().split()
+    names = list(recorded_sexes())
     assert compared_speakers() == {names[i] for count in (16, 48) for i in spread(101, count)}
 
 

@@ -8,6 +8,8 @@ import pytest
 import soundfile
 from helpers import load_script
 
+from benchmarks.human import recorded_sexes
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -17,9 +19,10 @@ def script():
 
 
 def test_the_list_has_101_speakers_none_of_whom_trained():
-    measured = (ROOT / "benchmarks" / "librispeech101.txt").read_text().split()
+    measured = recorded_sexes()
     speakers = {name.split("-")[0] for name in measured}
     assert len(measured) == len(speakers) == 101
+    assert set(measured.values()) == {"f", "m"}
     trained = (ROOT / "thesis_lib" / "data" / "human" / "librispeech.txt").read_text().split()
     assert not speakers & {name.split("-")[1] for name in trained}
 
@@ -38,7 +41,7 @@ def corpus(tmp_path):
 
 def test_the_first_eight_seconds_are_cut_without_change(script, corpus, monkeypatch, tmp_path):
     names = tmp_path / "list.txt"
-    names.write_text("7-21-0000\n8-5-0003\n")
+    names.write_text("7-21-0000 f\n8-5-0003 m\n")
     monkeypatch.setattr(script, "MEASURED", names)
     monkeypatch.setattr(sys, "argv", ["human_recordings.py", str(corpus), str(tmp_path / "out")])
     script.main()

@@ -16,6 +16,7 @@ from thesis_lib.validation.speaker_test import (
     ALL_PAIRS,
     NATURAL,
     SpeakerTrials,
+    about_trials,
     beside_natural,
     degraded,
     enrol,
@@ -219,6 +220,17 @@ def test_targets_are_speakers_that_no_comparison_used(tiny_run, tmp_path):
     everyone = human_trials(folder, config, 10, 1, frozenset("abcdef"))
     assert len(everyone.targets) == 6, "the folder has no others"
     assert [speaker.sex for speaker in everyone.speakers] == ["m"] * 6
+    assert everyone.recorded == frozenset()
+
+
+def test_a_recorded_sex_is_kept_and_the_estimate_is_compared_with_it(tiny_run, tmp_path):
+    folder = a_folder(tmp_path, ["a.flac", "b.flac", "c.flac"])
+    sexes = {"a": "f", "b": "m", "of another folder": "f"}
+    found = human_trials(folder, tiny_run.config, 3, 1, sexes=sexes)
+    assert {speaker.name: speaker.sex for speaker in found.speakers} == {"a": "f", "b": "m", "c": "m"}
+    about = about_trials(found, enrol(found, [PlantedEncoder()]))
+    assert about["speakers with a recorded sex"] == 2
+    assert about["of them with another estimated sex"] == 1, "the F0 of a is that of a man"
 
 
 def test_speakers_of_one_and_of_several_recordings_are_not_mixed(tiny_run, tmp_path):

@@ -13,7 +13,7 @@ from thesis_lib.validation.roles import Roles
 from thesis_lib.validation.speaker_test.same_sex import SexScorer, impostor_levels
 from thesis_lib.validation.speaker_test.summary import gains, summarise_speakers
 from thesis_lib.validation.speaker_test.systems import TrialSystem, natural_about, speaker_test_systems
-from thesis_lib.validation.speaker_test.trials import MAX_MALE_F0_HZ, SpeakerTrials, corpus_trials
+from thesis_lib.validation.speaker_test.trials import MAX_MALE_F0_HZ, SpeakerTrials, corpus_trials, estimated_sex
 from thesis_lib.validation.swap import SpeakerScorer, trial_scorer
 
 ABOUT = ("target_speaker", "content", "target_sex", "content_sex", "semitones", "system", "encoder")
@@ -50,6 +50,8 @@ def measure_speakers(
 def about_trials(trials: SpeakerTrials, scorers: Sequence[SpeakerScorer]) -> dict[str, object]:
     """What a table of the test states of its speakers, its enrolment and its impostors."""
     targets = {target.name for target in trials.targets}
+    recorded = [speaker for speaker in trials.speakers if speaker.name in trials.recorded]
+    wrong = [speaker for speaker in recorded if speaker.sex != estimated_sex(speaker.voice.log_f0_median)]
     return {
         "speakers": len(trials.speakers),
         "enrolled voices": len(scorers[0].centroids),
@@ -60,6 +62,8 @@ def about_trials(trials: SpeakerTrials, scorers: Sequence[SpeakerScorer]) -> dic
         "targets that a choice between systems may have used": len(targets & trials.compared),
         "contents": len({trial.content.name for trial in trials.trials}),
         "sexes": f"where not recorded, estimated from the log-F0 median: male below {MAX_MALE_F0_HZ:g} Hz",
+        "speakers with a recorded sex": len(recorded),
+        "of them with another estimated sex": len(wrong),
     }
 
 

@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -25,9 +26,9 @@ from thesis_lib.vocoder.voice import Voice
 
 OWN_RECORDING = "own recording"  # the content of a natural recording
 SEMITONES = 12 / math.log(2)  # in a natural logarithm of F0
-# Boundary of the estimated sexes, for the recordings of a folder have no labels. It lies between the mean F0 of men and
-# of women, 132 and 223 Hz (Peterson & Barney 1952, doi:10.1121/1.1906875, table II). How often the estimate is wrong
-# has not been measured.
+# Boundary of the estimated sexes, for recordings without a label. It lies between the mean F0 of men and of women, 132
+# and 223 Hz (Peterson & Barney 1952, doi:10.1121/1.1906875, table II). `python -m benchmarks speakers` says how often
+# the estimate is wrong.
 MAX_MALE_F0_HZ = 165.0
 
 
@@ -41,6 +42,7 @@ class SpeakerTrials:
     trials: list[Trial]
     audio: AudioConfig
     compared: frozenset[str] = frozenset()  # names of speakers that a choice between systems may have used
+    recorded: frozenset[str] = frozenset()  # names of speakers whose sex is recorded, not estimated
 
     @property
     def test_set(self) -> TestSet[Trial]:
@@ -81,8 +83,13 @@ class SpeakerTrials:
 
 def sex_of(speaker: SwapSpeaker, log_f0_median: float | None) -> str:
     """``FEMALE`` or ``MALE``: as recorded, else estimated from the log-F0 median; "" for one that is not voiced."""
-    if speaker.sex or log_f0_median is None:
-        return speaker.sex
+    return speaker.sex or estimated_sex(log_f0_median)
+
+
+def estimated_sex(log_f0_median: float | None) -> str:
+    """``FEMALE`` or ``MALE`` by ``MAX_MALE_F0_HZ``; "" for a speaker that is not voiced."""
+    if log_f0_median is None:
+        return ""
     return MALE if math.exp(log_f0_median) < MAX_MALE_F0_HZ else FEMALE
 
 
@@ -92,21 +99,29 @@ def with_sex(speaker: SwapSpeaker) -> SwapSpeaker:
 
 
 def human_trials(
-    folder: Path, config: Config, targets: int, contents: int, compared: frozenset[str] = frozenset()
+    folder: Path,
+    config: Config,
+    targets: int,
+    contents: int,
+    compared: frozenset[str] = frozenset(),
+    sexes: Mapping[str, str] = MappingProxyType({}),
 ) -> SpeakerTrials:
     """``targets`` human speakers of a folder crossed with ``contents`` bundled English sentences by the TTS.
 
     All speakers of the folder are enrolled. ``compared`` are names of speakers that a choice between systems may have
-    used: no target is among them, unless the folder has no others.
+    used: no target is among them, unless the folder has no others. ``sexes``: speaker -> recorded sex; that of a
+    speaker who is not in it is estimated from F0.
 
     Raises RunError and AudioError as ``human_speakers``.
     """
-    speakers = [with_sex(speaker) for speaker in human_speakers(folder, config, count=None)]
+    found = human_speakers(folder, config, count=None)
+    speakers = [with_sex(replace(speaker, sex=sexes.get(speaker.name, ""))) for speaker in found]
     left = unused_speakers(speakers, compared)
     spoken = bundled_contents(config)[:contents]
     chosen = [left[i] for i in spread(len(left), targets)]
     trials = [Trial(content, target, number) for target in chosen for number, content in enumerate(spoken)]
-    return SpeakerTrials("human", speakers, spoken, trials, config.audio, compared)
+    recorded = frozenset(sexes) & {speaker.name for speaker in speakers}
+    return SpeakerTrials("human", speakers, spoken, trials, config.audio, compared, recorded)
 
 
 def unused_speakers(speakers: Sequence[SwapSpeaker], compared: frozenset[str]) -> list[SwapSpeaker]:
