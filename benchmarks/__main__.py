@@ -43,7 +43,7 @@ NAMES = {
     "watermark": "detection rate and false alarms of the watermark, and its effect on quality (THESIS_HUMAN)",
     "emotion": "how much of a source's emotion and prosody the output carries, on acted speech (THESIS_EMOTIONS)",
     "segment_style": "whether the style follows from segment to segment, on joined acted speech (THESIS_EMOTIONS)",
-    "speaking_rate": "how exactly the speaking rate is measured: by letters, syllables or both (THESIS_EMOTIONS)",
+    "speaking_rate": "how exactly the speaking rate is measured: by letters or the phonetic change (THESIS_EMOTIONS)",
     "prosody_ways": "three ways to give the output the source's prosody, compared (THESIS_EMOTIONS, THESIS_HUMAN)",
     "pairs": "human Spanish and published English beside our conversion (THESIS_PAIRS names a folder of it)",
     "ablation": "contribution of each loss: one off at a time, three seeds each, at the demo's budget (an hour)",

@@ -40,10 +40,9 @@ from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
-from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, letter_rate
+from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, loudness_variation, phonetic_change
 from thesis_lib.audio.voice_activity import RATE, speech_seconds, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
-from thesis_lib.cloning.prosody import prosody_of
 from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders
@@ -57,7 +56,7 @@ from thesis_lib.validation.metrics import (
     prosody,
     word_errors,
 )
-from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS
+from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS, phonetic_encoder
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -212,13 +211,12 @@ class Measures:
 
 def neutral(side: str, count: int | None = None) -> dict[str, float]:
     """Medians of the prosodic statistics of the bundled recordings in a language ("es" or "en")."""
-    found, audio = [], AudioConfig()
+    found, audio, encoder = [], AudioConfig(), phonetic_encoder()
     for row in mini.table(CorpusConfig(name="mini"))[:count].itertuples():
         wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.{side}.opus", RATE)
         speech = np.concatenate([segment.wav for segment in speech_segments([wav], rate)])
         pitch = track(resample(speech, RATE, audio.sample_rate), audio)
-        prosody = prosody_of(speech, RATE)
-        letters = letter_rate(speech, RATE, getattr(row, side))
-        found.append((pitch.range.log_f0_std, prosody.loudness_variation, prosody.syllable_rate, letters))
-    names = ("log-F0 standard deviation", "loudness variation", "syllables a second", "letters a second")
+        change = phonetic_change(encoder.encode(speech, RATE), speech)
+        found.append((pitch.range.log_f0_std, loudness_variation(speech, RATE), change))
+    names = ("log-F0 standard deviation", "loudness variation", "phonetic change")
     return dict(zip(names, np.nanmedian(np.array(found, float), 0).tolist(), strict=True)) | {"n": len(found)}

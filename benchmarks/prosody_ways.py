@@ -150,7 +150,7 @@ class Ways:
         """System -> its (N,) and sample rate; AudioError if there is no speech."""
         speaker = self.pipeline.analyse_speaker(segments, speaker_name)
         (translated,) = self.pipeline.from_text(text, segments)
-        half = nearest_half(source_statistics(speaker, translated), self.voices)
+        half = nearest_half(source_statistics(speaker), self.voices)
         self.chosen[half] = self.chosen.get(half, 0) + 1
         source = np.concatenate([segment.wav for segment in segments])
         found, rate = {SOURCE: (source, RATE)}, self.pipeline.sample_rate
@@ -166,7 +166,8 @@ class Ways:
         pipeline = changed(self.pipeline, way)
         self.synthesizer.prosody = half if way in (STYLE, STYLE_AND_GAIN) else None
         if self.synthesizer.prosody:
-            translated = replace(translated, speed=translated.speed / np.exp(self.voices.loc[half, SPEED]))
+            relative = speaker.prosody.relative_rate / float(np.exp(self.voices.loc[half, SPEED]))
+            speaker = replace(speaker, prosody=replace(speaker.prosody, relative_rate=relative))
         if way == MODEL:
             pipeline.vocoder = ModelledVocoder(pipeline.vocoder, model, speaker.voice)
         return pipeline.synthesise_one(translated, speaker)

@@ -1,4 +1,4 @@
-"""How exactly a recording's speaking rate is measured: by the transcript's letters, by syllables, and by both.
+"""How exactly a recording's speaking rate is measured: by the transcript's letters, and by the phonetic change.
 
 The letters of the read text a second of speech are the exact rate. In the bundled Spanish all recordings are compared;
 on acted speech those of one actor and one text, so that the rates differ as the durations do. These recordings serve
@@ -8,7 +8,7 @@ rates of the same voices in other sentences.
 Shapes: N samples, R recordings.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,19 @@ from benchmarks.acted import TABLE, acted_folder, acted_table
 from benchmarks.emotion_statistics import correlation_of_rows
 from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
-from thesis_lib.audio.prosody import letter_rate, syllable_rate
+from thesis_lib.audio.prosody import letter_rate, phonetic_change
 from thesis_lib.audio.voice_activity import RATE
-from thesis_lib.cloning.prosody import SPANISH_LETTERS_PER_SECOND, speaking_speed, speed_of
-from thesis_lib.cloning.translation import WhisperTranslator
+from thesis_lib.cloning.translation import WHISPER_OPTIONS
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.cloning.voices import english_voices, voice_rate
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus import mini
+from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation.metrics import Bounded
+from thesis_lib.vocoder.content import phonetic_encoder
 
-LETTERS, SYLLABLES, BOTH = "letters of the transcript", "syllables", "letters, checked by syllables"
+LETTERS, CHANGE = "letters of the transcript", "phonetic change"
 ACTED, BUNDLED, VOICES = "acted speech for choices", "bundled Spanish", "Kokoro's voices"
 ONE_LETTER = "a"  # in the place of a text that is not known, where only recordings of the same text are compared
 END_SECONDS, MAX_END_LEVEL = 0.1, 0.02  # of a recording that is not cut: its end is this much quieter than its peak
@@ -39,20 +40,27 @@ QUICK = 12  # recordings of a set, and voices
 
 
 def run(quick: bool) -> dict:
-    """A row for each set and way: the correlation of the logarithms of the measured and the exact rate."""
-    translator, rows, missing = WhisperTranslator(), [], []
+    """A row for each set and way: the correlation of the logarithms of the measured and the exact rate.
+
+    "differences" are paired: the correlation by the phonetic change minus that by the letters.
+    """
+    recogniser, encoder = Whisper(**WHISPER_OPTIONS), phonetic_encoder()
+    rows, differences, missing = [], [], []
     for name, table in ((BUNDLED, bundled_recordings()), (ACTED, uncut_recordings())):
         found = []
         chosen = table[:QUICK] if quick else table
         for row in bar(list(chosen.itertuples()), len(chosen), name):
-            rates = rates_of(row.read(), row.text, lambda wav: translator.transcript(wav, RATE))
+            wav = row.read()
+            rates = rates_of(wav, row.text, recogniser(wav, RATE, beams=1).text, encoder.encode(wav, RATE))
             if rates is None:
-                missing.append({"set": name, "recording": row.recording, "reason": "too little speech or no syllables"})
+                missing.append({"set": name, "recording": row.recording, "reason": "too little speech or no words"})
             else:
                 found.append({"set": name, "speaker": row.speaker, "group": row.group} | rates)
-        rows += list(correlation_rows(pd.DataFrame(found)))
+        rates = pd.DataFrame(found)
+        rows += [correlation_row(rates, way) for way in (LETTERS, CHANGE)]
+        differences.append(difference_row(rates))
     rows.append(voices_row(quick))
-    return {"rows": rows, "not measured": missing}
+    return {"rows": rows, "differences": differences, "not measured": missing}
 
 
 def bundled_recordings() -> pd.DataFrame:
@@ -85,32 +93,48 @@ def is_cut(wav: np.ndarray) -> bool:
     return bool(np.abs(end).max() > MAX_END_LEVEL * np.abs(wav).max())
 
 
-def rates_of(wav: np.ndarray, text: str, transcribe: Callable[[np.ndarray], str]) -> dict[str, float] | None:
-    """The rates of (N,) at RATE, relative to the average; None where one of them cannot be measured.
+def rates_of(wav: np.ndarray, text: str, transcript: str, states: np.ndarray) -> dict[str, float] | None:
+    """The exact rate and those of the ways for (N,) at RATE; None where one of them cannot be measured.
 
-    ``text`` is what is read, or ``ONE_LETTER``.
+    ``text`` is what is read, or ``ONE_LETTER``; ``transcript`` and ``states`` are what the recognisers give.
     """
-    transcript = transcribe(wav)
-    exact, syllables = letter_rate(wav, RATE, text), syllable_rate(wav, RATE)
-    if exact is None or syllables is None:
-        return None
-    letters = letter_rate(wav, RATE, transcript)
-    relative = speaking_speed(syllables)
-    return {
-        "exact": exact,
-        LETTERS: relative if letters is None else letters / SPANISH_LETTERS_PER_SECOND,
-        SYLLABLES: relative,
-        BOTH: speed_of(wav, transcript),
+    found = {
+        "exact": letter_rate(wav, RATE, text),
+        LETTERS: letter_rate(wav, RATE, transcript),
+        CHANGE: phonetic_change(states, wav),
     }
+    rates = {name: rate for name, rate in found.items() if rate is not None}
+    return rates if len(rates) == len(found) else None
 
 
-def correlation_rows(table: pd.DataFrame) -> Iterator[dict]:
-    """A row for each way: the correlation within groups (R rows in all), with an interval over speakers."""
-    for way in (LETTERS, SYLLABLES, BOTH):
-        logs = np.log(table[["exact", way]])
-        within = (logs - logs.groupby(table.group).transform("mean")).to_numpy()
-        found = interval_columns(len(within), _correlation(within), RESAMPLES, [table.speaker.to_numpy()])
-        yield {"set": table.set.iloc[0], "way": way, "n": len(table), "speakers": table.speaker.nunique()} | found
+def correlation_row(table: pd.DataFrame, way: str) -> dict:
+    """The correlation within groups (R rows in all) by a way, with an interval over speakers, and the slope.
+
+    The slope is that of the exact rate on the measured one, by least squares on the logarithms.
+    """
+    logs = _within_groups(table, way)
+    found = interval_columns(len(logs), _correlation(logs), RESAMPLES, [table.speaker.to_numpy()])
+    exact, own = logs.T
+    return {"set": table.set.iloc[0], "way": way} | _counts(table) | found | {"slope": float(exact @ own / (own @ own))}
+
+
+def difference_row(table: pd.DataFrame) -> dict:
+    """The correlation by the phonetic change minus that by the letters, on the same recordings."""
+    letters, change = (_correlation(_within_groups(table, way)) for way in (LETTERS, CHANGE))
+    found = interval_columns(
+        len(table), lambda rows: change(rows) - letters(rows), RESAMPLES, [table.speaker.to_numpy()]
+    )
+    return {"set": table.set.iloc[0], "way": CHANGE, "against": LETTERS} | _counts(table) | found
+
+
+def _within_groups(table: pd.DataFrame, way: str) -> np.ndarray:
+    """Logarithms of the exact rate and of that by a way, minus their means in each group: (R, 2)."""
+    logs = np.log(table[["exact", way]])
+    return (logs - logs.groupby(table.group).transform("mean")).to_numpy()
+
+
+def _counts(table: pd.DataFrame) -> dict[str, int]:
+    return {"n": len(table), "speakers": table.speaker.nunique()}
 
 
 def voices_row(quick: bool) -> dict:

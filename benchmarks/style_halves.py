@@ -17,7 +17,6 @@ from thesis_lib.audio.pitch import MIN_LOG_F0_STD, track
 from thesis_lib.audio.prosody import letter_rate, loudness_variation
 from thesis_lib.audio.voice_activity import RATE
 from thesis_lib.cloning.prosody import NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION
-from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.cloning.voices import voice_rate
@@ -78,13 +77,14 @@ def voice_statistics(synthesizer: KokoroSynthesizer, voices: Sequence[str], text
     return table - table.median()
 
 
-def source_statistics(speaker: Speaker, translated: TranslatedSegment) -> np.ndarray:
+def source_statistics(speaker: Speaker) -> np.ndarray:
     """Logs of the ``STATISTICS`` of a source, relative to the neutral ones, (3,); 0 where one is not known."""
-    deviation, variation = speaker.voice.log_f0_std, speaker.prosody.loudness_variation
+    deviation, prosody = speaker.voice.log_f0_std, speaker.prosody
+    variation, rate = prosody.loudness_variation, prosody.speaking_rate
     relative = (
         1.0 if deviation is None else max(deviation, MIN_LOG_F0_STD) / NEUTRAL_LOG_F0_STD,
         1.0 if variation is None else variation / NEUTRAL_LOUDNESS_VARIATION,
-        translated.speed * speaker.prosody.relative_rate,
+        1.0 if rate is None else rate * prosody.relative_rate,
     )
     return np.log(relative)
 

@@ -7,6 +7,7 @@ from thesis_lib import cloning
 from thesis_lib.audio.files import resample, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline
+from thesis_lib.cloning.prosody import RATE_EXPONENT, SPANISH_PHONETIC_CHANGE
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
@@ -45,6 +46,19 @@ class Synthesizer:
         return voiced(0.1 * len(text) / speed, 24_000)
 
 
+class Turning:
+    """Substitute for Whisper's encoder: states that turn at a constant speed, given as a relative speaking rate."""
+
+    def __init__(self, rate):
+        change = SPANISH_PHONETIC_CHANGE * rate ** (1 / RATE_EXPONENT)
+        self.angle, self.given = np.arccos(1 - change) / 3, []  # in 20 ms
+
+    def encode(self, wav, sample_rate):
+        self.given.append(len(wav) / sample_rate)
+        angles = self.angle * np.arange(len(wav) / sample_rate * 50)
+        return np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
 class ByLevel:
     """Substitute encoder that tells a loud from a quiet speaker, with the name and the size of another."""
 
@@ -68,9 +82,12 @@ def write_dialogue(path, noise=1e-5):
     return path
 
 
-def pipeline(stages, config: CloningConfig = PLAIN, **translated) -> VoiceCloningPipeline:
+def pipeline(
+    stages, config: CloningConfig = PLAIN, phonetic_encoder: Turning | None = None, **translated
+) -> VoiceCloningPipeline:
     speaker, emotion, vocoder = stages
-    return VoiceCloningPipeline(Translator(**translated), Synthesizer(), speaker, emotion, vocoder, config)
+    given = speaker, emotion, vocoder, config, phonetic_encoder
+    return VoiceCloningPipeline(Translator(**translated), Synthesizer(), *given)
 
 
 def make(vocoder, config, threads=None):

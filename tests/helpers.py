@@ -68,14 +68,6 @@ def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: in
     return (0.1 * harmonics * envelope + 0.002 * rng.normal(size=len(t))).astype(np.float32)
 
 
-def bursts(per_second: float, seconds: float = 4.0, rate: int = 16_000) -> np.ndarray:
-    """Noise in raised-cosine bursts, so many "syllables" a second, with a pause of half a second at the end."""
-    t = np.arange(int(seconds * rate)) / rate
-    noise = np.random.default_rng(0).normal(size=len(t))
-    syllables = 0.1 * noise * (0.55 - 0.45 * np.cos(2 * np.pi * per_second * t))
-    return np.concatenate([syllables, np.zeros(rate // 2)]).astype(np.float32)
-
-
 @functools.cache
 def spoken(number: int = 0, rate: int = 22_050, side: str = "es") -> np.ndarray:
     """A bundled recording: where a voice activity detector has a say, a buzz will not do."""

@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
-from helpers import bursts, spoken, voiced
+from helpers import spoken, voiced
 
 from thesis_lib.audio.prosody import (
     MAX_EXPONENT,
     letter_rate,
     loudness_variation,
-    syllable_rate,
+    phonetic_change,
     with_loudness_variation,
 )
+from thesis_lib.vocoder.content import phonetic_encoder
 
 RATE = 16_000  # Hz
 
@@ -22,14 +23,18 @@ def test_loudness_variation_by_hand():
 
 
 @pytest.mark.parametrize(("signal_to_noise", "change"), [(20, 0.02), (15, 0.03), (10, 0.06)])
-def test_steady_noise_hardly_changes_either(signal_to_noise, change):
-    rng, clean, noisy = np.random.default_rng(0), [], []
+def test_steady_noise_hardly_changes_the_loudness_variation(signal_to_noise, change):
+    found = [[loudness_variation(wav, RATE) for wav in pair] for pair in with_noise(signal_to_noise)]
+    clean, noisy = np.mean(found, 0)
+    assert noisy == pytest.approx(clean, rel=change)
+
+
+def with_noise(signal_to_noise):
+    """Four recordings, each as it is and with white noise (dB)."""
+    rng = np.random.default_rng(0)
     for number in range(4):
         wav = spoken(number, RATE)
-        noise = rng.normal(size=len(wav)) * np.sqrt(np.mean(wav**2) / 10 ** (signal_to_noise / 10))
-        for found, samples in ((clean, wav), (noisy, wav + noise)):
-            found.append((syllable_rate(samples, RATE), loudness_variation(samples, RATE)))
-    assert np.mean(noisy, 0) == pytest.approx(np.mean(clean, 0), rel=change)
+        yield wav, wav + rng.normal(size=len(wav)) * np.sqrt(np.mean(wav**2) / 10 ** (signal_to_noise / 10))
 
 
 def test_loudness_variation_does_not_depend_on_the_gain():
@@ -53,24 +58,53 @@ def test_an_extreme_one_is_approached_within_the_limit():
     assert np.abs(gain_db).max() < (MAX_EXPONENT - 1) * 40
 
 
-@pytest.mark.parametrize("per_second", [3, 5, 7])
-def test_syllables_are_counted(per_second, monkeypatch):
-    """Bursts of noise, which the network does not take for speech: here all count as speech but the last half second.
-
-    A burst in that half second has no part.
-    """
-    monkeypatch.setattr("thesis_lib.audio.prosody.speech_frames", lambda wav: np.arange(141) < 125)
-    wav = bursts(per_second)
-    wav[-RATE // 4 :] = wav[: RATE // 4]
-    assert syllable_rate(wav, RATE) == pytest.approx(per_second, abs=0.1)
+def turning(per_second: float, seconds: float = 4.0, still: float = 0.0) -> np.ndarray:
+    """States on a circle that they go round so many times a second; in the last ``still`` seconds they stand still."""
+    turns = per_second * np.minimum(np.arange(0, seconds, 0.02), seconds - still)
+    return np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], 1).astype(np.float32)
 
 
-def test_faster_speech_has_a_higher_rate():
+@pytest.mark.parametrize("per_second", [1, 2, 4])
+def test_phonetic_change_by_hand(per_second, monkeypatch):
+    """States that turn by a constant angle in 60 ms; an offset of all of them has no part."""
+    monkeypatch.setattr("thesis_lib.audio.prosody.speech_frames", lambda wav: np.ones(125, bool))
+    wav, expected = np.zeros(4 * RATE, np.float32), 1 - np.cos(2 * np.pi * 0.06 * per_second)
+    assert phonetic_change(turning(per_second) + 5, wav) == pytest.approx(expected, abs=1e-3)
+
+
+def test_pauses_have_no_part_in_the_phonetic_change(monkeypatch):
+    """In the second half, a pause, the states stand still."""
+    wav = np.zeros(8 * RATE, np.float32)
+    monkeypatch.setattr("thesis_lib.audio.prosody.speech_frames", lambda wav: np.arange(250) < 125)
+    assert phonetic_change(turning(2, 8.0, still=4.0), wav) == pytest.approx(1 - np.cos(2 * np.pi * 0.12), abs=0.01)
+    monkeypatch.setattr("thesis_lib.audio.prosody.speech_frames", lambda wav: np.ones(250, bool))
+    assert phonetic_change(turning(2, 8.0, still=4.0), wav) < 0.2
+
+
+def played(wav: np.ndarray, factor: float) -> np.ndarray:
+    """(N,) played so many times as fast."""
+    return np.interp(np.arange(0, len(wav) - 1, factor), np.arange(len(wav)), wav).astype(np.float32)
+
+
+def test_faster_speech_has_more_letters_a_second():
     """Recordings played faster by a fifth."""
     wav = np.concatenate([spoken(number, RATE) for number in range(4)])
-    faster = np.interp(np.arange(0, len(wav) - 1, 1.2), np.arange(len(wav)), wav)
-    assert syllable_rate(faster, RATE) / syllable_rate(wav, RATE) == pytest.approx(1.2, abs=0.13)
-    assert letter_rate(faster, RATE, "words") / letter_rate(wav, RATE, "words") == pytest.approx(1.2, abs=0.05)
+    faster = letter_rate(played(wav, 1.2), RATE, "words")
+    assert faster / letter_rate(wav, RATE, "words") == pytest.approx(1.2, abs=0.05)
+
+
+@pytest.mark.weights("whisper-tiny.en")
+def test_faster_speech_has_larger_phonetic_changes_and_noise_hardly_matters():
+    encoder = phonetic_encoder()
+
+    def change(wav):
+        return phonetic_change(encoder.encode(wav, RATE), wav)
+
+    for wav, noisy in with_noise(20):
+        slow, own, fast = change(played(wav, 0.85)), change(wav), change(played(wav, 1.2))
+        assert own / slow > 1.06
+        assert fast / own > 1.06
+        assert change(noisy.astype(np.float32)) == pytest.approx(own, rel=0.04)
 
 
 @pytest.mark.parametrize("wanted", [0.5, 0.75])
@@ -94,12 +128,12 @@ def test_no_rate_where_no_speech_is_detected():
     wav = spoken(0, RATE)
     noise = 10 * np.sqrt(np.mean(wav**2)) * np.random.default_rng(0).normal(size=len(wav))
     assert letter_rate(wav + noise, RATE, "words") is None
-    assert syllable_rate(wav + noise, RATE) is None
+    assert phonetic_change(turning(2, len(wav) / RATE), wav + noise) is None
 
 
 @pytest.mark.parametrize("wav", [np.zeros(2 * RATE, np.float32), voiced(0.5, RATE), np.zeros(0, np.float32)])
-def test_no_rate_from_silence_or_half_a_second(wav):
-    assert syllable_rate(wav, RATE) is None
+def test_no_change_in_silence_or_half_a_second(wav):
+    assert phonetic_change(turning(2, max(len(wav), 320) / RATE), wav) is None
 
 
 def test_half_a_second_has_no_variation_and_stays_as_it_is():

@@ -6,32 +6,35 @@ import pytest
 from helpers import spoken
 
 from benchmarks import speaking_rate
-from benchmarks.speaking_rate import BOTH, LETTERS, SYLLABLES
+from benchmarks.speaking_rate import CHANGE, LETTERS
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.voice_activity import RATE
 
 
-def test_the_rates_of_a_recording_are_relative_and_exact_only_by_the_text():
+def test_the_rates_of_a_recording_are_by_text_transcript_and_states():
     wav = spoken(1, RATE)
-    found = speaking_rate.rates_of(wav, "a" * 60, lambda wav: "")
-    assert found[LETTERS] == found[SYLLABLES] == found[BOTH]
-    other = speaking_rate.rates_of(wav, "a" * 60, lambda wav: "a" * 6)
-    assert other[LETTERS] < other[BOTH] < other[SYLLABLES]
-    assert other["exact"] == found["exact"]
-    assert speaking_rate.rates_of(np.zeros(2 * RATE, np.float32), "a", lambda wav: "a") is None
+    states = np.random.default_rng(0).normal(size=(len(wav) // 320, 8))
+    found = speaking_rate.rates_of(wav, "a" * 60, "a" * 6, states)
+    assert found["exact"] == pytest.approx(10 * found[LETTERS])
+    assert found[CHANGE] == pytest.approx(1.0, abs=0.1), "states that are not related to each other"
+    assert speaking_rate.rates_of(wav, "a" * 60, "", states) is None
+    assert speaking_rate.rates_of(np.zeros(2 * RATE, np.float32), "a", "a", states) is None
 
 
-def test_correlations_are_within_groups():
+def test_correlations_are_within_groups_and_differences_are_paired():
     rng = np.random.default_rng(0)
     exact = np.exp(rng.normal(size=200) * 0.1)
     group = np.repeat(np.arange(20), 10)
     table = pd.DataFrame({"set": "x", "speaker": group // 2, "group": group, "exact": exact})
     level = np.exp(5.0 * group)  # differs between the groups alone
-    table = table.assign(**{LETTERS: exact * level, SYLLABLES: level * rng.permutation(exact), BOTH: 1 / exact})
-    letters, syllables, both = speaking_rate.correlation_rows(table)
-    assert (letters["value"], both["value"]) == pytest.approx((1, -1))
-    assert abs(syllables["value"]) < 0.25
+    table = table.assign(**{LETTERS: level * rng.permutation(exact), CHANGE: level * exact**0.5})
+    letters, change = (speaking_rate.correlation_row(table, way) for way in (LETTERS, CHANGE))
+    assert (change["value"], change["slope"]) == pytest.approx((1, 2))
+    assert abs(letters["value"]) < 0.25
     assert (letters["n"], letters["speakers"]) == (200, 10)
+    difference = speaking_rate.difference_row(table)
+    assert difference["value"] == pytest.approx(1 - letters["value"])
+    assert 0.6 < difference["low"] < difference["value"] < difference["high"] < 1.4
 
 
 def test_cut_recordings_and_single_ones_are_left_out(tmp_path, monkeypatch):

@@ -27,7 +27,6 @@ from thesis_lib.cloning.clauses import clauses
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.pipeline import MIN_PAUSE_SECONDS
 from thesis_lib.cloning.translation import Translated
-from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.cloning.watermark import detect_watermark
 from thesis_lib.config import CloningConfig, CorpusConfig
 from thesis_lib.corpus import mini
@@ -73,19 +72,6 @@ def test_a_long_segment_delays_the_next_one_and_segments_do_not_overlap(stages, 
 def test_the_output_has_the_loudness_of_the_source(stages):
     loud, quiet = (pipeline(stages)(gain * spoken(0), HZ) for gain in (0.8, 0.08))
     assert loudness(loud.wav, HZ) - loudness(quiet.wav, HZ) == pytest.approx(20, abs=1)
-
-
-def test_the_speaking_rate_follows_the_speaker(stages):
-    """The speed that the synthesizer gets is relative to the rate of its voice."""
-    given, speeds = PLAIN.model_copy(update={"follow_rate": False}), []
-    for config, text in ((PLAIN, "hola"), (given, "hola"), (PLAIN, "hola amigo mío que tal estás " * 8)):
-        made = pipeline(stages, config, text=text)
-        made(spoken(0), HZ)
-        _, voice, speed = made.synthesizer.said[0]
-        speeds.append(speed * voice_rate(voice))
-    slow, steady, fast = speeds
-    assert slow < 0.95 < steady < 1.05 < fast
-    assert steady == pytest.approx(1.0)
 
 
 def test_fitted_segments_are_stretched_towards_the_length_of_the_source(stages, talk):
@@ -219,7 +205,7 @@ def test_clauses_keep_every_word_and_end_at_a_mark():
     long = "The old men of the village who had seen it all before said nothing about it."
     assert clauses(long)[0] == "The old men"
     assert " ".join(clauses(long)) == long
-    segment = TranslatedSegment(Segment(0, 1, voiced(1.0)), "hola", text, 1.1, None, {"translate": 2.0})
+    segment = TranslatedSegment(Segment(0, 1, voiced(1.0)), "hola", text, None, {"translate": 2.0})
     cut = list(split_into_clauses([segment]))
     assert [one.transcript for one in cut] == ["hola", "", ""]
     assert sum(one.seconds.get("translate", 0) for one in cut) == 2.0

@@ -102,7 +102,6 @@ def test_a_transcript_that_repeats_itself_is_made_again_with_beam_search(languag
     whisper.name = "told"
     translator = WhisperTranslator(whisper)
     assert translator(voiced(3.0), 22_050).transcript == "hay niños en la puerta"
-    assert translator.transcript(voiced(3.0), 22_050) == "hay niños en la puerta"
 
 
 @pytest.mark.parametrize(("first", "second", "kept"), [(-1.5, -0.4, "second"), (-1.2, -1.4, "first")])

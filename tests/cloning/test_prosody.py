@@ -2,29 +2,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cloning_stages import HZ, PLAIN, Translator, pipeline
+from cloning_stages import HZ, PLAIN, Turning, pipeline
 from helpers import spoken, voiced
 
-from thesis_lib.audio.prosody import loudness_variation, syllable_rate, with_loudness_variation
-from thesis_lib.audio.voice_activity import RATE, Segment, speech_seconds, speech_segments
+from thesis_lib.audio.files import AudioError
+from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
+from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.prosody import (
-    MAX_RATE_RATIO,
     MAX_SPEED,
     MIN_SPEED,
     NEUTRAL_LOG_F0_STD,
     NEUTRAL_LOUDNESS_VARIATION,
-    SPANISH_LETTERS_PER_SECOND,
-    SPANISH_SYLLABLES_PER_SECOND,
     Prosody,
     limited_speed,
-    speaking_speed,
-    speed_of,
+    speaking_rate_of,
     strengthened,
     styled,
 )
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import between
 from thesis_lib.cloning.voices import voice_rate
+from thesis_lib.vocoder.content import phonetic_encoder
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -49,10 +47,9 @@ def test_the_loudness_variation_of_the_source_is_given_to_the_output(stages, mon
     )
 
 
-def played(factor: float) -> np.ndarray:
-    """A bundled recording at RATE, played so many times as fast."""
-    wav = spoken(1, RATE)
-    return np.interp(np.arange(0, len(wav) - 1, factor), np.arange(len(wav)), wav).astype(np.float32)
+def at_rate(stages, rate, **changes):
+    """A pipeline for which every recording has that speaking rate."""
+    return pipeline(stages, changed(**changes), Turning(rate))
 
 
 def speed(made, wav: np.ndarray) -> float:
@@ -63,43 +60,48 @@ def speed(made, wav: np.ndarray) -> float:
     return given * voice_rate(voice)
 
 
-def test_the_speaking_rate_is_followed_by_syllables_where_there_is_no_transcript(stages):
-    made, slow, fast = pipeline(stages), played(0.9), played(1.2)
-    for wav in (slow, fast):
-        relative = syllable_rate(wav, RATE) / SPANISH_SYLLABLES_PER_SECOND
-        assert speed(made, wav) == pytest.approx(limited_speed(relative))
-    assert speed(made, fast) > speed(made, slow) + 0.1
+@pytest.mark.parametrize(("follow", "rate"), [(True, 0.8), (True, 1.2), (False, 1.0)])
+def test_the_output_is_as_fast_as_the_source(stages, follow, rate):
+    made = at_rate(stages, rate, follow_rate=follow)
+    assert speed(made, spoken(1, RATE)) == pytest.approx(limited_speed(rate), abs=0.02)
 
 
-class Transcribing(Translator):
-    """A translator that also transcribes; records what it is given."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.given = text, []
-
-    def transcript(self, wav, sample_rate):
-        self.given.append(len(wav) / sample_rate)
-        return self.text
+def test_the_rate_is_measured_in_the_first_20_seconds_once(stages):
+    made, wav = at_rate(stages, 1.1), np.tile(spoken(0, RATE), 30)[: 30 * RATE]
+    (translated,) = made.from_text("hello my friend", [Segment(0.0, 30.0, wav)])
+    speaker = made.analyse_speaker(list(speech_segments([spoken(0)], HZ)))
+    made.analyser.phonetic_encoder.given.clear()
+    made.synthesise_one(translated, speaker)
+    assert made.analyser.phonetic_encoder.given == [20.0]
 
 
-@pytest.mark.parametrize(("follow", "given"), [(True, [20.0]), (False, [])])
-def test_the_rate_is_measured_by_letters_where_the_translator_transcribes(stages, follow, given):
-    """Only the first 20 s are transcribed and timed."""
-    made = pipeline(stages, changed(follow_rate=follow))
-    made.translator = Transcribing("a" * 220)
-    wav = np.tile(spoken(0, RATE), 30)[: 30 * RATE]
-    (found,) = made.from_text("hello my friend", [Segment(0.0, 30.0, wav)])
-    assert made.translator.given == given
-    if follow:
-        assert found.speed == pytest.approx(220 / speech_seconds(wav[: 20 * RATE]) / SPANISH_LETTERS_PER_SECOND)
+def test_every_segment_has_its_rate_and_a_copy_of_the_pipeline_measures_it_too(stages):
+    made = at_rate(stages, 1.2)
+    assert made.copy_with(config=made.config).analyser.phonetic_encoder is made.analyser.phonetic_encoder
+    slow, fast = spoken(1, RATE), spoken(2, RATE)
+    measured = made.analyser.phonetic_encoder.encode
+    made.analyser.phonetic_encoder.encode = lambda wav, rate: measured(wav, rate)[:: 1 + (len(wav) == len(fast))]
+    assert speed(made, fast) > speed(made, slow)
 
 
-@pytest.mark.parametrize(("follow", "given"), [(True, 0.8), (True, 1.2), (False, 1.0)])
-def test_the_output_is_as_fast_as_the_source_by_letters(stages, follow, given):
-    made, wav = pipeline(stages, changed(follow_rate=follow)), spoken(0, RATE)
-    made.translator = Transcribing("a" * round(given * SPANISH_LETTERS_PER_SECOND * speech_seconds(wav)))
-    assert speed(made, wav) == pytest.approx(limited_speed(given), abs=0.01)
+def test_without_an_encoder_and_in_silence_the_rate_is_average(stages):
+    assert speed(pipeline(stages), spoken(1, RATE)) == pytest.approx(1.0)
+    made = at_rate(stages, 1.2)
+    assert made.analyser.speaking_rate(np.zeros(2 * RATE, np.float32)) is None
+
+    def inaudible(wav, sample_rate):
+        raise AudioError("inaudible", "speech", "name another recording")
+
+    made.analyser.phonetic_encoder.encode = inaudible
+    assert speed(made, spoken(1, RATE)) == pytest.approx(1.0)
+
+
+@pytest.mark.weights("whisper-tiny.en")
+def test_the_rate_of_the_bundled_voices_is_about_1():
+    encoder = phonetic_encoder()
+    wavs = [spoken(number, RATE) for number in range(12)]
+    rates = [speaking_rate_of(encoder.encode(wav, RATE), wav) for wav in wavs]
+    assert np.median(rates) == pytest.approx(1.0, abs=0.08)
 
 
 def test_the_synthesizer_keeps_within_its_limits_whatever_the_rate_of_its_voice(stages, monkeypatch):
@@ -122,41 +124,17 @@ def test_a_limited_speed_keeps_the_order_and_the_speeds_near_1():
     assert [limited_speed(x) for x in (MIN_SPEED, MAX_SPEED)] == pytest.approx([0.762, 1.185], abs=1e-3)
 
 
-@pytest.mark.parametrize(("share", "kept"), [(0.1, 1 / MAX_RATE_RATIO), (1.0, 1.0), (10.0, MAX_RATE_RATIO)])
-def test_words_that_a_transcript_lacks_or_repeats_change_the_rate_in_part_only(share, kept):
-    """The letters of the transcript are a share of those that the rate by syllables stands for."""
-    wav = spoken(1, RATE)
-    relative = syllable_rate(wav, RATE) / SPANISH_SYLLABLES_PER_SECOND
-    letters = round(share * relative * SPANISH_LETTERS_PER_SECOND * speech_seconds(wav))
-    assert speed_of(wav, "a" * letters) == pytest.approx(kept * relative, rel=0.02)
-
-
-def test_the_rate_by_letters_leaves_out_pauses():
-    """Two recordings with two seconds of silence between them, and without."""
-    first, second, text = spoken(0, RATE), spoken(1, RATE), "b c! " * 60  # 120 letters
-    together = speed_of(np.concatenate([first, second]), text)
-    with_pause = speed_of(np.concatenate([first, np.zeros(2 * RATE, np.float32), second]), text)
-    assert with_pause == pytest.approx(together, rel=0.03)
-    seconds = speech_seconds(first) + speech_seconds(second)
-    assert together == pytest.approx(120 / seconds / SPANISH_LETTERS_PER_SECOND, rel=0.03)
-    assert speed_of(voiced(0.5, RATE), "some words") == speed_of(voiced(0.5, RATE), "") == 1.0
-
-
-def test_the_rate_is_average_where_no_speech_is_detected():
-    assert speed_of(np.zeros(2 * RATE, np.float32), "some words") == 1.0
-
-
 def test_the_rate_of_another_style_is_relative_to_the_source(stages):
-    made = pipeline(stages, text="hola")
+    made = at_rate(stages, 1.0)
     segments = list(speech_segments([spoken(0)], HZ))
     (translated,) = made.from_text("hello my friend", segments)
     speaker = made.analyse_speaker(segments)
-    faster = replace(speaker.prosody, syllable_rate=1.1 * speaker.prosody.syllable_rate)
+    faster = replace(speaker.prosody, speaking_rate=1.1 * speaker.prosody.speaking_rate)
     target = replace(speaker, prosody=speaker.prosody.mixed_with(faster, 1.0))
     for said in (speaker, target):
-        list(made.synthesise([replace(translated, speed=1.0)], said))
+        list(made.synthesise([translated], said))
     speeds = [given * voice_rate(voice) for _, voice, given in made.synthesizer.said]
-    assert speeds == pytest.approx([1.0, limited_speed(1.1)])
+    assert speeds == pytest.approx([1.0, limited_speed(1.1)], abs=0.02)
 
 
 @pytest.mark.parametrize(("share", "variation", "relative"), [(0.0, 0.5, 1.0), (0.5, 0.6, 2**0.5), (1.0, 0.7, 2.0)])
@@ -164,18 +142,16 @@ def test_prosody_is_interpolated(share, variation, relative):
     mixed = Prosody(0.5, 4.0).mixed_with(Prosody(0.7, 8.0), share)
     assert mixed.loudness_variation == pytest.approx(variation)
     assert mixed.relative_rate == pytest.approx(relative)
-    assert mixed.syllable_rate == 4.0
+    assert mixed.speaking_rate == 4.0
 
 
 def test_what_is_not_measured_changes_nothing():
     assert Prosody().mixed_with(Prosody(), 1.0) == Prosody()
     assert Prosody(0.5, 4.0).mixed_with(Prosody(), 1.0) == Prosody(0.5, 4.0)
-    assert speaking_speed(None) == 1.0
     assert strengthened(None, 0.5, 2.0) is None
 
 
 def test_strength_by_hand():
-    assert speaking_speed(2 * SPANISH_SYLLABLES_PER_SECOND) == 2.0
     assert [strengthened(0.4, 0.2, strength) for strength in (0, 1, 2)] == [0.2, 0.4, pytest.approx(0.8)]
     mean, voice = np.zeros(2, np.float32), Voice(np.ones(3), np.array([1.0, -1.0]), 5.0, 0.36)
     assert styled(voice, mean, 1.0) is voice
@@ -192,7 +168,7 @@ def test_the_strength_acts_on_rate_dynamics_and_embedding(stages, monkeypatch):
     varied = with_loudness_variation(spoken(0), HZ, 0.75)
     variations, speeds = [], []
     for strength in (0.0, 1.0):
-        made = pipeline(stages, changed(style_strength=strength), text="hola")
+        made = at_rate(stages, 0.85, style_strength=strength)
         variations.append(loudness_variation(made(varied, HZ).segments[0].wav, HZ))
         _, voice, speed = made.synthesizer.said[0]
         speeds.append(speed * voice_rate(voice))

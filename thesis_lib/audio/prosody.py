@@ -1,14 +1,13 @@
-"""Loudness variation, syllable rate and letter rate of speech, and how a loudness variation is given.
+"""Loudness variation, phonetic change and letter rate of speech, and how a loudness variation is given.
 
-Shapes: N samples, F frames.
+Shapes: N samples, F frames of loudness, T frames of an encoder, D values.
 """
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from thesis_lib.audio.files import resample
-from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, seconds_of, speech_frames
+from thesis_lib.audio.voice_activity import PROBABILITY_FRAME, RATE, speech_frames, speech_seconds
 
 HOP_SECONDS = 0.01
 LOUDNESS_FRAME_SECONDS = 0.05
@@ -20,13 +19,8 @@ GAIN_SMOOTHING_FRAMES = 1.5  # standard deviation of a Gaussian
 SEARCH_STEPS = 25  # of a bisection
 MIN_SECONDS = 1.0  # for every statistic
 
-SYLLABLE_BAND_HZ = (300.0, 3000.0)
-SYLLABLE_FRAME_SECONDS = 0.025
-SYLLABLE_SMOOTHING_FRAMES = 1.5
-MIN_SYLLABLE_DIP_DB = 1.5  # between two syllables
-MIN_SYLLABLE_FRAMES = 6  # from one syllable to the next
-MAX_SYLLABLE_BELOW_PEAK_DB = 25.0
-MIN_SYLLABLES = 4
+STATES_PER_SECOND = 50  # of a Whisper encoder
+CHANGE_FRAMES = 3  # between the two states of a change: 60 ms
 MIN_SPEECH_SECONDS = 0.5  # without pauses, for a rate
 MIN_RELATIVE_RMS, MIN_RMS = 1e-4, 1e-9  # of a frame, relative to the loudest and to full scale
 
@@ -62,24 +56,25 @@ def with_loudness_variation(wav: np.ndarray, sample_rate: int, wanted: float) ->
     return (wav * np.exp(np.interp(np.arange(len(wav)), places, gain))).astype(np.float32)
 
 
-def syllable_rate(wav: np.ndarray, sample_rate: int) -> float | None:
-    """Syllables a second of speech in (N,), without pauses (``speech_frames``); None for too little speech.
+def phonetic_change(states: np.ndarray, wav: np.ndarray) -> float | None:
+    """How fast the speech sounds of (N,) at RATE change: mean cosine distance of states 60 ms apart, 0..2.
 
-    A syllable is a peak of the level between 300 and 3000 Hz (after de Jong & Wempe 2009, doi:10.3758/BRM.41.2.385).
-    Some syllables have no peak of their own: the rate is to be compared with other rates by the same function only.
+    ``states`` (T, D) are those of a Whisper encoder for ``wav``; their mean over the speech is removed. Pauses are left
+    out (``speech_frames``). None for too little speech. Faster speech has larger changes; the gain and steady noise
+    hardly matter.
     """
-    if len(wav) < MIN_SECONDS * sample_rate:
+    if len(wav) < MIN_SECONDS * RATE:
         return None
-    wav = resample(wav, sample_rate, RATE)
-    band = butter(4, SYLLABLE_BAND_HZ, "bandpass", fs=RATE, output="sos")
-    level = 20 * np.log10(_rms(sosfiltfilt(band, wav), RATE, SYLLABLE_FRAME_SECONDS))
-    level = gaussian_filter1d(level, SYLLABLE_SMOOTHING_FRAMES)
-    lowest = np.percentile(level, 95) - MAX_SYLLABLE_BELOW_PEAK_DB
-    peaks, _ = find_peaks(level, lowest, prominence=MIN_SYLLABLE_DIP_DB, distance=MIN_SYLLABLE_FRAMES)
     speech = speech_frames(wav)
-    places = np.minimum(peaks * round(HOP_SECONDS * RATE) // PROBABILITY_FRAME, len(speech) - 1)
-    syllables = int(speech[places].sum())
-    return _per_second(syllables, speech) if syllables >= MIN_SYLLABLES else None
+    centres = ((np.arange(len(states)) + 0.5) / STATES_PER_SECOND * RATE).astype(int)
+    is_speech = speech[np.minimum(centres // PROBABILITY_FRAME, len(speech) - 1)]
+    if is_speech.sum() < MIN_SPEECH_SECONDS * STATES_PER_SECOND:
+        return None
+    centred = states - states[is_speech].mean(0)
+    units = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    distances = 1 - (units[CHANGE_FRAMES:] * units[:-CHANGE_FRAMES]).sum(1)
+    first = CHANGE_FRAMES // 2  # a change counts where its middle is speech
+    return float(distances[is_speech[first : first + len(distances)]].mean())
 
 
 def letter_rate(wav: np.ndarray, sample_rate: int, text: str) -> float | None:
@@ -90,13 +85,8 @@ def letter_rate(wav: np.ndarray, sample_rate: int, text: str) -> float | None:
     letters = sum(letter.isalpha() for letter in text)
     if len(wav) < MIN_SECONDS * sample_rate or not letters:
         return None
-    return _per_second(letters, speech_frames(resample(wav, sample_rate, RATE)))
-
-
-def _per_second(count: int, speech: np.ndarray) -> float | None:
-    """``count`` / seconds of speech, for ``speech_frames`` (F,)."""
-    seconds = seconds_of(speech)
-    return count / seconds if seconds >= MIN_SPEECH_SECONDS else None
+    seconds = speech_seconds(resample(wav, sample_rate, RATE))
+    return letters / seconds if seconds >= MIN_SPEECH_SECONDS else None
 
 
 def _rms(wav: np.ndarray, sample_rate: int, seconds: float = LOUDNESS_FRAME_SECONDS) -> np.ndarray:

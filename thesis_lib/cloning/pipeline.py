@@ -29,16 +29,15 @@ from thesis_lib.cloning.prosody import (
     NEUTRAL_LOUDNESS_VARIATION,
     fitting_stretch,
     limited_speed,
-    speed_of,
     strengthened,
     styled,
 )
 from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.segment_style import SegmentStyles
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
-from thesis_lib.cloning.speaker import Speaker, SpeakerAnalyser
+from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, PhoneticEncoder, Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import Transcriber, Translator, translated_speech
+from thesis_lib.cloning.translation import Translator, translated_speech
 from thesis_lib.cloning.tts import Synthesizer
 from thesis_lib.cloning.voices import NEAREST, nearest_voice, voice_rate
 from thesis_lib.cloning.watermark import add_watermark
@@ -51,7 +50,6 @@ from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
-MAX_RATE_SECONDS = 20.0  # of speech from which the speaking rate is measured where the text is given
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
 SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
 LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
@@ -72,7 +70,9 @@ class VoiceCloningPipeline:
         emotion_encoder: Encoder,
         vocoder: BaseVocoder,
         config: CloningConfig | None = None,
+        phonetic_encoder: PhoneticEncoder | None = None,
     ) -> None:
+        """``phonetic_encoder`` is for the speaking rate, which is not followed without it."""
         config = config or CloningConfig()
         wanted = (speaker_encoder.dim, emotion_encoder.dim)
         given = (vocoder.description.speaker_dim, vocoder.description.emotion_dim)
@@ -88,16 +88,18 @@ class VoiceCloningPipeline:
             )
         vocoder.description.check_encoders(speaker_encoder, emotion_encoder)
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
-        self.analyser = SpeakerAnalyser(speaker_encoder, emotion_encoder, vocoder.audio, vocoder.mean_emotion)
+        self.analyser = SpeakerAnalyser(
+            speaker_encoder, emotion_encoder, vocoder.audio, vocoder.mean_emotion, phonetic_encoder
+        )
         self._in_segment = SegmentStyles(self.analyser)
 
     def copy_with(
         self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
     ) -> "VoiceCloningPipeline":
         """Return a pipeline with the same stages but another vocoder or configuration."""
-        encoders = self.analyser.speaker_encoder, self.analyser.emotion_encoder
-        placed = (vocoder or self.vocoder).to(self.vocoder.device)
-        return VoiceCloningPipeline(self.translator, self.synthesizer, *encoders, placed, config or self.config)
+        own, placed = self.analyser, (vocoder or self.vocoder).to(self.vocoder.device)
+        stages = self.translator, self.synthesizer, own.speaker_encoder, own.emotion_encoder, placed
+        return VoiceCloningPipeline(*stages, config or self.config, own.phonetic_encoder)
 
     @property
     def sample_rate(self) -> int:
@@ -153,10 +155,7 @@ class VoiceCloningPipeline:
         check_has_speech(segments, source)
         wav = np.concatenate([segment.wav for segment in segments])
         covered = Segment(segments[0].start, segments[-1].end, wav)
-        timed_speech, transcript = wav[: int(MAX_RATE_SECONDS * RATE)], ""
-        if self.config.follow_rate and isinstance(self.translator, Transcriber):
-            transcript = self.translator.transcript(timed_speech, RATE)
-        return [TranslatedSegment(covered, "", text, speed_of(timed_speech, transcript))]
+        return [TranslatedSegment(covered, "", text)]
 
     def translate(
         self,
@@ -189,8 +188,7 @@ class VoiceCloningPipeline:
                 context = {segment.speaker: unfinished_sentence(f"{before} {found.english}")[-MAX_CONTEXT_CHARS:]}
             if keep_left_out or not why:
                 texts = found.transcript, found.english
-                speed = speed_of(segment.wav, found.transcript) if found.transcript else 1.0
-                yield TranslatedSegment(segment, *texts, speed, None, seconds, None, notes, bool(why))
+                yield TranslatedSegment(segment, *texts, None, seconds, None, notes, bool(why))
         languages.check_spanish(source)
         if not context:
             reason = "no words were recognised" if why in ("no speech", "no words recognised") else why
@@ -202,7 +200,7 @@ class VoiceCloningPipeline:
         """Translate blocks (n,) of live speech clause by clause; yield each clause as soon as it is synthesised.
 
         The voice is updated during the first ``SPEAKER_SETTLED_SECONDS`` of speech and then kept. To keep the delay
-        short there is no transcript, the speaking rate is not matched, and a single speaker is assumed.
+        short there is no transcript, and a single speaker is assumed.
         Raises AudioError as ``translate`` does.
         """
         segments = speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS)
@@ -255,7 +253,10 @@ class VoiceCloningPipeline:
         given = translated.style or Style(self.config.style_strength)
         if given.speed is not None:
             return given
-        relative = translated.speed * speaker.prosody.relative_rate if self.config.follow_rate else 1.0
+        if not self.config.follow_rate:
+            return replace(given, speed=1.0)
+        rate = self.analyser.speaking_rate(translated.segment.wav[: int(MAX_EMBEDDED_SECONDS * RATE)])
+        relative = (1.0 if rate is None else rate) * speaker.prosody.relative_rate
         return replace(given, speed=limited_speed(relative**given.strength))
 
     def _with_dynamics(self, wav: np.ndarray, speaker: Speaker, strength: float) -> np.ndarray:

@@ -5,42 +5,34 @@ from typing import Any
 
 import numpy as np
 
-from thesis_lib.audio.prosody import letter_rate, loudness_variation, syllable_rate
-from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.audio.prosody import phonetic_change
 from thesis_lib.vocoder.voice import Voice
 
 # Medians over the bundled English voices, what a strength of 0 stands for; `python -m benchmarks emotion` measures them
-# and the next two.
+# and the next one.
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
-SPANISH_SYLLABLES_PER_SECOND = 5.1  # by ``syllable_rate``, in the bundled Spanish voices
-SPANISH_LETTERS_PER_SECOND = 13.5  # by ``letter_rate``, in the bundled Spanish voices
+SPANISH_PHONETIC_CHANGE = 0.454  # in the bundled Spanish voices, by Whisper tiny.en
+RATE_EXPONENT = 1.35  # of the phonetic change, by least squares on logarithms (`python -m benchmarks speaking_rate`)
 # Relative speaking rate: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
-# Between the rates by letters and by syllables, both relative to the average: a transcript that differs more is wrong.
-MAX_RATE_RATIO = 1.3
 MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
 
 
 @dataclass(frozen=True)
 class Prosody:
-    """Loudness variation and syllable rate (1/s) of a recording; None where they cannot be measured."""
+    """Loudness variation and speaking rate of a recording; None where they cannot be measured."""
 
     loudness_variation: float | None = None
-    syllable_rate: float | None = None
+    speaking_rate: float | None = None  # relative to the bundled Spanish voices
     relative_rate: float = 1.0  # of the output, relative to the source's speaking rate
 
     def mixed_with(self, style: "Prosody", share: float) -> "Prosody":
         """Interpolate towards the prosody of another recording: 0 keeps this one's, 1 takes the style's."""
         relative = 1.0
-        if self.syllable_rate is not None and style.syllable_rate is not None:
-            relative = (style.syllable_rate / self.syllable_rate) ** share
+        if self.speaking_rate is not None and style.speaking_rate is not None:
+            relative = (style.speaking_rate / self.speaking_rate) ** share
         variation = mixed(self.loudness_variation, style.loudness_variation, share)
         return replace(self, loudness_variation=variation, relative_rate=relative)
-
-
-def prosody_of(wav: np.ndarray, sample_rate: int) -> Prosody:
-    """Measure the speech in (N,)."""
-    return Prosody(loudness_variation(wav, sample_rate), syllable_rate(wav, sample_rate))
 
 
 def mixed(own: Any, other: Any, share: float) -> Any:
@@ -48,21 +40,13 @@ def mixed(own: Any, other: Any, share: float) -> Any:
     return own if other is None else other if own is None else (1 - share) * own + share * other
 
 
-def speed_of(wav: np.ndarray, transcript: str) -> float:
-    """Speaking rate of (N,) at RATE, relative to the bundled Spanish voices; 1 where it cannot be measured.
+def speaking_rate_of(states: np.ndarray, wav: np.ndarray) -> float | None:
+    """Speaking rate of (N,) at RATE, relative to the bundled Spanish voices; None for too little speech.
 
-    Letters of the transcript per second of speech, without pauses, within a factor of ``MAX_RATE_RATIO`` of the rate by
-    syllables: words that are missing from the transcript change the rate by no more. Without a transcript the rate is
-    that by syllables, and where these cannot be counted, that by letters.
+    ``states`` (T, D) are those of Whisper tiny.en's encoder for ``wav``.
     """
-    letters, syllables = letter_rate(wav, RATE, transcript), syllable_rate(wav, RATE)
-    if letters is None:
-        return speaking_speed(syllables)
-    relative = letters / SPANISH_LETTERS_PER_SECOND
-    if syllables is None:
-        return relative
-    other = speaking_speed(syllables)
-    return float(np.clip(relative, other / MAX_RATE_RATIO, other * MAX_RATE_RATIO))
+    change = phonetic_change(states, wav)
+    return None if change is None else (change / SPANISH_PHONETIC_CHANGE) ** RATE_EXPONENT
 
 
 def limited_speed(relative: float) -> float:
@@ -78,11 +62,6 @@ def limited_speed(relative: float) -> float:
 def fitting_stretch(seconds: float, wanted: float) -> float:
     """Return the factor that brings speech of a duration in s near the wanted one, within the limits."""
     return float(np.clip(wanted / seconds, MIN_STRETCH, MAX_STRETCH))
-
-
-def speaking_speed(rate: float | None) -> float:
-    """Speaking rate relative to the average Spanish speaker, for syllables a second; 1 where it is not known."""
-    return 1.0 if rate is None else rate / SPANISH_SYLLABLES_PER_SECOND
 
 
 def strengthened(value: float | None, neutral: float, strength: float) -> float | None:

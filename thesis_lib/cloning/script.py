@@ -16,7 +16,7 @@ from thesis_lib.audio.files import survey
 from thesis_lib.audio.video import played_times
 from thesis_lib.audio.voice_activity import MAIN_SPEAKER, Segment
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED, speed_of
+from thesis_lib.cloning.prosody import MAX_SPEED, MIN_SPEED
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.srt import SrtCue, read_srt, single_spaced, with_name, without_name
@@ -73,8 +73,8 @@ class ScriptSegment(BaseModel):
     def translated(self, segment: Segment, strength: float) -> TranslatedSegment:
         """What the pipeline synthesises; ``segment`` has the samples, ``strength`` is for a segment without one."""
         style = Style(strength if self.strength is None else self.strength, self.speed)
-        speed, place = speed_of(segment.wav, ""), replace(segment, speaker=self.speaker or MAIN_SPEAKER)
-        return TranslatedSegment(place, self.spanish, self.english, speed, style=style)
+        place = replace(segment, speaker=self.speaker or MAIN_SPEAKER)
+        return TranslatedSegment(place, self.spanish, self.english, style=style)
 
 
 class Script(BaseModel):
@@ -104,7 +104,7 @@ def as_written(translated: TranslatedSegment, script: Path, delay: float = 0.0) 
     moved = replace(translated, segment=replace(place, start=start, end=end)) if is_srt or delay else translated
     if not is_srt:
         return moved
-    return replace(moved, english=single_spaced(moved.english), speed=speed_of(place.wav, ""), style=None)
+    return replace(moved, english=single_spaced(moved.english), style=None)
 
 
 def read_script(path: Path, source: Path, names: Mapping[str, str] | None = None) -> Script:

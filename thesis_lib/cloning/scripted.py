@@ -14,7 +14,6 @@ from thesis_lib.audio.files import header, read_blocks
 from thesis_lib.audio.video import played_times
 from thesis_lib.audio.voice_activity import Segment, segments_at
 from thesis_lib.cloning.pipeline import VoiceCloningPipeline
-from thesis_lib.cloning.prosody import speed_of
 from thesis_lib.cloning.recording_speakers import RecordingSpeakers
 from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_folder, check_labels, write_script
 from thesis_lib.cloning.script_speakers import with_speakers
@@ -86,8 +85,7 @@ class ScriptedClone:
         if len(place.wav):
             return translated
         [cut] = segments_at(read_blocks(self.source), header(self.source)[0], [(place.start, place.end)])
-        speed = speed_of(cut.wav, "")
-        return replace(translated, segment=replace(cut, speaker=place.speaker), speed=speed)
+        return replace(translated, segment=replace(cut, speaker=place.speaker))
 
     def finish(self) -> None:
         """Write the script where there was none; remove segments from the cache that it does not use."""

@@ -25,7 +25,7 @@ class Style:
     """Speaking style of one segment that replaces the measured one."""
 
     strength: float  # 0 neutral, 1 as the source, 2 exaggerated
-    speed: float | None = None  # speaking rate of the output, relative to the median voice; None: the source's
+    speed: float | None = None  # speaking rate of the output, relative to the median voice; None: the segment's
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class TranslatedSegment:
     segment: Segment  # of the source
     transcript: str  # Spanish; empty where the model does not transcribe
     english: str
-    speed: float = 1.0  # speaking rate, relative to the average speaker
     spoken: np.ndarray | None = None  # (N,) English speech at RATE, where a recording replaces the synthesizer
     seconds: dict[str, float] = field(default_factory=dict)  # stage -> computing time
     style: Style | None = None  # None: measured

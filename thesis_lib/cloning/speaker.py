@@ -8,20 +8,21 @@ clustered by average linkage, and a cluster counts as another speaker if its mea
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from thesis_lib.audio.files import check_speech, resample
+from thesis_lib.audio.files import AudioError, check_speech, resample
 from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import Pitch, track
+from thesis_lib.audio.prosody import loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, signal_to_noise
 from thesis_lib.cloning.prosody import (
     NEUTRAL_LOG_F0_STD,
     NEUTRAL_LOUDNESS_VARIATION,
     Prosody,
     mixed,
-    prosody_of,
+    speaking_rate_of,
 )
 from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
@@ -65,16 +66,32 @@ class _LastResult:
         return last[1]
 
 
+class PhoneticEncoder(Protocol):
+    """The encoder of Whisper tiny.en, which also gives the vocoder its phonetic features."""
+
+    def encode(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
+        """(N,) -> states (T, D), 50 a second. AudioError for inaudible audio."""
+
+
 class SpeakerAnalyser:
     """Segments of speech -> Speaker, with the encoders that the vocoder was trained with."""
 
     def __init__(
-        self, speaker_encoder: Encoder, emotion_encoder: Encoder, audio: AudioConfig, mean_emotion: np.ndarray
+        self,
+        speaker_encoder: Encoder,
+        emotion_encoder: Encoder,
+        audio: AudioConfig,
+        mean_emotion: np.ndarray,
+        phonetic_encoder: PhoneticEncoder | None = None,
     ) -> None:
-        """``mean_emotion`` (E,): the training set's mean, the emotion of a neutral style."""
+        """``mean_emotion`` (E,): the training set's mean, the emotion of a neutral style.
+
+        Without ``phonetic_encoder`` the speaking rate is not measured.
+        """
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
+        self.phonetic_encoder = phonetic_encoder
         self._neutral = np.asarray(mean_emotion, np.float32)
-        self._emotion, self._pitch = _LastResult(), _LastResult()
+        self._emotion, self._pitch, self._rate = _LastResult(), _LastResult(), _LastResult()
 
     def emotion(self, wav: np.ndarray, source: object = "audio") -> np.ndarray:
         """Emotion embedding (E,) of speech (N,). Raises AudioError for speech that is clipped, silent or not finite."""
@@ -83,6 +100,19 @@ class SpeakerAnalyser:
     def pitch(self, wav: np.ndarray) -> Pitch:
         """F0 and voicing of speech (N,), in frames of the vocoder."""
         return self._pitch.of(wav, lambda: track(resample(wav, RATE, self.audio.sample_rate), self.audio))
+
+    def speaking_rate(self, wav: np.ndarray) -> float | None:
+        """Speaking rate of speech (N,), relative to the bundled Spanish voices; None where it cannot be measured."""
+        return self._rate.of(wav, lambda: self._speaking_rate(wav))
+
+    def _speaking_rate(self, wav: np.ndarray) -> float | None:
+        if self.phonetic_encoder is None:
+            return None
+        try:
+            states = self.phonetic_encoder.encode(wav, RATE)
+        except AudioError:
+            return None
+        return speaking_rate_of(states, wav)
 
     def __call__(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
         """Extract the voice of the main speaker; ``alone`` skips the search for other speakers.
@@ -107,7 +137,8 @@ class SpeakerAnalyser:
         emotion, measured = self.emotion(wav, source), pitch.range
         voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
         recorded = voice if others < MIN_OTHERS_SHARE else None  # else a segment may be of another speaker
-        return Speaker(voice, others, warnings, prosody_of(wav, RATE), level, recorded)
+        prosody = Prosody(loudness_variation(wav, RATE), self.speaking_rate(wav))
+        return Speaker(voice, others, warnings, prosody, level, recorded)
 
 
 def _no_style(wav: np.ndarray, pitch: Pitch) -> str:

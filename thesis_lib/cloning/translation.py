@@ -39,14 +39,6 @@ class Translator(Protocol):
 
 
 @runtime_checkable
-class Transcriber(Protocol):
-    """A translator that can also transcribe; the speaking rate is then measured by the letters."""
-
-    def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
-        """Transcribe (N,) speech of at most 30 s in its own language; "" where nothing plausible is recognised."""
-
-
-@runtime_checkable
 class LanguageIdentifier(Protocol):
     """A translator that can also identify a language, without translating."""
 
@@ -108,15 +100,6 @@ class WhisperTranslator:
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
         """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
         return self._whisper.language(wav, sample_rate)
-
-    def transcript(self, wav: np.ndarray, sample_rate: int) -> str:
-        """Transcribe (N,) speech of at most 30 s in its own language.
-
-        An improbable text (it repeats itself, or has too many letters for its time) is made again with beam search;
-        "" where the second is improbable too.
-        """
-        found = self._whisper(wav, sample_rate, beams=1)
-        return self._plausible(found.text, wav, sample_rate, found.language)
 
     def _plausible(self, text: str, wav: np.ndarray, sample_rate: int, language: str) -> str:
         """Transcribe an improbable text again with beam search, which repeats less; "" where that is improbable too."""

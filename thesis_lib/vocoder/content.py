@@ -60,7 +60,7 @@ def analyse(
     mel_mean = spoken(mel).mean(1)
     phonetic = np.zeros((0, mel.shape[1]), np.float32)
     if config.kind == "phonetic":
-        encoded = _recogniser(device).encode(wav, audio.sample_rate)
+        encoded = phonetic_encoder(device).encode(wav, audio.sample_rate)
         centres = (np.arange(mel.shape[1]) + 0.5) * audio.hop_length / audio.sample_rate
         places = np.clip(centres * 50 - 0.5, 0, len(encoded) - 1)  # 50 vectors a second, each at its own centre
         low = np.minimum(places.astype(int), len(encoded) - 2) if len(encoded) > 1 else np.zeros(len(places), int)
@@ -77,7 +77,8 @@ def spoken(mel: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _recogniser(device: str) -> Whisper:
+def phonetic_encoder(device: str = "cpu") -> Whisper:
+    """The recogniser with the encoder of the phonetic features, loaded once. ModelError when it cannot be loaded."""
     return Whisper(PHONETIC_MODEL, default_threads(), device=device)
 
 
@@ -87,7 +88,7 @@ def release() -> None:
     Its OpenMP threads and torch's together are more than the cores, and torch's then sleep between operations: on two
     cores a training step took 0.26 s with the recogniser loaded and 0.13 s without.
     """
-    _recogniser.cache_clear()
+    phonetic_encoder.cache_clear()
 
 
 def channels(audio: AudioConfig, config: ContentConfig) -> int:

@@ -42,7 +42,7 @@ class SpeakerTrials:
     trials: list[Trial]
     audio: AudioConfig
     compared: frozenset[str] = frozenset()  # names of speakers that a choice between systems may have used
-    recorded: frozenset[str] = frozenset()  # names of speakers whose sex is recorded, not estimated
+    recorded: frozenset[str] = frozenset()  # names of the speakers with a recorded sex, not an estimated one
 
     @property
     def test_set(self) -> TestSet[Trial]:
