@@ -40,7 +40,7 @@ from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
 from thesis_lib.audio.loudness import at_loudness
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
-from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, loudness_variation, phonetic_change
+from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, letter_rate, loudness_variation, phonetic_change
 from thesis_lib.audio.voice_activity import RATE, speech_seconds, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig, EncoderConfig
@@ -217,6 +217,7 @@ def neutral(side: str, count: int | None = None) -> dict[str, float]:
         speech = np.concatenate([segment.wav for segment in speech_segments([wav], rate)])
         pitch = track(resample(speech, RATE, audio.sample_rate), audio)
         change = phonetic_change(encoder.encode(speech, RATE), speech)
-        found.append((pitch.range.log_f0_std, loudness_variation(speech, RATE), change))
-    names = ("log-F0 standard deviation", "loudness variation", "phonetic change")
+        letters = letter_rate(speech, RATE, getattr(row, side))
+        found.append((pitch.range.log_f0_std, loudness_variation(speech, RATE), change, letters))
+    names = ("log-F0 standard deviation", "loudness variation", "phonetic change", "letters a second")
     return dict(zip(names, np.nanmedian(np.array(found, float), 0).tolist(), strict=True)) | {"n": len(found)}

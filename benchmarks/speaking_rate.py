@@ -2,19 +2,20 @@
 
 The letters of the read text a second of speech are the exact rate. In the bundled Spanish all recordings are compared;
 on acted speech those of one actor and one text, so that the rates differ as the durations do. These recordings serve
-choices: the values are no evidence for other speakers. The last row compares the table of Kokoro's voices with the
-rates of the same voices in other sentences.
+choices: the values are no evidence for other speakers. The last rows are of Kokoro's voices at one speed: whether the
+table of their rates holds in other texts, and how much of a text's letter rate is the voice's.
 
-Shapes: N samples, R recordings.
+Shapes: N samples, R recordings, V voices, S texts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.acted import TABLE, acted_folder, acted_table
+from benchmarks.emotion import TEXTS
 from benchmarks.emotion_statistics import correlation_of_rows
 from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
@@ -34,7 +35,7 @@ LETTERS, CHANGE = "letters of the transcript", "phonetic change"
 ACTED, BUNDLED, VOICES = "acted speech for choices", "bundled Spanish", "Kokoro's voices"
 ONE_LETTER = "a"  # in the place of a text that is not known, where only recordings of the same text are compared
 END_SECONDS, MAX_END_LEVEL = 0.1, 0.02  # of a recording that is not cut: its end is this much quieter than its peak
-SENTENCES = 8  # by each of Kokoro's voices
+SENTENCES = 8  # by each of Kokoro's voices, beside the short texts of `python -m benchmarks emotion`
 RESAMPLES = 2000
 QUICK = 12  # recordings of a set, and voices
 
@@ -59,7 +60,7 @@ def run(quick: bool) -> dict:
         rates = pd.DataFrame(found)
         rows += [correlation_row(rates, way) for way in (LETTERS, CHANGE)]
         differences.append(difference_row(rates))
-    rows.append(voices_row(quick))
+    rows += voices_rows(quick)
     return {"rows": rows, "differences": differences, "not measured": missing}
 
 
@@ -137,11 +138,11 @@ def _counts(table: pd.DataFrame) -> dict[str, int]:
     return {"n": len(table), "speakers": table.speaker.nunique()}
 
 
-def voices_row(quick: bool) -> dict:
-    """The correlation of the rates in ``voices`` with those of other sentences, a point for each English voice."""
+def voices_rows(quick: bool) -> list[dict]:
+    """How the rates of Kokoro's voices differ at one speed: whether the table holds, and what share to correct."""
     synthesizer, names = KokoroSynthesizer(), english_voices()[: QUICK if quick else None]
     texts = list(dict.fromkeys(mini.table(CorpusConfig(name="mini")).en))
-    texts = texts[:: len(texts) // SENTENCES][:SENTENCES]
+    texts = [*TEXTS, *texts[:: len(texts) // SENTENCES][:SENTENCES]]
     rate = synthesizer.sample_rate
     logs = np.log(
         [
@@ -149,10 +150,31 @@ def voices_row(quick: bool) -> dict:
             for name in bar(names, len(names), VOICES)
         ]
     )
+    return [table_row(logs[:, len(TEXTS) :], names), correction_row(logs)]
+
+
+def table_row(logs: np.ndarray, names: Sequence[str]) -> dict:
+    """The correlation of the rates in ``voices`` with those of the bundled texts, log rates (V, S), over voices."""
     own = (logs - np.median(logs, axis=0)).mean(1)
     pairs = np.stack([own, np.log([voice_rate(name) for name in names])], 1)
     found = interval_columns(len(names), _correlation(pairs), RESAMPLES)
     return {"set": VOICES, "way": "table", "n": len(names), "speakers": len(names)} | found
+
+
+def correction_row(logs: np.ndarray) -> dict:
+    """The share of a letter rate's distance from the mean that is the voice's, not the text's: log rates (V, S).
+
+    It is the slope, by least squares, of the distance from the text's mean on that from the mean of all.
+    """
+    voices, texts = logs.shape
+    own, every = ((logs - mean).ravel() for mean in (logs.mean(0), logs.mean()))
+    groups = [np.repeat(np.arange(voices), texts), np.tile(np.arange(texts), voices)]
+
+    def slope(rows: np.ndarray) -> float:
+        return float(own[rows] @ every[rows] / (every[rows] @ every[rows]))
+
+    found = interval_columns(logs.size, slope, RESAMPLES, groups)
+    return {"set": VOICES, "way": "correction", "n": logs.size, "speakers": voices} | found
 
 
 def _correlation(pairs: np.ndarray) -> Bounded:

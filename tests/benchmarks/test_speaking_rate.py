@@ -37,6 +37,17 @@ def test_correlations_are_within_groups_and_differences_are_paired():
     assert 0.6 < difference["low"] < difference["value"] < difference["high"] < 1.4
 
 
+def test_the_share_to_correct_is_that_of_the_voices():
+    """Voices and texts with the same variance; then voices that do not differ."""
+    rng = np.random.default_rng(0)
+    voice, text = 0.1 * rng.normal(size=(300, 1)), 0.1 * rng.normal(size=300)
+    found = speaking_rate.correction_row((voice + text)[:, :12])
+    shares = voice.var() / (voice.var() + text[:12].var())
+    assert found["value"] == pytest.approx(shares, abs=0.02)
+    assert (found["n"], found["speakers"]) == (3600, 300)
+    assert speaking_rate.correction_row(np.tile(text[:12], (9, 1)))["value"] == pytest.approx(0.0)
+
+
 def test_cut_recordings_and_single_ones_are_left_out(tmp_path, monkeypatch):
     whole = np.concatenate([spoken(1, RATE), np.zeros(RATE // 4, np.float32)])
     cut = whole[: np.abs(whole).argmax() + 100]

@@ -5,15 +5,20 @@ import pytest
 from cloning_stages import HZ, PLAIN, Turning, pipeline
 from helpers import spoken, voiced
 
-from thesis_lib.audio.files import AudioError
+from thesis_lib.audio.files import AudioError, resample
 from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
-from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
+from thesis_lib.audio.voice_activity import RATE, Segment, speech_seconds, speech_segments
 from thesis_lib.cloning.prosody import (
+    ENGLISH_LETTERS_PER_SECOND,
     MAX_SPEED,
+    MAX_STRETCH,
     MIN_SPEED,
+    MIN_STRETCH,
     NEUTRAL_LOG_F0_STD,
     NEUTRAL_LOUDNESS_VARIATION,
+    RATE_CORRECTION,
     Prosody,
+    correcting_stretch,
     limited_speed,
     speaking_rate_of,
     strengthened,
@@ -64,6 +69,31 @@ def speed(made, wav: np.ndarray) -> float:
 def test_the_output_is_as_fast_as_the_source(stages, follow, rate):
     made = at_rate(stages, rate, follow_rate=follow)
     assert speed(made, spoken(1, RATE)) == pytest.approx(limited_speed(rate), abs=0.02)
+
+
+@pytest.mark.parametrize(("text", "wanted", "factor"), [
+    ("a" * 158, 1.0, 1.0), ("a" * 158, 0.9, (1 / 0.9) ** RATE_CORRECTION), ("a" * 142, 1.0, 0.9**RATE_CORRECTION),
+    ("a" * 500, 1.0, MAX_STRETCH), ("a" * 9, 1.0, MIN_STRETCH), ("a" * 142 + " 12", 1.0, 1.0), ("...", 1.0, 1.0),
+])  # fmt: skip
+def test_the_output_is_stretched_towards_the_wanted_rate(text, wanted, factor, monkeypatch):
+    """Ten seconds of speech; a text with digits and one without letters have no letter rate to compare."""
+    monkeypatch.setattr("thesis_lib.audio.prosody.speech_seconds", lambda wav: 10.0)
+    found = correcting_stretch(np.zeros(12 * RATE, np.float32), RATE, text, wanted)
+    assert found == pytest.approx(factor, rel=2e-3)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_stretch_reaches_the_output(stages, follow, monkeypatch):
+    """Speech of 60 letters, which the synthesizer speaks a tenth too fast."""
+    said = spoken(3, side="en")
+    letters = round(1.1 * ENGLISH_LETTERS_PER_SECOND * speech_seconds(resample(said, HZ, RATE)))
+    made = at_rate(stages, 1.0, follow_rate=follow)
+    monkeypatch.setattr(made, "_content", lambda *given: said)
+    (found,) = made.synthesise(
+        made.from_text("a" * letters, list(speech_segments([spoken(0)], HZ))),
+        made.analyse_speaker(list(speech_segments([spoken(0)], HZ))),
+    )
+    assert len(found.wav) / len(found.content) == pytest.approx(1.1**RATE_CORRECTION if follow else 1.0, abs=0.02)
 
 
 def test_the_rate_is_measured_in_the_first_20_seconds_once(stages):

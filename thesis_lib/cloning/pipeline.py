@@ -27,6 +27,7 @@ from thesis_lib.cloning.prosody import (
     MAX_SPEED,
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
+    correcting_stretch,
     fitting_stretch,
     limited_speed,
     strengthened,
@@ -275,12 +276,14 @@ class VoiceCloningPipeline:
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
     def _converted(self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:
-        stretch, voice = 1.0, speaker.voice
+        stretch, voice, style = 1.0, speaker.voice, self.style_of(translated, speaker)
         if self.config.fit:
             stretch = fitting_stretch(len(content) / self.sample_rate, translated.segment.duration)
+        elif self.config.follow_rate and translated.spoken is None:
+            stretch = correcting_stretch(content, self.sample_rate, translated.english, style.speed or 1.0)
         if not self.config.follow_pitch:
             voice = replace(voice, log_f0_std=None)
-        voice = styled(voice, self.vocoder.mean_emotion, self.style_of(translated, speaker).strength)
+        voice = styled(voice, self.vocoder.mean_emotion, style.strength)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)
 
 
