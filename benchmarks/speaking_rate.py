@@ -150,7 +150,13 @@ def voices_rows(quick: bool) -> list[dict]:
             for name in bar(names, len(names), VOICES)
         ]
     )
-    return [table_row(logs[:, len(TEXTS) :], names), correction_row(logs)]
+    short, long = logs[:, : len(TEXTS)], logs[:, len(TEXTS) :]
+    return [
+        table_row(long, names),
+        spread_row(short, "short texts"),
+        spread_row(long, "long texts"),
+        correction_row(logs),
+    ]
 
 
 def table_row(logs: np.ndarray, names: Sequence[str]) -> dict:
@@ -159,6 +165,16 @@ def table_row(logs: np.ndarray, names: Sequence[str]) -> dict:
     pairs = np.stack([own, np.log([voice_rate(name) for name in names])], 1)
     found = interval_columns(len(names), _correlation(pairs), RESAMPLES)
     return {"set": VOICES, "way": "table", "n": len(names), "speakers": len(names)} | found
+
+
+def spread_row(logs: np.ndarray, kind: str) -> dict:
+    """How far the voices are apart: the standard deviation over voices of log rates (V, S) of a kind of texts."""
+
+    def spread(rows: np.ndarray) -> float:
+        return float(np.sqrt(logs[rows].var(0).mean()))
+
+    found = interval_columns(len(logs), Bounded(spread, 0.0, np.inf), RESAMPLES)
+    return {"set": VOICES, "way": f"spread, {kind}", "n": logs.size, "speakers": len(logs)} | found
 
 
 def correction_row(logs: np.ndarray) -> dict:

@@ -45,6 +45,8 @@ def test_the_share_to_correct_is_that_of_the_voices():
     shares = voice.var() / (voice.var() + text[:12].var())
     assert found["value"] == pytest.approx(shares, abs=0.02)
     assert (found["n"], found["speakers"]) == (3600, 300)
+    spread = speaking_rate.spread_row((voice + text)[:, :12], "texts")
+    assert (spread["way"], spread["value"]) == ("spread, texts", pytest.approx(voice.std()))
     assert speaking_rate.correction_row(np.tile(text[:12], (9, 1)))["value"] == pytest.approx(0.0)
 
 
