@@ -56,7 +56,7 @@ from thesis_lib.validation.metrics import (
     prosody,
     word_errors,
 )
-from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS, phonetic_encoder
+from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS, phonetic_states
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
 
@@ -211,12 +211,12 @@ class Measures:
 
 def neutral(side: str, count: int | None = None) -> dict[str, float]:
     """Medians of the prosodic statistics of the bundled recordings in a language ("es" or "en")."""
-    found, audio, encoder = [], AudioConfig(), phonetic_encoder()
+    found, audio = [], AudioConfig()
     for row in mini.table(CorpusConfig(name="mini"))[:count].itertuples():
         wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.{side}.opus", RATE)
         speech = np.concatenate([segment.wav for segment in speech_segments([wav], rate)])
         pitch = track(resample(speech, RATE, audio.sample_rate), audio)
-        change = phonetic_change(encoder.encode(speech, RATE), speech)
+        change = phonetic_change(phonetic_states(speech, RATE), speech)
         letters = letter_rate(speech, RATE, getattr(row, side))
         found.append((pitch.range.log_f0_std, loudness_variation(speech, RATE), change, letters))
     names = ("log-F0 standard deviation", "loudness variation", "phonetic change", "letters a second")

@@ -6,7 +6,7 @@
   loudness and the speaking rate nearest to the source's (``style_halves``). The speed then makes up only for what the
   voice's own rate leaves. The gains of F0 and loudness are off.
 - "model": a small network predicts F0 and energy of each frame (``prosody_model``); it is trained without the source's
-  speaker. The duration is the default's: the synthesizer's, with the speed following. The gains are off.
+  speaker. The speaking rate follows as in the default. The gains are off.
 
 In every row the log-F0 median and the loudness are the source's, and the vocoder has the source's emotion embedding;
 the row "F0 median and loudness" follows nothing else. No row has a watermark.
@@ -20,7 +20,6 @@ their first seconds too.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -166,8 +165,7 @@ class Ways:
         pipeline = changed(self.pipeline, way)
         self.synthesizer.prosody = half if way in (STYLE, STYLE_AND_GAIN) else None
         if self.synthesizer.prosody:
-            relative = speaker.prosody.relative_rate / float(np.exp(self.voices.loc[half, SPEED]))
-            speaker = replace(speaker, prosody=replace(speaker.prosody, relative_rate=relative))
+            self.synthesizer.prosody_rate = float(np.exp(self.voices.loc[half, SPEED]))
         if way == MODEL:
             pipeline.vocoder = ModelledVocoder(pipeline.vocoder, model, speaker.voice)
         return pipeline.synthesise_one(translated, speaker)

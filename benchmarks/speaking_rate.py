@@ -2,20 +2,19 @@
 
 The letters of the read text a second of speech are the exact rate. In the bundled Spanish all recordings are compared;
 on acted speech those of one actor and one text, so that the rates differ as the durations do. These recordings serve
-choices: the values are no evidence for other speakers. The last rows are of Kokoro's voices at one speed: whether the
-table of their rates holds in other texts, and how much of a text's letter rate is the voice's.
+choices: the values are no evidence for other speakers. The last rows are of Kokoro's voices: how far their rates are
+apart at one speed, and at the speed from the table of their rates, in texts that are not those of the table.
 
 Shapes: N samples, R recordings, V voices, S texts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.acted import TABLE, acted_folder, acted_table
-from benchmarks.emotion import TEXTS
 from benchmarks.emotion_statistics import correlation_of_rows
 from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
@@ -29,13 +28,19 @@ from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.progress import bar
 from thesis_lib.validation.metrics import Bounded
-from thesis_lib.vocoder.content import phonetic_encoder
+from thesis_lib.vocoder.content import phonetic_states
 
 LETTERS, CHANGE = "letters of the transcript", "phonetic change"
 ACTED, BUNDLED, VOICES = "acted speech for choices", "bundled Spanish", "Kokoro's voices"
 ONE_LETTER = "a"  # in the place of a text that is not known, where only recordings of the same text are compared
 END_SECONDS, MAX_END_LEVEL = 0.1, 0.02  # of a recording that is not cut: its end is this much quieter than its peak
-SENTENCES = 8  # by each of Kokoro's voices, beside the short texts of `python -m benchmarks emotion`
+SHORT_TEXTS = (  # none is in the table of the voices' rates
+    "I have lost my keys again.",
+    "He never wanted to come here.",
+    "She bought a new pair of shoes.",
+    "The soup is too hot for me.",
+)
+LONG_TEXTS = 4  # of the bundled corpus
 RESAMPLES = 2000
 QUICK = 12  # recordings of a set, and voices
 
@@ -45,20 +50,20 @@ def run(quick: bool) -> dict:
 
     "differences" are paired: the correlation by the phonetic change minus that by the letters.
     """
-    recogniser, encoder = Whisper(**WHISPER_OPTIONS), phonetic_encoder()
+    recogniser = Whisper(**WHISPER_OPTIONS)
     rows, differences, missing = [], [], []
     for name, table in ((BUNDLED, bundled_recordings()), (ACTED, uncut_recordings())):
         found = []
         chosen = table[:QUICK] if quick else table
         for row in bar(list(chosen.itertuples()), len(chosen), name):
             wav = row.read()
-            rates = rates_of(wav, row.text, recogniser(wav, RATE, beams=1).text, encoder.encode(wav, RATE))
+            rates = rates_of(wav, row.text, recogniser(wav, RATE, beams=1).text, phonetic_states(wav, RATE))
             if rates is None:
                 missing.append({"set": name, "recording": row.recording, "reason": "too little speech or no words"})
             else:
                 found.append({"set": name, "speaker": row.speaker, "group": row.group} | rates)
         rates = pd.DataFrame(found)
-        rows += [correlation_row(rates, way) for way in (LETTERS, CHANGE)]
+        rows += [*(correlation_row(rates, way) for way in (LETTERS, CHANGE)), exponent_row(rates)]
         differences.append(difference_row(rates))
     rows += voices_rows(quick)
     return {"rows": rows, "differences": differences, "not measured": missing}
@@ -109,22 +114,28 @@ def rates_of(wav: np.ndarray, text: str, transcript: str, states: np.ndarray) ->
 
 
 def correlation_row(table: pd.DataFrame, way: str) -> dict:
-    """The correlation within groups (R rows in all) by a way, with an interval over speakers, and the slope.
-
-    The slope is that of the exact rate on the measured one, by least squares on the logarithms.
-    """
+    """The correlation within groups (R rows in all) by a way, with an interval over speakers."""
     logs = _within_groups(table, way)
     found = interval_columns(len(logs), _correlation(logs), RESAMPLES, [table.speaker.to_numpy()])
-    exact, own = logs.T
-    return {"set": table.set.iloc[0], "way": way} | _counts(table) | found | {"slope": float(exact @ own / (own @ own))}
+    return {"set": table.set.iloc[0], "way": way} | _counts(table) | found
+
+
+def exponent_row(table: pd.DataFrame) -> dict:
+    """The least-squares slope of the exact rate on the phonetic change, on logarithms, within groups."""
+    exact, own = _within_groups(table, CHANGE).T
+
+    def slope(rows: np.ndarray) -> float:
+        return float(exact[rows] @ own[rows] / (own[rows] @ own[rows]))
+
+    found = interval_columns(len(own), slope, RESAMPLES, [table.speaker.to_numpy()])
+    return {"set": table.set.iloc[0], "way": f"exponent of the {CHANGE}"} | _counts(table) | found
 
 
 def difference_row(table: pd.DataFrame) -> dict:
     """The correlation by the phonetic change minus that by the letters, on the same recordings."""
     letters, change = (_correlation(_within_groups(table, way)) for way in (LETTERS, CHANGE))
-    found = interval_columns(
-        len(table), lambda rows: change(rows) - letters(rows), RESAMPLES, [table.speaker.to_numpy()]
-    )
+    difference = Bounded(lambda rows: change(rows) - letters(rows), -2.0, 2.0)
+    found = interval_columns(len(table), difference, RESAMPLES, [table.speaker.to_numpy()])
     return {"set": table.set.iloc[0], "way": CHANGE, "against": LETTERS} | _counts(table) | found
 
 
@@ -139,58 +150,40 @@ def _counts(table: pd.DataFrame) -> dict[str, int]:
 
 
 def voices_rows(quick: bool) -> list[dict]:
-    """How the rates of Kokoro's voices differ at one speed: whether the table holds, and what share to correct."""
+    """How far Kokoro's voices are apart in rate, in short and in long texts: at one speed, and at that of the table."""
     synthesizer, names = KokoroSynthesizer(), english_voices()[: QUICK if quick else None]
     texts = list(dict.fromkeys(mini.table(CorpusConfig(name="mini")).en))
-    texts = [*TEXTS, *texts[:: len(texts) // SENTENCES][:SENTENCES]]
-    rate = synthesizer.sample_rate
-    logs = np.log(
-        [
-            [letter_rate(synthesizer(text, name), rate, text) for text in texts]
-            for name in bar(names, len(names), VOICES)
-        ]
-    )
-    short, long = logs[:, : len(TEXTS)], logs[:, len(TEXTS) :]
+    texts = [*SHORT_TEXTS, *texts[:: len(texts) // LONG_TEXTS][:LONG_TEXTS]]
+    rate, rows = synthesizer.sample_rate, []
+    for name in bar(names, len(names), VOICES):
+        speeds = [(1.0, 1 / voice_rate(name, text)) for text in texts]
+        spoken = [[synthesizer(text, name, speed=x) for x in own] for text, own in zip(texts, speeds, strict=True)]
+        rows.append([[letters_of(wav, rate, text) for wav in own] for text, own in zip(texts, spoken, strict=True)])
+    logs = np.log(rows)  # (V, S, 2)
+    kinds = {"short texts": logs[:, : len(SHORT_TEXTS)], "long texts": logs[:, len(SHORT_TEXTS) :]}
     return [
-        table_row(long, names),
-        spread_row(short, "short texts"),
-        spread_row(long, "long texts"),
-        correction_row(logs),
+        spread_row(part[..., number], f"{kind}, {speed}")
+        for kind, part in kinds.items()
+        for number, speed in enumerate(("one speed", "speed of the table"))
     ]
 
 
-def table_row(logs: np.ndarray, names: Sequence[str]) -> dict:
-    """The correlation of the rates in ``voices`` with those of the bundled texts, log rates (V, S), over voices."""
-    own = (logs - np.median(logs, axis=0)).mean(1)
-    pairs = np.stack([own, np.log([voice_rate(name) for name in names])], 1)
-    found = interval_columns(len(names), _correlation(pairs), RESAMPLES)
-    return {"set": VOICES, "way": "table", "n": len(names), "speakers": len(names)} | found
+def letters_of(wav: np.ndarray, sample_rate: int, text: str) -> float:
+    """``letter_rate`` of synthesised speech (N,). SystemExit names a text that is too short for a rate."""
+    rate = letter_rate(wav, sample_rate, text)
+    if rate is None:
+        raise SystemExit(f"too little speech for a speaking rate: {text!r}")
+    return rate
 
 
-def spread_row(logs: np.ndarray, kind: str) -> dict:
-    """How far the voices are apart: the standard deviation over voices of log rates (V, S) of a kind of texts."""
+def spread_row(logs: np.ndarray, way: str) -> dict:
+    """The standard deviation over voices of log rates (V, S), with its interval over voices."""
 
     def spread(rows: np.ndarray) -> float:
         return float(np.sqrt(logs[rows].var(0).mean()))
 
     found = interval_columns(len(logs), Bounded(spread, 0.0, np.inf), RESAMPLES)
-    return {"set": VOICES, "way": f"spread, {kind}", "n": logs.size, "speakers": len(logs)} | found
-
-
-def correction_row(logs: np.ndarray) -> dict:
-    """The share of a letter rate's distance from the mean that is the voice's, not the text's: log rates (V, S).
-
-    It is the slope, by least squares, of the distance from the text's mean on that from the mean of all.
-    """
-    voices, texts = logs.shape
-    own, every = ((logs - mean).ravel() for mean in (logs.mean(0), logs.mean()))
-    groups = [np.repeat(np.arange(voices), texts), np.tile(np.arange(texts), voices)]
-
-    def slope(rows: np.ndarray) -> float:
-        return float(own[rows] @ every[rows] / (every[rows] @ every[rows]))
-
-    found = interval_columns(logs.size, slope, RESAMPLES, groups)
-    return {"set": VOICES, "way": "correction", "n": logs.size, "speakers": voices} | found
+    return {"set": VOICES, "way": way, "n": logs.size, "speakers": len(logs)} | found
 
 
 def _correlation(pairs: np.ndarray) -> Bounded:

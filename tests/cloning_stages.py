@@ -47,13 +47,13 @@ class Synthesizer:
 
 
 class Turning:
-    """Substitute for Whisper's encoder: states that turn at a constant speed, given as a relative speaking rate."""
+    """Substitute for ``phonetic_states``: states that turn at a constant speed, given as a relative speaking rate."""
 
     def __init__(self, rate):
         change = SPANISH_PHONETIC_CHANGE * rate ** (1 / RATE_EXPONENT)
         self.angle, self.given = np.arccos(1 - change) / 3, []  # in 20 ms
 
-    def encode(self, wav, sample_rate):
+    def __call__(self, wav, sample_rate):
         self.given.append(len(wav) / sample_rate)
         angles = self.angle * np.arange(len(wav) / sample_rate * 50)
         return np.stack([np.cos(angles), np.sin(angles)], 1)
@@ -83,10 +83,10 @@ def write_dialogue(path, noise=1e-5):
 
 
 def pipeline(
-    stages, config: CloningConfig = PLAIN, phonetic_encoder: Turning | None = None, **translated
+    stages, config: CloningConfig = PLAIN, phonetic_states: Turning | None = None, **translated
 ) -> VoiceCloningPipeline:
     speaker, emotion, vocoder = stages
-    given = speaker, emotion, vocoder, config, phonetic_encoder
+    given = speaker, emotion, vocoder, config, phonetic_states
     return VoiceCloningPipeline(Translator(**translated), Synthesizer(), *given)
 
 

@@ -9,7 +9,7 @@ from thesis_lib.audio.prosody import (
     phonetic_change,
     with_loudness_variation,
 )
-from thesis_lib.vocoder.content import phonetic_encoder
+from thesis_lib.vocoder.content import phonetic_states
 
 RATE = 16_000  # Hz
 
@@ -95,10 +95,9 @@ def test_faster_speech_has_more_letters_a_second():
 
 @pytest.mark.weights("whisper-tiny.en")
 def test_faster_speech_has_larger_phonetic_changes_and_noise_hardly_matters():
-    encoder = phonetic_encoder()
 
     def change(wav):
-        return phonetic_change(encoder.encode(wav, RATE), wav)
+        return phonetic_change(phonetic_states(wav, RATE), wav)
 
     for wav, noisy in with_noise(20):
         slow, own, fast = change(played(wav, 0.85)), change(wav), change(played(wav, 1.2))

@@ -70,7 +70,7 @@ def test_the_sentence_that_a_speaker_said_in_the_most_emotions_is_first():
 def test_a_style_vector_has_the_timbre_of_one_voice_and_the_prosody_of_another(monkeypatch):
     made = object.__new__(style_halves.HalvesSynthesizer)
     made.voices = {name: np.full((2, 1, 256), value) for name, value in (("a", 1.0), ("b", 2.0))}
-    made.prosody, made._kept, calls = None, {}, []
+    made.prosody, made.prosody_rate, made._kept, calls = None, 1.0, {}, []
     monkeypatch.setattr(KokoroSynthesizer, "__call__", lambda self, *given: calls.append(given) or self.voice(given[1]))
     assert (made("text", "a") == 1).all()
     made.prosody = "b"
@@ -195,7 +195,7 @@ class Halves:
         self.said = []
 
     def __call__(self, text, voice, language="en", speed=1.0):
-        self.said.append((self.prosody, speed * voice_rate(voice)))
+        self.said.append((self.prosody, speed * voice_rate(voice, text)))
         return voiced(2.0 / speed, 24_000)
 
 
@@ -215,7 +215,8 @@ def test_each_way_changes_its_own_part(stages, monkeypatch):
     assert ways.chosen == {"quick": 1}
     halves, speeds = zip(*ways.synthesizer.said, strict=True)
     assert halves == (None, None, "quick", "quick", None)
-    assert speeds == pytest.approx((1.0, limited_speed(1.1), 1.0, 1.0, limited_speed(1.1)), abs=0.02)
+    assert speeds == pytest.approx((1.0, *[limited_speed(1.1)] * 4), abs=0.02)
+    assert ways.synthesizer.prosody_rate == pytest.approx(1.1)
     assert contours.world_log_f0_std(resample(*found[prosody_ways.MODEL], RATE)) < 0.02
     with pytest.raises(ValueError, match="stretch"):
         prosody_model.ModelledVocoder(ways.pipeline.vocoder, Flat(), Voice()).render(np.zeros(9), Voice(), stretch=2.0)

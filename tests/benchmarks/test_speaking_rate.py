@@ -29,7 +29,7 @@ def test_correlations_are_within_groups_and_differences_are_paired():
     level = np.exp(5.0 * group)  # differs between the groups alone
     table = table.assign(**{LETTERS: level * rng.permutation(exact), CHANGE: level * exact**0.5})
     letters, change = (speaking_rate.correlation_row(table, way) for way in (LETTERS, CHANGE))
-    assert (change["value"], change["slope"]) == pytest.approx((1, 2))
+    assert (change["value"], speaking_rate.exponent_row(table)["value"]) == pytest.approx((1, 2))
     assert abs(letters["value"]) < 0.25
     assert (letters["n"], letters["speakers"]) == (200, 10)
     difference = speaking_rate.difference_row(table)
@@ -37,17 +37,18 @@ def test_correlations_are_within_groups_and_differences_are_paired():
     assert 0.6 < difference["low"] < difference["value"] < difference["high"] < 1.4
 
 
-def test_the_share_to_correct_is_that_of_the_voices():
-    """Voices and texts with the same variance; then voices that do not differ."""
+def test_the_spread_is_over_voices_not_over_texts():
     rng = np.random.default_rng(0)
-    voice, text = 0.1 * rng.normal(size=(300, 1)), 0.1 * rng.normal(size=300)
-    found = speaking_rate.correction_row((voice + text)[:, :12])
-    shares = voice.var() / (voice.var() + text[:12].var())
-    assert found["value"] == pytest.approx(shares, abs=0.02)
-    assert (found["n"], found["speakers"]) == (3600, 300)
-    spread = speaking_rate.spread_row((voice + text)[:, :12], "texts")
-    assert (spread["way"], spread["value"]) == ("spread, texts", pytest.approx(voice.std()))
-    assert speaking_rate.correction_row(np.tile(text[:12], (9, 1)))["value"] == pytest.approx(0.0)
+    voice, text = 0.1 * rng.normal(size=(30, 1)), 5 * rng.normal(size=12)
+    found = speaking_rate.spread_row(voice + text, "texts")
+    assert (found["way"], found["value"]) == ("texts", pytest.approx(voice.std()))
+    assert (found["n"], found["speakers"]) == (360, 30)
+    assert 0 < found["low"] < found["value"] < found["high"]
+
+
+def test_a_text_that_is_too_short_for_a_rate_is_named():
+    with pytest.raises(SystemExit, match="'Oh.'"):
+        speaking_rate.letters_of(np.zeros(8000, np.float32), RATE, "Oh.")
 
 
 def test_cut_recordings_and_single_ones_are_left_out(tmp_path, monkeypatch):

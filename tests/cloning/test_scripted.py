@@ -88,7 +88,7 @@ def test_a_speed_in_the_script_that_replaces_the_settings_is_noted(stages, recor
     request.script.write_text(json.dumps(tree))
     made = pipeline(stages, slow)
     assert not [x for x in clone_file(made, recording, target, request).notes if "at the speed" in x]
-    assert [speed * voice_rate(v) for _, v, speed in made.synthesizer.said] == pytest.approx([1.0, 1.0])
+    assert [speed * voice_rate(v, text) for text, v, speed in made.synthesizer.said] == pytest.approx([1.0, 1.0])
 
 
 def test_a_segment_over_a_pause_is_as_loud_as_over_speech(stages, talk, tmp_path):

@@ -93,16 +93,21 @@ def test_speaking_style_is_interpolated(share, emotion, log_f0_std):
 def test_the_nearest_voice_is_a_voice_and_its_own_is_nearest():
     from thesis_lib.cloning.voices import _table
 
-    names, units, rates = _table()
+    names, units, rates, lengths = _table()
     assert len(names) == len(set(names)) == len(rates) == 28
+    assert rates.shape[1] == len(lengths) > 1
     assert [nearest_voice(3 * unit) for unit in units] == names
 
 
 def test_the_rate_of_a_voice_is_relative_to_the_median_voice():
     from thesis_lib.cloning.voices import _table
 
-    names, _, rates = _table()
-    assert np.median(rates) == pytest.approx(1.0, abs=0.01)
-    assert voice_rate(names[0]) == pytest.approx(rates[0])
-    assert voice_rate(f"{names[0]}+{names[1]}") == pytest.approx(np.sqrt(rates[0] * rates[1]))
-    assert voice_rate("ef_dora") == 1.0
+    names, _, rates, lengths = _table()
+    assert np.median(rates, 0) == pytest.approx(np.ones(len(lengths)), abs=0.02)
+    short, long = "a" * round(lengths[0]), "a" * round(lengths[-1])
+    assert voice_rate(names[0], short) == pytest.approx(rates[0, 0], rel=0.01)
+    assert voice_rate(names[0], long) == voice_rate(names[0], 9 * long) == pytest.approx(rates[0, -1], rel=0.01)
+    between = "a" * round(np.sqrt(lengths[0] * lengths[1]))
+    assert voice_rate(names[0], between) == pytest.approx(np.sqrt(rates[0, 0] * rates[0, 1]), rel=0.01)
+    assert voice_rate(f"{names[0]}+{names[1]}", short) == pytest.approx(np.sqrt(rates[0, 0] * rates[1, 0]), rel=0.01)
+    assert voice_rate("ef_dora", short) == 1.0

@@ -124,7 +124,7 @@ def test_the_recogniser_has_the_threads_of_omp_num_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr(module, "Whisper", lambda name, threads, device: (threads, device))
     module.release()
-    assert module.phonetic_encoder("cpu") == (3, "cpu")
+    assert module._recogniser("cpu") == (3, "cpu")
     module.release()
 
 

@@ -57,11 +57,12 @@ def with_loudness_variation(wav: np.ndarray, sample_rate: int, wanted: float) ->
 
 
 def phonetic_change(states: np.ndarray, wav: np.ndarray) -> float | None:
-    """How fast the speech sounds of (N,) at RATE change: mean cosine distance of states 60 ms apart, 0..2.
+    """Mean cosine distance (0..2) of a recogniser's states 60 ms apart, a measure of the speaking rate of (N,) at RATE.
 
     ``states`` (T, D) are those of a Whisper encoder for ``wav``; their mean over the speech is removed. Pauses are left
     out (``speech_frames``). None for too little speech. Faster speech has larger changes; the gain and steady noise
-    hardly matter.
+    hardly matter. It is to these states what the spectral transition measure is to cepstra (Furui 1986,
+    doi:10.1121/1.393842).
     """
     if len(wav) < MIN_SECONDS * RATE:
         return None

@@ -106,17 +106,12 @@ def speech_frames(wav: np.ndarray) -> np.ndarray:
     return get_vad_model()(padded).reshape(-1) > MIN_SPEECH_PROBABILITY if len(padded) else np.zeros(0, bool)
 
 
-def seconds_of(speech: np.ndarray) -> float:
-    """Duration (s) of the speech in ``speech_frames`` (F,)."""
-    return float(speech.sum() * PROBABILITY_FRAME / RATE)
-
-
 def speech_seconds(wav: np.ndarray) -> float:
     """Duration (s) of the speech in (N,) at RATE, without pauses: the frames that Silero's network takes for speech.
 
     Unlike the frames above a level relative to the loudest, this hardly depends on how much the loudness varies.
     """
-    return seconds_of(speech_frames(wav))
+    return float(speech_frames(wav).sum() * PROBABILITY_FRAME / RATE)
 
 
 def _with_last(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:

@@ -9,7 +9,7 @@ from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CloningConfig, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.utils.memory import return_large_memory
-from thesis_lib.vocoder.content import phonetic_encoder
+from thesis_lib.vocoder.content import phonetic_states
 from thesis_lib.vocoder.loading import load_vocoder
 from thesis_lib.vocoder.sources import DEFAULT
 
@@ -43,4 +43,4 @@ def build(
     if config.watermark:
         watermark.load_network()
     stages = translator(config.translator, threads), KokoroSynthesizer(threads), speaker, emotion, loaded
-    return VoiceCloningPipeline(*stages, config, phonetic_encoder(str(loaded.device)))
+    return VoiceCloningPipeline(*stages, config, phonetic_states)

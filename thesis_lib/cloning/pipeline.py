@@ -27,7 +27,6 @@ from thesis_lib.cloning.prosody import (
     MAX_SPEED,
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
-    correcting_stretch,
     fitting_stretch,
     limited_speed,
     strengthened,
@@ -36,7 +35,7 @@ from thesis_lib.cloning.prosody import (
 from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.segment_style import SegmentStyles
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
-from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, PhoneticEncoder, Speaker, SpeakerAnalyser
+from thesis_lib.cloning.speaker import PhoneticStates, Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Translator, translated_speech
 from thesis_lib.cloning.tts import Synthesizer
@@ -71,9 +70,9 @@ class VoiceCloningPipeline:
         emotion_encoder: Encoder,
         vocoder: BaseVocoder,
         config: CloningConfig | None = None,
-        phonetic_encoder: PhoneticEncoder | None = None,
+        phonetic_states: PhoneticStates | None = None,
     ) -> None:
-        """``phonetic_encoder`` is for the speaking rate, which is not followed without it."""
+        """``phonetic_states`` measures the speaking rate of the source; without it the output has the usual rate."""
         config = config or CloningConfig()
         wanted = (speaker_encoder.dim, emotion_encoder.dim)
         given = (vocoder.description.speaker_dim, vocoder.description.emotion_dim)
@@ -90,7 +89,7 @@ class VoiceCloningPipeline:
         vocoder.description.check_encoders(speaker_encoder, emotion_encoder)
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(
-            speaker_encoder, emotion_encoder, vocoder.audio, vocoder.mean_emotion, phonetic_encoder
+            speaker_encoder, emotion_encoder, vocoder.audio, vocoder.mean_emotion, phonetic_states
         )
         self._in_segment = SegmentStyles(self.analyser)
 
@@ -100,7 +99,7 @@ class VoiceCloningPipeline:
         """Return a pipeline with the same stages but another vocoder or configuration."""
         own, placed = self.analyser, (vocoder or self.vocoder).to(self.vocoder.device)
         stages = self.translator, self.synthesizer, own.speaker_encoder, own.emotion_encoder, placed
-        return VoiceCloningPipeline(*stages, config or self.config, own.phonetic_encoder)
+        return VoiceCloningPipeline(*stages, config or self.config, own.phonetic_states)
 
     @property
     def sample_rate(self) -> int:
@@ -224,7 +223,7 @@ class VoiceCloningPipeline:
             is_new = not analysed or segment.segment is not analysed[-1]
             if speaker is None and is_new and sum(s.duration for s in analysed) < SPEAKER_SETTLED_SECONDS:
                 analysed.append(segment.segment)
-                target = self.analyser(analysed, source, alone=True)
+                target = self.analyser(analysed, source, alone=True, rate=False)
             made = (one or self.synthesise_one)(segment, target)
             start = max(segment.segment.start, end + MIN_PAUSE_SECONDS if end else 0.0)
             end = start + len(made.wav) / self.sample_rate
@@ -235,14 +234,14 @@ class VoiceCloningPipeline:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)
         with timed(seconds, "speak"):
+            style = self.style_of(translated, speaker)
             if self.config.follow_segments and translated.spoken is None:
-                strength = self.style_of(translated, speaker).strength
-                speaker = self._in_segment(speaker, translated.segment, strength)
-            content = self._content(translated, speaker)
+                speaker = self._in_segment(speaker, translated.segment, style.strength)
+            content = self._content(translated, speaker, style)
         with timed(seconds, "render"):
-            wav = self._converted(content, translated, speaker)
+            wav = self._converted(content, translated, speaker, style)
         with timed(seconds, "finish"):
-            wav = self._with_dynamics(wav, speaker, self.style_of(translated, speaker).strength)
+            wav = self._with_dynamics(wav, speaker, style.strength)
             wav = as_loud_as(wav, translated.segment.wav, self.sample_rate, RATE, speaker.loudness)
             if self.config.watermark:
                 wav = add_watermark(wav, self.sample_rate)
@@ -250,13 +249,13 @@ class VoiceCloningPipeline:
         return SynthesisedSegment(translated, 0.0, content, wav, len(wav) / self.sample_rate, seconds)
 
     def style_of(self, translated: TranslatedSegment, speaker: Speaker) -> Style:
-        """Strength of the style and speed of the synthesizer: those of the segment, else measured ones."""
+        """Strength of the style, and the speaking rate of the output: those of the segment, else measured ones."""
         given = translated.style or Style(self.config.style_strength)
         if given.speed is not None:
             return given
-        if not self.config.follow_rate:
+        if not self.config.follow_rate or translated.spoken is not None:
             return replace(given, speed=1.0)
-        rate = self.analyser.speaking_rate(translated.segment.wav[: int(MAX_EMBEDDED_SECONDS * RATE)])
+        rate = self.analyser.speaking_rate(translated.segment.wav)
         relative = (1.0 if rate is None else rate) * speaker.prosody.relative_rate
         return replace(given, speed=limited_speed(relative**given.strength))
 
@@ -266,21 +265,21 @@ class VoiceCloningPipeline:
             return wav
         return with_loudness_variation(wav, self.sample_rate, wanted)
 
-    def _content(self, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:
+    def _content(self, translated: TranslatedSegment, speaker: Speaker, style: Style) -> np.ndarray:
         """English speech (N,) at the vocoder's rate, in the synthesizer's voice or from the given recording."""
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
         name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
-        speed = (self.style_of(translated, speaker).speed or 1.0) / voice_rate(name)
+        speed = (style.speed or 1.0) / voice_rate(name, translated.english)
         spoken = self.synthesizer(translated.english, name, speed=float(np.clip(speed, MIN_SPEED, MAX_SPEED)))
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 
-    def _converted(self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker) -> np.ndarray:
-        stretch, voice, style = 1.0, speaker.voice, self.style_of(translated, speaker)
+    def _converted(
+        self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker, style: Style
+    ) -> np.ndarray:
+        stretch, voice = 1.0, speaker.voice
         if self.config.fit:
             stretch = fitting_stretch(len(content) / self.sample_rate, translated.segment.duration)
-        elif self.config.follow_rate and translated.spoken is None:
-            stretch = correcting_stretch(content, self.sample_rate, translated.english, style.speed or 1.0)
         if not self.config.follow_pitch:
             voice = replace(voice, log_f0_std=None)
         voice = styled(voice, self.vocoder.mean_emotion, style.strength)

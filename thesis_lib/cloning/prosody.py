@@ -5,21 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from thesis_lib.audio.prosody import letter_rate, phonetic_change
+from thesis_lib.audio.prosody import phonetic_change
 from thesis_lib.vocoder.voice import Voice
 
 # Medians over the bundled English voices, what a strength of 0 stands for; `python -m benchmarks emotion` measures them
-# and the next two.
+# and the next one.
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
-ENGLISH_LETTERS_PER_SECOND = 15.8  # by ``letter_rate``, in the bundled English voices
 SPANISH_PHONETIC_CHANGE = 0.454  # in the bundled Spanish voices, by Whisper tiny.en
 RATE_EXPONENT = 1.35  # of the phonetic change, by least squares on logarithms (`python -m benchmarks speaking_rate`)
 # Relative speaking rate: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
-MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features
-# Share of a difference from the wanted letter rate that is removed: texts differ in their letter rate too. By least
-# squares over 28 voices and 12 texts (`python -m benchmarks speaking_rate`).
-RATE_CORRECTION = 0.75
+MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``
 
 
 @dataclass(frozen=True)
@@ -42,20 +38,6 @@ class Prosody:
 def mixed(own: Any, other: Any, share: float) -> Any:
     """Interpolate two numbers or vectors: 0 gives the first, 1 the second; where one is None, the other."""
     return own if other is None else other if own is None else (1 - share) * own + share * other
-
-
-def correcting_stretch(wav: np.ndarray, sample_rate: int, text: str, wanted: float) -> float:
-    """Return the factor in time that brings the speaking rate of synthesised English (N,) near ``wanted``.
-
-    ``wanted`` is relative to the bundled English voices. At one speed, the synthesizer's voices differ in rate, most of
-    all in short texts. 1 where the rate cannot be measured, and for a text with digits, which are more sounds than
-    letters.
-    """
-    rate = letter_rate(wav, sample_rate, text)
-    if rate is None or any(letter.isdigit() for letter in text):
-        return 1.0
-    factor = (rate / ENGLISH_LETTERS_PER_SECOND / wanted) ** RATE_CORRECTION
-    return float(np.clip(factor, MIN_STRETCH, MAX_STRETCH))
 
 
 def speaking_rate_of(states: np.ndarray, wav: np.ndarray) -> float | None:

@@ -45,7 +45,7 @@ class ScriptSegment(BaseModel):
     english: str = ""  # said; without a word the segment is left out
     speaker: str | None = MAIN_SPEAKER  # label of the speaker with the voice of the English; None: who speaks then
     strength: float | None = Field(None, ge=0, le=2)  # of the speaking style; None: cloning.style_strength
-    speed: float | None = Field(None, ge=MIN_SPEED, le=MAX_SPEED)  # of the synthesizer; None: the source's rate
+    speed: float | None = Field(None, ge=MIN_SPEED, le=MAX_SPEED)  # of the output; None: the source's
     left_out: bool = False
     notes: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ clustered by average linkage, and a cluster counts as another speaker if its mea
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +33,12 @@ MIN_COMPARED_SECONDS = 1.5  # of a piece with an embedding that is clustered
 # Mean cosine by ECAPA above which pieces are from the same speaker; `python -m benchmarks interpret` measures it.
 MIN_SAME_SPEAKER_COSINE = 0.35
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
-MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings are computed
+MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings and the speaking rate are computed
 MIN_STYLE_SECONDS = 1.0  # of speech, below which neither emotion nor prosody is followed
 MIN_SIGNAL_TO_NOISE_DB = 5.0  # below which the recording is reported as noisy
+
+
+PhoneticStates = Callable[[np.ndarray, int], np.ndarray]  # (N,), Hz -> (T, D): ``vocoder.content.phonetic_states``
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,6 @@ class _LastResult:
         return last[1]
 
 
-class PhoneticEncoder(Protocol):
-    """The encoder of Whisper tiny.en, which also gives the vocoder its phonetic features."""
-
-    def encode(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
-        """(N,) -> states (T, D), 50 a second. AudioError for inaudible audio."""
-
-
 class SpeakerAnalyser:
     """Segments of speech -> Speaker, with the encoders that the vocoder was trained with."""
 
@@ -82,14 +78,14 @@ class SpeakerAnalyser:
         emotion_encoder: Encoder,
         audio: AudioConfig,
         mean_emotion: np.ndarray,
-        phonetic_encoder: PhoneticEncoder | None = None,
+        phonetic_states: PhoneticStates | None = None,
     ) -> None:
         """``mean_emotion`` (E,): the training set's mean, the emotion of a neutral style.
 
-        Without ``phonetic_encoder`` the speaking rate is not measured.
+        Without ``phonetic_states`` the speaking rate is not measured.
         """
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
-        self.phonetic_encoder = phonetic_encoder
+        self.phonetic_states = phonetic_states
         self._neutral = np.asarray(mean_emotion, np.float32)
         self._emotion, self._pitch, self._rate = _LastResult(), _LastResult(), _LastResult()
 
@@ -102,22 +98,29 @@ class SpeakerAnalyser:
         return self._pitch.of(wav, lambda: track(resample(wav, RATE, self.audio.sample_rate), self.audio))
 
     def speaking_rate(self, wav: np.ndarray) -> float | None:
-        """Speaking rate of speech (N,), relative to the bundled Spanish voices; None where it cannot be measured."""
-        return self._rate.of(wav, lambda: self._speaking_rate(wav))
+        """Speaking rate of the first ``MAX_EMBEDDED_SECONDS`` of speech (N,), relative to the bundled Spanish voices.
+
+        None where it cannot be measured.
+        """
+        first = wav[: int(MAX_EMBEDDED_SECONDS * RATE)]
+        return self._rate.of(first, lambda: self._speaking_rate(first))
 
     def _speaking_rate(self, wav: np.ndarray) -> float | None:
-        if self.phonetic_encoder is None:
+        if self.phonetic_states is None:
             return None
         try:
-            states = self.phonetic_encoder.encode(wav, RATE)
+            states = self.phonetic_states(wav, RATE)
         except AudioError:
             return None
         return speaking_rate_of(states, wav)
 
-    def __call__(self, segments: Sequence[Segment], source: object = "audio", alone: bool = False) -> Speaker:
+    def __call__(
+        self, segments: Sequence[Segment], source: object = "audio", alone: bool = False, rate: bool = True
+    ) -> Speaker:
         """Extract the voice of the main speaker; ``alone`` skips the search for other speakers.
 
-        ``source`` names the recording in errors and warnings.
+        ``source`` names the recording in errors and warnings. ``rate``: measure the speaking rate too, to which that of
+        another style is compared.
         Raises AudioError for speech that is clipped, silent or not finite.
         """
         pieces, others = [segment.wav for segment in segments], 0.0
@@ -137,7 +140,7 @@ class SpeakerAnalyser:
         emotion, measured = self.emotion(wav, source), pitch.range
         voice = Voice(speaker, emotion, measured.log_f0_median, measured.log_f0_std)
         recorded = voice if others < MIN_OTHERS_SHARE else None  # else a segment may be of another speaker
-        prosody = Prosody(loudness_variation(wav, RATE), self.speaking_rate(wav))
+        prosody = Prosody(loudness_variation(wav, RATE), self.speaking_rate(wav) if rate else None)
         return Speaker(voice, others, warnings, prosody, level, recorded)
 
 

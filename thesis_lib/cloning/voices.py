@@ -11,7 +11,7 @@ NEAREST = "nearest"
 
 def nearest_voice(speaker: np.ndarray) -> str:
     """Return the English Kokoro voice with the largest cosine to an ECAPA-TDNN embedding (192,)."""
-    names, units, _ = _table()
+    names, units, *_ = _table()
     return names[int(np.argmax(units @ speaker))]
 
 
@@ -20,18 +20,23 @@ def english_voices() -> list[str]:
     return list(_table()[0])
 
 
-def voice_rate(name: str) -> float:
-    """Speaking rate of a Kokoro voice, relative to the median of the English voices, at one speed of the synthesizer.
+def voice_rate(name: str, text: str) -> float:
+    """Speaking rate of a Kokoro voice for a text, relative to the median of the English voices, at one speed.
 
-    Of a mixture "a+b" the geometric mean; 1 for a voice that is not English.
+    Kokoro has a style vector for each length of a text, so a voice's rate depends on the length, most of all in short
+    texts. Between the lengths of the table the logarithm is interpolated. Of a mixture "a+b" the geometric mean; 1 for
+    a voice that is not English.
     """
-    names, _, rates = _table()
-    found = dict(zip(names, rates, strict=True))
-    return float(np.exp(np.mean([np.log(found.get(voice, 1.0)) for voice in name.split("+")])))
+    names, _, rates, lengths = _table()
+    own = [np.log(rates[names.index(voice)]) for voice in name.split("+") if voice in names]
+    logs = [np.interp(np.log(max(len(text), 1)), np.log(lengths), row) for row in own]
+    return float(np.exp(sum(logs) / len(name.split("+"))))
 
 
 @functools.cache
-def _table() -> tuple[list[str], np.ndarray, np.ndarray]:
+def _table() -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Names (V), unit vectors (V, 192), rates (V, L) and the lengths of texts in characters (L,)."""
     with np.load(TABLE, allow_pickle=False) as stored:
         vectors = stored["vectors"]
-        return stored["names"].tolist(), vectors / np.linalg.norm(vectors, axis=1, keepdims=True), stored["rates"]
+        units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return stored["names"].tolist(), units, stored["rates"], stored["lengths"]

@@ -127,7 +127,7 @@ REGISTRY: dict[str, Weight] = {
         ),
         Weight(
             name="whisper-tiny.en",
-            title="Whisper tiny.en, CTranslate2 (English recognition for the metrics)",
+            title="Whisper tiny.en, CTranslate2 (content of the vocoder, speaking rate, word metrics)",
             files={
                 "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
                 "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",

@@ -33,7 +33,7 @@ class Recognised:
 
 
 class Whisper:
-    """Whisper: ``whisper-tiny.en`` for the metrics, ``whisper-base`` for Spanish and translation.
+    """Whisper: ``whisper-tiny.en`` for content and metrics, ``whisper-base`` for Spanish and translation.
 
     With ``folder``, a model converted for CTranslate2; ``name`` is then its name in tables.
 

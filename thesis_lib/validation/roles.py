@@ -26,7 +26,7 @@ CONDITIONS, TRAINS, CONTENT, SELECTS = "conditions", "trains", "gives content to
 UNKNOWN = "may have trained"  # a warm start came from a recipe that is not known here
 ORDER = (CONDITIONS, CONTENT, TRAINS, SELECTS, UNKNOWN)
 
-RECOGNISER = "whisper-tiny.en"  # the content features, the content loss, and the recogniser of the word metrics
+RECOGNISER = "whisper-tiny.en"  # content features, content loss, speaking rate, and the recogniser of the word metrics
 PITCH_TRACKER = "swift-f0"  # the pitch of the content and of the condition, and the confidence of "periodicity"
 PITCH_METRICS = ("periodicity",)
 SPEAKER_LOSS, EMOTION_LOSS = "ecapa", "emotion2vec"  # the encoders that have a gradient

@@ -60,7 +60,7 @@ def analyse(
     mel_mean = spoken(mel).mean(1)
     phonetic = np.zeros((0, mel.shape[1]), np.float32)
     if config.kind == "phonetic":
-        encoded = phonetic_encoder(device).encode(wav, audio.sample_rate)
+        encoded = _recogniser(device).encode(wav, audio.sample_rate)
         centres = (np.arange(mel.shape[1]) + 0.5) * audio.hop_length / audio.sample_rate
         places = np.clip(centres * 50 - 0.5, 0, len(encoded) - 1)  # 50 vectors a second, each at its own centre
         low = np.minimum(places.astype(int), len(encoded) - 2) if len(encoded) > 1 else np.zeros(len(places), int)
@@ -76,9 +76,16 @@ def spoken(mel: np.ndarray) -> np.ndarray:
     return mel[:, energy >= energy.max() - MAX_BELOW_PEAK_NEPERS]
 
 
+def phonetic_states(wav: np.ndarray, sample_rate: int) -> np.ndarray:
+    """(N,) -> the states (T, P) that the phonetic features are made of, 50 a second, computed on the CPU.
+
+    ModelError when Whisper cannot be loaded; AudioError for inaudible audio.
+    """
+    return _recogniser("cpu").encode(wav, sample_rate)
+
+
 @functools.cache
-def phonetic_encoder(device: str = "cpu") -> Whisper:
-    """The recogniser with the encoder of the phonetic features, loaded once. ModelError when it cannot be loaded."""
+def _recogniser(device: str) -> Whisper:
     return Whisper(PHONETIC_MODEL, default_threads(), device=device)
 
 
@@ -88,7 +95,7 @@ def release() -> None:
     Its OpenMP threads and torch's together are more than the cores, and torch's then sleep between operations: on two
     cores a training step took 0.26 s with the recogniser loaded and 0.13 s without.
     """
-    phonetic_encoder.cache_clear()
+    _recogniser.cache_clear()
 
 
 def channels(audio: AudioConfig, config: ContentConfig) -> int:

@@ -51,7 +51,7 @@ def about_trials(trials: SpeakerTrials, scorers: Sequence[SpeakerScorer]) -> dic
     """What a table of the test states of its speakers, its enrolment and its impostors."""
     targets = {target.name for target in trials.targets}
     recorded = [speaker for speaker in trials.speakers if speaker.name in trials.recorded]
-    wrong = [speaker for speaker in recorded if speaker.sex != estimated_sex(speaker.voice.log_f0_median)]
+    estimated = [(speaker.sex, estimated_sex(speaker.voice.log_f0_median)) for speaker in recorded]
     return {
         "speakers": len(trials.speakers),
         "enrolled voices": len(scorers[0].centroids),
@@ -63,7 +63,7 @@ def about_trials(trials: SpeakerTrials, scorers: Sequence[SpeakerScorer]) -> dic
         "contents": len({trial.content.name for trial in trials.trials}),
         "sexes": f"where not recorded, estimated from the log-F0 median: male below {MAX_MALE_F0_HZ:g} Hz",
         "speakers with a recorded sex": len(recorded),
-        "of them with another estimated sex": len(wrong),
+        "recorded sex differs from the estimate": sum(bool(found) and found != own for own, found in estimated),
     }
 
 

@@ -109,13 +109,13 @@ def human_trials(
     """``targets`` human speakers of a folder crossed with ``contents`` bundled English sentences by the TTS.
 
     All speakers of the folder are enrolled. ``compared`` are names of speakers that a choice between systems may have
-    used: no target is among them, unless the folder has no others. ``sexes``: speaker -> recorded sex; that of a
-    speaker who is not in it is estimated from F0.
+    used: no target is among them, unless the folder has no others. ``sexes``: speaker -> recorded sex; for other
+    speakers the sex is estimated from F0.
 
     Raises RunError and AudioError as ``human_speakers``.
     """
     found = human_speakers(folder, config, count=None)
-    speakers = [with_sex(replace(speaker, sex=sexes.get(speaker.name, ""))) for speaker in found]
+    speakers = [with_sex(replace(speaker, sex=sexes.get(speaker.name, speaker.sex))) for speaker in found]
     left = unused_speakers(speakers, compared)
     spoken = bundled_contents(config)[:contents]
     chosen = [left[i] for i in spread(len(left), targets)]
