@@ -38,7 +38,6 @@ from benchmarks.prosody_model import (
     held_out_models,
 )
 from benchmarks.style_halves import (
-    SPEED,
     HalvesSynthesizer,
     nearest_half,
     source_statistics,
@@ -164,8 +163,6 @@ class Ways:
     ) -> SynthesisedSegment:
         pipeline = changed(self.pipeline, way)
         self.synthesizer.prosody = half if way in (STYLE, STYLE_AND_GAIN) else None
-        if self.synthesizer.prosody:
-            self.synthesizer.prosody_rate = float(np.exp(self.voices.loc[half, SPEED]))
         if way == MODEL:
             pipeline.vocoder = ModelledVocoder(pipeline.vocoder, model, speaker.voice)
         return pipeline.synthesise_one(translated, speaker)

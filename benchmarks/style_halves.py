@@ -33,7 +33,6 @@ class HalvesSynthesizer(KokoroSynthesizer):
     def __init__(self, threads: int | None = None) -> None:
         super().__init__(threads)
         self.prosody: str | None = None  # name of the other voice; None: the voice's own half
-        self.prosody_rate = 1.0  # speaking rate of the other voice, relative to the median voice
         self._kept: dict[tuple, np.ndarray] = {}
 
     def voice(self, name: str) -> np.ndarray:
@@ -47,7 +46,8 @@ class HalvesSynthesizer(KokoroSynthesizer):
         The pipeline divides its speed by the speaking rate of ``voice``; with another prosody half, the rate of that
         half takes its place.
         """
-        speed = speed if self.prosody is None else speed * voice_rate(voice, text) / self.prosody_rate
+        if self.prosody is not None:
+            speed *= voice_rate(voice, text) / voice_rate(self.prosody, text)
         key = text, voice, language, speed, self.prosody
         if key not in self._kept:
             self._kept[key] = super().__call__(text, voice, language, speed)

@@ -94,16 +94,18 @@ def test_faster_speech_has_more_letters_a_second():
 
 
 @pytest.mark.weights("whisper-tiny.en")
-def test_faster_speech_has_larger_phonetic_changes_and_noise_hardly_matters():
+def test_faster_speech_has_larger_phonetic_changes_and_gain_and_noise_hardly_matter():
 
     def change(wav):
         return phonetic_change(phonetic_states(wav, RATE), wav)
 
-    for wav, noisy in with_noise(20):
+    for (wav, noisy), (_, noisier) in zip(with_noise(20), with_noise(10), strict=True):
         slow, own, fast = change(played(wav, 0.85)), change(wav), change(played(wav, 1.2))
         assert own / slow > 1.06
         assert fast / own > 1.06
         assert change(noisy.astype(np.float32)) == pytest.approx(own, rel=0.04)
+        assert change(noisier.astype(np.float32)) == pytest.approx(own, rel=0.08)
+        assert change(0.1 * wav) == pytest.approx(own, rel=0.04)
 
 
 @pytest.mark.parametrize("wanted", [0.5, 0.75])

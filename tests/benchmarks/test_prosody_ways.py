@@ -70,7 +70,7 @@ def test_the_sentence_that_a_speaker_said_in_the_most_emotions_is_first():
 def test_a_style_vector_has_the_timbre_of_one_voice_and_the_prosody_of_another(monkeypatch):
     made = object.__new__(style_halves.HalvesSynthesizer)
     made.voices = {name: np.full((2, 1, 256), value) for name, value in (("a", 1.0), ("b", 2.0))}
-    made.prosody, made.prosody_rate, made._kept, calls = None, 1.0, {}, []
+    made.prosody, made._kept, calls = None, {}, []
     monkeypatch.setattr(KokoroSynthesizer, "__call__", lambda self, *given: calls.append(given) or self.voice(given[1]))
     assert (made("text", "a") == 1).all()
     made.prosody = "b"
@@ -80,6 +80,16 @@ def test_a_style_vector_has_the_timbre_of_one_voice_and_the_prosody_of_another(m
     assert made("text", "a") is found
     assert len(calls) == 2
     assert (made.voices["a"] == 1).all()
+
+
+def test_the_speed_is_divided_by_the_rate_of_the_half_that_sets_it(monkeypatch):
+    """The pipeline has divided the speed by the rate of the voice with the timbre."""
+    made = object.__new__(style_halves.HalvesSynthesizer)
+    made.prosody, made._kept, speeds = "am_santa", {}, []
+    monkeypatch.setattr(KokoroSynthesizer, "__call__", lambda self, *given: speeds.append(given[-1]))
+    text = "Nobody saw the fox."
+    made(text, "af_bella", speed=1.1 / voice_rate("af_bella", text))
+    assert speeds == [pytest.approx(1.1 / voice_rate("am_santa", text))]
 
 
 class Spoken:
@@ -216,7 +226,6 @@ def test_each_way_changes_its_own_part(stages, monkeypatch):
     halves, speeds = zip(*ways.synthesizer.said, strict=True)
     assert halves == (None, None, "quick", "quick", None)
     assert speeds == pytest.approx((1.0, *[limited_speed(1.1)] * 4), abs=0.02)
-    assert ways.synthesizer.prosody_rate == pytest.approx(1.1)
     assert contours.world_log_f0_std(resample(*found[prosody_ways.MODEL], RATE)) < 0.02
     with pytest.raises(ValueError, match="stretch"):
         prosody_model.ModelledVocoder(ways.pipeline.vocoder, Flat(), Voice()).render(np.zeros(9), Voice(), stretch=2.0)

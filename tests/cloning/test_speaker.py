@@ -106,8 +106,17 @@ def test_the_rate_of_a_voice_is_relative_to_the_median_voice():
     assert np.median(rates, 0) == pytest.approx(np.ones(len(lengths)), abs=0.02)
     short, long = "a" * round(lengths[0]), "a" * round(lengths[-1])
     assert voice_rate(names[0], short) == pytest.approx(rates[0, 0], rel=0.01)
-    assert voice_rate(names[0], long) == voice_rate(names[0], 9 * long) == pytest.approx(rates[0, -1], rel=0.01)
+    assert voice_rate(names[0], long) == voice_rate(names[0], 140 * "a") == pytest.approx(rates[0, -1], rel=0.01)
     between = "a" * round(np.sqrt(lengths[0] * lengths[1]))
     assert voice_rate(names[0], between) == pytest.approx(np.sqrt(rates[0, 0] * rates[0, 1]), rel=0.01)
     assert voice_rate(f"{names[0]}+{names[1]}", short) == pytest.approx(np.sqrt(rates[0, 0] * rates[1, 0]), rel=0.01)
     assert voice_rate("ef_dora", short) == 1.0
+
+
+def test_a_long_text_has_the_rate_of_its_portions():
+    """The synthesizer speaks a text of more than 150 characters sentence by sentence."""
+    sentence = "Nobody saw the red fox."
+    for voice in ("af_bella", "am_santa"):
+        alone, long = voice_rate(voice, sentence), voice_rate(voice, " ".join([sentence] * 8))
+        assert long == pytest.approx(alone, rel=1e-3)
+        assert abs(long - voice_rate(voice, 150 * "a")) > 0.05

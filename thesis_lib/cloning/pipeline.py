@@ -72,7 +72,7 @@ class VoiceCloningPipeline:
         config: CloningConfig | None = None,
         phonetic_states: PhoneticStates | None = None,
     ) -> None:
-        """``phonetic_states`` measures the speaking rate of the source; without it the output has the usual rate."""
+        """``phonetic_states`` measures the speaking rate of the source; without it the output has the average rate."""
         config = config or CloningConfig()
         wanted = (speaker_encoder.dim, emotion_encoder.dim)
         given = (vocoder.description.speaker_dim, vocoder.description.emotion_dim)

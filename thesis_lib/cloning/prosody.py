@@ -12,7 +12,7 @@ from thesis_lib.vocoder.voice import Voice
 # and the next one.
 NEUTRAL_LOG_F0_STD, NEUTRAL_LOUDNESS_VARIATION = 0.18, 0.62
 SPANISH_PHONETIC_CHANGE = 0.454  # in the bundled Spanish voices, by Whisper tiny.en
-RATE_EXPONENT = 1.35  # of the phonetic change, by least squares on logarithms (`python -m benchmarks speaking_rate`)
+RATE_EXPONENT = 1.35  # of the phonetic change; least squares give 1.2 and 1.4 (`python -m benchmarks speaking_rate`)
 # Relative speaking rate: at 1.4 the synthesizer's word errors rise (`python -m benchmarks segment_style`).
 MIN_SPEED, MAX_SPEED = 0.7, 1.25
 MIN_STRETCH, MAX_STRETCH = 0.8, 1.25  # of content features, with ``cloning.fit``

@@ -90,7 +90,7 @@ class WhisperTranslator:
             guess = self._whisper(wav, sample_rate, beams=1)
             language, certainty = guess.language, guess.language_probability
             recognised = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
-            text = self._plausible(recognised.text, wav, sample_rate, SPANISH)
+            text = self._plausible(recognised.text, wav, sample_rate)
         else:
             language, certainty = self._whisper.language(wav, sample_rate)
         english = self._english(wav, sample_rate, context)
@@ -101,11 +101,11 @@ class WhisperTranslator:
         """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
         return self._whisper.language(wav, sample_rate)
 
-    def _plausible(self, text: str, wav: np.ndarray, sample_rate: int, language: str) -> str:
+    def _plausible(self, text: str, wav: np.ndarray, sample_rate: int) -> str:
         """Transcribe an improbable text again with beam search, which repeats less; "" where that is improbable too."""
         seconds = len(wav) / sample_rate
         if improbable(text, seconds):
-            text = self._whisper(wav, sample_rate, language=language).text
+            text = self._whisper(wav, sample_rate, language=SPANISH).text
         return "" if improbable(text, seconds) else text
 
     def _english(self, wav: np.ndarray, sample_rate: int, context: str) -> Recognised:

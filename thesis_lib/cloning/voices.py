@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from thesis_lib.cloning.tts import portions
+
 TABLE = Path(__file__).parents[1] / "data" / "kokoro_voices_ecapa.npz"  # scripts/build_voice_table.py
 NEAREST = "nearest"
 
@@ -23,14 +25,24 @@ def english_voices() -> list[str]:
 def voice_rate(name: str, text: str) -> float:
     """Speaking rate of a Kokoro voice for a text, relative to the median of the English voices, at one speed.
 
-    Kokoro has a style vector for each length of a text, so a voice's rate depends on the length, most of all in short
-    texts. Between the lengths of the table the logarithm is interpolated. Of a mixture "a+b" the geometric mean; 1 for
-    a voice that is not English.
+    Kokoro has a style vector for each length of a portion of text, so a voice's rate depends on the length, most of all
+    in short texts. Between the lengths of the table the logarithm is interpolated. Of a mixture "a+b" the geometric
+    mean; 1 for a voice that is not English.
     """
+    lengths = [max(len(portion), 1) for portion in portions(text)]
+    return sum(lengths) / sum(length / _rate_at(name, length) for length in lengths)
+
+
+def _rate_at(name: str, length: int) -> float:
+    """The rate of a voice for a portion of so many characters."""
     names, _, rates, lengths = _table()
-    own = [np.log(rates[names.index(voice)]) for voice in name.split("+") if voice in names]
-    logs = [np.interp(np.log(max(len(text), 1)), np.log(lengths), row) for row in own]
-    return float(np.exp(sum(logs) / len(name.split("+"))))
+    voices = name.split("+")
+    logs = [
+        np.interp(np.log(length), np.log(lengths), np.log(rates[names.index(voice)]))
+        for voice in voices
+        if voice in names
+    ]
+    return float(np.exp(sum(logs) / len(voices)))
 
 
 @functools.cache
