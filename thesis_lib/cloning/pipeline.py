@@ -8,9 +8,7 @@ recording; the next segment is translated while the current one is synthesised.
 Shapes: N samples, n samples of one block.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +32,7 @@ from thesis_lib.cloning.prosody import (
 )
 from thesis_lib.cloning.readings import unfinished_sentence
 from thesis_lib.cloning.segment_style import SegmentStyles
-from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation
+from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation, timed
 from thesis_lib.cloning.speaker import PhoneticStates, Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Translator, translated_speech
@@ -292,11 +290,3 @@ def check_has_speech(segments: Sequence[object], source: object) -> None:
         raise AudioError(
             "no speech", source, "no voice was detected: name a recording that is not only music or noise, or is louder"
         )
-
-
-@contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the time that the block takes to ``seconds[name]``."""
-    started = time.perf_counter()
-    yield
-    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started

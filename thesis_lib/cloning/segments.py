@@ -3,7 +3,9 @@
 Shapes: N samples.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +20,14 @@ STAGES = {
     "render": "conversion",
     "finish": "loudness and watermark",
 }
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time that the block takes to ``seconds[name]``."""
+    started = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 @dataclass(frozen=True)
