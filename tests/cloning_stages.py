@@ -1,7 +1,7 @@
 """A cloning pipeline with substitutes for the networks that need weights."""
 
 import numpy as np
-from helpers import spoken, voiced
+from helpers import spoken, turning, voiced
 
 from thesis_lib import cloning
 from thesis_lib.audio.files import resample, write_audio
@@ -51,12 +51,11 @@ class Turning:
 
     def __init__(self, rate):
         change = SPANISH_PHONETIC_CHANGE * rate ** (1 / RATE_EXPONENT)
-        self.angle, self.given = np.arccos(1 - change) / 3, []  # in 20 ms
+        self.per_second, self.given = np.arccos(1 - change) / 0.06 / (2 * np.pi), []  # an angle in 60 ms
 
     def __call__(self, wav, sample_rate):
         self.given.append(len(wav) / sample_rate)
-        angles = self.angle * np.arange(len(wav) / sample_rate * 50)
-        return np.stack([np.cos(angles), np.sin(angles)], 1)
+        return turning(self.per_second, len(wav) / sample_rate)
 
 
 class ByLevel:

@@ -68,6 +68,12 @@ def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: in
     return (0.1 * harmonics * envelope + 0.002 * rng.normal(size=len(t))).astype(np.float32)
 
 
+def turning(per_second: float, seconds: float = 4.0, still: float = 0.0) -> np.ndarray:
+    """States on a circle that they go round so many times a second; in the last ``still`` seconds they stand still."""
+    turns = per_second * np.minimum(np.arange(0, seconds, 0.02), seconds - still)
+    return np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], 1).astype(np.float32)
+
+
 @functools.cache
 def spoken(number: int = 0, rate: int = 22_050, side: str = "es") -> np.ndarray:
     """A bundled recording: where a voice activity detector has a say, a buzz will not do."""

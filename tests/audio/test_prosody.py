@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers import spoken, voiced
+from helpers import spoken, turning, voiced
 
 from thesis_lib.audio.prosody import (
     MAX_EXPONENT,
@@ -58,12 +58,6 @@ def test_an_extreme_one_is_approached_within_the_limit():
     assert np.abs(gain_db).max() < (MAX_EXPONENT - 1) * 40
 
 
-def turning(per_second: float, seconds: float = 4.0, still: float = 0.0) -> np.ndarray:
-    """States on a circle that they go round so many times a second; in the last ``still`` seconds they stand still."""
-    turns = per_second * np.minimum(np.arange(0, seconds, 0.02), seconds - still)
-    return np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], 1).astype(np.float32)
-
-
 @pytest.mark.parametrize("per_second", [1, 2, 4])
 def test_phonetic_change_by_hand(per_second, monkeypatch):
     """States that turn by a constant angle in 60 ms; an offset of all of them has no part."""
@@ -95,7 +89,6 @@ def test_faster_speech_has_more_letters_a_second():
 
 @pytest.mark.weights("whisper-tiny.en")
 def test_faster_speech_has_larger_phonetic_changes_and_gain_and_noise_hardly_matter():
-
     def change(wav):
         return phonetic_change(phonetic_states(wav, RATE), wav)
 

@@ -10,6 +10,7 @@ Shapes: N samples, n samples of one block.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -95,9 +96,13 @@ class VoiceCloningPipeline:
         self, vocoder: BaseVocoder | None = None, config: CloningConfig | None = None
     ) -> "VoiceCloningPipeline":
         """Return a pipeline with the same stages but another vocoder or configuration."""
-        own, placed = self.analyser, (vocoder or self.vocoder).to(self.vocoder.device)
-        stages = self.translator, self.synthesizer, own.speaker_encoder, own.emotion_encoder, placed
-        return VoiceCloningPipeline(*stages, config or self.config, own.phonetic_states)
+        changes = {"vocoder": (vocoder or self.vocoder).to(self.vocoder.device), "config": config or self.config}
+        return VoiceCloningPipeline(**self.arguments() | changes)
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of a pipeline with the same stages and configuration."""
+        stages = {"translator": self.translator, "synthesizer": self.synthesizer, "vocoder": self.vocoder}
+        return stages | self.analyser.networks() | {"config": self.config}
 
     @property
     def sample_rate(self) -> int:

@@ -89,6 +89,10 @@ class SpeakerAnalyser:
         self._neutral = np.asarray(mean_emotion, np.float32)
         self._emotion, self._pitch, self._rate = _LastResult(), _LastResult(), _LastResult()
 
+    def networks(self) -> dict[str, Any]:
+        """Argument of the pipeline -> the network that it gave."""
+        return {name: getattr(self, name) for name in ("speaker_encoder", "emotion_encoder", "phonetic_states")}
+
     def emotion(self, wav: np.ndarray, source: object = "audio") -> np.ndarray:
         """Emotion embedding (E,) of speech (N,). Raises AudioError for speech that is clipped, silent or not finite."""
         return self._emotion.of(wav, lambda: embed(self.emotion_encoder, wav, RATE, source))

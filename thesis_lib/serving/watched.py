@@ -19,9 +19,7 @@ class WatchedPipeline(VoiceCloningPipeline):
     """
 
     def __init__(self, pipeline: VoiceCloningPipeline, job: Job, length: float, voices: int = 1) -> None:
-        own = pipeline.analyser
-        stages = pipeline.translator, pipeline.synthesizer, own.speaker_encoder, own.emotion_encoder, pipeline.vocoder
-        super().__init__(*stages, pipeline.config, own.phonetic_states)
+        super().__init__(**pipeline.arguments())
         self.job, self.length, self.voices, self.analysed = job, length, voices, 0
         self.places: list[dict[str, float]] = []
 

@@ -60,7 +60,7 @@ def analyse(
     mel_mean = spoken(mel).mean(1)
     phonetic = np.zeros((0, mel.shape[1]), np.float32)
     if config.kind == "phonetic":
-        encoded = _recogniser(device).encode(wav, audio.sample_rate)
+        encoded = phonetic_states(wav, audio.sample_rate, device)
         centres = (np.arange(mel.shape[1]) + 0.5) * audio.hop_length / audio.sample_rate
         places = np.clip(centres * 50 - 0.5, 0, len(encoded) - 1)  # 50 vectors a second, each at its own centre
         low = np.minimum(places.astype(int), len(encoded) - 2) if len(encoded) > 1 else np.zeros(len(places), int)
@@ -76,12 +76,12 @@ def spoken(mel: np.ndarray) -> np.ndarray:
     return mel[:, energy >= energy.max() - MAX_BELOW_PEAK_NEPERS]
 
 
-def phonetic_states(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(N,) -> the states (T, P) that the phonetic features are made of, 50 a second, computed on the CPU.
+def phonetic_states(wav: np.ndarray, sample_rate: int, device: str = "cpu") -> np.ndarray:
+    """(N,) -> the states (T, P) that the phonetic features are made of, 50 a second.
 
-    ModelError when Whisper cannot be loaded; AudioError for inaudible audio.
+    ModelError when Whisper cannot be loaded on the device; AudioError for inaudible audio.
     """
-    return _recogniser("cpu").encode(wav, sample_rate)
+    return _recogniser(device).encode(wav, sample_rate)
 
 
 @functools.cache
