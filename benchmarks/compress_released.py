@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.json_rows import interval_columns
-from benchmarks.quality import RESAMPLES, error_rate, summarise_systems
+from benchmarks.quality import CONVERSION, differences_of_systems, summarise_systems
 from benchmarks.together import complete_rows
 from thesis_lib.compression import BundledInputs, build_variants, onnx_caller
 from thesis_lib.compression.variants import ModelVariant
@@ -38,7 +37,6 @@ WEIGHTS = (DEFAULT, SMALL)
 REFERENCE = "torch float32"  # of ``build_variants``
 OPENVINO: dict[str, Runtime] = {"OpenVINO float32": "openvino", "OpenVINO bfloat16": "openvino-bf16"}
 CONTENTS, TARGETS, CALIBRATION, ROUNDS, QUICK = 6, 9, 16, 15, 2  # all of them are ``QUICK`` with --quick
-GROUPS = ("target_speaker", "content")
 COMPARED = "mel_l1"  # to the output in float32, not to a recording
 
 
@@ -54,7 +52,7 @@ class Conversion:
     @property
     def about(self) -> Columns:
         """The columns that identify it."""
-        return dict(zip(GROUPS, (self.target.name, self.content.name), strict=True))
+        return dict(zip(CONVERSION, (self.target.name, self.content.name), strict=True))
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def run(quick: bool) -> dict:
             refused.extend(refusals(weights, folder / "float32.onnx"))
             released |= own
         timed = speed_rows(released, rounds)
-    rows, missing = summarise_systems(results, GROUPS)
+    rows, missing = summarise_systems(results, CONVERSION)
     return {
         "corpus": "bundled, test split",
         "targets": targets,
@@ -102,7 +100,7 @@ def run(quick: bool) -> dict:
         "rounds": rounds,
         "variants": timed,
         "rows": rows,
-        "differences": differences_to_reference(complete_rows(results, GROUPS)),
+        "differences": differences_of_systems(complete_rows(results, CONVERSION), CONVERSION, reference_of),
         "natural recordings": scores.natural,
         "not measured": [*refused, *missing],
     }
@@ -200,27 +198,3 @@ def speed_rows(released: Mapping[str, Released], rounds: int) -> list[Columns]:
 def reference_of(name: str) -> str:
     """The name of the variant that a variant is compared with: of the same weights, in torch in float32."""
     return f"{name.partition(', ')[0]}, {REFERENCE}"
-
-
-def differences_to_reference(rows: Sequence[Columns]) -> list[Columns]:
-    """A row for each variant and metric: the mean difference to the same conversion in float32, with its interval."""
-    by_system: dict[str, dict[tuple, Columns]] = {}
-    for row in rows:
-        by_system.setdefault(row["system"], {})[tuple(row[side] for side in GROUPS)] = row
-    found = []
-    for name, own in by_system.items():
-        base = by_system[reference_of(name)]
-        if own is base:
-            continue
-        sides = [np.array(side) for side in zip(*own, strict=True)]
-        for metric in (column for column in base[next(iter(own))] if column not in ("system", *GROUPS)):
-            pair = [np.array([x[key][metric] for key in own], float) for x in (own, base)]
-            interval = interval_columns(len(own), _difference(*pair), RESAMPLES, sides, "difference")
-            found.append({"system": name, "metric": metric, **interval, "n": len(own)})
-    return found
-
-
-def _difference(own: np.ndarray, base: np.ndarray) -> metrics.Statistic:
-    """The statistic of (n,) values, or of (n, 2) errors and words, minus that of the reference's."""
-    first, second = (metrics.mean_of(x) if x.ndim == 1 else error_rate(x) for x in (own, base))
-    return lambda chosen: first(chosen) - second(chosen)

@@ -42,6 +42,7 @@ RESAMPLES = 1000
 ROUNDS = 2  # of swaps: in each, every speaker is the target once
 MAX_SPEAKERS, QUICK_SPEAKERS = 48, 4  # of a choice between systems; of a quick test
 MIN_SECONDS = 3.0  # of half a recording
+CONVERSION = ("target_speaker", "content")  # the columns that identify a conversion; its intervals are over both
 MAX_REPEATED_TOKENS = 4  # on unclear speech Whisper base repeats itself without end otherwise
 Summary = tuple[list[Columns], list[Columns]]  # a row each system and score, and what could not be measured
 
@@ -112,12 +113,12 @@ class HumanTest:
             found[f"{rate}, above the recording's"] = (found[rate][0] - own, words)
         return found
 
-    def conversion(self, systems: Sequence[SwapSystem]) -> Summary:
-        """Score other speakers' content in every voice, by every encoder; intervals over targets and contents."""
+    def conversion(self, systems: Sequence[SwapSystem]) -> Results:
+        """Score other speakers' content in every voice, by every encoder; ``CONVERSION`` identifies an item."""
         swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
-        test_set = TestSet(swaps, lambda trial: {"target_speaker": trial.target.name, "content": trial.content.name})
+        test_set = TestSet(swaps, lambda t: dict(zip(CONVERSION, (t.target.name, t.content.name), strict=True)))
         named = [replace(trial_system(system), about={"system": system.stage}) for system in systems]
-        return summarise_systems(evaluate(test_set, named, [Scorer(self._converted)]), ("target_speaker", "content"))
+        return evaluate(test_set, named, [Scorer(self._converted)])
 
     def _converted(self, trial: Trial, wav: np.ndarray) -> Columns:
         """Similarities by every encoder, predicted opinion, and word errors of one swap."""
@@ -165,6 +166,37 @@ def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
             found = interval_columns(len(own), statistic, RESAMPLES, sides)
             rows.append({"system": system, "metric": metric, **found, "n": len(own)})
     return rows, results.missing
+
+
+def differences_of_systems(
+    rows: Sequence[Columns], groups: Sequence[str], reference_of: Callable[[str], str]
+) -> list[Columns]:
+    """A row for each system and score: the mean difference to the system that it is compared with, with its interval.
+
+    Both are of the same items in each draw; the columns ``groups`` identify an item, and the intervals are over them.
+    A system that is its own reference has no row.
+    """
+    by_system: dict[str, dict[tuple, Columns]] = {}
+    for row in rows:
+        by_system.setdefault(row["system"], {})[tuple(row[side] for side in groups)] = row
+    found = []
+    for name, own in by_system.items():
+        reference = reference_of(name)
+        base = by_system[reference]
+        if own is base:
+            continue
+        sides = [np.array(side) for side in zip(*own, strict=True)]
+        for metric in (column for column in base[next(iter(own))] if column not in ("system", *groups)):
+            pair = [np.array([x[key][metric] for key in own], float) for x in (own, base)]
+            interval = interval_columns(len(own), _difference(*pair), RESAMPLES, sides, "difference")
+            found.append({"system": name, "against": reference, "metric": metric, **interval, "n": len(own)})
+    return found
+
+
+def _difference(own: np.ndarray, base: np.ndarray) -> metrics.Statistic:
+    """The statistic of (n,) values, or of (n, 2) errors and words, minus that of the reference's."""
+    first, second = (metrics.mean_of(x) if x.ndim == 1 else error_rate(x) for x in (own, base))
+    return lambda chosen: first(chosen) - second(chosen)
 
 
 def error_rate(numbers: np.ndarray) -> metrics.Statistic:

@@ -8,7 +8,7 @@ scripts/build_wide_corpus.py); where it is not there, they are "not measured".
 import shutil
 from pathlib import Path
 
-from benchmarks.quality import HumanTest, overview
+from benchmarks.quality import CONVERSION, HumanTest, overview, summarise_systems
 from thesis_lib.config import Config
 from thesis_lib.corpus.manifest import Manifest
 from thesis_lib.reporting import bar
@@ -57,7 +57,8 @@ def run(quick: bool) -> dict:
     copies, uncopied = test_set.resynthesis(
         {name: lambda s, v=vocoder: v.render(s.content, s.voice) for name, vocoder in vocoders.items()}
     )
-    swaps, unswapped = test_set.conversion([SwapSystem("conversion", *entry) for entry in vocoders.items()])
+    converted = test_set.conversion([SwapSystem("conversion", *entry) for entry in vocoders.items()])
+    swaps, unswapped = summarise_systems(converted, CONVERSION)
     rows = [*copies, *(row | {"metric": f"conversion, {row['metric']}"} for row in swaps)]
     return {
         "steps": steps,

@@ -6,7 +6,8 @@ universal.
 
 import dataclasses
 
-from benchmarks.quality import HumanTest, overview
+from benchmarks.quality import CONVERSION, HumanTest, differences_of_systems, overview, summarise_systems
+from benchmarks.together import complete_rows
 from thesis_lib.config import Config
 from thesis_lib.embeddings.encoders import embed, emotion_encoder
 from thesis_lib.runs.folder import Run
@@ -20,7 +21,10 @@ GUIDANCE = (1.0, 2.0)
 
 
 def run(quick: bool) -> dict:
-    """Rows of resynthesis and of conversion with intervals, and the training of the compared weights."""
+    """Rows of resynthesis and of conversion with intervals, and the training of the compared weights.
+
+    "differences" are paired: conversion with the other guidance minus conversion with a guidance of 1.
+    """
     ours, published = Vocoder.from_pretrained(DEFAULT), Vocoder.from_pretrained(UNIVERSAL)
     large = load_trained_vocoder(Run("runs/demo", Config.from_profile("demo")), "resynthesis")
     test_set = HumanTest(ours.encoders.emotion, quick)
@@ -38,7 +42,8 @@ def run(quick: bool) -> dict:
         "released": lambda s: ours.render(s.content, s.voice),
     }
     guided = [SwapSystem("conversion", f"released, guidance {g:g}", ours, guidance=g) for g in GUIDANCE]
-    (copies, uncopied), (swaps, unswapped) = test_set.resynthesis(systems), test_set.conversion(guided)
+    (copies, uncopied), converted = test_set.resynthesis(systems), test_set.conversion(guided)
+    swaps, unswapped = summarise_systems(converted, CONVERSION)
     made = {
         name: {key: vocoder.meta[key] for key in ("steps", "minutes")} | {"parameters": vocoder.parameters()}
         for name, vocoder in (("released", ours), ("V1 + FiLM", large))
@@ -50,6 +55,9 @@ def run(quick: bool) -> dict:
         "made": made,
         "resynthesis": copies,
         "conversion": swaps,
+        "differences": differences_of_systems(
+            complete_rows(converted, CONVERSION), CONVERSION, lambda system: guided[0].stage
+        ),
         "table": overview(copies) | overview(swaps),
         "not measured": uncopied + unswapped,
     }

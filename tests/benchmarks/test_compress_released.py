@@ -11,13 +11,12 @@ from benchmarks import compress_released
 from benchmarks.compress_released import (
     Conversion,
     Released,
-    differences_to_reference,
     measure_variants,
     reference_of,
     refusals,
     speed_rows,
 )
-from benchmarks.quality import summarise_systems
+from benchmarks.quality import CONVERSION, differences_of_systems, summarise_systems
 from thesis_lib.compression import export_onnx
 from thesis_lib.compression.variants import ModelVariant
 from thesis_lib.config import IstftConfig
@@ -81,7 +80,7 @@ def test_every_variant_renders_every_conversion_and_is_compared_with_float32():
     assert [row["system"] for row in results.rows] == [FIRST, SECOND] * 6
     assert {"mel_l1" in row for row in results.rows[::2]} == {False}, "the reference is not compared with itself"
     assert {row["mel_l1"] for row in results.rows[1::2]} == {2.0}
-    rows, _ = summarise_systems(results, compress_released.GROUPS)
+    rows, _ = summarise_systems(results, CONVERSION)
     found = {(row["system"], row["metric"]): row for row in rows}
     assert found[FIRST, "score"]["value"] == pytest.approx(10.5)
     assert found[FIRST, "score"]["low"] < 10 < 11 < found[FIRST, "score"]["high"], "targets differ by ten"
@@ -91,9 +90,9 @@ def test_every_variant_renders_every_conversion_and_is_compared_with_float32():
 
 def test_a_difference_is_paired_by_target_and_content():
     rows = measure_variants(released(shifted), conversions(), FakeScores()).rows
-    found = {row["metric"]: row for row in differences_to_reference(rows[::-1])}
+    found = {row["metric"]: row for row in differences_of_systems(rows[::-1], CONVERSION, reference_of)}
     assert set(found) == {"score", "wer"}, "a row for each metric that both have"
-    assert {row["system"] for row in found.values()} == {SECOND}
+    assert {(row["system"], row["against"]) for row in found.values()} == {(SECOND, FIRST)}
     for metric, added in (("score", 2.0), ("wer", 0.2)):
         row = found[metric]
         assert [row[key] for key in ("difference", "low", "high")] == pytest.approx([added] * 3)
@@ -106,7 +105,7 @@ def test_the_interval_of_a_difference_is_over_targets_and_contents():
     for row in rows:
         if row["system"] == SECOND:
             row["score"] = float(row["target_speaker"] == "s1")  # one target alone differs
-    (found,) = differences_to_reference(rows)
+    (found,) = differences_of_systems(rows, CONVERSION, reference_of)
     assert found["difference"] == pytest.approx(1 / 3)
     assert found["low"] < 0 < found["difference"] < found["high"]
 
@@ -119,7 +118,7 @@ def test_a_conversion_that_one_variant_cannot_render_is_in_no_row():
     assert [(row["system"], row["target_speaker"], row["content"]) for row in results.missing] == [
         (SECOND, "s1", "s11")
     ]
-    rows, missing = summarise_systems(results, compress_released.GROUPS)
+    rows, missing = summarise_systems(results, CONVERSION)
     assert {row["n"] for row in rows} == {5}
     assert missing[0]["reason"] == "a signal is not finite"
 

@@ -7,7 +7,15 @@ import pytest
 from helpers import spoken
 
 from benchmarks.human import compared_speakers, recorded_sexes
-from benchmarks.quality import MAX_SPEAKERS, HumanTest, error_rate, overview, report_speakers, summarise_systems
+from benchmarks.quality import (
+    CONVERSION,
+    MAX_SPEAKERS,
+    HumanTest,
+    error_rate,
+    overview,
+    report_speakers,
+    summarise_systems,
+)
 from thesis_lib.audio.files import write_audio
 from thesis_lib.corpus.split import spread
 from thesis_lib.validation import Results
@@ -90,7 +98,7 @@ def test_quality_measures_copies_and_swaps_of_human_recordings(tmp_path, monkeyp
     assert copies["mel_l1"]["n"] == len(test_set.speakers)
     monkeypatch.setattr(Vocoder, "render", lambda self, wav, voice, guidance: wav)
     system = SwapSystem("conversion", "none", Vocoder.from_torch(DEFAULT))
-    found, missing = test_set.conversion([system])
+    found, missing = summarise_systems(test_set.conversion([system]), CONVERSION)
     swaps = {row["metric"]: row for row in found}
     assert missing == []
     assert swaps["target preference, ecapa"]["value"] == 0
