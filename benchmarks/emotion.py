@@ -68,7 +68,7 @@ TEXTS = (
 )
 WORLD_F0_STD, SPEAKING_RATE = "F0 standard deviation by WORLD", "speaking rate"
 VARIANTS = {"ours, without rate and dynamics": {"follow_rate": False, "follow_dynamics": False}, OURS: {}}
-COMPARED = (OURS, TTS)
+PAIRS = ((OURS, TTS), (RESYNTHESIS, FLAT))  # compared on the same recordings
 # Of eGeMAPS; the others are those of ``validation.metrics.prosody``.
 FUNCTIONALS = {
     "loudness": "loudness_sma3_amean",
@@ -86,7 +86,8 @@ QUICK_SPEAKERS, QUICK_EMOTIONS = 2, 3
 def run(quick: bool) -> dict:
     """Recall, correlations within a speaker, WER, DNSMOS and cosines to the source's voice, a row each system.
 
-    "differences" are paired: the output minus the TTS alone, on the same recordings.
+    "differences" are paired, on the same recordings: the output minus the TTS alone, and own words minus own words with
+    constant F0 and energy.
     """
     warnings.filterwarnings("ignore", category=UserWarning)
     measured, missing = _measured(chosen_recordings(quick))
@@ -100,7 +101,11 @@ def run(quick: bool) -> dict:
         "chance": {"recall": 1 / measured.emotion.nunique()},
         "bundled voices": {side: neutral(side, QUICK_SPEAKERS if quick else None) for side in ("es", "en")},
         "rows": rows,
-        "differences": paired_differences({name: statistics[name] for name in COMPARED}, TTS, tables[TTS]),
+        "differences": [
+            row
+            for pair in PAIRS
+            for row in paired_differences({name: statistics[name] for name in pair}, pair[1], tables[TTS])
+        ],
         "not measured": missing,
     }
 
