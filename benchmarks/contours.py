@@ -1,4 +1,4 @@
-"""F0 contours by WORLD's DIO and StoneMask: standard deviation, slope and final movement of log-F0.
+"""F0 contours by WORLD: by DIO and StoneMask, or by Harvest; standard deviation, slope and final movement of log-F0.
 
 The measures are robust: octave errors of the tracker hardly change a percentile, a median, or the median of the slopes
 between all pairs of frames (Theil 1950, Sen 1968, doi:10.1080/01621459.1968.10480934).
@@ -16,21 +16,25 @@ HOP_SECONDS = 0.01
 FINAL_SECONDS = 0.3  # of voiced speech, before the end
 
 
-def world_log_f0(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) at RATE -> times in s (T,) and log-F0 (T,). MetricError where hardly anything is voiced."""
+def world_log_f0(wav: np.ndarray, by_harvest: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) at RATE -> times in s (T,) and log-F0 (T,). MetricError where hardly anything is voiced.
+
+    ``by_harvest``: by Harvest (Morise 2017, doi:10.21437/Interspeech.2017-68), and not by DIO and StoneMask.
+    """
     import pyworld
 
-    samples = wav.astype(np.float64)
-    f0, times = pyworld.dio(samples, RATE, f0_floor=MIN_F0_HZ, f0_ceil=MAX_F0_HZ, frame_period=1000 * HOP_SECONDS)
-    voiced = (f0 := pyworld.stonemask(samples, f0, times, RATE)) > 0
+    samples, limits = wav.astype(np.float64), {"f0_floor": MIN_F0_HZ, "f0_ceil": MAX_F0_HZ}
+    tracker = pyworld.harvest if by_harvest else pyworld.dio
+    f0, times = tracker(samples, RATE, frame_period=1000 * HOP_SECONDS, **limits)
+    voiced = (f0 := f0 if by_harvest else pyworld.stonemask(samples, f0, times, RATE)) > 0
     if voiced.sum() < MIN_VOICED_FRAMES:
         raise MetricError(f"{voiced.sum()} voiced frames by WORLD, {MIN_VOICED_FRAMES} are needed")
     return times[voiced], np.log(f0[voiced])
 
 
-def world_log_f0_std(wav: np.ndarray) -> float:
+def world_log_f0_std(wav: np.ndarray, by_harvest: bool = False) -> float:
     """Half the distance from the 16th to the 84th percentile of log-F0 in (N,) at RATE, a robust standard deviation."""
-    low, high = np.percentile(world_log_f0(wav)[1], (16, 84))
+    low, high = np.percentile(world_log_f0(wav, by_harvest)[1], (16, 84))
     return float(high - low) / 2
 
 

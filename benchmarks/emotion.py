@@ -66,7 +66,8 @@ TEXTS = (
     "The tablecloth is lying on the fridge.",
     "I never said that you could take it away.",
 )
-WORLD_F0_STD, SPEAKING_RATE = "F0 standard deviation by WORLD", "speaking rate"
+WORLD_F0_STD, HARVEST_F0_STD = "F0 standard deviation by WORLD", "F0 standard deviation by Harvest"
+SPEAKING_RATE = "speaking rate"
 VARIANTS = {"ours, without rate and dynamics": {"follow_rate": False, "follow_dynamics": False}, OURS: {}}
 PAIRS = ((OURS, TTS), (RESYNTHESIS, FLAT))  # compared on the same recordings
 # Of eGeMAPS; the others are those of ``validation.metrics.prosody``.
@@ -202,7 +203,8 @@ class Measures:
         found = prosody(recording) if self.by_pyin else {}
         if (seconds := speech_seconds(narrow)) < MIN_SPEECH_SECONDS:
             raise MetricError(f"{seconds:.2f} s of speech are detected; a rate needs {MIN_SPEECH_SECONDS:g} s")
-        found |= {WORLD_F0_STD: world_log_f0_std(narrow), SPEAKING_RATE: 1 / seconds}
+        found |= {WORLD_F0_STD: world_log_f0_std(narrow), HARVEST_F0_STD: world_log_f0_std(narrow, by_harvest=True)}
+        found[SPEAKING_RATE] = 1 / seconds
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}
         found["DNSMOS"] = dnsmos(recording)["dnsmos_ovrl"]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from helpers import voiced
 
-from benchmarks import emotion
+from benchmarks import contours, emotion
 from thesis_lib.audio.files import write_audio
 from thesis_lib.audio.voice_activity import RATE
 from thesis_lib.utils.errors import MetricError
@@ -34,16 +34,28 @@ def test_a_speaker_has_one_text():
     assert emotion.texts_of(table) == dict(zip("abc", emotion.TEXTS, strict=False))
 
 
-def test_f0_standard_deviation_by_hand():
-    """A glide, linear in log-F0: from the 16th to the 84th percentile are 0.68 of its range."""
-    seconds, low, high = 2.0, np.log(120.0), np.log(240.0)
-    f0 = np.exp(np.linspace(low, high, int(seconds * RATE)))
-    phase = 2 * np.pi * np.cumsum(f0) / RATE
-    glide = sum(np.sin(k * phase) / k for k in range(1, 8))
-    assert emotion.world_log_f0_std(0.2 * glide) == pytest.approx(0.34 * (high - low), rel=0.1)
-    assert emotion.world_log_f0_std(voiced(2.0, RATE)) < 0.02
+LOW, HIGH = np.log(120.0), np.log(240.0)
+
+
+@pytest.fixture(scope="module")
+def glide():
+    """Two seconds of seven harmonics; log-F0 rises linearly from LOW to HIGH."""
+    phase = 2 * np.pi * np.cumsum(np.exp(np.linspace(LOW, HIGH, 2 * RATE))) / RATE
+    return 0.2 * sum(np.sin(k * phase) / k for k in range(1, 8))
+
+
+@pytest.mark.parametrize("by_harvest", [False, True])
+def test_f0_standard_deviation_by_hand(glide, by_harvest):
+    """From the 16th to the 84th percentile are 0.68 of the glide's range."""
+    assert emotion.world_log_f0_std(glide, by_harvest) == pytest.approx(0.34 * (HIGH - LOW), rel=0.1)
+    assert emotion.world_log_f0_std(voiced(2.0, RATE), by_harvest) < 0.02
     with pytest.raises(MetricError, match="voiced frames by WORLD"):
-        emotion.world_log_f0_std(np.zeros(RATE, np.float32))
+        emotion.world_log_f0_std(np.zeros(RATE, np.float32), by_harvest)
+
+
+def test_the_two_trackers_are_different_ones(glide):
+    by_dio, by_harvest = (contours.world_log_f0(glide, which)[1] for which in (False, True))
+    assert not np.array_equal(by_dio, by_harvest)
 
 
 def test_the_flat_control_has_one_f0_and_one_energy():
