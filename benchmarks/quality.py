@@ -174,7 +174,8 @@ def differences_of_systems(
     """A row for each system and score: the mean difference to the system that it is compared with, with its interval.
 
     Both are of the same items in each draw; the columns ``groups`` identify an item, and the intervals are over them.
-    A system that is its own reference has no row.
+    A system that is its own reference has no row, and neither has a share: where both systems succeed in all items,
+    the bootstrap of their difference has no width.
     """
     by_system: dict[str, dict[tuple, Columns]] = {}
     for row in rows:
@@ -187,8 +188,11 @@ def differences_of_systems(
             continue
         sides = [np.array(side) for side in zip(*own, strict=True)]
         for metric in (column for column in base[next(iter(own))] if column not in ("system", *groups)):
-            pair = [np.array([x[key][metric] for key in own], float) for x in (own, base)]
-            interval = interval_columns(len(own), _difference(*pair), RESAMPLES, sides, "difference")
+            values, others = (np.array([x[key][metric] for key in own]) for x in (own, base))
+            if others.dtype == bool:
+                continue
+            statistic = _difference(values.astype(float), others.astype(float))
+            interval = interval_columns(len(own), statistic, RESAMPLES, sides, "difference")
             found.append({"system": name, "against": reference, "metric": metric, **interval, "n": len(own)})
     return found
 
