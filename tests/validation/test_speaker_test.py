@@ -17,8 +17,8 @@ from thesis_lib.embeddings.encoders import embed
 from thesis_lib.embeddings.encoders.tiny import TinyTestEncoder
 from thesis_lib.runs.folder import RunError
 from thesis_lib.validation import speaker_test as speaker_test_package
-from thesis_lib.validation.evaluation import System
-from thesis_lib.validation.metrics import MetricError, acceptance_threshold
+from thesis_lib.validation.evaluation import System, groups_of
+from thesis_lib.validation.metrics import MetricError, acceptance_threshold, share_interval
 from thesis_lib.validation.speaker_test import (
     ALL_PAIRS,
     NATURAL,
@@ -153,10 +153,36 @@ def test_pairs_are_grouped_by_pitch_and_sex():
     assert rows == {
         ALL_PAIRS: [0, 1, 2, 3, 4],
         PITCH_MATCHED: [0, 1],
+        "all to female": [0, 3],
+        "all to male": [1, 2, 4],
         "female to female": [0],
         "female to male": [1, 4],
         "male to male": [2],
     }
+
+
+def test_the_pairs_of_a_target_sex_are_pooled_over_contents():
+    """Nine targets; a share is above chance over all six contents, but not over the three of either sex alone."""
+    trials = pd.DataFrame(
+        [
+            {
+                "target_speaker": target,
+                "content": f"{sex}{number}",
+                "content_sex": sex,
+                "hit": (target + number) % 3 == 0,
+            }
+            for target in range(9)
+            for sex in "fm"
+            for number in range(3)
+        ]
+    ).assign(semitones=5.0, target_sex="f")
+    low = {
+        name: share_interval(part.hit.to_numpy(), groups_of(part, ("target_speaker", "content")))[1]
+        for name, part in by_pairs(trials).groupby("pairs")
+    }
+    chance = 0.1
+    assert max(low["female to female"], low["male to female"]) < chance < low["all to female"]
+    assert "all to male" not in low
 
 
 def test_a_sex_that_is_not_recorded_is_estimated():

@@ -31,13 +31,14 @@ GAINS = ("encoder", "pairs", "statistic", "system", "best trivial", *INTERVAL)
 def by_pairs(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with a column ``pairs``, once for each kind of pairs that they belong to.
 
-    All; F0 medians of target and content within a semitone; and, from the sex of the content to that of the target,
-    four kinds. Natural recordings have no content: they belong to all, and to the two kinds with the sex of
-    their speaker as that of the target.
+    All; F0 medians of target and content within a semitone; for each sex of the target, "all to female" or "all to
+    male"; and, from the sex of the content to that of the target, four kinds. Natural recordings have no content: they
+    belong to all, and to the three kinds with the sex of their speaker as that of the target.
     """
     natural = table.system == NATURAL if "system" in table else np.zeros(len(table), bool)
     kinds = {ALL_PAIRS: np.ones(len(table), bool)}
     kinds[PITCH_MATCHED] = (table.semitones.abs() <= MAX_MATCHED_SEMITONES).to_numpy()
+    kinds |= {f"{ALL_PAIRS} to {wanted}": (table.target_sex == sex).to_numpy() for sex, wanted in SEX_NAMES.items()}
     for content, said in SEX_NAMES.items():
         for target, wanted in SEX_NAMES.items():
             pair = ((table.content_sex == content) | natural) & (table.target_sex == target)
