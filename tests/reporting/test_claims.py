@@ -174,7 +174,7 @@ def test_a_sentence_without_a_claim_is_found():
         ("README.md", "In short:\n\n", "\n## ", ()),
         (
             "book/index.md",
-            "We show four results:\n\n",
+            "We report four results:\n\n",
             "\n\nThe [table",
             ("Part of the difference may come", "The weights were trained once"),
         ),
