@@ -1,7 +1,7 @@
 """F0 contours by WORLD: by DIO and StoneMask, or by Harvest; standard deviation, slope and final movement of log-F0.
 
-The measures are robust: octave errors of the tracker hardly change a percentile, a median, or the median of the slopes
-between all pairs of frames (Theil 1950, Sen 1968, doi:10.1080/01621459.1968.10480934).
+The measures are robust: octave errors of the tracker in few frames hardly change a percentile, a median, or the median
+of the slopes between all pairs of frames (Theil 1950, Sen 1968, doi:10.1080/01621459.1968.10480934).
 
 Shapes: N samples, T voiced frames.
 """

@@ -16,6 +16,7 @@ mean emotion embedding, while pronunciation, duration and speaker embedding stay
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -51,6 +52,7 @@ from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import (
     Recording,
+    Statistic,
     cosine,
     dnsmos,
     prosody,
@@ -102,13 +104,17 @@ def run(quick: bool) -> dict:
         "chance": {"recall": 1 / measured.emotion.nunique()},
         "bundled voices": {side: neutral(side, QUICK_SPEAKERS if quick else None) for side in ("es", "en")},
         "rows": rows,
-        "differences": [
-            row
-            for pair in PAIRS
-            for row in paired_differences({name: statistics[name] for name in pair}, pair[1], tables[TTS])
-        ],
+        "differences": differences_of_pairs(statistics, tables[TTS]),
         "not measured": missing,
     }
+
+
+def differences_of_pairs(statistics: Mapping[str, Mapping[str, Statistic]], one: pd.DataFrame) -> list[dict]:
+    """First minus second system of each of ``PAIRS``; the rows of every system are the recordings of ``one``."""
+    rows = []
+    for first, second in PAIRS:
+        rows += paired_differences({name: statistics[name] for name in (first, second)}, second, one)
+    return rows
 
 
 def acted_recordings(train: bool = False) -> pd.DataFrame:

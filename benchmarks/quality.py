@@ -174,8 +174,8 @@ def differences_of_systems(
     """A row for each system and score: the mean difference to the system that it is compared with, with its interval.
 
     Both are of the same items in each draw; the columns ``groups`` identify an item, and the intervals are over them.
-    A system that is its own reference has no row, and neither has a share: where both systems succeed in all items,
-    the bootstrap of their difference has no width.
+    A system that is its own reference has no row. Shares have no row: where both systems succeed in all items, the
+    bootstrap of their difference has no width.
     """
     by_system: dict[str, dict[tuple, Columns]] = {}
     for row in rows:

@@ -58,6 +58,15 @@ def test_the_two_trackers_are_different_ones(glide):
     assert not np.array_equal(by_dio, by_harvest)
 
 
+def test_a_difference_is_of_the_first_system_of_a_pair_minus_the_second():
+    values = {"ours": 0.4, "TTS": 0.3, "own words": 0.9, "own words, flat": 0.5}
+    statistics = {name: {"recall": lambda rows, value=value: value} for name, value in values.items()}
+    one = pd.DataFrame({"speaker": list("aabb"), "text": list("ttss")})
+    rows = emotion.differences_of_pairs(statistics, one)
+    found = {(row["system"], row["against"]): row["value"] for row in rows}
+    assert found == {("ours", "TTS"): pytest.approx(0.1), ("own words", "own words, flat"): pytest.approx(0.4)}
+
+
 def test_the_flat_control_has_one_f0_and_one_energy():
     """The words' own channels and the energy of pauses stay."""
     content = np.random.default_rng(0).normal(size=(1, 7, 40)).astype(np.float32)

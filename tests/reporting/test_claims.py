@@ -180,7 +180,7 @@ def test_a_sentence_without_a_claim_is_found():
         ),
         (
             "book/index.md",
-            "Mostramos cuatro resultados:\n\n",
+            "Presentamos cuatro resultados:\n\n",
             "\n\nLa [tabla",
             ("Parte de la diferencia", "Los pesos se entrenaron una vez"),
         ),
