@@ -163,19 +163,12 @@ def test_pairs_are_grouped_by_pitch_and_sex():
 
 def test_the_pairs_of_a_target_sex_are_pooled_over_contents():
     """Nine targets; a share is above chance over all six contents, but not over the three of either sex alone."""
-    trials = pd.DataFrame(
-        [
-            {
-                "target_speaker": target,
-                "content": f"{sex}{number}",
-                "content_sex": sex,
-                "hit": (target + number) % 3 == 0,
-            }
-            for target in range(9)
-            for sex in "fm"
-            for number in range(3)
-        ]
-    ).assign(semitones=5.0, target_sex="f")
+    trials = pd.MultiIndex.from_product(
+        [range(9), list("fm"), range(3)], names=["target_speaker", "content_sex", "number"]
+    )
+    trials = trials.to_frame(index=False).assign(semitones=5.0, target_sex="f")
+    trials["content"] = trials.content_sex + trials.number.astype(str)
+    trials["hit"] = (trials.target_speaker + trials.number) % 3 == 0
     low = {
         name: share_interval(part.hit.to_numpy(), groups_of(part, ("target_speaker", "content")))[1]
         for name, part in by_pairs(trials).groupby("pairs")
