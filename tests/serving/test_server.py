@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from thesis_lib.audio.files import write_audio
 from thesis_lib.serving import Limits, ServingError, uploads
+from thesis_lib.serving.jobs import Job
 from thesis_lib.serving.server import bound
-from thesis_lib.serving.sessions import safe_name
+from thesis_lib.serving.sessions import Session, safe_name
 from thesis_lib.training import adaptation
 
 SCRIPTS = ("page.js", "segments.js", "options.js", "progress.js", "requests.js")
@@ -232,6 +233,21 @@ def test_two_recordings_are_worked_on_one_after_the_other(client, recording):
     client.server.pipeline.translator.release()
     assert client.wait(third)["made"]
     assert client.wait(first)["made"]
+
+
+def test_a_job_that_ends_while_its_state_is_read_is_not_shown_without_its_outputs(client, tmp_path):
+    class Ending(Session):
+        """A session with a job that ends when the outputs are read."""
+
+        def __getattribute__(self, name):
+            found = super().__getattribute__(name)
+            if name == "made":
+                self.job.state = "done"
+            return found
+
+    state = client.server.status(Ending("id", tmp_path, job=Job("speak", lambda job: None, {}, "running")))
+    assert (state["job"]["state"], state["made"]) == ("running", None)
+    assert client.server.status(Session("id", tmp_path))["job"] is None
 
 
 def test_too_many_recordings_are_refused(client, recording):

@@ -120,8 +120,13 @@ class Server:
         }
 
     def status(self, session: Session) -> dict[str, Any]:
-        """The state of a session, for the page."""
-        job, made = session.job, session.made
+        """The state of a session, for the page.
+
+        The job comes first: another thread writes what it has made before its state is "done", so that a job that is
+        "done" is never shown without its outputs.
+        """
+        job = self._shown_job(session)
+        made = session.made
         script = fingerprint(session.script) if session.script.exists() else ""
         return {
             "source": {
@@ -136,22 +141,26 @@ class Server:
             "is_spoken": made is not None and made.script == script,
             "spoken": session.spoken,
             "files": {name: saved_as(session, name, path) for name, path in dict(session.files).items()},
-            "job": job
-            and {
-                "kind": job.kind,
-                "state": job.state,
-                "error": session.shown(job.error),
-                "ahead": self.jobs.ahead(job),
-                "stages": dict(job.stages),
-                "notes": list(job.notes),
-                "segments": job.segments,
-            },
+            "job": job,
             "made": made
             and {
                 "clone": _without_paths(made.clone),
                 "places": made.places,
                 "speakers": made.options.speakers,
             },
+        }
+
+    def _shown_job(self, session: Session) -> dict[str, Any] | None:
+        if (job := session.job) is None:
+            return None
+        return {
+            "kind": job.kind,
+            "state": job.state,
+            "error": session.shown(job.error),
+            "ahead": self.jobs.ahead(job),
+            "stages": dict(job.stages),
+            "notes": list(job.notes),
+            "segments": job.segments,
         }
 
 
