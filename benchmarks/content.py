@@ -27,12 +27,13 @@ from thesis_lib.pretrained.whisper import FRAME, RATE, WINDOW, Whisper
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.validation.metrics import Share, word_errors
+from thesis_lib.validation.metrics import Bounded, Share, mean_of, word_errors
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL, analyse
 from thesis_lib.vocoder.content_batch import Content
 
 PIECE, STRIDE = 64, 32  # frames
+COMPARED = ("phonetic, 192 components", "phonetic, 64 components")
 RESAMPLES = 1000
 
 KINDS = {
@@ -49,7 +50,10 @@ KINDS = {
 
 
 def run(quick: bool) -> dict:
-    """Speaker identification and word error rate for each kind of content, on the bundled corpus."""
+    """Speaker identification and word error rate for each kind of content, on the bundled corpus.
+
+    "differences" are paired: the pieces with the speaker identified, the first of ``COMPARED`` minus the second.
+    """
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         base = Run(Path(folder) / "run", Config.from_profile("demo"))
@@ -67,7 +71,7 @@ def run(quick: bool) -> dict:
         richest = ContentConfig(kind="phonetic")
         found = {id: analyse(w, base.config.audio, richest) for id, w in bar(wavs.items(), len(wavs), "analyse")}
         recognised = {u.id: DecoderInput.of(wavs[u.id], u.target_text) for own in speakers.values() for u in own}
-        rows = []
+        rows, hits = [], {}
         for name, config in KINDS.items():
             content = Content(base.config.audio, ContentConfig(**config))
             said = {id: content(mel, [found[id]], [0], None)[0] for id, mel in mels.items()}
@@ -82,13 +86,16 @@ def run(quick: bool) -> dict:
                 _pieces([(said[u.id], labels[n]) for n, own in speakers.items() for u in own[cut]])
                 for cut in (slice(None, -1), slice(-1, None))
             ]
-            rows.append({"content": name} | identification(*_identified(*parts, len(speakers))))
+            hits[name], tested = _identified(*parts, len(speakers))
+            rows.append({"content": name} | identification(hits[name], tested))
             if config["kind"] == "phonetic":
                 errors = _word_errors(recognised, config.get("components"), list(speakers.values()))
                 rows[-1] |= word_error_rate(errors)
     recordings = {"training": sum(len(own) - 1 for own in speakers.values()), "test": len(speakers)}
     about = {"speakers": len(speakers), "recordings": recordings, "chance": 1 / len(speakers)}
-    return about | {"contents": rows}
+    first, second = COMPARED
+    differences = [{"content": first, "against": second} | difference(hits[first], hits[second], tested)]
+    return about | {"contents": rows, "differences": differences}
 
 
 def identification(identified: np.ndarray, speakers: np.ndarray) -> dict:
@@ -99,6 +106,15 @@ def identification(identified: np.ndarray, speakers: np.ndarray) -> dict:
     row = interval_columns(len(identified), Share(identified), 0, speakers)
     row |= {"n": len(identified), "recordings": len(set(speakers.tolist()))}
     return {"accuracy": float(identified.mean()), "pieces": len(identified), "speaker identified": row}
+
+
+def difference(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> dict:
+    """The share of pieces (n,) of bool of the first minus that of the second, with an interval over ``speakers`` (n,).
+
+    Both are of the same pieces.
+    """
+    statistic = Bounded(mean_of(first.astype(float) - second), -1, 1)
+    return interval_columns(len(first), statistic, RESAMPLES, speakers, "difference") | {"n": len(first)}
 
 
 def word_error_rate(errors: np.ndarray) -> dict:
