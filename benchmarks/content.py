@@ -94,7 +94,7 @@ def run(quick: bool) -> dict:
     recordings = {"training": sum(len(own) - 1 for own in speakers.values()), "test": len(speakers)}
     about = {"speakers": len(speakers), "recordings": recordings, "chance": 1 / len(speakers)}
     first, second = COMPARED
-    differences = [{"content": first, "against": second} | difference(hits[first], hits[second], tested)]
+    differences = [{"content": first, "against": second} | share_difference(hits[first], hits[second], tested)]
     return about | {"contents": rows, "differences": differences}
 
 
@@ -108,7 +108,7 @@ def identification(identified: np.ndarray, speakers: np.ndarray) -> dict:
     return {"accuracy": float(identified.mean()), "pieces": len(identified), "speaker identified": row}
 
 
-def difference(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> dict:
+def share_difference(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> dict:
     """The share of pieces (n,) of bool of the first minus that of the second, with an interval over ``speakers`` (n,).
 
     Both are of the same pieces.

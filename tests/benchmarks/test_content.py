@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.content import _identified, difference, identification, word_error_rate
+from benchmarks.content import _identified, identification, share_difference, word_error_rate
 from thesis_lib.validation.metrics import share_interval
 
 SPEAKERS, PIECES = 60, 10
@@ -28,7 +28,7 @@ def test_pieces_that_agree_within_their_speaker_have_the_interval_of_the_speaker
 def test_a_difference_is_paired_by_pieces_and_its_interval_over_speakers():
     numbers = np.arange(SPEAKERS)
     first, second = (np.repeat(numbers < count, PIECES) for count in (36, 30))
-    found = difference(first, second, np.repeat(numbers, PIECES))
+    found = share_difference(first, second, np.repeat(numbers, PIECES))
     half = 2.001 * 0.3 / np.sqrt(SPEAKERS - 1)  # t of 59 degrees of freedom, standard deviation of 6 of 60
     assert found["difference"] == pytest.approx(0.1)
     # Of unpaired shares it would be 0.18 to each side.
