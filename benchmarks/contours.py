@@ -26,8 +26,9 @@ def world_log_f0(wav: np.ndarray, by_harvest: bool = False) -> tuple[np.ndarray,
     samples, limits = wav.astype(np.float64), {"f0_floor": MIN_F0_HZ, "f0_ceil": MAX_F0_HZ}
     tracker = pyworld.harvest if by_harvest else pyworld.dio
     f0, times = tracker(samples, RATE, frame_period=1000 * HOP_SECONDS, **limits)
-    voiced = (f0 := f0 if by_harvest else pyworld.stonemask(samples, f0, times, RATE)) > 0
-    if voiced.sum() < MIN_VOICED_FRAMES:
+    if not by_harvest:
+        f0 = pyworld.stonemask(samples, f0, times, RATE)
+    if (voiced := f0 > 0).sum() < MIN_VOICED_FRAMES:
         raise MetricError(f"{voiced.sum()} voiced frames by WORLD, {MIN_VOICED_FRAMES} are needed")
     return times[voiced], np.log(f0[voiced])
 

@@ -195,9 +195,9 @@ def own_words(vocoder: BaseVocoder, wav: np.ndarray, voice: Voice) -> list[tuple
 class Measures:
     """(N,) speech -> the probe's input, prosodic statistics, word errors, DNSMOS and cosines to a source."""
 
-    def __init__(self, by_pyin: bool = True) -> None:
-        """``by_pyin``: the statistics of ``validation.metrics.prosody`` too."""
-        self.recogniser, self.egemaps, self.by_pyin = Whisper("whisper-base"), Egemaps(), by_pyin
+    def __init__(self, every_tracker: bool = True) -> None:
+        """``every_tracker``: by pYIN (``validation.metrics.prosody``) and by Harvest too, which are slow."""
+        self.recogniser, self.egemaps, self.every_tracker = Whisper("whisper-base"), Egemaps(), every_tracker
         self.encoders = evaluation_encoders(EncoderConfig())
 
     def __call__(self, wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
@@ -206,10 +206,12 @@ class Measures:
         even = at_loudness(narrow, PROBE_LUFS, RATE)
         states = self.recogniser.encode(even, RATE)
         functionals = dict(zip(self.egemaps.feature_names, vector := self.egemaps.encode(narrow), strict=True))
-        found = prosody(recording) if self.by_pyin else {}
+        found = prosody(recording) if self.every_tracker else {}
         if (seconds := speech_seconds(narrow)) < MIN_SPEECH_SECONDS:
             raise MetricError(f"{seconds:.2f} s of speech are detected; a rate needs {MIN_SPEECH_SECONDS:g} s")
-        found |= {WORLD_F0_STD: world_log_f0_std(narrow), HARVEST_F0_STD: world_log_f0_std(narrow, by_harvest=True)}
+        found[WORLD_F0_STD] = world_log_f0_std(narrow)
+        if self.every_tracker:
+            found[HARVEST_F0_STD] = world_log_f0_std(narrow, by_harvest=True)
         found[SPEAKING_RATE] = 1 / seconds
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}

@@ -109,7 +109,7 @@ def common_sentences_first(table: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(table: pd.DataFrame, ways: "Ways") -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    base = emotion.Measures(by_pyin=False)
+    base = emotion.Measures(every_tracker=False)
 
     def outputs_of(item: Acted) -> dict[str, Sound]:
         return ways(list(speech_segments([item.read()[0]], RATE)), item.text, item.speaker)
