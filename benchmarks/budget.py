@@ -31,7 +31,7 @@ from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 FOLDER = Path("runs/budget")
-MINUTES = (1, 2, 5, 10, 20)  # of one core
+MINUTES = (1, 2, 5, 10)  # of one core
 SEEDS = 3
 UTTERANCES = 8
 RESAMPLES = 2000
