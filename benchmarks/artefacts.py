@@ -76,7 +76,11 @@ def degraded(quick: bool, targets: int, contents: int) -> dict:
 
 
 def moved_by_noise(quick: bool) -> dict:
-    """One row for each encoder and kind of noise, and the encoders within ``MAX_SIMILARITY_SHIFT`` in every noise."""
+    """One row for each encoder and kind of noise, and the encoders within ``MAX_SIMILARITY_SHIFT`` in every noise.
+
+    "differences of the losses": how much further the noise by the augmented loss moves an encoder than that by the
+    plain one, in the same trials.
+    """
     rows, steps = voices(), 5 if quick else 60
     pairs = noise_trials(len(rows))[: 2 if quick else None]
     spanish, english = ([_read(name, side) for name in rows.id] for side in ("es", "en"))
@@ -112,8 +116,10 @@ def moved_by_noise(quick: bool) -> dict:
     ]
     moved = {row["encoder"]: max(x["moved"] for x in found if x["encoder"] == row["encoder"]) for row in found}
     headline = [name for name, most in moved.items() if most <= MAX_SIMILARITY_SHIFT]
+    differences = [{"encoder": name} | _loss_difference(results.rows, name, pairs) for name in moved]
     settings = {"trials": len(pairs), "steps": steps, "snr": NOISE_SNR_DB, "seconds": SECONDS, "voices": len(rows)}
-    return settings | {"rows": found, "may be a headline": headline, "not measured": results.missing}
+    noise = settings | {"rows": found, "differences of the losses": differences}
+    return noise | {"may be a headline": headline, "not measured": results.missing}
 
 
 def voices() -> pd.DataFrame:
@@ -159,15 +165,30 @@ def _moved(rows: list[Columns], pairs: list[tuple[int, int]]) -> Columns:
     """Means over the trials, the movement with its interval over contents and targets, the smallest and the largest."""
     before, after = (np.array([row[name] for row in rows]) for name in ("before", "after"))
     moved = after - before
-    sides = list(np.array([pairs[row["trial"]] for row in rows]).T)
     return {
         "n": len(rows),
         "before": float(before.mean()),
         "after": float(after.mean()),
-        **interval_columns(len(rows), mean_of(moved), RESAMPLES, sides, "moved"),
+        **interval_columns(len(rows), mean_of(moved), RESAMPLES, _sides(rows, pairs), "moved"),
         "moved, least": float(moved.min()),
         "moved, most": float(moved.max()),
     }
+
+
+def _loss_difference(rows: list[Columns], encoder: str, pairs: list[tuple[int, int]]) -> Columns:
+    """ "after" of the last of ``LOSSES`` minus that of the first, with its interval over contents and targets."""
+    first, last = (
+        {row["trial"]: row for row in rows if (row["encoder"], row["noise"]) == (encoder, n)} for n in LOSSES
+    )
+    both = [last[trial] for trial in last if trial in first]
+    difference = np.array([row["after"] - first[row["trial"]]["after"] for row in both])
+    found = interval_columns(len(both), mean_of(difference), RESAMPLES, _sides(both, pairs), "difference")
+    return found | {"n": len(both)}
+
+
+def _sides(rows: list[Columns], pairs: list[tuple[int, int]]) -> list[np.ndarray]:
+    """Content and target of each row, which the bootstrap draws."""
+    return list(np.array([pairs[row["trial"]] for row in rows]).T)
 
 
 def _scaled(noise: torch.Tensor, wav: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ bundled test voices, which are held out. ONNX Runtime's float32 has torch's qual
 """
 
 import copy
+import itertools
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.compress_training import FOLDER, V1, V2, file_name, trained_vocoders
+from benchmarks.compress_training import FOLDER, STUDENT, UNTAUGHT, V1, V2, file_name, trained_vocoders
 from benchmarks.json_rows import interval_columns
 from benchmarks.nearness import nearness
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
@@ -219,16 +220,15 @@ def _intervals(values: dict[str, np.ndarray]) -> dict[str, Columns]:
 
 
 def _differences(values: dict[str, dict[str, np.ndarray]]) -> list[dict]:
-    """Paired differences to V1 and to V2, with 95 % intervals."""
+    """Paired differences to V1 and to V2, and of the student to the one without a teacher, with 95 % intervals."""
+    pairs = [(name, rival) for name in values for rival in (V1, V2) if name != rival]
     rows = []
-    for name in values:
-        for rival in (V1, V2):
-            for metric in ("mel_l1", "stft"):
-                first, second = (values[variant][metric] for variant in (name, rival))
-                share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
-                row = {"variant": name, "rival": rival, "metric": metric}
-                rows.append(row | interval_columns(len(first), share, RESAMPLES, name="more"))
-    return [row for row in rows if row["variant"] != row["rival"]]
+    for (name, rival), metric in itertools.product([*pairs, (STUDENT, UNTAUGHT)], ("mel_l1", "stft")):
+        first, second = (values[variant][metric] for variant in (name, rival))
+        share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
+        row = {"variant": name, "rival": rival, "metric": metric}
+        rows.append(row | interval_columns(len(first), share, RESAMPLES, name="more"))
+    return rows
 
 
 def _cut(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -27,7 +27,7 @@ from thesis_lib.pretrained.whisper import FRAME, RATE, WINDOW, Whisper
 from thesis_lib.reporting import bar
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
-from thesis_lib.validation.metrics import Bounded, Share, mean_of, word_errors
+from thesis_lib.validation.metrics import Share, ShareDifference, word_errors
 from thesis_lib.vocoder.conditioning import PrincipalComponents
 from thesis_lib.vocoder.content import PHONETIC_MODEL, analyse
 from thesis_lib.vocoder.content_batch import Content
@@ -94,7 +94,9 @@ def run(quick: bool) -> dict:
     recordings = {"training": sum(len(own) - 1 for own in speakers.values()), "test": len(speakers)}
     about = {"speakers": len(speakers), "recordings": recordings, "chance": 1 / len(speakers)}
     first, second = COMPARED
-    differences = [{"content": first, "against": second} | share_difference(hits[first], hits[second], tested)]
+    statistic = ShareDifference(hits[first], hits[second])
+    difference = interval_columns(len(tested), statistic, RESAMPLES, tested, "difference") | {"n": len(tested)}
+    differences = [{"content": first, "against": second} | difference]
     return about | {"contents": rows, "differences": differences}
 
 
@@ -106,15 +108,6 @@ def identification(identified: np.ndarray, speakers: np.ndarray) -> dict:
     row = interval_columns(len(identified), Share(identified), 0, speakers)
     row |= {"n": len(identified), "recordings": len(set(speakers.tolist()))}
     return {"accuracy": float(identified.mean()), "pieces": len(identified), "speaker identified": row}
-
-
-def share_difference(first: np.ndarray, second: np.ndarray, speakers: np.ndarray) -> dict:
-    """The share of pieces (n,) of bool of the first minus that of the second, with an interval over ``speakers`` (n,).
-
-    Both are of the same pieces.
-    """
-    statistic = Bounded(mean_of(first.astype(float) - second), -1, 1)
-    return interval_columns(len(first), statistic, RESAMPLES, speakers, "difference") | {"n": len(first)}
 
 
 def word_error_rate(errors: np.ndarray) -> dict:

@@ -34,8 +34,13 @@ def world_log_f0(wav: np.ndarray, by_harvest: bool = False) -> tuple[np.ndarray,
 
 
 def world_log_f0_std(wav: np.ndarray, by_harvest: bool = False) -> float:
-    """Half the distance from the 16th to the 84th percentile of log-F0 in (N,) at RATE, a robust standard deviation."""
-    low, high = np.percentile(world_log_f0(wav, by_harvest)[1], (16, 84))
+    """``robust_std`` of the log-F0 in (N,) at RATE."""
+    return robust_std(world_log_f0(wav, by_harvest)[1])
+
+
+def robust_std(log_f0: np.ndarray) -> float:
+    """Half the distance from the 16th to the 84th percentile of (T,); a normal distribution's standard deviation."""
+    low, high = np.percentile(log_f0, (16, 84))
     return float(high - low) / 2
 
 

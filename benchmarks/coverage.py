@@ -1,10 +1,12 @@
 """Variance of the bundled training voices in their principal components, compared with human voices.
 
-Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. Needs THESIS_HUMAN; the
-corpus is the demo's.
+Speaker embeddings, standardised as inside the vocoder, around the mean of their own group. The reference is as many
+human speakers as there are training voices: the components of both, from one recording of each voice, are compared on
+the human speakers that are left. Needs THESIS_HUMAN; the corpus is the demo's.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,20 +14,24 @@ from benchmarks.human import human_recordings
 from benchmarks.json_rows import interval_columns
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import Config
+from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed, speaker_encoder
 from thesis_lib.reporting import bar
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.utils.parallel import map_on_cores
-from thesis_lib.validation.metrics import Bounded
+from thesis_lib.validation.metrics import Bounded, Statistic
 
 COMPONENTS = (8, 16, 32)
 RESAMPLES = 2000
 
 
 def run(quick: bool) -> dict:
-    """One row for each group and number of components: the share of variance in the training voices' first ones."""
+    """One row for each group and number of components: the share of variance in the training voices' first ones.
+
+    "reference" has, for each number of components, what ``beside_reference`` returns.
+    """
     demo = Run(Path("runs/demo"), Config.from_profile("demo"))
     manifest = prepared(demo, bar)
     embeddings = embedded(demo, bar, sides=("source",))
@@ -60,7 +66,49 @@ def run(quick: bool) -> dict:
                 }
             )
     dim = training.shape[1]
-    return {"dimensions": dim, "chance": {str(count): count / dim for count in COMPONENTS}, "rows": rows}
+    first = np.unique(voices["train"], return_index=True)[1]
+    fitted, tested = divided((human - mean) / std, len(first) if not quick else len(human) // 2)
+    by_voices, by_humans = (components(own) for own in (((training - mean) / std)[first], fitted))
+    return {
+        "dimensions": dim,
+        "chance": {str(count): count / dim for count in COMPONENTS},
+        "rows": rows,
+        "reference": [beside_reference(tested, by_voices, by_humans, count) for count in COMPONENTS],
+    }
+
+
+def divided(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """``count`` of the vectors (n, D), spread over them, and the others."""
+    chosen = np.zeros(len(vectors), bool)
+    chosen[spread(len(vectors), count)] = True
+    return vectors[chosen], vectors[~chosen]
+
+
+def components(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) -> (min(n, D), D) the principal components, as rows."""
+    return np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)[2]
+
+
+def beside_reference(tested: np.ndarray, by_voices: np.ndarray, by_humans: np.ndarray, count: int) -> dict[str, Any]:
+    """The share of the variance of ``tested`` (n, D) in the first ``count`` training voices' and human components.
+
+    "difference": the first minus the second, of the same human speakers, with its interval over them.
+    """
+    voices, humans = (Bounded(share_of_total(tested, given[:count]), 0.0, 1.0) for given in (by_voices, by_humans))
+    both = {"by training voices": voices, "by human speakers": humans}
+    every = np.arange(len(tested))
+    return {
+        "components": count,
+        "n": len(tested),
+        **{name: interval_columns(len(tested), statistic, RESAMPLES) for name, statistic in both.items()},
+        **interval_columns(len(tested), lambda rows: voices(rows) - humans(rows), RESAMPLES, every, "difference"),
+    }
+
+
+def share_of_total(vectors: np.ndarray, directions: np.ndarray) -> Statistic:
+    """The share of the variance of vectors (n, D) around their mean that lies in orthonormal directions (K, D)."""
+    scores = vectors @ directions.T
+    return lambda chosen: float(scores[chosen].var(0).sum() / vectors[chosen].var(0).sum())
 
 
 def share_of_variance(scores: np.ndarray, count: int) -> Bounded:

@@ -13,6 +13,9 @@ other eGeMAPS, which has loudness and F0 among its functionals.
 Two controls are rendered by the vocoder from the recording's own words instead of a synthesizer's: ``RESYNTHESIS`` is
 the most that a vocoder can keep; ``FLAT`` has a constant F0 (the recording's own median), a constant energy and the
 mean emotion embedding, while pronunciation, duration and speaker embedding stay those of the recording.
+
+``MOVED`` is the trivial system: the synthesizer's speech, moved by WORLD to the recording's F0 median, at its loudness.
+``MEAN_EMOTION`` differs from ``OURS`` in the emotion embedding alone, which is the training set's mean.
 """
 
 import warnings
@@ -24,9 +27,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.acted import TABLE, Acted, acted_folder, acted_table, evaluated
-from benchmarks.contours import world_log_f0_std
+from benchmarks.contours import robust_std, world_log_f0_std
 from benchmarks.emotion_statistics import (
     FLAT,
+    MEAN_EMOTION,
+    MOVED,
     OURS,
     RESYNTHESIS,
     SOURCE,
@@ -39,8 +44,8 @@ from benchmarks.emotion_statistics import (
 )
 from benchmarks.together import Sound, made_together
 from thesis_lib.audio.files import read_audio, resample
-from thesis_lib.audio.loudness import at_loudness
-from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, track
+from thesis_lib.audio.loudness import as_loud_as, at_loudness, limited
+from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, PitchError, track
 from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, letter_rate, loudness_variation, phonetic_change
 from thesis_lib.audio.voice_activity import RATE, speech_seconds, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
@@ -58,6 +63,7 @@ from thesis_lib.validation.metrics import (
     prosody,
     word_errors,
 )
+from thesis_lib.validation.speaker_test.world import towards
 from thesis_lib.vocoder.content import ENERGY_SCALE, MAX_BELOW_PEAK_NEPERS, phonetic_states
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import Voice
@@ -68,10 +74,19 @@ TEXTS = (
     "The tablecloth is lying on the fridge.",
     "I never said that you could take it away.",
 )
+# Robust ones, by percentiles; "f0_std" of ``validation.metrics.prosody`` is pYIN's plain one.
 WORLD_F0_STD, HARVEST_F0_STD = "F0 standard deviation by WORLD", "F0 standard deviation by Harvest"
+PYIN_F0_STD = "F0 standard deviation by pYIN, robust"
 SPEAKING_RATE = "speaking rate"
-VARIANTS = {"ours, without rate and dynamics": {"follow_rate": False, "follow_dynamics": False}, OURS: {}}
-PAIRS = ((OURS, TTS), (RESYNTHESIS, FLAT))  # compared on the same recordings
+WITHOUT_RATE = "ours, without rate and dynamics"
+VARIANTS = {WITHOUT_RATE: {"follow_rate": False, "follow_dynamics": False}, OURS: {}, MEAN_EMOTION: {}}
+PAIRS = (  # compared on the same recordings
+    (OURS, TTS),
+    (OURS, MOVED),
+    (OURS, MEAN_EMOTION),
+    (OURS, WITHOUT_RATE),
+    (RESYNTHESIS, FLAT),
+)
 # Of eGeMAPS; the others are those of ``validation.metrics.prosody``.
 FUNCTIONALS = {
     "loudness": "loudness_sma3_amean",
@@ -89,8 +104,7 @@ QUICK_SPEAKERS, QUICK_EMOTIONS = 2, 3
 def run(quick: bool) -> dict:
     """Recall, correlations within a speaker, WER, DNSMOS and cosines to the source's voice, a row each system.
 
-    "differences" are paired, on the same recordings: the output minus the TTS alone, and own words minus own words with
-    constant F0 and energy.
+    "differences" are paired, on the same recordings: the first of each of ``PAIRS`` minus the second.
     """
     warnings.filterwarnings("ignore", category=UserWarning)
     measured, missing = _measured(chosen_recordings(quick))
@@ -145,7 +159,7 @@ def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    pipeline, names = build(config=CloningConfig()), (SOURCE, RESYNTHESIS, FLAT, TTS, *VARIANTS)
+    pipeline, names = build(config=CloningConfig()), (SOURCE, RESYNTHESIS, FLAT, TTS, MOVED, *VARIANTS)
     made = made_together(names, WITHOUT_TEXT, lambda item: outputs(pipeline, *item.read(), item.text, item.recording))
     return evaluated(items_of(table), made, Measures())
 
@@ -173,12 +187,25 @@ def outputs(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int, text: st
         system: (vocoder.samples(content, voice), vocoder.sample_rate)
         for system, content, voice in own_words(vocoder, resample(speech, RATE, vocoder.sample_rate), speaker.voice)
     }
+    neutral_speaker = replace(speaker, voice=replace(speaker.voice, emotion=vocoder.mean_emotion))
     for variant, changes in VARIANTS.items():
+        target = neutral_speaker if variant == MEAN_EMOTION else speaker
         changed = pipeline.copy_with(config=pipeline.config.model_copy(update=changes))
-        (made,) = changed.synthesise(changed.from_text(text, segments, name), speaker)
+        (made,) = changed.synthesise(changed.from_text(text, segments, name), target)
         found.setdefault(TTS, (made.content, pipeline.sample_rate))
         found[variant] = (made.wav, pipeline.sample_rate)
-    return found
+    return found | {MOVED: (moved(found[TTS][0], speech, speaker.voice, vocoder.audio), pipeline.sample_rate)}
+
+
+def moved(wav: np.ndarray, source: np.ndarray, voice: Voice, audio: AudioConfig) -> np.ndarray:
+    """(N,) at the rate of ``audio``, moved to the voice's log-F0 median and the loudness of (M,) at RATE.
+
+    PitchError where one of them is not voiced.
+    """
+    if voice.log_f0_median is None:
+        raise PitchError("the source is not voiced: use another recording")
+    shifted = towards(wav, audio.sample_rate, track(wav, audio).range.log_f0_median, voice.log_f0_median)
+    return limited(as_loud_as(shifted, source, audio.sample_rate, RATE), audio.sample_rate)
 
 
 def own_words(vocoder: BaseVocoder, wav: np.ndarray, voice: Voice) -> list[tuple[str, np.ndarray, Voice]]:
@@ -212,6 +239,7 @@ class Measures:
         found[WORLD_F0_STD] = world_log_f0_std(narrow)
         if self.every_tracker:
             found[HARVEST_F0_STD] = world_log_f0_std(narrow, by_harvest=True)
+            found[PYIN_F0_STD] = robust_std(np.log(recording.f0[recording.f0 > 0]))
         found[SPEAKING_RATE] = 1 / seconds
         found |= {name: float(functionals[key]) for name, key in FUNCTIONALS.items()}
         found |= {"probe": np.concatenate([states.mean(0), states.std(0)]), "functionals": vector}

@@ -90,7 +90,7 @@ def measures(vectors: np.ndarray, table: pd.DataFrame, resamples: int) -> list[d
 
         def accuracy(chosen: np.ndarray, names: tuple[str, ...] = names) -> float:
             others = {name: columns[name][chosen] for name in names}
-            return triplet_accuracy(vectors[chosen], columns["emotion"][chosen], others)
+            return triplet_accuracy(vectors[chosen], columns["emotion"][chosen], others, recordings=chosen)
 
         statistics[f"triplets, distractor: {distractor}"] = Bounded(accuracy, 0, 1)
     statistics["rank-1 speaker"] = Share(nearest_is_same(vectors, columns["speaker"]))

@@ -15,6 +15,7 @@ from thesis_lib.utils.errors import MetricError
 from thesis_lib.validation.metrics import Bounded, Statistic
 
 SOURCE, RESYNTHESIS, FLAT, TTS, OURS = "source", "own words", "own words, flat", "TTS", "ours"
+MOVED, MEAN_EMOTION = "TTS, source's F0 median and loudness", "ours, mean emotion embedding"
 WITHOUT_TEXT = (SOURCE, RESYNTHESIS, FLAT)
 PROBES = {"recall": "probe", "recall, eGeMAPS": "functionals"}  # name -> column
 PROBE_INVERSE_PENALTY = 0.01

@@ -7,15 +7,21 @@ training or not.
 """
 
 import shutil
+from itertools import combinations
 from pathlib import Path
 
-from benchmarks.json_rows import records
+import pandas as pd
+
+from benchmarks.json_rows import interval_columns, records
+from benchmarks.quality import CONVERSION, RESAMPLES, differences_of_systems
 from thesis_lib.config import TASKS, Config, Task
 from thesis_lib.reporting import bar, swap_rows
 from thesis_lib.runs.analyse import analysed
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
+from thesis_lib.validation.evaluation import Columns
+from thesis_lib.validation.metrics import mean_of, normalised_similarity
 from thesis_lib.validation.swap import SwapSystem, corpus_speakers, score_trials, summarise_swaps
 
 STEPS, QUICK_STEPS = 1_000, 4
@@ -47,7 +53,10 @@ RECIPE = {
 
 
 def run(quick: bool) -> dict:
-    """Steps and minutes of each training, and one row for each variant, target kind, encoder and statistic."""
+    """Steps and minutes of each training, and one row for each variant, target kind, encoder and statistic.
+
+    Of "margins" and "differences", see the functions.
+    """
     steps, systems, trained = QUICK_STEPS if quick else STEPS, [], {}
     for earlier in FOLDER.glob(f"{steps}-*"):  # a training may be of another commit
         shutil.rmtree(earlier)
@@ -67,8 +76,48 @@ def run(quick: bool) -> dict:
         "voices": voices,
         "trained": trained,
         "rows": records(swap_rows(summary, voices)),
+        "margins": margins(results.table),
+        "differences": paired_differences(results.table),
         "not measured": results.missing,
     }
+
+
+def margins(table: pd.DataFrame) -> list[Columns]:
+    """A row for each target kind, encoder and variant: the cosine to the target minus that to the content's speaker.
+
+    The mean over the outputs; the interval is over targets and contents.
+    """
+    rows = []
+    for (target, encoder, variant), part in table.groupby(["target", "encoder", "stage"], sort=False):
+        sides = [part[side].to_numpy() for side in CONVERSION]
+        mean = mean_of((part.to_target - part.to_content).to_numpy())
+        found = interval_columns(len(part), mean, RESAMPLES, sides, "margin") | {"n": len(part)}
+        rows.append({"target": target, "encoder": encoder, "system": variant} | found)
+    return rows
+
+
+def paired_differences(table: pd.DataFrame) -> list[Columns]:
+    """A row for each target kind, encoder, two variants and statistic: the later of ``VARIANTS`` minus the earlier.
+
+    The differences are of the same pairs of content and target; the intervals are over targets and contents. "margin"
+    is the cosine to the target minus that to the content's speaker.
+    """
+    scores = pd.DataFrame(
+        {
+            "normalised_similarity": normalised_similarity(table.to_target, table.floor, table.ceiling),
+            "identified": table.identified == 1,
+            "target_preference": table.to_target > table.to_content,
+            "margin": table.to_target - table.to_content,
+        }
+    )
+    rows = pd.concat([table[[*CONVERSION]], table.stage.rename("system"), scores], axis="columns")
+    return [
+        {"target": target, "encoder": encoder} | row
+        for (target, encoder), part in rows.groupby([table.target, table.encoder], sort=False)
+        for row in differences_of_systems(
+            part.to_dict("records"), CONVERSION, [(later, earlier) for earlier, later in combinations(VARIANTS, 2)]
+        )
+    ]
 
 
 def prepared_run(folder: Path, steps: int, speaker_loss: float, like: Run | None = None) -> Run:

@@ -113,10 +113,13 @@ class HumanTest:
             found[f"{rate}, above the recording's"] = (found[rate][0] - own, words)
         return found
 
-    def conversion(self, systems: Sequence[SwapSystem]) -> Results:
-        """Score other speakers' content in every voice, by every encoder; ``CONVERSION`` identifies an item."""
-        swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
-        test_set = TestSet(swaps, lambda t: dict(zip(CONVERSION, (t.target.name, t.content.name), strict=True)))
+    def conversion(self, systems: Sequence[SwapSystem], swaps: Sequence[Trial] | None = None) -> Results:
+        """Score other speakers' content in every voice, by every encoder; ``CONVERSION`` identifies an item.
+
+        ``swaps`` replace the test's own pairs of content and target.
+        """
+        chosen = list(trials(self.speakers, self.rounds * len(self.speakers))) if swaps is None else swaps
+        test_set = TestSet(chosen, lambda t: dict(zip(CONVERSION, (t.target.name, t.content.name), strict=True)))
         named = [replace(trial_system(system), about={"system": system.stage}) for system in systems]
         return evaluate(test_set, named, [Scorer(self._converted)])
 
@@ -169,36 +172,33 @@ def summarise_systems(results: Results, groups: Sequence[str]) -> Summary:
 
 
 def differences_of_systems(
-    rows: Sequence[Columns], groups: Sequence[str], reference_of: Callable[[str], str]
+    rows: Sequence[Columns], groups: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> list[Columns]:
-    """A row for each system and score: the mean difference to the system that it is compared with, with its interval.
+    """A row for each of the ``pairs`` and each score of both: the first system minus the second, with its interval.
 
-    Both are of the same items in each draw; the columns ``groups`` identify an item, and the intervals are over them.
-    A system that is its own reference has no row. Shares have no row: where both systems succeed in all items, the
-    bootstrap of their difference has no width.
+    The difference is of means, shares or error rates, on the items that both systems have rows of. The columns
+    ``groups`` identify an item, and the intervals are over them.
     """
     by_system: dict[str, dict[tuple, Columns]] = {}
     for row in rows:
         by_system.setdefault(row["system"], {})[tuple(row[side] for side in groups)] = row
     found = []
-    for name, own in by_system.items():
-        reference = reference_of(name)
-        base = by_system[reference]
-        if own is base:
-            continue
-        sides = [np.array(side) for side in zip(*own, strict=True)]
-        for metric in (column for column in base[next(iter(own))] if column not in ("system", *groups)):
-            values, others = (np.array([x[key][metric] for key in own]) for x in (own, base))
-            if others.dtype == bool:
-                continue
-            statistic = _difference(values.astype(float), others.astype(float))
-            interval = interval_columns(len(own), statistic, RESAMPLES, sides, "difference")
-            found.append({"system": name, "against": reference, "metric": metric, **interval, "n": len(own)})
+    for name, against in pairs:
+        own, base = by_system[name], by_system[against]
+        both = [item for item in own if item in base]
+        sides = [np.array([item[i] for item in both]) for i in range(len(groups))]
+        first, second = (next(iter(rows.values())) for rows in (own, base))
+        for metric in (column for column in second if column in first and column not in ("system", *groups)):
+            values, others = (np.array([x[item][metric] for item in both]) for x in (own, base))
+            interval = interval_columns(len(both), _difference(values, others), RESAMPLES, sides, "difference")
+            found.append({"system": name, "against": against, "metric": metric, **interval, "n": len(both)})
     return found
 
 
 def _difference(own: np.ndarray, base: np.ndarray) -> metrics.Statistic:
     """The statistic of (n,) values, or of (n, 2) errors and words, minus that of the reference's."""
+    if own.dtype == bool:
+        return metrics.ShareDifference(own, base)
     first, second = (metrics.mean_of(x) if x.ndim == 1 else error_rate(x) for x in (own, base))
     return lambda chosen: first(chosen) - second(chosen)
 

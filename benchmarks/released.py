@@ -42,6 +42,7 @@ def run(quick: bool) -> dict:
         "released": lambda s: ours.render(s.content, s.voice),
     }
     guided = [SwapSystem("conversion", f"released, guidance {g:g}", ours, guidance=g) for g in GUIDANCE]
+    stronger = [(system.stage, guided[0].stage) for system in guided[1:]]
     (copies, uncopied), converted = test_set.resynthesis(systems), test_set.conversion(guided)
     swaps, unswapped = summarise_systems(converted, CONVERSION)
     made = {
@@ -55,9 +56,7 @@ def run(quick: bool) -> dict:
         "made": made,
         "resynthesis": copies,
         "conversion": swaps,
-        "differences": differences_of_systems(
-            complete_rows(converted, CONVERSION), CONVERSION, lambda system: guided[0].stage
-        ),
+        "differences": differences_of_systems(complete_rows(converted, CONVERSION), CONVERSION, stronger),
         "table": overview(copies) | overview(swaps),
         "not measured": uncopied + unswapped,
     }

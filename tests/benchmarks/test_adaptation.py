@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.adaptation import CONTENTS, SPEAKERS, compared_outputs, contents_for, gain
+from benchmarks.adaptation import CONTENTS, SPEAKERS, compared_outputs, contents_for, gain, quality_and_cost
 from thesis_lib.validation import Results
 from thesis_lib.validation.adaptation import AFTER, BEFORE
 
@@ -37,3 +37,25 @@ def test_without_a_complete_pair_there_are_no_means_but_the_reasons():
     missing = [{"stage": AFTER, **about, "reason": "silent"}]
     found = compared_outputs(Results([{"stage": BEFORE, **about, "to_target": 0.5}], missing))
     assert found == {"rows": [], "gain": [], "not measured": missing}
+
+
+def test_the_cost_is_paired_in_words_and_opinion():
+    rows = [
+        {"system": system, "target_speaker": target, "content": content, "normalised similarity, ecapa": 0.5}
+        | {"dnsmos_ovrl": opinion + number, "wer": (errors, 10), "wer, base": (errors, 10)}
+        for system, opinion, errors in ((BEFORE, 3.0, 1), (AFTER, 2.5, 3))
+        for number, target in enumerate("abc")
+        for content in "xyz"
+    ]
+    found = quality_and_cost(Results(rows, []))
+    assert {(row["system"], row["metric"]): row["value"] for row in found["quality"]} == {
+        (BEFORE, "dnsmos_ovrl"): pytest.approx(4.0),
+        (AFTER, "dnsmos_ovrl"): pytest.approx(3.5),
+        **{(BEFORE, name): pytest.approx(0.1) for name in ("wer", "wer, base")},
+        **{(AFTER, name): pytest.approx(0.3) for name in ("wer", "wer, base")},
+    }
+    cost = {row["metric"]: row for row in found["cost"]}
+    assert {row["against"] for row in cost.values()} == {BEFORE}
+    assert [cost["dnsmos_ovrl"][key] for key in ("difference", "low", "high")] == pytest.approx([-0.5] * 3)
+    assert cost["wer, base"]["difference"] == pytest.approx(0.2)
+    assert quality_and_cost(Results([], [])) == {"quality": [], "cost": [], "quality not measured": []}

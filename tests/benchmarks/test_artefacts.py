@@ -30,3 +30,19 @@ def test_the_movement_has_an_interval_over_contents_and_targets():
     assert found["moved"] == pytest.approx(0.25)
     assert found["low"] < 0.25 < found["high"]
     assert found["moved, most"] == pytest.approx(0.3)
+
+
+def test_the_losses_are_compared_in_the_same_trials():
+    pairs = artefacts.noise_trials(9)
+    rows = [
+        {"trial": trial, "encoder": encoder, "noise": noise, "before": 0.0, "after": 0.1 * trial + added * (trial != 4)}
+        for encoder, added in (("near", 0.2), ("far", -1.0))
+        for noise, added in (("white noise", 9.0), ("plain loss", 0.0), ("augmented loss", added))
+        for trial in range(18)
+        if (trial, noise) != (17, "plain loss")  # not measured
+    ]
+    found = artefacts._loss_difference(rows, "near", pairs)
+    assert found["n"] == 17
+    assert found["difference"] == pytest.approx(0.2 * 16 / 17)
+    assert 0.1 < found["low"] < found["difference"] < found["high"] < 0.3, "the trials differ by more than the losses"
+    assert artefacts._loss_difference(rows, "far", pairs)["high"] < -0.5

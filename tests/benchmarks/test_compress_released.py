@@ -92,9 +92,12 @@ def test_a_difference_is_paired_by_target_and_content():
     rows = [
         row | {"is_target": np.True_} for row in measure_variants(released(shifted), conversions(), FakeScores()).rows
     ]
-    found = {row["metric"]: row for row in differences_of_systems(rows[::-1], CONVERSION, reference_of)}
-    assert set(found) == {"score", "wer"}, "a row for each metric that both have, but no share"
+    found = {row["metric"]: row for row in differences_of_systems(rows[::-1], CONVERSION, [(SECOND, FIRST)])}
+    assert set(found) == {"score", "wer", "is_target"}, "a row for each metric that both have"
     assert {(row["system"], row["against"]) for row in found.values()} == {(SECOND, FIRST)}
+    share = found["is_target"]
+    assert share["difference"] == 0
+    assert share["low"] < -0.5 < 0.5 < share["high"], "one share in all conversions says little of others"
     for metric, added in (("score", 2.0), ("wer", 0.2)):
         row = found[metric]
         assert [row[key] for key in ("difference", "low", "high")] == pytest.approx([added] * 3)
@@ -107,7 +110,7 @@ def test_the_interval_of_a_difference_is_over_targets_and_contents():
     for row in rows:
         if row["system"] == SECOND:
             row["score"] = float(row["target_speaker"] == "s1")  # one target alone differs
-    (found,) = differences_of_systems(rows, CONVERSION, reference_of)
+    (found,) = differences_of_systems(rows, CONVERSION, [(SECOND, FIRST)])
     assert found["difference"] == pytest.approx(1 / 3)
     assert found["low"] < 0 < found["difference"] < found["high"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.content import _identified, identification, share_difference, word_error_rate
+from benchmarks.content import _identified, identification, word_error_rate
 from thesis_lib.validation.metrics import share_interval
 
 SPEAKERS, PIECES = 60, 10
@@ -23,17 +23,6 @@ def test_pieces_that_agree_within_their_speaker_have_the_interval_of_the_speaker
     pieces_alone = share_interval(np.repeat(right, PIECES))
     assert row["high"] - row["low"] > 3 * (pieces_alone[2] - pieces_alone[1])
     assert json.loads(json.dumps(found)) == found
-
-
-def test_a_difference_is_paired_by_pieces_and_its_interval_over_speakers():
-    numbers = np.arange(SPEAKERS)
-    first, second = (np.repeat(numbers < count, PIECES) for count in (36, 30))
-    found = share_difference(first, second, np.repeat(numbers, PIECES))
-    half = 2.001 * 0.3 / np.sqrt(SPEAKERS - 1)  # t of 59 degrees of freedom, standard deviation of 6 of 60
-    assert found["difference"] == pytest.approx(0.1)
-    # Of unpaired shares it would be 0.18 to each side.
-    assert (found["low"], found["high"]) == pytest.approx((0.1 - half, 0.1 + half), abs=0.01)
-    assert found["n"] == SPEAKERS * PIECES
 
 
 def test_a_word_error_rate_is_of_every_word_and_its_interval_of_the_recordings():

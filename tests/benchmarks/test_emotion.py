@@ -6,8 +6,11 @@ import pytest
 from helpers import voiced
 
 from benchmarks import contours, emotion
-from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.files import resample, write_audio
+from thesis_lib.audio.loudness import loudness
+from thesis_lib.audio.pitch import PitchError, track
 from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.config import AudioConfig
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.vocoder.voice import Voice
 
@@ -59,12 +62,17 @@ def test_the_two_trackers_are_different_ones(glide):
 
 
 def test_a_difference_is_of_the_first_system_of_a_pair_minus_the_second():
-    values = {"ours": 0.4, "TTS": 0.3, "own words": 0.9, "own words, flat": 0.5}
+    assert set(emotion.PAIRS) > {("ours", "TTS"), ("own words", "own words, flat")}
+    values = dict.fromkeys(name for pair in emotion.PAIRS for name in pair) | {"ours": 0.4, "TTS": 0.3}
+    values = {name: value or 0.5 for name, value in values.items()} | {"own words": 0.9}
     statistics = {name: {"recall": lambda rows, value=value: value} for name, value in values.items()}
     one = pd.DataFrame({"speaker": list("aabb"), "text": list("ttss")})
     rows = emotion.differences_of_pairs(statistics, one)
     found = {(row["system"], row["against"]): row["value"] for row in rows}
-    assert found == {("ours", "TTS"): pytest.approx(0.1), ("own words", "own words, flat"): pytest.approx(0.4)}
+    assert list(found) == list(emotion.PAIRS)
+    assert found["ours", "TTS"] == pytest.approx(0.1)
+    assert found["own words", "own words, flat"] == pytest.approx(0.4)
+    assert found["ours", "ours, mean emotion embedding"] == pytest.approx(-0.1)
 
 
 def test_the_flat_control_has_one_f0_and_one_energy():
@@ -90,3 +98,17 @@ def test_the_flat_control_has_one_f0_and_one_energy():
     assert np.ptp(found[0, -3, 20:]) == 0
     assert (found[0, -3, :10] == -9).all()
     assert (found[0, :4] == content[0, :4]).all()
+
+
+def test_the_trivial_system_has_the_f0_median_and_the_loudness_of_the_source(glide):
+    audio = AudioConfig()
+    rate = audio.sample_rate
+    spoken, source = resample(0.05 * glide, RATE, rate), voiced(2.0, RATE)
+    wanted = track(resample(source, RATE, rate), audio).range.log_f0_median
+    found = emotion.moved(spoken, source, Voice(log_f0_median=wanted), audio)
+    assert len(found) == pytest.approx(len(spoken), abs=rate // 100)
+    assert track(found, audio).range.log_f0_median == pytest.approx(wanted, abs=0.02)
+    assert loudness(found, rate) == pytest.approx(loudness(source, RATE), abs=0.5)
+    assert loudness(spoken, rate) < loudness(source, RATE) - 3
+    with pytest.raises(PitchError, match="not voiced"):
+        emotion.moved(spoken, source, Voice(), audio)

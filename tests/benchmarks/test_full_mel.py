@@ -1,5 +1,8 @@
 """The benchmark of the full mel: its trainings differ in the content and the speaker loss alone."""
 
+from itertools import product
+
+import pandas as pd
 import pytest
 
 from benchmarks import full_mel
@@ -38,3 +41,45 @@ def test_a_run_takes_the_corpus_and_the_embeddings_of_another(runs, tmp_path):
         (first.path / part / "made").write_text(part)
     copied = full_mel.prepared_run(tmp_path / "copy", 7, 1.0, first)
     assert [(copied.path / part / "made").read_text() for part in ("corpus", "embeddings")] == ["corpus", "embeddings"]
+
+
+def test_the_variants_are_compared_on_the_same_pairs_of_content_and_target():
+    nearer = dict(zip(full_mel.VARIANTS, (0.1, 0.1, 0.7), strict=True))  # cosine of each variant to the target
+    table = pd.DataFrame(
+        {
+            "target": kind,
+            "encoder": "resemblyzer",
+            "stage": variant,
+            "target_speaker": f"{kind}{target}",
+            "content": f"c{content}",
+            "to_target": cosine + 0.01 * target + 0.02 * content,
+            "to_content": 0.5,
+            "floor": 0.0,
+            "ceiling": 1.0,
+            "identified": float(variant != "full mel" and target == content),
+        }
+        for kind, (variant, cosine), target, content in product(("seen", "unseen"), nearer.items(), range(4), range(4))
+    )
+    rows = pd.DataFrame(full_mel.paired_differences(table)).set_index(["target", "system", "against", "metric"])
+    assert set(rows.index.get_level_values("target")) == {"seen", "unseen"}
+    plain, lossy, without = full_mel.VARIANTS
+    assert {(system, against) for _, system, against, _ in rows.index} == {
+        (lossy, plain),
+        (without, plain),
+        (without, lossy),
+    }
+    for against in (plain, lossy):
+        similarity = rows.loc["seen", without, against, "normalised_similarity"]
+        assert [similarity.difference, similarity.low, similarity.high] == pytest.approx([0.6] * 3), "paired"
+    nearest = rows.loc["unseen", without, plain, "target_preference"]
+    assert nearest.difference == 1
+    assert 0 < nearest.low < 1
+    assert rows.loc["seen", without, lossy, "identified"].difference == 0
+    assert rows.loc["seen", lossy, plain, "identified"].difference == pytest.approx(0.25)
+    assert rows.loc["seen", without, lossy, "margin"].difference == pytest.approx(0.6)
+    assert (rows.n == 16).all()
+    margins = pd.DataFrame(full_mel.margins(table)).set_index(["target", "system"])
+    mean = 0.7 + 0.01 * 1.5 + 0.02 * 1.5 - 0.5
+    assert margins.loc["seen", without].margin == pytest.approx(mean)
+    assert margins.loc["seen", without].low < mean < margins.loc["seen", without].high
+    assert margins.loc["unseen", plain].high < 0

@@ -68,3 +68,14 @@ def test_a_centroid_never_has_the_recordings_own_speaker():
     assert (names[cosines.argmax(1)] == LABELS).all()
     with pytest.raises(MetricError, match="two groups"):
         centroid_cosines(np.eye(3), np.array(["a", "a", "s"]), np.array(["1", "2", "2"]))
+
+
+def test_a_copy_of_the_anchor_is_no_positive():
+    """Rows of bootstraps that drew recordings twice: random vectors stay at chance on average."""
+    rng, labels, shares = np.random.default_rng(0), np.arange(60) % 3, []
+    for _ in range(100):
+        vectors, drawn = rng.normal(size=(60, 20)), rng.integers(0, 60, 60)
+        shares.append([triplet_accuracy(vectors[drawn], labels[drawn], {}, given) for given in (drawn, None)])
+    without_copies, with_copies = np.mean(shares, axis=0)
+    assert without_copies == pytest.approx(0.5, abs=0.01)
+    assert with_copies > 0.52

@@ -119,9 +119,14 @@ def test_differences_are_paired_by_seed_and_utterance():
     planted = measurements("abcdefgh")
     cells = {(FULL, seed): shifted(planted, seed) for seed in range(3)}
     cells |= {("no mel loss", seed): shifted(planted, seed + 0.2) for seed in range(3)}
-    config = Config().override({"validation.resamples": 100})
+    named = [["no mel loss", "mel_l1"], ["no mel loss", "dnsmos_ovrl"], ["MSE for cosine", "mel_l1"]]
+    config = Config().override({"validation.resamples": 100, "ablation.hypotheses": named})
     table, missing = differences_from_full(cells, [FULL, "no mel loss"], 3, config)
-    assert {row["reason"].partition(": ")[2] for row in missing} == {"3 seeds: no test"}
+    assert [(row["variant"], row["reason"]) for row in missing] == [
+        ("no mel loss", "mel_l1: 3 seeds: no test"),
+        ("no mel loss", "dnsmos_ovrl: a hypothesis, but not measured"),
+        ("MSE for cosine", "mel_l1: a hypothesis, but not measured"),
+    ]
     table = table.set_index("variant")
     row = table.loc["no mel loss"]
     assert row.difference == pytest.approx(0.2), "seeds differ by far more, and cancel"

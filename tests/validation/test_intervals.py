@@ -227,3 +227,29 @@ def test_bootstrap_of_a_mean():
     )
     with pytest.raises(metrics.MetricError):
         metrics.bootstrap(1, lambda i: 0.0, 100, 0)
+
+
+def test_a_difference_of_shares_is_paired_by_trials_and_its_interval_over_groups():
+    speakers, pieces = 60, 10
+    numbers = np.arange(speakers)
+    first, second = (np.repeat(numbers < count, pieces) for count in (36, 30))
+    paired = metrics.ShareDifference(first, second)
+    found = metrics.confidence_interval(len(first), paired, 1000, 0, np.repeat(numbers, pieces))
+    half = 2.001 * 0.3 / np.sqrt(speakers - 1)  # t of 59 degrees of freedom, standard deviation of 6 of 60
+    # Of unpaired shares it would be 0.18 to each side.
+    assert found == pytest.approx((0.1, 0.1 - half, 0.1 + half), abs=0.01)
+
+
+def test_a_difference_of_shares_that_is_the_same_in_all_trials_has_newcombes_interval():
+    every, none = np.ones(10, bool), np.zeros(10, bool)
+    equal = metrics.confidence_interval(10, metrics.ShareDifference(every, every), 100, 0)
+    assert equal == pytest.approx((0, -0.3085, 0.3085), abs=1e-4), "0.3085 is the limit of 0 of 10"
+    opposite = metrics.confidence_interval(10, metrics.ShareDifference(every, none), 100, 0)
+    assert opposite == pytest.approx((1, 1 - np.hypot(0.3085, 0.3085), 1), abs=1e-4)
+    repeated = metrics.ShareDifference(np.repeat(every, 5), np.repeat(every, 5), distinct=np.arange(0, 50, 5))
+    groups = np.repeat(np.arange(10), 5)
+    _, low, high = metrics.confidence_interval(50, repeated, 100, 0, groups)
+    assert high == pytest.approx(0.3085, abs=1e-4), "the limit of the second's ten recordings"
+    assert -0.1 < low < 0, "that of the first's fifty trials"
+    with pytest.raises(metrics.MetricError, match="a trial"):
+        metrics.confidence_interval(0, metrics.ShareDifference(none[:0], none[:0]), 100, 0)

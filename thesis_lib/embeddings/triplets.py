@@ -16,11 +16,17 @@ from thesis_lib.utils.errors import MetricError
 CHANCE = 0.5  # of a triplet
 
 
-def triplet_accuracy(vectors: np.ndarray, labels: np.ndarray, distractors: Mapping[str, np.ndarray]) -> float:
+def triplet_accuracy(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    distractors: Mapping[str, np.ndarray],
+    recordings: np.ndarray | None = None,
+) -> float:
     """Mean over anchors of the share of triplets in which the positive's cosine to the anchor is the higher one, 0..1.
 
     ``vectors`` (n, D), ``labels`` (n,). For each of ``distractors``, name -> (n,), the anchor's value is the negative's
-    too, and is not the positive's. A tie counts one half. MetricError where no anchor has a triplet.
+    too, and is not the positive's. ``recordings`` (n,): the recording of each row, where a bootstrap drew some twice;
+    a copy of the anchor is no positive. A tie counts one half. MetricError where no anchor has a triplet.
     """
     units = _units(vectors)
     cosines = units @ units.T
@@ -30,7 +36,8 @@ def triplet_accuracy(vectors: np.ndarray, labels: np.ndarray, distractors: Mappi
         shared = values[:, None] == values[None]
         positives &= ~shared
         negatives &= shared
-    np.fill_diagonal(positives, False)
+    names = np.arange(len(labels)) if recordings is None else recordings
+    positives &= names[:, None] != names[None]
     shares = [
         correct_triplets(row[p], row[n]) / (p.sum() * n.sum())
         for row, p, n in zip(cosines, positives, negatives, strict=True)

@@ -42,6 +42,7 @@ from thesis_lib.vocoder.voice import Voice
 CANONICAL = "ref"
 OTHER_VOICE = "another Spanish speaker"
 GUIDANCE = (1.0, 2.0)  # as in training, and as in the speaker swap's stronger system
+OUR_SYSTEMS = tuple(f"{OURS['conversion']}, guidance {guidance:g}" for guidance in GUIDANCE)
 ABOUT = ("group", "id", "system")
 OPINIONS = ("dnsmos", "plcmos", "nisqa")  # metrics
 
@@ -116,8 +117,7 @@ def validate_pairs(run: Run, folder: Path, progress: Progress = silent) -> pd.Da
     pairs = _pairs(run, groups, scorers, vocoder)
     names = dict.fromkeys(name for pair in pairs for name in pair.files)
     systems = [_system(name, name, partial(PublishedPair.english, system=name)) for name in names]
-    for guidance in GUIDANCE:
-        name = f"{OURS['conversion']}, guidance {guidance:g}"
+    for name, guidance in zip(OUR_SYSTEMS, GUIDANCE, strict=True):
         systems.append(_system(name, CANONICAL, partial(_converted, vocoder, guidance)))
     test_set = TestSet(pairs, lambda pair: {"group": pair.group, "id": pair.name}, "validate, human pairs")
     results = evaluate(test_set, systems, [Scorer(_score)], progress)

@@ -66,13 +66,16 @@ def _test(table: pd.DataFrame, few: dict[tuple[str, str], str], seeds: int, conf
     """Test the hypotheses alone; the reason for each that is not tested, by (variant, metric) in ``few``."""
     named, found = config.ablation.hypotheses, list(zip(table.variant, table.metric, strict=True))
     correct_hypotheses(table, np.array([row in named for row in found], bool))
-    if seeds < MIN_TESTED_SEEDS:
-        return [{"variant": variant, "reason": f"{metric}: {seeds} seeds: no test"} for variant, metric in named]
-    return [
-        {"variant": variant, "reason": f"{metric}: a hypothesis, but {few.get((variant, metric), NOT_MEASURED)}"}
-        for variant, metric in named
-        if (variant, metric) not in found
-    ]
+    reasons = []
+    for variant, metric in named:
+        if (variant, metric) not in found:
+            reason = f"a hypothesis, but {few.get((variant, metric), NOT_MEASURED)}"
+        elif seeds < MIN_TESTED_SEEDS:
+            reason = f"{seeds} seeds: no test"
+        else:
+            continue
+        reasons.append({"variant": variant, "reason": f"{metric}: {reason}"})
+    return reasons
 
 
 def means_of_seeds(values: np.ndarray, speakers: np.ndarray) -> np.ndarray:

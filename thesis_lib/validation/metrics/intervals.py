@@ -4,7 +4,8 @@ References: Efron & Tibshirani 1993, ch. 13 (percentile bootstrap); Hesterberg 2
 doi:10.1080/00031305.2015.1089789, sec. 5.3 (its correction for small samples); Davison & Hinkley 1997, sec. 3.8 (whole
 groups); Owen 2007, doi:10.1214/07-AOAS122 (crossed groups, the pigeonhole bootstrap); Clopper & Pearson 1934,
 doi:10.1093/biomet/26.4.404 (shares); Korn & Graubard 1998, Survey Methodology 24(2) (shares of clustered trials);
-Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136 (variance with crossed groups).
+Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136 (variance with crossed groups); Newcombe 1998, Statistics
+in Medicine 17, 2635-2650 (difference of two shares, method 10 without its correlation).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -156,12 +157,32 @@ class Share:
         return float(self.successes[rows].mean())
 
 
+class ShareDifference:
+    """A statistic of paired trials: the share of successes (n,) of bool of the first minus that of the second, -1..1.
+
+    ``confidence_interval`` takes ``share_difference_interval`` for it. ``distinct`` (m,): where a recording of the
+    second stands in several trials, the indices of one trial of each recording.
+    """
+
+    def __init__(self, first: np.ndarray, second: np.ndarray, distinct: np.ndarray | None = None) -> None:
+        self.first, self.second, self.distinct = np.asarray(first, bool), np.asarray(second, bool), distinct
+
+    def __call__(self, rows: np.ndarray) -> float:
+        """The difference for some of the trials."""
+        return float(self.first[rows].mean() - self.second[rows].mean())
+
+
 def confidence_interval(
     count: int, statistic: Statistic, resamples: int, seed: int, groups: Groups = None
 ) -> tuple[float, float, float]:
-    """(value, low, high) of a statistic of ``count`` utterances: ``share_interval`` of a Share, else ``bootstrap``."""
+    """(value, low, high) of a statistic of ``count`` utterances.
+
+    ``share_interval`` of a Share, ``share_difference_interval`` of a ShareDifference, else ``bootstrap``.
+    """
     if isinstance(statistic, Share):
         return share_interval(statistic.successes, groups)
+    if isinstance(statistic, ShareDifference):
+        return share_difference_interval(statistic, resamples, seed, groups)
     return bootstrap(count, statistic, resamples, seed, groups)
 
 
@@ -182,6 +203,26 @@ def share_interval(successes: np.ndarray, groups: Groups = None) -> tuple[float,
     low = float(beta.ppf(tail, count, trials - count + 1)) if share > 0 else 0.0
     high = float(beta.ppf(1 - tail, count + 1, trials - count)) if share < 1 else 1.0
     return share, low, high
+
+
+def share_difference_interval(
+    difference: ShareDifference, resamples: int, seed: int, groups: Groups = None
+) -> tuple[float, float, float]:
+    """(difference, low, high) of two shares of the same trials, each -1..1: ``bootstrap``, or Newcombe's interval.
+
+    Where all trials have the same difference, the bootstrap has no width; Newcombe's interval is from
+    ``share_interval`` of each share. MetricError without a trial, or for a single group.
+    """
+    first, second, distinct = difference.first, difference.second, difference.distinct
+    if not len(first):
+        raise MetricError("a difference of shares needs a trial")
+    value, low, high = bootstrap(len(first), Bounded(difference, -1, 1), resamples, seed, groups)
+    if np.ptp(first.astype(int) - second):
+        return value, low, high
+    a = share_interval(first, groups)
+    b = share_interval(second, groups) if distinct is None else share_interval(second[distinct])
+    below, above = np.hypot(a[0] - a[1], b[2] - b[0]), np.hypot(a[2] - a[0], b[0] - b[1])
+    return value, float(max(-1.0, value - below)), float(min(1.0, value + above))
 
 
 def _effective_trials(successes: np.ndarray, groups: Groups) -> float:

@@ -24,10 +24,11 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
             if not is_circular(row.role):
                 sides[_side(row.metric, row.low, row.high)].append(_said(row))
         evidence = [f"{side}: {'; '.join(said)}" for side, said in sides.items() if said]
-        evidence += [NO_EMOTION] if variant == EMOTION else []
-        rows.append(
-            {"loss": variant.removeprefix("with "), "verdict": _verdict(sides), "evidence": ". ".join(evidence)}
-        )
+        verdict = _verdict(sides)
+        if variant == EMOTION:
+            verdict = f"{UNMEASURED} in emotion; other scores: {verdict}"
+            evidence.append(NO_EMOTION)
+        rows.append({"loss": variant.removeprefix("with "), "verdict": verdict, "evidence": ". ".join(evidence)})
     return pd.DataFrame(rows)
 
 

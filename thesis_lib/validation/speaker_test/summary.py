@@ -93,7 +93,7 @@ def gains(
     too high. The difference is paired by target and content, with its 95 % interval over targets and contents.
     Columns: ``GAINS``.
 
-    References of the interval: ``metrics.intervals``, and Newcombe 1998, Statistics in Medicine 17, 2635–2650.
+    References of the interval: ``metrics.intervals``.
     """
     rows = []
     normalised = metrics.normalised_similarity(table.to_target, table.floor, table.ceiling)
@@ -129,38 +129,21 @@ def _gain(
         return {"best trivial": "", **dict.fromkeys(("value", "low", "high"), np.nan), "n": 0, "reason": reason}
     means = complete[present].mean()
     best = [name for name in present if np.isclose(means[name], means.max(), rtol=0, atol=1e-9)]
-    found = _difference(complete[[system, best[0]]], not statistic.startswith(SIMILARITY), resamples, seed)
+    both = complete[[system, best[0]]]
+    difference = _difference(both, not statistic.startswith(SIMILARITY))
+    names = both.index.to_frame(index=False)
+    found = interval(len(both), difference, resamples, seed, groups_of(names, list(names)))
     return {"best trivial": TIE_SEPARATOR.join(best)} | found
 
 
-def _difference(both: pd.DataFrame, shares: bool, resamples: int, seed: int) -> Columns:
-    """Mean and interval of the first column minus the second, of rows named by target and content.
+def _difference(both: pd.DataFrame, shares: bool) -> metrics.Statistic:
+    """The mean of the first column minus that of the second, of rows named by target and content.
 
-    The bootstrap of shares with one and the same difference in all pairs has no width. Their interval is then that of
-    the difference of two shares, from the interval of each (Newcombe 1998, method 10 without its correlation). The
-    share of natural recordings is then that of one recording a target.
+    The natural recording of a target stands at each content.
     """
-    sides = _sides(both)
     first, second = both.to_numpy(float).T
-    difference = first - second
-    mean = metrics.mean_of(difference)
     if not shares:
-        return interval(len(difference), mean, resamples, seed, sides)
-    found = interval(len(difference), metrics.Bounded(mean, -1, 1), resamples, seed, sides)
-    if np.isfinite(found["value"]) and np.ptp(difference) == 0:
-        a, b = (_share_interval(both[name]) for name in both)
-        found["low"] = max(-1.0, found["value"] - float(np.hypot(a[0] - a[1], b[2] - b[0])))
-        found["high"] = min(1.0, found["value"] + float(np.hypot(a[2] - a[0], b[0] - b[1])))
-    return found
-
-
-def _share_interval(values: pd.Series) -> tuple[float, float, float]:
-    """Share, low and high of one system's values (0 or 1), of natural recordings once for each target."""
-    rows = values.groupby(level="target_speaker").first() if values.name == NATURAL else values
-    return metrics.share_interval(rows.to_numpy() == 1, _sides(rows))
-
-
-def _sides(rows: pd.DataFrame | pd.Series) -> metrics.Groups:
-    """The groups of a bootstrap, from the targets and contents that name the rows."""
-    names = rows.index.to_frame(index=False)
-    return groups_of(names, list(names))
+        return metrics.mean_of(first - second)
+    target = both.index.get_level_values("target_speaker")
+    repeated = both.columns[1] == NATURAL
+    return metrics.ShareDifference(first == 1, second == 1, np.flatnonzero(~target.duplicated()) if repeated else None)
