@@ -64,6 +64,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
     "three decimals": lambda row: _number(row, digits=3),
     "difference": lambda row: f"{row['difference']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
     "difference, two decimals": lambda row: f"{row['difference']:+.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+    "difference, one decimal": lambda row: f"{row['difference']:+.1f} [{row['low']:.1f}, {row['high']:.1f}]",
     "points": lambda row: f"{100 * row['difference']:+.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
     "an hour": lambda row: f"{row['per hour']:.1f} [{row['low']:.1f}, {row['high']:.1f}]",
     "more": _more,
