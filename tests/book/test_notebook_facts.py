@@ -74,27 +74,3 @@ def test_the_accuracy_of_the_emotion_encoder_is_that_of_its_weights():
     released = json.loads((DEFAULT_FOLDER / "config.json").read_text(encoding="utf-8"))
     (selected,) = [row for row in released["selection"] if row["candidate"] == released["candidate"]]
     assert f"the same accuracy is {selected['speaker']:.2f}." in notebook_prose("02_embeddings.ipynb")
-
-
-def test_speech_synthesis_takes_the_largest_share_of_a_clone():
-    stages = reporting.benchmark("clone_speed")["2 cores"]["seconds for a second of Spanish"]["int8"]
-    assert max((name for name in stages if name != "whole"), key=stages.get) == "speak"
-    assert "Speech synthesis takes the largest share of this time" in notebook_prose("07_voice_cloning.ipynb")
-
-
-def test_no_gain_in_identification_is_shown_in_the_groups_of_two_sexes():
-    groups = [row for row in reporting.benchmark("speakers")["gains"] if " to " in row["pairs"]]
-    four = [row for row in groups if (row["encoder"], row["statistic"]) == ("resemblyzer", "identified")]
-    found = {row["pairs"]: row["low"] <= 0 <= row["high"] for row in four}
-    assert found == dict.fromkeys(
-        ("all to female", "female to female", "female to male", "male to female", "male to male"), True
-    ) | {"all to male": False}
-
-
-def test_no_other_way_to_prosody_differs_from_the_default_in_these_statistics():
-    """The sentence is in results.md; "model" is the network."""
-    rows = pd.DataFrame(reporting.benchmark("prosody_ways")["differences"]).set_index(["system", "statistic"])
-    named = ("correlation, F0 slope", "correlation, final F0 movement", "recall", "recall, eGeMAPS", "WER")
-    for way in ("style vector", "model"):
-        for statistic in named:
-            assert rows.loc[(way, statistic)].low <= 0 <= rows.loc[(way, statistic)].high, (way, statistic)
