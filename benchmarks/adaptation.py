@@ -63,8 +63,7 @@ def run(quick: bool) -> dict:
 def quality_and_cost(results: Results) -> dict:
     """Word error rates and DNSMOS before and after adaptation, their paired differences, what was not measured."""
     rows, missing = summarise_systems(results, CONVERSION)
-    kept = complete_rows(results, CONVERSION)
-    cost = differences_of_systems(kept, CONVERSION, [(AFTER, BEFORE)]) if kept else []
+    cost = differences_of_systems(complete_rows(results, CONVERSION), CONVERSION, [(AFTER, BEFORE)])
     return {
         "quality": [row for row in rows if row["metric"] in QUALITY],
         "cost": [row for row in cost if row["metric"] in QUALITY],

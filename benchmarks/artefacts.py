@@ -176,7 +176,10 @@ def _moved(rows: list[Columns], pairs: list[tuple[int, int]]) -> Columns:
 
 
 def _loss_difference(rows: list[Columns], encoder: str, pairs: list[tuple[int, int]]) -> Columns:
-    """ "after" of the last of ``LOSSES`` minus that of the first, with its interval over contents and targets."""
+    """Similarity after the noise by the augmented loss minus that after the noise by the plain one, in the same trials.
+
+    The interval is over contents and targets.
+    """
     first, last = (
         {row["trial"]: row for row in rows if (row["encoder"], row["noise"]) == (encoder, n)} for n in LOSSES
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.compress_training import FOLDER, STUDENT, UNTAUGHT, V1, V2, file_name, trained_vocoders
+from benchmarks.compress_training import FOLDER, STUDENT, V1, V2, WITHOUT_TEACHER, file_name, trained_vocoders
 from benchmarks.json_rows import interval_columns
 from benchmarks.nearness import nearness
 from benchmarks.vocoder import SPEECHBRAIN, VOCOS, peers
@@ -223,7 +223,7 @@ def _differences(values: dict[str, dict[str, np.ndarray]]) -> list[dict]:
     """Paired differences to V1 and to V2, and of the student to the one without a teacher, with 95 % intervals."""
     pairs = [(name, rival) for name in values for rival in (V1, V2) if name != rival]
     rows = []
-    for (name, rival), metric in itertools.product([*pairs, (STUDENT, UNTAUGHT)], ("mel_l1", "stft")):
+    for (name, rival), metric in itertools.product([*pairs, (STUDENT, WITHOUT_TEACHER)], ("mel_l1", "stft")):
         first, second = (values[variant][metric] for variant in (name, rival))
         share = partial(lambda a, b, chosen: float(a[chosen].mean() / b[chosen].mean() - 1), first, second)
         row = {"variant": name, "rival": rival, "metric": metric}

@@ -29,10 +29,10 @@ SCRATCH = {
 }
 DISTILLED = {"resynthesis.training.teacher": UNIVERSAL}
 V1, V2, PRUNED = "HiFi-GAN V1", "HiFi-GAN V2", "V1 pruned"
-STUDENT, UNTAUGHT = "istft, distilled", "istft"  # with V1 as the teacher, and without a teacher
+STUDENT, WITHOUT_TEACHER = "istft, distilled", "istft"
 TRAINED = {
     V2: {"resynthesis.generator": "v2", "resynthesis.training.learning_rate": 1e-3},
-    UNTAUGHT: {"resynthesis.generator": "istft"},
+    WITHOUT_TEACHER: {"resynthesis.generator": "istft"},
     STUDENT: {"resynthesis.generator": "istft"} | DISTILLED,
     "istft-live, distilled": {"resynthesis.generator": "istft-live"} | DISTILLED,
     "istft-small, distilled": {"resynthesis.generator": "istft-small"} | DISTILLED,

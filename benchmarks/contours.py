@@ -39,7 +39,7 @@ def world_log_f0_std(wav: np.ndarray, by_harvest: bool = False) -> float:
 
 
 def robust_std(log_f0: np.ndarray) -> float:
-    """Half the distance from the 16th to the 84th percentile of (T,); a normal distribution's standard deviation."""
+    """Half the distance from the 16th to the 84th percentile of log-F0 (T,): one deviation, if it is normal."""
     low, high = np.percentile(log_f0, (16, 84))
     return float(high - low) / 2
 

@@ -67,7 +67,10 @@ def run(quick: bool) -> dict:
             )
     dim = training.shape[1]
     first = np.unique(voices["train"], return_index=True)[1]
-    fitted, tested = divided((human - mean) / std, len(first) if not quick else len(human) // 2)
+    count = len(human) // 2 if quick else len(first)  # of the human speakers that the components are fitted on
+    if len(human) <= count + 1:
+        raise SystemExit(f"{len(human)} human speakers; the reference needs more than {count + 1}: name another folder")
+    fitted, tested = divided((human - mean) / std, count)
     by_voices, by_humans = (components(own) for own in (((training - mean) / std)[first], fitted))
     return {
         "dimensions": dim,
@@ -92,7 +95,8 @@ def components(vectors: np.ndarray) -> np.ndarray:
 def beside_reference(tested: np.ndarray, by_voices: np.ndarray, by_humans: np.ndarray, count: int) -> dict[str, Any]:
     """The share of the variance of ``tested`` (n, D) in the first ``count`` training voices' and human components.
 
-    "difference": the first minus the second, of the same human speakers, with its interval over them.
+    "difference": the first minus the second, of the same human speakers. The intervals are over them, for these
+    components: neither the training voices nor the fitted humans are drawn.
     """
     voices, humans = (Bounded(share_of_total(tested, given[:count]), 0.0, 1.0) for given in (by_voices, by_humans))
     both = {"by training voices": voices, "by human speakers": humans}

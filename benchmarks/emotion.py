@@ -15,7 +15,8 @@ the most that a vocoder can keep; ``FLAT`` has a constant F0 (the recording's ow
 mean emotion embedding, while pronunciation, duration and speaker embedding stay those of the recording.
 
 ``MOVED`` is the trivial system: the synthesizer's speech, moved by WORLD to the recording's F0 median, at its loudness.
-``MEAN_EMOTION`` differs from ``OURS`` in the emotion embedding alone, which is the training set's mean.
+``MEAN_EMOTION`` differs from ``OURS`` in the emotion embedding alone, which is the training set's mean. Both carry the
+watermark, as every output does; ``TTS`` and ``MOVED`` do not, and are spoken at the synthesizer's own rate.
 """
 
 import warnings

@@ -55,7 +55,7 @@ RECIPE = {
 def run(quick: bool) -> dict:
     """Steps and minutes of each training, and one row for each variant, target kind, encoder and statistic.
 
-    Of "margins" and "differences", see the functions.
+    "margins" and "differences" have the rows of ``margins`` and ``paired_differences``.
     """
     steps, systems, trained = QUICK_STEPS if quick else STEPS, [], {}
     for earlier in FOLDER.glob(f"{steps}-*"):  # a training may be of another commit

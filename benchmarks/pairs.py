@@ -39,8 +39,6 @@ def differences_to_canonical(table: pd.DataFrame) -> list[Columns]:
     """
     found = []
     for group, part in table.drop(columns="group").groupby(table.group, sort=False):
-        rows = part.dropna().to_dict("records")
-        present = dict.fromkeys(row["system"] for row in rows)
-        compared = [(name, CANONICAL) for name in OUR_SYSTEMS if {name, CANONICAL} <= set(present)]
+        rows, compared = part.dropna().to_dict("records"), [(name, CANONICAL) for name in OUR_SYSTEMS]
         found += [{"group": group} | row for row in differences_of_systems(rows, ["id"], compared)]
     return found

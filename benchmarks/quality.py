@@ -1,9 +1,10 @@
 """Quality of a vocoder on human speech that it was not trained on; shared by several benchmarks.
 
 Needs a folder of human recordings: THESIS_HUMAN names it, and ``human_speakers`` says what is the content, the
-condition and the reference of a speaker's voice. There are no transcripts. So each of two recognisers is compared with
-what the other one recognises in the recording, and the recording has a word error rate too, to compare with. The
-recognisers are Whisper tiny.en and base; the encoder of tiny.en makes the content and takes part in the training.
+condition and the reference of a speaker's voice. No transcript has the words of half a recording. So each of two
+recognisers is compared with what the other one recognises in the recording, and the recording has a word error rate
+too, to compare with. The recognisers are Whisper tiny.en and base; the encoder of tiny.en makes the content and takes
+part in the training.
 """
 
 from collections import defaultdict
@@ -177,18 +178,19 @@ def differences_of_systems(
     """A row for each of the ``pairs`` and each score of both: the first system minus the second, with its interval.
 
     The difference is of means, shares or error rates, on the items that both systems have rows of. The columns
-    ``groups`` identify an item, and the intervals are over them.
+    ``groups`` identify an item, and the intervals are over them. A pair with a system without rows has none.
     """
     by_system: dict[str, dict[tuple, Columns]] = {}
     for row in rows:
         by_system.setdefault(row["system"], {})[tuple(row[side] for side in groups)] = row
     found = []
     for name, against in pairs:
-        own, base = by_system[name], by_system[against]
+        own, base = (by_system.get(system, {}) for system in (name, against))
         both = [item for item in own if item in base]
         sides = [np.array([item[i] for item in both]) for i in range(len(groups))]
-        first, second = (next(iter(rows.values())) for rows in (own, base))
-        for metric in (column for column in second if column in first and column not in ("system", *groups)):
+        columns = [set(x[item]) for x in (own, base) for item in both]
+        shared = [column for column in (own[both[0]] if both else ()) if all(column in one for one in columns)]
+        for metric in (column for column in shared if column not in ("system", *groups)):
             values, others = (np.array([x[item][metric] for item in both]) for x in (own, base))
             interval = interval_columns(len(both), _difference(values, others), RESAMPLES, sides, "difference")
             found.append({"system": name, "against": against, "metric": metric, **interval, "n": len(both)})

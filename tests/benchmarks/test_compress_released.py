@@ -167,3 +167,9 @@ def test_a_quick_run_crosses_other_voices_with_the_contents(monkeypatch):
     assert {row["system"] for row in found["not measured"]} == {"small, OpenVINO float32", "small, OpenVINO bfloat16"}
     sizes = {row["system"].partition(", ")[2]: row["megabytes"] for row in found["variants"]}
     assert sizes["ONNX int8, but the last stage"] < 0.5 * sizes["ONNX float32"]
+
+
+def test_a_pair_with_a_system_without_rows_has_no_difference():
+    rows = [item.about | {"system": FIRST, "score": 0.0} for item in conversions()]
+    assert differences_of_systems(rows, CONVERSION, [(SECOND, FIRST)]) == []
+    assert differences_of_systems([], CONVERSION, [(SECOND, FIRST)]) == []

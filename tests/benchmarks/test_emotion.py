@@ -1,5 +1,7 @@
 """The benchmark of emotion and prosody on data with a known answer."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ from thesis_lib.audio.files import resample, write_audio
 from thesis_lib.audio.loudness import loudness
 from thesis_lib.audio.pitch import PitchError, track
 from thesis_lib.audio.voice_activity import RATE
-from thesis_lib.config import AudioConfig
+from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.config import AudioConfig, CloningConfig
 from thesis_lib.utils.errors import MetricError
 from thesis_lib.vocoder.voice import Voice
 
@@ -62,9 +65,8 @@ def test_the_two_trackers_are_different_ones(glide):
 
 
 def test_a_difference_is_of_the_first_system_of_a_pair_minus_the_second():
-    assert set(emotion.PAIRS) > {("ours", "TTS"), ("own words", "own words, flat")}
-    values = dict.fromkeys(name for pair in emotion.PAIRS for name in pair) | {"ours": 0.4, "TTS": 0.3}
-    values = {name: value or 0.5 for name, value in values.items()} | {"own words": 0.9}
+    values = {"ours": 0.4, "TTS": 0.3, "own words": 0.9, "own words, flat": 0.5, emotion.MEAN_EMOTION: 0.5}
+    values |= {emotion.MOVED: 0.35, emotion.WITHOUT_RATE: 0.4}
     statistics = {name: {"recall": lambda rows, value=value: value} for name, value in values.items()}
     one = pd.DataFrame({"speaker": list("aabb"), "text": list("ttss")})
     rows = emotion.differences_of_pairs(statistics, one)
@@ -72,7 +74,7 @@ def test_a_difference_is_of_the_first_system_of_a_pair_minus_the_second():
     assert list(found) == list(emotion.PAIRS)
     assert found["ours", "TTS"] == pytest.approx(0.1)
     assert found["own words", "own words, flat"] == pytest.approx(0.4)
-    assert found["ours", "ours, mean emotion embedding"] == pytest.approx(-0.1)
+    assert found["ours", emotion.MEAN_EMOTION] == pytest.approx(-0.1)
 
 
 def test_the_flat_control_has_one_f0_and_one_energy():
@@ -112,3 +114,46 @@ def test_the_trivial_system_has_the_f0_median_and_the_loudness_of_the_source(gli
     assert loudness(spoken, rate) < loudness(source, RATE) - 3
     with pytest.raises(PitchError, match="not voiced"):
         emotion.moved(spoken, source, Voice(), audio)
+
+
+class FakePipeline:
+    """Synthesises the number of the configuration's changes, and records which emotion each variant received."""
+
+    sample_rate = RATE
+
+    def __init__(self, config, received):
+        self.config, self.received = config, received
+        audio = AudioConfig(sample_rate=RATE)
+        self.vocoder = SimpleNamespace(mean_emotion=np.full(3, 7.0), sample_rate=RATE, audio=audio)
+
+    def analyse_speaker(self, segments, name):
+        return Speaker(Voice(np.zeros(2, np.float32), np.zeros(3, np.float32), 5.0, 0.2))
+
+    def copy_with(self, config):
+        return FakePipeline(config, self.received)
+
+    def from_text(self, text, segments, name):
+        return [text]
+
+    def synthesise(self, translated, speaker):
+        self.received.append((self.config.follow_rate, self.config.follow_dynamics, speaker.voice.emotion.tolist()))
+        number = float(len(self.received))
+        yield SimpleNamespace(content=np.full(4, -number), wav=np.full(4, number))
+
+
+def test_each_variant_receives_its_configuration_and_voice(monkeypatch):
+    monkeypatch.setattr(emotion, "own_words", lambda vocoder, wav, voice: [])
+    monkeypatch.setattr(emotion, "moved", lambda wav, source, voice, audio: wav - 100)
+    monkeypatch.setattr(emotion, "speech_segments", lambda wavs, rate: [SimpleNamespace(wav=wavs[0])])
+    received: list[tuple] = []
+    found = emotion.outputs(FakePipeline(CloningConfig(), received), np.ones(8), RATE, "text", "name")
+    assert received == [(False, False, [0.0] * 3), (True, True, [0.0] * 3), (True, True, [7.0] * 3)]
+    values = {system: float(wav[0]) for system, (wav, _) in found.items()}
+    assert values == {
+        "source": 1.0,
+        emotion.WITHOUT_RATE: 1.0,
+        "ours": 2.0,
+        emotion.MEAN_EMOTION: 3.0,
+        "TTS": -1.0,  # the content of the first variant, at the synthesizer's own rate
+        emotion.MOVED: -101.0,
+    }

@@ -45,7 +45,7 @@ def test_the_counts_of_the_ablation_are_those_of_its_result():
     excluded = int((differences.low * differences.high > 0).sum())
     assert f"the {excluded} of {len(differences)} differences with an interval that excludes 0" in prose
     without_mel = differences[(differences.low * differences.high > 0) & (differences.variant == "no mel loss")]
-    assert f"{len(without_mel)} of them are those of the variant without the mel loss." in prose
+    assert f"Of these, {len(without_mel)} are of the variant without the mel loss." in prose
     assert not differences.significant.any(), "the prose says: none of them is tested"
     assert set(rows.seeds) == {3}
     steps, late = saved["budget"]["steps"], saved["budget"]["late"]

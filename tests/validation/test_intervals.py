@@ -246,6 +246,9 @@ def test_a_difference_of_shares_that_is_the_same_in_all_trials_has_newcombes_int
     assert equal == pytest.approx((0, -0.3085, 0.3085), abs=1e-4), "0.3085 is the limit of 0 of 10"
     opposite = metrics.confidence_interval(10, metrics.ShareDifference(every, none), 100, 0)
     assert opposite == pytest.approx((1, 1 - np.hypot(0.3085, 0.3085), 1), abs=1e-4)
+    half = np.arange(10) < 5
+    same = metrics.confidence_interval(10, metrics.ShareDifference(half, half), 100, 0)
+    assert same == pytest.approx((0, -0.4425, 0.4425), abs=1e-3), "of 5 of 10: 0.3129 to each side; unpaired"
     repeated = metrics.ShareDifference(np.repeat(every, 5), np.repeat(every, 5), distinct=np.arange(0, 50, 5))
     groups = np.repeat(np.arange(10), 5)
     _, low, high = metrics.confidence_interval(50, repeated, 100, 0, groups)

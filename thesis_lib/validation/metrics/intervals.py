@@ -211,7 +211,8 @@ def share_difference_interval(
     """(difference, low, high) of two shares of the same trials, each -1..1: ``bootstrap``, or Newcombe's interval.
 
     Where all trials have the same difference, the bootstrap has no width; Newcombe's interval is from
-    ``share_interval`` of each share. MetricError without a trial, or for a single group.
+    ``share_interval`` of each share. It is conservative, as it ignores the pairing. Where the second has ``distinct``
+    trials, these count as independent. MetricError without a trial, or for a single group.
     """
     first, second, distinct = difference.first, difference.second, difference.distinct
     if not len(first):

@@ -15,7 +15,7 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
 
     A score counts where no network of the vocoder measures it. It is better or worse where the 95 % interval of the
     difference excludes zero. Intervals are not corrected for their number, and with fewer than six seeds nothing is
-    tested.
+    tested. No score is of the emotion, so the verdict on the emotion loss says that this is not measured.
     """
     rows = []
     for variant in PLANNED:
