@@ -70,7 +70,7 @@ def run(quick: bool) -> dict:
     count = len(human) // 2 if quick else len(first)  # of the human speakers that the components are fitted on
     if len(human) <= count + 1:
         raise SystemExit(f"{len(human)} human speakers; the reference needs more than {count + 1}: name another folder")
-    fitted, tested = divided((human - mean) / std, count)
+    fitted, tested = spread_and_others((human - mean) / std, count)
     by_voices, by_humans = (components(own) for own in (((training - mean) / std)[first], fitted))
     return {
         "dimensions": dim,
@@ -80,7 +80,7 @@ def run(quick: bool) -> dict:
     }
 
 
-def divided(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def spread_and_others(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """``count`` of the vectors (n, D), spread over them, and the others."""
     chosen = np.zeros(len(vectors), bool)
     chosen[spread(len(vectors), count)] = True

@@ -195,10 +195,10 @@ def outputs(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int, text: st
         (made,) = changed.synthesise(changed.from_text(text, segments, name), target)
         found.setdefault(TTS, (made.content, pipeline.sample_rate))
         found[variant] = (made.wav, pipeline.sample_rate)
-    return found | {MOVED: (moved(found[TTS][0], speech, speaker.voice, vocoder.audio), pipeline.sample_rate)}
+    return found | {MOVED: (trivially_moved(found[TTS][0], speech, speaker.voice, vocoder.audio), pipeline.sample_rate)}
 
 
-def moved(wav: np.ndarray, source: np.ndarray, voice: Voice, audio: AudioConfig) -> np.ndarray:
+def trivially_moved(wav: np.ndarray, source: np.ndarray, voice: Voice, audio: AudioConfig) -> np.ndarray:
     """(N,) at the rate of ``audio``, moved to the voice's log-F0 median and the loudness of (M,) at RATE.
 
     PitchError where one of them is not voiced.

@@ -55,7 +55,7 @@ RECIPE = {
 def run(quick: bool) -> dict:
     """Steps and minutes of each training, and one row for each variant, target kind, encoder and statistic.
 
-    "margins" and "differences" have the rows of ``margins`` and ``paired_differences``.
+    "margins" and "differences" have the rows of ``margins`` and ``differences_of_variants``.
     """
     steps, systems, trained = QUICK_STEPS if quick else STEPS, [], {}
     for earlier in FOLDER.glob(f"{steps}-*"):  # a training may be of another commit
@@ -77,7 +77,7 @@ def run(quick: bool) -> dict:
         "trained": trained,
         "rows": records(swap_rows(summary, voices)),
         "margins": margins(results.table),
-        "differences": paired_differences(results.table),
+        "differences": differences_of_variants(results.table),
         "not measured": results.missing,
     }
 
@@ -96,7 +96,7 @@ def margins(table: pd.DataFrame) -> list[Columns]:
     return rows
 
 
-def paired_differences(table: pd.DataFrame) -> list[Columns]:
+def differences_of_variants(table: pd.DataFrame) -> list[Columns]:
     """A row for each target kind, encoder, two variants and statistic: the later of ``VARIANTS`` minus the earlier.
 
     The differences are of the same pairs of content and target; the intervals are over targets and contents. "margin"

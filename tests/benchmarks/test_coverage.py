@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import beside_reference, components, divided, share_of_variance
+from benchmarks.coverage import beside_reference, components, share_of_variance, spread_and_others
 
 
 def test_the_share_of_the_first_components_is_that_of_their_variances():
@@ -22,7 +22,7 @@ def test_components_of_speakers_of_one_kind_have_more_of_their_variance_than_oth
     rng = np.random.default_rng(0)
     humans = rng.standard_normal((90, 6)) * np.sqrt([8, 1, 1, 0, 0, 0])
     voices = rng.standard_normal((40, 6)) * np.sqrt([0, 0, 1, 8, 1, 1])
-    fitted, tested = divided(humans, 40)
+    fitted, tested = spread_and_others(humans, 40)
     assert (len(fitted), len(tested)) == (40, 50)
     assert {tuple(row) for row in fitted}.isdisjoint(map(tuple, tested))
     row = beside_reference(tested, components(voices), components(fitted), 1)

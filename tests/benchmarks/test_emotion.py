@@ -107,13 +107,13 @@ def test_the_trivial_system_has_the_f0_median_and_the_loudness_of_the_source(gli
     rate = audio.sample_rate
     spoken, source = resample(0.05 * glide, RATE, rate), voiced(2.0, RATE)
     wanted = track(resample(source, RATE, rate), audio).range.log_f0_median
-    found = emotion.moved(spoken, source, Voice(log_f0_median=wanted), audio)
+    found = emotion.trivially_moved(spoken, source, Voice(log_f0_median=wanted), audio)
     assert len(found) == pytest.approx(len(spoken), abs=rate // 100)
     assert track(found, audio).range.log_f0_median == pytest.approx(wanted, abs=0.02)
     assert loudness(found, rate) == pytest.approx(loudness(source, RATE), abs=0.5)
     assert loudness(spoken, rate) < loudness(source, RATE) - 3
     with pytest.raises(PitchError, match="not voiced"):
-        emotion.moved(spoken, source, Voice(), audio)
+        emotion.trivially_moved(spoken, source, Voice(), audio)
 
 
 class FakePipeline:
@@ -143,7 +143,7 @@ class FakePipeline:
 
 def test_each_variant_receives_its_configuration_and_voice(monkeypatch):
     monkeypatch.setattr(emotion, "own_words", lambda vocoder, wav, voice: [])
-    monkeypatch.setattr(emotion, "moved", lambda wav, source, voice, audio: wav - 100)
+    monkeypatch.setattr(emotion, "trivially_moved", lambda wav, source, voice, audio: wav - 100)
     monkeypatch.setattr(emotion, "speech_segments", lambda wavs, rate: [SimpleNamespace(wav=wavs[0])])
     received: list[tuple] = []
     found = emotion.outputs(FakePipeline(CloningConfig(), received), np.ones(8), RATE, "text", "name")

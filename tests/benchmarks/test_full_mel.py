@@ -60,7 +60,7 @@ def test_the_variants_are_compared_on_the_same_pairs_of_content_and_target():
         }
         for kind, (variant, cosine), target, content in product(("seen", "unseen"), nearer.items(), range(4), range(4))
     )
-    rows = pd.DataFrame(full_mel.paired_differences(table)).set_index(["target", "system", "against", "metric"])
+    rows = pd.DataFrame(full_mel.differences_of_variants(table)).set_index(["target", "system", "against", "metric"])
     assert set(rows.index.get_level_values("target")) == {"seen", "unseen"}
     plain, lossy, without = full_mel.VARIANTS
     assert {(system, against) for _, system, against, _ in rows.index} == {

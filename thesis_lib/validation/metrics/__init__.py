@@ -3,10 +3,10 @@
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.validation.metrics.calibration import Calibration, Whitening, calibrate, normalised_similarity
 from thesis_lib.validation.metrics.dnsmos import dnsmos
+from thesis_lib.validation.metrics.draws import Groups, members_of
 from thesis_lib.validation.metrics.errors import MetricError, PartlyMeasured
 from thesis_lib.validation.metrics.intervals import (
     Bounded,
-    Groups,
     Share,
     ShareDifference,
     Statistic,
@@ -15,7 +15,6 @@ from thesis_lib.validation.metrics.intervals import (
     confidence_interval,
     crossed_bootstrap,
     mean_of,
-    members_of,
     share_interval,
 )
 from thesis_lib.validation.metrics.leak import Leak, speaker_leak

@@ -8,22 +8,20 @@ Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136 (variance with cross
 in Medicine 17, 2635-2650 (difference of two shares, method 10 without its correlation).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
+from thesis_lib.validation.metrics.draws import Groups, bootstrap_draws, grouped_members, ways_of_grouping
 from thesis_lib.validation.metrics.errors import MetricError, measured
 
 Statistic = Callable[[np.ndarray], float]  # indices (n,) of utterances -> a number
-Groups = np.ndarray | Sequence[np.ndarray] | None  # (n,) names of groups; several: crossed, as voices and contents
 
 CONFIDENCE = 0.95
 PERCENTILES = (50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE))
-MIN_GROUPS = 2  # of each side; with two the interval is 9 times as wide as the percentiles
 MAX_UNDEFINED_SHARE = 0.05  # of the bootstrap samples
-MAX_EMPTY_DRAWS = 100  # in a row, of crossed groups in which no trial has a drawn voice and a drawn content
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,12 @@ def bootstrap(
     MetricError where there is but one group, when the statistic is not finite, and when it is undefined (raises
     MetricError) for all utterances or for more than ``MAX_UNDEFINED_SHARE`` of the draws.
     """
-    members = _members(count, groups)
+    members = grouped_members(count, groups)
     value = measured(statistic(np.arange(count)), "the bootstrapped statistic")
     if value == 0 and isinstance(statistic, ErrorRate):
         return value, 0.0, statistic.scale * share_interval(np.zeros(_smallest(members), bool))[2]
     draws: list[float] = []
-    for rows in _draws(members, count, resamples, seed):
+    for rows in bootstrap_draws(members, count, resamples, seed):
         try:
             found = statistic(rows)
         except MetricError:
@@ -139,11 +137,6 @@ def mean_of(values: np.ndarray, groups: np.ndarray | None = None) -> Statistic:
     _, place, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     weights = 1 / counts[place]
     return lambda rows: float(np.average(values[rows], weights=weights[rows]))
-
-
-def members_of(names: np.ndarray) -> list[np.ndarray]:
-    """The indices of each name in (n,), in the order of the names' first appearance."""
-    return [np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())]
 
 
 class Share:
@@ -232,7 +225,7 @@ def _effective_trials(successes: np.ndarray, groups: Groups) -> float:
     count, level = len(successes), (1 + CONFIDENCE) / 2
     if groups is None:
         return count
-    degrees = _smallest(_members(count, groups)) - 1
+    degrees = _smallest(grouped_members(count, groups)) - 1
     return float(
         count / _design_effect(successes, groups) * min(1.0, t.ppf(level, count - 1) / t.ppf(level, degrees)) ** 2
     )
@@ -247,7 +240,7 @@ def _design_effect(successes: np.ndarray, groups: Groups) -> float:
     """
     if successes.all() or not successes.any():
         return 1.0
-    sides = [np.unique(side, return_inverse=True)[1] for side in _sides(len(successes), groups)]
+    sides = [np.unique(side, return_inverse=True)[1] for side in ways_of_grouping(len(successes), groups)]
     variance = 0.0
     for size in range(1, len(sides) + 1):
         for chosen in combinations(sides, size):
@@ -260,45 +253,3 @@ def _cluster_variance(successes: np.ndarray, names: np.ndarray) -> float:
     """Variance of the share (n,) where trials of one group 0..G-1 of (n,) are not independent."""
     sums = np.bincount(names, weights=successes - successes.mean())
     return float(len(sums) / (len(sums) - 1) * (sums**2).sum() / len(successes) ** 2)
-
-
-def _sides(count: int, groups: Groups) -> list[np.ndarray]:
-    """The groups of each way of grouping; without groups, every utterance is one."""
-    if groups is None:
-        return [np.arange(count)]
-    return [groups] if isinstance(groups, np.ndarray) else [np.asarray(side) for side in groups]
-
-
-def _members(count: int, groups: Groups) -> list[list[np.ndarray]]:
-    """For each way of grouping, the indices of each group's utterances. MetricError below ``MIN_GROUPS``."""
-    found = []
-    for names in _sides(count, groups):
-        members = members_of(names)
-        if len(members) < MIN_GROUPS:
-            raise MetricError(f"{len(members)} {'utterances' if groups is None else 'groups'} give no interval")
-        found.append(members)
-    return found
-
-
-def _draws(members: list[list[np.ndarray]], count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the indices of the utterances of each bootstrap sample, repeated as often as they were drawn."""
-    rng = np.random.default_rng(seed)
-    for _ in range(resamples):
-        if len(members) == 1:
-            (own,) = members
-            yield np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))])
-        else:
-            yield _crossed(members, count, rng)
-
-
-def _crossed(members: list[list[np.ndarray]], count: int, rng: np.random.Generator) -> np.ndarray:
-    for _ in range(MAX_EMPTY_DRAWS):
-        times = np.ones(count, int)
-        for own in members:
-            drawn = np.zeros(count, int)
-            for i in rng.integers(0, len(own), len(own)):
-                drawn[own[i]] += 1
-            times *= drawn
-        if times.any():
-            return np.repeat(np.arange(count), times)
-    raise MetricError("voices and contents have too few trials in common for an interval")
