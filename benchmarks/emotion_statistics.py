@@ -21,6 +21,7 @@ PROBES = {"recall": "probe", "recall, eGeMAPS": "functionals"}  # name -> column
 PROBE_INVERSE_PENALTY = 0.01
 WORD_ERROR_RATE = "WER"
 RESAMPLES = 1000
+SAME_IN_ALL_DRAWS = "the difference is the same in all draws, so the bootstrap gives no interval"
 
 
 def statistic_rows(system: str, found: pd.DataFrame, every: pd.DataFrame) -> list[dict]:
@@ -68,7 +69,8 @@ def paired_differences(
 ) -> list[dict]:
     """A row each statistic of each other system: its value minus that of ``against``, with its interval.
 
-    Both values are of the same recordings in each draw: the rows of every system are the recordings of ``one``.
+    Both values are of the same recordings in each draw: the rows of every system are the recordings of ``one``. Where
+    the difference is the same in all draws, as between equal hits, the bootstrap has no width: no interval, a reason.
     """
     rows = []
     for system in (system for system in statistics if system != against):
@@ -78,6 +80,8 @@ def paired_differences(
             if name in statistics[system]
         }
         rows += interval_rows(paired, one, {"system": system, "against": against})
+    for row in (row for row in rows if row["low"] is not None and row["low"] == row["high"]):
+        row |= {"low": None, "high": None, "reason": SAME_IN_ALL_DRAWS}
     return rows
 
 

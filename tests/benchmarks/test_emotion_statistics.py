@@ -69,13 +69,16 @@ def test_a_statistic_without_an_interval_has_the_reason():
 
 
 def test_the_difference_of_two_systems_is_paired():
-    """The values differ between speakers, and the difference does not."""
-    values = np.array([1.0, 5.0, 9.0])
+    """The values differ between speakers by far more than the difference."""
+    values, added = np.array([1.0, 5.0, 9.0]), np.array([0.24, 0.25, 0.26])
     one = pd.DataFrame({"speaker": ["a", "b", "c"]})
     statistics = {
-        "first": {"x": lambda rows: float(values[rows].mean()), "y": lambda rows: 0.0},
-        "better": {"x": lambda rows: float(values[rows].mean()) + 0.25},
+        "first": {"x": lambda rows: float(values[rows].mean()), "y": lambda rows: 0.0, "hits": lambda rows: 0.5},
+        "better": {"x": lambda rows: float((values + added)[rows].mean()), "hits": lambda rows: 0.5},
     }
-    (found,) = paired_differences(statistics, "first", one)
+    found, equal = paired_differences(statistics, "first", one)
     assert (found["system"], found["against"], found["statistic"], found["n"]) == ("better", "first", "x", 3)
-    assert [found[key] for key in ("value", "low", "high")] == pytest.approx([0.25] * 3)
+    assert found["value"] == pytest.approx(0.25)
+    assert 0.2 < found["low"] < 0.25 < found["high"] < 0.3
+    assert (equal["value"], equal["low"], equal["high"]) == (0.0, None, None), "no interval of width 0"
+    assert "the same in all draws" in equal["reason"]
