@@ -21,7 +21,7 @@ from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.runs.prepare import prepared
 from thesis_lib.utils.parallel import map_on_cores
-from thesis_lib.validation.metrics import Bounded, Statistic
+from thesis_lib.validation.metrics import Bounded
 
 COMPONENTS = (8, 16, 32)
 RESAMPLES = 2000
@@ -50,7 +50,7 @@ def run(quick: bool) -> dict:
         "human": (human, np.arange(len(human))),
     }
     mean, std = training.mean(0), training.std(0)
-    directions = np.linalg.svd((training - mean) / std)[2]  # of the whole space
+    directions = components((training - mean) / std)
     rows = []
     for group, (own, speakers) in groups.items():
         scores = ((own - mean) / std) @ directions.T
@@ -88,8 +88,8 @@ def spread_and_others(vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.n
 
 
 def components(vectors: np.ndarray) -> np.ndarray:
-    """(n, D) -> (min(n, D), D) the principal components, as rows."""
-    return np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)[2]
+    """(n, D) -> (D, D) orthonormal rows: the principal components, then directions without variance."""
+    return np.linalg.svd(vectors - vectors.mean(0))[2]
 
 
 def beside_reference(tested: np.ndarray, by_voices: np.ndarray, by_humans: np.ndarray, count: int) -> dict[str, Any]:
@@ -98,21 +98,14 @@ def beside_reference(tested: np.ndarray, by_voices: np.ndarray, by_humans: np.nd
     "difference": the first minus the second, of the same human speakers. The intervals are over them, for these
     components: neither the training voices nor the fitted humans are drawn.
     """
-    voices, humans = (Bounded(share_of_total(tested, given[:count]), 0.0, 1.0) for given in (by_voices, by_humans))
+    voices, humans = (share_of_variance(tested @ given.T, count) for given in (by_voices, by_humans))
     both = {"by training voices": voices, "by human speakers": humans}
-    every = np.arange(len(tested))
     return {
         "components": count,
         "n": len(tested),
         **{name: interval_columns(len(tested), statistic, RESAMPLES) for name, statistic in both.items()},
-        **interval_columns(len(tested), lambda rows: voices(rows) - humans(rows), RESAMPLES, every, "difference"),
+        **interval_columns(len(tested), lambda rows: voices(rows) - humans(rows), RESAMPLES, name="difference"),
     }
-
-
-def share_of_total(vectors: np.ndarray, directions: np.ndarray) -> Statistic:
-    """The share of the variance of vectors (n, D) around their mean that lies in orthonormal directions (K, D)."""
-    scores = vectors @ directions.T
-    return lambda chosen: float(scores[chosen].var(0).sum() / vectors[chosen].var(0).sum())
 
 
 def share_of_variance(scores: np.ndarray, count: int) -> Bounded:

@@ -114,15 +114,21 @@ class HumanTest:
             found[f"{rate}, above the recording's"] = (found[rate][0] - own, words)
         return found
 
-    def conversion(self, systems: Sequence[SwapSystem], swaps: Sequence[Trial] | None = None) -> Results:
-        """Score other speakers' content in every voice, by every encoder; ``CONVERSION`` identifies an item.
+    def conversion(self, systems: Sequence[SwapSystem]) -> Results:
+        """Score other speakers' content in every voice, by every encoder; ``CONVERSION`` identifies an item."""
+        swaps = list(trials(self.speakers, self.rounds * len(self.speakers)))
+        return self._scored(systems, swaps, self._converted)
 
-        ``swaps`` replace the test's own pairs of content and target.
-        """
-        chosen = list(trials(self.speakers, self.rounds * len(self.speakers))) if swaps is None else swaps
-        test_set = TestSet(chosen, lambda t: dict(zip(CONVERSION, (t.target.name, t.content.name), strict=True)))
+    def quality(self, systems: Sequence[SwapSystem], swaps: Sequence[Trial]) -> Results:
+        """Score predicted opinion and word errors of some swaps; ``CONVERSION`` identifies an item."""
+        return self._scored(systems, swaps, self._quality)
+
+    def _scored(
+        self, systems: Sequence[SwapSystem], swaps: Sequence[Trial], score_one: Callable[[Trial, np.ndarray], Columns]
+    ) -> Results:
+        test_set = TestSet(swaps, lambda t: dict(zip(CONVERSION, (t.target.name, t.content.name), strict=True)))
         named = [replace(trial_system(system), about={"system": system.stage}) for system in systems]
-        return evaluate(test_set, named, [Scorer(self._converted)])
+        return evaluate(test_set, named, [Scorer(score_one)])
 
     def _converted(self, trial: Trial, wav: np.ndarray) -> Columns:
         """Similarities by every encoder, predicted opinion, and word errors of one swap."""
@@ -132,9 +138,13 @@ class HumanTest:
             row[f"target preference, {name}"] = found["to_target"] > found["to_content"]
             scale = found["floor"], found["ceiling"]
             row[f"normalised similarity, {name}"] = metrics.normalised_similarity(found["to_target"], *scale)
+        return row | self._quality(trial, wav)
+
+    def _quality(self, trial: Trial, wav: np.ndarray) -> Columns:
+        """Predicted opinion and word errors of one swap."""
         output = self.models.record(wav)
-        row["dnsmos_ovrl"] = metrics.dnsmos(output)["dnsmos_ovrl"]
-        return row | self._errors(self._recognised(output), trial.content)
+        errors = self._errors(self._recognised(output), trial.content)
+        return Columns(dnsmos_ovrl=metrics.dnsmos(output)["dnsmos_ovrl"]) | errors
 
 
 def report_speakers(
@@ -188,8 +198,8 @@ def differences_of_systems(
         own, base = (by_system.get(system, {}) for system in (name, against))
         both = [item for item in own if item in base]
         sides = [np.array([item[i] for item in both]) for i in range(len(groups))]
-        columns = [set(x[item]) for x in (own, base) for item in both]
-        shared = [column for column in (own[both[0]] if both else ()) if all(column in one for one in columns)]
+        compared = [x[item] for x in (own, base) for item in both]
+        shared = [column for column in (compared[0] if both else ()) if all(column in row for row in compared)]
         for metric in (column for column in shared if column not in ("system", *groups)):
             values, others = (np.array([x[item][metric] for item in both]) for x in (own, base))
             interval = interval_columns(len(both), _difference(values, others), RESAMPLES, sides, "difference")

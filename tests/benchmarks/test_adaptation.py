@@ -41,7 +41,7 @@ def test_without_a_complete_pair_there_are_no_means_but_the_reasons():
 
 def test_the_cost_is_paired_in_words_and_opinion():
     rows = [
-        {"system": system, "target_speaker": target, "content": content, "normalised similarity, ecapa": 0.5}
+        {"system": system, "target_speaker": target, "content": content}
         | {"dnsmos_ovrl": opinion + number, "wer": (errors, 10), "wer, base": (errors, 10)}
         for system, opinion, errors in ((BEFORE, 3.0, 1), (AFTER, 2.5, 3))
         for number, target in enumerate("abc")

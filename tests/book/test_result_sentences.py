@@ -1,10 +1,11 @@
 """Sentences that state a result and belong to no claim are found: in summaries, answers, bold lines and whole pages."""
 
-import json
 import re
+from pathlib import Path
 
 import pytest
 from claim_sentences import ROOT, phrases, text_of, unclaimed
+from helpers import notebook_prose
 
 
 def test_a_sentence_without_a_claim_is_found():
@@ -105,10 +106,7 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize("page", NO_RESULT)
 def test_every_sentence_that_states_a_result_belongs_to_a_claim(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    if page.endswith(".ipynb"):
-        cells = json.loads(text)["cells"]
-        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    text = notebook_prose(Path(page).name) if page.endswith(".ipynb") else text_of(page)
     stated = [phrase for where, phrase in phrases() if where == page]
     found = [sentence for sentence in unclaimed(text, stated) if RESULT_WORDS.search(sentence)]
     assert [sentence for sentence in found if not sentence.startswith(NO_RESULT[page])] == []
