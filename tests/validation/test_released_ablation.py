@@ -231,6 +231,8 @@ def test_a_corpus_that_is_no_human_one_and_a_grid_without_one_are_refused_or_nam
     assert "human speech only" not in variants_of(alone)
     with pytest.raises(ConfigError, match="ablation.human belongs to ablation.grid=released"):
         Config().override({"ablation.human": [{"name": "librispeech"}]})
+    with pytest.raises(ConfigError, match="ablation.compared belongs to ablation.grid=released"):
+        Config().override({"ablation.compared": "names.txt"})
     with pytest.raises(ConfigError, match="ablation.task=conversion"):
         Config().override({"ablation.grid": "released", "ablation.task": "resynthesis"})
 
@@ -361,3 +363,29 @@ def test_scores_are_of_the_human_recordings_as_they_are_now(tiny_run, tmp_path):
     assert [path for path in before if before[path] != after[path]] == [str(tmp_path / "b.wav")]
     assert scores.outside_of(tiny_run.config) is None
     assert scores.outside_of(config.override({"swap.human": str(tmp_path / "gone")})) is None
+
+
+def test_no_target_is_a_speaker_on_whom_the_recipe_was_chosen(tiny_run, tmp_path):
+    human, names = tmp_path / "human", tmp_path / "names.txt"
+    for number, name in enumerate("abcd"):
+        write_audio(human / f"{name}.wav", voiced(1.5, HZ, 110.0 + 30 * number), HZ)
+    names.write_text("a\nc\n")
+    given = {"ablation.grid": "released", "ablation.compared": str(names)}
+
+    def run(**changes) -> Run:
+        return Run(tmp_path / "run", tiny_run.config.override(given | changes))
+
+    found = scores.trials_of(run(**{"swap.human": str(human)}))
+    assert {target.name for target in found.targets} == {"b", "d"}
+    before = scores.outside_of(run(**{"swap.human": str(human)}).config)
+    names.write_text("a\n")
+    after = scores.outside_of(run(**{"swap.human": str(human)}).config)
+    assert [path for path in before if before[path] != after[path]] == [str(names)]
+    names.write_text("nobody\n")
+    with pytest.raises(RunError, match="names no speaker of"):
+        scores.trials_of(run(**{"swap.human": str(human)}))
+    with pytest.raises(RunError, match="set both, or neither"):
+        scores.trials_of(run())
+    names.unlink()
+    with pytest.raises(RunError, match="is no file"):
+        scores.trials_of(run(**{"swap.human": str(human)}))

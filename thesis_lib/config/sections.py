@@ -192,7 +192,7 @@ class ValidationConfig(Section):
 class AblationConfig(Section):
     """The grid of ``thesis ablate``: recipe, seeds, budget, metrics."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("hypotheses", "grid", "human", "human_limit", "targets", "contents")
+    ADDED: ClassVar[tuple[str, ...]] = ("hypotheses", "grid", "human", "human_limit", "targets", "contents", "compared")
 
     # losses: one loss off at a time, scored on the validation split. released: parts of the released recipe, scored by
     # the speaker test, word errors and predicted opinion on speakers of the human corpora's test split.
@@ -225,6 +225,8 @@ class AblationConfig(Section):
     human_limit: int = Field(3000, ge=1)
     targets: int = Field(24, ge=2)  # grid released: target speakers of the speaker test
     contents: int = Field(6, ge=1, le=9)  # grid released: bundled English sentences, each by another TTS voice
+    # A text file with names of speakers of swap.human on whom the recipe was chosen: none of them is a target.
+    compared: str | None = None
 
     _check_metrics = field_validator("metrics")(_known_metrics)
 
@@ -234,6 +236,8 @@ class AblationConfig(Section):
             raise ValueError("ablation.grid=released is of the conversion vocoder: set ablation.task=conversion")
         if self.human and self.grid != "released":
             raise ValueError("ablation.human belongs to ablation.grid=released: set both, or neither")
+        if self.compared and self.grid != "released":
+            raise ValueError("ablation.compared belongs to ablation.grid=released: set both, or neither")
         return self
 
 

@@ -24,7 +24,13 @@ from thesis_lib.validation.evaluation import Columns, Results, Scorer, System, e
 from thesis_lib.validation.released.recipe import SYNTHETIC
 from thesis_lib.validation.speaker_test import SexScorer, SpeakerTrials, enrol, human_trials
 from thesis_lib.validation.speaker_test.trials import bundled_contents, with_sex
-from thesis_lib.validation.swap import SwapSystem, Trial, human_fingerprints, speakers_of_split
+from thesis_lib.validation.swap import (
+    SwapSystem,
+    Trial,
+    human_fingerprints,
+    recordings_by_speaker,
+    speakers_of_split,
+)
 
 RECOGNISER = "whisper-base"  # whisper-tiny.en gives content to the vocoder and trains it
 WORD_ERRORS, OPINION = f"wer, {RECOGNISER}", "dnsmos_ovrl"
@@ -113,15 +119,43 @@ def _speaker_scores(scorer: SexScorer, trial: Trial, wav: np.ndarray) -> Columns
 
 
 def outside_of(config: Config) -> dict[str, str] | None:
-    """Fingerprints of the human recordings that the test reads from a folder outside the run; None without one."""
-    return human_fingerprints(config.swap.human, np.iinfo(np.int64).max)
+    """Fingerprints of the human recordings that the test reads from a folder outside the run; None without one.
+
+    With that of ``ablation.compared``, where it is given.
+    """
+    found, compared = human_fingerprints(config.swap.human, np.iinfo(np.int64).max), config.ablation.compared
+    if found is None or not compared or not Path(compared).is_file():
+        return found
+    return found | {compared: fingerprint(Path(compared))}
+
+
+def compared_speakers(config: Config) -> frozenset[str]:
+    """The names in ``ablation.compared``, separated by white space; none without it.
+
+    RunError for a file that is not there, and for one without a speaker of ``swap.human``.
+    """
+    compared, human = config.ablation.compared, config.swap.human
+    if not compared:
+        return frozenset()
+    if not human:
+        raise RunError("ablation.compared names speakers of the folder swap.human: set both, or neither")
+    if not Path(compared).is_file():
+        raise RunError(f"ablation.compared: {compared} is no file: name a text file of speakers, or leave it out")
+    names = frozenset(Path(compared).read_text(encoding="utf-8").split())
+    if names.isdisjoint(recordings_by_speaker(Path(human))):
+        raise RunError(f"ablation.compared: {compared} names no speaker of {human}: name them as the folder does")
+    return names
 
 
 def trials_of(run: Run) -> SpeakerTrials:
-    """Human target speakers crossed with bundled sentences; RunError for fewer than two targets."""
+    """Human target speakers crossed with bundled sentences.
+
+    RunError for fewer than two targets, and as ``compared_speakers``.
+    """
     config, settings = run.config.override({"swap.seconds": CONTENT_SECONDS}), run.config.ablation
+    compared = compared_speakers(config)
     if config.swap.human:
-        return human_trials(Path(config.swap.human), config, settings.targets, settings.contents)
+        return human_trials(Path(config.swap.human), config, settings.targets, settings.contents, compared)
     speakers = [
         with_sex(speaker) for speaker in speakers_of_split(run, "unseen", "test", MAX_ENROLLED, but=f"{SYNTHETIC}-")
     ]
