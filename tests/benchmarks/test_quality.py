@@ -11,6 +11,7 @@ from benchmarks.quality import (
     CONVERSION,
     MAX_SPEAKERS,
     HumanTest,
+    differences_of_systems,
     error_rate,
     overview,
     report_speakers,
@@ -61,6 +62,26 @@ def test_the_limits_of_an_error_rate_are_not_below_zero_where_no_errors_are():
     assert (without["value"], without["low"]) == (0, 0)
     assert without["high"] == pytest.approx(1 - 0.025 ** (1 / 3)), "Clopper and Pearson's limit of 0 of 3"
     assert low["errors above the recording's"] < -0.1
+
+
+@pytest.mark.parametrize("decides", CONVERSION)
+def test_intervals_are_over_targets_and_over_contents(decides):
+    """Two values say little, however many rows have them: t(1) / z sqrt(2) = 9.168 times their half-distance."""
+    (many,) = (side for side in CONVERSION if side != decides)
+    rows = [
+        {decides: f"few{number}", many: f"many{other}", "system": system, "score": score, "wer": (errors, 10)}
+        for system, values in {"a": ((0.8, 4), (0.6, 0)), "b": ((0.5, 0), (0.5, 0))}.items()
+        for number, (score, errors) in enumerate(values)
+        for other in range(30)
+    ]
+    summary, _ = summarise_systems(Results(rows, []), CONVERSION)
+    found = {row["metric"]: row for row in summary if row["system"] == "a"}
+    assert [found["score"][key] for key in ("low", "high")] == pytest.approx([0.7 - 0.9168, 0.7 + 0.9168], abs=1e-3)
+    assert [found["wer"][key] for key in ("low", "high")] == pytest.approx([0, 0.2 + 1.8336], abs=1e-3)
+    differences = {row["metric"]: row for row in differences_of_systems(rows, CONVERSION, [("a", "b")])}
+    for metric, difference, half in (("score", 0.2, 0.9168), ("wer", 0.2, 1.8336)):
+        row = differences[metric]
+        assert [row["low"], row["high"]] == pytest.approx([difference - half, difference + half], abs=1e-3)
 
 
 def test_no_speaker_is_in_a_choice_and_in_a_report():

@@ -1,9 +1,11 @@
 """Summaries, comparisons and agreements of planted measurements."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import trained_beside
 from planted import SETTINGS, cell, measurements
+from planted_voices import enrolled
 
 from thesis_lib.validation import (
     GROUND_TRUTH,
@@ -19,6 +21,7 @@ from thesis_lib.validation import (
 )
 from thesis_lib.validation.measurements import SOURCE
 from thesis_lib.validation.metrics import Calibration, bootstrap, mean_of
+from thesis_lib.validation.speaker_test import ALL_PAIRS, gains, impostor_levels, summarise_speakers
 
 
 def test_summary_of_planted_measurements(planted):
@@ -209,3 +212,44 @@ def test_agreement_of_encoders(planted):
     assert table.n[0] == 30
     twins = [Measured(m.rows, m.missing, {k: m.vectors[k[0], "encoder"] for k in m.vectors}) for m in planted.measured]
     assert agreements(Measurements(twins), SETTINGS)[0].tau[0] == pytest.approx(1)
+
+
+def crossed(decides: str, system: str, *scores: float) -> list[dict]:
+    """Rows of 30 speakers crossed with 2 contents, or 2 with 30: the side with two decides the score."""
+    many = {"target_speaker": "content", "content": "target_speaker"}[decides]
+    sexes = {"content_sex": "", "target_sex": "", "semitones": np.nan, "impostor_pairs_same_sex": 0}
+    about = {"system": system, "encoder": "planted", "floor": 0.0, "ceiling": 1.0, "impostor_pairs": 380} | sexes
+    return [
+        about
+        | {decides: f"few{number}", many: f"many{other}", "to_target": score, "to_content": 0.5}
+        | dict.fromkeys(("identified", "accepted_1", "accepted_5"), float(score > 0.5))
+        for number, score in enumerate(scores)
+        for other in range(30)
+    ]
+
+
+@pytest.mark.parametrize("decides", ["target_speaker", "content"])
+def test_the_speaker_test_draws_targets_and_contents(decides):
+    """Two values say little, however many rows have them: t(1) / z sqrt(2) = 9.168 times their half-distance."""
+    table = pd.DataFrame(crossed(decides, "a", 0.8, 0.6) + crossed(decides, "b", 0.4, 0.4))
+    summary = summarise_speakers(table, impostor_levels([enrolled()]), 100, 0)
+    rows = summary[summary.pairs == ALL_PAIRS].set_index(["system", "statistic"])
+    for statistic in ("normalised_similarity", "to_target"):
+        found = rows.loc[("a", statistic), ["value", "low", "high"]]
+        assert found.tolist() == pytest.approx([0.7, 0.7 - 0.9168, 0.7 + 0.9168], abs=1e-3)
+    gained = gains(table, "a", 100, 0, trivial=("b",)).set_index(["pairs", "statistic"]).loc[ALL_PAIRS]
+    found = gained.loc["normalised_similarity", ["value", "low", "high"]]
+    assert found.tolist() == pytest.approx([0.3, 0.3 - 0.9168, 0.3 + 0.9168], abs=1e-3)
+
+
+@pytest.mark.parametrize("decides", ["target_speaker", "content"])
+def test_shares_of_the_speaker_test_draw_targets_and_contents(decides):
+    table = pd.DataFrame(crossed(decides, "a", 0.8, 0.4) + crossed(decides, "b", 0.3, 0.3))
+    summary = summarise_speakers(table, impostor_levels([enrolled()]), 100, 0)
+    rows = summary[summary.pairs == ALL_PAIRS].set_index(["system", "statistic"])
+    gained = gains(table, "a", 100, 0, trivial=("b",)).set_index(["pairs", "statistic"]).loc[ALL_PAIRS]
+    for statistic in ("identified", "accepted_5"):
+        for found in (rows.loc["a", statistic], gained.loc[statistic]):
+            assert found.value == 0.5
+            assert found.low < 0.02
+            assert found.high > 0.98
