@@ -1,4 +1,4 @@
-"""The strong speaker test: the released weights on human voices, beside natural recordings and trivial systems.
+"""The strong speaker test: the default weights on human voices, beside natural recordings and trivial systems.
 
 THESIS_HUMAN names a folder of human recordings (``recordings_by_speaker`` has its layout). All speakers of the folder
 are enrolled. Recipes were compared on some speakers of the folder of the saved result (``compared_speakers``). Targets
@@ -40,23 +40,29 @@ RESAMPLES, QUICK_RESAMPLES, SEED = 1000, 100, 0
 
 
 def run(quick: bool, targets: int, contents: int) -> dict:
+    """``test_of`` the default weights."""
+    return test_of(DEFAULT, RELEASED, quick, targets, contents)
+
+
+def test_of(weights: str, system: str, quick: bool, targets: int, contents: int) -> dict:
     """Rows of each system, encoder, kind of pairs and statistic; differences to other systems; chance levels.
 
-    The differences are paired: to the best trivial system ("gains"), and to natural recordings of the same targets.
+    ``system`` is the name of the released ``weights`` in the rows. The differences are paired: to the best trivial
+    system ("gains"), and to natural recordings of the same targets.
     """
-    vocoder = Vocoder.from_torch(DEFAULT)
+    vocoder = Vocoder.from_torch(weights)
     resamples = QUICK_RESAMPLES if quick else RESAMPLES
     trials, encoders = human_set(vocoder, targets, contents)
-    scorers, roles = enrol(trials, encoders, bar), roles_of(vocoder)
-    results = measure_speakers(trials, speaker_test_systems(RELEASED, vocoder, encoders[0]), scorers, bar)
+    scorers, roles = enrol(trials, encoders, bar), roles_of(vocoder, weights)
+    results = measure_speakers(trials, speaker_test_systems(system, vocoder, encoders[0]), scorers, bar)
     levels = impostor_levels(scorers)
     summary = summarise_speakers(results.table, levels, resamples, SEED)
-    to_natural = gains(beside_natural(results.table), RELEASED, resamples, SEED, trivial=(NATURAL,))
+    to_natural = gains(beside_natural(results.table), system, resamples, SEED, trivial=(NATURAL,))
     return about_trials(trials, scorers) | {
-        "system": RELEASED,
+        "system": system,
         "not measured": results.missing,
         "rows": records(roles.of_encoders(summary)),
-        "gains": records(roles.of_encoders(gains(results.table, RELEASED, resamples, SEED))),
+        "gains": records(roles.of_encoders(gains(results.table, system, resamples, SEED))),
         "differences to natural recordings": records(roles.of_encoders(to_natural[to_natural.pairs == ALL_PAIRS])),
         "impostors": records(levels),
     }
@@ -70,6 +76,6 @@ def human_set(vocoder: Vocoder, targets: int, contents: int) -> tuple[SpeakerTri
     return human_trials(folder, config, targets, contents, compared_speakers(), recorded_sexes()), encoders
 
 
-def roles_of(vocoder: Vocoder) -> Roles:
-    """The roles of every network in the released weights."""
-    return Roles.along(named_lineage(DEFAULT, vocoder.description))
+def roles_of(vocoder: Vocoder, weights: str = DEFAULT) -> Roles:
+    """The roles of every network in the released ``weights``."""
+    return Roles.along(named_lineage(weights, vocoder.description))

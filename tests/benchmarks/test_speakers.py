@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from helpers import spoken
 
-from benchmarks import artefacts, speakers
+from benchmarks import artefacts, speakers, speakers_small
 from thesis_lib.audio.files import write_audio
 from thesis_lib.vocoder.synthesis import Vocoder
 
 
-@pytest.mark.parametrize("module", [speakers, artefacts])
+@pytest.mark.parametrize("module", [speakers, speakers_small, artefacts])
 def test_the_speaker_tests_say_at_once_that_a_folder_is_missing(module, monkeypatch):
     monkeypatch.delenv("THESIS_HUMAN", raising=False)
     with pytest.raises(SystemExit, match="THESIS_HUMAN must name a folder"):
@@ -42,3 +42,27 @@ def test_the_speaker_test_ranks_natural_recordings_above_a_content_that_is_kept(
         assert kept < 0.5
         assert table["natural recording", "identified", encoder] == 1
         assert table[speakers.RELEASED, "identified", encoder] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.weights("ecapa", "resemblyzer", "eres2net", "whisper-tiny.en")
+def test_the_small_weights_have_the_same_targets_and_contents(tmp_path, monkeypatch):
+    for number in (0, 6, 12):
+        write_audio(tmp_path / f"{number}.wav", spoken(number)[: 5 * 22_050], 22_050)
+    monkeypatch.setenv("THESIS_HUMAN", str(tmp_path))
+    found, default = (module.run(True, targets=2, contents=2) for module in (speakers_small, speakers))
+    assert (found["system"], default["system"]) == ("small weights", "released weights")
+    trivial, other = (
+        {
+            (row["system"], row["encoder"], row["pairs"], row["statistic"]): row["value"]
+            for row in run["rows"]
+            if row["system"] in ("TTS unchanged", "natural recording", "nearest TTS voice")
+        }
+        for run in (found, default)
+    )
+    assert trivial == pytest.approx(other, nan_ok=True)
+    own, others = (
+        [row["value"] for row in run["rows"] if row["system"] == run["system"] and row["statistic"] == "to_target"]
+        for run in (found, default)
+    )
+    assert own != others
