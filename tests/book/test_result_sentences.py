@@ -48,13 +48,20 @@ def test_every_sentence_of_a_summary_belongs_to_a_claim(page, start, end, no_res
 
 RESULT_WORDS = re.compile(
     r"\b(shown|higher|lower|(above|below) chance|fast(er|est)|slower|rais(es?|ed)|lowers?|rises?|falls?|keeps?"
-    r"|better|worse|resembles?|gains?|costs?|largest|follows?)\b",
+    r"|better|worse|resembles?|gains?|costs?|largest|follows?|stays within|represents?|as well as)\b",
     re.IGNORECASE,
 )
+# Of results that were replaced: they are in the history of benchmarks/results.
+EARLIER_ADAPTATION = ("The test was changed while its results were known: its first", "Row 3: the same weights before")
 # Page -> beginnings of sentences with such a word that state no result: methods, questions, and what was not measured.
 NO_RESULT: dict[str, tuple[str, ...]] = {
-    "README.md": ("Condition and enrolment are the two halves",),
-    "book/index.md": ("Condition and enrolment are the two halves", "This measure is weak", "| [Compression]"),
+    "README.md": ("Condition and enrolment are the two halves", EARLIER_ADAPTATION[1]),
+    "book/index.md": (
+        "Condition and enrolment are the two halves",
+        "This measure is weak",
+        "| [Compression]",
+        EARLIER_ADAPTATION[1],
+    ),
     "book/introduction.md": ("Can the translation keep them?", "The [evaluation protocol]"),
     "book/results.md": (
         "| measure |",
@@ -64,6 +71,7 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
         "The default stays contour gain alone",
         "The first, *contour gain*, is the default",
         "The gains over the best trivial system are paired",
+        EARLIER_ADAPTATION[0],
     ),
     "book/limitations.md": (
         "A spread between percentiles in its place",  # the sentence says that no result of it is saved
@@ -73,6 +81,8 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
         "The recipe of the default weights follows trainings",
         "The synthesizer's speed has limits",
         "The voices are clean",
+        "A property of a voice that this encoder does not represent",
+        EARLIER_ADAPTATION[0],
     ),
     "notebooks/03_model.ipynb": (
         "Chance is one half",
