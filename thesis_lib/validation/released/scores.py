@@ -129,7 +129,7 @@ def outside_of(config: Config) -> dict[str, str] | None:
     return found | {compared: fingerprint(Path(compared))}
 
 
-def compared_speakers(config: Config) -> frozenset[str]:
+def speakers_of_choice(config: Config) -> frozenset[str]:
     """The names in ``ablation.compared``, separated by white space; none without it.
 
     RunError for a file that is not there, and for one without a speaker of ``swap.human``.
@@ -150,10 +150,10 @@ def compared_speakers(config: Config) -> frozenset[str]:
 def trials_of(run: Run) -> SpeakerTrials:
     """Human target speakers crossed with bundled sentences.
 
-    RunError for fewer than two targets, and as ``compared_speakers``.
+    RunError for fewer than two targets, and as ``speakers_of_choice``.
     """
     config, settings = run.config.override({"swap.seconds": CONTENT_SECONDS}), run.config.ablation
-    compared = compared_speakers(config)
+    compared = speakers_of_choice(config)
     if config.swap.human:
         return human_trials(Path(config.swap.human), config, settings.targets, settings.contents, compared)
     speakers = [
