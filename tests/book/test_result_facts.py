@@ -51,7 +51,8 @@ def test_the_correlations_of_the_output_are_above_those_of_the_tts_but_where_a_r
     """The table of limitations.md; its names are those of the result, or stand here."""
     names = {
         "F0 median": "f0_median",
-        "F0 standard deviation by pYIN": "f0_std",
+        "F0 standard deviation by pYIN, plain": "f0_std",
+        "F0 standard deviation by pYIN, from percentiles": "F0 standard deviation by pYIN, robust",
         "loudness peaks per second": "loudness peaks a second",
         "speaking rate (inverse of the duration of the speech, by Silero's network)": "speaking rate",
         "voiced segments per second, by pYIN": "rate",
@@ -68,3 +69,13 @@ def test_the_correlations_of_the_output_are_above_those_of_the_tts_but_where_a_r
     assert {f"correlation, {name}" for name in compared} == {name for name in low.index if "correlation" in name}
     for name, text in compared.items():
         assert (low[f"correlation, {name}"] > 0) == ("not shown" not in text), name
+
+
+def test_the_emotion_embedding_changes_four_of_the_statistics_of_the_emotion_test():
+    """limitations.md names them and the recall of the first probe: five of 22 comparisons."""
+    saved = pd.DataFrame(reporting.benchmark("emotion")["differences"])
+    rows = saved[(saved.system == "ours") & (saved.against == "ours, mean emotion embedding")].set_index("statistic")
+    assert len(rows) == 22
+    raised, lowered = rows.index[rows.low > 0], rows.index[rows.high < 0]
+    assert set(raised) == {f"correlation, {name}" for name in ("tilt", "alpha ratio", "harmonics-to-noise ratio")}
+    assert set(lowered) == {"recall, eGeMAPS"}

@@ -104,7 +104,7 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
     "notebooks/06_compression.ipynb": ("How much smaller and faster", "This cost comes from"),
     "notebooks/07_voice_cloning.ipynb": (
         "(3) Kokoro",
-        "- *published* English",
+        "Published English exists for five",
         "Is the output more similar to you",
         "The reference is the other half",
         "The table has a gain",

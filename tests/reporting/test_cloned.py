@@ -57,6 +57,11 @@ def test_the_emotion_that_a_probe_recalls_is_in_per_cent_and_correlations_are_in
     names = ("recall", "recall, eGeMAPS", "correlation, f0_median", "rank, loudness")
     rows = [{"system": "ours", "statistic": name} | NUMBERS for name in names]
     assert reporting.recall_table(rows).iloc[0].tolist() == ["ours", "50 [25, 75]", "50 [25, 75]"]
+    differences = [row | {"against": other} for other in ("TTS", "source") for row in rows]
+    assert reporting.recall_table(differences).to_numpy().tolist() == [
+        ["ours", "TTS", "50 [25, 75]", "50 [25, 75]"],
+        ["ours", "source", "50 [25, 75]", "50 [25, 75]"],
+    ]
     (found,) = reporting.correlations_table(rows).to_dict("records")
     assert found == {"statistic": "F0 median (semitones re 100 Hz)", "ours": "0.50 [0.25, 0.75]"}
 

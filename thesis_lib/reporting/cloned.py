@@ -43,14 +43,15 @@ def style_table(summary: pd.DataFrame, test_set: str) -> pd.DataFrame:
 
 
 def recall_table(rows: list[dict]) -> pd.DataFrame:
-    """Of ``benchmarks emotion`` a row for each system: the unweighted average recall of both probes in per cent."""
+    """Of ``benchmarks emotion`` a row for each system: the unweighted average recall of both probes in per cent.
+
+    Of its differences a row for each two systems: the first one's recall minus the second one's, in percentage points.
+    """
     probes = {RECALL: "probe of Whisper's states: recall (%)", f"{RECALL}, eGeMAPS": "probe of eGeMAPS: recall (%)"}
-    found = [
-        row | {name: 100 * row[name] for name in ("value", "low", "high")} | {"probe": probes[row["statistic"]]}
-        for row in rows
-        if row["statistic"] in probes
-    ]
-    return interval_table(pd.DataFrame(found), ["system"], "probe")
+    found = pd.DataFrame([row | {"probe": probes[row["statistic"]]} for row in rows if row["statistic"] in probes])
+    numbers = ["value", "low", "high"]
+    percent = found.assign(**100 * found[numbers].astype(float))
+    return interval_table(percent, [name for name in ("system", "against") if name in found], "probe")
 
 
 def correlations_table(rows: list[dict]) -> pd.DataFrame:
