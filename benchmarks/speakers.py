@@ -40,11 +40,11 @@ RESAMPLES, QUICK_RESAMPLES, SEED = 1000, 100, 0
 
 
 def run(quick: bool, targets: int, contents: int) -> dict:
-    """``test_of`` the default weights."""
-    return test_of(DEFAULT, RELEASED, quick, targets, contents)
+    """``of_weights`` for the default weights."""
+    return of_weights(DEFAULT, RELEASED, quick, targets, contents)
 
 
-def test_of(weights: str, system: str, quick: bool, targets: int, contents: int) -> dict:
+def of_weights(weights: str, system: str, quick: bool, targets: int, contents: int) -> dict:
     """Rows of each system, encoder, kind of pairs and statistic; differences to other systems; chance levels.
 
     ``system`` is the name of the released ``weights`` in the rows. The differences are paired: to the best trivial

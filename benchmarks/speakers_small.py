@@ -1,6 +1,9 @@
-"""The strong speaker test of the small released weights: same targets, contents and trivial systems as ``speakers``."""
+"""The strong speaker test of the small released weights, with the targets and contents of ``speakers``.
 
-from benchmarks.speakers import OPTIONS, test_of
+The trivial system "mean speaker" is rendered by the small weights; the other trivial systems are the same.
+"""
+
+from benchmarks.speakers import OPTIONS, of_weights
 from thesis_lib.vocoder.sources import SMALL
 
 __all__ = ["OPTIONS", "run"]
@@ -10,4 +13,4 @@ SYSTEM = "small weights"
 
 def run(quick: bool, targets: int, contents: int) -> dict:
     """As ``speakers``."""
-    return test_of(SMALL, SYSTEM, quick, targets, contents)
+    return of_weights(SMALL, SYSTEM, quick, targets, contents)

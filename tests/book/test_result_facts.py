@@ -72,10 +72,21 @@ def test_the_correlations_of_the_output_are_above_those_of_the_tts_but_where_a_r
 
 
 def test_the_emotion_embedding_changes_four_of_the_statistics_of_the_emotion_test():
-    """limitations.md names them and the recall of the first probe: five of 22 comparisons."""
+    """limitations.md names them, and says that the WER has no interval."""
     saved = pd.DataFrame(reporting.benchmark("emotion")["differences"])
     rows = saved[(saved.system == "ours") & (saved.against == "ours, mean emotion embedding")].set_index("statistic")
     assert len(rows) == 22
     raised, lowered = rows.index[rows.low > 0], rows.index[rows.high < 0]
     assert set(raised) == {f"correlation, {name}" for name in ("tilt", "alpha ratio", "harmonics-to-noise ratio")}
     assert set(lowered) == {"recall, eGeMAPS"}
+    assert set(rows.index[rows.low.isna()]) == {"WER"}
+
+
+def test_seven_correlations_are_not_shown_to_be_above_those_of_the_trivial_system():
+    """limitations.md names them, below the table."""
+    saved = pd.DataFrame(reporting.benchmark("emotion")["differences"])
+    rows = saved[(saved.system == "ours") & (saved.against == "TTS, source's F0 median and loudness")]
+    rows = rows[rows.statistic.str.startswith("correlation")].set_index("statistic")
+    found = rows.index[rows.low <= 0].str.removeprefix("correlation, ")
+    named = {"f0_median", "tilt", "harmonics-to-noise ratio", "alpha ratio", "jitter", "energy_std", "rate"}
+    assert set(found) == named

@@ -58,7 +58,9 @@ def test_the_emotion_that_a_probe_recalls_is_in_per_cent_and_correlations_are_in
     rows = [{"system": "ours", "statistic": name} | NUMBERS for name in names]
     assert reporting.recall_table(rows).iloc[0].tolist() == ["ours", "50 [25, 75]", "50 [25, 75]"]
     differences = [row | {"against": other} for other in ("TTS", "source") for row in rows]
-    assert reporting.recall_table(differences).to_numpy().tolist() == [
+    table = reporting.recall_table(differences)
+    assert list(table)[2:] == [f"probe of {x}: recall (percentage points)" for x in ("Whisper's states", "eGeMAPS")]
+    assert table.to_numpy().tolist() == [
         ["ours", "TTS", "50 [25, 75]", "50 [25, 75]"],
         ["ours", "source", "50 [25, 75]", "50 [25, 75]"],
     ]

@@ -381,9 +381,10 @@ def test_no_target_is_a_speaker_on_whom_the_recipe_was_chosen(tiny_run, tmp_path
     names.write_text("a\n")
     after = scores.outside_of(run(**{"swap.human": str(human)}).config)
     assert [path for path in before if before[path] != after[path]] == [str(names)]
-    names.write_text("nobody\n")
-    with pytest.raises(RunError, match="names no speaker of"):
-        scores.trials_of(run(**{"swap.human": str(human)}))
+    for wrong, says in (("a\nnobody\n", "has no speaker named nobody: correct"), ("a b c d", "no target is left")):
+        names.write_text(wrong)
+        with pytest.raises(RunError, match=says):
+            scores.trials_of(run(**{"swap.human": str(human)}))
     with pytest.raises(RunError, match="set both, or neither"):
         scores.trials_of(run())
     names.unlink()

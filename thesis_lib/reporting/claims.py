@@ -17,6 +17,7 @@ from thesis_lib.utils.errors import ThesisError
 SHOWN, IN_PART, NOT_SHOWN, DESCRIBED = "shown", "shown in part", "not shown", "described"
 VERDICTS = (SHOWN, IN_PART, NOT_SHOWN, DESCRIBED)
 NONE = "–"
+NO_WIDTH = "(the same in all draws)"  # of the bootstrap: instead of an interval
 PLACEHOLDER = re.compile(r"<([a-z_0-9]+)>")
 LINE = "| {where} | {claim} | {source} | {n} | {interval} | {verdict} |"
 HEAD = ("| where | claim | result | n | value and 95 % interval | verdict |", "|---|---|---|---|---|---|")
@@ -40,7 +41,10 @@ def _proportion(row: Mapping[str, Any], digits: int = 0) -> str:
 
 
 def _number(row: Mapping[str, Any], sign: str = "", digits: int = 2) -> str:
-    return f"{row['value']:{sign}.{digits}f} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    value = f"{row['value']:{sign}.{digits}f}"
+    if row["low"] == row["high"]:
+        return f"{value} {NO_WIDTH}"
+    return f"{value} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 
 
 def _rounds(row: Mapping[str, Any]) -> str:

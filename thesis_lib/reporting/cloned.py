@@ -47,7 +47,9 @@ def recall_table(rows: list[dict]) -> pd.DataFrame:
 
     Of its differences a row for each two systems: the first one's recall minus the second one's, in percentage points.
     """
-    probes = {RECALL: "probe of Whisper's states: recall (%)", f"{RECALL}, eGeMAPS": "probe of eGeMAPS: recall (%)"}
+    unit = "percentage points" if any("against" in row for row in rows) else "%"
+    inputs = {RECALL: "Whisper's states", f"{RECALL}, eGeMAPS": "eGeMAPS"}
+    probes = {statistic: f"probe of {name}: recall ({unit})" for statistic, name in inputs.items()}
     found = pd.DataFrame([row | {"probe": probes[row["statistic"]]} for row in rows if row["statistic"] in probes])
     numbers = ["value", "low", "high"]
     percent = found.assign(**100 * found[numbers].astype(float))

@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.config import GENERATOR_PRESETS, TASKS, Config
-from thesis_lib.reporting.claims import FORMS
+from thesis_lib.reporting.claims import FORMS, NO_WIDTH
 from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
@@ -124,7 +124,7 @@ def data_speed(result: dict) -> pd.DataFrame:
 
 
 def with_interval(row: dict) -> str:
-    """A value and its 95 % interval, or "not measured" with the reason.
+    """A value and its 95 % interval, or "not measured" with the reason; ``NO_WIDTH`` for an interval without width.
 
     The width of the interval sets the decimals: three below 0.1, two below 3, one below 10. Three digits are the most.
     """
@@ -132,8 +132,8 @@ def with_interval(row: dict) -> str:
         return "not measured: " + row["reason"]
     width, largest = row["high"] - row["low"], max(abs(row[name]) for name in ("value", "low", "high"))
     digits = min(sum(width < limit for limit in (0.1, 3, 10)), sum(largest <= limit for limit in (1, 10, 100)))
-    if width == 0 and float(largest).is_integer():
-        digits = 0
+    if width == 0:
+        return f"{row['value']:z.{0 if float(largest).is_integer() else digits}f} {NO_WIDTH}"
     return f"{row['value']:z.{digits}f} [{row['low']:z.{digits}f}, {row['high']:z.{digits}f}]"
 
 

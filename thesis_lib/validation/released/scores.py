@@ -132,7 +132,7 @@ def outside_of(config: Config) -> dict[str, str] | None:
 def speakers_of_choice(config: Config) -> frozenset[str]:
     """The names in ``ablation.compared``, separated by white space; none without it.
 
-    RunError for a file that is not there, and for one without a speaker of ``swap.human``.
+    RunError for a file that is not there, for a name that ``swap.human`` does not have, and where no speaker is left.
     """
     compared, human = config.ablation.compared, config.swap.human
     if not compared:
@@ -142,8 +142,13 @@ def speakers_of_choice(config: Config) -> frozenset[str]:
     if not Path(compared).is_file():
         raise RunError(f"ablation.compared: {compared} is no file: name a text file of speakers, or leave it out")
     names = frozenset(Path(compared).read_text(encoding="utf-8").split())
-    if names.isdisjoint(recordings_by_speaker(Path(human))):
-        raise RunError(f"ablation.compared: {compared} names no speaker of {human}: name them as the folder does")
+    known = frozenset(recordings_by_speaker(Path(human)))
+    if unknown := sorted(names - known):
+        raise RunError(
+            f"ablation.compared: {human} has no speaker named {', '.join(unknown)}: correct the names in {compared}"
+        )
+    if names == known:
+        raise RunError(f"ablation.compared: {compared} names every speaker of {human}: no target is left")
     return names
 
 
