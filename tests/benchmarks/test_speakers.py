@@ -60,7 +60,7 @@ def test_the_small_weights_have_the_same_targets_and_contents(tmp_path, monkeypa
         }
         for run in (found, default)
     )
-    assert trivial == pytest.approx(other, nan_ok=True)
+    assert trivial == pytest.approx(other, rel=1e-3, abs=1e-4, nan_ok=True)  # threads sum in another order
     own, others = (
         [row["value"] for row in run["rows"] if row["system"] == run["system"] and row["statistic"] == "to_target"]
         for run in (found, default)

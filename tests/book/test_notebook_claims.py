@@ -19,9 +19,6 @@ NO_PROSE = re.compile(r"\{[^}]+\}`[^`]*`|\$[^$]*\$|`[^`]*`|(?<=\])\([^)]*\)")
 # Definitions, thresholds and levels of chance: no results.
 DEFINED = {"22.05", "0.5", "0.9", "5 %", "1 %", "50 %", "95 %"}
 
-# Numbers of the released weights: tests/book/test_notebook_facts.py.
-FACTS = {"02_embeddings.ipynb": {"0.93"}}
-
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_every_measured_number_of_the_prose_belongs_to_a_claim(name):
@@ -30,7 +27,7 @@ def test_every_measured_number_of_the_prose_belongs_to_a_claim(name):
     for claim in CLAIMS:
         for phrase in claim.phrases.get(f"notebooks/{name}", ()):
             prose = prose.replace(RESULTS.filled(claim, phrase) if claim.result else phrase, " ")
-    assert set(MEASURED.findall(NO_PROSE.sub("", prose))) - DEFINED == FACTS.get(name, set())
+    assert set(MEASURED.findall(NO_PROSE.sub("", prose))) - DEFINED == set()
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -1,6 +1,5 @@
 """Facts of the code and counts of saved results that sentences of notebooks state: no claims, and true."""
 
-import json
 import re
 
 import pandas as pd
@@ -8,7 +7,6 @@ from helpers import notebook_prose
 
 from thesis_lib import reporting
 from thesis_lib.config import AudioConfig, Config, ContentConfig, Recipe
-from thesis_lib.embeddings.encoders.emotion import DEFAULT_FOLDER
 from thesis_lib.vocoder.generators import build_generator
 from thesis_lib.vocoder.synthesis import DEFAULT, Vocoder
 
@@ -68,9 +66,3 @@ def test_noise_along_the_gradient_moves_one_encoder_by_more_than_the_limit():
     moved = pd.DataFrame(reporting.benchmark("artefacts")["rows"]).groupby("encoder").moved.max()
     assert moved["eres2net"] > 0.1 > moved["resemblyzer"]
     assert "It moves ERes2Net." in notebook_prose("05_validation.ipynb")
-
-
-def test_the_accuracy_of_the_emotion_encoder_is_that_of_its_weights():
-    released = json.loads((DEFAULT_FOLDER / "config.json").read_text(encoding="utf-8"))
-    (selected,) = [row for row in released["selection"] if row["candidate"] == released["candidate"]]
-    assert f"the same accuracy is {selected['speaker']:.2f}." in notebook_prose("02_embeddings.ipynb")

@@ -83,6 +83,7 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
         "The synthesizer's speed has limits",
         "The voices are clean",
         "A property of a voice that this encoder does not represent",
+        "An earlier result with the same targets",
         *EARLIER_ADAPTATION,
     ),
     "notebooks/03_model.ipynb": (

@@ -262,4 +262,4 @@ def test_the_movement_by_noise_has_its_interval():
     ]
     table = reporting.noise_table(rows)
     assert table.encoder.tolist() == ["e", "f"]
-    assert table["along ECAPA's gradient"].tolist() == ["0.050 [0.000, 0.090]"] * 2
+    assert table["along the gradient of ECAPA's loss"].tolist() == ["0.050 [0.000, 0.090]"] * 2

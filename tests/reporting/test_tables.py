@@ -60,6 +60,8 @@ def test_summary_table_says_not_measured():
     assert table.loc["pesq", "a"] == "2 [1.5, 2.5]"
     assert table.loc["pesq", "b"] == "not measured"
     assert len(reporting.intervals(summary, ["pesq"]).axes) == 1
+    fixed = reporting.summary_table(summary.assign(low=summary.value, high=summary.value), NO_COMPARISONS)
+    assert fixed.set_index("metric").loc["pesq", "a"] == "2 (the same in all draws)"
     settings = reporting.settings_table(summary).set_index("metric")
     assert "P.862.2" in settings.loc["pesq", "measured by"]
 

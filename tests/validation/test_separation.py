@@ -57,3 +57,12 @@ def test_separations_say_why_there_is_none():
     assert rows["two labels"]["reason"] == ""
     good = metrics.separations(vectors, vectors, one_each, one_each, measures=["AUC"])
     assert [(row["measure"], row["value"], row["reason"]) for row in good] == [("AUC", 1.0, "")]
+
+
+def test_an_equal_error_rate_of_zero_has_an_upper_limit():
+    """Clopper and Pearson's for 0 of 20 speakers: 1 - 0.025^(1/20)."""
+    speakers = np.repeat(np.arange(20), 2)
+    vectors = np.eye(20)[speakers]
+    value, low, high = metrics.separation("EER", vectors, vectors, speakers, speakers, np.arange(40))
+    assert (value, low) == (0, 0)
+    assert high == pytest.approx(1 - 0.025 ** (1 / 20))

@@ -38,8 +38,8 @@ STRICT_STATISTICS = tuple(name for name in STATISTICS if name not in MAIN_STATIS
 NO_SHARE = "not given"  # of a normalised similarity near 0
 NOISES = {  # of ``benchmarks artefacts``
     "white noise": "white noise",
-    "plain loss": "along ECAPA's gradient",
-    "augmented loss": "along the gradient of its augmented loss",
+    "plain loss": "along the gradient of ECAPA's loss",
+    "augmented loss": "of ECAPA's loss with augmented input",
 }
 
 

@@ -188,10 +188,11 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFr
     conditions a vocoder, computes its content or trained it (``validation.roles``); the metric favours that vocoder.
     """
     best = winners(comparisons)
+    ranges = [NO_WIDTH if r.low == r.high else f"[{r.low:.3g}, {r.high:.3g}]" for r in summary.itertuples()]
     cells = summary.assign(
         cell=[
-            f"{r.value:.3g} [{r.low:.3g}, {r.high:.3g}]" + " *" * ((r.system, r.metric) in best)
-            for r in summary.itertuples()
+            f"{r.value:.3g} {spread}" + " *" * ((r.system, r.metric) in best)
+            for r, spread in zip(summary.itertuples(), ranges, strict=True)
         ]
     )
     wide = cells.pivot(index="metric", columns="system", values="cell")

@@ -6,7 +6,7 @@ import numpy as np
 
 from thesis_lib.embeddings.triplets import correct_triplets
 from thesis_lib.validation.metrics.errors import MetricError
-from thesis_lib.validation.metrics.intervals import Bounded, bootstrap
+from thesis_lib.validation.metrics.intervals import Bounded, ErrorRate, bootstrap
 from thesis_lib.validation.metrics.statistics import (
     auc,
     equal_error_rate,
@@ -68,7 +68,8 @@ def separation(
         return MEASURES[measure](a[rows], b[rows], labels[rows], None if apart is None else apart[rows])
 
     least = -1 if measure in COSINES else 0
-    return bootstrap(len(labels), Bounded(statistic, least, 1), resamples, seed, groups)
+    bounded = ErrorRate(statistic, high=1, scale=1) if measure == "EER" else Bounded(statistic, least, 1)
+    return bootstrap(len(labels), bounded, resamples, seed, groups)
 
 
 def separations(
