@@ -56,11 +56,12 @@ def test_the_small_weights_have_the_same_targets_and_contents(tmp_path, monkeypa
         {
             (row["system"], row["encoder"], row["pairs"], row["statistic"]): row["value"]
             for row in run["rows"]
-            if row["system"] in ("TTS unchanged", "natural recording", "nearest TTS voice")
+            if row["system"] in ("TTS unchanged", "natural recording", "nearest TTS voice") and row["value"] is not None
         }
         for run in (found, default)
     )
-    assert trivial == pytest.approx(other, rel=1e-3, abs=1e-4, nan_ok=True)  # threads sum in another order
+    assert len(trivial) > 100
+    assert trivial == pytest.approx(other, rel=1e-3, abs=1e-4)  # threads sum in another order
     own, others = (
         [row["value"] for row in run["rows"] if row["system"] == run["system"] and row["statistic"] == "to_target"]
         for run in (found, default)
