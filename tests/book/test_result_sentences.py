@@ -56,7 +56,9 @@ EARLIER_ADAPTATION = (
     "Three earlier results had four voices",
     "All four show a gain in the normalised similarity",
     "The second does not show a gain in identification",
+    "The first does not show a fall by ERes2Net",
 )
+EARLIER_SEGMENTS = "The first two results showed a recall above chance by the probe"
 EARLIER_SMALL_WEIGHTS = "Two earlier results of the speaker test with the small weights"
 # Page -> beginnings of sentences with such a word that state no result: methods, questions, and what was not measured.
 NO_RESULT: dict[str, tuple[str, ...]] = {
@@ -72,6 +74,7 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
         "The first, *contour gain*, is the default",
         "The gains over the best trivial system are paired",
         *EARLIER_ADAPTATION,
+        EARLIER_SEGMENTS,
         EARLIER_SMALL_WEIGHTS,
     ),
     "book/limitations.md": (

@@ -80,7 +80,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
         f"{row['cosine_lost']:.2f} [{row['cosine_lost_low']:.2f}, {row['cosine_lost_high']:.2f}]"
     ),
     "margin": lambda row: f"{row['margin']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
-    "moved": lambda row: f"{row['moved']:.2f} [{row['low']:z.2f}, {row['high']:z.2f}]",
+    "moved": lambda row: f"{row['moved']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
     "mean": lambda row: f"{row['mean']:+.3f} [{row['low']:.3f}, {row['high']:.3f}]",
     "gain": lambda row: _number(row, "+"),
     "percent": _percent,
