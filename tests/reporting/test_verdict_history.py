@@ -20,17 +20,19 @@ def git(folder, *words: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path):
-    """Five versions of a result: two not shown, one under another name, one that is no JSON, and today's."""
+    """A result that is not shown, removed and committed again; another; the first again; one under another name, one
+    that is no JSON, and today's.
+    """
     git(tmp_path, "init", "-q")
     path = tmp_path / RESULTS / "speakers.json"
     path.parent.mkdir(parents=True)
     rows = [{"system": "ours", "value": 0.3, "low": low, "high": 0.6} for low in (-0.1, -0.2, 0.1)]
     texts = [json.dumps({"rows": [row], "made by": {}}) for row in (rows[0], rows[1], rows[0])]
     texts += [json.dumps({"rows": [{"name": "ours", "value": 1}]}), "no json", json.dumps({"rows": [rows[2]]})]
-    for text in texts:
-        path.write_text(text)
-        git(tmp_path, "add", ".")
-        git(tmp_path, "commit", "-qm", "a result")
+    for text in (texts[0], None, *texts):
+        path.unlink() if text is None else path.write_text(text)
+        git(tmp_path, "add", "-A")
+        git(tmp_path, "commit", "-qm", "a result, or none")
     return tmp_path
 
 
