@@ -381,7 +381,7 @@ def test_no_target_is_a_speaker_on_whom_the_recipe_was_chosen(tiny_run, tmp_path
     names.write_text("a\n")
     after = scores.outside_of(run(**{"swap.human": str(human)}).config)
     assert [path for path in before if before[path] != after[path]] == [str(names)]
-    for wrong, says in (("a\nnobody\n", "has no speaker named nobody: correct"), ("a b c d", "no target is left")):
+    for wrong, says in (("a\ne\n", "has no speaker named e: correct"), ("a b c d", "no target is left")):
         names.write_text(wrong)
         with pytest.raises(RunError, match=says):
             scores.trials_of(run(**{"swap.human": str(human)}))

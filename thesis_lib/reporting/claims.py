@@ -40,11 +40,13 @@ def _proportion(row: Mapping[str, Any], digits: int = 0) -> str:
     return f"{value} % [{low}, {high}]"
 
 
+def bracketed(low: float, high: float, form: str) -> str:
+    """An interval with both ends in the format ``form``; ``NO_WIDTH`` for one without width."""
+    return NO_WIDTH if low == high else f"[{low:{form}}, {high:{form}}]"
+
+
 def _number(row: Mapping[str, Any], sign: str = "", digits: int = 2) -> str:
-    value = f"{row['value']:{sign}.{digits}f}"
-    if row["low"] == row["high"]:
-        return f"{value} {NO_WIDTH}"
-    return f"{value} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+    return f"{row['value']:{sign}.{digits}f} {bracketed(row['low'], row['high'], f'.{digits}f')}"
 
 
 def _rounds(row: Mapping[str, Any]) -> str:

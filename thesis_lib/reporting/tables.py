@@ -8,7 +8,7 @@ from pandas.io.formats.style import Styler
 from torch import Tensor
 
 from thesis_lib.config import GENERATOR_PRESETS, TASKS, Config
-from thesis_lib.reporting.claims import FORMS, NO_WIDTH
+from thesis_lib.reporting.claims import FORMS, bracketed
 from thesis_lib.reporting.headings import heading, metric_heading
 from thesis_lib.runs.folder import Run, RunError, project_root
 from thesis_lib.validation import ALIGNED, GROUND_TRUTH, WORDS, circular, describe, winners
@@ -124,7 +124,7 @@ def data_speed(result: dict) -> pd.DataFrame:
 
 
 def with_interval(row: dict) -> str:
-    """A value and its 95 % interval, or "not measured" with the reason; ``NO_WIDTH`` for an interval without width.
+    """A value and its 95 % interval, or "not measured" with the reason; ``bracketed`` has the interval.
 
     The width of the interval sets the decimals: three below 0.1, two below 3, one below 10. Three digits are the most.
     """
@@ -132,9 +132,10 @@ def with_interval(row: dict) -> str:
         return "not measured: " + row["reason"]
     width, largest = row["high"] - row["low"], max(abs(row[name]) for name in ("value", "low", "high"))
     digits = min(sum(width < limit for limit in (0.1, 3, 10)), sum(largest <= limit for limit in (1, 10, 100)))
-    if width == 0:
-        return f"{row['value']:z.{0 if float(largest).is_integer() else digits}f} {NO_WIDTH}"
-    return f"{row['value']:z.{digits}f} [{row['low']:z.{digits}f}, {row['high']:z.{digits}f}]"
+    if width == 0 and float(largest).is_integer():
+        digits = 0
+    form = f"z.{digits}f"
+    return f"{row['value']:{form}} {bracketed(row['low'], row['high'], form)}"
 
 
 def speaker_check_table(rates: list[dict]) -> pd.DataFrame:
@@ -188,11 +189,10 @@ def summary_table(summary: pd.DataFrame, comparisons: pd.DataFrame) -> pd.DataFr
     conditions a vocoder, computes its content or trained it (``validation.roles``); the metric favours that vocoder.
     """
     best = winners(comparisons)
-    ranges = [NO_WIDTH if r.low == r.high else f"[{r.low:.3g}, {r.high:.3g}]" for r in summary.itertuples()]
     cells = summary.assign(
         cell=[
-            f"{r.value:.3g} {spread}" + " *" * ((r.system, r.metric) in best)
-            for r, spread in zip(summary.itertuples(), ranges, strict=True)
+            f"{r.value:.3g} {bracketed(r.low, r.high, '.3g')}" + " *" * ((r.system, r.metric) in best)
+            for r in summary.itertuples()
         ]
     )
     wide = cells.pivot(index="metric", columns="system", values="cell")

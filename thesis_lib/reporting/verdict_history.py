@@ -7,10 +7,10 @@ not, or the other way round.
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from thesis_lib.reporting.claims import DESCRIBED, FORMS, Claim, ClaimError, SavedResults, is_shown, load_claims
 
@@ -19,11 +19,16 @@ RESULTS = Path("benchmarks") / "results"
 UNREADABLE = (ClaimError, KeyError, TypeError, AttributeError)  # a version with other names
 
 
-class Version(NamedTuple):
-    """A saved result in the history: the day of its commit, and what the file had."""
+@dataclass(frozen=True)
+class Version(SavedResults):
+    """One version of a saved result in the history: the day of its commit, and what the file had."""
 
     day: str
     result: dict
+
+    def load(self, name: str) -> Any:
+        """What the file had; it is of the one benchmark that the version was read for."""
+        return self.result
 
 
 class Changed(NamedTuple):
@@ -48,7 +53,7 @@ def versions(root: Path, name: str) -> Iterator[Version]:
         except (subprocess.CalledProcessError, json.JSONDecodeError):  # it was removed, or is a pointer
             continue
         if text != last and isinstance(result, dict):
-            yield Version(day, result)
+            yield Version(root / RESULTS, day, result)
         last = text
 
 
@@ -71,21 +76,17 @@ def changed_verdicts(root: Path, claims: Sequence[Claim]) -> list[Changed]:
     tested = list(reversed(by_value.values()))
     today, found = SavedResults(root / RESULTS), []
     known = {name: list(versions(root, name)) for name in dict.fromkeys(claim.result for claim in tested)}
-    with tempfile.TemporaryDirectory() as work:
-        folder = Path(work)
-        for claim in tested:
-            shown, own, earlier = is_shown(claim, today), _said(claim, today), dict[str, str]()  # value -> first day
-            for version in known[claim.result]:
-                (folder / f"{claim.result}.json").write_text(json.dumps(version.result), encoding="utf-8")
-                results = SavedResults(folder)
-                try:
-                    differs, said = is_shown(claim, results) != shown, _said(claim, results)
-                except UNREADABLE:
-                    continue
-                if differs and said not in earlier:
-                    earlier[said] = version.day
-            if earlier:
-                found.append(Changed(claim, own, [f"{day}: {said}" for said, day in earlier.items()]))
+    for claim in tested:
+        shown, earlier = is_shown(claim, today), dict[str, str]()  # value -> first day
+        for version in known[claim.result]:
+            try:
+                differs, said = is_shown(claim, version) != shown, _said(claim, version)
+            except UNREADABLE:
+                continue
+            if differs:
+                earlier.setdefault(said, version.day)
+        if earlier:
+            found.append(Changed(claim, _said(claim, today), [f"{day}: {said}" for said, day in earlier.items()]))
     return found
 
 
