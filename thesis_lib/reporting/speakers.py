@@ -39,7 +39,7 @@ NO_SHARE = "not given"  # of a normalised similarity near 0
 NOISES = {  # of ``benchmarks artefacts``
     "white noise": "white noise",
     "plain loss": "along the gradient of ECAPA's loss",
-    "augmented loss": "of ECAPA's loss with augmented input",
+    "augmented loss": "along the gradient of ECAPA's loss with augmented input",
 }
 
 
