@@ -1,6 +1,6 @@
 """Live interpreting: seconds from the end of a sentence to its first English; and errors of the speaker check.
 
-Bundled Spanish test recordings are fed in real time, a quarter of a second at a time, with pauses between them. The
+Bundled Spanish test recordings are fed in real time, in the blocks of live translation, with pauses between them. The
 clock of a sentence runs from its last voiced sample; the pause that ends it is included. The speaker check
 is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
 """
@@ -19,6 +19,7 @@ from benchmarks.json_rows import share_columns
 from thesis_lib.audio.files import read_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
 from thesis_lib.cloning import build, dominant
+from thesis_lib.cloning.live import BLOCK_SECONDS
 from thesis_lib.cloning.speaker import MIN_OTHERS_SHARE
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
@@ -27,7 +28,7 @@ from thesis_lib.utils.progress import bar
 from thesis_lib.validation import Scorer, System, TestSet, evaluate
 from thesis_lib.validation.evaluation import Columns
 
-BLOCK = RATE // 4
+BLOCK = int(BLOCK_SECONDS * RATE)
 PAUSE_SECONDS = 4.0  # between two sentences
 SENTENCES = 8
 

@@ -1,10 +1,13 @@
 """The watermark's networks without torch equal those of the package."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from helpers import spoken, voiced
 
+from thesis_lib.cloning import perth
 from thesis_lib.cloning.perth import Detector, Marker
 from thesis_lib.cloning.watermark import RATE, weights_path
 from thesis_lib.pretrained.torch_file import read_checkpoint
@@ -34,3 +37,22 @@ def test_marked_samples_and_probabilities_are_those_of_the_package(networks):
             with torch.inference_mode():
                 expected = float(theirs.get_watermark(given, RATE, round=False).item())
             assert abs(detector.probability(given) - expected) < 1e-4
+
+
+def test_the_blocks_of_frames_change_nothing(networks, monkeypatch):
+    marker, detector, _ = networks
+    wav = voiced(1.3, RATE)
+    marked, found = marker.mark(wav), detector.probability(wav)
+    monkeypatch.setattr(perth, "BLOCK_FRAMES", 10**6)
+    assert np.abs(marker.mark(wav) - marked).max() < 1e-6
+    assert detector.probability(wav) == pytest.approx(found, abs=1e-6)
+
+
+def test_marking_half_a_minute_does_not_hold_its_whole_spectrum_and_frames(networks):
+    marker, wav = networks[0], voiced(30.0, RATE)
+    tracemalloc.start()
+    marker.mark(wav)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    spectrum = len(wav) / perth.HOP * (perth.SIZE // 2 + 1) * np.dtype(np.complex128).itemsize
+    assert peak < 1.5 * spectrum  # the spectrum, its levels and phases, and the frames would be five times as much

@@ -90,3 +90,37 @@ def test_a_freeing_session_returns_the_memory_of_a_long_input_and_a_plain_one_ke
         return int(ran.stdout)
 
     assert growth("freeing_session") < 20e6 < 50e6 < growth("session")
+
+
+HELD = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from thesis_lib.audio.pitch import track
+from thesis_lib.config import AudioConfig
+from thesis_lib.vocoder.loading import load_vocoder
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+if sys.argv[1] == "pitch":
+    noise = np.random.default_rng(0).normal(0, 0.1, 20 * 22050).astype(np.float32)
+    call = lambda seconds: track(noise[: int(seconds * 22050)], AudioConfig())
+else:
+    vocoder = load_vocoder("default", frees_memory=sys.argv[1] == "freeing vocoder")
+    call = lambda seconds: vocoder.samples(np.zeros((1, 387, int(seconds * 86)), np.float32))
+call(0.5)
+before = resident_bytes()
+call(20)
+print(resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the resident memory from /proc")
+def test_the_pitch_tracker_and_the_vocoder_of_the_cloning_pipeline_return_the_memory_of_a_long_input():
+    def held(what: str) -> int:
+        ran = subprocess.run([sys.executable, "-c", HELD, what], capture_output=True, text=True, check=True)
+        return int(ran.stdout)
+
+    assert held("pitch") < 25e6
+    assert held("freeing vocoder") < 25e6 < 50e6 < held("vocoder")

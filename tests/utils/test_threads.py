@@ -1,8 +1,11 @@
-"""The default number of threads."""
+"""The default number of threads, and one thread of BLAS."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from thesis_lib.utils import threads
 from thesis_lib.utils.onnx_graph import session_options
@@ -76,3 +79,45 @@ def test_only_the_cores_that_the_process_may_use_are_counted(monkeypatch, groups
     assert session_options().intra_op_num_threads == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     assert threads.available_cores() == 64
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_has_one_thread_inside_nested_blocks_and_its_own_after_them():
+    with threadpool_limits(3, user_api="blas"):
+        with threads.one_blas_thread():
+            with threads.one_blas_thread():
+                assert blas_threads() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == {3}
+
+
+def test_blas_has_its_own_threads_after_blocks_of_two_threads_that_overlap():
+    before, first_is_inside, second_has_ended = blas_threads(), Event(), Event()
+
+    def first():
+        with threads.one_blas_thread():
+            first_is_inside.set()
+            assert second_has_ended.wait(20)
+            return blas_threads()
+
+    def second():
+        assert first_is_inside.wait(20)
+        with threads.one_blas_thread():
+            found = blas_threads()
+        second_has_ended.set()
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = pool.submit(first), pool.submit(second)
+        assert [future.result() for future in futures] == [{1}, {1}]
+    assert blas_threads() == before
+
+
+def test_blas_has_its_threads_again_after_an_error():
+    with threadpool_limits(3, user_api="blas"):
+        with pytest.raises(ValueError), threads.one_blas_thread():
+            raise ValueError
+        assert blas_threads() == {3}

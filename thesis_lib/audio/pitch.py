@@ -12,6 +12,7 @@ import numpy as np
 from thesis_lib.audio.files import resample
 from thesis_lib.config import AudioConfig
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.onnx_graph import freeing
 
 RATE = 16_000  # Hz, of the tracker's input
 MIN_F0_HZ, MAX_F0_HZ = 55.0, 600.0  # of speech
@@ -104,4 +105,6 @@ def pitch_confidence(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _tracker():
     from swift_f0 import SwiftF0
 
-    return SwiftF0(threads=1, spin=False)
+    tracker = SwiftF0(threads=1, spin=False)
+    freeing(tracker.session)
+    return tracker

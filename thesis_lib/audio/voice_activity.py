@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from thesis_lib.audio.files import as_samples
+from thesis_lib.audio.files import AudioError, as_samples
 
 RATE = 16_000  # Hz, of the network's input and of segments
 MAX_SEGMENT_S = 15.0  # longer speech is cut at its last short pause: Whisper's window is 30 s, and it limits latency
@@ -96,6 +96,14 @@ def _spans(wav: np.ndarray, pause: float) -> list[tuple[int, int]]:
         speech_pad_ms=int(1000 * MARGIN_S),
     )
     return [(span["start"], span["end"]) for span in get_speech_timestamps(wav, options)]
+
+
+def check_has_speech(segments: Sequence[object], source: object) -> None:
+    """Raise AudioError if there is no segment."""
+    if not segments:
+        raise AudioError(
+            "no speech", source, "no voice was detected: name a recording that is not only music or noise, or is louder"
+        )
 
 
 def speech_frames(wav: np.ndarray) -> np.ndarray:

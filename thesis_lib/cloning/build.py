@@ -34,7 +34,7 @@ def build(
     """
     config, encoders = config or CloningConfig(), encoders or EncoderConfig()
     return_large_memory()
-    loaded = load_vocoder(vocoder, device)
+    loaded = load_vocoder(vocoder, device, frees_memory=True)
     settings = loaded.description.encoder_config(encoders)
     if "device" not in encoders.model_fields_set:
         settings = settings.model_copy(update={"device": device})

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thesis_lib.audio.voice_activity import RATE
+from thesis_lib.audio.voice_activity import RATE, check_has_speech
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.pipeline import check_has_speech
 from thesis_lib.cloning.speaker_clusters import IndistinctError, best_path, found_means, given_means
 from thesis_lib.cloning.speaker_windows import FRAME, HOP_SECONDS, Windows
 

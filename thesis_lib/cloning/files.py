@@ -9,11 +9,11 @@ import numpy as np
 
 from thesis_lib.audio.files import header, read_blocks, survey
 from thesis_lib.audio.video import is_video
-from thesis_lib.audio.voice_activity import speech_segments
+from thesis_lib.audio.voice_activity import check_has_speech, speech_segments
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target, metadata
 from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.output import Output, Written, write_output
-from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.plausibility import lengthening_notes
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.recording_speakers import RecordingSpeakers, check_speakers, speakers_of_recording
@@ -139,7 +139,6 @@ def clone_file(
         segments = pipeline.synthesise(
             translated(),
             speakers.first,
-            source,
             lambda segment, _: pipeline.synthesise_one(segment, speakers.of(segment)),
         )
     length = survey(source).seconds

@@ -3,7 +3,7 @@
 The networks are those of the package resemble-perth (MIT), which computes them in torch: convolutions over the frames
 of the magnitudes below 2 kHz.
 
-Shapes: N samples at 32 kHz, F = 1025 frequency bins, T frames, C channels.
+Shapes: N samples at 32 kHz, T frames, C channels.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ SIZE, HOP = 2048, 320  # samples
 MIN_MAGNITUDE, HEADROOM_DB = 1e-9, 15.0
 MIN_DB = 20 * np.log10(MIN_MAGNITUDE)
 MARKED_BINS = 128  # below 2 kHz
+BLOCK_FRAMES = 128  # of the whole spectrum that are in memory at once
 LEAKY_SLOPE = 0.01  # of the activations
 MIN_LOUDNESS_SHARE = 0.05  # of the loudest frame, above which a frame is marked
 RATES = {"slow": 1.25, "normal": 1.0, "fast": 0.75}  # at which the detector reads the frames
@@ -30,12 +31,14 @@ class Marker:
 
     def mark(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (N',) with the watermark; N' is N down to a whole number of hops."""
-        spectrum = stft(wav)
+        spectrum, loud = low_spectrum(wav)
         levels = _levels(spectrum)
-        changed = levels.copy()
-        changed[:MARKED_BINS] += _run(self._layers, levels[:MARKED_BINS]) * _loud(levels)
-        decibel = changed.astype(np.float64) * (HEADROOM_DB - MIN_DB) + MIN_DB
-        return inverse_stft(10 ** np.minimum(decibel / 20, 10) * np.exp(1j * np.angle(spectrum)))
+        changed = (levels + _run(self._layers, levels) * loud).astype(np.float64)
+        decibel = changed * (HEADROOM_DB - MIN_DB) + MIN_DB
+        phases = spectrum / np.maximum(np.abs(spectrum), np.finfo(np.float64).tiny)
+        difference = 10 ** np.minimum(decibel / 20, 10) * phases - spectrum
+        marked = inverse_stft(difference)
+        return (wav[: len(marked)] + marked).astype(np.float32)
 
 
 class Detector:
@@ -46,12 +49,12 @@ class Detector:
 
     def probability(self, wav: np.ndarray) -> float:
         """(N,) -> the probability, 0..1, that it carries the watermark."""
-        levels = _levels(stft(wav))
-        loud, frames = _loud(levels), levels.shape[1]
+        spectrum, loud = low_spectrum(wav)
+        levels, frames = _levels(spectrum), len(loud)
         votes, weights = [], []
         for name, rate in RATES.items():
             count = int(frames * rate)
-            attention, found = _run(self._layers[name], _resampled(levels[:MARKED_BINS], count))
+            attention, found = _run(self._layers[name], _resampled(levels, count))
             chosen = loud[np.arange(count) * frames // count]
             votes.append((found * chosen).sum() / chosen.sum())
             weights.append((attention * chosen).sum() / chosen.sum())
@@ -59,34 +62,41 @@ class Detector:
         return float(np.clip(np.array(votes) @ share / share.sum(), 0.0, 1.0))
 
 
-def stft(wav: np.ndarray) -> np.ndarray:
-    """(N,) -> complex (F, T), T = N // HOP + 1, the ends reflected."""
+def low_spectrum(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) -> complex STFT of the marked bins (MARKED_BINS, T), T = N // HOP + 1, the ends reflected; loud frames (T,).
+
+    A loud frame is 1 and is marked and read; the others are 0. The whole spectrum is computed for ``BLOCK_FRAMES``
+    frames at a time, because that of all frames would be the largest array of the cloning pipeline.
+    """
     padded = np.pad(wav.astype(np.float64), SIZE // 2, mode="reflect")
-    return np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP] * WINDOW).T
+    frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
+    low = np.empty((len(frames), MARKED_BINS), np.complex128)
+    sums = np.empty(len(frames), np.float32)
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        block = slice(start, start + BLOCK_FRAMES)
+        spectrum = np.fft.rfft(frames[block] * WINDOW)
+        low[block], sums[block] = spectrum[:, :MARKED_BINS], _levels(spectrum).sum(1)
+    return low.T, (sums > MIN_LOUDNESS_SHARE * sums.max()).astype(np.float32)
 
 
 def inverse_stft(spectrum: np.ndarray) -> np.ndarray:
-    """Complex (F, T) -> (N,) float32, N = (T - 1) * HOP, weighted overlap-add."""
-    frames = np.fft.irfft(spectrum.T, SIZE) * WINDOW
-    total = SIZE + (len(frames) - 1) * HOP
+    """Complex (F, T), the first F bins of a spectrum, its others being 0 -> (N,), N = (T - 1) * HOP, by overlap-add."""
+    total = SIZE + (spectrum.shape[1] - 1) * HOP
     wav, weight = np.zeros(total), np.zeros(total)
-    for start, frame in zip(range(0, total, HOP), frames, strict=False):
-        wav[start : start + SIZE] += frame
-        weight[start : start + SIZE] += WINDOW**2
+    for first in range(0, spectrum.shape[1], BLOCK_FRAMES):
+        frames = np.fft.irfft(spectrum[:, first : first + BLOCK_FRAMES].T, SIZE) * WINDOW
+        for number, frame in enumerate(frames, first):
+            start = number * HOP
+            wav[start : start + SIZE] += frame
+            weight[start : start + SIZE] += WINDOW**2
     inner = slice(SIZE // 2, total - SIZE // 2)
-    return (wav[inner] / weight[inner]).astype(np.float32)
+    return wav[inner] / weight[inner]
 
 
 def _levels(spectrum: np.ndarray) -> np.ndarray:
-    """Complex (F, T) -> (F, T) float32: decibel, scaled so that 0 is the smallest."""
+    """A complex spectrum -> float32 of the same shape: decibel, scaled so that 0 is the smallest."""
     decibel = 20 * np.log10(np.maximum(np.abs(spectrum), MIN_MAGNITUDE))
     return ((decibel - MIN_DB) / (HEADROOM_DB - MIN_DB)).astype(np.float32)
-
-
-def _loud(levels: np.ndarray) -> np.ndarray:
-    """(F, T) -> (T,), 1 in the frames that are marked and read, 0 in the others."""
-    sums = levels.sum(0)
-    return (sums > MIN_LOUDNESS_SHARE * sums.max()).astype(np.float32)
 
 
 def _layers(prefix: str, tensors: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,9 @@ Shapes: N samples, n samples of one block.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,10 @@ from thesis_lib.audio.files import AudioError, check_audible, resample
 from thesis_lib.audio.loudness import as_loud_as, limited
 from thesis_lib.audio.prosody import with_loudness_variation
 from thesis_lib.audio.repair import repaired
-from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
+from thesis_lib.audio.voice_activity import RATE, Segment, check_has_speech, speech_segments
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.errors import CloningError
+from thesis_lib.cloning.live_voice import LiveVoice, SegmentVoice
 from thesis_lib.cloning.plausibility import Languages, doubts, left_out, lengthening_notes
 from thesis_lib.cloning.prosody import (
     MAX_SPEED,
@@ -45,12 +48,12 @@ from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.memory import trim_heap
 from thesis_lib.utils.parallel import prefetch
+from thesis_lib.utils.threads import one_blas_thread
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
-SPEAKER_SETTLED_SECONDS = 10.0  # speech after which the live pipeline stops updating the voice
 LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
 
 
@@ -133,7 +136,7 @@ class VoiceCloningPipeline:
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
         if text is not None:
             translated = self.from_text(text, segments, source)
-        synthesised = list(self.synthesise(translated, replace(speaker, recorded=own.recorded), source))
+        synthesised = list(self.synthesise(translated, replace(speaker, recorded=own.recorded)))
         notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
         sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))
         encoder, rate = self.analyser.speaker_encoder, self.sample_rate
@@ -202,37 +205,45 @@ class VoiceCloningPipeline:
     ) -> Iterator[SynthesisedSegment]:
         """Translate blocks (n,) of live speech clause by clause; yield each clause as soon as it is synthesised.
 
-        The voice is updated during the first ``SPEAKER_SETTLED_SECONDS`` of speech and then kept. To keep the delay
-        short there is no transcript, and a single speaker is assumed.
-        Raises AudioError as ``translate`` does.
+        Voice and style of a segment are measured while it is translated (``live_voice``). To keep the delay short
+        there is no transcript, and a single speaker is assumed. Raises AudioError as ``translate`` does.
         """
-        segments = speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS)
-        return self.synthesise(split_into_clauses(self.translate(segments, "live speech", note, transcribe=False)))
+        with ThreadPoolExecutor(1) as pool:
+            voice = LiveVoice(self._measured, pool)
+            segments = voice.measured(speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS))
+            clauses = split_into_clauses(voice.kept(self.translate(segments, "live speech", note, transcribe=False)))
+            yield from self.synthesise(clauses, Speaker(MEAN_VOICE), partial(self._in_measured_style, voice))
+
+    def _measured(self, spoken: list[Segment], voice: Speaker | None, segment: Segment) -> SegmentVoice:
+        """The voice, from the segments ``spoken`` if there are any, and the style of one segment of live speech."""
+        voice = self.analyser(spoken, "live speech", alone=True, rate=False) if spoken or voice is None else voice
+        style = self.style_of(TranslatedSegment(segment, "", ""), voice)
+        styled = self._in_segment(voice, segment, style.strength) if self.config.follow_segments else voice
+        return SegmentVoice(voice, replace(styled, recorded=None), style)  # its style is not measured again
+
+    def _in_measured_style(self, voice: LiveVoice, clause: TranslatedSegment, _: Speaker) -> SynthesisedSegment:
+        found = voice.of(clause.segment)
+        return self.synthesise_one(replace(clause, style=found.style), found.styled)
 
     def synthesise(
         self,
         translated: Iterable[TranslatedSegment],
-        speaker: Speaker | None = None,
-        source: object = "audio",
+        speaker: Speaker,
         one: Callable[[TranslatedSegment, Speaker], SynthesisedSegment] | None = None,
     ) -> Iterator[SynthesisedSegment]:
         """Synthesise each translated segment, while another thread translates the next.
 
         ``one`` replaces ``synthesise_one``, for example to take segments from a cache.
-        Without ``speaker`` the voice comes from the segments received so far, up to ``SPEAKER_SETTLED_SECONDS``.
         """
-        end, target, analysed = 0.0, speaker or Speaker(MEAN_VOICE), list[Segment]()
+        end = 0.0
         for segment in prefetch(translated):
-            is_new = not analysed or segment.segment is not analysed[-1]
-            if speaker is None and is_new and sum(s.duration for s in analysed) < SPEAKER_SETTLED_SECONDS:
-                analysed.append(segment.segment)
-                target = self.analyser(analysed, source, alone=True, rate=False)
-            made = (one or self.synthesise_one)(segment, target)
+            made = (one or self.synthesise_one)(segment, speaker)
             start = max(segment.segment.start, end + MIN_PAUSE_SECONDS if end else 0.0)
             end = start + len(made.wav) / self.sample_rate
             yield replace(made, start=start, end=end)
             trim_heap()
 
+    @one_blas_thread()
     def synthesise_one(self, translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)
@@ -287,11 +298,3 @@ class VoiceCloningPipeline:
             voice = replace(voice, log_f0_std=None)
         voice = styled(voice, self.vocoder.mean_emotion, style.strength)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)
-
-
-def check_has_speech(segments: Sequence[object], source: object) -> None:
-    """Raise AudioError if there is no segment."""
-    if not segments:
-        raise AudioError(
-            "no speech", source, "no voice was detected: name a recording that is not only music or noise, or is louder"
-        )

@@ -8,10 +8,10 @@ import numpy as np
 
 from thesis_lib.audio.files import AudioError, header, read_blocks, survey
 from thesis_lib.audio.loudness import loudness
-from thesis_lib.audio.voice_activity import MAIN_SPEAKER, RATE, Segment, segments_at, speech_segments
+from thesis_lib.audio.voice_activity import MAIN_SPEAKER, RATE, Segment, check_has_speech, segments_at, speech_segments
 from thesis_lib.cloning.diarisation import AUTO, MAX_SPEAKERS, Diarisation, Turn, diarise
 from thesis_lib.cloning.errors import CloningError
-from thesis_lib.cloning.pipeline import VoiceCloningPipeline, check_has_speech
+from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, Speaker, combined_voice
 from thesis_lib.cloning.speaker_windows import windows_of

@@ -77,7 +77,7 @@ class ScriptedClone:
             segments = self._record(pipeline, speakers, translate())
         else:
             segments = self._read(pipeline, self.given.segments, vocoder, note)
-        return pipeline.synthesise(segments, speakers.first, self.source, one)
+        return pipeline.synthesise(segments, speakers.first, one)
 
     def _with_samples(self, translated: TranslatedSegment) -> TranslatedSegment:
         """The segment with the source's samples, also where a damaged file in the cache was to replace them."""

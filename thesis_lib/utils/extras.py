@@ -33,7 +33,6 @@ EXTRAS = {  # module -> extra of pyproject.toml
     "speechmos": "train",
     "sphinx": "book",
     "tensorboard": "train",
-    "threadpoolctl": "train",
     "tornado": "serve",
     "torch": "train",
     "torchaudio": "train",

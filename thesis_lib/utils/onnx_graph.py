@@ -1,6 +1,5 @@
 """Build ONNX graphs from arrays: networks that run in ONNX Runtime and are made without torch."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,24 +132,28 @@ def session(model: Path | bytes, threads: int | None = None) -> "onnxruntime.Inf
 
 
 def freeing_session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":
-    """As ``session``, for a network with large results in between: their memory is freed after each call.
+    """As ``session``, for a network with large results in between: ``freeing``, without plans of its memory.
 
-    Otherwise a session keeps the memory of its longest input. A call takes a few percent longer.
+    ONNX Runtime keeps a plan for every length of the input; with it a call takes more memory at its highest.
     """
-    return _freeing_class()(str(path), session_options(threads), providers=["CPUExecutionProvider"])
-
-
-@functools.cache
-def _freeing_class() -> type:
     import onnxruntime
 
-    class FreeingSession(onnxruntime.InferenceSession):
-        def run(self, names, inputs, options=None) -> list:
-            options = options or onnxruntime.RunOptions()
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            return super().run(names, inputs, options)
+    options = session_options(threads)
+    options.enable_mem_pattern = False
+    return freeing(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
 
-    return FreeingSession
+
+def freeing(session: "onnxruntime.InferenceSession") -> "onnxruntime.InferenceSession":
+    """Have a session free the memory of its results in between after each call; returns it.
+
+    Otherwise it keeps the memory of its longest input.
+    """
+    import onnxruntime
+
+    options, run = onnxruntime.RunOptions(), session.run
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    session.run = lambda names, inputs, given=None: run(names, inputs, given or options)
+    return session
 
 
 def session_options(threads: int | None = None) -> "onnxruntime.SessionOptions":

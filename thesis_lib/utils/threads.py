@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -64,6 +65,19 @@ def _quota_of(folder: Path) -> float | None:
     except OSError:
         return None
     return int(quota) / int(period) if quota.strip() not in ("max", "-1") else None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """NumPy's BLAS has one thread inside the block. Where another thread is in such a block, that block decides.
+
+    OpenBLAS's threads keep a core busy for some milliseconds after each product, while they wait for the next one. A
+    network in ONNX Runtime that follows has to share the cores with them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def limit_threads(count: int) -> None:

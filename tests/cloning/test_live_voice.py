@@ -1,0 +1,84 @@
+"""Live speech is measured while it is translated; what is left out has no part in the voice."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import numpy as np
+import pytest
+from cloning_stages import pipeline
+from helpers import spoken
+
+from thesis_lib.audio.voice_activity import RATE, Segment
+from thesis_lib.cloning.live_voice import SETTLED_SECONDS, LiveVoice, SegmentVoice
+from thesis_lib.cloning.segments import Style, TranslatedSegment
+from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.vocoder.voice import Voice
+
+FOUR = [Segment(start, start + 4.0, np.zeros(4 * RATE, np.float32)) for start in (0.0, 5.0, 10.0, 15.0, 20.0)]
+
+
+def measured(left_out: set[float]) -> dict[float, tuple[list[float], float | None]]:
+    """Start of each translated segment -> starts of those that its voice is from, and the start of the voice before."""
+    found = {}
+
+    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+        found[segment.start] = [one.start for one in voices], before and before.loudness
+        voice = Speaker(Voice(), loudness=segment.start) if voices else before
+        return SegmentVoice(voice, voice, Style(1.0, 1.0))
+
+    with ThreadPoolExecutor(1) as pool:
+        live = LiveVoice(measure, pool)
+        segments = (segment for segment in live.measured(FOUR) if segment.start not in left_out)
+        for translated in live.kept(TranslatedSegment(segment, "", "hello") for segment in segments):
+            assert live.of(translated.segment) is live.of(translated.segment), "for every clause of the segment"
+    return found
+
+
+def test_the_voice_is_that_of_the_first_ten_seconds():
+    assert SETTLED_SECONDS == 10
+    assert measured(set()) == {
+        0.0: ([0.0], None),
+        5.0: ([0.0, 5.0], 0.0),
+        10.0: ([0.0, 5.0, 10.0], 5.0),
+        15.0: ([], 10.0),
+        20.0: ([], 10.0),
+    }
+
+
+def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones():
+    found = measured({0.0, 10.0})
+    assert found[5.0] == ([5.0], None)
+    assert found[15.0] == ([5.0, 15.0], 5.0)
+    assert found[20.0] == ([5.0, 15.0, 20.0], 15.0)
+
+
+def test_the_measurement_does_not_wait_for_the_translation(stages):
+    made, begun = pipeline(stages), Event()
+    translate, analyse = made.translator, made.analyser.__call__
+
+    class Analyser(type(made.analyser)):
+        def __call__(self, *given, **options):
+            begun.set()
+            return analyse(*given, **options)
+
+    made.analyser.__class__ = Analyser
+
+    def slow(*given):
+        assert begun.wait(20), "the translation has begun, and the voice is not measured"
+        return translate(*given)
+
+    made.translator = slow
+    (one, *_) = made.live([spoken(0, RATE)], RATE)
+    assert len(one.wav)
+
+
+def test_an_error_of_the_measurement_reaches_the_caller(stages):
+    made = pipeline(stages)
+
+    class Analyser(type(made.analyser)):
+        def __call__(self, *given, **options):
+            raise ValueError("not measured")
+
+    made.analyser.__class__ = Analyser
+    with pytest.raises(ValueError, match="not measured"):
+        list(made.live([spoken(0, RATE)], RATE))

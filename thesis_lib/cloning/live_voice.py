@@ -1,0 +1,71 @@
+"""Voice and style of live speech: measured in a thread of their own, while the same segment is translated.
+
+The listener waits for the translation and the speech synthesis. The synthesis needs the speaker, the style and the
+speaking rate of the segment, which do not depend on the translation.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from thesis_lib.audio.voice_activity import Segment
+from thesis_lib.cloning.segments import Style, TranslatedSegment
+from thesis_lib.cloning.speaker import Speaker
+
+SETTLED_SECONDS = 10.0  # translated speech after which the voice is no longer updated
+
+
+@dataclass(frozen=True)
+class SegmentVoice:
+    """What is measured of a segment."""
+
+    voice: Speaker  # of the translated speech so far and of this segment
+    styled: Speaker  # the voice in the style of this segment
+    style: Style
+
+
+# Segments that the voice is extracted from (none: the voice before is kept), the voice before, a segment -> its voice.
+Measure = Callable[[list[Segment], Speaker | None, Segment], SegmentVoice]
+
+
+class LiveVoice:
+    """Measure each segment of live speech once, with one task of ``pool`` for each.
+
+    A segment that is left out by the translation, for example because it is noise, has no part in the voice of later
+    ones. One thread iterates over ``kept``, which iterates over ``measured``; another one calls ``of``.
+    """
+
+    def __init__(self, measure: Measure, pool: Executor) -> None:
+        self._measure, self._pool = measure, pool
+        self._translated: list[Segment] = []  # that the voice is extracted from
+        self._last: Future[SegmentVoice] | None = None  # of the last of them
+        self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a segment, s -> what is measured of it
+
+    def measured(self, segments: Iterable[Segment]) -> Iterator[Segment]:
+        """Yield the same segments; begin to measure each before it is yielded."""
+        for segment in segments:
+            spoken = [] if self._is_settled() else [*self._translated, segment]
+            self._futures[segment.start] = self._pool.submit(self._task, spoken, self._last, segment)
+            yield segment
+
+    def kept(self, translated: Iterable[TranslatedSegment]) -> Iterator[TranslatedSegment]:
+        """Yield the same translated segments; the voice of later ones is extracted from them too."""
+        for found in translated:
+            if not self._is_settled():
+                self._translated.append(found.segment)
+                self._last = self._futures[found.segment.start]
+            yield found
+
+    def of(self, segment: Segment) -> SegmentVoice:
+        """Return what is measured of a segment, and forget earlier ones. Raises AudioError as ``SpeakerAnalyser``."""
+        for start in list(self._futures):  # a copy: the other thread adds to it
+            if start < segment.start:
+                del self._futures[start]
+        return self._futures[segment.start].result()
+
+    def _is_settled(self) -> bool:
+        return sum(segment.duration for segment in self._translated) >= SETTLED_SECONDS
+
+    def _task(self, spoken: list[Segment], last: Future[SegmentVoice] | None, segment: Segment) -> SegmentVoice:
+        voice = last.result().voice if last else None  # that task was submitted before this one
+        return self._measure(spoken, voice, segment)
