@@ -1,6 +1,6 @@
 """Live speech is measured while it is translated; what is left out has no part in the voice."""
 
-from concurrent.futures import ThreadPoolExecutor
+import time
 from threading import Event
 
 import numpy as np
@@ -14,7 +14,7 @@ from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.vocoder.voice import Voice
 
-FOUR = [Segment(start, start + 4.0, np.zeros(4 * RATE, np.float32)) for start in (0.0, 5.0, 10.0, 15.0, 20.0)]
+SEGMENTS = [Segment(start, start + 4.0, np.zeros(4 * RATE, np.float32)) for start in (0.0, 5.0, 10.0, 15.0, 20.0)]
 
 
 def measured(left_out: set[float]) -> dict[float, tuple[list[float], float | None]]:
@@ -26,9 +26,8 @@ def measured(left_out: set[float]) -> dict[float, tuple[list[float], float | Non
         voice = Speaker(Voice(), loudness=segment.start) if voices else before
         return SegmentVoice(voice, voice, Style(1.0, 1.0))
 
-    with ThreadPoolExecutor(1) as pool:
-        live = LiveVoice(measure, pool)
-        segments = (segment for segment in live.measured(FOUR) if segment.start not in left_out)
+    with LiveVoice(measure) as live:
+        segments = (segment for segment in live.measured(SEGMENTS) if segment.start not in left_out)
         for translated in live.kept(TranslatedSegment(segment, "", "hello") for segment in segments):
             assert live.of(translated.segment) is live.of(translated.segment), "for every clause of the segment"
     return found
@@ -82,3 +81,26 @@ def test_an_error_of_the_measurement_reaches_the_caller(stages):
     made.analyser.__class__ = Analyser
     with pytest.raises(ValueError, match="not measured"):
         list(made.live([spoken(0, RATE)], RATE))
+
+
+def test_nothing_is_kept_of_segments_that_are_left_out():
+    measure = lambda voices, before, segment: SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))  # noqa: E731
+    with LiveVoice(measure) as live:
+        translated = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:1]))
+        live.of(next(translated).segment)
+        (noise,) = live.measured(SEGMENTS[1:2])
+        with pytest.raises(KeyError):
+            live.of(noise)
+
+
+def test_a_caller_that_stops_does_not_wait_for_measurements_that_have_not_begun():
+    measured = []
+
+    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+        measured.append(segment.start)
+        time.sleep(0.2)
+        return SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))
+
+    with LiveVoice(measure) as live:
+        list(live.measured(SEGMENTS))
+    assert len(measured) < len(SEGMENTS)

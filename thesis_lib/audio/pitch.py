@@ -6,13 +6,14 @@ Shapes: N samples, T frames of the project's mel.
 import functools
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from thesis_lib.audio.files import resample
 from thesis_lib.config import AudioConfig
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.utils.onnx_graph import freeing
+from thesis_lib.utils.onnx_graph import freeing_session
 
 RATE = 16_000  # Hz, of the tracker's input
 MIN_F0_HZ, MAX_F0_HZ = 55.0, 600.0  # of speech
@@ -103,8 +104,8 @@ def pitch_confidence(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _tracker():
-    from swift_f0 import SwiftF0
+    import swift_f0
 
-    tracker = SwiftF0(threads=1, spin=False)
-    freeing(tracker.session)
+    tracker = swift_f0.SwiftF0(threads=1, spin=False)
+    tracker.session = freeing_session(Path(swift_f0.__file__).with_name("model.onnx"), threads=1)  # of the same file
     return tracker

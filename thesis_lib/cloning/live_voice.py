@@ -5,7 +5,7 @@ speaking rate of the segment, which do not depend on the translation.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from thesis_lib.audio.voice_activity import Segment
@@ -29,31 +29,40 @@ Measure = Callable[[list[Segment], Speaker | None, Segment], SegmentVoice]
 
 
 class LiveVoice:
-    """Measure each segment of live speech once, with one task of ``pool`` for each.
+    """Measure each segment of live speech once, in a thread that ends with the context.
 
-    A segment that is left out by the translation, for example because it is noise, has no part in the voice of later
-    ones. One thread iterates over ``kept``, which iterates over ``measured``; another one calls ``of``.
+    A segment that the translation leaves out, for example noise, is not used for the voice of later ones. One thread
+    iterates over ``kept``, which iterates over ``measured``; another one calls ``of``.
     """
 
-    def __init__(self, measure: Measure, pool: Executor) -> None:
-        self._measure, self._pool = measure, pool
+    def __init__(self, measure: Measure) -> None:
+        self._measure, self._pool = measure, ThreadPoolExecutor(1, "live voice")
         self._translated: list[Segment] = []  # that the voice is extracted from
         self._last: Future[SegmentVoice] | None = None  # of the last of them
-        self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a segment, s -> what is measured of it
+        self._begun: Future[SegmentVoice]  # of the segment that is being translated
+        self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a translated segment, s -> what is measured
+
+    def __enter__(self) -> "LiveVoice":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Wait for the measurement that has begun, and cancel the others."""
+        self._pool.shutdown(cancel_futures=True)
 
     def measured(self, segments: Iterable[Segment]) -> Iterator[Segment]:
         """Yield the same segments; begin to measure each before it is yielded."""
         for segment in segments:
             spoken = [] if self._is_settled() else [*self._translated, segment]
-            self._futures[segment.start] = self._pool.submit(self._task, spoken, self._last, segment)
+            self._begun = self._pool.submit(self._task, spoken, self._last, segment)
             yield segment
 
     def kept(self, translated: Iterable[TranslatedSegment]) -> Iterator[TranslatedSegment]:
         """Yield the same translated segments; the voice of later ones is extracted from them too."""
         for found in translated:
+            self._futures[found.segment.start] = self._begun
             if not self._is_settled():
                 self._translated.append(found.segment)
-                self._last = self._futures[found.segment.start]
+                self._last = self._begun
             yield found
 
     def of(self, segment: Segment) -> SegmentVoice:

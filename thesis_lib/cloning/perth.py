@@ -66,7 +66,7 @@ def low_spectrum(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(N,) -> complex STFT of the marked bins (MARKED_BINS, T), T = N // HOP + 1, the ends reflected; loud frames (T,).
 
     A loud frame is 1 and is marked and read; the others are 0. The whole spectrum is computed for ``BLOCK_FRAMES``
-    frames at a time, because that of all frames would be the largest array of the cloning pipeline.
+    frames at a time, because that of all frames would be a large array.
     """
     padded = np.pad(wav.astype(np.float64), SIZE // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]

@@ -9,7 +9,6 @@ Shapes: N samples, n samples of one block.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -208,8 +207,7 @@ class VoiceCloningPipeline:
         Voice and style of a segment are measured while it is translated (``live_voice``). To keep the delay short
         there is no transcript, and a single speaker is assumed. Raises AudioError as ``translate`` does.
         """
-        with ThreadPoolExecutor(1) as pool:
-            voice = LiveVoice(self._measured, pool)
+        with LiveVoice(self._measured) as voice:
             segments = voice.measured(speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS))
             clauses = split_into_clauses(voice.kept(self.translate(segments, "live speech", note, transcribe=False)))
             yield from self.synthesise(clauses, Speaker(MEAN_VOICE), partial(self._in_measured_style, voice))

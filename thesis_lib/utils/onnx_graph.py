@@ -1,5 +1,6 @@
 """Build ONNX graphs from arrays: networks that run in ONNX Runtime and are made without torch."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,28 +133,27 @@ def session(model: Path | bytes, threads: int | None = None) -> "onnxruntime.Inf
 
 
 def freeing_session(path: Path, threads: int | None = None) -> "onnxruntime.InferenceSession":
-    """As ``session``, for a network with large results in between: ``freeing``, without plans of its memory.
+    """As ``session``, for a network with large intermediate results: their memory is freed after each call.
 
-    ONNX Runtime keeps a plan for every length of the input; with it a call takes more memory at its highest.
+    Otherwise a session keeps the memory of its longest input. It has no memory patterns (``enable_mem_pattern``), with
+    which the peak memory of a call is higher where every input has another length.
     """
-    import onnxruntime
-
     options = session_options(threads)
     options.enable_mem_pattern = False
-    return freeing(onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+    return _freeing_class()(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def freeing(session: "onnxruntime.InferenceSession") -> "onnxruntime.InferenceSession":
-    """Have a session free the memory of its results in between after each call; returns it.
-
-    Otherwise it keeps the memory of its longest input.
-    """
+@functools.cache
+def _freeing_class() -> type:
     import onnxruntime
 
-    options, run = onnxruntime.RunOptions(), session.run
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    session.run = lambda names, inputs, given=None: run(names, inputs, given or options)
-    return session
+    class FreeingSession(onnxruntime.InferenceSession):
+        def run(self, names, inputs, options=None) -> list:
+            options = options or onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            return super().run(names, inputs, options)
+
+    return FreeingSession
 
 
 def session_options(threads: int | None = None) -> "onnxruntime.SessionOptions":

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from thesis_lib.utils.errors import ThesisError
 from thesis_lib.utils.plugins import import_plugins, imported_plugins
-from thesis_lib.utils.threads import available_cores, one_blas_thread, set_torch_threads, torch_threads
+from thesis_lib.utils.threads import available_cores, set_torch_threads, torch_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,8 +34,10 @@ def map_on_cores(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     Small networks do not use several cores for one recording, so that recordings are computed side by side. NumPy's
     BLAS has one thread meanwhile: the threads of all calls would be more than the cores, and results depend on them.
     """
+    from threadpoolctl import threadpool_limits
+
     threads = ThreadPoolExecutor(available_cores(), initializer=set_torch_threads, initargs=(1,))
-    with one_blas_thread(), threads as pool:
+    with threadpool_limits(1, user_api="blas"), threads as pool:
         try:
             yield from pool.map(function, items)
         finally:
