@@ -73,7 +73,7 @@ _lock = Lock()
 _inside = 0  # blocks of ``one_blas_thread`` that have begun and not ended, in all threads
 _limit = ExitStack()  # holds threadpoolctl's limit while there is such a block
 # The thread that sets and restores the limit: threadpoolctl ignores every other thread until that one has restored it.
-_setter = ThreadPoolExecutor(1, "blas")
+_setter: ThreadPoolExecutor
 
 
 @contextmanager
@@ -84,12 +84,13 @@ def one_blas_thread() -> Iterator[None]:
     network in ONNX Runtime that follows then competes with them for the cores. No effect inside a limit that the
     caller has set with threadpoolctl.
     """
-    global _inside
+    global _inside, _setter
     from threadpoolctl import threadpool_limits
 
     with _lock:
         _inside += 1
         if _inside == 1:
+            _setter = ThreadPoolExecutor(1, "blas")
             _setter.submit(lambda: _limit.enter_context(threadpool_limits(1, user_api="blas"))).result()
     try:
         yield
@@ -98,6 +99,7 @@ def one_blas_thread() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 _setter.submit(_limit.close).result()
+                _setter.shutdown()
 
 
 def limit_threads(count: int) -> None:
