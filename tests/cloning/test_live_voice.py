@@ -93,6 +93,23 @@ def test_nothing_is_kept_of_segments_that_are_left_out():
             live.of(noise)
 
 
+def test_a_measurement_that_waits_is_cancelled_where_its_segment_is_left_out():
+    measured, may_end = [], Event()
+
+    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+        measured.append(segment.start)
+        assert may_end.wait(20)
+        return SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))
+
+    with LiveVoice(measure) as live:
+        kept = (SEGMENTS[0].start, SEGMENTS[-1].start)
+        segments = (segment for segment in live.measured(SEGMENTS) if segment.start in kept)
+        found = list(live.kept(TranslatedSegment(segment, "", "hello") for segment in segments))
+        may_end.set()
+        live.of(found[-1].segment)
+    assert measured == list(kept)
+
+
 def test_a_caller_that_stops_does_not_wait_for_measurements_that_have_not_begun():
     measured = []
 

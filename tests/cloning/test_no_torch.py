@@ -10,7 +10,7 @@ from thesis_lib.corpus import mini
 from thesis_lib.utils.extras import EXTRAS
 
 SERVE = tuple(module for module, extra in EXTRAS.items() if extra == "serve")  # the README names it for `thesis serve`
-OF_THE_CORE = ("joblib",)  # installed with resemble-perth too, through librosa and scikit-learn
+OF_THE_CORE = ("joblib", "threadpoolctl")  # installed with resemble-perth too, through librosa and scikit-learn
 PROGRAM = """
 import sys
 from importlib.machinery import PathFinder

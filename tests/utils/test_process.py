@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from thesis_lib.utils.threads import available_cores
+
 HOMELESS = """if True:
     import os, pwd, sys
     def unknown(uid):
@@ -62,3 +64,21 @@ def test_a_signal_that_ends_the_process_leaves_no_partial_file(tmp_path, name):
 def test_a_signal_that_nohup_ignores_stays_ignored():
     code = "import signal; from thesis_lib.utils.process import set_up; set_up(); signal.raise_signal(signal.SIGHUP)"
     assert subprocess.run(["nohup", sys.executable, "-c", code], stdin=subprocess.DEVNULL).returncode == 0
+
+
+BLAS = """if True:
+    from thesis_lib.utils.process import set_up
+    set_up()
+    import numpy
+    from threadpoolctl import threadpool_info
+    print({pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"} or {1})
+"""
+
+
+@pytest.mark.parametrize("given", [{}, {"OPENBLAS_NUM_THREADS": "2"}])
+def test_openblas_has_one_thread_in_a_command_unless_the_user_gives_another_number(given):
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | given
+    ran = subprocess.run([sys.executable, "-c", BLAS], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    expected = min(int(given.get("OPENBLAS_NUM_THREADS", 1)), available_cores())
+    assert ran.stdout == f"{{{expected}}}\n"

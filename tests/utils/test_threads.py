@@ -1,14 +1,11 @@
-"""The default number of threads, and one thread of BLAS."""
+"""The default number of threads."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from thesis_lib.utils import threads
 from thesis_lib.utils.onnx_graph import session_options
-from thesis_lib.utils.threads import available_cores
 
 
 @pytest.mark.parametrize(("given", "expected"), [("4,2", 4), (" 3 , 1", 3), ("2", 2), ("", 7), ("0", 7), ("many", 7)])
@@ -79,55 +76,3 @@ def test_only_the_cores_that_the_process_may_use_are_counted(monkeypatch, groups
     assert session_options().intra_op_num_threads == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     assert threads.available_cores() == 64
-
-
-OVERLAPPING = """
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
-
-import numpy
-from threadpoolctl import threadpool_info
-
-from thesis_lib.utils.threads import one_blas_thread
-
-def blas():
-    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-
-second_is_inside, first_has_ended = Event(), Event()
-
-def first():
-    with one_blas_thread():
-        assert second_is_inside.wait(20)
-    first_has_ended.set()
-
-def second():
-    with one_blas_thread(), one_blas_thread():
-        second_is_inside.set()
-        assert first_has_ended.wait(20)
-        return blas()
-
-def failing():
-    with one_blas_thread():
-        assert blas() == {1}
-        raise ValueError
-
-before = blas()
-assert before != {1}
-with ThreadPoolExecutor(2) as pool:
-    futures = pool.submit(first), pool.submit(second)
-    assert [future.result() for future in futures] == [None, {1}]
-assert blas() == before
-try:
-    failing()
-except ValueError:
-    pass
-assert blas() == before
-"""
-
-
-@pytest.mark.skipif(available_cores() < 2, reason="on one core BLAS has one thread")
-def test_blas_has_one_thread_inside_blocks_that_overlap_and_its_own_after_them():
-    """In a process of its own, in which nothing else sets the threads of BLAS."""
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
-    ran = subprocess.run([sys.executable, "-c", OVERLAPPING], env=environment, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr

@@ -1,6 +1,6 @@
 """Voice and style of live speech: measured in a thread of their own, while the same segment is translated.
 
-The listener waits for the translation and the speech synthesis. The synthesis needs the speaker, the style and the
+The delay includes the translation and the speech synthesis. The synthesis needs the speaker, the style and the
 speaking rate of the segment, which do not depend on the translation.
 """
 
@@ -40,6 +40,7 @@ class LiveVoice:
         self._translated: list[Segment] = []  # that the voice is extracted from
         self._last: Future[SegmentVoice] | None = None  # of the last of them
         self._begun: Future[SegmentVoice]  # of the segment that is being translated
+        self._is_kept = False  # whether that segment is translated
         self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a translated segment, s -> what is measured
 
     def __enter__(self) -> "LiveVoice":
@@ -50,16 +51,22 @@ class LiveVoice:
         self._pool.shutdown(cancel_futures=True)
 
     def measured(self, segments: Iterable[Segment]) -> Iterator[Segment]:
-        """Yield the same segments; begin to measure each before it is yielded."""
+        """Yield the same segments; begin to measure each before it is yielded.
+
+        The measurement of a segment that is left out is cancelled where it waits for another one.
+        """
         for segment in segments:
             spoken = [] if self._is_settled() else [*self._translated, segment]
             self._begun = self._pool.submit(self._task, spoken, self._last, segment)
+            self._is_kept = False
             yield segment
+            if not self._is_kept:
+                self._begun.cancel()
 
     def kept(self, translated: Iterable[TranslatedSegment]) -> Iterator[TranslatedSegment]:
         """Yield the same translated segments; the voice of later ones is extracted from them too."""
         for found in translated:
-            self._futures[found.segment.start] = self._begun
+            self._futures[found.segment.start], self._is_kept = self._begun, True
             if not self._is_settled():
                 self._translated.append(found.segment)
                 self._last = self._begun

@@ -47,7 +47,6 @@ from thesis_lib.embeddings.encoders import Encoder, embed
 from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.memory import trim_heap
 from thesis_lib.utils.parallel import prefetch
-from thesis_lib.utils.threads import one_blas_thread
 from thesis_lib.vocoder.rendering import BaseVocoder
 from thesis_lib.vocoder.voice import MEAN_VOICE
 
@@ -241,7 +240,6 @@ class VoiceCloningPipeline:
             yield replace(made, start=start, end=end)
             trim_heap()
 
-    @one_blas_thread()
     def synthesise_one(self, translated: TranslatedSegment, speaker: Speaker) -> SynthesisedSegment:
         """Synthesise one segment, convert its voice, normalise its loudness and add the watermark; it starts at 0 s."""
         seconds = dict(translated.seconds)

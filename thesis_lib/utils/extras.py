@@ -33,6 +33,7 @@ EXTRAS = {  # module -> extra of pyproject.toml
     "speechmos": "train",
     "sphinx": "book",
     "tensorboard": "train",
+    "threadpoolctl": "train",
     "tornado": "serve",
     "torch": "train",
     "torchaudio": "train",

@@ -1,4 +1,4 @@
-"""What a command sets up in its process: a home folder, termination with its cleaning up, printing of any name."""
+"""What a command sets up in its process: a home folder, termination with its cleaning up, threads, any name printed."""
 
 import os
 import signal
@@ -14,6 +14,9 @@ def set_up() -> None:
     """Prepare the process of a command; libraries that are imported later rely on it."""
     ensure_home()
     clean_up_when_terminated()
+    # OpenBLAS's threads keep a core busy for some milliseconds after each of NumPy's products, while they wait for the
+    # next one. A network in ONNX Runtime that follows then competes with them for the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that is not UTF-8 must not stop a command that prints it
             stream.reconfigure(errors="backslashreplace")

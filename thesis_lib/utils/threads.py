@@ -4,10 +4,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Lock
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")  # lines HIERARCHY:CONTROLLERS:PATH; of cgroup v2 without controllers
@@ -67,39 +64,6 @@ def _quota_of(folder: Path) -> float | None:
     except OSError:
         return None
     return int(quota) / int(period) if quota.strip() not in ("max", "-1") else None
-
-
-_lock = Lock()
-_inside = 0  # blocks of ``one_blas_thread`` that have begun and not ended, in all threads
-_limit = ExitStack()  # holds threadpoolctl's limit while there is such a block
-# The thread that sets and restores the limit: threadpoolctl ignores every other thread until that one has restored it.
-_setter: ThreadPoolExecutor
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """NumPy's BLAS has one thread inside the block. Blocks may be nested, and may overlap in several threads.
-
-    OpenBLAS's threads keep a core busy for some milliseconds after each product, while they wait for the next one. A
-    network in ONNX Runtime that follows then competes with them for the cores. No effect inside a limit that the
-    caller has set with threadpoolctl.
-    """
-    global _inside, _setter
-    from threadpoolctl import threadpool_limits
-
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            _setter = ThreadPoolExecutor(1, "blas")
-            _setter.submit(lambda: _limit.enter_context(threadpool_limits(1, user_api="blas"))).result()
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _setter.submit(_limit.close).result()
-                _setter.shutdown()
 
 
 def limit_threads(count: int) -> None:

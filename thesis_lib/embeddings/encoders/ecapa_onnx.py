@@ -9,7 +9,6 @@ from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, MIN_FRAMES, write_
 from thesis_lib.embeddings.encoders.power_bands import check_length, power_bands
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.onnx_graph import cached, freeing_session
-from thesis_lib.utils.threads import one_blas_thread
 
 GRAPH_VERSION = 1  # part of the cached file's name: a change of ``ecapa_graph`` that changes the file raises it
 
@@ -29,7 +28,6 @@ class OnnxEcapa:
         self.revision = pretrained.get("ecapa").revision
         self._session = freeing_session(graph_file(), threads)
 
-    @one_blas_thread()
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (192,). Raises EncoderError for fewer than 640 samples, as ``EcapaTdnn``."""
         check_length(len(wav), MIN_FRAMES, self.name)

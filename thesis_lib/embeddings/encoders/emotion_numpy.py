@@ -16,7 +16,6 @@ from thesis_lib.embeddings.encoders.base import EncoderError
 from thesis_lib.embeddings.encoders.whisper_numpy import WhisperStates, gelu
 from thesis_lib.embeddings.encoders.whisper_weights import WIDTH
 from thesis_lib.utils.files import sha256
-from thesis_lib.utils.threads import one_blas_thread
 
 DEFAULT_FOLDER = Path(__file__).parents[2] / "data" / "emotion"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -55,7 +54,6 @@ class NumpyEmotionEncoder:
         self._states = WhisperStates()
         self.revision = revision(Path(folder), self._states.revision)
 
-    @one_blas_thread()
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (D,). Finite for any finite recording; silence and noise have a vector too."""
         head, x = self._head, self._statistics(trimmed(wav))
