@@ -9,9 +9,11 @@ from helpers import spoken, voiced
 
 from thesis_lib.audio.files import AudioError, write_audio
 from thesis_lib.cloning import Request, clone_file
-from thesis_lib.cloning.plausibility import improbable, left_out, overhang_note
+from thesis_lib.cloning.plausibility import improbable, is_in_spanish, left_out, overhang_note
 from thesis_lib.cloning.translated import Translated
 from thesis_lib.cloning.translation import WhisperTranslator
+from thesis_lib.config import CorpusConfig
+from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Recognised
 
 LOOP = "I don't know, I don't know. " * 20  # what Whisper base makes of reversed speech
@@ -113,6 +115,49 @@ def test_a_doubtful_translation_with_context_is_compared_with_one_without(first,
 
     whisper.name = "told"
     assert WhisperTranslator(whisper)(voiced(3.0), 22_050, "and then").english == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("El Soro cruzó el campo nevado sin dejar apenas huellas detrás de él.", True),
+        ("Los clientes quedaron contentos con el resultado, y quieren repetir.", True),
+        ("He moved from Los Angeles to La Paz, and then on to El Salvador by bus, as he had planned.", False),
+        ("The Orquesta de la Ciudad", False),
+        ("La La Land", False),
+        ("Es", False),
+        ("The fox crossed the snowy field, leaving hardly any tracks behind him.", False),
+        ("", False),
+    ],
+)
+def test_a_text_in_spanish_is_known_by_its_short_words(text, expected):
+    assert is_in_spanish(text) is expected
+
+
+def test_no_english_text_of_the_bundle_is_taken_for_spanish_and_nearly_every_spanish_one_is():
+    table = mini.table(CorpusConfig(name="mini"))
+    assert not [text for text in table.en if is_in_spanish(text)]
+    assert np.mean([is_in_spanish(text) for text in table.es]) > 0.8
+
+
+@pytest.mark.parametrize(("greedy", "kept"), [("The fox crossed.", "greedy"), ("El zorro y la nieve.", "first")])
+def test_a_text_that_is_left_in_spanish_is_translated_again_without_beam_search(greedy, kept):
+    first = "El zorro cruzó el campo de nieve."
+
+    def whisper(wav, sample_rate, language=None, task="transcribe", beams=5, context="", no_repeat=None):
+        if task == "transcribe":
+            return Recognised(first, "es", 0.9)
+        return Recognised(greedy if beams == 1 else first, "es", 0.9, -1.2 if beams == 1 else -0.3)
+
+    whisper.name = "told"
+    found = WhisperTranslator(whisper)(voiced(3.0), 22_050, "and then")
+    assert found.english == {"greedy": greedy, "first": first}[kept]
+
+
+def test_a_translation_that_stays_in_spanish_is_spoken_with_a_note(stages, talk):
+    result = told(stages, talk, Translated("hola", "El zorro cruzó la nieve."), Translated("hola", "hello"))
+    (note,) = [note for note in result.notes if "the translation is left in Spanish" in note]
+    assert note.startswith("talk.wav: ")
 
 
 def test_english_before_the_spanish_is_left_out_with_its_times(stages, talk):

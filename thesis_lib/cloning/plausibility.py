@@ -24,6 +24,14 @@ MIN_COUNTED_SECONDS = 1.0  # shorter speech may have the letters of this time
 MIN_LANGUAGE_SECONDS = 2.0  # speech needed to identify its language
 MIN_OTHER_LANGUAGE_PROBABILITY = 0.9  # from which a segment in another language is left out
 MIN_OTHER_LANGUAGE_SHARE = 0.8  # mean probability over a recording without Spanish, from which it is refused
+# Of a text that is left in Spanish: so many different words of the first list, so large a share of all words, and none
+# of the second list: an English text may have Spanish names in it.
+MIN_SPANISH_WORDS, MIN_SPANISH_SHARE = 2, 0.2
+SPANISH_WORDS = frozenset(
+    "al aunque con cuando de del desde donde el en es esta este hasta hay la las los más muy para pero por porque que "  # noqa: SIM905
+    "según su sus también un una y ya".split()
+)
+ENGLISH_WORDS = frozenset("and are at for from in is of that the they this to was we were with you".split())  # noqa: SIM905
 MAX_OVERHANG_SECONDS = 0.5  # of speech after the end of a video's picture, above which it is noted
 MAX_LENGTHENING = 2.5  # output over source, above which the length is noted
 
@@ -41,6 +49,17 @@ def improbable(text: str, seconds: float) -> str:
     if letters > MAX_LETTERS_PER_SECOND * max(seconds, MIN_COUNTED_SECONDS):
         return f"the translation has {letters} letters, more than can be spoken in {seconds:.1f} s"
     return ""
+
+
+def is_in_spanish(text: str) -> bool:
+    """Whether a translation is left in Spanish, by its frequent short words.
+
+    Whisper sometimes writes down what was said instead of a translation; beam search prefers such a text.
+    """
+    words = ["".join(filter(str.isalnum, word)).lower() for word in text.split()]
+    found = [word for word in words if word in SPANISH_WORDS]
+    is_frequent = len(set(found)) >= MIN_SPANISH_WORDS and len(found) >= MIN_SPANISH_SHARE * len(words)
+    return is_frequent and ENGLISH_WORDS.isdisjoint(words)
 
 
 def is_other_language(language: str, probability: float, seconds: float) -> bool:
@@ -66,6 +85,8 @@ def doubts(found: Translated) -> list[str]:
     notes = []
     if found.is_foreign:
         notes.append(f"the language seems to be '{found.language}', translated as Spanish")
+    if is_in_spanish(found.english):
+        notes.append("the translation is left in Spanish")
     if found.log_probability < MIN_LOG_PROBABILITY:
         notes.append(f"the translation is uncertain (mean log-probability {found.log_probability:.1f})")
     return notes

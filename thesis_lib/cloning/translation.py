@@ -9,7 +9,7 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.audio.files import resample
 from thesis_lib.audio.voice_activity import Segment
-from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable, is_other_language
+from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable, is_in_spanish, is_other_language
 from thesis_lib.cloning.translated import SPANISH, Translated
 from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
 from thesis_lib.utils.errors import ThesisError
@@ -109,10 +109,17 @@ class WhisperTranslator:
         return "" if improbable(text, seconds) else text
 
     def _english(self, wav: np.ndarray, sample_rate: int, context: str) -> Recognised:
-        """Translate; a second time without context and repetitions where the first text is not what was said."""
+        """Translate; a second time without context and repetitions where the first text is not what was said.
+
+        A text that is left in Spanish is translated again without beam search.
+        """
         seconds = len(wav) / sample_rate
         options: dict[str, Any] = {"language": SPANISH, "task": "translate"}
         first = self._whisper(wav, sample_rate, context=context, **options)
+        if is_in_spanish(first.text):
+            greedy = self._whisper(wav, sample_rate, context=context, beams=1, **options)
+            if not is_in_spanish(greedy.text) and not improbable(greedy.text, seconds):
+                return greedy
         is_made_up = bool(improbable(first.text, seconds))
         if not is_made_up and not (context and first.log_probability < MIN_LOG_PROBABILITY):
             return first
