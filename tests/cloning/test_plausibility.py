@@ -106,6 +106,16 @@ def test_a_transcript_that_repeats_itself_is_made_again_with_beam_search(languag
     assert translator(voiced(3.0), 22_050).transcript == "hay niños en la puerta"
 
 
+def test_a_second_translation_in_spanish_does_not_replace_a_doubtful_english_one():
+    def whisper(wav, sample_rate, context="", **options):
+        if options.get("task") != "translate":
+            return Recognised("hola", "es", 0.9)
+        return Recognised(*(("The fox.", "es", 0.9, -1.5) if context else ("El zorro y la nieve.", "es", 0.9, -0.3)))
+
+    whisper.name = "told"
+    assert WhisperTranslator(whisper)(voiced(3.0), 22_050, "and then").english == "The fox."
+
+
 @pytest.mark.parametrize(("first", "second", "kept"), [(-1.5, -0.4, "second"), (-1.2, -1.4, "first")])
 def test_a_doubtful_translation_with_context_is_compared_with_one_without(first, second, kept):
     def whisper(wav, sample_rate, context="", **options):
@@ -124,6 +134,7 @@ def test_a_doubtful_translation_with_context_is_compared_with_one_without(first,
         ("Los clientes quedaron contentos con el resultado, y quieren repetir.", True),
         ("He moved from Los Angeles to La Paz, and then on to El Salvador by bus, as he had planned.", False),
         ("The Orquesta de la Ciudad", False),
+        ("She lives in Santa Cruz de la Sierra.", False),
         ("La La Land", False),
         ("Es", False),
         ("The fox crossed the snowy field, leaving hardly any tracks behind him.", False),
@@ -140,7 +151,9 @@ def test_no_english_text_of_the_bundle_is_taken_for_spanish_and_nearly_every_spa
     assert np.mean([is_in_spanish(text) for text in table.es]) > 0.8
 
 
-@pytest.mark.parametrize(("greedy", "kept"), [("The fox crossed.", "greedy"), ("El zorro y la nieve.", "first")])
+@pytest.mark.parametrize(
+    ("greedy", "kept"), [("The fox crossed.", "greedy"), ("El zorro y la nieve.", "first"), ("", "first")]
+)
 def test_a_text_that_is_left_in_spanish_is_translated_again_without_beam_search(greedy, kept):
     first = "El zorro cruzó el campo de nieve."
 

@@ -31,7 +31,9 @@ SPANISH_WORDS = frozenset(
     "al aunque con cuando de del desde donde el en es esta este hasta hay la las los más muy para pero por porque que "  # noqa: SIM905
     "según su sus también un una y ya".split()
 )
-ENGLISH_WORDS = frozenset("and are at for from in is of that the they this to was we were with you".split())  # noqa: SIM905
+ENGLISH_WORDS = frozenset(
+    "and are at by for from his her in is it of on she that the they this to was we were with you".split()  # noqa: SIM905
+)
 MAX_OVERHANG_SECONDS = 0.5  # of speech after the end of a video's picture, above which it is noted
 MAX_LENGTHENING = 2.5  # output over source, above which the length is noted
 

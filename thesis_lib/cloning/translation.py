@@ -10,6 +10,7 @@ from thesis_lib import pretrained
 from thesis_lib.audio.files import resample
 from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable, is_in_spanish, is_other_language
+from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.translated import SPANISH, Translated
 from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
 from thesis_lib.utils.errors import ThesisError
@@ -118,13 +119,17 @@ class WhisperTranslator:
         first = self._whisper(wav, sample_rate, context=context, **options)
         if is_in_spanish(first.text):
             greedy = self._whisper(wav, sample_rate, context=context, beams=1, **options)
-            if not is_in_spanish(greedy.text) and not improbable(greedy.text, seconds):
+            if has_words(greedy.text) and not is_in_spanish(greedy.text) and not improbable(greedy.text, seconds):
                 return greedy
         is_made_up = bool(improbable(first.text, seconds))
         if not is_made_up and not (context and first.log_probability < MIN_LOG_PROBABILITY):
             return first
         second = self._whisper(wav, sample_rate, no_repeat=RETRY_NO_REPEAT, **options)
-        if improbable(second.text, seconds) or (not is_made_up and second.log_probability <= first.log_probability):
+        if (
+            is_in_spanish(second.text)
+            or improbable(second.text, seconds)
+            or (not is_made_up and second.log_probability <= first.log_probability)
+        ):
             return first
         return second
 
