@@ -40,7 +40,6 @@ class LiveVoice:
         self._translated: list[Segment] = []  # that the voice is extracted from
         self._last: Future[SegmentVoice] | None = None  # of the last of them
         self._begun: Future[SegmentVoice]  # of the segment that is being translated
-        self._is_kept = False  # whether that segment is translated
         self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a translated segment, s -> what is measured
 
     def __enter__(self) -> "LiveVoice":
@@ -58,15 +57,14 @@ class LiveVoice:
         for segment in segments:
             spoken = [] if self._is_settled() else [*self._translated, segment]
             self._begun = self._pool.submit(self._task, spoken, self._last, segment)
-            self._is_kept = False
             yield segment
-            if not self._is_kept:
+            if segment.start not in self._futures:
                 self._begun.cancel()
 
     def kept(self, translated: Iterable[TranslatedSegment]) -> Iterator[TranslatedSegment]:
         """Yield the same translated segments; the voice of later ones is extracted from them too."""
         for found in translated:
-            self._futures[found.segment.start], self._is_kept = self._begun, True
+            self._futures[found.segment.start] = self._begun
             if not self._is_settled():
                 self._translated.append(found.segment)
                 self._last = self._begun

@@ -36,9 +36,8 @@ class Marker:
         changed = (levels + _run(self._layers, levels) * loud).astype(np.float64)
         decibel = changed * (HEADROOM_DB - MIN_DB) + MIN_DB
         phases = spectrum / np.maximum(np.abs(spectrum), np.finfo(np.float64).tiny)
-        difference = 10 ** np.minimum(decibel / 20, 10) * phases - spectrum
-        marked = inverse_stft(difference)
-        return (wav[: len(marked)] + marked).astype(np.float32)
+        added = inverse_stft(10 ** np.minimum(decibel / 20, 10) * phases - spectrum)
+        return (wav[: len(added)] + added).astype(np.float32)
 
 
 class Detector:
