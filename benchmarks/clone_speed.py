@@ -1,9 +1,10 @@
-"""Speed of the cloning pipeline, on two cores and on one, with the TTS in int8 and in float32.
+"""Speed of the cloning pipeline, on two cores and on one, with each graph of the TTS.
 
-Bundled Spanish recordings, each cloned by both pipelines in turn, in one process for each number of cores: seconds of
-each stage for a second of Spanish, and of the whole; and seconds to speak one changed line of a script again. Then the
-same outputs are compared in words, predicted opinion and voice: means over the recordings, and the paired differences
-with their 95 % intervals over the voices.
+The graphs are Kokoro in float32, Kokoro with its decoder's convolutions in int8, and that with a student in the place
+of Kokoro's generator (`cloning.tts`). Bundled Spanish recordings, each cloned with the three in turn, in one process
+for each number of cores: seconds of each stage for a second of Spanish, and of the whole; and seconds to speak one
+changed line of a script again. Then the same outputs are compared in words, predicted opinion and voice: means over
+the recordings, and the paired differences from Kokoro in float32 with their 95 % intervals over the voices.
 """
 
 import json
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,7 @@ from benchmarks.together import complete_rows
 from thesis_lib.audio.files import AudioError, read_audio, resample, writing
 from thesis_lib.cloning import Request, Translation, VoiceCloningPipeline, build, clone_file
 from thesis_lib.cloning.segments import STAGES
-from thesis_lib.cloning.tts import KokoroSynthesizer
-from thesis_lib.config import CorpusConfig
+from thesis_lib.config import CloningConfig, CorpusConfig, TtsGraph
 from thesis_lib.corpus import mini
 from thesis_lib.corpus.split import spread
 from thesis_lib.embeddings.encoders import embed
@@ -39,14 +39,17 @@ from thesis_lib.validation import Scorer, System, TestSet, evaluate, metrics
 from thesis_lib.validation.evaluation import Columns
 
 OPTIONS = {"recordings": Option(24, 2, "bundled Spanish recordings of the test split")}
-FLOAT32, INT8 = "float32", "int8"
+FLOAT32 = "float32"
+GRAPHS = get_args(TtsGraph)
+FAST = tuple(name for name in GRAPHS if name != FLOAT32)
+DEFAULT = CloningConfig().tts
 EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
 MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
 
 
 class ClonedRecording(NamedTuple):
-    """A recording (N,), its voice and its clone by each precision."""
+    """A recording (N,), its voice and its clone with each graph."""
 
     recording: str
     voice: str
@@ -75,27 +78,27 @@ def _measured(cores: int, recordings: int) -> dict:
     table = mini.table(CorpusConfig(name="mini"))
     table = table[table.split == "test"]
     chosen = table.iloc[spread(len(table), recordings)]
-    pipelines = {INT8: build(threads=cores), FLOAT32: build(threads=cores)}
-    pipelines[FLOAT32].synthesizer = KokoroSynthesizer(cores, FLOAT32)
-    rows, made, missing = [], [], []
+    pipelines = {name: build(config=CloningConfig(tts=name), threads=cores) for name in GRAPHS}
+    rows, made, missing, rng = [], [], [], np.random.default_rng(0)
     for row in tqdm(chosen.itertuples(), f"clones, {cores}", len(chosen)):
         wav, rate = read_audio(mini.bundle() / "audio" / f"{row.id}.es.opus")
         try:
-            outputs = {name: _timed(pipeline, wav, rate) for name, pipeline in pipelines.items()}
+            # In random order: the one before may have changed the clock of the processor.
+            outputs = {name: _timed(pipelines[name], wav, rate) for name in rng.permutation(GRAPHS).tolist()}
         except AudioError as error:
             missing.append({"recording": row.id, "reason": str(error)})
             continue
         if made:  # the first fills caches
-            rows += [{"precision": name, **seconds} for name, (_, seconds) in outputs.items()]
+            rows += [{"graph": name, **seconds} for name, (_, seconds) in outputs.items()]
         clones = {name: clone for name, (clone, _) in outputs.items()}
         made.append(ClonedRecording(row.id, row.voice, wav, rate, clones))
     times, (quality, unscored) = pd.DataFrame(rows), _quality(made)
-    whole = {name: part["whole"].to_list() for name, part in times.groupby("precision")}
+    whole = {name: part["whole"].to_list() for name, part in times.groupby("graph")}
     return {
         "recordings": len(made),
-        "seconds for a second of Spanish": times.groupby("precision").median().round(3).to_dict("index"),
-        "int8 is faster, whole": ratio(whole[FLOAT32], whole[INT8]),
-        "a changed line of a script": _changed_lines(pipelines[INT8], made[:EDITED_RECORDINGS]),
+        "seconds for a second of Spanish": times.groupby("graph").median().round(3).to_dict("index"),
+        "faster than float32, whole": {name: ratio(whole[FLOAT32], whole[name]) for name in FAST},
+        "a changed line of a script": _changed_lines(pipelines[DEFAULT], made[:EDITED_RECORDINGS]),
         "quality": quality,
         "not measured": missing + unscored,
     }
@@ -132,8 +135,8 @@ def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[
     return output, {name: seconds / (len(wav) / rate) for name, seconds in {**stages, "whole": whole}.items()}
 
 
-def _quality(made: Sequence[ClonedRecording]) -> tuple[dict[str, Columns], list[Columns]]:
-    """Means of each precision and of the differences int8 - float32, and what could not be measured.
+def _quality(made: Sequence[ClonedRecording]) -> tuple[dict[str, dict[str, Columns]], list[Columns]]:
+    """Of each measure the mean with each graph, with the difference from float32; and what could not be measured.
 
     The intervals are over the voices. A recording of which one output could not be measured is in no mean.
     """
@@ -147,16 +150,17 @@ def _quality(made: Sequence[ClonedRecording]) -> tuple[dict[str, Columns], list[
         opinion = metrics.dnsmos(metrics.Recording(speech, output.sample_rate))["dnsmos_ovrl"]
         return dict(zip(MEASURES, (errors / words, opinion, metrics.cosine(*vectors)), strict=True))
 
-    systems = [
-        System(name, lambda item, name=name: item.outputs[name], about={"system": name}) for name in (INT8, FLOAT32)
-    ]
+    systems = [System(name, lambda item, name=name: item.outputs[name], about={"system": name}) for name in GRAPHS]
     test_set = TestSet(made, lambda item: {"recording": item.recording, "voice": item.voice}, "quality")
     results = evaluate(test_set, systems, [Scorer(score)], bar)
     table = pd.DataFrame(complete_rows(results, ["recording"]), columns=["voice", "system", *MEASURES])
-    sides = [table[table.system == name] for name in (INT8, FLOAT32)]
-    voices, found = sides[0].voice.to_numpy(), dict[str, Columns]()
+    sides = {name: table[table.system == name] for name in GRAPHS}
+    voices, found = sides[FLOAT32].voice.to_numpy(), dict[str, dict[str, Columns]]()
     for measure in MEASURES:
-        own, base = (side[measure].to_numpy() for side in sides)
-        difference = interval_columns(len(own), metrics.mean_of(own - base), RESAMPLES, voices, "difference")
-        found[measure] = {INT8: own.mean(), FLOAT32: base.mean()} | difference
+        base = sides[FLOAT32][measure].to_numpy()
+        found[measure] = {FLOAT32: {"mean": base.mean()}}
+        for name in FAST:
+            own = sides[name][measure].to_numpy()
+            difference = interval_columns(len(own), metrics.mean_of(own - base), RESAMPLES, voices, "difference")
+            found[measure][name] = {"mean": own.mean()} | difference
     return found, results.missing

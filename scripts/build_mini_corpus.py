@@ -106,7 +106,7 @@ def load_tools() -> None:
 
     torch.set_num_threads(1)
     _tools.update(
-        tts=KokoroSynthesizer(threads=1, precision="float32"),
+        tts=KokoroSynthesizer(threads=1, graph="float32"),
         ecapa=EcapaTdnn(),
         es=Whisper("whisper-base", threads=1),
         en=Whisper("whisper-tiny.en", threads=1),

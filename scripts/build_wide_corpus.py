@@ -22,13 +22,13 @@ import pandas as pd
 import soxr
 from build_mini_corpus import DEV, HERE, MAX_WER, SAME_VOICE, STYLES, TEST, _tools, load_tools, speak
 from tqdm import tqdm
-from wide_sentences import sentence
 
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.cloning.tts import KokoroSynthesizer, SpeechError
 from thesis_lib.config import CorpusConfig
 from thesis_lib.corpus.cvss_t import SPLITS, Release
 from thesis_lib.corpus.mini import _write_tsv
+from thesis_lib.corpus.sentences import sentence
 from thesis_lib.corpus.split import client_id, is_validation
 from thesis_lib.embeddings.encoders.base import embed
 from thesis_lib.validation.metrics import word_errors

@@ -59,7 +59,7 @@ def test_a_stride_is_refused():
 @pytest.mark.weights("kokoro", "kokoro-voices", "ecapa")
 def test_speech_in_integers_is_that_in_float32():
     exact, fast = (
-        KokoroSynthesizer(precision=name)("We walked along the river.", "af_sarah") for name in ("float32", "int8")
+        KokoroSynthesizer(graph=name)("We walked along the river.", "af_sarah") for name in ("float32", "int8")
     )
     assert kokoro_graph("int8").stat().st_size < 0.6 * kokoro_graph("float32").stat().st_size
     assert abs(len(exact) - len(fast)) <= 2048  # the client trims silence

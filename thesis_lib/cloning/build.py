@@ -42,5 +42,6 @@ def build(
     loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
         watermark.load_network()
-    stages = translator(config.translator, threads), KokoroSynthesizer(threads), speaker, emotion, loaded
+    synthesizer = KokoroSynthesizer(threads, config.tts)
+    stages = translator(config.translator, threads), synthesizer, speaker, emotion, loaded
     return VoiceCloningPipeline(*stages, config, phonetic_states)

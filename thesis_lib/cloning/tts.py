@@ -9,7 +9,8 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.cloning.quantities import money_as_read
 from thesis_lib.cloning.readings import as_read, has_words, in_latin, sentences
-from thesis_lib.cloning.tts_graph import Precision, kokoro_graph
+from thesis_lib.cloning.tts_graph import kokoro_graph
+from thesis_lib.config import TtsGraph
 from thesis_lib.utils.errors import ThesisError, one_line
 from thesis_lib.utils.onnx_graph import freeing_session
 
@@ -36,15 +37,16 @@ class Synthesizer(Protocol):
 class KokoroSynthesizer:
     """Kokoro-82M: (text, voice) -> 24 kHz speech in Spanish or English, in one of 54 voices or a mixture of them.
 
-    ``precision``: see ``tts_graph``. Raises ModelError where the weights cannot be had.
+    ``graph``: see ``tts_graph``. "student" is fast, for the pipeline, which renders the speech in another voice; the
+    speech of the other two is that of Kokoro itself. Raises ModelError where the weights cannot be had.
     """
 
     sample_rate = 24_000  # Hz
 
-    def __init__(self, threads: int | None = None, precision: Precision = "int8") -> None:
+    def __init__(self, threads: int | None = None, graph: TtsGraph = "int8") -> None:
         from kokoro_onnx import Kokoro
 
-        model = kokoro_graph(precision)
+        model = kokoro_graph(graph)
         folder = pretrained.fetch("kokoro-voices")
         self.voices = {
             path.stem: np.memmap(path, np.float32, "r", shape=STYLE_SHAPE) for path in sorted(folder.glob("*.bin"))
@@ -66,6 +68,17 @@ class KokoroSynthesizer:
                 f"no voice named {unknown[0]!r}: use one of {', '.join(self.voices)}, or a mixture such as a+b"
             )
         return np.mean([self.voices[voice] for voice in name.split("+")], axis=0)
+
+    def network_input(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> dict[str, np.ndarray]:
+        """The input of the network for one portion of text: phonemes (1, P), style (1, 256), speed (1,).
+
+        Raises SpeechError for an unknown voice.
+        """
+        tokenizer, table = self._client.tokenizer, self.voice(voice)
+        phonemes = tokenizer.tokenize(tokenizer.phonemize(text, LANGUAGES[language]))
+        style = table[min(len(phonemes), len(table)) - 1]
+        ids = np.array([[0, *phonemes, 0]], np.int64)
+        return {"input_ids": ids, "style": style.astype(np.float32), "speed": np.array([speed], np.float32)}
 
     def __call__(self, text: str, voice: str, language: str = "en", speed: float = 1.0) -> np.ndarray:
         """Synthesise (N,) float32 speech at 24 kHz. Raises SpeechError: empty text, unknown voice, no output."""

@@ -1,4 +1,6 @@
-"""Kokoro's graph as it is computed: in float32, or with the decoder's convolutions in int8.
+"""Kokoro's graph as it is computed: in float32, with the decoder's convolutions in int8, or with a student besides.
+
+"student" is "int8" with a small generator in the place of Kokoro's own (``tts_student``).
 
 The published file is in float16, in which some sentences overflow to NaN, and which is not faster on a CPU. The 8-bit
 graph takes less time than float32. Its weights are quantised per output channel. The activations are
@@ -10,17 +12,18 @@ Shapes: C input channels, D output channels, K taps, T frames.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from thesis_lib import pretrained
+from thesis_lib.cloning.tts_student import FOLDER, keep_used, read_student, replace_generator, student_key
+from thesis_lib.config import TtsGraph
 from thesis_lib.utils.onnx_graph import cached
 
 if TYPE_CHECKING:
     import onnx
 
-Precision = Literal["int8", "float32"]
 GRAPH_VERSION = 1  # part of the cached files' names: a change of this module that changes them raises it
 DECODER = "/decoder/"  # begins the names of the decoder's nodes
 MIN_CHANNELS = 128  # of a convolution that is computed in integers: smaller ones take no time
@@ -29,20 +32,25 @@ MAX_INTEGER_WEIGHT = 63
 TO_THE_END = np.iinfo(np.int64).max
 
 
-def kokoro_graph(precision: Precision = "int8") -> Path:
+def kokoro_graph(kind: TtsGraph = "student", student: Path = FOLDER) -> Path:
     """The path of the graph in the cache, built from the published weights where it is not there.
 
-    Raises ModelError where the weights cannot be had, GraphError where the cache cannot be written.
+    ``student``: folder of the student's weights. Raises ModelError where Kokoro's weights cannot be had, StudentError
+    where the folder holds no student, GraphError where the cache cannot be written.
     """
     source = pretrained.fetch("kokoro") / "model_fp16.onnx"
-    name = f"kokoro-{pretrained.get('kokoro').revision}-{precision}-{GRAPH_VERSION}.onnx"
+    about, tensors = read_student(student) if kind == "student" else (None, {})
+    key = f"{kind}-{student_key(student)}" if about else kind
+    name = f"kokoro-{pretrained.get('kokoro').revision}-{key}-{GRAPH_VERSION}.onnx"
 
     def build(path: Path) -> None:
         import onnx
 
         model = onnx.load(source)
         _widen(model.graph)
-        if precision == "int8":
+        if about:
+            model = replace_generator(model, about, tensors)
+        if kind != "float32":
             _quantise(model)
         onnx.save(model, path)
 
@@ -92,10 +100,7 @@ def _quantise(model: "onnx.ModelProto") -> None:
             graph.initializer.extend(constants)
     del graph.node[:]
     graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    keep_used(graph)
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))  # of MatMulIntegerToFloat
 
 

@@ -44,6 +44,7 @@ from thesis_lib.config.sections import (
     MemberConfig,
     SwapConfig,
     Task,
+    TtsGraph,
     ValidationConfig,
 )
 from thesis_lib.utils.errors import ThesisError
@@ -76,6 +77,7 @@ __all__ = [
     "SwapConfig",
     "Task",
     "TrainingConfig",
+    "TtsGraph",
     "ValidationConfig",
     "digest",
     "parse_assignment",

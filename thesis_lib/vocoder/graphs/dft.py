@@ -22,6 +22,7 @@ class StftNodes:
         self.graph, self.size, self.hop = graph, audio.n_fft, audio.hop_length
         self.parts, self.pad = self.size // self.hop, (self.size - self.hop) // 2
         self.window = hann_window(self.size).astype(np.float32)
+        self._dft: str | None = None  # the name of the matrix of ``forward``
 
     def forward(self, wav: str) -> tuple[str, str]:
         """(1, N) -> real and imaginary part, each (1, T, F)."""
@@ -31,10 +32,22 @@ class StftNodes:
         last = np.iinfo(np.int64).max
         ends = [part - self.parts + 1 or last for part in range(self.parts)]
         shifted = [add("Slice", hops, *map(np.array, ([p], [end], [1]))) for p, end in enumerate(ends)]
-        frames = add("Mul", add("Concat", *shifted, axis=2), self.window)
+        joined = add("Concat", *shifted, axis=2)
+        if self.size & (self.size - 1):  # ONNX Runtime's operator is slow for other sizes than powers of two
+            return tuple(add("Split", add("MatMul", joined, self._matrix()), outputs=2, axis=2, num_outputs=2))
+        frames = add("Mul", joined, self.window)
         spectrum = add("DFT", add("Unsqueeze", frames, np.array([3])), None, np.int64(2), onesided=1)
         real, imaginary = add("Split", spectrum, outputs=2, axis=3, num_outputs=2)
         return add("Squeeze", real, np.array([3])), add("Squeeze", imaginary, np.array([3]))
+
+    def _matrix(self) -> str:
+        """The window and the DFT as one matrix (n_fft, 2 F): the real parts, then the imaginary ones."""
+        if self._dft is None:
+            bins, places = np.arange(self.size // 2 + 1), np.arange(self.size)[:, None]
+            turned = np.exp(-2j * np.pi * (places * bins % self.size) / self.size) * self.window[:, None]
+            matrix = np.concatenate([turned.real, turned.imag], axis=1).astype(np.float32)
+            self._dft = self.graph.add("Identity", matrix)
+        return self._dft
 
     def inverse(self, real: str, imaginary: str) -> str:
         """Two of (1, T, F) -> (1, N), weighted overlap-add (Griffin & Lim 1984, eq. 6)."""

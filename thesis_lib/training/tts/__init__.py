@@ -1,0 +1,5 @@
+"""Train the student of Kokoro's generator on Kokoro's own speech: `thesis weights tts`."""
+
+from thesis_lib.training.tts.release import reproduce_student
+
+__all__ = ["reproduce_student"]
