@@ -38,7 +38,7 @@ NAMES = {
     "(THESIS_HUMAN)",
     "interpret": "seconds from the end of a sentence to its first English word, and errors of the speaker check",
     "light": "size and start of cloning without torch, and each network against its original in torch",
-    "clone_speed": "seconds of each stage of cloning, on two cores and on one, TTS in int8 and in float32",
+    "clone_speed": "seconds of each stage of cloning, on two cores and on one, with each graph of the TTS",
     "memory": "resident memory and speed over an hour of speech, with one voice and with a voice for every speaker",
     "background": "how much of the speech remains in the kept background, its level, and the watermark in the mixture",
     "watermark": "detection rate and false alarms of the watermark, and its effect on quality (THESIS_HUMAN)",

@@ -4,7 +4,10 @@ The graphs are Kokoro in float32, Kokoro with its decoder's convolutions in int8
 of Kokoro's generator (`cloning.tts`). Bundled Spanish recordings, each cloned with the three in turn, in one process
 for each number of cores: seconds of each stage for a second of Spanish, and of the whole; and seconds to speak one
 changed line of a script again. Then the same outputs are compared in words, predicted opinion and voice: means over
-the recordings, and the paired differences from Kokoro in float32 with their 95 % intervals over the voices.
+the recordings, and the paired differences from Kokoro in float32 with their 95 % intervals over the voices. The
+content features that the vocoder extracts from the TTS's speech are compared with those of Kokoro in float32: phonetic
+states, energy, F0 and voicing, after the shift in time at which the energies of the recording agree best (the TTS trims
+the silence of each portion of text).
 """
 
 import json
@@ -25,6 +28,7 @@ from benchmarks.json_rows import interval_columns
 from benchmarks.options import Option
 from benchmarks.together import complete_rows
 from thesis_lib.audio.files import AudioError, read_audio, resample, writing
+from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.cloning import Request, Translation, VoiceCloningPipeline, build, clone_file
 from thesis_lib.cloning.segments import STAGES
 from thesis_lib.config import CloningConfig, CorpusConfig, TtsGraph
@@ -37,6 +41,8 @@ from thesis_lib.utils.progress import bar
 from thesis_lib.utils.timing import ratio
 from thesis_lib.validation import Scorer, System, TestSet, evaluate, metrics
 from thesis_lib.validation.evaluation import Columns
+from thesis_lib.vocoder.content import PHONETIC
+from thesis_lib.vocoder.rendering import BaseVocoder
 
 OPTIONS = {"recordings": Option(24, 2, "bundled Spanish recordings of the test split")}
 FLOAT32 = "float32"
@@ -46,6 +52,7 @@ DEFAULT = CloningConfig().tts
 EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
 MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
+MAX_SHIFT_FRAMES = 12  # of the vocoder, 0.14 s
 
 
 class ClonedRecording(NamedTuple):
@@ -100,6 +107,7 @@ def _measured(cores: int, recordings: int) -> dict:
         "faster than float32, whole": {name: ratio(whole[FLOAT32], whole[name]) for name in FAST},
         "a changed line of a script": _changed_lines(pipelines[DEFAULT], made[:EDITED_RECORDINGS]),
         "quality": quality,
+        "content beside that of float32": _contents(made, pipelines[DEFAULT].vocoder),
         "not measured": missing + unscored,
     }
 
@@ -133,6 +141,52 @@ def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[
     whole = time.perf_counter() - started
     stages = {stage: sum(segment.seconds.get(stage, 0.0) for segment in output.segments) for stage in STAGES}
     return output, {name: seconds / (len(wav) / rate) for name, seconds in {**stages, "whole": whole}.items()}
+
+
+def _contents(made: Sequence[ClonedRecording], vocoder: BaseVocoder) -> dict[str, dict[str, Columns]]:
+    """Of each graph the mean ``content_agreement`` with float32 over the recordings; intervals over the voices."""
+    voices, found = np.array([item.voice for item in made]), dict[str, dict[str, Columns]]()
+    for name in FAST:
+        rows = []
+        for item in made:
+            pair = (vocoder.features(item.outputs[x].content)[0] for x in (name, FLOAT32))
+            rows.append(content_agreement(*pair))
+        table = pd.DataFrame(rows)
+        found[name] = {
+            key: interval_columns(len(table), metrics.mean_of(table[key].to_numpy()), RESAMPLES, voices)
+            for key in table
+        }
+    return found
+
+
+def content_agreement(own: np.ndarray, base: np.ndarray) -> dict[str, float]:
+    """How alike two contents (C, T) and (C, T') of the same words are, after the best shift in time.
+
+    Mean cosine of the phonetic channels, correlation of the energies, median difference of F0 in semitones where both
+    are voiced, share of the frames with another voicing.
+    """
+
+    def shifted(shift: int) -> tuple[np.ndarray, np.ndarray]:
+        a, b = own[:, max(shift, 0) :], base[:, max(-shift, 0) :]
+        frames = min(a.shape[1], b.shape[1])
+        return a[:, :frames], b[:, :frames]
+
+    def energies_agree(shift: int) -> float:
+        a, b = (side[PHONETIC] for side in shifted(shift))
+        return float(np.corrcoef(a, b)[0, 1])
+
+    a, b = shifted(max(range(-MAX_SHIFT_FRAMES, MAX_SHIFT_FRAMES + 1), key=energies_agree))
+    products = (a[:PHONETIC] * b[:PHONETIC]).sum(0)
+    cosines = products / np.maximum(np.linalg.norm(a[:PHONETIC], axis=0) * np.linalg.norm(b[:PHONETIC], axis=0), 1e-9)
+    voiced_a, voiced_b = (side[-1] >= MIN_VOICED_CONFIDENCE for side in (a, b))
+    both = voiced_a & voiced_b
+    semitones = 12 / np.log(2) * PITCH_SCALE * np.abs(a[PITCH_CHANNEL] - b[PITCH_CHANNEL])[both]
+    return {
+        "phonetic cosine": float(cosines.mean()),
+        "energy, correlation": float(np.corrcoef(a[PHONETIC], b[PHONETIC])[0, 1]),
+        "F0, median difference in semitones": float(np.median(semitones)) if both.any() else np.nan,
+        "other voicing, share": float((voiced_a != voiced_b).mean()),
+    }
 
 
 def _quality(made: Sequence[ClonedRecording]) -> tuple[dict[str, dict[str, Columns]], list[Columns]]:

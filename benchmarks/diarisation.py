@@ -32,7 +32,7 @@ from thesis_lib.cloning.diarisation import Diarisation, diarise
 from thesis_lib.cloning.recording_speakers import speakers_of_diarisation
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.speaker_windows import windows_of
-from thesis_lib.config import CorpusConfig, EncoderConfig
+from thesis_lib.config import CloningConfig, CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders
 from thesis_lib.embeddings.similarity import cosine
@@ -59,7 +59,7 @@ TOTAL = "diarisation error rate"
 
 def run(quick: bool) -> dict:
     """Errors, number of speakers and overlaps; and the speaker to whom source turns, TTS and outputs are nearest."""
-    pipeline, rows, turns = build(), [], list[SynthesisedTurn]()
+    pipeline, rows, turns = build(config=CloningConfig(tts="int8")), [], list[SynthesisedTurn]()
     encoder = next(x for x in evaluation_encoders(EncoderConfig()) if x.name == "resemblyzer")
     count = QUICK_CONVERSATIONS if quick else CONVERSATIONS
     for number, (kind, talk) in enumerate(tqdm(conversations(count), "conversations", count)):

@@ -160,7 +160,7 @@ def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    pipeline, names = build(config=CloningConfig()), (SOURCE, RESYNTHESIS, FLAT, TTS, MOVED, *VARIANTS)
+    pipeline, names = build(config=CloningConfig(tts="int8")), (SOURCE, RESYNTHESIS, FLAT, TTS, MOVED, *VARIANTS)
     made = made_together(names, WITHOUT_TEXT, lambda item: outputs(pipeline, *item.read(), item.text, item.recording))
     return evaluated(items_of(table), made, Measures())
 

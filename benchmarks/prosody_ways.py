@@ -129,7 +129,7 @@ class Ways:
 
     def __init__(self, training: pd.DataFrame, quick: bool) -> None:
         # The only segment is the whole recording, from which its style does not differ.
-        config = CloningConfig(follow_segments=False, watermark=False)
+        config = CloningConfig(follow_segments=False, watermark=False, tts="int8")
         self.pipeline, self.synthesizer = build(config=config), HalvesSynthesizer()
         self.pipeline.synthesizer = self.synthesizer
         voices = english_voices()

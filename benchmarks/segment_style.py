@@ -58,7 +58,7 @@ def run(quick: bool) -> dict:
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and segment, and what could not be measured."""
-    pipeline, texts, items = build(config=CloningConfig()), emotion.texts_of(table), []
+    pipeline, texts, items = build(config=CloningConfig(tts="int8")), emotion.texts_of(table), []
     made: dict[int, dict[str, Sound]] = {}  # number of a segment -> outputs, of one speaker
     recordings: dict[str, dict[int, Segment]] = {}  # speaker -> number -> segment of the joined recording
     for speaker, found in table.groupby("speaker"):

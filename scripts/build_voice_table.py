@@ -48,7 +48,7 @@ ENGLISH = ("af_", "am_", "bf_", "bm_")  # American and British voices
 def main() -> None:
     synthesizer, encoder = (
         KokoroSynthesizer(graph="float32"),
-        speaker_encoder(EncoderConfig(speaker="ecapa", graph="float32")),
+        speaker_encoder(EncoderConfig(speaker="ecapa", precision="float32")),
     )
     names = [name for name in synthesizer.voices if name.startswith(ENGLISH)]
     rows, rates, rate = [], [], synthesizer.sample_rate

@@ -1,6 +1,7 @@
 import html
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from cloning_stages import Synthesizer
 from helpers import provenance_of, spoken, trained_beside
 
 from thesis_lib import cloning, reporting
-from thesis_lib.audio.files import write_audio
+from thesis_lib.audio.files import read_audio, resample, write_audio
 from thesis_lib.cloning import CloningError, VoiceCloningPipeline
 from thesis_lib.cloning.translation import Translated
 from thesis_lib.config import CloningConfig, Config, EncoderConfig
@@ -80,6 +81,32 @@ def pairs(tmp_path):
         write_audio(root / "g_en_ref" / f"{name}.wav", spoken(number + 6, side="en"), 22_050)
     write_audio(root / "g_es_src" / "c.wav", 0.1 * np.random.default_rng(0).normal(size=44_100), 22_050)
     return root
+
+
+def test_the_rows_of_kokoro_are_of_its_own_generator(tiny_run, tmp_path, faked, monkeypatch):
+    class Student(Synthesizer):
+        graph = "student"
+
+        def __call__(self, *given, **more):
+            return 0.1 * super().__call__(*given, **more)
+
+    asked, before = [], cloning_report.build
+
+    def build(*given, **more):
+        made = before(*given, **more)
+        made.synthesizer = Student()
+        return made
+
+    monkeypatch.setattr(cloning_report, "build", build)
+    monkeypatch.setattr(
+        sys.modules["thesis_lib.cloning.build"], "_kokoro", lambda: asked.append("own") or Synthesizer()
+    )
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=1)
+    clone_report(run)
+    assert asked == ["own"]
+    kokoro = read_audio(clone_sample(run, 0, KOKORO), 22_050)[0]
+    own = resample(Synthesizer()("hello my dear friend", "af_heart"), Synthesizer.sample_rate, 22_050)
+    assert np.abs(kokoro).max() == pytest.approx(np.abs(own).max(), rel=0.2)
 
 
 def test_every_part_is_measured_beside_references(tiny_run, tmp_path, faked, pairs, monkeypatch):

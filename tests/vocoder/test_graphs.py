@@ -10,6 +10,7 @@ from thesis_lib.utils.onnx_graph import Graph, GraphError, session
 from thesis_lib.vocoder.content import channels
 from thesis_lib.vocoder.definitions import excitation_noise
 from thesis_lib.vocoder.description import VocoderDescription
+from thesis_lib.vocoder.generators.istft import Stft
 from thesis_lib.vocoder.graphs import write_vocoder
 from thesis_lib.vocoder.graphs.dft import StftNodes
 from thesis_lib.vocoder.graphs.hifigan import polyphase
@@ -135,3 +136,15 @@ def test_an_inverse_transform_is_two_products(size, tmp_path):
     found = session(tmp_path / "inverse.onnx", 1).run(None, {"real": real, "imaginary": imaginary})[0]
     wanted = np.fft.irfft(real + 1j * imaginary, size)
     assert np.abs(found - wanted).max() <= 1e-6 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(("size", "hop"), [(1024, 256), (1200, 300), (60, 20)])
+def test_a_transform_of_any_size_is_that_of_torch(size, hop, tmp_path):
+    audio = AudioConfig(n_fft=size, hop_length=hop, win_length=size)
+    wav = np.random.default_rng(size).normal(size=(1, 12 * hop)).astype(np.float32)
+    wanted = Stft(audio)(torch.from_numpy(wav)).numpy()
+    for part, values in enumerate((wanted.real, wanted.imag)):
+        graph = Graph({"wav": (np.float32, [1, "samples"])})
+        graph.write(tmp_path / "forward.onnx", StftNodes(graph, audio).forward("wav")[part], "part")
+        found = session(tmp_path / "forward.onnx", 1).run(None, {"wav": wav})[0]
+        assert np.abs(found - values).max() <= 1e-5 * np.abs(wanted).max()

@@ -122,15 +122,19 @@ def reproduce_emotion_encoder(
 def reproduce_tts_student(
     out: Annotated[Path | None, typer.Option(help="Where to write; by default the released weights.")] = None,
     cache: Annotated[Path, typer.Option(help="Folder of the utterances that Kokoro has spoken.")] = Path("build/tts"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Train nothing: measure the weights, write their card.")
+    ] = False,
 ) -> None:
-    """Train the student of the TTS's generator, with which `thesis clone` speaks, and replace its weights and card.
+    """Train the student of the TTS's generator, which `thesis clone` uses, and replace its weights and model card.
 
     Interrupted, it continues with the utterances that have been spoken; they take 0.5 GB. Half an hour on two cores.
 
     Example: thesis weights tts --out new
+    Example: thesis weights tts --out new --check
     """
     from thesis_lib.cloning.tts_student import FOLDER
-    from thesis_lib.training.tts import reproduce_student
+    from thesis_lib.training.tts import check_student, reproduce_student
     from thesis_lib.utils.progress import bar
 
-    reproduce_student(out or FOLDER, cache, progress=bar, say=typer.echo)
+    (check_student if check else reproduce_student)(out or FOLDER, cache, progress=bar, say=typer.echo)

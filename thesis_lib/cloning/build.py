@@ -1,5 +1,6 @@
 """Build the voice-cloning pipeline from a vocoder's name: load every stage and check that they fit together."""
 
+import functools
 from pathlib import Path
 
 from thesis_lib.cloning import watermark
@@ -45,3 +46,15 @@ def build(
     synthesizer = KokoroSynthesizer(threads, config.tts)
     stages = translator(config.translator, threads), synthesizer, speaker, emotion, loaded
     return VoiceCloningPipeline(*stages, config, phonetic_states)
+
+
+def with_kokoros_speech(pipeline: VoiceCloningPipeline) -> VoiceCloningPipeline:
+    """The pipeline with Kokoro's own generator in int8 instead of the student; itself where it has no student."""
+    if getattr(pipeline.synthesizer, "graph", None) != "student":
+        return pipeline
+    return VoiceCloningPipeline(**pipeline.arguments() | {"synthesizer": _kokoro()})
+
+
+@functools.cache
+def _kokoro() -> KokoroSynthesizer:
+    return KokoroSynthesizer(graph="int8")

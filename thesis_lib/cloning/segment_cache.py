@@ -86,7 +86,8 @@ class SegmentCache:
         excluded = dict.fromkeys(NOT_OF_SYNTHESIS, True) | config.unused()
         style = translated.style or Style(config.style_strength)
         settings = config.model_dump(mode="json", exclude=excluded)
-        networks = [vocoder, type(pipeline.synthesizer).__name__]
+        synthesizer = pipeline.synthesizer
+        networks = [vocoder, type(synthesizer).__name__, getattr(synthesizer, "key", "")]
         voice = self._voices[place.speaker]
         return digest(
             [self.source, voice, networks, settings, place.start, place.end, translated.english, asdict(style)]

@@ -72,7 +72,7 @@ class Translation:
     speaker: Speaker
     sample_rate: int  # Hz, of ``wav``
     encoder: str  # speaker encoder that gives both similarities
-    similarity_before: float  # cosine of the synthesizer's speech to the speaker
+    similarity_before: float  # cosine of the synthesizer's speech, as the vocoder gets it, to the speaker
     similarity_after: float  # cosine of the output to the speaker
     notes: tuple[str, ...]  # warnings
 

@@ -34,11 +34,16 @@ class Synthesizer(Protocol):
         """Synthesise (N,) speech. Raises SpeechError for text that gives no speech."""
 
 
+def voice_files() -> dict[str, Path]:
+    """Name and file of each of Kokoro's voices, sorted. ModelError where they cannot be had."""
+    return {path.stem: path for path in sorted(pretrained.fetch("kokoro-voices").glob("*.bin"))}
+
+
 class KokoroSynthesizer:
     """Kokoro-82M: (text, voice) -> 24 kHz speech in Spanish or English, in one of 54 voices or a mixture of them.
 
-    ``graph``: see ``tts_graph``. "student" is fast, for the pipeline, which renders the speech in another voice; the
-    speech of the other two is that of Kokoro itself. Raises ModelError where the weights cannot be had.
+    ``graph``: see ``tts_graph``. "student" is fast, for the pipeline, which renders the speech in another voice; with
+    the other two the speech is Kokoro's. Raises ModelError where the weights cannot be had.
     """
 
     sample_rate = 24_000  # Hz
@@ -47,10 +52,9 @@ class KokoroSynthesizer:
         from kokoro_onnx import Kokoro
 
         model = kokoro_graph(graph)
-        folder = pretrained.fetch("kokoro-voices")
-        self.voices = {
-            path.stem: np.memmap(path, np.float32, "r", shape=STYLE_SHAPE) for path in sorted(folder.glob("*.bin"))
-        }
+        self.graph, self.key = graph, model.stem  # the key names everything that determines the samples
+        files = voice_files()
+        self.voices = {name: np.memmap(path, np.float32, "r", shape=STYLE_SHAPE) for name, path in files.items()}
         with tempfile.TemporaryDirectory() as scratch:
             # The client requires a voices file; the voices are passed as arrays with each call instead.
             empty = Path(scratch) / "voices.npz"

@@ -1,4 +1,4 @@
-"""Kokoro's graph as it is computed: in float32, with the decoder's convolutions in int8, or with a student besides.
+"""Kokoro's graph in float32, with the decoder's convolutions in int8, or also with the student generator.
 
 "student" is "int8" with a small generator in the place of Kokoro's own (``tts_student``).
 
@@ -6,7 +6,7 @@ The published file is in float16, in which some sentences overflow to NaN, and w
 graph takes less time than float32. Its weights are quantised per output channel. The activations are
 quantised in each call, with the range of the whole input (ONNX's operator DynamicQuantizeLinear), so that no
 calibration data is needed. Phonemes, durations, pitch and the harmonic source stay in float32.
-`python -m benchmarks clone_speed` compares the two in time, words and quality.
+`python -m benchmarks clone_speed` compares the three in time, words and quality.
 
 Shapes: C input channels, D output channels, K taps, T frames.
 """
@@ -24,7 +24,8 @@ from thesis_lib.utils.onnx_graph import cached
 if TYPE_CHECKING:
     import onnx
 
-GRAPH_VERSION = 1  # part of the cached files' names: a change of this module that changes them raises it
+# Part of the cached files' names: a change of this module or of ``tts_student`` that changes the files raises it.
+GRAPH_VERSION = 1
 DECODER = "/decoder/"  # begins the names of the decoder's nodes
 MIN_CHANNELS = 128  # of a convolution that is computed in integers: smaller ones take no time
 # Of a weight. Seven bits: processors without the VNNI instructions add two products in 16 bits, which 8 bits exceed.
@@ -32,11 +33,11 @@ MAX_INTEGER_WEIGHT = 63
 TO_THE_END = np.iinfo(np.int64).max
 
 
-def kokoro_graph(kind: TtsGraph = "student", student: Path = FOLDER) -> Path:
+def kokoro_graph(kind: TtsGraph, student: Path = FOLDER) -> Path:
     """The path of the graph in the cache, built from the published weights where it is not there.
 
     ``student``: folder of the student's weights. Raises ModelError where Kokoro's weights cannot be had, StudentError
-    where the folder holds no student, GraphError where the cache cannot be written.
+    where the folder holds no student that can be used, GraphError where the cache cannot be written.
     """
     source = pretrained.fetch("kokoro") / "model_fp16.onnx"
     about, tensors = read_student(student) if kind == "student" else (None, {})

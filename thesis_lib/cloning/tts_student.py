@@ -1,9 +1,10 @@
 """Kokoro's graph with a small generator of this project, the student, in the place of Kokoro's own.
 
-The generator is the last part of Kokoro's decoder; it makes the samples and takes most of the time. The pipeline takes
-the phonetic content, F0 and energy from Kokoro's speech and renders them in another voice, so that the samples
-themselves are not heard. The student makes samples with the same spectrum from the same input: ConvNeXt blocks and an
-inverse STFT that filter a pulse train and noise (``vocoder.generators.istft``). `thesis weights tts` trains it on
+The generator is the last part of Kokoro's network; it makes the samples and takes most of the time. The pipeline takes
+the phonetic content, F0 and energy from Kokoro's speech and renders them in another voice, so that the output does not
+contain these samples. The student makes samples with a similar spectrum: ConvNeXt blocks and an inverse STFT that
+filter a pulse train and noise (``vocoder.generators.istft``). Its input is the decoder's states and F0, which Kokoro's
+generator gets too, the decoder's energy, and both halves of the style vector. `thesis weights tts` trains it on
 Kokoro's own speech; `python -m benchmarks clone_speed` compares both in time, words, quality and voice.
 
 Shapes: T frames, 80 a second; C content channels: the decoder's states, its energy, log-F0, voicing.
@@ -16,14 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from thesis_lib.audio.pitch import PITCH_CENTRE, PITCH_SCALE
-from thesis_lib.config import AudioConfig, ContentConfig
-from thesis_lib.utils.errors import ThesisError
-from thesis_lib.utils.files import sha256
+from thesis_lib.config import AudioConfig, ContentConfig, IstftConfig, digest
+from thesis_lib.utils.errors import ThesisError, one_line
+from thesis_lib.utils.files import fingerprint
+from thesis_lib.utils.onnx_graph import GraphError
 from thesis_lib.vocoder.content import channels
 from thesis_lib.vocoder.description import DescriptionError, VocoderDescription
+from thesis_lib.vocoder.graphs import GRAPH_VERSION
 from thesis_lib.vocoder.graphs.istft import IstftNetwork
 
 if TYPE_CHECKING:
@@ -36,8 +40,8 @@ STATES = 512  # channels of the decoder's last layer before the generator
 CONTENT = ContentConfig(kind="envelope", cepstra=STATES)  # of C = STATES + 3 channels
 STYLE_HALF = 128  # numbers of a voice's style vector: the first half is for the decoder, the second for the prosody
 GENERATOR = "/decoder/decoder/generator"  # begins the names of the generator's nodes
-# What the generator is given: the decoder's states (1, STATES, T), F0 in Hz and energy, (1, 1, T) each.
-GIVEN = {
+# Results in Kokoro's graph: the decoder's states (1, STATES, T), F0 in Hz and energy, (1, 1, T) each.
+DECODER_RESULTS = {
     "states": "/decoder/decoder/decode.3/Div_4_output_0",
     "f0": "/decoder/decoder/Unsqueeze_output_0",
     "energy": "/decoder/decoder/Unsqueeze_1_output_0",
@@ -56,16 +60,25 @@ def read_student(folder: Path = FOLDER) -> tuple[VocoderDescription, dict[str, n
     """The description and the weights of a student. Raises StudentError where the folder holds none."""
     try:
         description = VocoderDescription.of(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-        return description, load_file(folder / WEIGHTS)
-    except (OSError, ValueError, DescriptionError) as error:
-        raise StudentError(
-            f"{folder}: no student of Kokoro's generator ({error}): make one with `thesis weights tts --out {folder}`"
-        ) from error
+        tensors = load_file(folder / WEIGHTS)
+    except (OSError, ValueError, TypeError, DescriptionError, SafetensorError) as error:
+        raise _no_student(folder, one_line(error)) from error
+    dims = (description.speaker_dim, description.emotion_dim)
+    excited = isinstance(description.generator, IstftConfig) and description.generator.excitation == "harmonic"
+    if not excited or (description.audio, description.content, dims) != (AUDIO, CONTENT, (STYLE_HALF, STYLE_HALF)):
+        raise _no_student(folder, f"{CONFIG} describes another vocoder")
+    return description, tensors
+
+
+def _no_student(folder: Path, reason: str) -> StudentError:
+    return StudentError(
+        f"{folder}: no student of Kokoro's generator ({reason}): make one with `thesis weights tts --out {folder}`"
+    )
 
 
 def student_key(folder: Path = FOLDER) -> str:
-    """The beginning of the weights' sha256: part of the name of a graph in the cache."""
-    return sha256(folder / WEIGHTS)[:12]
+    """Digest of everything that determines the student's part of a graph: weights, description, code of the layers."""
+    return digest([fingerprint(folder / CONFIG), fingerprint(folder / WEIGHTS), GRAPH_VERSION])
 
 
 def add_content(graph: "onnx.GraphProto") -> None:
@@ -83,13 +96,13 @@ def add_content(graph: "onnx.GraphProto") -> None:
         graph.node.append(helper.make_node(op, list(inputs), [f"student_{name}"], name=f"student_{name}", **attributes))
         return f"student_{name}"
 
-    voiced = add("voiced", "Greater", GIVEN["f0"], number("min_voiced", MIN_VOICED_HZ))
-    limited = add("limited", "Clip", GIVEN["f0"], number("min_f0", MIN_F0_HZ), number("max_f0", MAX_F0_HZ))
+    voiced = add("voiced", "Greater", DECODER_RESULTS["f0"], number("min_voiced", MIN_VOICED_HZ))
+    limited = add("limited", "Clip", DECODER_RESULTS["f0"], number("min_f0", MIN_F0_HZ), number("max_f0", MAX_F0_HZ))
     log_f0 = add("log", "Log", add("hz", "Where", voiced, limited, number("unvoiced", UNVOICED_F0_HZ)))
     centred = add("centred", "Sub", log_f0, number("centre", PITCH_CENTRE))
     scaled = add("log_f0", "Div", centred, number("scale", PITCH_SCALE))
     voicing = add("voicing", "Cast", voiced, to=TensorProto.FLOAT)
-    add("content", "Concat", GIVEN["states"], GIVEN["energy"], scaled, voicing, axis=1)
+    add("content", "Concat", DECODER_RESULTS["states"], DECODER_RESULTS["energy"], scaled, voicing, axis=1)
     axis, edges = constant("axis", np.array([1])), [constant(f"edge_{k}", np.array([k * STYLE_HALF])) for k in range(3)]
     for half, name in enumerate(("speaker", "emotion")):
         add(name, "Slice", STYLE, edges[half], edges[half + 1], axis)
@@ -100,7 +113,7 @@ def add_content(graph: "onnx.GraphProto") -> None:
 def replace_generator(
     model: "onnx.ModelProto", description: VocoderDescription, tensors: Mapping[str, np.ndarray]
 ) -> "onnx.ModelProto":
-    """Kokoro's model in float32, with the student in the place of its generator. GraphError for other tensors."""
+    """Kokoro's model in float32, with the student in the place of its generator. StudentError for other tensors."""
     import onnx
     from onnx import TensorProto, compose, helper
 
@@ -117,7 +130,10 @@ def replace_generator(
     network = IstftNetwork(description, channels(description.audio, description.content), tensors)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "student.onnx"
-        network.write(path, network.samples(), "waveform")
+        try:
+            network.write(path, network.samples(), "waveform")
+        except GraphError as error:
+            raise StudentError(f"the student of Kokoro's generator: {error}: `thesis weights tts` makes one") from error
         student = compose.add_prefix(onnx.load(path), "student/").graph
     joined = [(f"student_{name}", f"student/{name}") for name in STUDENT_INPUTS]
     merged = compose.merge_graphs(graph, student, joined)
@@ -125,12 +141,12 @@ def replace_generator(
 
 
 def keep_used(graph: "onnx.GraphProto") -> None:
-    """Remove the nodes and constants of which no output of the graph depends, in place."""
+    """Remove the nodes and constants on which no output of the graph depends, in place."""
     wanted, nodes = {value.name for value in graph.output}, []
     for node in reversed(graph.node):  # a node stands after those that make its input
         if wanted.intersection(node.output):
             nodes.append(node)
-            wanted.update(node.input)
+            wanted.update(name for name in node.input if name)  # an input that is left out has the name ""
     del graph.node[:]
     graph.node.extend(reversed(nodes))
     kept = [tensor for tensor in graph.initializer if tensor.name in wanted]

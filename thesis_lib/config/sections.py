@@ -278,11 +278,11 @@ TtsGraph = Literal["student", "int8", "float32"]
 class CloningConfig(Section):
     """The voice-cloning pipeline."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("language", "background", "follow_segments", "tts")
+    ADDED: ClassVar[tuple[str, ...]] = ("language", "background", "follow_segments")
 
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
     # Kokoro's generator: a student of it, fast; its own in int8, or in float32. See `thesis_lib.cloning.tts_graph`.
-    tts: TtsGraph = "int8"
+    tts: TtsGraph = "student"
     voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
     guidance: float = Field(1.0, ge=0)  # strength of the speaker embedding: 0 none, 1 as trained
     follow_rate: bool = True  # match the speaker's speaking rate, relative to the average rate

@@ -106,7 +106,7 @@ class ClonePanel(widgets.VBox):
         source, source_rate, _ = self._spanish()
         three = {
             "source": resample(source, source_rate, rate),
-            "in the synthesizer's voice": result.content,
+            "in the synthesizer's voice, as the vocoder gets it": result.content,
             "in the speaker's voice": result.wav,
         }
         cells = "".join(f"<td>{name}<br>{player(wav, rate)}</td>" for name, wav in three.items())

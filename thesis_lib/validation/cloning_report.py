@@ -18,12 +18,10 @@ import pandas as pd
 
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning.build import build
+from thesis_lib.cloning import NEAREST, Speaker, VoiceCloningPipeline
+from thesis_lib.cloning.build import build, with_kokoros_speech
 from thesis_lib.cloning.files import adapted_to
-from thesis_lib.cloning.pipeline import VoiceCloningPipeline
 from thesis_lib.cloning.segments import total_seconds
-from thesis_lib.cloning.speaker import Speaker
-from thesis_lib.cloning.voices import NEAREST
 from thesis_lib.config import EncoderConfig
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
@@ -235,8 +233,9 @@ def _cloned(
     translated = list(pipeline.translate(segments, recording.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float | None]]:
-        synthesised = list(using.synthesise(translated, speaker))
-        content, output = (np.concatenate([getattr(s, side) for s in synthesised]) for side in ("content", "wav"))
+        synthesised, kokoro = list(using.synthesise(translated, speaker)), with_kokoros_speech(using)
+        spoken = synthesised if kokoro is using else list(kokoro.synthesise(translated, speaker))
+        content, output = (np.concatenate(x) for x in ([s.content for s in spoken], [s.wav for s in synthesised]))
         return content, output, {**total_seconds(synthesised)}
 
     content, output, seconds = sides(pipeline)

@@ -1,8 +1,8 @@
-"""Fit the student of Kokoro's generator: mel spectra at four resolutions, as the generator made them.
+"""Train the student of Kokoro's generator: its log-mels at four resolutions shall be those of Kokoro's speech.
 
 Shapes: B batch, C content channels, T frames, N = 300 T samples at 24 kHz.
 
-There is no discriminator: the student's speech is not heard, its spectrum is read.
+There is no discriminator: the output of the pipeline does not contain the student's samples.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,15 @@ from torch import Tensor
 from thesis_lib.cloning.tts_student import AUDIO, CONTENT, STATES, STYLE_HALF
 from thesis_lib.config import IstftConfig
 from thesis_lib.losses.spectral import MultiScaleMel
+from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.tts.speech import TeacherUtterance
 from thesis_lib.utils.progress import Progress, note, silent
 from thesis_lib.vocoder.generators.istft import IstftGenerator
 
 SCALES = ((300, 40), (600, 80), (1200, 80), (2400, 160))  # FFT size in samples, mel bands; 600 is Whisper's window
-EDGE_FRAMES = 4  # of a segment at each end, left out of the loss: their input is cut off
+# Of a segment at each end, left out of the loss: the windows of the inverse STFT are incomplete there. The zero padding
+# of the convolutions reaches further.
+EDGE_FRAMES = 4
 MAX_GRADIENT_NORM = 1.0
 REPORTED_STEPS = 50  # between two values beside the progress bar
 
@@ -38,7 +41,7 @@ class StudentRecipe:
     warmup_steps: int = 200
     batch_size: int = 16
     frames: int = 48  # of a segment: 0.6 s
-    learning_rate: float = 1e-3  # at its highest; it falls linearly to 0
+    learning_rate: float = 1e-3  # multiplied by min((step + 1) / warmup_steps, 1 - step / steps)
     betas: tuple[float, float] = (0.8, 0.99)
     weight_decay: float = 0.01
     seed: int = 0
@@ -49,13 +52,13 @@ def fit_student(
 ) -> tuple[IstftGenerator, float]:
     """Train a student -> (the generator, in eval mode; the loss of the last steps, in nepers).
 
-    Utterances shorter than a segment are left out. ValueError where all are.
+    Utterances shorter than a segment are left out. TrainingError where all are, and for a loss that is not finite.
     """
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     long = [one for one in spoken if one.content.shape[1] >= recipe.frames]
     if not long:
-        raise ValueError(f"no utterance has the {recipe.frames} frames of a segment")
+        raise TrainingError(f"no utterance has the {recipe.frames} frames of a segment: set fewer frames")
     net = IstftGenerator(AUDIO, CONTENT, recipe.generator, STYLE_HALF, STYLE_HALF)
     styles = torch.from_numpy(np.stack([one.style for one in long]))
     net.condition.speaker_statistics.fit(styles[:, :STYLE_HALF])
@@ -83,16 +86,23 @@ def fit_student(
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
+        if not np.isfinite(losses[-1]):
+            raise TrainingError(f"step {step}: the loss is not finite: lower the learning rate")
         if step % REPORTED_STEPS == 0:
             note(steps, f"mel L1 {np.mean(losses[-REPORTED_STEPS:]):.3f}")
-    with torch.no_grad():  # the scale of the content is a part of the first layer
-        net.pre.weight.mul_(scale)
+    fold_scale(net, scale)
     return net.eval().requires_grad_(False), float(np.mean(losses[-REPORTED_STEPS:]))
 
 
 def synthesised(net: IstftGenerator, content: Tensor, style: Tensor) -> Tensor:
     """(B, C, T), (B, 256) -> (B, N)."""
     return net(content, style[:, :STYLE_HALF], style[:, STYLE_HALF:])[:, 0]
+
+
+def fold_scale(net: IstftGenerator, scale: Tensor) -> None:
+    """Make the scale (C, 1) of the content a part of the first layer's weights, in place."""
+    with torch.no_grad():
+        net.pre.weight.mul_(scale)
 
 
 def content_scale(spoken: Sequence[TeacherUtterance]) -> Tensor:

@@ -22,7 +22,7 @@ from thesis_lib.vocoder.graphs.layers import ORIGIN, GeneratorNetwork
 from thesis_lib.vocoder.streaming import ReceptiveField
 
 META, CARD = "thesis_lib", "model_card"  # keys of the file's metadata
-GRAPH_VERSION = 1  # part of a cached file's name: a change of the graphs that changes samples raises it
+GRAPH_VERSION = 2  # part of a cached file's name: a change of the graphs that changes samples raises it
 
 GRAPHS: dict[str, tuple[type[GeneratorNetwork], Callable[[VocoderDescription], ReceptiveField]]] = {
     "hifigan": (HifiganNetwork, hifigan_receptive_field),
