@@ -162,8 +162,8 @@ def _contents(made: Sequence[ClonedRecording], vocoder: BaseVocoder) -> dict[str
 def content_agreement(own: np.ndarray, base: np.ndarray) -> dict[str, float]:
     """How alike two contents (C, T) and (C, T') of the same words are, after the best shift in time.
 
-    Mean cosine of the phonetic channels, correlation of the energies, median difference of F0 in semitones where both
-    are voiced, share of the frames with another voicing.
+    Mean cosine of the phonetic channels, correlation of the energies, median absolute difference of F0 in
+    semitones where both are voiced, share of the frames with another voicing.
     """
 
     def shifted(shift: int) -> tuple[np.ndarray, np.ndarray]:

@@ -40,16 +40,19 @@ def run(quick: bool) -> dict:
     wavs = [read_audio(mini.bundle() / "audio" / f"{id}.es.opus", RATE)[0] for id in rows.id]
     pipeline = build()
     pipeline(wavs[0], RATE)  # the models are warm
-    waits, spent = _live(pipeline, wavs)
+    waits, spent, notes = _live(pipeline, wavs)
     return {
         "sentences": len(waits),
+        "sentences fed": len(wavs),
+        "notes of the pipeline": notes,
         "seconds to the first English": {"median": float(np.median(waits)), "low": min(waits), "high": max(waits)},
         "seconds by stage": spent,
         "speakers": _speakers(2 if quick else 40),
     }
 
 
-def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, float]]:
+def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, float], list[str]]:
+    """Seconds to the first English of each sentence, those of each stage, and what was left out or is uncertain."""
     ends: list[float] = []  # s on the clock, of each sentence's last loud sample
 
     def microphone() -> Iterator[np.ndarray]:
@@ -65,14 +68,15 @@ def _live(pipeline, wavs: list[np.ndarray]) -> tuple[list[float], dict[str, floa
                 yield block.astype(np.float32)
 
     waits, spent, last = [], {}, None
-    for spoken in pipeline.live(microphone(), RATE):
+    notes: list[str] = []
+    for spoken in pipeline.live(microphone(), RATE, notes.append):
         now = time.perf_counter()
         for stage, seconds in spoken.seconds.items():
             spent[stage] = spent.get(stage, 0.0) + seconds
         if spoken.translated.segment is not last:
             last = spoken.translated.segment
             waits.append(now - max(end for end in ends if end < now))
-    return waits, spent
+    return waits, spent, notes
 
 
 class Voices(NamedTuple):

@@ -11,12 +11,6 @@ from thesis_lib import reporting
 ROOT = Path(__file__).parents[2]
 
 
-def test_speech_synthesis_takes_the_largest_share_of_a_clone():
-    stages = reporting.benchmark("clone_speed")["2 cores"]["seconds for a second of Spanish"]["int8"]
-    assert max((name for name in stages if name != "whole"), key=stages.get) == "speak"
-    assert "Speech synthesis takes the largest share of this time" in notebook_prose("07_voice_cloning.ipynb")
-
-
 def test_a_gain_in_identification_is_shown_for_male_targets_together_and_in_none_of_the_four_kinds_of_pairs():
     rows = pd.DataFrame(reporting.benchmark("speakers")["gains"])
     rows = rows[(rows.encoder == "resemblyzer") & (rows.statistic == "identified")].set_index("pairs")
@@ -90,3 +84,10 @@ def test_seven_correlations_are_not_shown_to_be_above_those_of_the_trivial_syste
     found = rows.index[rows.low <= 0].str.removeprefix("correlation, ")
     named = {"f0_median", "tilt", "harmonics-to-noise ratio", "alpha ratio", "jitter", "energy_std", "rate"}
     assert set(found) == named
+
+
+def test_no_difference_of_the_outputs_with_the_student_is_shown():
+    quality = reporting.benchmark("clone_speed")["1 core"]["quality"]
+    for measure, graphs in quality.items():
+        assert graphs["student"]["low"] <= 0 <= graphs["student"]["high"], measure
+    assert "No difference between the outputs is shown in words" in notebook_prose("07_voice_cloning.ipynb")

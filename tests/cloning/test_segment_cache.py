@@ -46,10 +46,7 @@ def test_each_stored_segment_is_read_once_and_one_with_damaged_samples_is_made_a
 
 def test_segments_of_another_student_of_the_tts_are_made_again(stages, recording, tmp_path):
     made, request = pipeline(stages), Request(script=tmp_path / "talk.json")
-    for key in ("kokoro-one", "kokoro-two", "kokoro-two"):
+    for key, spoken in (("kokoro-one", 2), ("kokoro-two", 4), ("kokoro-two", 4)):
         made.synthesizer.key = key
         clone_file(made, recording, tmp_path / "out.wav", request)
-    said = len(made.synthesizer.said)
-    assert said > 0
-    assert said % 2 == 0, "spoken by each of the two, and not a third time"
-    assert made.synthesizer.said[: said // 2] == made.synthesizer.said[said // 2 :]
+        assert len(made.synthesizer.said) == spoken, key

@@ -1,6 +1,8 @@
 """Kokoro's graph with a student in the place of its generator."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -28,7 +30,7 @@ from thesis_lib.cloning.tts_student import (
     read_student,
     replace_generator,
 )
-from thesis_lib.config import IstftConfig
+from thesis_lib.config import CloningConfig, IstftConfig
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation.metrics import word_errors
 from thesis_lib.vocoder.description import VocoderDescription
@@ -158,7 +160,7 @@ def test_a_folder_without_a_student_is_a_clear_error(tmp_path):
         read_student(tmp_path)
 
 
-def test_weights_of_another_size_are_a_clear_error():
+def test_a_missing_tensor_is_a_clear_error():
     description, net = random_student()
     tensors = {name: tensor.numpy() for name, tensor in net.state_dict().items()}
     tensors.pop("head.bias")
@@ -188,3 +190,19 @@ def test_other_weights_have_another_graph_in_the_cache(tmp_path, monkeypatch):
     names.append(tts_graph.kokoro_graph("student", tmp_path).name)
     assert len(set(names)) == 3
     assert all("-student-" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("converts", "asked", "used"),
+    [(True, "student", "student"), (False, "student", "int8"), (True, "float32", "float32"), (False, "int8", "int8")],
+)
+def test_the_student_is_for_vocoders_that_convert(monkeypatch, converts, asked, used):
+    module, graphs = sys.modules["thesis_lib.cloning.build"], []
+    description = SimpleNamespace(encoder_config=lambda given: given, check_encoders=lambda *encoders: None)
+    loaded = SimpleNamespace(converts=converts, description=description)
+    monkeypatch.setattr(module, "load_vocoder", lambda *given, **more: loaded)
+    monkeypatch.setattr(module, "KokoroSynthesizer", lambda threads, graph: graphs.append(graph))
+    for name in ("speaker_encoder", "emotion_encoder", "translator", "VoiceCloningPipeline"):
+        monkeypatch.setattr(module, name, lambda *given, **more: None)
+    module.build(config=CloningConfig(tts=asked, watermark=False))
+    assert graphs == [used]

@@ -53,6 +53,17 @@ def test_a_claim_has_each_earlier_value_with_the_other_verdict_once(repository):
     assert changed_verdicts(repository, [described]) == []
 
 
+def test_a_value_is_found_by_its_earlier_key_too(repository):
+    moved = COLUMNS | {"key": ("rows", {"name": "moved"})}
+    assert changed_verdicts(repository, [Claim("a gain", "shown", {}, **COLUMNS, earlier=(moved["key"],))]) != []
+    path = repository / RESULTS / "speakers.json"
+    path.write_text(json.dumps({"rows": [{"name": "moved", "value": 0.3, "low": 0.1, "high": 0.6}]}))
+    git(repository, "commit", "-qam", "another key")
+    assert changed_verdicts(repository, [Claim("a gain", "shown", {}, **moved)]) == []
+    (found,) = changed_verdicts(repository, [Claim("a gain", "shown", {}, **moved, earlier=(COLUMNS["key"],))])
+    assert [text.partition(": ")[2] for text in found.earlier] == ["+0.30 [-0.10, 0.60]", "+0.30 [-0.20, 0.60]"]
+
+
 def test_the_page_is_that_of_the_history():
     """After a new result: `python -m thesis_lib.reporting.verdict_history`."""
     try:

@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 
 from thesis_lib.cli import app
 from thesis_lib.cloning.tts import KokoroSynthesizer, SpeechError
-from thesis_lib.cloning.tts_student import AUDIO, FOLDER, STATES, WEIGHTS, read_student
+from thesis_lib.cloning.tts_graph import kokoro_graph
+from thesis_lib.cloning.tts_student import AUDIO, FOLDER, STATES, WEIGHTS, StudentError, read_student
 from thesis_lib.cloning.voices import english_voices
 from thesis_lib.config import IstftConfig
 from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.tts import check_student, release, reproduce_student, speech, student
-from thesis_lib.training.tts.release import student_card, student_mel_l1
+from thesis_lib.training.tts.release import multi_scale_l1, student_card
 from thesis_lib.training.tts.speech import TeacherUtterance, random_utterance, teacher_utterances
-from thesis_lib.training.tts.student import StudentRecipe, content_scale, fit_student, fold_scale
+from thesis_lib.training.tts.student import StudentRecipe, content_scale, fit_student, fold_scale, synthesised
 
 TINY = StudentRecipe(
     generator=IstftConfig(channels=16, blocks=1, expansion=1, excitation="harmonic", condition_dim=8, fusion_dim=8),
@@ -56,11 +57,19 @@ def spoken() -> list[TeacherUtterance]:
     return [utterance(number) for number in range(5)]
 
 
+def mean_l1(net, spoken):
+    made = (
+        synthesised(net, torch.from_numpy(one.content.astype(np.float32))[None], torch.from_numpy(one.style)[None])
+        for one in spoken
+    )
+    return np.mean([multi_scale_l1(wav[0].numpy(), one.wav) for wav, one in zip(made, spoken, strict=True)])
+
+
 def test_training_lowers_the_mel_l1(spoken):
     before, _ = fit_student(spoken, dataclasses.replace(TINY, steps=1))
     after, loss = fit_student(spoken, TINY)
-    assert np.mean(student_mel_l1(after, spoken)) < 0.6 * np.mean(student_mel_l1(before, spoken))
-    assert np.mean(student_mel_l1(after, spoken)) < 1.5 * loss
+    assert mean_l1(after, spoken) < 0.6 * mean_l1(before, spoken)
+    assert mean_l1(after, spoken) < 1.5 * loss
 
 
 def test_the_scale_of_the_content_becomes_part_of_the_weights(spoken, monkeypatch):
@@ -101,25 +110,20 @@ def test_utterances_shorter_than_a_segment_are_left_out(spoken):
 
 @pytest.fixture
 def without_kokoro(monkeypatch, spoken):
-    """The numbers of utterances that are asked for; Kokoro in int8 speaks a quarter louder than in float32."""
+    """The numbers of utterances that are asked for. The student is louder by its head's bias, int8 by a quarter."""
     asked = []
-
-    class Int8:
-        def __init__(self, graph):
-            assert graph == "int8"
-            self.number = 2
-
-        def __call__(self, *plan):
-            self.number += 1
-            return dataclasses.replace(spoken[self.number], wav=1.25 * spoken[self.number].wav)
 
     def made(numbers, cache, progress):
         asked.append((numbers, cache))
         return spoken[numbers.start : numbers.stop]
 
+    def samples(graph, numbers):
+        gain = 1.25 if graph == "int8" else 1.5 + float(read_student(graph)[1]["head.bias"].mean())
+        return [gain * spoken[number].wav for number in numbers]
+
     monkeypatch.setattr(release, "teacher_utterances", made)
-    monkeypatch.setattr(release, "random_utterance", lambda rng: ())
-    monkeypatch.setattr(release, "Teacher", Int8)
+    monkeypatch.setattr(release, "kokoro_graph", lambda kind, folder=None: folder or kind)
+    monkeypatch.setattr(release, "samples_of", samples)
     return asked
 
 
@@ -143,12 +147,29 @@ def test_the_check_measures_the_weights_that_are_there(tmp_path, without_kokoro,
     before = json.loads((folder / "config.json").read_text())
     assert before["test"]["mel_l1_int8"]["mean"] == pytest.approx(np.log(1.25), abs=0.02)
     tensors = read_student(folder)[1]
-    save_file(tensors | {"head.bias": tensors["head.bias"] + np.float16(1)}, folder / WEIGHTS)
+    save_file(tensors | {"head.bias": tensors["head.bias"] + np.float16(10)}, folder / WEIGHTS)
     check_student(folder, cache, tested=2, say=lambda text: None)
     after = json.loads((folder / "config.json").read_text())
     assert after["test"]["mel_l1"]["mean"] > before["test"]["mel_l1"]["mean"]
     assert {**after, "test": 0} == {**before, "test": 0}
     assert (folder / "README.md").read_text() == student_card(after)
+
+
+def test_a_student_without_its_training_record_is_a_clear_error(tmp_path, without_kokoro):
+    reproduce_student(tmp_path, tmp_path, trained=3, tested=2, recipe=TINY, say=lambda text: None)
+    about = json.loads((tmp_path / "config.json").read_text())
+    del about["utterances"]
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    with pytest.raises(StudentError, match="no utterances: make one with `thesis weights tts --out"):
+        check_student(tmp_path, tmp_path)
+
+
+@pytest.mark.weights("kokoro", "kokoro-voices")
+def test_the_samples_of_a_graph_are_those_of_the_utterances(monkeypatch):
+    monkeypatch.setattr(speech, "random_utterance", lambda rng: ("Good morning.", "af_heart", 1.0))
+    exact, fast = (speech.samples_of(kokoro_graph(kind), range(1))[0] for kind in ("float32", "int8"))
+    assert len(exact) == len(fast) > 12_000
+    assert 0 < multi_scale_l1(fast, exact) < 0.3
 
 
 def test_utterances_are_spoken_once_and_again_after_a_change(tmp_path, monkeypatch, spoken):

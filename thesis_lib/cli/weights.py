@@ -128,7 +128,8 @@ def reproduce_tts_student(
 ) -> None:
     """Train the student of the TTS's generator, which `thesis clone` uses, and replace its weights and model card.
 
-    Interrupted, it continues with the utterances that have been spoken; they take 0.5 GB. Half an hour on two cores.
+    Interrupted, it continues with the utterances that have been spoken; they take 0.5 GB. About forty minutes on two
+    cores.
 
     Example: thesis weights tts --out new
     Example: thesis weights tts --out new --check

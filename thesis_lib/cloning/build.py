@@ -43,7 +43,8 @@ def build(
     loaded.description.check_encoders(speaker, emotion)  # before the large models are loaded
     if config.watermark:
         watermark.load_network()
-    synthesizer = KokoroSynthesizer(threads, config.tts)
+    # The output of a vocoder that does not convert would contain the student's spectrum.
+    synthesizer = KokoroSynthesizer(threads, config.tts if loaded.converts or config.tts != "student" else "int8")
     stages = translator(config.translator, threads), synthesizer, speaker, emotion, loaded
     return VoiceCloningPipeline(*stages, config, phonetic_states)
 

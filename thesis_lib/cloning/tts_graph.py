@@ -41,7 +41,7 @@ def kokoro_graph(kind: TtsGraph, student: Path = FOLDER) -> Path:
     """
     source = pretrained.fetch("kokoro") / "model_fp16.onnx"
     about, tensors = read_student(student) if kind == "student" else (None, {})
-    key = f"{kind}-{student_key(student)}" if about else kind
+    key = f"{kind}-{student_key(about, student)}" if about else kind
     name = f"kokoro-{pretrained.get('kokoro').revision}-{key}-{GRAPH_VERSION}.onnx"
 
     def build(path: Path) -> None:

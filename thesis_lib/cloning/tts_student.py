@@ -1,7 +1,7 @@
 """Kokoro's graph with a small generator of this project, the student, in the place of Kokoro's own.
 
 The generator is the last part of Kokoro's network; it makes the samples and takes most of the time. The pipeline takes
-the phonetic content, F0 and energy from Kokoro's speech and renders them in another voice, so that the output does not
+phonetic content, energy, F0 and voicing from the speech and renders them in another voice, so that the output does not
 contain these samples. The student makes samples with a similar spectrum: ConvNeXt blocks and an inverse STFT that
 filter a pulse train and noise (``vocoder.generators.istft``). Its input is the decoder's states and F0, which Kokoro's
 generator gets too, the decoder's energy, and both halves of the style vector. `thesis weights tts` trains it on
@@ -76,9 +76,9 @@ def _no_student(folder: Path, reason: str) -> StudentError:
     )
 
 
-def student_key(folder: Path = FOLDER) -> str:
-    """Digest of everything that determines the student's part of a graph: weights, description, code of the layers."""
-    return digest([fingerprint(folder / CONFIG), fingerprint(folder / WEIGHTS), GRAPH_VERSION])
+def student_key(description: VocoderDescription, folder: Path = FOLDER) -> str:
+    """Digest of what determines the student's part of a graph: its settings, its weights, the code of the layers."""
+    return digest([description.generator.model_dump(mode="json"), fingerprint(folder / WEIGHTS), GRAPH_VERSION])
 
 
 def add_content(graph: "onnx.GraphProto") -> None:

@@ -281,7 +281,7 @@ class CloningConfig(Section):
     ADDED: ClassVar[tuple[str, ...]] = ("language", "background", "follow_segments")
 
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
-    # Kokoro's generator: a student of it, fast; its own in int8, or in float32. See `thesis_lib.cloning.tts_graph`.
+    # Kokoro's generator: a student of it, fast, for vocoders that convert; its own in int8, or in float32.
     tts: TtsGraph = "student"
     voice: str = "nearest"  # Kokoro's voice that speaks the content: a name, a+b, or the nearest to the speaker
     guidance: float = Field(1.0, ge=0)  # strength of the speaker embedding: 0 none, 1 as trained

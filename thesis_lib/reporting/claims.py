@@ -116,6 +116,7 @@ class Claim:
     result: str = ""  # NAME of benchmarks/results/NAME.json
     table: str = ""  # or a table of the run, made with the book: the page shows n and interval
     key: tuple[Any, ...] = ()  # of the row in the result
+    earlier: tuple[tuple[Any, ...], ...] = ()  # keys of the same value in earlier versions of the result
     form: str = "number"  # of that row in the table of claims
     n: Any = None  # key of n where the row has none
     # What the interval is compared with: a value, the name of a column of the row, or the key of another row and then

@@ -8,7 +8,8 @@ not, or the other way round.
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,8 +66,8 @@ def _git(root: Path, *words: str) -> str:
 def changed_verdicts(root: Path, claims: Sequence[Claim]) -> list[Changed]:
     """The claims with a verdict that another version of their result would change, in the order of ``claims``.
 
-    Of claims with the same value and comparison the first. A version in which the claim's key finds nothing is left
-    out. CalledProcessError without git or its history.
+    Of claims with the same value and comparison the first. A version in which neither the claim's key nor one of its
+    earlier ones finds a value is left out. CalledProcessError without git or its history.
     """
     by_value = {
         json.dumps([claim.result, claim.key, claim.against, claim.side]): claim
@@ -79,15 +80,21 @@ def changed_verdicts(root: Path, claims: Sequence[Claim]) -> list[Changed]:
     for claim in tested:
         shown, earlier = is_shown(claim, today), dict[str, str]()  # value -> first day
         for version in known[claim.result]:
-            try:
-                differs, said = is_shown(claim, version) != shown, _said(claim, version)
-            except UNREADABLE:
-                continue
-            if differs:
-                earlier.setdefault(said, version.day)
+            read = _verdict(claim, version)
+            if read and read[0] != shown:
+                earlier.setdefault(read[1], version.day)
         if earlier:
             found.append(Changed(claim, _said(claim, today), [f"{day}: {said}" for said, day in earlier.items()]))
     return found
+
+
+def _verdict(claim: Claim, version: Version) -> tuple[bool, str] | None:
+    """Whether the version shows the claim, and its value, by the first of the claim's keys that finds one."""
+    for key in (claim.key, *claim.earlier):
+        read = replace(claim, key=key)
+        with suppress(*UNREADABLE):
+            return is_shown(read, version), _said(read, version)
+    return None
 
 
 def _said(claim: Claim, results: SavedResults) -> str:

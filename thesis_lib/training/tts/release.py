@@ -4,30 +4,38 @@ Shapes: N samples at 24 kHz.
 """
 
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from thesis_lib import pretrained
-from thesis_lib.cloning.tts_student import AUDIO, CONFIG, CONTENT, FOLDER, STYLE_HALF, WEIGHTS, read_student
-from thesis_lib.config import IstftConfig
+from thesis_lib.cloning.tts_graph import kokoro_graph
+from thesis_lib.cloning.tts_student import (
+    AUDIO,
+    CONFIG,
+    CONTENT,
+    FOLDER,
+    STYLE_HALF,
+    WEIGHTS,
+    StudentError,
+    read_student,
+)
 from thesis_lib.losses.spectral import MultiScaleMel
 from thesis_lib.runs.provenance import commit, machine
-from thesis_lib.training.tts.speech import Teacher, TeacherUtterance, random_utterance, teacher_utterances
-from thesis_lib.training.tts.student import SCALES, StudentRecipe, fit_student, synthesised
+from thesis_lib.training.tts.speech import samples_of, teacher_utterances
+from thesis_lib.training.tts.student import SCALES, StudentRecipe, fit_student
 from thesis_lib.utils.files import replacing, write_text
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.vocoder.description import VocoderDescription
-from thesis_lib.vocoder.generators.istft import IstftGenerator
 
 CARD = "README.md"
 TRAINED, TESTED = 480, 24  # utterances: about forty minutes of speech, and two
 RECIPE = StudentRecipe()
+TRAINING_RECORD = ("teacher", "utterances", "seconds", "steps", "made_by")  # keys of the description
 
 
 def reproduce_student(
@@ -82,21 +90,18 @@ def check_student(
 ) -> VocoderDescription:
     """Measure the mel L1 of the weights in ``folder`` on utterances that did not train; write it to its card.
 
-    Raises StudentError where the folder holds no student, ModelError where Kokoro's weights cannot be had.
+    Raises StudentError where the folder holds no student of `thesis weights tts`, ModelError where Kokoro's weights
+    cannot be had.
     """
-    description, tensors = read_student(folder)
-    about = description.to_dict()
-    generator = cast(IstftConfig, description.generator)
-    net = IstftGenerator(AUDIO, CONTENT, generator, STYLE_HALF, STYLE_HALF)
-    net.load_state_dict({name: torch.from_numpy(tensor.astype(np.float32)) for name, tensor in tensors.items()})
+    about = read_student(folder)[0].to_dict()
+    if absent := [key for key in TRAINING_RECORD if key not in about]:
+        raise StudentError(f"{folder / CONFIG}: no {absent[0]}: make one with `thesis weights tts --out {folder}`")
     numbers = range(about["utterances"], about["utterances"] + tested)
-    spoken, own = teacher_utterances(numbers, cache, progress), Teacher("int8")
-    by_int8 = [own(*random_utterance(random.Random(number))).wav for number in numbers]
-    about["test"] = {
-        "utterances": tested,
-        "mel_l1": _summary(student_mel_l1(net.eval(), spoken)),
-        "mel_l1_int8": _summary([_mel_l1(wav, one.wav) for wav, one in zip(by_int8, spoken, strict=True)]),
-    }
+    wavs = [one.wav for one in teacher_utterances(numbers, cache, progress)]
+    about["test"] = {"utterances": tested}
+    for name, graph in (("mel_l1", kokoro_graph("student", folder)), ("mel_l1_int8", kokoro_graph("int8"))):
+        made = samples_of(graph, numbers)
+        about["test"][name] = _summary([multi_scale_l1(x, wav) for x, wav in zip(made, wavs, strict=True)])
     write_text(folder / CONFIG, json.dumps(about, indent=2) + "\n")
     write_text(folder / CARD, student_card(about))
     say(f"the weights: {folder}")
@@ -108,19 +113,9 @@ def _summary(values: Sequence[float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _mel_l1(wav: np.ndarray, reference: np.ndarray) -> float:
-    """(N,) each -> mean of the four resolutions, in nepers."""
+def multi_scale_l1(wav: np.ndarray, reference: np.ndarray) -> float:
+    """(N,) each -> mean L1 of the log-mels at the four resolutions, in nepers."""
     return float(MultiScaleMel(AUDIO, SCALES)(*(torch.from_numpy(x)[None] for x in (wav, reference))))
-
-
-@torch.inference_mode()
-def student_mel_l1(net: IstftGenerator, spoken: Sequence[TeacherUtterance]) -> list[float]:
-    """Of each utterance the mel L1 to Kokoro's own speech, mean of the four resolutions, in nepers."""
-    found = []
-    for one in spoken:
-        content, style = (torch.from_numpy(x.astype(np.float32))[None] for x in (one.content, one.style))
-        found.append(_mel_l1(synthesised(net, content, style)[0].numpy(), one.wav))
-    return found
 
 
 def student_card(about: Mapping[str, Any]) -> str:
@@ -140,7 +135,7 @@ def student_card(about: Mapping[str, Any]) -> str:
 | network | {blocks} and an inverse STFT that filter a pulse train and noise |
 | trained on | Kokoro's own speech: {amount} of English sentences of a grammar, {voices} |
 | training | {about["steps"]} steps; mean L1 of log-mels at four resolutions, no discriminator |
-| mel L1 to Kokoro in float32 | {own} nepers; that of Kokoro in int8 is {int8} |
+| mel L1 to Kokoro in float32 | {own} nepers, with the decoder in int8 as in `thesis clone`; of Kokoro in int8 {int8} |
 | licence of the weights | MIT; Kokoro's weights are Apache-2.0 |
 | made by | `{made["command"]}`, commit {made["commit"]} |
 

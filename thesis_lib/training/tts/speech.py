@@ -8,7 +8,6 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Literal
 
 import numpy as np
 
@@ -40,14 +39,14 @@ class TeacherUtterance:
 
 
 class Teacher:
-    """Kokoro, with the student's input beside its output. ModelError where its weights cannot be had."""
+    """Kokoro in float32, with the student's input beside its output. ModelError where its weights cannot be had."""
 
-    def __init__(self, graph: Literal["float32", "int8"] = "float32") -> None:
+    def __init__(self) -> None:
         import onnx
         from onnx import TensorProto, helper
 
         self._synthesizer = KokoroSynthesizer(1)
-        model = onnx.load(kokoro_graph(graph))
+        model = onnx.load(kokoro_graph("float32"))
         add_content(model.graph)
         model.graph.output.append(helper.make_tensor_value_info("student_content", TensorProto.FLOAT, None))
         self._session = session(model.SerializeToString(), 1)
@@ -61,6 +60,15 @@ class Teacher:
         if not (np.isfinite(found.content).all() and np.isfinite(found.wav).all()):
             raise SpeechError(f"{text!r} by {voice} at speed {speed:.2f} gives numbers that are not finite")
         return found
+
+
+def samples_of(graph: Path, numbers: range) -> list[np.ndarray]:
+    """The samples (N,) that a graph of Kokoro makes of the utterances of these numbers."""
+    synthesizer, network, found = KokoroSynthesizer(1), session(graph, 1), []
+    for number in numbers:
+        text, voice, speed = random_utterance(random.Random(number))
+        found.append(network.run(None, synthesizer.network_input(text, voice, speed=speed))[0][0])
+    return found
 
 
 def teacher_utterances(numbers: range, cache: Path, progress: Progress = silent) -> list[TeacherUtterance]:
