@@ -278,7 +278,7 @@ TtsGraph = Literal["student", "int8", "float32"]
 class CloningConfig(Section):
     """The voice-cloning pipeline."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("language", "background", "follow_segments")
+    ADDED: ClassVar[tuple[str, ...]] = ("language", "background", "follow_segments", "tts")
 
     translator: str = "whisper-base"  # or a model's folder, or owner/name[@revision] on the model hub
     # Kokoro's generator: a student of it, fast, for vocoders that convert; its own in int8, or in float32.
