@@ -189,14 +189,16 @@ def recorded(build, built):
 
 
 def test_a_report_of_an_earlier_version_stands_for_the_run_s_own_vocoder_only(tiny_run, tmp_path, faked, monkeypatch):
-    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=1)
+    own = {"cloning__voice": "af_heart", "cloning__examples": 1, "cloning__tts": "int8"}
+    run = trained_beside(tiny_run, tmp_path / "run", **own)
     clone_report(run)
     built = []
     monkeypatch.setattr(cloning_report, "build", recorded(cloning_report.build, built))
     inputs = run.path / "tables" / "cloning_inputs.json"
     first = run.load_json("cloning_inputs")
     inputs.unlink()
-    for earlier in (first, [None, "None", [], 0.0]):
+    without_tts = {name: value for name, value in first.items() if name != "tts"}
+    for earlier in (first, without_tts, [None, "None", [], 0.0]):
         run.save_json("cloning_asked", earlier)
         clone_report(run)
         assert built == []
@@ -207,6 +209,25 @@ def test_a_report_of_an_earlier_version_stands_for_the_run_s_own_vocoder_only(ti
     assert list(run.load_json("cloning_inputs")["outside"]) == [vocoder]
     clone_report(run, vocoder=vocoder)
     assert built == [vocoder], "the new file is read before the earlier one"
+
+
+@pytest.mark.parametrize("earlier", ["no TTS", "another student", "the first version"])
+def test_a_report_of_another_tts_is_made_again(tiny_run, tmp_path, faked, monkeypatch, earlier):
+    run = trained_beside(tiny_run, tmp_path / "run", cloning__voice="af_heart", cloning__examples=1)
+    clone_report(run)
+    built, inputs = [], run.load_json("cloning_inputs")
+    assert inputs["tts"].startswith("student-")
+    monkeypatch.setattr(cloning_report, "build", recorded(cloning_report.build, built))
+    clone_report(run)
+    assert built == []
+    before = {
+        "no TTS": {name: value for name, value in inputs.items() if name != "tts"},
+        "another student": inputs | {"tts": "student-1"},
+        "the first version": [None, "None", [], 0.0],
+    }[earlier]
+    run.save_json("cloning_inputs", before)
+    clone_report(run)
+    assert len(built) == 1
 
 
 def test_a_similarity_without_floor_is_named_as_not_measured(tiny_run, tmp_path, faked):

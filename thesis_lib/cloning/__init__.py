@@ -2,7 +2,7 @@
 
 from thesis_lib.audio.files import SUFFIXES
 from thesis_lib.cloning.batch import TABLE, FolderSettings, clone_folder
-from thesis_lib.cloning.build import build
+from thesis_lib.cloning.build import build, with_kokoros_speech
 from thesis_lib.cloning.checks import check_recordings, check_script, check_target
 from thesis_lib.cloning.clauses import split_into_clauses
 from thesis_lib.cloning.diarisation import AUTO, Diarisation, Turn, diarise
@@ -63,4 +63,5 @@ __all__ = [
     "split_into_clauses",
     "target_speaker",
     "windows_of",
+    "with_kokoros_speech",
 ]

@@ -41,8 +41,7 @@ def kokoro_graph(kind: TtsGraph, student: Path = FOLDER) -> Path:
     """
     source = pretrained.fetch("kokoro") / "model_fp16.onnx"
     about, tensors = read_student(student) if kind == "student" else (None, {})
-    key = f"{kind}-{student_key(about, student)}" if about else kind
-    name = f"kokoro-{pretrained.get('kokoro').revision}-{key}-{GRAPH_VERSION}.onnx"
+    name = f"kokoro-{pretrained.get('kokoro').revision}-{graph_key(kind, student)}-{GRAPH_VERSION}.onnx"
 
     def build(path: Path) -> None:
         import onnx
@@ -56,6 +55,11 @@ def kokoro_graph(kind: TtsGraph, student: Path = FOLDER) -> Path:
         onnx.save(model, path)
 
     return cached(pretrained.models_dir() / "graphs" / name, build)
+
+
+def graph_key(kind: TtsGraph, student: Path = FOLDER) -> str:
+    """The kind of a graph, and of "student" the digest of its weights too. StudentError as ``kokoro_graph``."""
+    return f"{kind}-{student_key(read_student(student)[0], student)}" if kind == "student" else kind
 
 
 def _widen(graph: "onnx.GraphProto") -> None:

@@ -18,10 +18,10 @@ import pandas as pd
 
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import speech_segments
-from thesis_lib.cloning import NEAREST, Speaker, VoiceCloningPipeline
-from thesis_lib.cloning.build import build, with_kokoros_speech
+from thesis_lib.cloning import NEAREST, Speaker, VoiceCloningPipeline, build, with_kokoros_speech
 from thesis_lib.cloning.files import adapted_to
 from thesis_lib.cloning.segments import total_seconds
+from thesis_lib.cloning.tts_graph import graph_key
 from thesis_lib.config import EncoderConfig
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.runs.folder import Run, RunError
@@ -106,7 +106,7 @@ def clone_report(
     source = vocoder or str(vocoder_folder(run, "conversion"))
     given = given_recordings(pairs, spanish)
     outside = {vocoder or OWN_VOCODER: vocoder_key(source)} | fingerprints(given)
-    inputs = {"outside": outside, "minutes": minutes}
+    inputs = {"outside": outside, "minutes": minutes, "tts": graph_key(run.config.cloning.tts)}
     if run.has("cloning") and _is_current(run, inputs):
         return run.load_table("cloning")
     encoders = _encoders(run, vocoder)
@@ -162,12 +162,13 @@ def _clone_and_score(
 def _is_current(run: Run, inputs: dict[str, Any]) -> bool:
     """Whether the run's report is of these recordings and this vocoder, as they are now.
 
-    Earlier versions wrote ``EARLIER_INPUTS``. The first of them recorded the names only, so that their report is valid
-    only for the run's own vocoder and corpus, which its provenance has.
+    Earlier versions wrote ``EARLIER_INPUTS``; the first recorded names only, and are valid for the run's own vocoder
+    and corpus, which the provenance has. A report without the TTS was made with Kokoro in int8.
     """
     before = run.load_json(INPUTS if (run.path / "tables" / f"{INPUTS}.json").exists() else EARLIER_INPUTS)
-    own = list(inputs["outside"]) == [OWN_VOCODER]
-    return before == inputs or (own and before == [None, "None", [], inputs["minutes"]])
+    if list(inputs["outside"]) == [OWN_VOCODER] and before == [None, "None", [], inputs["minutes"]]:
+        before = {name: inputs[name] for name in ("outside", "minutes")}
+    return isinstance(before, dict) and {"tts": "int8"} | before == inputs
 
 
 def _seconds(cloned: Cloned, scorers: Scorers) -> dict[str, float | None]:
