@@ -146,12 +146,9 @@ def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[
 def _contents(made: Sequence[ClonedRecording], vocoder: BaseVocoder) -> dict[str, dict[str, Columns]]:
     """Of each graph the mean ``content_agreement`` with float32 over the recordings; intervals over the voices."""
     voices, found = np.array([item.voice for item in made]), dict[str, dict[str, Columns]]()
+    contents = {name: [vocoder.features(item.outputs[name].content)[0] for item in made] for name in GRAPHS}
     for name in FAST:
-        rows = []
-        for item in made:
-            pair = (vocoder.features(item.outputs[x].content)[0] for x in (name, FLOAT32))
-            rows.append(content_agreement(*pair))
-        table = pd.DataFrame(rows)
+        table = pd.DataFrame(map(content_agreement, contents[name], contents[FLOAT32]))
         found[name] = {
             key: interval_columns(len(table), metrics.mean_of(table[key].to_numpy()), RESAMPLES, voices)
             for key in table

@@ -29,11 +29,11 @@ from thesis_lib.cloning.tts_student import (
     keep_used,
     read_student,
     replace_generator,
+    student_description,
 )
 from thesis_lib.config import CloningConfig, IstftConfig
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation.metrics import word_errors
-from thesis_lib.vocoder.description import VocoderDescription
 from thesis_lib.vocoder.generators.istft import IstftGenerator
 
 TEXT = "The children were playing in the garden when it started to rain."
@@ -73,21 +73,11 @@ def run(model, given, names=None):
 
 
 def random_student():
-    description = VocoderDescription(
-        task="conversion",
-        audio=AUDIO,
-        content=CONTENT,
-        generator=GENERATOR_CONFIG,
-        speaker_dim=STYLE_HALF,
-        emotion_dim=STYLE_HALF,
-        speaker_encoder="kokoro-decoder-style",
-        emotion_encoder="kokoro-prosody-style",
-    )
     torch.manual_seed(0)
     net = IstftGenerator(AUDIO, CONTENT, GENERATOR_CONFIG, STYLE_HALF, STYLE_HALF).eval()
     for tensor in net.parameters():  # FiLM begins as the identity, on which the style has no effect
         torch.nn.init.normal_(tensor, std=0.1)
-    return description, net
+    return student_description(GENERATOR_CONFIG), net
 
 
 def test_the_content_is_states_energy_pitch_and_voicing():

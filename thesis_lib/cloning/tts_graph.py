@@ -40,7 +40,6 @@ def kokoro_graph(kind: TtsGraph, student: Path = FOLDER) -> Path:
     where the folder holds no student that can be used, GraphError where the cache cannot be written.
     """
     source = pretrained.fetch("kokoro") / "model_fp16.onnx"
-    about, tensors = read_student(student) if kind == "student" else (None, {})
     name = f"kokoro-{pretrained.get('kokoro').revision}-{graph_key(kind, student)}-{GRAPH_VERSION}.onnx"
 
     def build(path: Path) -> None:
@@ -48,8 +47,8 @@ def kokoro_graph(kind: TtsGraph, student: Path = FOLDER) -> Path:
 
         model = onnx.load(source)
         _widen(model.graph)
-        if about:
-            model = replace_generator(model, about, tensors)
+        if kind == "student":
+            model = replace_generator(model, *read_student(student))
         if kind != "float32":
             _quantise(model)
         onnx.save(model, path)

@@ -56,6 +56,21 @@ class StudentError(ThesisError):
     """A folder that does not hold a student of Kokoro's generator."""
 
 
+def student_description(generator: IstftConfig, **record: Any) -> VocoderDescription:
+    """The description of a student with this generator; ``record`` has the keys of its training."""
+    return VocoderDescription(
+        task="conversion",
+        audio=AUDIO,
+        content=CONTENT,
+        generator=generator,
+        speaker_dim=STYLE_HALF,
+        emotion_dim=STYLE_HALF,
+        speaker_encoder="kokoro-decoder-style",
+        emotion_encoder="kokoro-prosody-style",
+        **record,
+    )
+
+
 def read_student(folder: Path = FOLDER) -> tuple[VocoderDescription, dict[str, np.ndarray]]:
     """The description and the weights of a student. Raises StudentError where the folder holds none."""
     try:

@@ -17,12 +17,11 @@ from thesis_lib.cloning.tts_graph import kokoro_graph
 from thesis_lib.cloning.tts_student import (
     AUDIO,
     CONFIG,
-    CONTENT,
     FOLDER,
-    STYLE_HALF,
     WEIGHTS,
     StudentError,
     read_student,
+    student_description,
 )
 from thesis_lib.losses.spectral import MultiScaleMel
 from thesis_lib.runs.provenance import commit, machine
@@ -56,23 +55,14 @@ def reproduce_student(
     """
     spoken = teacher_utterances(range(trained), cache, progress)
     net, loss = fit_student(spoken, recipe, progress)
-    description = VocoderDescription.of(
-        {
-            "task": "conversion",
-            "audio": AUDIO,
-            "content": CONTENT,
-            "generator": recipe.generator,
-            "speaker_dim": STYLE_HALF,
-            "emotion_dim": STYLE_HALF,
-            "speaker_encoder": "kokoro-decoder-style",
-            "emotion_encoder": "kokoro-prosody-style",
-            "steps": recipe.steps,
-            "teacher": f"Kokoro-82M ({pretrained.get('kokoro').revision})",
-            "utterances": trained,
-            "seconds": round(sum(len(one.wav) for one in spoken) / AUDIO.sample_rate, 1),
-            "training_mel_l1": round(loss, 4),
-            "made_by": {"command": "thesis weights tts", "commit": commit(), "machine": machine()},
-        }
+    description = student_description(
+        recipe.generator,
+        steps=recipe.steps,
+        teacher=f"Kokoro-82M ({pretrained.get('kokoro').revision})",
+        utterances=trained,
+        seconds=round(sum(len(one.wav) for one in spoken) / AUDIO.sample_rate, 1),
+        training_mel_l1=round(loss, 4),
+        made_by={"command": "thesis weights tts", "commit": commit(), "machine": machine()},
     )
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / WEIGHTS) as partial:
