@@ -16,7 +16,8 @@ mean emotion embedding, while pronunciation, duration and speaker embedding stay
 
 ``MOVED`` is the trivial system: the synthesizer's speech, moved by WORLD to the recording's F0 median, at its loudness.
 ``MEAN_EMOTION`` differs from ``OURS`` in the emotion embedding alone, which is the training set's mean. Both carry the
-watermark, as every output does; ``TTS`` and ``MOVED`` do not, and are spoken at the synthesizer's own rate.
+watermark, as every output does; ``TTS`` and ``MOVED`` do not, and are spoken at the synthesizer's own rate. They are
+Kokoro's own speech (int8): that of the student of its generator, which the pipeline uses, is not made to be heard.
 """
 
 import warnings
@@ -49,8 +50,8 @@ from thesis_lib.audio.loudness import as_loud_as, at_loudness, limited
 from thesis_lib.audio.pitch import MIN_VOICED_CONFIDENCE, PITCH_CHANNEL, PitchError, track
 from thesis_lib.audio.prosody import MIN_SPEECH_SECONDS, letter_rate, loudness_variation, phonetic_change
 from thesis_lib.audio.voice_activity import RATE, speech_seconds, speech_segments
-from thesis_lib.cloning import VoiceCloningPipeline, build
-from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig, EncoderConfig
+from thesis_lib.cloning import VoiceCloningPipeline, build, with_kokoros_speech
+from thesis_lib.config import AudioConfig, CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import embed, evaluation_encoders
 from thesis_lib.embeddings.encoders.egemaps import Egemaps
@@ -160,7 +161,7 @@ def chosen_recordings(quick: bool, table: pd.DataFrame | None = None, count: int
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    pipeline, names = build(config=CloningConfig(tts="int8")), (SOURCE, RESYNTHESIS, FLAT, TTS, MOVED, *VARIANTS)
+    pipeline, names = build(), (SOURCE, RESYNTHESIS, FLAT, TTS, MOVED, *VARIANTS)
     made = made_together(names, WITHOUT_TEXT, lambda item: outputs(pipeline, *item.read(), item.text, item.recording))
     return evaluated(items_of(table), made, Measures())
 
@@ -192,8 +193,10 @@ def outputs(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int, text: st
     for variant, changes in VARIANTS.items():
         target = neutral_speaker if variant == MEAN_EMOTION else speaker
         changed = pipeline.copy_with(config=pipeline.config.model_copy(update=changes))
-        (made,) = changed.synthesise(changed.from_text(text, segments, name), target)
-        found.setdefault(TTS, (made.content, pipeline.sample_rate))
+        translated = changed.from_text(text, segments, name)
+        if variant == WITHOUT_RATE:
+            found[TTS] = with_kokoros_speech(changed).content(*translated, target), pipeline.sample_rate
+        (made,) = changed.synthesise(translated, target)
         found[variant] = (made.wav, pipeline.sample_rate)
     return found | {MOVED: (trivially_moved(found[TTS][0], speech, speaker.voice, vocoder.audio), pipeline.sample_rate)}
 

@@ -1,6 +1,7 @@
 """The benchmark of emotion and prosody on data with a known answer."""
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -138,13 +139,22 @@ class FakePipeline:
     def synthesise(self, translated, speaker):
         self.received.append((self.config.follow_rate, self.config.follow_dynamics, speaker.voice.emotion.tolist()))
         number = float(len(self.received))
-        yield SimpleNamespace(content=np.full(4, -number), wav=np.full(4, number))
+        yield SimpleNamespace(wav=np.full(4, number))
+
+
+class FakeKokoro(NamedTuple):
+    config: CloningConfig
+
+    def content(self, translated, speaker):
+        assert not self.config.follow_rate
+        return np.full(4, -10.0)
 
 
 def test_each_variant_receives_its_configuration_and_voice(monkeypatch):
     monkeypatch.setattr(emotion, "own_words", lambda vocoder, wav, voice: [])
     monkeypatch.setattr(emotion, "trivially_moved", lambda wav, source, voice, audio: wav - 100)
     monkeypatch.setattr(emotion, "speech_segments", lambda wavs, rate: [SimpleNamespace(wav=wavs[0])])
+    monkeypatch.setattr(emotion, "with_kokoros_speech", lambda pipeline: FakeKokoro(pipeline.config))
     received: list[tuple] = []
     found = emotion.outputs(FakePipeline(CloningConfig(), received), np.ones(8), RATE, "text", "name")
     assert received == [(False, False, [0.0] * 3), (True, True, [0.0] * 3), (True, True, [7.0] * 3)]
@@ -154,6 +164,6 @@ def test_each_variant_receives_its_configuration_and_voice(monkeypatch):
         emotion.WITHOUT_RATE: 1.0,
         "ours": 2.0,
         emotion.MEAN_EMOTION: 3.0,
-        "TTS": -1.0,  # the content of the first variant, at the synthesizer's own rate
-        emotion.MOVED: -101.0,
+        "TTS": -10.0,  # Kokoro's own, at its own rate
+        emotion.MOVED: -110.0,
     }

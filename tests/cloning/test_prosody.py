@@ -68,6 +68,15 @@ def test_the_output_is_as_fast_as_the_source(stages, follow, rate):
     assert speed(made, wav) == pytest.approx(limited_speed(measured) if follow else 1.0)
 
 
+def test_the_content_of_a_segment_is_spoken_at_its_rate_without_conversion(stages):
+    made, wav = at_rate(stages, 1.2), spoken(1, RATE)
+    speaker = made.analyse_speaker(list(speech_segments([spoken(0)], HZ)))
+    (translated,) = made.from_text("hello my friend", [Segment(0.0, len(wav) / RATE, wav)])
+    whole = made.synthesise_one(translated, speaker)
+    np.testing.assert_array_equal(made.content(translated, speaker), whole.content)
+    assert made.synthesizer.said[0] == made.synthesizer.said[1]
+
+
 def test_the_rate_is_measured_in_the_first_20_seconds_once(stages):
     made, wav = at_rate(stages, 1.1), np.tile(spoken(0, RATE), 30)[: 30 * RATE]
     (translated,) = made.from_text("hello my friend", [Segment(0.0, 30.0, wav)])

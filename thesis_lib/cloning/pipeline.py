@@ -247,7 +247,7 @@ class VoiceCloningPipeline:
             style = self.style_of(translated, speaker)
             if self.config.follow_segments and translated.spoken is None:
                 speaker = self._in_segment(speaker, translated.segment, style.strength)
-            content = self._content(translated, speaker, style)
+            content = self.content(translated, speaker, style)
         with timed(seconds, "render"):
             wav = self._converted(content, translated, speaker, style)
         with timed(seconds, "finish"):
@@ -275,12 +275,12 @@ class VoiceCloningPipeline:
             return wav
         return with_loudness_variation(wav, self.sample_rate, wanted)
 
-    def _content(self, translated: TranslatedSegment, speaker: Speaker, style: Style) -> np.ndarray:
+    def content(self, translated: TranslatedSegment, speaker: Speaker, style: Style | None = None) -> np.ndarray:
         """English speech (N,) at the vocoder's rate, in the synthesizer's voice or from the given recording."""
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
         name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice
-        speed = (style.speed or 1.0) / voice_rate(name, translated.english)
+        speed = ((style or self.style_of(translated, speaker)).speed or 1.0) / voice_rate(name, translated.english)
         spoken = self.synthesizer(translated.english, name, speed=float(np.clip(speed, MIN_SPEED, MAX_SPEED)))
         return resample(spoken, self.synthesizer.sample_rate, self.sample_rate)
 

@@ -234,10 +234,9 @@ def _cloned(
     translated = list(pipeline.translate(segments, recording.source))
 
     def sides(using: VoiceCloningPipeline) -> tuple[np.ndarray, np.ndarray, dict[str, float | None]]:
-        synthesised, kokoro = list(using.synthesise(translated, speaker)), with_kokoros_speech(using)
-        spoken = synthesised if kokoro is using else list(kokoro.synthesise(translated, speaker))
-        content, output = (np.concatenate(x) for x in ([s.content for s in spoken], [s.wav for s in synthesised]))
-        return content, output, {**total_seconds(synthesised)}
+        made, kokoro = list(using.synthesise(translated, speaker)), with_kokoros_speech(using)
+        spoken = [s.content for s in made] if kokoro is using else [kokoro.content(s, speaker) for s in translated]
+        return np.concatenate(spoken), np.concatenate([s.wav for s in made]), {**total_seconds(made)}
 
     content, output, seconds = sides(pipeline)
     outputs = {KOKORO: content, OURS: output}
