@@ -50,6 +50,36 @@ def test_a_segment_comes_as_soon_as_its_pause_is_over(talk):
     assert given / RATE < first.end + 1.3
 
 
+def test_a_segment_is_expected_in_the_middle_of_its_pause_with_the_samples_that_it_will_have(talk):
+    blocks, given, expected = np.split(talk, range(RATE // 10, len(talk), RATE // 10)), 0, []
+
+    def feed():
+        nonlocal given
+        for block in blocks:
+            given += len(block)
+            yield block
+
+    found = []
+    for segment in speech_segments(feed(), RATE, 0.4, lambda segment: expected.append((given / RATE, segment))):
+        at, early = expected[-1]
+        assert (early.start, early.end) == (segment.start, segment.end)
+        np.testing.assert_array_equal(early.wav, segment.wav)
+        found.append(given / RATE - at)
+    assert len(found) > 1
+    assert all(0.1 < early < 0.35 for early in found), "s before the end of the pause"
+    assert len({(one.start, one.end) for _, one in expected}) == len(expected), "each is expected once"
+
+
+def test_a_pause_that_is_too_short_gives_an_expected_segment_only():
+    loud = np.flatnonzero(np.abs(said := spoken(0, RATE)) > 0.1 * np.abs(said).max())
+    said = said[loud[0] : loud[-1]]
+    wav = np.concatenate([silence(0.5), said, silence(0.3), said])
+    blocks, expected = np.split(wav, range(RATE // 10, len(wav), RATE // 10)), []
+    (segment,) = speech_segments(blocks, RATE, 0.4, expected.append)
+    assert expected
+    assert all(one.start == segment.start and one.end < segment.end for one in expected)
+
+
 def test_no_segment_is_longer_than_whispers_window_and_memory_stays_flat():
     endless = np.concatenate([spoken(i % 4, RATE) for i in range(12)])  # pauses shorter than PAUSE_S only
     segments = list(speech_segments(np.array_split(endless, 60), RATE))

@@ -1,6 +1,7 @@
 """Live speech is measured while it is translated; what is left out has no part in the voice."""
 
 import time
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -91,6 +92,45 @@ def test_nothing_is_kept_of_segments_that_are_left_out():
         (noise,) = live.measured(SEGMENTS[1:2])
         with pytest.raises(KeyError):
             live.of(noise)
+
+
+def tried(expected: list[Segment], given: list[Segment]) -> tuple[list[float], list[float]]:
+    """Ends of the segments that are measured, and of those that are prepared; each is expected before it is given."""
+    measured, prepared = list[float](), list[float]()
+
+    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+        measured.append(segment.end)
+        return SegmentVoice(Speaker(Voice(), loudness=segment.end), Speaker(Voice()), Style(1.0))
+
+    def prepare(segment: Segment) -> None:
+        time.sleep(0.1)
+        prepared.append(segment.end)
+        raise ValueError("of no consequence: the translation raises it again")
+
+    with LiveVoice(measure, prepare) as live:
+
+        def segments():
+            for early, segment in zip(expected, given, strict=True):
+                live.expect(early)
+                yield segment
+
+        for segment in live.measured(segments()):
+            if segment.end in {one.end for one in expected}:
+                assert segment.end in prepared, "the translation does not begin before"
+            (found,) = live.kept([TranslatedSegment(segment, "", "hello")])
+            assert live.of(found.segment).voice.loudness == segment.end
+    return measured, prepared
+
+
+def test_an_expected_segment_is_measured_and_prepared_once():
+    ends = [segment.end for segment in SEGMENTS[:2]]
+    assert tried(SEGMENTS[:2], SEGMENTS[:2]) == (ends, ends)
+
+
+def test_a_segment_that_ends_elsewhere_than_expected_is_measured_again():
+    early = replace(SEGMENTS[0], end=2.0)
+    measured, _ = tried([early, SEGMENTS[1]], SEGMENTS[:2])
+    assert [end for end in measured if end != early.end] == [segment.end for segment in SEGMENTS[:2]]
 
 
 def test_a_measurement_that_waits_is_cancelled_where_its_segment_is_left_out():

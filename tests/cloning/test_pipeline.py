@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import time
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,6 +62,42 @@ def test_segments_keep_their_start_times_and_similarities_are_measured(stages, t
     made.translator = Translator(english="Hello, my friend.")
     made(talk, HZ)
     assert made.translator.contexts == ["", ""], "a finished sentence is not given as context"
+
+
+def test_the_voice_is_analysed_while_the_first_segment_is_translated(stages, talk):
+    made, begun = pipeline(stages), Event()
+    translate, analyse = made.translator, made.analyser.__call__
+
+    class Analyser(type(made.analyser)):
+        def __call__(self, *given, **options):
+            begun.set()
+            return analyse(*given, **options)
+
+    made.analyser.__class__ = Analyser
+
+    def slow(*given):
+        assert begun.wait(20), "the translation has begun, and the voice is not analysed"
+        return translate(*given)
+
+    made.translator = slow
+    assert made(talk, HZ).translation == "hello my friend hello my friend"
+
+
+def test_the_similarities_are_computed_when_they_are_read(stages, talk):
+    made, embedded = pipeline(stages), []
+    encode = made.analyser.speaker_encoder.encode
+
+    class Encoder(type(made.analyser.speaker_encoder)):
+        def encode(self, wav):
+            embedded.append(len(wav))
+            return encode(wav)
+
+    result = made(talk, HZ)
+    made.analyser.speaker_encoder.__class__ = Encoder
+    similarities = result.similarity_before, result.similarity_after
+    assert len(embedded) == 2
+    assert (result.similarity_before, result.similarity_after) == similarities
+    assert len(embedded) == 2, "each once"
 
 
 def test_a_long_segment_delays_the_next_one_and_segments_do_not_overlap(stages, talk):

@@ -159,15 +159,15 @@ def test_the_voice_is_that_of_translated_speech(
 @pytest.mark.parametrize(
     ("foreign", "quota", "kept"),
     [
-        ((), 20.0, [(0, 1), (2,)]),
-        ((0,), 20.0, [(1,), (2,)]),
-        ((0,), 3.0, [(1,), (2,)]),
-        ((), 3.0, [(0,), (2,)]),
-        ((0, 1), 20.0, [(0, 1), (2,)]),
+        ((), 20.0, (0, 1)),
+        ((0,), 20.0, (1,)),
+        ((0,), 3.0, (1,)),
+        ((), 3.0, (0,)),
+        ((0, 1), 20.0, (0, 1)),
     ],
 )
 def test_the_voice_of_each_speaker_is_that_of_translated_speech(levels, dialogue, monkeypatch, foreign, quota, kept):
-    """Turns in the order in which their language is identified, two of the first speaker: the longest first."""
+    """The first speaker has two turns, of which the language is identified, the longest first; the second has one."""
     from thesis_lib.cloning.recording_speakers import speakers_of_recording
 
     monkeypatch.setattr("thesis_lib.cloning.recording_speakers.MAX_EMBEDDED_SECONDS", quota)
@@ -186,10 +186,11 @@ def test_the_voice_of_each_speaker_is_that_of_translated_speech(levels, dialogue
     made.translator.language = language
     monkeypatch.setattr(made, "analyse_speaker", analyse)
     speakers_of_recording(made, dialogue, 2)
-    if len(identified) == 2:  # the longest turn of the first speaker was enough
-        identified.insert(1, None)
-    found = [tuple(n for n, turn in enumerate(identified) if any(turn is wav for wav in wavs)) for wavs in analysed]
+    first, second = analysed
+    found = tuple(n for n, turn in enumerate(identified) if any(turn is wav for wav in first))
     assert found == kept, "all turns of a speaker of whom nothing is translated"
+    assert len(second) == 1
+    assert not any(second[0] is turn for turn in identified), "an only turn is used, whatever its language"
 
 
 def test_another_language_setting_extracts_the_voice_of_a_script_again(levels, announced, tmp_path, rendered):

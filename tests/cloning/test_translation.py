@@ -31,15 +31,16 @@ class SubstituteWhisper:
     name = "whisper"
 
     def __init__(self, sounds="es", probability=0.9):
-        self.sounds, self.probability, self.asked = sounds, probability, []
+        self.sounds, self.probability, self.asked, self.identified = sounds, probability, [], 0
 
     def __call__(self, wav, sample_rate, language=None, task="transcribe", beams=5, context=""):
         self.asked.append((language, task, context))
         if task == "translate":
             return Recognised("hello", "en", 1.0)
-        return Recognised("hola" if language or self.sounds == "es" else "bonjour", self.sounds, self.probability)
+        return Recognised("hola" if language == "es" else "bonjour", language, 1.0)
 
     def language(self, wav, sample_rate):
+        self.identified += 1
         return self.sounds, self.probability
 
 
@@ -47,7 +48,7 @@ def test_language_transcript_and_translation_in_two_calls():
     whisper = SubstituteWhisper()
     found = WhisperTranslator(whisper)(voiced(1.0), 22_050, "Good evening.")
     assert (found.transcript, found.english, found.language, found.is_foreign) == ("hola", "hello", "es", False)
-    assert whisper.asked == [(None, "transcribe", ""), ("es", "translate", "Good evening.")]
+    assert whisper.asked == [("es", "transcribe", ""), ("es", "translate", "Good evening.")]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,16 @@ def test_the_transcript_can_be_left_out():
     found = WhisperTranslator(whisper)(voiced(1.0), 22_050, transcribe=False)
     assert (found.transcript, found.english, found.language_probability) == ("", "hello", 0.9)
     assert whisper.asked == [("es", "translate", "")]
+
+
+def test_the_language_of_the_last_segments_is_identified_once():
+    whisper, wavs = SubstituteWhisper(), [voiced(1.0), voiced(1.2)]
+    made = WhisperTranslator(whisper)
+    for wav in wavs:
+        made.language(wav, 16_000)
+    for wav in wavs:
+        made(wav, 16_000)
+    assert whisper.identified == len(wavs)
 
 
 @pytest.mark.parametrize(("probability", "foreign"), [(0.9, True), (0.3, False)])

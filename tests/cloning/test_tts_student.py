@@ -196,3 +196,17 @@ def test_the_student_is_for_vocoders_that_convert(monkeypatch, converts, asked, 
         monkeypatch.setattr(module, name, lambda *given, **more: None)
     module.build(config=CloningConfig(tts=asked, watermark=False))
     assert graphs == [used]
+
+
+@pytest.mark.parametrize(("threads", "each"), [(1, (1, 1)), (2, (2, 1)), (8, (8, 4))])
+def test_the_recognition_gets_half_of_the_threads(monkeypatch, threads, each):
+    module, counts = sys.modules["thesis_lib.cloning.build"], {}
+    description = SimpleNamespace(encoder_config=lambda given: given, check_encoders=lambda *encoders: None)
+    loaded = SimpleNamespace(converts=True, description=description)
+    monkeypatch.setattr(module, "load_vocoder", lambda *given, **more: loaded)
+    monkeypatch.setattr(module, "KokoroSynthesizer", lambda threads, graph: counts.update(tts=threads))
+    monkeypatch.setattr(module, "translator", lambda name, threads: counts.update(recognition=threads))
+    for name in ("speaker_encoder", "emotion_encoder", "VoiceCloningPipeline"):
+        monkeypatch.setattr(module, name, lambda *given, **more: None)
+    module.build(config=CloningConfig(watermark=False), threads=threads)
+    assert (counts["tts"], counts["recognition"]) == each

@@ -4,7 +4,7 @@ The network's weights come with faster-whisper (MIT). Samples are processed in b
 returned as soon as a pause ends it, so that long recordings and live input need memory for the longest segment only.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,26 +41,53 @@ class Segment:
         return self.end - self.start
 
 
-def speech_segments(blocks: Iterable[np.ndarray], sample_rate: int, pause: float = PAUSE_S) -> Iterator[Segment]:
+def speech_segments(
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    pause: float = PAUSE_S,
+    expect: Callable[[Segment], None] | None = None,
+) -> Iterator[Segment]:
     """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a ``pause`` (s) has ended it.
 
+    ``expect`` is called in half of the pause with the segment that follows if the pause goes on: it has the same times
+    and samples. If the speaker goes on instead, it does not follow.
     AudioError for a block that is not mono samples. NaN and infinity count as silence.
     """
     resampler = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="VHQ")
     waiting = np.zeros(0, np.float32)  # samples that may belong to a segment
     passed = 0  # number of samples before them
+    expected: tuple[int, int] | None = None  # first and last sample of the segment that ``expect`` was called with
     for block, is_last in _with_last(blocks):
         samples = np.nan_to_num(as_samples(block, "a block"), posinf=0.0, neginf=0.0)
         waiting = np.concatenate([waiting, resampler.resample_chunk(samples, last=is_last)])
         spans = _spans(waiting, pause)
+        if expect and (found := _expected_span(waiting, spans, pause)):
+            place = passed + found[0], passed + found[1]
+            if place != expected:
+                expected = place
+                expect(_segment(waiting, passed, *found))
         # Speech that touches the end may continue in the next block.
         ended = [(a, b) for a, b in spans if is_last or b < len(waiting)]
         for start, end in ended:
-            yield Segment((passed + start) / RATE, (passed + end) / RATE, waiting[start:end].copy())
+            yield _segment(waiting, passed, start, end)
         done = ended[-1][1] if ended else 0
         begun = spans[len(ended)][0] if len(spans) > len(ended) else len(waiting)
         kept = max(done, begun - int(KEPT_SILENCE_S * RATE))
         waiting, passed = waiting[kept:], passed + kept
+
+
+def _segment(waiting: np.ndarray, passed: int, start: int, end: int) -> Segment:
+    return Segment((passed + start) / RATE, (passed + end) / RATE, waiting[start:end].copy())
+
+
+def _expected_span(waiting: np.ndarray, spans: Sequence[tuple[int, int]], pause: float) -> tuple[int, int] | None:
+    """The last span, which goes on to the end of the samples, without the half of a pause that has begun there."""
+    last_second = waiting[-RATE // PROBABILITY_FRAME * PROBABILITY_FRAME :]
+    quiet_frames = int(pause / 2 * RATE) // PROBABILITY_FRAME
+    if not spans or spans[-1][1] < len(waiting) or speech_frames(last_second)[-quiet_frames:].any():
+        return None
+    ended = _spans(waiting, pause / 2)
+    return (spans[-1][0], ended[-1][1]) if ended and ended[-1][1] < len(waiting) else None
 
 
 def segments_at(

@@ -136,10 +136,8 @@ def clone_file(
     if scripted:
         segments = scripted.synthesise(pipeline, speakers, translated, note)
     else:
-        segments = pipeline.synthesise(
-            translated(),
-            speakers.first,
-            lambda segment, _: pipeline.synthesise_one(segment, speakers.of(segment)),
+        segments = pipeline.synthesise_each(
+            translated(), lambda segment: pipeline.synthesise_one(segment, speakers.of(segment))
         )
     length = survey(source).seconds
     shown = by_seconds(segments, length, progress, target.name, lambda segment: segment.translated.segment.end)

@@ -1,11 +1,12 @@
 """Voice and style of live speech: measured in a thread of their own, while the same segment is translated.
 
-The delay includes the translation and the speech synthesis. The synthesis needs the speaker, the style and the
-speaking rate of the segment, which do not depend on the translation.
+The delay includes the pause that ends a segment, the translation and the speech synthesis. The synthesis needs the
+speaker, the style and the speaking rate of the segment, which do not depend on the translation. So the measurement
+begins in the middle of that pause, and so does the part of the translation that needs the sound only (``prepare``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from thesis_lib.audio.voice_activity import Segment
@@ -32,14 +33,17 @@ class LiveVoice:
     """Measure each segment of live speech once, in a thread that ends with the context.
 
     A segment that the translation leaves out, for example noise, is not used for the voice of later ones. One thread
-    iterates over ``kept``, which iterates over ``measured``; another one calls ``of``.
+    iterates over ``kept``, which iterates over ``measured``, which calls ``expect``; another one calls ``of``.
     """
 
-    def __init__(self, measure: Measure) -> None:
-        self._measure, self._pool = measure, ThreadPoolExecutor(1, "live voice")
+    def __init__(self, measure: Measure, prepare: Callable[[Segment], object] = lambda segment: None) -> None:
+        """``prepare`` computes and keeps in another thread what the translation of a segment begins with."""
+        self._measure, self._prepare = measure, prepare
+        self._pool, self._preparing = ThreadPoolExecutor(1, "live voice"), ThreadPoolExecutor(1, "live translation")
         self._translated: list[Segment] = []  # that the voice is extracted from
         self._last: Future[SegmentVoice] | None = None  # of the last of them
         self._begun: Future[SegmentVoice]  # of the segment that is being translated
+        self._expected: tuple[tuple[float, float], Future[SegmentVoice], Future[object]] | None = None
         self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a translated segment, s -> what is measured
 
     def __enter__(self) -> "LiveVoice":
@@ -47,16 +51,28 @@ class LiveVoice:
 
     def __exit__(self, *error: object) -> None:
         """Wait for the measurement that has begun, and cancel the others."""
-        self._pool.shutdown(cancel_futures=True)
+        for pool in (self._pool, self._preparing):
+            pool.shutdown(cancel_futures=True)
+
+    def expect(self, segment: Segment) -> None:
+        """Begin to measure and to prepare a segment before it is known that it ends there."""
+        self._forget_expected()
+        place = segment.start, segment.end
+        self._expected = place, self._submitted(segment), self._preparing.submit(self._prepare, segment)
 
     def measured(self, segments: Iterable[Segment]) -> Iterator[Segment]:
-        """Yield the same segments; begin to measure each before it is yielded.
+        """Yield the same segments; begin to measure each before it is yielded, and wait until it is prepared.
 
         The measurement of a segment that is left out is cancelled where it waits for another one.
         """
         for segment in segments:
-            spoken = [] if self._is_settled() else [*self._translated, segment]
-            self._begun = self._pool.submit(self._task, spoken, self._last, segment)
+            if self._expected and self._expected[0] == (segment.start, segment.end):
+                _, self._begun, prepared = self._expected
+                wait([prepared])  # its errors are those of the translation, which repeats it
+                self._expected = None
+            else:
+                self._forget_expected()
+                self._begun = self._submitted(segment)
             yield segment
             if segment.start not in self._futures:
                 self._begun.cancel()
@@ -76,6 +92,16 @@ class LiveVoice:
             if start < segment.start:
                 del self._futures[start]
         return self._futures[segment.start].result()
+
+    def _submitted(self, segment: Segment) -> Future[SegmentVoice]:
+        spoken = [] if self._is_settled() else [*self._translated, segment]
+        return self._pool.submit(self._task, spoken, self._last, segment)
+
+    def _forget_expected(self) -> None:
+        if self._expected:
+            for begun in self._expected[1:]:
+                begun.cancel()
+        self._expected = None
 
     def _is_settled(self) -> bool:
         return sum(segment.duration for segment in self._translated) >= SETTLED_SECONDS

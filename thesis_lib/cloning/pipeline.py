@@ -9,6 +9,7 @@ Shapes: N samples, n samples of one block.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,17 +39,15 @@ from thesis_lib.cloning.segment_style import SegmentStyles
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment, Translation, timed
 from thesis_lib.cloning.speaker import PhoneticStates, Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
-from thesis_lib.cloning.translation import Translator, translated_speech
+from thesis_lib.cloning.translation import Translator, begin_translation, translated_speech
 from thesis_lib.cloning.tts import Synthesizer
 from thesis_lib.cloning.voices import NEAREST, nearest_voice, voice_rate
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
-from thesis_lib.embeddings.encoders import Encoder, embed
-from thesis_lib.embeddings.similarity import cosine
+from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.utils.memory import trim_heap
 from thesis_lib.utils.parallel import prefetch
 from thesis_lib.vocoder.rendering import BaseVocoder
-from thesis_lib.vocoder.voice import MEAN_VOICE
 
 MIN_PAUSE_SECONDS = 0.15  # between two synthesised segments
 MAX_CONTEXT_CHARS = 200  # of an unfinished sentence that the translator gets with the next segment
@@ -128,18 +127,22 @@ class VoiceCloningPipeline:
         wav, repairs = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
-        own = self.analyse_speaker(segments, source, is_translated=text is None)
-        speaker = speaker or own
-        notes = [*(f"{source}: {note}" for note in repairs), *speaker.warnings]
+        spoken = self._analysed(segments, source, is_translated=text is None)
+        notes = list[str]()  # of the translation
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
         if text is not None:
             translated = self.from_text(text, segments, source)
-        synthesised = list(self.synthesise(translated, replace(speaker, recorded=own.recorded)))
+        with ThreadPoolExecutor(1, "speaker") as pool:  # beside the translation of the first segment
+            own = pool.submit(self.analyser, spoken, source)
+
+            def one(segment: TranslatedSegment) -> SynthesisedSegment:
+                return self.synthesise_one(segment, replace(speaker or own.result(), recorded=own.result().recorded))
+
+            synthesised = list(self.synthesise_each(translated, one))
+        speaker = speaker or own.result()
+        notes = [*(f"{source}: {note}" for note in repairs), *speaker.warnings, *notes]
         notes += lengthening_notes(synthesised, source, len(wav) / sample_rate)
-        sides = (np.concatenate([getattr(segment, side) for segment in synthesised]) for side in ("content", "wav"))
-        encoder, rate = self.analyser.speaker_encoder, self.sample_rate
-        before, after = (cosine(embed(encoder, x, rate), speaker.voice.vectors()[0]) for x in sides)
-        return Translation(synthesised, speaker, rate, encoder.name, before, after, tuple(notes))
+        return Translation(synthesised, speaker, self.sample_rate, self.analyser.speaker_encoder, tuple(notes))
 
     def analyse_speaker(
         self, segments: Iterable[Segment], source: object = "audio", alone: bool = False, is_translated: bool = False
@@ -149,10 +152,13 @@ class VoiceCloningPipeline:
         ``is_translated``: speech that ``translate`` leaves out for its language has no part in the voice, unless that
         is all speech. Raises AudioError if there is no segment.
         """
+        return self.analyser(self._analysed(segments, source, is_translated), source, alone)
+
+    def _analysed(self, segments: Iterable[Segment], source: object, is_translated: bool) -> list[Segment]:
         language = self.config.language if is_translated else SPANISH
         spoken = translated_speech(segments, self.translator, language)
         check_has_speech(spoken, source)
-        return self.analyser(spoken, source, alone)
+        return spoken
 
     def from_text(self, text: str, segments: Sequence[Segment], source: object = "audio") -> list[TranslatedSegment]:
         """Return English text as one translated segment over all speech of the source. AudioError without a segment."""
@@ -206,10 +212,10 @@ class VoiceCloningPipeline:
         Voice and style of a segment are measured while it is translated (``live_voice``). To keep the delay short
         there is no transcript, and a single speaker is assumed. Raises AudioError as ``translate`` does.
         """
-        with LiveVoice(self._measured) as voice:
-            segments = voice.measured(speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS))
+        with LiveVoice(self._measured, partial(begin_translation, self.translator)) as voice:
+            segments = voice.measured(speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS, voice.expect))
             clauses = split_into_clauses(voice.kept(self.translate(segments, "live speech", note, transcribe=False)))
-            yield from self.synthesise(clauses, Speaker(MEAN_VOICE), partial(self._in_measured_style, voice))
+            yield from self.synthesise_each(clauses, partial(self._in_measured_style, voice))
 
     def _measured(self, spoken: list[Segment], voice: Speaker | None, segment: Segment) -> SegmentVoice:
         """The voice, from the segments ``spoken`` if there are any, and the style of one segment of live speech."""
@@ -218,23 +224,21 @@ class VoiceCloningPipeline:
         styled = self._in_segment(voice, segment, style.strength) if self.config.follow_segments else voice
         return SegmentVoice(voice, replace(styled, recorded=None), style)  # its style is not measured again
 
-    def _in_measured_style(self, voice: LiveVoice, clause: TranslatedSegment, _: Speaker) -> SynthesisedSegment:
+    def _in_measured_style(self, voice: LiveVoice, clause: TranslatedSegment) -> SynthesisedSegment:
         found = voice.of(clause.segment)
         return self.synthesise_one(replace(clause, style=found.style), found.styled)
 
-    def synthesise(
-        self,
-        translated: Iterable[TranslatedSegment],
-        speaker: Speaker,
-        one: Callable[[TranslatedSegment, Speaker], SynthesisedSegment] | None = None,
-    ) -> Iterator[SynthesisedSegment]:
-        """Synthesise each translated segment, while another thread translates the next.
+    def synthesise(self, translated: Iterable[TranslatedSegment], speaker: Speaker) -> Iterator[SynthesisedSegment]:
+        """Synthesise each translated segment, while another thread translates the next."""
+        return self.synthesise_each(translated, partial(self.synthesise_one, speaker=speaker))
 
-        ``one`` replaces ``synthesise_one``, for example to take segments from a cache.
-        """
+    def synthesise_each(
+        self, translated: Iterable[TranslatedSegment], one: Callable[[TranslatedSegment], SynthesisedSegment]
+    ) -> Iterator[SynthesisedSegment]:
+        """``synthesise`` with ``one`` instead of ``synthesise_one``, for example to take segments from a cache."""
         end = 0.0
         for segment in prefetch(translated):
-            made = (one or self.synthesise_one)(segment, speaker)
+            made = one(segment)
             start = max(segment.segment.start, end + MIN_PAUSE_SECONDS if end else 0.0)
             end = start + len(made.wav) / self.sample_rate
             yield replace(made, start=start, end=end)

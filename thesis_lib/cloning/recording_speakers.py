@@ -37,11 +37,6 @@ class RecordingSpeakers:
         return self.by_label[translated.segment.speaker]
 
     @property
-    def first(self) -> Speaker:
-        """The only speaker, or the one who speaks first."""
-        return next(iter(self.by_label.values()))
-
-    @property
     def names(self) -> dict[str, str]:
         """Label -> name in subtitles; empty for one speaker."""
         return default_names(self.by_label)

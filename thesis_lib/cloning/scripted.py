@@ -19,7 +19,6 @@ from thesis_lib.cloning.script import Script, ScriptSegment, as_written, cache_f
 from thesis_lib.cloning.script_speakers import with_speakers
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segments import SynthesisedSegment, TranslatedSegment
-from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.utils.files import cached_fingerprint
 from thesis_lib.vocoder.sources import vocoder_key
 
@@ -62,7 +61,7 @@ class ScriptedClone:
         """Synthesise the segments of the script, or those that ``translate`` gives, with what is left out."""
         vocoder = vocoder_key(pipeline.vocoder.name)
 
-        def one(translated: TranslatedSegment, _: Speaker) -> SynthesisedSegment:
+        def one(translated: TranslatedSegment) -> SynthesisedSegment:
             key = self.cache.key(pipeline, translated, vocoder)
             if found := self.cache.get(key):
                 content, wav = found
@@ -77,7 +76,7 @@ class ScriptedClone:
             segments = self._record(pipeline, speakers, translate())
         else:
             segments = self._read(pipeline, self.given.segments, vocoder, note)
-        return pipeline.synthesise(segments, speakers.first, one)
+        return pipeline.synthesise_each(segments, one)
 
     def _with_samples(self, translated: TranslatedSegment) -> TranslatedSegment:
         """The segment with the source's samples, also where a damaged file in the cache was to replace them."""

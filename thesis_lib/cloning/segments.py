@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.embeddings.encoders import Encoder, embed
+from thesis_lib.embeddings.similarity import cosine
 
 # Stage of the pipeline -> its name where it is shown.
 STAGES = {
@@ -66,15 +69,31 @@ class SynthesisedSegment:
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated recording, and the cosine to the speaker's embedding before and after voice conversion."""
+    """A translated recording; its cosines to the speaker's embedding are computed when they are read."""
 
     segments: list[SynthesisedSegment]
     speaker: Speaker
     sample_rate: int  # Hz, of ``wav``
-    encoder: str  # speaker encoder that gives both similarities
-    similarity_before: float  # cosine of the synthesizer's speech, as the vocoder gets it, to the speaker
-    similarity_after: float  # cosine of the output to the speaker
+    speaker_encoder: Encoder  # conditions the output, and gives both similarities
     notes: tuple[str, ...]  # warnings
+
+    @property
+    def encoder(self) -> str:
+        """Name of the speaker encoder."""
+        return self.speaker_encoder.name
+
+    @cached_property
+    def similarity_before(self) -> float:
+        """Cosine of the synthesizer's speech, as the vocoder gets it, to the speaker."""
+        return self._similarity(self.content)
+
+    @cached_property
+    def similarity_after(self) -> float:
+        """Cosine of the output, without pauses between the segments, to the speaker."""
+        return self._similarity(np.concatenate([segment.wav for segment in self.segments]))
+
+    def _similarity(self, wav: np.ndarray) -> float:
+        return cosine(embed(self.speaker_encoder, wav, self.sample_rate), self.speaker.voice.vectors()[0])
 
     @property
     def transcript(self) -> str:

@@ -5,7 +5,6 @@ clustered by average linkage, and a cluster counts as another speaker if its mea
 ``MIN_SAME_SPEAKER_COSINE``.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +25,7 @@ from thesis_lib.cloning.prosody import (
 )
 from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders import Encoder, embed
+from thesis_lib.utils.kept import KeptResults
 from thesis_lib.vocoder.voice import Voice
 
 PIECE_SECONDS = 3.0  # about; the embedding of a shorter piece is less reliable
@@ -54,21 +54,6 @@ class Speaker:
     followed: float = 1.0  # share of the recording's style in the output's, 0..1
 
 
-class _LastResult:
-    """The last result of a function of speech; the only segment of a recording is analysed for its voice and style."""
-
-    def __init__(self) -> None:
-        self._last: tuple[bytes, Any] = b"", None  # digest of the speech -> result; replaced, never changed
-
-    def of(self, wav: np.ndarray, function: Callable[[], Any]) -> Any:
-        """Return the result of ``function`` for speech (N,), or the kept one where the samples are those of before."""
-        digest = hashlib.blake2b(np.ascontiguousarray(wav).tobytes()).digest()
-        last = self._last  # another thread may replace it
-        if last[0] != digest:
-            last = self._last = digest, function()
-        return last[1]
-
-
 class SpeakerAnalyser:
     """Segments of speech -> Speaker, with the encoders that the vocoder was trained with."""
 
@@ -87,7 +72,9 @@ class SpeakerAnalyser:
         self.speaker_encoder, self.emotion_encoder, self.audio = speaker_encoder, emotion_encoder, audio
         self.phonetic_states = phonetic_states
         self._neutral = np.asarray(mean_emotion, np.float32)
-        self._emotion, self._pitch, self._rate = _LastResult(), _LastResult(), _LastResult()
+        # The only segment of a recording is analysed for its voice and for its style.
+        self._emotion, self._pitch = KeptResults[np.ndarray](), KeptResults[Pitch]()
+        self._rate = KeptResults[float | None]()
 
     def networks(self) -> dict[str, Any]:
         """Argument of the pipeline -> the network that it gave."""

@@ -1,6 +1,7 @@
 """From Spanish speech to English text: Whisper, or any speech-to-text model of the transformers library."""
 
 from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,10 +15,12 @@ from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.translated import SPANISH, Translated
 from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
 from thesis_lib.utils.errors import ThesisError
+from thesis_lib.utils.kept import KeptResults
 from thesis_lib.vocoder import hub
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech that the voice of a recording is extracted from
 WHISPER_OPTIONS: dict[str, Any] = {"brief": True, "no_repeat": 6}  # of the translator, see pretrained.whisper
+KEPT_LANGUAGES = 64  # of the last segments: those that a voice is extracted from are then translated
 RETRY_NO_REPEAT = 3  # tokens; of the second attempt at a text that repeats itself
 HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # downloaded from a repository; no code
 
@@ -52,11 +55,16 @@ def translated_speech(
 ) -> list[Segment]:
     """The first segments that ``plausibility`` keeps by their language, up to ``seconds`` (MAX_ANALYSED_SECONDS).
 
-    Where it leaves out every segment, the first ones. ``language`` is ``cloning.language``: with "es", and with a
-    translator that identifies no language, no segment is left out.
+    Where it leaves out every segment, the first ones; so of an only segment the language is not identified.
+    ``language`` is ``cloning.language``: with "es", and with a translator that identifies no language, no segment is
+    left out.
     """
     kept, first, wanted = list[Segment](), list[Segment](), seconds or MAX_ANALYSED_SECONDS
-    for segment in segments:
+    segments = iter(segments)
+    begun = list(islice(segments, 2))
+    if len(begun) == 1:
+        return begun
+    for segment in chain(begun, segments):
         found = (SPANISH, 1.0)
         if language != SPANISH and isinstance(translator, LanguageIdentifier):
             found = translator.language(segment.wav, RATE)
@@ -73,11 +81,18 @@ def _total(segments: Iterable[Segment]) -> float:
     return sum(segment.duration for segment in segments)
 
 
+def begin_translation(translator: Translator, segment: Segment) -> None:
+    """Compute what the translation of a segment begins with, the encoder and the language, where it is kept."""
+    if isinstance(translator, LanguageIdentifier):
+        translator.language(segment.wav, RATE)
+
+
 class WhisperTranslator:
     """Language, transcript and translation from one encoder pass of Whisper (Radford et al. 2022, arXiv:2212.04356)."""
 
     def __init__(self, whisper: Whisper | None = None) -> None:
         self._whisper = whisper or Whisper(**WHISPER_OPTIONS)
+        self._languages = KeptResults[tuple[str, float]](KEPT_LANGUAGES)
         self.name = self._whisper.name
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:
@@ -86,21 +101,18 @@ class WhisperTranslator:
         An improbable transcript (it repeats itself, or has too many letters for its time) is made again with beam
         search, and left out where the second is improbable too.
         """
-        text = ""
+        text, (language, certainty) = "", self.language(wav, sample_rate)
         if transcribe:
-            guess = self._whisper(wav, sample_rate, beams=1)
-            language, certainty = guess.language, guess.language_probability
-            recognised = guess if language == SPANISH else self._whisper(wav, sample_rate, language=SPANISH, beams=1)
+            recognised = self._whisper(wav, sample_rate, language=SPANISH, beams=1)
             text = self._plausible(recognised.text, wav, sample_rate)
-        else:
-            language, certainty = self._whisper.language(wav, sample_rate)
         english = self._english(wav, sample_rate, context)
         quality = english.log_probability, english.no_speech_probability
         return Translated(text, english.text, language, certainty, *quality)
 
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
         """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
-        return self._whisper.language(wav, sample_rate)
+        wav = resample(wav, sample_rate, RATE)
+        return self._languages.of(wav, lambda: self._whisper.language(wav, RATE))
 
     def _plausible(self, text: str, wav: np.ndarray, sample_rate: int) -> str:
         """Transcribe an improbable text again with beam search, which repeats less; "" where that is improbable too."""

@@ -48,10 +48,10 @@ class WatchedPipeline(VoiceCloningPipeline):
             yield found
         self.job.report("translate", 1)
 
-    def synthesise(self, *args: Any, **kwargs: Any) -> Iterator[SynthesisedSegment]:
+    def synthesise_each(self, *args: Any, **kwargs: Any) -> Iterator[SynthesisedSegment]:
         """Synthesise, and report each segment and its place in the output."""
         self._begin()
-        for made in super().synthesise(*args, **kwargs):
+        for made in super().synthesise_each(*args, **kwargs):
             place = made.translated.segment
             self.job.report("speak", place.end / self.length)
             self.places.append({"source": place.start, "start": made.start, "end": made.end})
