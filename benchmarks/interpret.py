@@ -134,4 +134,4 @@ def pairs(voices: Mapping[str, Sequence[Path]], count: int) -> list[Voices]:
 def _others(encoder: Encoder, item: Voices, wavs: list[np.ndarray]) -> Columns:
     """The share of the speech that the check gives to other speakers than the main one."""
     segments = [segment for wav in wavs for segment in speech_segments([wav], RATE)]
-    return {"two": item.are_two, "others": dominant(segments, encoder)[1]}
+    return {"two": item.are_two, "others": dominant(segments, encoder).others}

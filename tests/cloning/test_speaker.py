@@ -11,6 +11,7 @@ from thesis_lib.cloning import (
     dominant,
     nearest_voice,
 )
+from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS
 from thesis_lib.cloning.voices import voice_rate
 from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
@@ -51,12 +52,53 @@ class Two:
 
 def test_the_dominant_speaker_is_the_one_who_speaks_most():
     segments = [Segment(0.0, 4.0, voiced(4.0, RATE)), Segment(5.0, 14.0, 0.1 * voiced(9.0, RATE))]
-    pieces, others = dominant(segments, Two())
+    pieces, others, _ = dominant(segments, Two())
     assert others == pytest.approx(4 / 13, abs=0.02)
     assert max(np.abs(piece).max() for piece in pieces) < 0.1
-    alone, none = dominant(segments[:1], Two())
+    alone, none, _ = dominant(segments[:1], Two())
     assert none == 0
     assert sum(map(len, alone)) == len(segments[0].wav)
+
+
+class TwoInOnePass(Two):
+    """The same vectors for the parts of a signal; that of the whole is told by its length, three components."""
+
+    dim = 3
+
+    def __init__(self):
+        self.passes = []
+
+    def encode(self, wav):
+        return np.array([*super().encode(wav), 0.1], np.float32)
+
+    def encode_parts(self, wav, lengths):
+        assert sum(lengths) == len(wav)
+        self.passes.append(lengths)
+        parts = np.split(wav, np.cumsum(lengths)[:-1])
+        return np.stack([np.array([0.0, 0.0, len(wav)], np.float32), *map(self.encode, parts)])
+
+
+def test_the_search_for_other_speakers_embeds_the_whole_in_the_same_pass():
+    loud = [Segment(0.0, 4.0, voiced(4.0, RATE)), Segment(5.0, 14.0, voiced(9.0, RATE))]
+    encoder = TwoInOnePass()
+    found = dominant(loud, encoder)
+    assert found.vector.tolist() == [0.0, 0.0, 13 * RATE]
+    assert encoder.passes == [[len(piece) for piece in found.pieces]]
+    quiet = Segment(15.0, 19.0, 0.1 * voiced(4.0, RATE))
+    assert dominant([*loud, quiet], encoder).vector is None, "the whole is of two speakers"
+    click = Segment(15.0, 15.5, voiced(0.5, RATE))
+    assert dominant([*loud, click], encoder).vector is None, "a piece that is not compared is not used"
+    assert dominant(loud[:1], encoder).vector is None, "one piece is not compared"
+    assert dominant(loud, Two()).vector.tolist() == [1.0, 0.0], "an encoder without such a pass"
+
+
+def test_no_pass_is_longer_than_the_speech_that_is_embedded():
+    encoder, long = TwoInOnePass(), Segment(0.0, 50.0, voiced(50.0, RATE))
+    found = dominant([long], encoder)
+    assert found.vector is None, "the embedding is of the first 20 s"
+    assert sum(map(sum, encoder.passes)) == len(long.wav)
+    assert max(map(sum, encoder.passes)) <= MAX_EMBEDDED_SECONDS * RATE
+    assert found.others == 0
 
 
 @pytest.mark.weights("ecapa")
@@ -69,8 +111,8 @@ def test_two_real_voices_are_told_apart_and_one_is_not_split(stages):
     def segments(*wavs):
         return [s for number, wav in enumerate(wavs) for s in speech_segments([wav], RATE)]
 
-    assert dominant(segments(own, own), encoder)[1] == 0
-    assert dominant(segments(own, own, other), encoder)[1] == pytest.approx(
+    assert dominant(segments(own, own), encoder).others == 0
+    assert dominant(segments(own, own, other), encoder).others == pytest.approx(
         len(other) / (2 * len(own) + len(other)), abs=0.1
     )
 

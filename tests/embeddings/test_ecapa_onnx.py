@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from helpers import voiced
+from helpers import spoken, voiced
 
 from thesis_lib import pretrained
 from thesis_lib.config import EncoderConfig
 from thesis_lib.embeddings.encoders import EncoderError, speaker_encoder
 from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
-from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, write_ecapa
+from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, FRAMES, POOLING, write_ecapa
 from thesis_lib.embeddings.encoders.ecapa_onnx import OnnxEcapa, graph_file
 from thesis_lib.embeddings.encoders.fbank import Fbank
 from thesis_lib.embeddings.encoders.power_bands import power_bands
@@ -17,7 +17,14 @@ from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.files import sha256
 from thesis_lib.utils.onnx_graph import GraphError
 
-GRAPH_SHA256 = "98451db75a99c48081d7239de1a9fce4a49a66de1c6517408f012fbbf24f751f"
+GRAPHS_SHA256 = {
+    FRAMES: "2355e3eb49b41f3e3db8fa077372f967af729110869d58bcdb9d1ea99f23921e",
+    POOLING: "accf0d8333e7cfcb04df339052e7de0893d00736bd7580fe8e3859001bc6a372",
+}
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def test_its_features_are_those_of_torch():
@@ -38,6 +45,21 @@ def test_its_vectors_are_those_of_torch():
 
 
 @pytest.mark.weights("ecapa")
+def test_the_vectors_of_parts_are_those_of_torch_and_that_of_the_whole_is_the_usual_one():
+    ours, theirs = OnnxEcapa(1), EcapaTdnn()
+    one, other = spoken(0, 16_000)[:40_000], spoken(9, 16_000)[:32_000]
+    wav, lengths = np.concatenate([one, other]), [len(one), len(other)]
+    a, b = ours.encode_parts(wav, lengths), theirs.encode_parts(wav, lengths)
+    assert a.shape == (3, 192)
+    assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
+    np.testing.assert_allclose(a[0], ours.encode(wav), atol=1e-4)
+    alone = np.stack([ours.encode(one), ours.encode(other)])
+    cosines = unit(a[1:]) @ unit(alone).T
+    assert cosines.diagonal().min() > 0.8, "near that of the part alone"
+    assert cosines.diagonal().min() > max(cosines[0, 1], cosines[1, 0]) + 0.2
+
+
+@pytest.mark.weights("ecapa")
 def test_a_signal_that_is_too_short_gives_the_same_error_as_in_torch():
     ours, theirs = OnnxEcapa(1), EcapaTdnn()
     shortest = voiced(0.04, 16_000)
@@ -51,21 +73,22 @@ def test_a_signal_that_is_too_short_gives_the_same_error_as_in_torch():
 
 
 @pytest.mark.weights("ecapa")
-def test_the_graph_is_the_recorded_one():
-    """A change of the builder that changes the file must raise ``GRAPH_VERSION``, on which cached files depend."""
-    assert sha256(graph_file()) == GRAPH_SHA256
+def test_the_graphs_are_the_recorded_ones():
+    """A change of the builder that changes a file must raise ``GRAPH_VERSION``, on which cached files depend."""
+    assert {name: sha256(graph_file(name)) for name in GRAPHS_SHA256} == GRAPHS_SHA256
 
 
 @pytest.mark.weights("ecapa")
+@pytest.mark.parametrize("part", [FRAMES, POOLING])
 @pytest.mark.parametrize("change", ["missing", "extra"])
-def test_its_weights_are_taken_strictly(change, tmp_path):
+def test_its_weights_are_taken_strictly(part, change, tmp_path):
     state = read_checkpoint(pretrained.fetch("ecapa") / "embedding_model.ckpt")
     if change == "missing":
-        del state["asp_bn.norm.bias"]
+        del state["asp_bn.norm.bias" if part == POOLING else "mfa.norm.norm.bias"]
     else:
-        state["extra"] = np.zeros(1)
-    with pytest.raises(GraphError, match=r"asp_bn\.norm\.bias|extra"):
-        write_ecapa(state, tmp_path / "ecapa.onnx")
+        state["asp_bn.extra" if part == POOLING else "extra"] = np.zeros(1)
+    with pytest.raises(GraphError, match=r"norm\.bias|extra"):
+        write_ecapa(state, part, tmp_path / "ecapa.onnx")
 
 
 @pytest.mark.weights("ecapa")

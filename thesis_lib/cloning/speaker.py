@@ -7,7 +7,7 @@ clustered by average linkage, and a cluster counts as another speaker if its mea
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,14 +24,15 @@ from thesis_lib.cloning.prosody import (
     speaking_rate_of,
 )
 from thesis_lib.config import AudioConfig
-from thesis_lib.embeddings.encoders import Encoder, embed
+from thesis_lib.embeddings.encoders import Encoder, embed, embed_parts
 from thesis_lib.utils.kept import KeptResults
 from thesis_lib.vocoder.voice import Voice
 
 PIECE_SECONDS = 3.0  # about; the embedding of a shorter piece is less reliable
 MIN_COMPARED_SECONDS = 1.5  # of a piece with an embedding that is clustered
-# Mean cosine by ECAPA above which pieces are from the same speaker; `python -m benchmarks interpret` measures it.
-MIN_SAME_SPEAKER_COSINE = 0.35
+# Mean cosine by ECAPA's ``encode_parts`` above which pieces are from the same speaker. Chosen on the bundled training
+# voices and human training recordings; `python -m benchmarks interpret` measures it on others.
+MIN_SAME_SPEAKER_COSINE = 0.45
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
 MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings and the speaking rate are computed
 MIN_STYLE_SECONDS = 1.0  # of speech, below which neither emotion nor prosody is followed
@@ -114,12 +115,13 @@ class SpeakerAnalyser:
         another style is compared.
         Raises AudioError for speech that is clipped, silent or not finite.
         """
-        pieces, others = [segment.wav for segment in segments], 0.0
-        check_speech(np.concatenate(pieces), RATE, source)
+        found = MainSpeaker([segment.wav for segment in segments])
+        check_speech(np.concatenate(found.pieces), RATE, source)
         if not alone:
-            pieces, others = dominant(segments, self.speaker_encoder)
-        wav = np.concatenate(pieces)[: int(MAX_EMBEDDED_SECONDS * RATE)]
-        speaker, warnings = embed(self.speaker_encoder, wav, RATE, source), _warnings(segments, others, source)
+            found = dominant(segments, self.speaker_encoder)
+        wav, others = np.concatenate(found.pieces)[: int(MAX_EMBEDDED_SECONDS * RATE)], found.others
+        speaker = embed(self.speaker_encoder, wav, RATE, source) if found.vector is None else found.vector
+        warnings = _warnings(segments, others, source)
         pitch, level = self.pitch(wav), loudness(wav, RATE)
         if reason := _no_style(wav, pitch):
             warnings += (
@@ -157,19 +159,40 @@ def _warnings(segments: Sequence[Segment], others: float, source: object) -> tup
     return tuple(found)
 
 
-def dominant(segments: Sequence[Segment], encoder: Encoder) -> tuple[list[np.ndarray], float]:
-    """Return the pieces (N,) of the speaker with the most speech, and the share of speech from other speakers."""
+class MainSpeaker(NamedTuple):
+    """The speaker with the most speech in a recording."""
+
+    pieces: list[np.ndarray]  # (N,) each, of this speaker's speech
+    others: float = 0.0  # share of the speech that is from other speakers
+    vector: np.ndarray | None = None  # embedding of the pieces, where finding them has computed it
+
+
+def dominant(segments: Sequence[Segment], encoder: Encoder) -> MainSpeaker:
+    """Find the speaker with the most speech. Raises AudioError for speech that is clipped, silent or not finite."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
     pieces = [x for s in segments for x in np.array_split(s.wav, max(1, round(s.duration / PIECE_SECONDS)))]
-    compared = [x for x in pieces if len(x) >= MIN_COMPARED_SECONDS * RATE]
-    if len(compared) < 2:
-        return pieces, 0.0
-    vectors = np.stack([embed(encoder, x, RATE) for x in compared])
+    is_compared = np.array([len(x) >= MIN_COMPARED_SECONDS * RATE for x in pieces])
+    if is_compared.sum() < 2:
+        return MainSpeaker(pieces)
+    together = [embed_parts(encoder, block, RATE) for block in _blocks(pieces)]
+    compared = [x for x, kept in zip(pieces, is_compared, strict=True) if kept]
+    vectors = np.concatenate([found[1:] for found in together])[is_compared]
     labels = fcluster(linkage(vectors, "average", metric="cosine"), 1 - MIN_SAME_SPEAKER_COSINE, "distance")
     samples = np.bincount(labels, weights=[len(x) for x in compared])
     main = [x for x, label in zip(compared, labels, strict=True) if label == samples.argmax()]
-    return main, 1 - samples.max() / samples.sum()
+    vector = together[0][0] if len(together) == 1 and len(main) == len(pieces) else None
+    return MainSpeaker(main, 1 - samples.max() / samples.sum(), vector)
+
+
+def _blocks(pieces: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """Consecutive pieces, together no longer than ``MAX_EMBEDDED_SECONDS``."""
+    blocks = list[list[np.ndarray]]()
+    for piece in pieces:
+        if not blocks or sum(map(len, blocks[-1])) + len(piece) > MAX_EMBEDDED_SECONDS * RATE:
+            blocks.append([])
+        blocks[-1].append(piece)
+    return blocks
 
 
 def average(voices: Sequence[Voice]) -> Voice:

@@ -19,7 +19,8 @@ class EncoderError(ThesisError):
 class Encoder(Protocol):
     """An encoder: waveform -> embedding. ``name`` and ``revision`` are part of every table and cache key.
 
-    An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets several signals at once.
+    An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets several signals at once. One with
+    ``encode_parts(wav, lengths) -> (1 + P, D)`` embeds a signal and its P consecutive parts in one pass.
     """
 
     name: str
@@ -53,6 +54,21 @@ def embed_batch(encoder: Encoder, recordings: Sequence[EncoderInput]) -> list[np
     together = getattr(encoder, "encode_batch", None) if len(wavs) > 1 else None
     vectors = together(wavs) if together else [encoder.encode(wav) for wav in wavs]
     return [_checked(encoder, vector, source) for vector, (*_, source) in zip(vectors, recordings, strict=True)]
+
+
+def embed_parts(
+    encoder: Encoder, parts: Sequence[np.ndarray], sample_rate: int, source: object = "audio"
+) -> np.ndarray:
+    """Embed P consecutive parts (N,) of speech and the whole of them -> (1 + P, D), the whole first.
+
+    Computed in one pass by an encoder with ``encode_parts`` at its own rate; the vector of a part then depends on the
+    other parts too. Raises what ``embed`` raises.
+    """
+    whole, together = np.concatenate(parts), getattr(encoder, "encode_parts", None)
+    if together is None or sample_rate != encoder.sample_rate:
+        return np.stack(embed_batch(encoder, [(x, sample_rate, source) for x in (whole, *parts)]))
+    check_speech(as_samples(whole, source), sample_rate, source)
+    return np.stack([_checked(encoder, vector, source) for vector in together(whole, [len(part) for part in parts])])
 
 
 def _checked(encoder: Encoder, vector: np.ndarray, source: object) -> np.ndarray:

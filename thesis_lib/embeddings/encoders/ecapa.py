@@ -6,7 +6,7 @@ executed, and a missing, extra or mis-shaped key is an error.
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from thesis_lib import pretrained
 from thesis_lib.embeddings.encoders.base import PRECISION_SUFFIX
 from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, MIN_FRAMES
 from thesis_lib.embeddings.encoders.fbank import Fbank
-from thesis_lib.embeddings.encoders.power_bands import check_length
+from thesis_lib.embeddings.encoders.power_bands import check_length, parts_in_frames
 
 CONTEXT_FRAMES = 4  # frames to each side that the widest convolution spans
 _frames: ContextVar[Tensor | None] = ContextVar("frames of each signal of a batch", default=None)
@@ -59,6 +59,25 @@ class EcapaTdnn(nn.Module):
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) -> (192,). Raises EncoderError for fewer than 640 samples."""
         return self.encode_batch([wav])[0]
+
+    @torch.inference_mode()
+    def encode_parts(self, wav: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        """(N,) and the lengths in samples of P consecutive parts -> (1 + P, 192): the whole signal, and each part.
+
+        The frames are computed once, from the whole signal; the vector of a part is pooled from its frames. Raises
+        EncoderError for fewer than 640 samples.
+        """
+        check_length(len(wav), MIN_FRAMES, self.name)
+        device, network = next(self.parameters()).device, cast(Any, self.network)  # its layers have no types
+        x = self.features(torch.from_numpy(wav).to(device)[None])
+        x, found = (x - x.mean(1, keepdim=True)).transpose(1, 2), []
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.in_bfloat16):
+            for layer in network.blocks:
+                found.append(x := layer(x))
+            frames = network.mfa(torch.cat(found[1:], dim=1))
+            parts = [frames, *(frames[..., part] for part in parts_in_frames(lengths, frames.shape[-1]))]
+            vectors = [network.fc(network.asp_bn(network.asp(part))) for part in parts]
+        return torch.cat(vectors).squeeze(-1).float().cpu().numpy()
 
     @torch.inference_mode()
     def encode_batch(self, wavs: Sequence[np.ndarray]) -> np.ndarray:

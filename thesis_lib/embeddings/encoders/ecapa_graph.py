@@ -1,6 +1,7 @@
-"""ECAPA-TDNN as an ONNX graph, built from the published weights (Desplanques et al. 2020, arXiv:2005.07143).
+"""ECAPA-TDNN as two ONNX graphs, built from the published weights (Desplanques et al. 2020, arXiv:2005.07143).
 
-The layers are those of ``speechbrain.lobes.models.ECAPA_TDNN`` with the published sizes, for one signal.
+The layers are those of ``speechbrain.lobes.models.ECAPA_TDNN`` with the published sizes, for one signal. The first
+graph computes the frames, the second pools those of the signal, or of a part of it, to a vector.
 
 Shapes: T frames, C channels.
 """
@@ -12,6 +13,8 @@ import numpy as np
 from thesis_lib.utils.onnx_graph import Network
 
 BANDS, SCALE = 80, 8  # mel bands, and parts into which a Res2Net block divides the channels
+CHANNELS = 3072  # of the frames that are pooled
+FRAMES, POOLING = "frames", "pooling"  # the two graphs
 DILATIONS = {1: 2, 2: 3, 3: 4}  # of the SE-Res2Net blocks
 MIN_FRAMES = max(DILATIONS.values()) + 1  # an end is reflected over as many frames as the widest dilation
 NORM_EPSILON, MIN_VARIANCE = 1e-5, 1e-12
@@ -87,16 +90,20 @@ class _Ecapa(Network):
         return self.statistics(x, self.add("Softmax", attention, axis=2))
 
 
-def write_ecapa(tensors: dict[str, np.ndarray], path: Path) -> None:
-    """Write the graph (1, 80, T) normalised features -> (1, 192, 1).
+def write_ecapa(tensors: dict[str, np.ndarray], part: str, path: Path) -> None:
+    """Write the graph "frames", (1, 80, T) normalised features -> (1, 3072, T), or "pooling", of these -> (1, 192, 1).
 
     Raises GraphError where a tensor is missing or left over.
     """
     used = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
-    network, outputs = _Ecapa({"features": (np.float32, [1, BANDS, "frames"])}, used), []
+    own = {name: x for name, x in used.items() if name.startswith(("asp", "fc.")) == (part == POOLING)}
+    if part == POOLING:
+        network = _Ecapa({FRAMES: (np.float32, [1, CHANNELS, "count"])}, own)
+        network.write(path, network.conv("fc", network.norm("asp_bn", network.pooled(FRAMES))), "embedding")
+        return
+    network, outputs = _Ecapa({"features": (np.float32, [1, BANDS, "count"])}, own), []
     x = network.tdnn("blocks.0", "features")
     for number, dilation in DILATIONS.items():
         x = network.block(f"blocks.{number}", x, dilation)
         outputs.append(x)
-    x = network.tdnn("mfa", network.add("Concat", *outputs, axis=1))
-    network.write(path, network.conv("fc", network.norm("asp_bn", network.pooled(x))), "embedding")
+    network.write(path, network.tdnn("mfa", network.add("Concat", *outputs, axis=1)), FRAMES)

@@ -6,6 +6,8 @@ Shapes: N samples, T frames, K bands.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,6 +40,12 @@ def check_length(samples: int, min_frames: int, name: str) -> None:
         raise EncoderError(
             f"{name}: the signal has {samples} samples: at least {needed} ({needed / SAMPLE_RATE:g} s) are needed"
         )
+
+
+def parts_in_frames(lengths: Sequence[int], frames: int) -> list[slice]:
+    """Lengths of consecutive parts in samples -> the frames of each, of a signal with that many."""
+    ends = np.minimum(np.rint(np.cumsum([0, *lengths]) / HOP).astype(int), frames)
+    return [slice(start, end) for start, end in pairwise(ends.tolist())]
 
 
 def power_bands(wav: np.ndarray, bands: int) -> np.ndarray:
