@@ -2,12 +2,15 @@
 
 The graphs are Kokoro in float32, Kokoro with its decoder's convolutions in int8, and that with a student in the place
 of Kokoro's generator (`cloning.tts`). Bundled Spanish recordings, each cloned with the three in turn, in one process
-for each number of cores: seconds of each stage for a second of Spanish, and of the whole; and seconds to speak one
-changed line of a script again. Then the same outputs are compared in words, predicted opinion and voice: means over
-the recordings, and the paired differences from Kokoro in float32 with their 95 % intervals over the voices. The
-content features that the vocoder extracts from the TTS's speech are compared with those of Kokoro in float32: phonetic
-states, energy, F0 and voicing, after the shift in time at which the energies of the recording agree best (the TTS trims
-the silence of each portion of text).
+for each number of cores: seconds of each stage for a second of Spanish, of the whole, and of the two cosines to the
+speaker, which are computed when they are read and are not in the whole; and seconds to speak one changed line of a
+script again. The speaker is analysed beside the translation, so the stage of translation takes longer than alone.
+
+Then the same outputs are compared in words, predicted opinion and voice: means over the recordings, and the paired
+differences from Kokoro in float32 with their 95 % intervals over the voices. The content features that the vocoder
+extracts from the TTS's speech are compared with those of Kokoro in float32: phonetic states, energy, F0 and voicing,
+after the shift in time at which the energies of the recording agree best (the TTS trims the silence of each portion of
+text).
 """
 
 import json
@@ -50,6 +53,7 @@ GRAPHS = get_args(TtsGraph)
 FAST = tuple(name for name in GRAPHS if name != FLOAT32)
 DEFAULT = CloningConfig().tts
 EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
+SIMILARITIES = "two similarities"  # computed when they are read, and in no other time
 MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
 MAX_SHIFT_FRAMES = 12  # of the vocoder, 0.14 s
@@ -135,12 +139,15 @@ def _changed_lines(pipeline: VoiceCloningPipeline, made: Sequence[ClonedRecordin
 
 
 def _timed(pipeline: VoiceCloningPipeline, wav: np.ndarray, rate: int) -> tuple[Translation, dict[str, float]]:
-    """A clone, and the seconds of each stage and of the whole for a second of the source."""
+    """A clone; the seconds of each stage, of the whole, and then of the similarities, for a second of the source."""
     started = time.perf_counter()
     output = pipeline(wav, rate)
     whole = time.perf_counter() - started
+    _ = output.similarity_before, output.similarity_after
+    similarities = time.perf_counter() - started - whole
     stages = {stage: sum(segment.seconds.get(stage, 0.0) for segment in output.segments) for stage in STAGES}
-    return output, {name: seconds / (len(wav) / rate) for name, seconds in {**stages, "whole": whole}.items()}
+    seconds = {**stages, "whole": whole, SIMILARITIES: similarities}
+    return output, {name: value / (len(wav) / rate) for name, value in seconds.items()}
 
 
 def _contents(made: Sequence[ClonedRecording], vocoder: BaseVocoder) -> dict[str, dict[str, Columns]]:

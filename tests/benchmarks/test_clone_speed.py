@@ -1,9 +1,12 @@
 """What `python -m benchmarks clone_speed` compares."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from benchmarks.clone_speed import content_agreement
+from benchmarks import clone_speed
+from benchmarks.clone_speed import SIMILARITIES, content_agreement
 from thesis_lib.audio.pitch import PITCH_CHANNEL, PITCH_SCALE
 from thesis_lib.vocoder.content import PHONETIC
 
@@ -44,3 +47,28 @@ def test_each_measure_finds_its_own_change():
     assert content_agreement(unvoiced, base)["other voicing, share"] == pytest.approx(0.1)
     assert content_agreement(other, base)["phonetic cosine"] == pytest.approx(-1)
     assert 0.4 < content_agreement(louder, base)["energy, correlation"] < 0.95
+
+
+def test_the_similarities_are_timed_after_the_whole(monkeypatch):
+    """A clock that each part of the work moves by a known time."""
+    clock = [0.0]
+    monkeypatch.setattr(clone_speed.time, "perf_counter", lambda: clock[0])
+
+    class Output:
+        segments = [SimpleNamespace(seconds={"translate": 1.0, "speak": 0.5}), SimpleNamespace(seconds={"speak": 1.5})]
+
+        @property
+        def similarity_before(self):
+            clock[0] += 0.25
+            return 0.0
+
+        similarity_after = similarity_before
+
+    def pipeline(wav, rate):
+        clock[0] += 6.0
+        return Output()
+
+    _, seconds = clone_speed._timed(pipeline, np.zeros(20), 10)
+    assert seconds == {
+        "translate": 0.5, "speak": 1.0, "render": 0.0, "finish": 0.0, "whole": 3.0, SIMILARITIES: 0.25,
+    }  # fmt: skip
