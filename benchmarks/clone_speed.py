@@ -53,7 +53,7 @@ GRAPHS = get_args(TtsGraph)
 FAST = tuple(name for name in GRAPHS if name != FLOAT32)
 DEFAULT = CloningConfig().tts
 EDITED_RECORDINGS = 6  # in the file with segments that are changed one by one
-SIMILARITIES = "two similarities"  # computed when they are read, and in no other time
+SIMILARITIES = "two similarities"  # computed when they are read, not part of the other times
 MEASURES = ("WER of a recording", "DNSMOS", "cosine to the source, Resemblyzer")
 RESAMPLES = 1000
 MAX_SHIFT_FRAMES = 12  # of the vocoder, 0.14 s

@@ -16,8 +16,9 @@ mean emotion embedding, while pronunciation, duration and speaker embedding stay
 
 ``MOVED`` is the trivial system: the synthesizer's speech, moved by WORLD to the recording's F0 median, at its loudness.
 ``MEAN_EMOTION`` differs from ``OURS`` in the emotion embedding alone, which is the training set's mean. Both carry the
-watermark, as every output does; ``TTS`` and ``MOVED`` do not, and are spoken at the synthesizer's own rate. They are
-Kokoro's own speech (int8): that of the student of its generator, which the pipeline uses, is not made to be heard.
+watermark, as every output does; ``TTS`` and ``MOVED`` do not, and are spoken at the synthesizer's own rate. They use
+Kokoro's own generator (int8): the samples of the student, which the pipeline uses, are the vocoder's input and not an
+output.
 """
 
 import warnings

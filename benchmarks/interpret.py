@@ -1,7 +1,8 @@
 """Live interpreting: seconds from the end of a sentence to its first English; and errors of the speaker check.
 
 Bundled Spanish test recordings are fed in real time, in the blocks of live translation, with pauses between them. The
-clock of a sentence runs from its last voiced sample; the pause that ends it is included. The speaker check
+clock of a sentence runs from its last voiced sample; the pause that ends it is included. The stage of translation is
+without what is computed in that pause: Whisper's encoder and the language. The speaker check
 is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
 """
 

@@ -70,6 +70,17 @@ def test_a_segment_is_expected_in_the_middle_of_its_pause_with_the_samples_that_
     assert len({(one.start, one.end) for _, one in expected}) == len(expected), "each is expected once"
 
 
+def test_no_segment_is_expected_where_one_ends_or_the_recording_does(talk):
+    loud = np.flatnonzero(np.abs(talk) > 0.1 * np.abs(talk).max())
+    for seconds in (0.25, 0.3, 0.35):
+        expected = []
+        wav = talk[: loud[-1] + int(seconds * RATE)]
+        assert len(list(speech_segments([wav], RATE, 0.4, expected.append))) > 1
+        assert expected == [], "the segments are given"
+        assert len(list(speech_segments([wav, silence(1.0)], RATE, 0.4, expected.append))) > 1
+        assert expected == [], "the first block ends others, which come before"
+
+
 def test_a_pause_that_is_too_short_gives_an_expected_segment_only():
     loud = np.flatnonzero(np.abs(said := spoken(0, RATE)) > 0.1 * np.abs(said).max())
     said = said[loud[0] : loud[-1]]

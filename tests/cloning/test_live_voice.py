@@ -2,11 +2,11 @@
 
 import time
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 import pytest
-from cloning_stages import pipeline
+from cloning_stages import Translator, pipeline
 from helpers import spoken
 
 from thesis_lib.audio.voice_activity import RATE, Segment
@@ -131,6 +131,62 @@ def test_a_segment_that_ends_elsewhere_than_expected_is_measured_again():
     early = replace(SEGMENTS[0], end=2.0)
     measured, _ = tried([early, SEGMENTS[1]], SEGMENTS[:2])
     assert [end for end in measured if end != early.end] == [segment.end for segment in SEGMENTS[:2]]
+
+
+def test_the_end_of_the_context_does_not_leave_the_translation_waiting():
+    begun, may_end, errors = Event(), Event(), []
+
+    def prepare(segment: Segment) -> None:
+        begun.set()
+        assert may_end.wait(20)
+
+    measure = lambda voices, before, segment: SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))  # noqa: E731
+    live = LiveVoice(measure, prepare)
+
+    def translate() -> None:
+        live.expect(replace(SEGMENTS[0], end=2.0))
+        assert begun.wait(20)
+        live.expect(SEGMENTS[0])  # waits for the first preparation
+        list(live.measured(SEGMENTS[:1]))
+
+    translating = Thread(target=translate)
+    translating.start()
+    assert begun.wait(20)
+    ending = Thread(target=live.__exit__)
+    ending.start()
+    translating.join(10)
+    errors.append(translating.is_alive())
+    may_end.set()
+    ending.join(20)
+    assert errors == [False]
+
+
+def test_live_speech_is_analysed_and_its_language_identified_in_the_middle_of_the_pause(stages):
+    made, identified, analysed, given = pipeline(stages), [], [], [0]
+    wav = np.concatenate([spoken(0, RATE), np.zeros(2 * RATE, np.float32)])
+
+    class Identifying(Translator):
+        def language(self, wav, sample_rate):
+            identified.append(given[0])
+            return "es", 0.9
+
+    class Analyser(type(made.analyser)):
+        def __call__(self, *arguments, **options):
+            analysed.append(given[0])
+            return super().__call__(*arguments, **options)
+
+    def microphone():
+        for block in np.split(wav, range(RATE // 10, len(wav), RATE // 10)):
+            given[0] += len(block)
+            yield block
+            time.sleep(0.02)  # the other threads see where the stream is
+
+    made.translator, made.analyser.__class__ = Identifying(), Analyser
+    (*_, last) = made.live(microphone(), RATE)
+    end = last.translated.segment.end * RATE - 0.1 * RATE  # of the speech
+    assert len(identified) == len(analysed) == 1
+    for at in (identified[0], analysed[0]):
+        assert 0 < at - end < 0.4 * RATE, "before the pause of 0.4 s has ended the segment"
 
 
 def test_a_measurement_that_waits_is_cancelled_where_its_segment_is_left_out():

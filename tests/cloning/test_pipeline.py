@@ -65,35 +65,44 @@ def test_segments_keep_their_start_times_and_similarities_are_measured(stages, t
 
 
 def test_the_voice_is_analysed_while_the_first_segment_is_translated(stages, talk):
-    made, begun = pipeline(stages), Event()
+    made, analysing, translating = pipeline(stages), Event(), Event()
     translate, analyse = made.translator, made.analyser.__call__
 
     class Analyser(type(made.analyser)):
         def __call__(self, *given, **options):
-            begun.set()
+            analysing.set()
+            assert translating.wait(20), "the voice is analysed, and the translation has not begun"
             return analyse(*given, **options)
 
     made.analyser.__class__ = Analyser
 
     def slow(*given):
-        assert begun.wait(20), "the translation has begun, and the voice is not analysed"
+        translating.set()
+        assert analysing.wait(20), "the translation has begun, and the voice is not analysed"
         return translate(*given)
 
     made.translator = slow
     assert made(talk, HZ).translation == "hello my friend hello my friend"
 
 
-def test_the_similarities_are_computed_when_they_are_read(stages, talk):
+def test_an_error_of_the_analysis_reaches_the_caller(stages, talk):
+    made = pipeline(stages)
+
+    class Analyser(type(made.analyser)):
+        def __call__(self, *given, **options):
+            raise ValueError("not analysed")
+
+    made.analyser.__class__ = Analyser
+    with pytest.raises(ValueError, match="not analysed"):
+        made(talk, HZ)
+
+
+def test_the_similarities_are_computed_when_they_are_read(stages, talk, monkeypatch):
     made, embedded = pipeline(stages), []
-    encode = made.analyser.speaker_encoder.encode
-
-    class Encoder(type(made.analyser.speaker_encoder)):
-        def encode(self, wav):
-            embedded.append(len(wav))
-            return encode(wav)
-
+    encoder = made.analyser.speaker_encoder
+    encode = encoder.encode
     result = made(talk, HZ)
-    made.analyser.speaker_encoder.__class__ = Encoder
+    monkeypatch.setattr(encoder, "encode", lambda wav: embedded.append(len(wav)) or encode(wav))
     similarities = result.similarity_before, result.similarity_after
     assert len(embedded) == 2
     assert (result.similarity_before, result.similarity_after) == similarities

@@ -150,9 +150,9 @@ def test_a_given_speaker_keeps_the_own_pitch(stages, monkeypatch):
 def test_a_recording_with_other_speakers_has_one_style(stages, monkeypatch):
     """A segment may be of somebody else, and only one voice is extracted."""
     made, two = pipeline(stages), [segment(LOW), segment(HIGH, SECONDS + 1)]
-    monkeypatch.setattr(module, "dominant", lambda segments, encoder: module.MainSpeaker([segments[0].wav], 0.5))
+    monkeypatch.setattr(module, "dominant", lambda segments, *given: module.MainSpeaker([segments[0].wav], 0.5))
     assert made.analyse_speaker(two).recorded is None
-    monkeypatch.setattr(module, "dominant", lambda segments, encoder: module.MainSpeaker([segments[0].wav], 0.1))
+    monkeypatch.setattr(module, "dominant", lambda segments, *given: module.MainSpeaker([segments[0].wav], 0.1))
     assert made.analyse_speaker(two).recorded is not None
 
 

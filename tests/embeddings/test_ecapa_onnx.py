@@ -57,6 +57,9 @@ def test_the_vectors_of_parts_are_those_of_torch_and_that_of_the_whole_is_the_us
     cosines = unit(a[1:]) @ unit(alone).T
     assert cosines.diagonal().min() > 0.8, "near that of the part alone"
     assert cosines.diagonal().min() > max(cosines[0, 1], cosines[1, 0]) + 0.2
+    for encoder in (ours, theirs):
+        with pytest.raises(EncoderError, match="a part has 159 samples: at least 160"):
+            encoder.encode_parts(wav, [len(wav) - 159, 159])
 
 
 @pytest.mark.weights("ecapa")

@@ -49,8 +49,8 @@ def speech_segments(
 ) -> Iterator[Segment]:
     """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a ``pause`` (s) has ended it.
 
-    ``expect`` is called in half of the pause with the segment that follows if the pause goes on: it has the same times
-    and samples. If the speaker goes on instead, it does not follow.
+    ``expect`` is called after half of the pause with the segment that follows if the pause goes on, normally with the
+    same times and samples. If the speaker goes on instead, it does not follow.
     AudioError for a block that is not mono samples. NaN and infinity count as silence.
     """
     resampler = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="VHQ")
@@ -61,13 +61,13 @@ def speech_segments(
         samples = np.nan_to_num(as_samples(block, "a block"), posinf=0.0, neginf=0.0)
         waiting = np.concatenate([waiting, resampler.resample_chunk(samples, last=is_last)])
         spans = _spans(waiting, pause)
-        if expect and (found := _expected_span(waiting, spans, pause)):
+        # Speech that touches the end may continue in the next block.
+        ended = [(a, b) for a, b in spans if is_last or b < len(waiting)]
+        if expect and not ended and (found := _expected_span(waiting, spans, pause)):
             place = passed + found[0], passed + found[1]
             if place != expected:
                 expected = place
                 expect(_segment(waiting, passed, *found))
-        # Speech that touches the end may continue in the next block.
-        ended = [(a, b) for a, b in spans if is_last or b < len(waiting)]
         for start, end in ended:
             yield _segment(waiting, passed, start, end)
         done = ended[-1][1] if ended else 0
@@ -81,10 +81,10 @@ def _segment(waiting: np.ndarray, passed: int, start: int, end: int) -> Segment:
 
 
 def _expected_span(waiting: np.ndarray, spans: Sequence[tuple[int, int]], pause: float) -> tuple[int, int] | None:
-    """The last span, which goes on to the end of the samples, without the half of a pause that has begun there."""
-    last_second = waiting[-RATE // PROBABILITY_FRAME * PROBABILITY_FRAME :]
+    """The last span, up to the pause at the end of the samples; None unless that has lasted half of ``pause``."""
+    end = waiting[-RATE // PROBABILITY_FRAME * PROBABILITY_FRAME :]
     quiet_frames = int(pause / 2 * RATE) // PROBABILITY_FRAME
-    if not spans or spans[-1][1] < len(waiting) or speech_frames(last_second)[-quiet_frames:].any():
+    if not spans or spans[-1][1] < len(waiting) or speech_frames(end)[-quiet_frames:].any():
         return None
     ended = _spans(waiting, pause / 2)
     return (spans[-1][0], ended[-1][1]) if ended and ended[-1][1] < len(waiting) else None

@@ -28,7 +28,8 @@ def build(
     On the CPU everything runs in ONNX Runtime and CTranslate2, and torch is not imported, unless the vocoder has a
     generator from outside the package or an encoder that is a torch network.
 
-    ``threads`` limits those of the TTS; the recognition gets half of them, because it runs beside other stages. The
+    ``threads``: of the TTS; the recognition gets half of them, because it runs beside other stages (not beside the
+    analysis of the voices of a file, which comes first). The
     vocoder runs on ``device``, the encoders too unless ``encoders.device`` is set. Of ``encoders`` the device, the
     precision and the folder of emotion2vec are used.
 

@@ -6,7 +6,8 @@ begins in the middle of that pause, and so does the part of the translation that
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from thesis_lib.audio.voice_activity import Segment
@@ -55,7 +56,10 @@ class LiveVoice:
             pool.shutdown(cancel_futures=True)
 
     def expect(self, segment: Segment) -> None:
-        """Begin to measure and to prepare a segment before it is known that it ends there."""
+        """Begin to measure and to prepare a segment before it is known that it ends there.
+
+        If it does not, a task that runs already is not interrupted, and the next one waits for it.
+        """
         self._forget_expected()
         place = segment.start, segment.end
         self._expected = place, self._submitted(segment), self._preparing.submit(self._prepare, segment)
@@ -68,7 +72,8 @@ class LiveVoice:
         for segment in segments:
             if self._expected and self._expected[0] == (segment.start, segment.end):
                 _, self._begun, prepared = self._expected
-                wait([prepared])  # its errors are those of the translation, which repeats it
+                with suppress(Exception):  # the translation raises it again; cancelled: the context has ended
+                    prepared.result()
                 self._expected = None
             else:
                 self._forget_expected()

@@ -41,7 +41,7 @@ from thesis_lib.cloning.speaker import PhoneticStates, Speaker, SpeakerAnalyser
 from thesis_lib.cloning.translated import SPANISH
 from thesis_lib.cloning.translation import Translator, begin_translation, translated_speech
 from thesis_lib.cloning.tts import Synthesizer
-from thesis_lib.cloning.voices import NEAREST, nearest_voice, voice_rate
+from thesis_lib.cloning.voices import NEAREST, check_encoder, nearest_voice, voice_rate
 from thesis_lib.cloning.watermark import add_watermark
 from thesis_lib.config import CloningConfig
 from thesis_lib.embeddings.encoders import Encoder
@@ -56,6 +56,8 @@ LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
 
 class VoiceCloningPipeline:
     """Spanish speech -> English speech for its speaker and emotion. An object with the same call can replace a stage.
+
+    The translator and the encoders are called from different threads at the same time.
 
     Raises CloningError for encoders of other sizes than the vocoder's, and for the nearest voice without ECAPA;
     EncoderMismatchError for encoders of another name or revision than those that the vocoder was trained with.
@@ -80,11 +82,7 @@ class VoiceCloningPipeline:
                 f"{vocoder.name}: the vocoder was trained on embeddings of sizes {given}, "
                 f"{speaker_encoder.name} and {emotion_encoder.name} give {wanted}: use the encoders of its config.json"
             )
-        if config.voice == NEAREST and speaker_encoder.name != "ecapa":
-            raise CloningError(
-                f"cloning.voice={NEAREST} needs the speaker encoder ecapa, not {speaker_encoder.name}: "
-                "set cloning.voice to a Kokoro voice, such as af_heart"
-            )
+        check_encoder(config.voice, speaker_encoder.name)
         vocoder.description.check_encoders(speaker_encoder, emotion_encoder)
         self.translator, self.synthesizer, self.vocoder, self.config = translator, synthesizer, vocoder, config
         self.analyser = SpeakerAnalyser(
@@ -127,7 +125,7 @@ class VoiceCloningPipeline:
         wav, repairs = repaired(np.asarray(wav))
         check_audible(wav, sample_rate, source)
         segments = list(speech_segments([wav], sample_rate))
-        spoken = self._analysed(segments, source, is_translated=text is None)
+        spoken = self._speech_for_voice(segments, source, is_translated=text is None)
         notes = list[str]()  # of the translation
         translated: Iterable[TranslatedSegment] = self.translate(segments, source, notes.append)  # nothing yet
         if text is not None:
@@ -152,9 +150,9 @@ class VoiceCloningPipeline:
         ``is_translated``: speech that ``translate`` leaves out for its language has no part in the voice, unless that
         is all speech. Raises AudioError if there is no segment.
         """
-        return self.analyser(self._analysed(segments, source, is_translated), source, alone)
+        return self.analyser(self._speech_for_voice(segments, source, is_translated), source, alone)
 
-    def _analysed(self, segments: Iterable[Segment], source: object, is_translated: bool) -> list[Segment]:
+    def _speech_for_voice(self, segments: Iterable[Segment], source: object, is_translated: bool) -> list[Segment]:
         language = self.config.language if is_translated else SPANISH
         spoken = translated_speech(segments, self.translator, language)
         check_has_speech(spoken, source)
@@ -280,7 +278,7 @@ class VoiceCloningPipeline:
         return with_loudness_variation(wav, self.sample_rate, wanted)
 
     def content(self, translated: TranslatedSegment, speaker: Speaker, style: Style | None = None) -> np.ndarray:
-        """English speech (N,) at the vocoder's rate, in the synthesizer's voice or from the given recording."""
+        """English speech (N,) before conversion, at the vocoder's rate; without ``style`` that is measured."""
         if translated.spoken is not None:
             return resample(translated.spoken, RATE, self.sample_rate)
         name = nearest_voice(speaker.voice.vectors()[0]) if self.config.voice == NEAREST else self.config.voice

@@ -64,12 +64,16 @@ class SynthesisedSegment:
     content: np.ndarray  # (N,) English speech in the synthesizer's voice, at the vocoder's rate
     wav: np.ndarray  # (N',) the same speech in the speaker's voice
     end: float  # s in the output
-    seconds: dict[str, float]  # stage -> computing time, translation included
+    # Stage -> computing time, translation included; in live speech without what is computed in the pause before it.
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated recording; its cosines to the speaker's embedding are computed when they are read."""
+    """A translated recording. Its two similarities are computed when they are read, which raises what ``embed`` raises.
+
+    It holds the encoder, so it cannot be pickled where the encoder cannot.
+    """
 
     segments: list[SynthesisedSegment]
     speaker: Speaker

@@ -24,14 +24,15 @@ from thesis_lib.cloning.prosody import (
     speaking_rate_of,
 )
 from thesis_lib.config import AudioConfig
-from thesis_lib.embeddings.encoders import Encoder, embed, embed_parts
-from thesis_lib.utils.kept import KeptResults
+from thesis_lib.embeddings.encoders import Encoder, PartsEncoder, embed, embed_parts
+from thesis_lib.utils.cache import ResultCache
 from thesis_lib.vocoder.voice import Voice
 
 PIECE_SECONDS = 3.0  # about; the embedding of a shorter piece is less reliable
 MIN_COMPARED_SECONDS = 1.5  # of a piece with an embedding that is clustered
-# Mean cosine by ECAPA's ``encode_parts`` above which pieces are from the same speaker. Chosen on the bundled training
-# voices and human training recordings; `python -m benchmarks interpret` measures it on others.
+# Mean cosine by ECAPA's ``encode_parts`` above which pieces are from the same speaker. Chosen on 45 bundled training
+# voices and 120 speakers of human training recordings, so that it tells them apart about as often as separate passes do
+# at 0.35; no result of that is saved. `python -m benchmarks interpret` measures it on other recordings.
 MIN_SAME_SPEAKER_COSINE = 0.45
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
 MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings and the speaking rate are computed
@@ -74,8 +75,8 @@ class SpeakerAnalyser:
         self.phonetic_states = phonetic_states
         self._neutral = np.asarray(mean_emotion, np.float32)
         # The only segment of a recording is analysed for its voice and for its style.
-        self._emotion, self._pitch = KeptResults[np.ndarray](), KeptResults[Pitch]()
-        self._rate = KeptResults[float | None]()
+        self._emotion, self._pitch = ResultCache[np.ndarray](), ResultCache[Pitch]()
+        self._rate = ResultCache[float | None]()
 
     def networks(self) -> dict[str, Any]:
         """Argument of the pipeline -> the network that it gave."""
@@ -118,7 +119,7 @@ class SpeakerAnalyser:
         found = MainSpeaker([segment.wav for segment in segments])
         check_speech(np.concatenate(found.pieces), RATE, source)
         if not alone:
-            found = dominant(segments, self.speaker_encoder)
+            found = dominant(segments, self.speaker_encoder, source)
         wav, others = np.concatenate(found.pieces)[: int(MAX_EMBEDDED_SECONDS * RATE)], found.others
         speaker = embed(self.speaker_encoder, wav, RATE, source) if found.vector is None else found.vector
         warnings = _warnings(segments, others, source)
@@ -167,21 +168,27 @@ class MainSpeaker(NamedTuple):
     vector: np.ndarray | None = None  # embedding of the pieces, where finding them has computed it
 
 
-def dominant(segments: Sequence[Segment], encoder: Encoder) -> MainSpeaker:
-    """Find the speaker with the most speech. Raises AudioError for speech that is clipped, silent or not finite."""
+def dominant(segments: Sequence[Segment], encoder: Encoder, source: object = "audio") -> MainSpeaker:
+    """Find the speaker with the most speech. Raises AudioError for speech that is clipped, silent or not finite.
+
+    Pieces of less than ``MIN_COMPARED_SECONDS`` are not compared, and left out where others are.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     pieces = [x for s in segments for x in np.array_split(s.wav, max(1, round(s.duration / PIECE_SECONDS)))]
     is_compared = np.array([len(x) >= MIN_COMPARED_SECONDS * RATE for x in pieces])
     if is_compared.sum() < 2:
         return MainSpeaker(pieces)
-    together = [embed_parts(encoder, block, RATE) for block in _blocks(pieces)]
     compared = [x for x, kept in zip(pieces, is_compared, strict=True) if kept]
-    vectors = np.concatenate([found[1:] for found in together])[is_compared]
+    if isinstance(encoder, PartsEncoder) and encoder.sample_rate == RATE:
+        found = [embed_parts(encoder, block, source) for block in _blocks(pieces)]
+        vectors, whole = np.concatenate([x[1:] for x in found])[is_compared], [x[0] for x in found]
+    else:
+        vectors, whole = np.stack([embed(encoder, x, RATE, source) for x in compared]), []
     labels = fcluster(linkage(vectors, "average", metric="cosine"), 1 - MIN_SAME_SPEAKER_COSINE, "distance")
     samples = np.bincount(labels, weights=[len(x) for x in compared])
     main = [x for x, label in zip(compared, labels, strict=True) if label == samples.argmax()]
-    vector = together[0][0] if len(together) == 1 and len(main) == len(pieces) else None
+    vector = whole[0] if len(whole) == 1 and len(main) == len(pieces) else None
     return MainSpeaker(main, 1 - samples.max() / samples.sum(), vector)
 
 

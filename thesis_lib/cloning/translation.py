@@ -14,13 +14,13 @@ from thesis_lib.cloning.plausibility import MIN_LOG_PROBABILITY, improbable, is_
 from thesis_lib.cloning.readings import has_words
 from thesis_lib.cloning.translated import SPANISH, Translated
 from thesis_lib.pretrained.whisper import RATE, Recognised, Whisper
+from thesis_lib.utils.cache import ResultCache
 from thesis_lib.utils.errors import ThesisError
-from thesis_lib.utils.kept import KeptResults
 from thesis_lib.vocoder import hub
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech that the voice of a recording is extracted from
 WHISPER_OPTIONS: dict[str, Any] = {"brief": True, "no_repeat": 6}  # of the translator, see pretrained.whisper
-KEPT_LANGUAGES = 64  # of the last segments: those that a voice is extracted from are then translated
+MAX_CACHED_LANGUAGES = 64  # of the last segments: those that a voice is extracted from are then translated
 RETRY_NO_REPEAT = 3  # tokens; of the second attempt at a text that repeats itself
 HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # downloaded from a repository; no code
 
@@ -30,7 +30,10 @@ class TranslationError(ThesisError):
 
 
 class Translator(Protocol):
-    """Speech translation, Spanish to English; reports show ``name``."""
+    """Speech translation, Spanish to English; reports show ``name``.
+
+    The pipeline calls it from a thread of its own, beside the analysis of the speaker and the synthesis.
+    """
 
     name: str
 
@@ -44,7 +47,11 @@ class Translator(Protocol):
 
 @runtime_checkable
 class LanguageIdentifier(Protocol):
-    """A translator that can also identify a language, without translating."""
+    """A translator that can also identify a language, without translating.
+
+    In live speech it does so in another thread before it translates, also of a segment that is then not translated. It
+    should cache what its translation of the same samples needs again; otherwise this only costs time.
+    """
 
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:
         """Identify the language of (N,) speech of at most 30 s: its code and probability (0..1)."""
@@ -55,7 +62,7 @@ def translated_speech(
 ) -> list[Segment]:
     """The first segments that ``plausibility`` keeps by their language, up to ``seconds`` (MAX_ANALYSED_SECONDS).
 
-    Where it leaves out every segment, the first ones; so of an only segment the language is not identified.
+    Where it leaves out every segment, the first ones; so the language of a single segment is not identified.
     ``language`` is ``cloning.language``: with "es", and with a translator that identifies no language, no segment is
     left out.
     """
@@ -82,7 +89,7 @@ def _total(segments: Iterable[Segment]) -> float:
 
 
 def begin_translation(translator: Translator, segment: Segment) -> None:
-    """Compute what the translation of a segment begins with, the encoder and the language, where it is kept."""
+    """Identify the language of a segment, which computes and caches what its translation begins with."""
     if isinstance(translator, LanguageIdentifier):
         translator.language(segment.wav, RATE)
 
@@ -92,7 +99,7 @@ class WhisperTranslator:
 
     def __init__(self, whisper: Whisper | None = None) -> None:
         self._whisper = whisper or Whisper(**WHISPER_OPTIONS)
-        self._languages = KeptResults[tuple[str, float]](KEPT_LANGUAGES)
+        self._languages = ResultCache[tuple[str, float]](MAX_CACHED_LANGUAGES)
         self.name = self._whisper.name
 
     def __call__(self, wav: np.ndarray, sample_rate: int, context: str = "", transcribe: bool = True) -> Translated:

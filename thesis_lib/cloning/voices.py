@@ -5,10 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
+from thesis_lib.cloning.errors import CloningError
 from thesis_lib.cloning.tts import portions
 
 TABLE = Path(__file__).parents[1] / "data" / "kokoro_voices_ecapa.npz"  # scripts/build_voice_table.py
 NEAREST = "nearest"
+
+
+def check_encoder(voice: str, encoder: str) -> None:
+    """Raise CloningError where ``cloning.voice`` needs another speaker encoder than that named ``encoder``."""
+    if voice == NEAREST and encoder != "ecapa":
+        raise CloningError(
+            f"cloning.voice={NEAREST} needs the speaker encoder ecapa, not {encoder}: "
+            "set cloning.voice to a Kokoro voice, such as af_heart"
+        )
 
 
 def nearest_voice(speaker: np.ndarray) -> str:

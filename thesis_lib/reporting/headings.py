@@ -64,6 +64,7 @@ HEADINGS = (
         "mel_l1_high": f"mel L1, {_HIGH}",
         **{stage: f"{name} (s)" for stage, name in STAGES.items()},
         "whole": "whole (s)",
+        "two similarities": "two similarities (s)",
     }
 )
 

@@ -68,12 +68,12 @@ class ClonePanel(widgets.VBox):
         self.words.value = "…"
         try:
             result = self.result = self._translate()
+            self._show(result)
         except ThesisError as error:
             self.words.value = f"<b>{html.escape(str(error))}</b>"
             return None
         finally:
             self.go.disabled = False
-        self._show(result)
         return result
 
     def _translate(self) -> Translation:

@@ -4,7 +4,7 @@ Shapes: B batch, N samples, D embedding size (read from the model, never assumed
 """
 
 from thesis_lib.config.registries import ENCODERS
-from thesis_lib.embeddings.encoders.base import Encoder, EncoderError, embed, embed_batch, embed_parts
+from thesis_lib.embeddings.encoders.base import Encoder, EncoderError, PartsEncoder, embed, embed_batch, embed_parts
 from thesis_lib.embeddings.encoders.select import (
     EvaluationEncoder,
     emotion_encoder,
@@ -18,6 +18,7 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "EvaluationEncoder",
+    "PartsEncoder",
     "embed",
     "embed_batch",
     "embed_parts",

@@ -1,7 +1,7 @@
 """The protocol of all encoders, and ``embed``, which checks the recording and the vector."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,8 +19,7 @@ class EncoderError(ThesisError):
 class Encoder(Protocol):
     """An encoder: waveform -> embedding. ``name`` and ``revision`` are part of every table and cache key.
 
-    An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets several signals at once. One with
-    ``encode_parts(wav, lengths) -> (1 + P, D)`` embeds a signal and its P consecutive parts in one pass.
+    An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets several signals at once.
     """
 
     name: str
@@ -30,6 +29,17 @@ class Encoder(Protocol):
 
     def encode(self, wav: np.ndarray) -> np.ndarray:
         """(N,) float32 at ``sample_rate`` -> (D,) float32."""
+
+
+@runtime_checkable
+class PartsEncoder(Encoder, Protocol):
+    """An encoder that embeds a signal and its consecutive parts in one pass."""
+
+    def encode_parts(self, wav: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        """(N,) at ``sample_rate`` and P lengths in samples -> (1 + P, D): the whole first, as ``encode``.
+
+        The vector of a part depends on the other parts too.
+        """
 
 
 # Samples (N,), their rate in Hz, and their name in error messages.
@@ -56,19 +66,15 @@ def embed_batch(encoder: Encoder, recordings: Sequence[EncoderInput]) -> list[np
     return [_checked(encoder, vector, source) for vector, (*_, source) in zip(vectors, recordings, strict=True)]
 
 
-def embed_parts(
-    encoder: Encoder, parts: Sequence[np.ndarray], sample_rate: int, source: object = "audio"
-) -> np.ndarray:
-    """Embed P consecutive parts (N,) of speech and the whole of them -> (1 + P, D), the whole first.
+def embed_parts(encoder: PartsEncoder, parts: Sequence[np.ndarray], source: object = "audio") -> np.ndarray:
+    """Embed P consecutive parts (N,) at the encoder's rate, and the whole of them -> (1 + P, D), the whole first.
 
-    Computed in one pass by an encoder with ``encode_parts`` at its own rate; the vector of a part then depends on the
-    other parts too. Raises what ``embed`` raises.
+    AudioError for a whole that is not usable audio, EncoderError for a part that is too short and for a wrong vector.
     """
-    whole, together = np.concatenate(parts), getattr(encoder, "encode_parts", None)
-    if together is None or sample_rate != encoder.sample_rate:
-        return np.stack(embed_batch(encoder, [(x, sample_rate, source) for x in (whole, *parts)]))
-    check_speech(as_samples(whole, source), sample_rate, source)
-    return np.stack([_checked(encoder, vector, source) for vector in together(whole, [len(part) for part in parts])])
+    whole = as_samples(np.concatenate(parts), source)
+    check_speech(whole, encoder.sample_rate, source)
+    vectors = encoder.encode_parts(whole, [len(part) for part in parts])
+    return np.stack([_checked(encoder, vector, source) for vector in vectors])
 
 
 def _checked(encoder: Encoder, vector: np.ndarray, source: object) -> np.ndarray:

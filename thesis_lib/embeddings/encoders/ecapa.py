@@ -65,7 +65,7 @@ class EcapaTdnn(nn.Module):
         """(N,) and the lengths in samples of P consecutive parts -> (1 + P, 192): the whole signal, and each part.
 
         The frames are computed once, from the whole signal; the vector of a part is pooled from its frames. Raises
-        EncoderError for fewer than 640 samples.
+        EncoderError for fewer than 640 samples, and for a part of fewer than 160.
         """
         check_length(len(wav), MIN_FRAMES, self.name)
         device, network = next(self.parameters()).device, cast(Any, self.network)  # its layers have no types

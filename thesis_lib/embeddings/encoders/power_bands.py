@@ -43,7 +43,12 @@ def check_length(samples: int, min_frames: int, name: str) -> None:
 
 
 def parts_in_frames(lengths: Sequence[int], frames: int) -> list[slice]:
-    """Lengths of consecutive parts in samples -> the frames of each, of a signal with that many."""
+    """Lengths of consecutive parts in samples -> the frames of each, of a signal with that many.
+
+    Raises EncoderError for a part that is shorter than a frame.
+    """
+    if min(lengths, default=HOP) < HOP:
+        raise EncoderError(f"a part has {min(lengths)} samples: at least {HOP} are needed")
     ends = np.minimum(np.rint(np.cumsum([0, *lengths]) / HOP).astype(int), frames)
     return [slice(start, end) for start, end in pairwise(ends.tolist())]
 
