@@ -161,7 +161,7 @@ def test_the_end_of_the_context_does_not_leave_the_translation_waiting():
     assert errors == [False]
 
 
-def test_live_speech_is_analysed_and_its_language_identified_in_the_middle_of_the_pause(stages):
+def test_live_speech_is_analysed_and_its_language_identified_in_the_pause_that_ends_it(stages):
     made, identified, analysed, given = pipeline(stages), [], [], [0]
     wav = np.concatenate([spoken(0, RATE), np.zeros(2 * RATE, np.float32)])
 

@@ -16,6 +16,7 @@ RATE = 16_000  # Hz, of the network's input and of segments
 MAX_SEGMENT_S = 15.0  # longer speech is cut at its last short pause: Whisper's window is 30 s, and it limits latency
 MIN_SEGMENT_S = 0.25  # anything shorter is a click or a breath
 PAUSE_S = 0.8  # silence that ends a segment
+EXPECTED_SHARE = 0.25  # of that silence, after which the end of a segment is expected
 MARGIN_S = 0.1  # kept on each side
 KEPT_SILENCE_S = 1.0  # that stays in memory: speech may have begun in it
 MAX_CUT_S = 60.0  # of a segment with given times
@@ -49,8 +50,8 @@ def speech_segments(
 ) -> Iterator[Segment]:
     """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a ``pause`` (s) has ended it.
 
-    ``expect`` is called after half of the pause with the segment that follows if the pause goes on, normally with the
-    same times and samples. If the speaker goes on instead, it does not follow.
+    ``expect`` is called after ``EXPECTED_SHARE`` of the pause with the segment that follows if the pause goes on,
+    normally with the same times and samples. If the speaker goes on instead, it does not follow.
     AudioError for a block that is not mono samples. NaN and infinity count as silence.
     """
     resampler = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="VHQ")
@@ -81,12 +82,12 @@ def _segment(waiting: np.ndarray, passed: int, start: int, end: int) -> Segment:
 
 
 def _expected_span(waiting: np.ndarray, spans: Sequence[tuple[int, int]], pause: float) -> tuple[int, int] | None:
-    """The last span, up to the pause at the end of the samples; None unless that has lasted half of ``pause``."""
+    """The last span, up to the pause at the end of the samples; None unless that has lasted ``EXPECTED_SHARE``."""
     end = waiting[-RATE // PROBABILITY_FRAME * PROBABILITY_FRAME :]
-    quiet_frames = int(pause / 2 * RATE) // PROBABILITY_FRAME
+    quiet_frames = int(EXPECTED_SHARE * pause * RATE) // PROBABILITY_FRAME
     if not spans or spans[-1][1] < len(waiting) or speech_frames(end)[-quiet_frames:].any():
         return None
-    ended = _spans(waiting, pause / 2)
+    ended = _spans(waiting, EXPECTED_SHARE * pause)
     return (spans[-1][0], ended[-1][1]) if ended and ended[-1][1] < len(waiting) else None
 
 

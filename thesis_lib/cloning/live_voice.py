@@ -2,7 +2,7 @@
 
 The delay includes the pause that ends a segment, the translation and the speech synthesis. The synthesis needs the
 speaker, the style and the speaking rate of the segment, which do not depend on the translation. So the measurement
-begins in the middle of that pause, and so does the part of the translation that needs the sound only (``prepare``).
+begins after a quarter of that pause, and so does the part of the translation that needs the sound only (``prepare``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
