@@ -88,7 +88,7 @@ NO_RESULT: dict[str, tuple[str, ...]] = {
         "The voices are clean",
         "A property of a voice that this encoder does not represent",
         "An earlier result with the same targets",
-        "It was run nine times",
+        "It was run ten times",
         *EARLIER_ADAPTATION,
     ),
     "notebooks/03_model.ipynb": (
