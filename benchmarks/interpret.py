@@ -2,8 +2,9 @@
 
 Bundled Spanish test recordings are fed in real time, in the blocks of live translation, with pauses between them. The
 clock of a sentence runs from its last voiced sample; the pause that ends it is included. The stage of translation is
-without what is computed in that pause: Whisper's encoder and the language. The speaker check
-is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
+without what is computed in that pause: Whisper's encoder and the language.
+
+The speaker check is measured on pairs of recordings, of one voice and of two, bundled and human (THESIS_HUMAN).
 """
 
 import time

@@ -1,5 +1,7 @@
 """ECAPA-TDNN without torch equals that of torch."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from thesis_lib.embeddings.encoders.ecapa import EcapaTdnn
 from thesis_lib.embeddings.encoders.ecapa_graph import BANDS, FRAMES, POOLING, write_ecapa
 from thesis_lib.embeddings.encoders.ecapa_onnx import OnnxEcapa, graph_file
 from thesis_lib.embeddings.encoders.fbank import Fbank
-from thesis_lib.embeddings.encoders.power_bands import power_bands
+from thesis_lib.embeddings.encoders.power_bands import parts_in_frames, power_bands
 from thesis_lib.pretrained.torch_file import read_checkpoint
 from thesis_lib.utils.files import sha256
 from thesis_lib.utils.onnx_graph import GraphError
@@ -42,6 +44,13 @@ def test_its_vectors_are_those_of_torch():
         a, b = ours.encode(wav), theirs.encode(wav)
         assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
         assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.999999
+
+
+def test_every_part_of_a_hop_has_a_frame():
+    for lengths in ([240, 160, 400], [160] * 5, [80 + 160, 161, 399]):
+        parts = parts_in_frames(lengths, 1 + sum(lengths) // 160)
+        assert all(part.stop > part.start for part in parts), lengths
+        assert all(one.stop == other.start for one, other in pairwise(parts))
 
 
 @pytest.mark.weights("ecapa")

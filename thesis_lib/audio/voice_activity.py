@@ -50,8 +50,8 @@ def speech_segments(
 ) -> Iterator[Segment]:
     """Blocks (n,) of one recording, of any sizes -> its segments, each as soon as a ``pause`` (s) has ended it.
 
-    ``expect`` is called after ``EXPECTED_SHARE`` of the pause with the segment that follows if the pause goes on,
-    normally with the same times and samples. If the speaker goes on instead, it does not follow.
+    ``expect`` is called after ``EXPECTED_SHARE`` of the pause, with the segment that is returned if the pause goes on,
+    normally with the same times and samples. If the speaker goes on instead, that segment is not returned.
     AudioError for a block that is not mono samples. NaN and infinity count as silence.
     """
     resampler = soxr.ResampleStream(sample_rate, RATE, 1, dtype="float32", quality="VHQ")

@@ -10,7 +10,7 @@ from thesis_lib.cloning.tts import KokoroSynthesizer
 from thesis_lib.config import CloningConfig, EncoderConfig
 from thesis_lib.embeddings.encoders import emotion_encoder, speaker_encoder
 from thesis_lib.utils.memory import return_large_memory
-from thesis_lib.utils.threads import available_cores
+from thesis_lib.utils.threads import default_threads
 from thesis_lib.vocoder.content import phonetic_states
 from thesis_lib.vocoder.loading import load_vocoder
 from thesis_lib.vocoder.sources import DEFAULT
@@ -28,10 +28,9 @@ def build(
     On the CPU everything runs in ONNX Runtime and CTranslate2, and torch is not imported, unless the vocoder has a
     generator from outside the package or an encoder that is a torch network.
 
-    ``threads``: of the TTS; the recognition gets half of them, because it runs beside other stages (not beside the
-    analysis of the voices of a file, which comes first). The
-    vocoder runs on ``device``, the encoders too unless ``encoders.device`` is set. Of ``encoders`` the device, the
-    precision and the folder of emotion2vec are used.
+    ``threads`` is the number of threads of the TTS. The recognition gets half of them, because it runs beside other
+    stages; only the analysis of the voices of a file comes before it. The vocoder runs on ``device``, the encoders too
+    unless ``encoders.device`` is set. Of ``encoders`` the device, the precision and the folder of emotion2vec are used.
 
     Raises EncoderMismatchError where ``encoders`` sets another encoder than the vocoder was trained with or where the
     loaded one has another revision, DeviceError, CheckpointError for a wrong vocoder, ModelError for missing weights.
@@ -49,7 +48,7 @@ def build(
     # The output of a vocoder that does not convert would contain the student's spectrum.
     synthesizer = KokoroSynthesizer(threads, config.tts if loaded.converts or config.tts != "student" else "int8")
     # It runs beside the analysis of the speaker and the synthesis of the segment before.
-    recognition = translator(config.translator, max(1, (threads or available_cores()) // 2))
+    recognition = translator(config.translator, max(1, (threads or default_threads()) // 2))
     stages = recognition, synthesizer, speaker, emotion, loaded
     return VoiceCloningPipeline(*stages, config, phonetic_states)
 

@@ -38,7 +38,7 @@ class LiveVoice:
     """
 
     def __init__(self, measure: Measure, prepare: Callable[[Segment], object] = lambda segment: None) -> None:
-        """``prepare`` computes and keeps in another thread what the translation of a segment begins with."""
+        """``prepare`` is called in another thread; it computes and caches the first step of a segment's translation."""
         self._measure, self._prepare = measure, prepare
         self._pool, self._preparing = ThreadPoolExecutor(1, "live voice"), ThreadPoolExecutor(1, "live translation")
         self._translated: list[Segment] = []  # that the voice is extracted from

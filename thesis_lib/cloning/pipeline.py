@@ -57,7 +57,7 @@ LIVE_PAUSE_SECONDS = 0.4  # silence that ends a segment of live speech
 class VoiceCloningPipeline:
     """Spanish speech -> English speech for its speaker and emotion. An object with the same call can replace a stage.
 
-    The translator and the encoders are called from different threads at the same time.
+    One thread calls the translator while another calls the encoders; in live speech two may call the translator.
 
     Raises CloningError for encoders of other sizes than the vocoder's, and for the nearest voice without ECAPA;
     EncoderMismatchError for encoders of another name or revision than those that the vocoder was trained with.

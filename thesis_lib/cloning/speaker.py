@@ -2,7 +2,7 @@
 
 The voice is that of the speaker with the most speech. Segments are cut into pieces, the pieces' embeddings are
 clustered by average linkage, and a cluster counts as another speaker if its mean cosine to the first is below
-``MIN_SAME_SPEAKER_COSINE``.
+``MIN_SAME_SPEAKER_COSINE``, or ``MIN_SAME_SPEAKER_COSINE_APART``.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,6 +34,7 @@ MIN_COMPARED_SECONDS = 1.5  # of a piece with an embedding that is clustered
 # voices and 120 speakers of human training recordings, so that it tells them apart about as often as separate passes do
 # at 0.35; no result of that is saved. `python -m benchmarks interpret` measures it on other recordings.
 MIN_SAME_SPEAKER_COSINE = 0.45
+MIN_SAME_SPEAKER_COSINE_APART = 0.35  # where each piece is embedded in a pass of its own
 MIN_OTHERS_SHARE = 0.15  # of the speech, from which a second speaker is reported
 MAX_EMBEDDED_SECONDS = 20.0  # of speech from which the embeddings and the speaking rate are computed
 MIN_STYLE_SECONDS = 1.0  # of speech, below which neither emotion nor prosody is followed
@@ -176,16 +177,17 @@ def dominant(segments: Sequence[Segment], encoder: Encoder, source: object = "au
     from scipy.cluster.hierarchy import fcluster, linkage
 
     pieces = [x for s in segments for x in np.array_split(s.wav, max(1, round(s.duration / PIECE_SECONDS)))]
-    is_compared = np.array([len(x) >= MIN_COMPARED_SECONDS * RATE for x in pieces])
-    if is_compared.sum() < 2:
+    compared = [x for x in pieces if len(x) >= MIN_COMPARED_SECONDS * RATE]
+    if len(compared) < 2:
         return MainSpeaker(pieces)
-    compared = [x for x, kept in zip(pieces, is_compared, strict=True) if kept]
     if isinstance(encoder, PartsEncoder) and encoder.sample_rate == RATE:
-        found = [embed_parts(encoder, block, source) for block in _blocks(pieces)]
-        vectors, whole = np.concatenate([x[1:] for x in found])[is_compared], [x[0] for x in found]
+        found = [embed_parts(encoder, block, source) for block in _blocks(compared)]
+        vectors, whole = np.concatenate([x[1:] for x in found]), [x[0] for x in found]
+        least = MIN_SAME_SPEAKER_COSINE
     else:
         vectors, whole = np.stack([embed(encoder, x, RATE, source) for x in compared]), []
-    labels = fcluster(linkage(vectors, "average", metric="cosine"), 1 - MIN_SAME_SPEAKER_COSINE, "distance")
+        least = MIN_SAME_SPEAKER_COSINE_APART
+    labels = fcluster(linkage(vectors, "average", metric="cosine"), 1 - least, "distance")
     samples = np.bincount(labels, weights=[len(x) for x in compared])
     main = [x for x, label in zip(compared, labels, strict=True) if label == samples.argmax()]
     vector = whole[0] if len(whole) == 1 and len(main) == len(pieces) else None

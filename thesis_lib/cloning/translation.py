@@ -20,7 +20,7 @@ from thesis_lib.vocoder import hub
 
 MAX_ANALYSED_SECONDS = 60.0  # of speech that the voice of a recording is extracted from
 WHISPER_OPTIONS: dict[str, Any] = {"brief": True, "no_repeat": 6}  # of the translator, see pretrained.whisper
-MAX_CACHED_LANGUAGES = 64  # of the last segments: those that a voice is extracted from are then translated
+MAX_CACHED_LANGUAGES = 64  # segments; the voice is extracted from the first ones, which are translated afterwards
 RETRY_NO_REPEAT = 3  # tokens; of the second attempt at a text that repeats itself
 HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors", "model.bin")  # downloaded from a repository; no code
 
@@ -49,8 +49,9 @@ class Translator(Protocol):
 class LanguageIdentifier(Protocol):
     """A translator that can also identify a language, without translating.
 
-    In live speech it does so in another thread before it translates, also of a segment that is then not translated. It
-    should cache what its translation of the same samples needs again; otherwise this only costs time.
+    In live speech another thread calls it, also for a segment that is then not translated, and possibly while the
+    translator translates another segment. It should cache what its translation of the same samples needs again;
+    otherwise this only costs time.
     """
 
     def language(self, wav: np.ndarray, sample_rate: int) -> tuple[str, float]:

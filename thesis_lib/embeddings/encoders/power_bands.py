@@ -49,7 +49,7 @@ def parts_in_frames(lengths: Sequence[int], frames: int) -> list[slice]:
     """
     if min(lengths, default=HOP) < HOP:
         raise EncoderError(f"a part has {min(lengths)} samples: at least {HOP} are needed")
-    ends = np.minimum(np.rint(np.cumsum([0, *lengths]) / HOP).astype(int), frames)
+    ends = np.minimum((np.cumsum([0, *lengths]) + HOP // 2) // HOP, frames)
     return [slice(start, end) for start, end in pairwise(ends.tolist())]
 
 
