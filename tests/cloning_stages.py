@@ -58,6 +58,17 @@ class Turning:
         return turning(self.per_second, len(wav) / sample_rate)
 
 
+def before_analysis(made, function):
+    """Call ``function`` before each analysis of a speaker by the pipeline ``made``."""
+
+    class Analyser(type(made.analyser)):
+        def __call__(self, *given, **options):
+            function()
+            return super().__call__(*given, **options)
+
+    made.analyser.__class__ = Analyser
+
+
 class ByLevel:
     """Substitute encoder that tells a loud from a quiet speaker, with the name and the size of another."""
 

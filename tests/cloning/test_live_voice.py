@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
-from cloning_stages import Translator, pipeline
+from cloning_stages import Translator, before_analysis, pipeline
 from helpers import spoken
 
 from thesis_lib.audio.voice_activity import RATE, Segment
@@ -54,14 +54,8 @@ def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones():
 
 def test_the_measurement_does_not_wait_for_the_translation(stages):
     made, begun = pipeline(stages), Event()
-    translate, analyse = made.translator, made.analyser.__call__
-
-    class Analyser(type(made.analyser)):
-        def __call__(self, *given, **options):
-            begun.set()
-            return analyse(*given, **options)
-
-    made.analyser.__class__ = Analyser
+    translate = made.translator
+    before_analysis(made, begun.set)
 
     def slow(*given):
         assert begun.wait(20), "the translation has begun, and the voice is not measured"
@@ -75,11 +69,10 @@ def test_the_measurement_does_not_wait_for_the_translation(stages):
 def test_an_error_of_the_measurement_reaches_the_caller(stages):
     made = pipeline(stages)
 
-    class Analyser(type(made.analyser)):
-        def __call__(self, *given, **options):
-            raise ValueError("not measured")
+    def fail():
+        raise ValueError("not measured")
 
-    made.analyser.__class__ = Analyser
+    before_analysis(made, fail)
     with pytest.raises(ValueError, match="not measured"):
         list(made.live([spoken(0, RATE)], RATE))
 
@@ -170,18 +163,14 @@ def test_live_speech_is_analysed_and_its_language_identified_in_the_pause_that_e
             identified.append(given[0])
             return "es", 0.9
 
-    class Analyser(type(made.analyser)):
-        def __call__(self, *arguments, **options):
-            analysed.append(given[0])
-            return super().__call__(*arguments, **options)
-
     def microphone():
         for block in np.split(wav, range(RATE // 10, len(wav), RATE // 10)):
             given[0] += len(block)
             yield block
             time.sleep(0.02 if block.any() else 0.1)  # the other threads see where the stream is
 
-    made.translator, made.analyser.__class__ = Identifying(), Analyser
+    made.translator = Identifying()
+    before_analysis(made, lambda: analysed.append(given[0]))
     (*_, last) = made.live(microphone(), RATE)
     end = last.translated.segment.end * RATE - 0.1 * RATE  # of the speech
     assert len(identified) == len(analysed) == 1

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from cloning_stages import HZ, PLAIN, Synthesizer, Translator, pipeline
+from cloning_stages import HZ, PLAIN, Synthesizer, Translator, before_analysis, pipeline
 from helpers import chords, spoken, voiced
 
 from thesis_lib.audio.files import AudioError, write_audio
@@ -66,15 +66,13 @@ def test_segments_keep_their_start_times_and_similarities_are_measured(stages, t
 
 def test_the_voice_is_analysed_while_the_first_segment_is_translated(stages, talk):
     made, analysing, translating = pipeline(stages), Event(), Event()
-    translate, analyse = made.translator, made.analyser.__call__
+    translate = made.translator
 
-    class Analyser(type(made.analyser)):
-        def __call__(self, *given, **options):
-            analysing.set()
-            assert translating.wait(20), "the voice is analysed, and the translation has not begun"
-            return analyse(*given, **options)
+    def analyse():
+        analysing.set()
+        assert translating.wait(20), "the voice is analysed, and the translation has not begun"
 
-    made.analyser.__class__ = Analyser
+    before_analysis(made, analyse)
 
     def slow(*given):
         translating.set()
@@ -88,11 +86,10 @@ def test_the_voice_is_analysed_while_the_first_segment_is_translated(stages, tal
 def test_an_error_of_the_analysis_reaches_the_caller(stages, talk):
     made = pipeline(stages)
 
-    class Analyser(type(made.analyser)):
-        def __call__(self, *given, **options):
-            raise ValueError("not analysed")
+    def fail():
+        raise ValueError("not analysed")
 
-    made.analyser.__class__ = Analyser
+    before_analysis(made, fail)
     with pytest.raises(ValueError, match="not analysed"):
         made(talk, HZ)
 

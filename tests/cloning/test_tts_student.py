@@ -182,31 +182,30 @@ def test_other_weights_have_another_graph_in_the_cache(tmp_path, monkeypatch):
     assert all("-student-" in name for name in names)
 
 
+def build_with_substitutes(monkeypatch, converts: bool, **given) -> dict:
+    """Build a pipeline of substitutes; what the TTS (graph, threads) and the recognition (threads) received."""
+    module, received = sys.modules["thesis_lib.cloning.build"], {}
+    description = SimpleNamespace(encoder_config=lambda given: given, check_encoders=lambda *encoders: None)
+    loaded = SimpleNamespace(converts=converts, description=description)
+    monkeypatch.setattr(module, "load_vocoder", lambda *given, **more: loaded)
+    monkeypatch.setattr(module, "KokoroSynthesizer", lambda threads, graph: received.update(tts=threads, graph=graph))
+    monkeypatch.setattr(module, "translator", lambda name, threads: received.update(recognition=threads))
+    for name in ("speaker_encoder", "emotion_encoder", "VoiceCloningPipeline"):
+        monkeypatch.setattr(module, name, lambda *given, **more: None)
+    module.build(**given)
+    return received
+
+
 @pytest.mark.parametrize(
     ("converts", "asked", "used"),
     [(True, "student", "student"), (False, "student", "int8"), (True, "float32", "float32"), (False, "int8", "int8")],
 )
 def test_the_student_is_for_vocoders_that_convert(monkeypatch, converts, asked, used):
-    module, graphs = sys.modules["thesis_lib.cloning.build"], []
-    description = SimpleNamespace(encoder_config=lambda given: given, check_encoders=lambda *encoders: None)
-    loaded = SimpleNamespace(converts=converts, description=description)
-    monkeypatch.setattr(module, "load_vocoder", lambda *given, **more: loaded)
-    monkeypatch.setattr(module, "KokoroSynthesizer", lambda threads, graph: graphs.append(graph))
-    for name in ("speaker_encoder", "emotion_encoder", "translator", "VoiceCloningPipeline"):
-        monkeypatch.setattr(module, name, lambda *given, **more: None)
-    module.build(config=CloningConfig(tts=asked, watermark=False))
-    assert graphs == [used]
+    received = build_with_substitutes(monkeypatch, converts, config=CloningConfig(tts=asked, watermark=False))
+    assert received["graph"] == used
 
 
 @pytest.mark.parametrize(("threads", "each"), [(1, (1, 1)), (2, (2, 1)), (8, (8, 4))])
 def test_the_recognition_gets_half_of_the_threads(monkeypatch, threads, each):
-    module, counts = sys.modules["thesis_lib.cloning.build"], {}
-    description = SimpleNamespace(encoder_config=lambda given: given, check_encoders=lambda *encoders: None)
-    loaded = SimpleNamespace(converts=True, description=description)
-    monkeypatch.setattr(module, "load_vocoder", lambda *given, **more: loaded)
-    monkeypatch.setattr(module, "KokoroSynthesizer", lambda threads, graph: counts.update(tts=threads))
-    monkeypatch.setattr(module, "translator", lambda name, threads: counts.update(recognition=threads))
-    for name in ("speaker_encoder", "emotion_encoder", "VoiceCloningPipeline"):
-        monkeypatch.setattr(module, name, lambda *given, **more: None)
-    module.build(config=CloningConfig(watermark=False), threads=threads)
-    assert (counts["tts"], counts["recognition"]) == each
+    received = build_with_substitutes(monkeypatch, True, config=CloningConfig(watermark=False), threads=threads)
+    assert (received["tts"], received["recognition"]) == each

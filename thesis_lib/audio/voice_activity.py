@@ -23,6 +23,7 @@ MAX_CUT_S = 60.0  # of a segment with given times
 MAIN_SPEAKER = "1"  # label where speakers are not told apart
 POWER_FRAME = 320  # samples at RATE over which a power is averaged
 PROBABILITY_FRAME = 512  # samples at RATE of one probability of speech
+END_FRAMES = 32  # about a second, in which speech at the end of the samples is detected
 # Of a frame that counts as speech. A segment begins at 0.5, Silero's default; quiet sounds within one stay below that.
 MIN_SPEECH_PROBABILITY = 0.3
 
@@ -83,7 +84,7 @@ def _segment(waiting: np.ndarray, passed: int, start: int, end: int) -> Segment:
 
 def _expected_span(waiting: np.ndarray, spans: Sequence[tuple[int, int]], pause: float) -> tuple[int, int] | None:
     """The last span, up to the pause at the end of the samples; None unless that has lasted ``EXPECTED_SHARE``."""
-    end = waiting[-RATE // PROBABILITY_FRAME * PROBABILITY_FRAME :]
+    end = waiting[-END_FRAMES * PROBABILITY_FRAME :]
     quiet_frames = int(EXPECTED_SHARE * pause * RATE) // PROBABILITY_FRAME
     if not spans or spans[-1][1] < len(waiting) or speech_frames(end)[-quiet_frames:].any():
         return None

@@ -22,8 +22,7 @@ from thesis_lib.cloning.scripted import ScriptedClone
 from thesis_lib.cloning.segment_cache import speaker_key
 from thesis_lib.cloning.segments import TranslatedSegment, total_seconds
 from thesis_lib.cloning.signing import CredentialsManifest, SigningKey, check_signing, sign_file
-from thesis_lib.embeddings.encoders import embed
-from thesis_lib.embeddings.similarity import cosine
+from thesis_lib.cloning.speaker import similarity_to_speaker
 from thesis_lib.utils.process import printable
 from thesis_lib.utils.progress import Progress, by_seconds, silent
 from thesis_lib.vocoder.rendering import BaseVocoder
@@ -178,7 +177,7 @@ def _clone(
     """What was written, with the similarity to each speaker before and after conversion."""
     encoder, length, kept = pipeline.analyser.speaker_encoder, survey(source).seconds, written.segments
     similarities = [
-        [cosine(embed(encoder, x, pipeline.sample_rate), speakers.by_label[label].voice.vectors()[0]) for x in sides]
+        [similarity_to_speaker(encoder, x, pipeline.sample_rate, speakers.by_label[label]) for x in sides]
         for label, sides in written.compared.items()
     ]
     before, after = (float(np.mean(side)) for side in zip(*similarities, strict=True))

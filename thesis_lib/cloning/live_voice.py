@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.segments import Style, TranslatedSegment
@@ -30,6 +31,14 @@ class SegmentVoice:
 Measure = Callable[[list[Segment], Speaker | None, Segment], SegmentVoice]
 
 
+class Expected(NamedTuple):
+    """A segment that is expected to end, and the tasks that were begun for it."""
+
+    place: tuple[float, float]  # start and end, s
+    measured: Future[SegmentVoice]
+    prepared: Future[object]
+
+
 class LiveVoice:
     """Measure each segment of live speech once, in a thread that ends with the context.
 
@@ -44,7 +53,7 @@ class LiveVoice:
         self._translated: list[Segment] = []  # that the voice is extracted from
         self._last: Future[SegmentVoice] | None = None  # of the last of them
         self._begun: Future[SegmentVoice]  # of the segment that is being translated
-        self._expected: tuple[tuple[float, float], Future[SegmentVoice], Future[object]] | None = None
+        self._expected: Expected | None = None
         self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a translated segment, s -> what is measured
 
     def __enter__(self) -> "LiveVoice":
@@ -61,8 +70,8 @@ class LiveVoice:
         If it does not, a task that runs already is not interrupted, and the next one waits for it.
         """
         self._forget_expected()
-        place = segment.start, segment.end
-        self._expected = place, self._submitted(segment), self._preparing.submit(self._prepare, segment)
+        prepared = self._preparing.submit(self._prepare, segment)
+        self._expected = Expected((segment.start, segment.end), self._submitted(segment), prepared)
 
     def measured(self, segments: Iterable[Segment]) -> Iterator[Segment]:
         """Yield the same segments; begin to measure each before it is yielded, and wait until it is prepared.
@@ -70,10 +79,10 @@ class LiveVoice:
         The measurement of a segment that is left out is cancelled where it waits for another one.
         """
         for segment in segments:
-            if self._expected and self._expected[0] == (segment.start, segment.end):
-                _, self._begun, prepared = self._expected
+            if self._expected and self._expected.place == (segment.start, segment.end):
+                self._begun = self._expected.measured
                 with suppress(Exception):  # the translation raises it again; cancelled: the context has ended
-                    prepared.result()
+                    self._expected.prepared.result()
                 self._expected = None
             else:
                 self._forget_expected()
@@ -104,8 +113,8 @@ class LiveVoice:
 
     def _forget_expected(self) -> None:
         if self._expected:
-            for begun in self._expected[1:]:
-                begun.cancel()
+            self._expected.measured.cancel()
+            self._expected.prepared.cancel()
         self._expected = None
 
     def _is_settled(self) -> bool:

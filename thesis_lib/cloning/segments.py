@@ -12,9 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from thesis_lib.audio.voice_activity import Segment
-from thesis_lib.cloning.speaker import Speaker
-from thesis_lib.embeddings.encoders import Encoder, embed
-from thesis_lib.embeddings.similarity import cosine
+from thesis_lib.cloning.speaker import Speaker, similarity_to_speaker
+from thesis_lib.embeddings.encoders import Encoder
 
 # Stage of the pipeline -> its name where it is shown.
 STAGES = {
@@ -64,7 +63,7 @@ class SynthesisedSegment:
     content: np.ndarray  # (N,) English speech in the synthesizer's voice, at the vocoder's rate
     wav: np.ndarray  # (N',) the same speech in the speaker's voice
     end: float  # s in the output
-    # Stage -> computing time, translation included; in live speech without what is computed in the pause before it.
+    # Stage -> computing time, translation included; in live speech without what is computed in the pause at the end.
     seconds: dict[str, float]
 
 
@@ -97,7 +96,7 @@ class Translation:
         return self._similarity(np.concatenate([segment.wav for segment in self.segments]))
 
     def _similarity(self, wav: np.ndarray) -> float:
-        return cosine(embed(self.speaker_encoder, wav, self.sample_rate), self.speaker.voice.vectors()[0])
+        return similarity_to_speaker(self.speaker_encoder, wav, self.sample_rate, self.speaker)
 
     @property
     def transcript(self) -> str:

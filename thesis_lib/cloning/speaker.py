@@ -25,6 +25,7 @@ from thesis_lib.cloning.prosody import (
 )
 from thesis_lib.config import AudioConfig
 from thesis_lib.embeddings.encoders import Encoder, PartsEncoder, embed, embed_parts
+from thesis_lib.embeddings.similarity import cosine
 from thesis_lib.utils.cache import ResultCache
 from thesis_lib.vocoder.voice import Voice
 
@@ -202,6 +203,11 @@ def _blocks(pieces: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
             blocks.append([])
         blocks[-1].append(piece)
     return blocks
+
+
+def similarity_to_speaker(encoder: Encoder, wav: np.ndarray, sample_rate: int, speaker: Speaker) -> float:
+    """Cosine of the embedding of (N,) to the speaker's. Raises what ``embed`` raises."""
+    return cosine(embed(encoder, wav, sample_rate), speaker.voice.vectors()[0])
 
 
 def average(voices: Sequence[Voice]) -> Voice:
