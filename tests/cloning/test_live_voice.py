@@ -10,7 +10,7 @@ from cloning_stages import Translator, before_analysis, pipeline
 from helpers import spoken
 
 from thesis_lib.audio.voice_activity import RATE, Segment
-from thesis_lib.cloning.live_voice import SETTLED_SECONDS, LiveVoice, SegmentVoice
+from thesis_lib.cloning.live_voice import HEARD_SECONDS, SETTLED_SECONDS, LiveVoice, SegmentVoice
 from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.vocoder.voice import Voice
@@ -18,38 +18,76 @@ from thesis_lib.vocoder.voice import Voice
 SEGMENTS = [Segment(start, start + 4.0, np.zeros(4 * RATE, np.float32)) for start in (0.0, 5.0, 10.0, 15.0, 20.0)]
 
 
-def measured(left_out: set[float]) -> dict[float, tuple[list[float], float | None]]:
-    """Start of each translated segment -> starts of those that its voice is from, and the start of the voice before."""
+def voice_of(segments: list[Segment]) -> Speaker:
+    """A substitute of the analysis: the loudness is the number of the segments."""
+    return Speaker(Voice(), loudness=float(len(segments)))
+
+
+def in_style(voice: Speaker, segment: Segment) -> SegmentVoice:
+    """A substitute of the measurement of a segment's style: there is none."""
+    return SegmentVoice(voice, Style(1.0, 1.0))
+
+
+def voices(left_out: set[float], segments: list[Segment] = SEGMENTS, updates: bool = True) -> dict[float, list[float]]:
+    """Start of each translated segment -> starts of those that its voice is extracted from."""
+    extracted = {}
+
+    def extract(spoken: list[Segment]) -> Speaker:
+        extracted[len(extracted)] = [one.start for one in spoken]
+        return Speaker(Voice(), loudness=len(extracted) - 1)
+
     found = {}
-
-    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
-        found[segment.start] = [one.start for one in voices], before and before.loudness
-        voice = Speaker(Voice(), loudness=segment.start) if voices else before
-        return SegmentVoice(voice, voice, Style(1.0, 1.0))
-
-    with LiveVoice(measure) as live:
-        segments = (segment for segment in live.measured(SEGMENTS) if segment.start not in left_out)
-        for translated in live.kept(TranslatedSegment(segment, "", "hello") for segment in segments):
+    with LiveVoice(extract, in_style) as live:
+        given = (segment for segment in live.measured(segments) if segment.start not in left_out)
+        for translated in live.kept(TranslatedSegment(segment, "", "hello") for segment in given):
             assert live.of(translated.segment) is live.of(translated.segment), "for every clause of the segment"
-    return found
+            found[translated.segment.start] = live.of(translated.segment).styled.loudness
+            if updates:
+                live.update()
+    voices = {start: extracted[number] for start, number in found.items()}
+    assert len({tuple(one) for one in extracted.values()}) == len(extracted), "each voice is extracted once"
+    return voices
 
 
-def test_the_voice_is_that_of_the_first_ten_seconds():
-    assert SETTLED_SECONDS == 10
-    assert measured(set()) == {
-        0.0: ([0.0], None),
-        5.0: ([0.0, 5.0], 0.0),
-        10.0: ([0.0, 5.0, 10.0], 5.0),
-        15.0: ([], 10.0),
-        20.0: ([], 10.0),
+@pytest.mark.parametrize("updates", [True, False])
+def test_the_voice_is_that_of_the_speech_before_and_of_the_first_ten_seconds(updates):
+    assert (HEARD_SECONDS, SETTLED_SECONDS) == (3, 10)
+    assert voices(set(), updates=updates) == {
+        0.0: [0.0],
+        5.0: [0.0],
+        10.0: [0.0, 5.0],
+        15.0: [0.0, 5.0, 10.0],
+        20.0: [0.0, 5.0, 10.0],
     }
 
 
-def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones():
-    found = measured({0.0, 10.0})
-    assert found[5.0] == ([5.0], None)
-    assert found[15.0] == ([5.0, 15.0], 5.0)
-    assert found[20.0] == ([5.0, 15.0, 20.0], 15.0)
+def test_where_little_was_said_before_the_voice_is_that_of_the_segment_too():
+    brief = [replace(SEGMENTS[0], end=2.0), *SEGMENTS[1:3]]
+    assert voices(set(), brief) == {0.0: [0.0], 5.0: [0.0, 5.0], 10.0: [0.0, 5.0]}
+
+
+@pytest.mark.parametrize("updates", [True, False])
+def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones(updates):
+    assert voices({0.0, 10.0}, updates=updates) == {5.0: [5.0], 15.0: [5.0], 20.0: [5.0, 15.0]}
+
+
+def test_an_update_extracts_the_voice_before_the_next_segment_begins():
+    extracted, known = [], [Event(), Event(), Event()]
+
+    def extract(spoken: list[Segment]) -> Speaker:
+        extracted.append([one.start for one in spoken])
+        known[len(spoken)].set()
+        return voice_of(spoken)
+
+    with LiveVoice(extract, in_style) as live:
+        live.update()
+        given = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2]))
+        for count, translated in enumerate(given, 1):
+            live.of(translated.segment)
+            live.update()
+            live.update()
+            assert known[count].wait(20)
+    assert extracted == [[0.0], [0.0, 5.0]], "once each"
 
 
 def test_the_measurement_does_not_wait_for_the_translation(stages):
@@ -78,8 +116,7 @@ def test_an_error_of_the_measurement_reaches_the_caller(stages):
 
 
 def test_nothing_is_kept_of_segments_that_are_left_out():
-    measure = lambda voices, before, segment: SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))  # noqa: E731
-    with LiveVoice(measure) as live:
+    with LiveVoice(voice_of, in_style) as live:
         translated = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:1]))
         live.of(next(translated).segment)
         (noise,) = live.measured(SEGMENTS[1:2])
@@ -91,16 +128,16 @@ def tried(expected: list[Segment], given: list[Segment]) -> tuple[list[float], l
     """Ends of the segments that are measured, and of those that are prepared; each is expected before it is given."""
     measured, prepared = list[float](), list[float]()
 
-    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+    def measure(voice: Speaker, segment: Segment) -> SegmentVoice:
         measured.append(segment.end)
-        return SegmentVoice(Speaker(Voice(), loudness=segment.end), Speaker(Voice()), Style(1.0))
+        return SegmentVoice(replace(voice, loudness=segment.end), Style(1.0))
 
     def prepare(segment: Segment) -> None:
         time.sleep(0.1)
         prepared.append(segment.end)
         raise ValueError("of no consequence: the translation raises it again")
 
-    with LiveVoice(measure, prepare) as live:
+    with LiveVoice(voice_of, measure, prepare) as live:
 
         def segments():
             for early, segment in zip(expected, given, strict=True):
@@ -111,7 +148,7 @@ def tried(expected: list[Segment], given: list[Segment]) -> tuple[list[float], l
             if segment.end in {one.end for one in expected}:
                 assert segment.end in prepared, "the translation does not begin before"
             (found,) = live.kept([TranslatedSegment(segment, "", "hello")])
-            assert live.of(found.segment).voice.loudness == segment.end
+            assert live.of(found.segment).styled.loudness == segment.end
     return measured, prepared
 
 
@@ -133,8 +170,7 @@ def test_the_end_of_the_context_does_not_leave_the_translation_waiting():
         begun.set()
         assert may_end.wait(20)
 
-    measure = lambda voices, before, segment: SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))  # noqa: E731
-    live = LiveVoice(measure, prepare)
+    live = LiveVoice(voice_of, in_style, prepare)
 
     def translate() -> None:
         live.expect(replace(SEGMENTS[0], end=2.0))
@@ -178,15 +214,34 @@ def test_live_speech_is_analysed_and_its_language_identified_in_the_pause_that_e
         assert 0 < at - end < 0.4 * RATE, "before the pause of 0.4 s has ended the segment"
 
 
+def test_the_voice_is_extracted_again_after_a_segment_is_spoken_and_not_when_the_next_one_ends(stages):
+    made, begun, again = pipeline(stages), [], Event()
+    sentence = np.concatenate([spoken(0, RATE), np.zeros(RATE, np.float32)])
+
+    def count() -> None:
+        begun.append(1)
+        if len(begun) == 2:
+            again.set()
+
+    def microphone():
+        yield from np.split(np.tile(sentence, 2), range(RATE // 10, 2 * len(sentence), RATE // 10))
+        assert again.wait(20), "the voice of the first two segments, while no third one is spoken"
+        yield np.zeros(RATE, np.float32)
+
+    before_analysis(made, count)
+    spoken_segments = list(made.live(microphone(), RATE))
+    assert len({clause.translated.segment.start for clause in spoken_segments}) == len(begun) == 2
+
+
 def test_a_measurement_that_waits_is_cancelled_where_its_segment_is_left_out():
     measured, may_end = [], Event()
 
-    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+    def measure(voice: Speaker, segment: Segment) -> SegmentVoice:
         measured.append(segment.start)
         assert may_end.wait(20)
-        return SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))
+        return in_style(voice, segment)
 
-    with LiveVoice(measure) as live:
+    with LiveVoice(voice_of, measure) as live:
         kept = (SEGMENTS[0].start, SEGMENTS[-1].start)
         segments = (segment for segment in live.measured(SEGMENTS) if segment.start in kept)
         found = list(live.kept(TranslatedSegment(segment, "", "hello") for segment in segments))
@@ -198,11 +253,11 @@ def test_a_measurement_that_waits_is_cancelled_where_its_segment_is_left_out():
 def test_a_caller_that_stops_does_not_wait_for_measurements_that_have_not_begun():
     measured = []
 
-    def measure(voices: list[Segment], before: Speaker | None, segment: Segment) -> SegmentVoice:
+    def measure(voice: Speaker, segment: Segment) -> SegmentVoice:
         measured.append(segment.start)
         time.sleep(0.2)
-        return SegmentVoice(Speaker(Voice()), Speaker(Voice()), Style(1.0))
+        return in_style(voice, segment)
 
-    with LiveVoice(measure) as live:
+    with LiveVoice(voice_of, measure) as live:
         list(live.measured(SEGMENTS))
     assert len(measured) < len(SEGMENTS)

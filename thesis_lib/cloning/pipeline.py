@@ -207,20 +207,22 @@ class VoiceCloningPipeline:
     ) -> Iterator[SynthesisedSegment]:
         """Translate blocks (n,) of live speech clause by clause; yield each clause as soon as it is synthesised.
 
-        Voice and style of a segment are measured while it is translated (``live_voice``). To keep the delay short
+        The style of a segment is measured while it is translated (``live_voice``). To keep the delay short
         there is no transcript, and a single speaker is assumed. Raises AudioError as ``translate`` does.
         """
-        with LiveVoice(self._measured, partial(begin_translation, self.translator)) as voice:
+        extract = partial(self.analyser, source="live speech", alone=True, rate=False)
+        with LiveVoice(extract, self._measured, partial(begin_translation, self.translator)) as voice:
             segments = voice.measured(speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS, voice.expect))
             clauses = split_into_clauses(voice.kept(self.translate(segments, "live speech", note, transcribe=False)))
-            yield from self.synthesise_each(clauses, partial(self._in_measured_style, voice))
+            for made in self.synthesise_each(clauses, partial(self._in_measured_style, voice)):
+                yield made
+                voice.update()
 
-    def _measured(self, spoken: list[Segment], voice: Speaker | None, segment: Segment) -> SegmentVoice:
-        """The voice, from the segments ``spoken`` if there are any, and the style of one segment of live speech."""
-        voice = self.analyser(spoken, "live speech", alone=True, rate=False) if spoken or voice is None else voice
+    def _measured(self, voice: Speaker, segment: Segment) -> SegmentVoice:
+        """Measure the style of a segment of live speech."""
         style = self.style_of(TranslatedSegment(segment, "", ""), voice)
         styled = self._in_segment(voice, segment, style.strength) if self.config.follow_segments else voice
-        return SegmentVoice(voice, replace(styled, recorded=None), style)  # its style is not measured again
+        return SegmentVoice(replace(styled, recorded=None), style)  # its style is not measured again
 
     def _in_measured_style(self, voice: LiveVoice, clause: TranslatedSegment) -> SynthesisedSegment:
         found = voice.of(clause.segment)
