@@ -1,5 +1,6 @@
 """The claims, the saved results, and the sentences of the pages, for the tests of the claims."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -20,11 +21,12 @@ def text_of(page: str) -> str:
     return "\n\n".join(source for kind, source in cells if kind == "markdown" or "reporting.say(" in source)
 
 
-def phrases() -> list[tuple[str, str]]:
+@functools.cache
+def phrases() -> tuple[tuple[str, str], ...]:
     """(page, phrase with its numbers) of every claim."""
-    return [
+    return tuple(
         (page, RESULTS.filled(c, p) if c.result else p) for c in CLAIMS for page, ps in c.phrases.items() for p in ps
-    ]
+    )
 
 
 def unclaimed(text: str, stated: list[str]) -> list[str]:
