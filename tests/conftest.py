@@ -1,7 +1,6 @@
 """Small real inputs: synthetic signals, a tiny run on the bundled corpus, weights where they are cached."""
 
 import gc
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 from cloning_stages import HZ
-from helpers import TINY, serving, spoken, voiced
+from helpers import TINY, one_call_for_equal_samples, serving, spoken, voiced
 from tiny_corpora import person
 from xdist.scheduler import LoadFileScheduling
 
@@ -63,17 +62,8 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session", autouse=True)
 def _one_call_of_egemaps_for_equal_samples():
     """Most tests of cloning embed the same few recordings, and openSMILE takes some hundredths of a second for each."""
-    found: dict[bytes, np.ndarray] = {}
-
-    def encode(self, wav):
-        key = hashlib.sha256(np.ascontiguousarray(wav)).digest()
-        if key not in found:
-            found[key] = original(self, wav)
-        return found[key].copy()
-
-    original = Egemaps.encode
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Egemaps, "encode", encode)
+        one_call_for_equal_samples(patch, Egemaps)
         yield
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import json
 import os
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import hypothesis
 import numpy as np
+import pytest
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import TASKS, CorpusConfig
 from thesis_lib.corpus import mini
+from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.runs.analyse import analysed
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
@@ -66,6 +69,19 @@ def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: in
     harmonics = sum(np.sin(2 * np.pi * f0 * k * t + rng.uniform(0, 6)) / k for k in range(1, 12))
     envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * t)
     return (0.1 * harmonics * envelope + 0.002 * rng.normal(size=len(t))).astype(np.float32)
+
+
+def one_call_for_equal_samples(patch: pytest.MonkeyPatch, encoder: type[Encoder]) -> None:
+    """Compute the embedding of equal samples once for all encoders of a class that have the same weights."""
+    original, found = encoder.encode, dict[tuple[str, bytes], np.ndarray]()
+
+    def encode(self: Encoder, wav: np.ndarray) -> np.ndarray:
+        key = self.revision, hashlib.sha256(np.ascontiguousarray(wav)).digest()
+        if key not in found:
+            found[key] = original(self, wav)
+        return found[key].copy()
+
+    patch.setattr(encoder, "encode", encode)
 
 
 def turning(per_second: float, seconds: float = 4.0, still: float = 0.0) -> np.ndarray:
