@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from helpers import beside, voiced
 
 from thesis_lib.config import AudioConfig, ContentConfig
@@ -56,6 +57,20 @@ def test_a_model_is_made_on_a_device(models, device, kind, number):
     assert [(options["device"], options["device_index"]) for options in models] == [(kind, number)]
     wav = voiced(1.0, 16_000)
     assert np.array_equal(made.encode(wav, 16_000), np.ones((len(wav) // FRAME, content.PHONETIC)))
+
+
+def test_a_model_has_the_threads_that_are_given_or_those_of_the_process(models, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    Whisper("whisper-tiny.en")
+    Whisper("whisper-tiny.en", threads=5)
+    assert [options["cpu_threads"] for options in models] == [3, 5]
+
+
+@pytest.mark.weights("whisper-tiny.en")
+def test_loading_a_model_does_not_change_the_threads_of_torch():
+    before = torch.get_num_threads()
+    Whisper("whisper-tiny.en", threads=before + 1)
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from thesis_lib import pretrained
 from thesis_lib.audio.files import as_samples, check_audible, resample
 from thesis_lib.utils.errors import one_line
-from thesis_lib.utils.threads import available_cores
+from thesis_lib.utils.threads import default_threads
 
 RATE = 16_000  # Hz
 FRAME = 320  # samples at RATE per output vector of the encoder
@@ -40,8 +41,8 @@ class Whisper:
     ``brief`` pads the encoder's input with two seconds of silence instead of to 30 seconds, in a third of the time. The
     text differs in some recordings, with no higher word error rate (`python -m benchmarks clone`); metrics keep the
     published window. ``no_repeat``: no sequence of that many tokens occurs twice, which prevents loops on unclear
-    speech. ``workers`` calls are computed in parallel, each with ``threads`` threads. ``device``: cpu, cuda or
-    cuda:NUMBER. ModelError without weights, and where this machine does not have the device.
+    speech. ``workers`` calls are computed in parallel, each with ``threads`` threads; None: ``default_threads``.
+    ``device``: cpu, cuda or cuda:NUMBER. ModelError without weights, and where this machine does not have the device.
     """
 
     def __init__(
@@ -58,15 +59,19 @@ class Whisper:
         self.revision = pretrained.get(name).revision if folder is None else "a folder"
         kind, _, number = device.partition(":")
         try:
-            self._model = _model_class()(
-                str(folder or pretrained.fetch(name)),
-                device=kind,
-                device_index=int(number or 0),
-                compute_type="int8",
-                cpu_threads=threads or available_cores(),
-                num_workers=workers,
-                local_files_only=True,
-            )
+            # In a thread of its own: CTranslate2 sets the number of threads of OpenMP in the thread that loads a model,
+            # and torch, which uses the same OpenMP, would compute with that number from then on.
+            with ThreadPoolExecutor(1) as loading:
+                self._model = loading.submit(
+                    _model_class(),
+                    str(folder or pretrained.fetch(name)),
+                    device=kind,
+                    device_index=int(number or 0),
+                    compute_type="int8",
+                    cpu_threads=threads or default_threads(),
+                    num_workers=workers,
+                    local_files_only=True,
+                ).result()
         except (RuntimeError, ValueError) as error:  # CTranslate2's, for a device that it cannot use
             if device == "cpu":
                 raise
