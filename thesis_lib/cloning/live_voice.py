@@ -4,8 +4,9 @@ The delay includes the pause that ends a segment, the translation and the speech
 speaker, the style and the speaking rate of the segment, which do not depend on the translation. So the measurement
 begins after a quarter of that pause, and so does the part of the translation that needs the sound only (``prepare``).
 
-The voice is that of the translated speech before the segment: it is extracted while nobody waits for it (``update``).
-Only where that is too brief, as in the first segment, the voice is that of the segment too, and the delay is longer.
+The voice is that of the translated speech before the segment. It is extracted after the segment before was spoken
+(``update``). Only where that speech is too brief, as in the first segment, the voice is that of the segment too, and
+the delay is longer.
 """
 
 from collections.abc import Callable, Iterable, Iterator
