@@ -9,13 +9,15 @@ import pytest
 from cloning_stages import Translator, before_analysis, pipeline
 from helpers import spoken
 
+from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.voice_activity import RATE, Segment
-from thesis_lib.cloning.live_voice import HEARD_SECONDS, SETTLED_SECONDS, LiveVoice, SegmentVoice
-from thesis_lib.cloning.segments import Style, TranslatedSegment
+from thesis_lib.cloning.live_voice import MIN_EARLIER_SECONDS, SETTLED_SECONDS, LiveVoice, SegmentVoice
+from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.vocoder.voice import Voice
 
 SEGMENTS = [Segment(start, start + 4.0, np.zeros(4 * RATE, np.float32)) for start in (0.0, 5.0, 10.0, 15.0, 20.0)]
+CLIPPED = AudioError("clipping", "live speech", "lower the level")
 
 
 def voice_of(segments: list[Segment]) -> Speaker:
@@ -28,30 +30,37 @@ def in_style(voice: Speaker, segment: Segment) -> SegmentVoice:
     return SegmentVoice(voice, Style(1.0, 1.0))
 
 
+def spoken_of(live: LiveVoice, translated: TranslatedSegment) -> SynthesisedSegment:
+    """A substitute of the synthesis of one clause."""
+    assert live.of(translated.segment) is live.of(translated.segment), "for every clause of the segment"
+    empty = np.zeros(0, np.float32)
+    return SynthesisedSegment(translated, 0.0, empty, empty, 0.0, {})
+
+
 def voices(left_out: set[float], segments: list[Segment] = SEGMENTS, updates: bool = True) -> dict[float, list[float]]:
-    """Start of each translated segment -> starts of those that its voice is extracted from."""
-    extracted = {}
+    """Start of each translated segment -> starts of those that its voice is extracted from.
+
+    ``updates``: the voice of later segments is extracted as soon as a segment is spoken, else when the next one begins.
+    """
+    extracted = list[list[float]]()
 
     def extract(spoken: list[Segment]) -> Speaker:
-        extracted[len(extracted)] = [one.start for one in spoken]
+        extracted.append([one.start for one in spoken])
         return Speaker(Voice(), loudness=len(extracted) - 1)
 
     found = {}
     with LiveVoice(extract, in_style) as live:
         given = (segment for segment in live.measured(segments) if segment.start not in left_out)
-        for translated in live.kept(TranslatedSegment(segment, "", "hello") for segment in given):
-            assert live.of(translated.segment) is live.of(translated.segment), "for every clause of the segment"
-            found[translated.segment.start] = live.of(translated.segment).styled.loudness
-            if updates:
-                live.update()
-    voices = {start: extracted[number] for start, number in found.items()}
-    assert len({tuple(one) for one in extracted.values()}) == len(extracted), "each voice is extracted once"
-    return voices
+        translated = live.kept(TranslatedSegment(segment, "", "hello", is_last_clause=updates) for segment in given)
+        for clause in live.spoken(spoken_of(live, one) for one in translated):
+            found[clause.translated.segment.start] = live.of(clause.translated.segment).styled.loudness
+    assert len({tuple(one) for one in extracted}) == len(extracted), "each voice is extracted once"
+    return {start: extracted[number] for start, number in found.items()}
 
 
 @pytest.mark.parametrize("updates", [True, False])
 def test_the_voice_is_that_of_the_speech_before_and_of_the_first_ten_seconds(updates):
-    assert (HEARD_SECONDS, SETTLED_SECONDS) == (3, 10)
+    assert (MIN_EARLIER_SECONDS, SETTLED_SECONDS) == (3, 10)
     assert voices(set(), updates=updates) == {
         0.0: [0.0],
         5.0: [0.0],
@@ -71,7 +80,7 @@ def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones(updat
     assert voices({0.0, 10.0}, updates=updates) == {5.0: [5.0], 15.0: [5.0], 20.0: [5.0, 15.0]}
 
 
-def test_an_update_extracts_the_voice_before_the_next_segment_begins():
+def test_the_voice_of_later_segments_is_extracted_after_the_last_clause_of_a_segment():
     extracted, known = [], [Event(), Event(), Event()]
 
     def extract(spoken: list[Segment]) -> Speaker:
@@ -80,14 +89,81 @@ def test_an_update_extracts_the_voice_before_the_next_segment_begins():
         return voice_of(spoken)
 
     with LiveVoice(extract, in_style) as live:
-        live.update()
-        given = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2]))
-        for count, translated in enumerate(given, 1):
-            live.of(translated.segment)
-            live.update()
-            live.update()
-            assert known[count].wait(20)
+        kept = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2]))
+        clauses = (replace(one, is_last_clause=last) for one in kept for last in (False, True))
+        for clause in live.spoken(spoken_of(live, one) for one in clauses):
+            if clause.translated.segment is SEGMENTS[1]:
+                assert not known[2].wait(0.2), "while its clauses are spoken"
+        assert known[2].wait(20)
     assert extracted == [[0.0], [0.0, 5.0]], "once each"
+
+
+def test_the_voice_before_is_kept_where_later_speech_cannot_be_used():
+    def extract(spoken: list[Segment]) -> Speaker:
+        if SEGMENTS[1] in spoken:
+            raise CLIPPED
+        return voice_of(spoken)
+
+    with LiveVoice(extract, in_style) as live:
+        kept = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:3]))
+        heard = [
+            live.of(one.translated.segment).styled.loudness for one in live.spoken(spoken_of(live, x) for x in kept)
+        ]
+    assert heard == [1, 1, 1]
+
+
+def test_speech_that_cannot_be_used_is_an_error_of_the_first_segment():
+    def extract(spoken: list[Segment]) -> Speaker:
+        raise CLIPPED
+
+    with LiveVoice(extract, in_style) as live, pytest.raises(AudioError, match="clipping"):
+        live.of(next(live.kept(TranslatedSegment(s, "", "hello") for s in live.measured(SEGMENTS[:1]))).segment)
+
+
+def test_a_voice_of_earlier_speech_that_waits_is_not_cancelled_with_a_segment_that_ends_elsewhere():
+    begun, may_end = Event(), Event()
+
+    def measure(voice: Speaker, segment: Segment) -> SegmentVoice:
+        if segment is SEGMENTS[1]:
+            begun.set()
+            assert may_end.wait(20)
+        return in_style(voice, segment)
+
+    with LiveVoice(voice_of, measure) as live:
+
+        def segments():
+            yield from SEGMENTS[:2]
+            assert begun.wait(20)
+            live.expect(replace(SEGMENTS[2], end=12.0))  # its voice waits for the measurement that runs
+            live.expect(SEGMENTS[2])
+            may_end.set()
+            yield SEGMENTS[2]
+
+        *_, last = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(segments()))
+        assert live.of(last.segment).styled.loudness == 2
+
+
+def test_a_voice_that_waits_is_cancelled_with_its_segment():
+    begun, may_end, extracted = Event(), Event(), []
+
+    def measure(voice: Speaker, segment: Segment) -> SegmentVoice:
+        begun.set()
+        assert may_end.wait(20)
+        return in_style(voice, segment)
+
+    def extract(spoken: list[Segment]) -> Speaker:
+        extracted.append(spoken[-1].end)
+        return voice_of(spoken)
+
+    with LiveVoice(extract, measure) as live:
+        live.expect(replace(SEGMENTS[0], end=1.0))
+        assert begun.wait(20)
+        live.expect(replace(SEGMENTS[0], end=2.0))
+        live.expect(SEGMENTS[0])
+        may_end.set()
+        (found,) = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:1]))
+        live.of(found.segment)
+    assert extracted == [1.0, SEGMENTS[0].end]
 
 
 def test_the_measurement_does_not_wait_for_the_translation(stages):
@@ -214,7 +290,7 @@ def test_live_speech_is_analysed_and_its_language_identified_in_the_pause_that_e
         assert 0 < at - end < 0.4 * RATE, "before the pause of 0.4 s has ended the segment"
 
 
-def test_the_voice_is_extracted_again_after_a_segment_is_spoken_and_not_when_the_next_one_ends(stages):
+def test_the_voice_is_extracted_again_before_the_next_segment_begins(stages):
     made, begun, again = pipeline(stages), [], Event()
     sentence = np.concatenate([spoken(0, RATE), np.zeros(RATE, np.float32)])
 
@@ -259,5 +335,5 @@ def test_a_caller_that_stops_does_not_wait_for_measurements_that_have_not_begun(
         return in_style(voice, segment)
 
     with LiveVoice(voice_of, measure) as live:
-        list(live.measured(SEGMENTS))
+        list(live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS)))
     assert len(measured) < len(SEGMENTS)

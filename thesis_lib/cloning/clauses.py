@@ -21,8 +21,9 @@ CLAUSE_OPENERS = frozenset(
 def split_into_clauses(segments: Iterable[TranslatedSegment]) -> Iterator[TranslatedSegment]:
     """Cut each translated segment into its clauses; the first clause keeps the transcript and the seconds."""
     for segment in segments:
-        for number, clause in enumerate(clauses(segment.english)):
-            cut = replace(segment, english=clause)
+        found = clauses(segment.english)
+        for number, clause in enumerate(found):
+            cut = replace(segment, english=clause, is_last_clause=number == len(found) - 1)
             yield replace(cut, transcript="", seconds={}) if number else cut
 
 

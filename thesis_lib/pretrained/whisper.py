@@ -59,8 +59,8 @@ class Whisper:
         self.revision = pretrained.get(name).revision if folder is None else "a folder"
         kind, _, number = device.partition(":")
         try:
-            # In a thread of its own: CTranslate2 sets the number of threads of OpenMP in the thread that loads a model,
-            # and torch, which uses the same OpenMP, would compute with that number from then on.
+            # In a thread of its own: CTranslate2 sets OpenMP's number of threads in the thread that loads a model, and
+            # torch would compute with that number in this thread from then on.
             with ThreadPoolExecutor(1) as loading:
                 self._model = loading.submit(
                     _model_class(),

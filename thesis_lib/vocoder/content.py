@@ -26,7 +26,6 @@ from thesis_lib.audio.log_mel import log_mel
 from thesis_lib.audio.pitch import MIN_LOG_F0_STD, PITCH_CENTRE, PITCH_SCALE, Pitch, track
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
-from thesis_lib.utils.threads import default_threads
 
 MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's, within which it counts as speech
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
@@ -86,7 +85,7 @@ def phonetic_states(wav: np.ndarray, sample_rate: int, device: str = "cpu") -> n
 
 @functools.cache
 def _recogniser(device: str) -> Whisper:
-    return Whisper(PHONETIC_MODEL, default_threads(), device=device)
+    return Whisper(PHONETIC_MODEL, device=device)
 
 
 def release() -> None:
