@@ -21,9 +21,9 @@ from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 
-# Of translated speech before a segment; with less, the voice is extracted from the segment too. A second sentence in the
-# voice of the first instead of both has a cosine to both that is lower by 0.003 (Resemblyzer) and 0.017 (ERes2Net), on
-# average over 24 bundled training voices; no result of that is saved.
+# Of translated speech before a segment; with less, the voice is extracted from the segment too. A second sentence in
+# the voice of the first instead of both has a cosine to both that is lower by 0.003 (Resemblyzer) and 0.017 (ERes2Net),
+# on average over 24 bundled training voices; no result of that is saved.
 MIN_EARLIER_SECONDS = 3.0
 SETTLED_SECONDS = 10.0  # of translated speech; with more, the voice is no longer updated
 
