@@ -12,7 +12,7 @@ from helpers import spoken
 from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning.live_voice import MIN_EARLIER_SECONDS, SETTLED_SECONDS, LiveVoice, SegmentVoice
-from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
+from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.vocoder.voice import Voice
 
@@ -30,17 +30,13 @@ def in_style(voice: Speaker, segment: Segment) -> SegmentVoice:
     return SegmentVoice(voice, Style(1.0, 1.0))
 
 
-def spoken_of(live: LiveVoice, translated: TranslatedSegment) -> SynthesisedSegment:
-    """A substitute of the synthesis of one clause."""
-    assert live.of(translated.segment) is live.of(translated.segment), "for every clause of the segment"
-    empty = np.zeros(0, np.float32)
-    return SynthesisedSegment(translated, 0.0, empty, empty, 0.0, {})
-
-
-def voices(left_out: set[float], segments: list[Segment] = SEGMENTS, updates: bool = True) -> dict[float, list[float]]:
+def voices(
+    left_out: set[float], segments: list[Segment] = SEGMENTS, updates: bool = True, ahead: bool = False
+) -> dict[float, list[float]]:
     """Start of each translated segment -> starts of those that its voice is extracted from.
 
-    ``updates``: the voice of later segments is extracted as soon as a segment is spoken, else when the next one begins.
+    ``updates``: the voice of later segments is extracted as soon as a segment is synthesised, else when the next one
+    begins. ``ahead``: all segments are translated before the first is synthesised.
     """
     extracted = list[list[float]]()
 
@@ -51,17 +47,23 @@ def voices(left_out: set[float], segments: list[Segment] = SEGMENTS, updates: bo
     found = {}
     with LiveVoice(extract, in_style) as live:
         given = (segment for segment in live.measured(segments) if segment.start not in left_out)
-        translated = live.kept(TranslatedSegment(segment, "", "hello", is_last_clause=updates) for segment in given)
-        for clause in live.spoken(spoken_of(live, one) for one in translated):
-            found[clause.translated.segment.start] = live.of(clause.translated.segment).styled.loudness
+        translated = live.kept(TranslatedSegment(segment, "", "hello") for segment in given)
+        for one in list(translated) if ahead else translated:
+            assert live.of(one.segment) is live.of(one.segment), "for every clause of the segment"
+            found[one.segment.start] = live.of(one.segment).styled.loudness
+            if updates:
+                live.update(one.segment)
     assert len({tuple(one) for one in extracted}) == len(extracted), "each voice is extracted once"
     return {start: extracted[number] for start, number in found.items()}
 
 
-@pytest.mark.parametrize("updates", [True, False])
-def test_the_voice_is_that_of_the_speech_before_and_of_the_first_ten_seconds(updates):
+PACES = pytest.mark.parametrize(("updates", "ahead"), [(True, False), (False, False), (True, True)])
+
+
+@PACES
+def test_the_voice_is_that_of_the_speech_before_and_of_the_first_ten_seconds(updates, ahead):
     assert (MIN_EARLIER_SECONDS, SETTLED_SECONDS) == (3, 10)
-    assert voices(set(), updates=updates) == {
+    assert voices(set(), updates=updates, ahead=ahead) == {
         0.0: [0.0],
         5.0: [0.0],
         10.0: [0.0, 5.0],
@@ -75,12 +77,12 @@ def test_where_little_was_said_before_the_voice_is_that_of_the_segment_too():
     assert voices(set(), brief) == {0.0: [0.0], 5.0: [0.0, 5.0], 10.0: [0.0, 5.0]}
 
 
-@pytest.mark.parametrize("updates", [True, False])
-def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones(updates):
-    assert voices({0.0, 10.0}, updates=updates) == {5.0: [5.0], 15.0: [5.0], 20.0: [5.0, 15.0]}
+@PACES
+def test_a_segment_that_is_left_out_has_no_part_in_the_voice_of_later_ones(updates, ahead):
+    assert voices({0.0, 10.0}, updates=updates, ahead=ahead) == {5.0: [5.0], 15.0: [5.0], 20.0: [5.0, 15.0]}
 
 
-def test_the_voice_of_later_segments_is_extracted_after_the_last_clause_of_a_segment():
+def test_an_update_extracts_the_voice_of_later_segments_unless_one_is_translated_already():
     extracted, known = [], [Event(), Event(), Event()]
 
     def extract(spoken: list[Segment]) -> Speaker:
@@ -89,27 +91,27 @@ def test_the_voice_of_later_segments_is_extracted_after_the_last_clause_of_a_seg
         return voice_of(spoken)
 
     with LiveVoice(extract, in_style) as live:
-        kept = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2]))
-        clauses = (replace(one, is_last_clause=last) for one in kept for last in (False, True))
-        for clause in live.spoken(spoken_of(live, one) for one in clauses):
-            if clause.translated.segment is SEGMENTS[1]:
-                assert not known[2].wait(0.2), "while its clauses are spoken"
+        list(live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2])))
+        live.update(SEGMENTS[0])
+        assert not known[2].wait(0.2), "while the second one is synthesised"
+        live.update(SEGMENTS[1])
         assert known[2].wait(20)
+        live.update(SEGMENTS[1])
     assert extracted == [[0.0], [0.0, 5.0]], "once each"
 
 
-def test_the_voice_before_is_kept_where_later_speech_cannot_be_used():
+@pytest.mark.parametrize("end", [4.0, 2.0])
+def test_the_voice_before_is_kept_where_later_speech_cannot_be_used(end):
+    segments = [replace(SEGMENTS[0], end=end), *SEGMENTS[1:3]]
+
     def extract(spoken: list[Segment]) -> Speaker:
-        if SEGMENTS[1] in spoken:
+        if len(spoken) > 1:
             raise CLIPPED
         return voice_of(spoken)
 
     with LiveVoice(extract, in_style) as live:
-        kept = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:3]))
-        heard = [
-            live.of(one.translated.segment).styled.loudness for one in live.spoken(spoken_of(live, x) for x in kept)
-        ]
-    assert heard == [1, 1, 1]
+        kept = list(live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(segments)))
+        assert [live.of(one.segment).styled.loudness for one in kept] == [1, 1, 1]
 
 
 def test_speech_that_cannot_be_used_is_an_error_of_the_first_segment():
@@ -290,8 +292,8 @@ def test_live_speech_is_analysed_and_its_language_identified_in_the_pause_that_e
         assert 0 < at - end < 0.4 * RATE, "before the pause of 0.4 s has ended the segment"
 
 
-def test_the_voice_is_extracted_again_before_the_next_segment_begins(stages):
-    made, begun, again = pipeline(stages), [], Event()
+def test_the_voice_is_extracted_again_after_the_last_clause_and_before_the_next_segment_begins(stages):
+    made, begun, again = pipeline(stages, english="hello my dear friend, how are you doing today?"), [], Event()
     sentence = np.concatenate([spoken(0, RATE), np.zeros(RATE, np.float32)])
 
     def count() -> None:
@@ -305,8 +307,13 @@ def test_the_voice_is_extracted_again_before_the_next_segment_begins(stages):
         yield np.zeros(RATE, np.float32)
 
     before_analysis(made, count)
-    spoken_segments = list(made.live(microphone(), RATE))
-    assert len({clause.translated.segment.start for clause in spoken_segments}) == len(begun) == 2
+    clauses = []
+    for clause in made.live(microphone(), RATE):
+        clauses.append(clause.translated)
+        if len(clauses) == 3:  # the first clause of the second segment
+            assert not again.wait(0.2), "while the other clause waits"
+    assert [clause.is_last_clause for clause in clauses] == [False, True] * 2
+    assert len(begun) == 2
 
 
 def test_a_measurement_that_waits_is_cancelled_where_its_segment_is_left_out():

@@ -1,29 +1,28 @@
 """Style of each segment of live speech, measured while it is translated, and the voice of the speech before it.
 
-The delay includes the pause that ends a segment, the translation and the speech synthesis. The synthesis needs the
-speaker, the style and the speaking rate of the segment, which do not depend on the translation. So their measurement
-begins after a quarter of that pause, and so does the part of the translation that needs the sound only (``prepare``).
+The delay includes the pause that ends a segment, the translation and the speech synthesis. The style and the speaking
+rate of a segment do not depend on its translation. So their measurement begins after a quarter of that pause, and so
+does the part of the translation that needs the sound only (``prepare``).
 
-The voice of a segment is extracted from the translated speech before it, as soon as the segment before was spoken.
-With less than ``MIN_EARLIER_SECONDS`` of that speech, as for the first segment, the voice is extracted from that speech
-and the segment itself, and the delay is longer.
+The voice of a segment is extracted from the translated speech before it. This begins when the English of the segment
+before is synthesised, at the latest in the pause that ends the segment. If that speech is shorter than
+``MIN_EARLIER_SECONDS``, the voice is extracted from it and from the segment itself, and the delay is longer.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
 from thesis_lib.audio.files import AudioError
 from thesis_lib.audio.voice_activity import Segment
-from thesis_lib.cloning.segments import Style, SynthesisedSegment, TranslatedSegment
+from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 
-# Of translated speech before a segment; with less, the voice is extracted from the segment too. A second sentence in
-# the voice of the first instead of both has a cosine to both that is lower by 0.003 (Resemblyzer) and 0.017 (ERes2Net),
-# on average over 24 bundled training voices; no result of that is saved.
+# Shortest translated speech before a segment from which its voice is extracted without the segment, s; an embedding of
+# less speech is less reliable, as of ``speaker.PIECE_SECONDS``.
 MIN_EARLIER_SECONDS = 3.0
 SETTLED_SECONDS = 10.0  # of translated speech; with more, the voice is no longer updated
 
@@ -63,11 +62,11 @@ class Expected(NamedTuple):
 
 
 class LiveVoice:
-    """Measure each segment of live speech once, in a thread that ends with the context.
+    """Extract the voice and measure the style of each segment of live speech, in a thread that ends with the context.
 
     A segment that the translation leaves out, for example noise, is not used for the voice of later ones. One thread
-    iterates over ``kept``, which iterates over ``measured``, which calls ``expect``; another one iterates over
-    ``spoken`` and calls ``of``. The voice of a segment does not depend on which of them is faster.
+    iterates over ``kept``, which iterates over ``measured``, which calls ``expect``; another one calls ``of`` and
+    ``update``. The voice of a segment does not depend on which of them is faster.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class LiveVoice:
         self._translated: list[Segment] = []  # that the voice is extracted from
         self._voice: Future[Speaker] | None = None  # of all of them; None: not begun
         self._voice_before: Future[Speaker] | None = None  # of the last of them
-        self._lock = Lock()  # of these three
+        self._lock = Lock()  # guards the three attributes above
         self._begun: Begun  # of the segment that is being translated
         self._expected: Expected | None = None
         self._futures: dict[float, Future[SegmentVoice]] = {}  # start of a translated segment, s -> what is measured
@@ -88,7 +87,7 @@ class LiveVoice:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Wait for the measurement that has begun, and cancel the others."""
+        """Wait for the task that has begun, for example the voice of a later segment, and cancel the others."""
         for pool in (self._pool, self._preparing):
             pool.shutdown(cancel_futures=True)
 
@@ -133,46 +132,42 @@ class LiveVoice:
     def of(self, segment: Segment) -> SegmentVoice:
         """Return what is measured of a segment, and forget earlier ones.
 
-        Raises AudioError as ``SpeakerAnalyser`` where the voice is extracted from the segment too. Where the speech
-        before it cannot be used, for example because it is clipped, the voice of the segment before is kept.
+        Raises AudioError as ``SpeakerAnalyser`` if the first translated segment cannot be used, for example because it
+        is clipped. If a later one cannot be used, the voice before is kept.
         """
         for start in list(self._futures):  # a copy: the other thread adds to it
             if start < segment.start:
                 del self._futures[start]
         return self._futures[segment.start].result()
 
-    def spoken(self, clauses: Generator[SynthesisedSegment]) -> Iterator[SynthesisedSegment]:
-        """Yield the same clauses, and begin to extract the voice of later segments after the last one of a segment."""
-        with closing(clauses):
-            for clause in clauses:
-                yield clause
-                if clause.translated.is_last_clause:
-                    self._update()
+    def update(self, segment: Segment) -> None:
+        """Begin to extract the voice of later segments, unless a later segment is translated already.
 
-    def _update(self) -> None:
+        Call it when the English of the segment is synthesised.
+        """
         with self._lock:
-            if self._translated:
-                self._voice_of_translated()
+            if self._translated and self._translated[-1] is segment:
+                self._begin_voice()
 
     def _submitted(self, segment: Segment) -> Begun:
         with self._lock:
             earlier = sum(one.duration for one in self._translated)
             includes_segment = earlier < MIN_EARLIER_SECONDS
             if includes_segment:
-                voice = self._pool.submit(self._extract, [*self._translated, segment])
+                voice = self._pool.submit(self._extract_or_keep, [*self._translated, segment], self._voice_before)
             else:
-                voice = self._voice_of_translated()
+                voice = self._begin_voice()
         # One worker, in order: the voice is extracted by the time that this task begins.
         measured = self._pool.submit(lambda: self._measure(voice.result(), segment))
         return Begun((segment.start, segment.end), voice, measured, includes_segment)
 
-    def _voice_of_translated(self) -> Future[Speaker]:
-        """The caller holds the lock."""
+    def _begin_voice(self) -> Future[Speaker]:
+        """Begin to extract the voice of all translated segments, once; the caller holds the lock."""
         if self._voice is None:
-            self._voice = self._pool.submit(self._extracted, list(self._translated), self._voice_before)
+            self._voice = self._pool.submit(self._extract_or_keep, list(self._translated), self._voice_before)
         return self._voice
 
-    def _extracted(self, segments: list[Segment], before: Future[Speaker] | None) -> Speaker:
+    def _extract_or_keep(self, segments: list[Segment], before: Future[Speaker] | None) -> Speaker:
         try:
             return self._extract(segments)
         except AudioError:

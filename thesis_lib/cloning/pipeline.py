@@ -8,7 +8,7 @@ recording; the next segment is translated while the current one is synthesised.
 Shapes: N samples, n samples of one block.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -207,15 +207,15 @@ class VoiceCloningPipeline:
     ) -> Iterator[SynthesisedSegment]:
         """Translate blocks (n,) of live speech clause by clause; yield each clause as soon as it is synthesised.
 
-        The style of a segment is measured while it is translated, and its voice is that of the speech before it
+        The style of a segment is measured while it is translated, and its voice before that, where enough was said
         (``live_voice``). To keep the delay short there is no transcript, and a single speaker is assumed. Raises
-        AudioError as ``translate`` does, and where the first segments have no usable voice.
+        AudioError as ``translate`` does, and where the first translated segment has no usable voice.
         """
         extract = partial(self.analyser, source="live speech", alone=True, rate=False)
         with LiveVoice(extract, self._measured, partial(begin_translation, self.translator)) as voice:
             segments = voice.measured(speech_segments(blocks, sample_rate, LIVE_PAUSE_SECONDS, voice.expect))
             clauses = split_into_clauses(voice.kept(self.translate(segments, "live speech", note, transcribe=False)))
-            yield from voice.spoken(self.synthesise_each(clauses, partial(self._in_measured_style, voice)))
+            yield from self.synthesise_each(clauses, partial(self._in_measured_style, voice))
 
     def _measured(self, voice: Speaker, segment: Segment) -> SegmentVoice:
         """Measure the style of a segment of live speech."""
@@ -225,7 +225,10 @@ class VoiceCloningPipeline:
 
     def _in_measured_style(self, voice: LiveVoice, clause: TranslatedSegment) -> SynthesisedSegment:
         found = voice.of(clause.segment)
-        return self.synthesise_one(replace(clause, style=found.style), found.styled)
+        made = self.synthesise_one(replace(clause, style=found.style), found.styled)
+        if clause.is_last_clause:
+            voice.update(clause.segment)
+        return made
 
     def synthesise(self, translated: Iterable[TranslatedSegment], speaker: Speaker) -> Iterator[SynthesisedSegment]:
         """Synthesise each translated segment, while another thread translates the next."""
@@ -233,7 +236,7 @@ class VoiceCloningPipeline:
 
     def synthesise_each(
         self, translated: Iterable[TranslatedSegment], one: Callable[[TranslatedSegment], SynthesisedSegment]
-    ) -> Generator[SynthesisedSegment]:
+    ) -> Iterator[SynthesisedSegment]:
         """``synthesise`` with ``one`` instead of ``synthesise_one``, for example to take segments from a cache."""
         end = 0.0
         for segment in prefetch(translated):

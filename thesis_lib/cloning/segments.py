@@ -52,7 +52,7 @@ class TranslatedSegment:
     style: Style | None = None  # None: measured
     notes: tuple[str, ...] = ()  # what is uncertain, or why the segment is left out
     is_left_out: bool = False  # it is not spoken
-    is_last_clause: bool = True  # of its segment; the others are in live speech only
+    is_last_clause: bool = True  # False for the earlier clauses of a segment, which only live speech has
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The voice-cloning pipeline that reports each stage to a job."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from thesis_lib.cloning import Speaker, SynthesisedSegment, TranslatedSegment, VoiceCloningPipeline
@@ -48,7 +48,7 @@ class WatchedPipeline(VoiceCloningPipeline):
             yield found
         self.job.report("translate", 1)
 
-    def synthesise_each(self, *args: Any, **kwargs: Any) -> Generator[SynthesisedSegment]:
+    def synthesise_each(self, *args: Any, **kwargs: Any) -> Iterator[SynthesisedSegment]:
         """Synthesise, and report each segment and its place in the output."""
         self._begin()
         for made in super().synthesise_each(*args, **kwargs):
