@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from helpers import voiced
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
 from thesis_lib.config import AudioConfig, ContentConfig
+from thesis_lib.pretrained import whisper
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.vocoder import content as module
 from thesis_lib.vocoder.content import PHONETIC, PHONETIC_MODEL, analyse, channels, recording_content, stretched
@@ -122,9 +125,10 @@ def test_long_speech_is_encoded_in_windows_that_agree_with_one_another():
 
 def test_the_recogniser_has_the_threads_of_omp_num_threads(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setattr(module, "Whisper", lambda name, threads, device: (threads, device))
+    monkeypatch.setattr(whisper.pretrained, "fetch", lambda name: name)
+    monkeypatch.setattr(whisper, "_model_class", lambda: lambda folder, **options: SimpleNamespace(options=options))
     module.release()
-    assert module._recogniser("cpu") == (3, "cpu")
+    assert module._recogniser("cpu")._model.options["cpu_threads"] == 3
     module.release()
 
 
