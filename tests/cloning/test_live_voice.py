@@ -52,7 +52,7 @@ def voices(
             assert live.of(one.segment) is live.of(one.segment), "for every clause of the segment"
             found[one.segment.start] = live.of(one.segment).styled.loudness
             if updates:
-                live.update(one.segment)
+                live.update(one)
     assert len({tuple(one) for one in extracted}) == len(extracted), "each voice is extracted once"
     return {start: extracted[number] for start, number in found.items()}
 
@@ -91,12 +91,14 @@ def test_an_update_extracts_the_voice_of_later_segments_unless_one_is_translated
         return voice_of(spoken)
 
     with LiveVoice(extract, in_style) as live:
-        list(live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2])))
-        live.update(SEGMENTS[0])
+        kept = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2]))
+        first, second = list(kept)
+        live.update(first)
+        live.update(replace(second, is_last_clause=False))
         assert not known[2].wait(0.2), "while the second one is synthesised"
-        live.update(SEGMENTS[1])
+        live.update(second)
         assert known[2].wait(20)
-        live.update(SEGMENTS[1])
+        live.update(second)
     assert extracted == [[0.0], [0.0, 5.0]], "once each"
 
 

@@ -140,13 +140,14 @@ class LiveVoice:
                 del self._futures[start]
         return self._futures[segment.start].result()
 
-    def update(self, segment: Segment) -> None:
-        """Begin to extract the voice of later segments, unless a later segment is translated already.
+    def update(self, clause: TranslatedSegment) -> None:
+        """Begin to extract the voice of later segments after the last clause of a segment.
 
-        Call it when the English of the segment is synthesised.
+        Not where a later segment is translated already, which is synthesised next. Call it when the English of the
+        clause is synthesised.
         """
         with self._lock:
-            if self._translated and self._translated[-1] is segment:
+            if clause.is_last_clause and self._translated and self._translated[-1] is clause.segment:
                 self._begin_voice()
 
     def _submitted(self, segment: Segment) -> Begun:

@@ -207,9 +207,8 @@ class VoiceCloningPipeline:
     ) -> Iterator[SynthesisedSegment]:
         """Translate blocks (n,) of live speech clause by clause; yield each clause as soon as it is synthesised.
 
-        The style of a segment is measured while it is translated, and its voice before that, where enough was said
-        (``live_voice``). To keep the delay short there is no transcript, and a single speaker is assumed. Raises
-        AudioError as ``translate`` does, and where the first translated segment has no usable voice.
+        ``live_voice`` measures voice and style. To keep the delay short there is no transcript, and a single speaker is
+        assumed. Raises AudioError as ``translate`` does, and where the voice of the first segment cannot be used.
         """
         extract = partial(self.analyser, source="live speech", alone=True, rate=False)
         with LiveVoice(extract, self._measured, partial(begin_translation, self.translator)) as voice:
@@ -226,8 +225,7 @@ class VoiceCloningPipeline:
     def _in_measured_style(self, voice: LiveVoice, clause: TranslatedSegment) -> SynthesisedSegment:
         found = voice.of(clause.segment)
         made = self.synthesise_one(replace(clause, style=found.style), found.styled)
-        if clause.is_last_clause:
-            voice.update(clause.segment)
+        voice.update(clause)
         return made
 
     def synthesise(self, translated: Iterable[TranslatedSegment], speaker: Speaker) -> Iterator[SynthesisedSegment]:
