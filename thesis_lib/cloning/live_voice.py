@@ -5,7 +5,7 @@ rate of a segment do not depend on its translation. So their measurement begins 
 does the part of the translation that needs the sound only (``prepare``).
 
 The voice of a segment is extracted from the translated speech before it. This begins when the English of the segment
-before is synthesised, at the latest in the pause that ends the segment. If that speech is shorter than
+before has been synthesised, at the latest in the pause that ends the segment. If that speech is shorter than
 ``MIN_EARLIER_SECONDS``, the voice is extracted from it and from the segment itself, and the delay is longer.
 """
 
@@ -21,8 +21,8 @@ from thesis_lib.audio.voice_activity import Segment
 from thesis_lib.cloning.segments import Style, TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
 
-# Shortest translated speech before a segment from which its voice is extracted without the segment, s; an embedding of
-# less speech is less reliable, as of ``speaker.PIECE_SECONDS``.
+# Shortest translated speech before a segment from which its voice is extracted without the segment. The embedding of
+# less speech is less reliable, as that of a piece shorter than ``speaker.PIECE_SECONDS``.
 MIN_EARLIER_SECONDS = 3.0
 SETTLED_SECONDS = 10.0  # of translated speech; with more, the voice is no longer updated
 
@@ -123,7 +123,7 @@ class LiveVoice:
         for found in translated:
             self._futures[found.segment.start] = self._begun.measured
             with self._lock:
-                if sum(one.duration for one in self._translated) < SETTLED_SECONDS:
+                if self._translated_seconds() < SETTLED_SECONDS:
                     self._translated.append(found.segment)
                     self._voice_before = self._begun.voice
                     self._voice = self._begun.voice if self._begun.includes_segment else None
@@ -141,10 +141,10 @@ class LiveVoice:
         return self._futures[segment.start].result()
 
     def update(self, clause: TranslatedSegment) -> None:
-        """Begin to extract the voice of later segments after the last clause of a segment.
+        """Begin to extract the voice of later segments, if this is the last clause of a segment.
 
-        Not where a later segment is translated already, which is synthesised next. Call it when the English of the
-        clause is synthesised.
+        It does nothing if a later segment has been translated, because that is synthesised next. Call it when the
+        English of the clause has been synthesised.
         """
         with self._lock:
             if clause.is_last_clause and self._translated and self._translated[-1] is clause.segment:
@@ -152,12 +152,8 @@ class LiveVoice:
 
     def _submitted(self, segment: Segment) -> Begun:
         with self._lock:
-            earlier = sum(one.duration for one in self._translated)
-            includes_segment = earlier < MIN_EARLIER_SECONDS
-            if includes_segment:
-                voice = self._pool.submit(self._extract_or_keep, [*self._translated, segment], self._voice_before)
-            else:
-                voice = self._begin_voice()
+            includes_segment = self._translated_seconds() < MIN_EARLIER_SECONDS
+            voice = self._submit_voice([*self._translated, segment]) if includes_segment else self._begin_voice()
         # One worker, in order: the voice is extracted by the time that this task begins.
         measured = self._pool.submit(lambda: self._measure(voice.result(), segment))
         return Begun((segment.start, segment.end), voice, measured, includes_segment)
@@ -165,8 +161,14 @@ class LiveVoice:
     def _begin_voice(self) -> Future[Speaker]:
         """Begin to extract the voice of all translated segments, once; the caller holds the lock."""
         if self._voice is None:
-            self._voice = self._pool.submit(self._extract_or_keep, list(self._translated), self._voice_before)
+            self._voice = self._submit_voice(list(self._translated))
         return self._voice
+
+    def _submit_voice(self, segments: list[Segment]) -> Future[Speaker]:
+        return self._pool.submit(self._extract_or_keep, segments, self._voice_before)
+
+    def _translated_seconds(self) -> float:
+        return sum(segment.duration for segment in self._translated)
 
     def _extract_or_keep(self, segments: list[Segment], before: Future[Speaker] | None) -> Speaker:
         try:
