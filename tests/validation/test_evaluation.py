@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate
+from thesis_lib.validation import Results, Scorer, System, TestSet, evaluate, evaluation
 from thesis_lib.validation.evaluation import OfRows, interval, mean_of_present, summarise_groups
 from thesis_lib.validation.metrics import MetricError, PartlyMeasured, mean_of
 
@@ -88,6 +88,19 @@ def test_scoring_side_by_side_gives_the_same_rows():
     one, other = (evaluate(NUMBERS, [PLUS, MINUS], [SAME, ODD], parallel=parallel) for parallel in (False, True))
     assert one.rows == other.rows
     assert sorted(row["reason"] for row in one.missing) == sorted(row["reason"] for row in other.missing)
+
+
+@pytest.mark.parametrize(("parallel", "rendered"), [(False, [1, 2, 3]), (True, [2, 2, 3])])
+def test_so_many_outputs_are_rendered_before_they_are_scored(parallel, rendered, monkeypatch):
+    monkeypatch.setattr(evaluation, "OUTPUTS_AT_ONCE", 2)
+    outputs, counts = [], {}
+
+    def count(item: int, output: int) -> dict:
+        counts[item] = len(outputs)
+        return {}
+
+    evaluate(NUMBERS, [PLUS], [Scorer(count)], keep=lambda *made: outputs.append(made), parallel=parallel)
+    assert [counts[item] for item in (1, 2, 3)] == rendered
 
 
 def test_an_error_of_another_kind_is_not_a_missing_value():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from thesis_lib.validation import metrics
+from thesis_lib.validation.metrics import draws
 from thesis_lib.validation.metrics.intervals import ErrorRate
 
 VOICES, CONTENTS = 12, 8
@@ -82,6 +83,21 @@ def test_the_crossed_bootstrap_draws_a_trial_as_often_as_its_voice_times_its_con
         assert np.linalg.matrix_rank(table) == 1
         assert table.sum() == 2 * 3
     assert any(table.max() > 1 for table in drawn)
+
+
+def test_the_draws_of_groups_are_those_of_their_members_and_are_drawn_once():
+    groups = [np.array(list("abbac")), np.array([7, 7, 9, 9, 7])]
+    for given in (groups[:1], groups):
+        members, rng = draws.grouped_members(5, given), np.random.default_rng(3)
+        found = draws.bootstrap_draws(members, 5, 40, 3)
+        for rows in found:
+            times = np.zeros(5, int)
+            while not times.any():
+                drawn = [[side[n] for n in rng.integers(0, len(side), len(side))] for side in members]
+                times = np.prod([np.bincount(np.concatenate(own), minlength=5) for own in drawn], axis=0)
+            assert np.array_equal(np.sort(rows), np.repeat(np.arange(5), times))
+        assert draws.bootstrap_draws(members, 5, 40, 3) is found
+        assert draws.bootstrap_draws(members, 5, 40, 4) is not found
 
 
 def test_the_crossed_bootstrap_of_trials_that_share_no_voice_and_content_repeats_or_refuses():

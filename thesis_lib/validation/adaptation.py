@@ -134,7 +134,8 @@ def compared(
     systems = [trial_system(SwapSystem("conversion", stage, vocoder)) for stage, vocoder in stages]
     about = {"test_set": test_set, "target": target.kind, "target_speaker": target.name}
     work = TestSet(trials, lambda trial: about | {"content": trial.content.name}, "adaptation")
-    return evaluate(work, systems, [trial_scorer(scorer) for scorer in scorers], keep=keep, by_system=True)
+    by_encoder = [trial_scorer(scorer) for scorer in scorers]
+    return evaluate(work, systems, by_encoder, keep=keep, by_system=True, parallel=True)
 
 
 def adaptation_sample(run: Run, number: int, what: str) -> Path:

@@ -193,8 +193,8 @@ def _evaluated(run: Run, number: int, cloned: Cloned, scorers: Scorers, recognis
         write_audio(clone_sample(run, number, system.name), output[0], rate)
 
     scorer = Scorer[Cloned, Spoken](lambda item, output: _measured(*output, item.source, scorers, recogniser))
-    test_set = TestSet([cloned], lambda item: item.about)
-    return evaluate(test_set, [system(name) for name in (*cloned.outputs, *published)], [scorer], keep=keep)
+    systems = [system(name) for name in (*cloned.outputs, *published)]
+    return evaluate(TestSet([cloned], lambda item: item.about), systems, [scorer], keep=keep, parallel=True)
 
 
 def _normalised(table: pd.DataFrame, known: dict[str, Calibration]) -> pd.DataFrame:

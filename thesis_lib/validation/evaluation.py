@@ -6,6 +6,7 @@ trial is one item, system and scorer: a row of the results, or a row of what was
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from thesis_lib.validation import metrics
 UNMEASURABLE = (metrics.MetricError, AudioError, EncoderError, PitchError)  # errors that leave a trial without a row
 INTERVAL = ("value", "low", "high", "n", "reason")
 UNBOUNDED, COSINES, PERCENT = (-np.inf, np.inf), (-1.0, 1.0), (0.0, 100.0)  # ranges of values
+OUTPUTS_AT_ONCE = 32  # that are rendered before they are scored in parallel
 ALL = "all"  # system or scorer of a row of what was not measured, where it concerns every one
 
 Item = TypeVar("Item")
@@ -105,8 +107,8 @@ def evaluate(
     """Render every item by every system that takes it, and score every output by every scorer that takes the system.
 
     ``keep`` is called with each output, to store its audio. Rows are ordered by item, then system, then scorer; with
-    ``by_system``, by system first. With ``parallel``, outputs are scored on a core each, and all of them are in memory.
-    An output that a scorer cannot measure does not stop the others.
+    ``by_system``, by system first. With ``parallel``, an output is scored by one core; ``OUTPUTS_AT_ONCE`` outputs
+    are in memory. An output that a scorer cannot measure does not stop the others.
     """
     results = Results()
     work = [(item, system) for item in test_set.items for system in systems if system.takes(item)]
@@ -137,10 +139,12 @@ def evaluate(
                     found.rows.append(about | error.columns)
         return found
 
-    # Rendered first: a vocoder uses all cores, and the scorers of an output one.
-    for found in map_on_cores(scored, list(outputs())) if parallel else map(scored, outputs()):
-        results.rows.extend(found.rows)
-        results.missing.extend(found.missing)
+    made = outputs()
+    # Several are rendered before they are scored: a vocoder uses all cores, and the scorers of an output one.
+    while some := list(islice(made, OUTPUTS_AT_ONCE if parallel else 1)):
+        for found in map_on_cores(scored, some) if parallel else map(scored, some):
+            results.rows.extend(found.rows)
+            results.missing.extend(found.missing)
     return results
 
 

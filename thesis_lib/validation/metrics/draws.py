@@ -1,6 +1,7 @@
 """The draws of a bootstrap: utterances, whole groups of them, or crossed groups as voices and contents."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,28 +36,42 @@ def grouped_members(count: int, groups: Groups) -> list[list[np.ndarray]]:
     return found
 
 
-def bootstrap_draws(members: list[list[np.ndarray]], count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the indices of the utterances of each bootstrap sample, repeated as often as they were drawn.
+def bootstrap_draws(members: list[list[np.ndarray]], count: int, resamples: int, seed: int) -> list[np.ndarray]:
+    """The indices of the utterances of each bootstrap sample, repeated as often as they were drawn.
 
-    ``members`` as ``grouped_members`` returns them. MetricError where crossed groups have too few trials in common.
+    ``members`` as ``grouped_members`` returns them. The last draws are cached: several statistics of the same
+    utterances have the same ones. MetricError where crossed groups have too few trials in common.
     """
+    return _draws(tuple(tuple(own.tobytes() for own in side) for side in members), count, resamples, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _draws(members: tuple[tuple[bytes, ...], ...], count: int, resamples: int, seed: int) -> list[np.ndarray]:
+    """``bootstrap_draws``; ``members`` as the bytes of their indices."""
     rng = np.random.default_rng(seed)
-    for _ in range(resamples):
-        if len(members) == 1:
-            (own,) = members
-            yield np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))])
-        else:
-            yield _crossed(members, count, rng)
+    sides = [[np.frombuffer(own, int) for own in side] for side in members]
+    if len(sides) == 1:
+        (own,) = sides
+        return [np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))]) for _ in range(resamples)]
+    places = [_places(own, count) for own in sides]
+    return [_crossed(places, rng) for _ in range(resamples)]
 
 
-def _crossed(members: list[list[np.ndarray]], count: int, rng: np.random.Generator) -> np.ndarray:
+def _places(members: list[np.ndarray], count: int) -> np.ndarray:
+    """(count,) the number of each utterance's group."""
+    places = np.zeros(count, int)
+    for number, own in enumerate(members):
+        places[own] = number
+    return places
+
+
+def _crossed(places: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """One sample of crossed groups; ``places``: for each way of grouping, the number of each utterance's group."""
     for _ in range(MAX_EMPTY_DRAWS):
-        times = np.ones(count, int)
-        for own in members:
-            drawn = np.zeros(count, int)
-            for i in rng.integers(0, len(own), len(own)):
-                drawn[own[i]] += 1
-            times *= drawn
+        times = np.ones(len(places[0]), int)
+        for place in places:
+            groups = place.max() + 1
+            times *= np.bincount(rng.integers(0, groups, groups), minlength=groups)[place]
         if times.any():
-            return np.repeat(np.arange(count), times)
+            return np.repeat(np.arange(len(times)), times)
     raise MetricError("voices and contents have too few trials in common for an interval")

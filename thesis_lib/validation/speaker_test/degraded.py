@@ -43,7 +43,8 @@ def measure_degraded(
     changes: dict[str, Degrade] = {UNDEGRADED: lambda wav, rate: wav, **DEGRADATIONS}
     scales = [_DegradedScale(trials, scorer, name, change) for scorer in scorers for name, change in changes.items()]
     natural = Results([row for scale in scales for row in scale.natural()])
-    return natural + evaluate(trials.test_set, systems, [scale.scorer() for scale in scales], progress)
+    every = [scale.scorer() for scale in scales]
+    return natural + evaluate(trials.test_set, systems, every, progress, parallel=True)
 
 
 class _DegradedScale:

@@ -44,7 +44,8 @@ def measure_speakers(
         for scorer in scorers
         for speaker in trials.targets
     ]
-    return Results(natural) + evaluate(trials.test_set, systems, [trial_scorer(s) for s in scorers], progress)
+    by_encoder = [trial_scorer(scorer) for scorer in scorers]
+    return Results(natural) + evaluate(trials.test_set, systems, by_encoder, progress, parallel=True)
 
 
 def about_trials(trials: SpeakerTrials, scorers: Sequence[SpeakerScorer]) -> dict[str, object]:

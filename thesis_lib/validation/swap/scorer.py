@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from thesis_lib.embeddings.encoders import Encoder, embed
+from thesis_lib.utils.parallel import map_on_cores
 from thesis_lib.utils.progress import Progress, silent
 from thesis_lib.validation import metrics
 from thesis_lib.validation.evaluation import Columns, OfRows
@@ -40,9 +41,9 @@ class SpeakerScorer:
         self.centroids: dict[str, np.ndarray] = {}
         enrolled = [*speakers, *others]
         self.sexes = {speaker.name: speaker.sex for speaker in enrolled}
-        for speaker in progress(enrolled, len(enrolled), f"enrol, {encoder.name}"):
-            units = [self._unit(wav) for wav in speaker.references]
-            self.centroids[speaker.name] = np.mean(units, axis=0)
+        centroids = progress(map_on_cores(self._centroid, enrolled), len(enrolled), f"enrol, {encoder.name}")
+        for speaker, centroid in zip(enrolled, centroids, strict=True):
+            self.centroids[speaker.name] = centroid
         self._places = {name: place for place, name in enumerate(self.centroids)}
         directions = np.stack(list(self.centroids.values()))
         self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -56,9 +57,12 @@ class SpeakerScorer:
         vector = embed(self.encoder, wav, self.rate)
         return vector / np.linalg.norm(vector)
 
+    def _centroid(self, speaker: SwapSpeaker) -> np.ndarray:
+        return np.mean([self._unit(wav) for wav in speaker.references], axis=0)
+
     def cosines_of(self, recordings: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """Name -> (N,) of P recordings to (P, G) cosines, to the centroid of each of G enrolled speakers."""
-        cosines = np.stack([self._directions @ self._unit(wav) for wav in recordings.values()])
+        cosines = np.stack([self._directions @ unit for unit in map_on_cores(self._unit, recordings.values())])
         return pd.DataFrame(cosines, list(recordings), list(self.centroids))
 
     def split(self, cosines: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -161,7 +161,8 @@ def score_trials(
         for path, sound in zip(paths.values(), (trial.content.content, trial.target.references[0], wav), strict=True):
             write_audio(path, sound, run.config.audio.sample_rate)
 
-    return evaluate(work, [trial_system(system, count) for system in systems], scorers, progress, keep, by_system=True)
+    tested = [trial_system(system, count) for system in systems]
+    return evaluate(work, tested, scorers, progress, keep, by_system=True, parallel=True)
 
 
 def sample_paths(run: Run, test_set: str, task: str, stage: str, target: str, trial: int) -> dict[str, Path]:
