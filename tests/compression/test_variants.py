@@ -56,15 +56,25 @@ def test_the_table_has_every_variant(tiny_run):
 def test_a_variant_without_a_measured_output_keeps_its_speed_and_has_the_reason(tiny_run, tmp_path, monkeypatch):
     run = trained_beside(tiny_run, tmp_path / "run")
 
+    lengths = []
+
     def build(vocoder, folder, calibration):
         call = torch_caller(vocoder)
+
+        def counted(inputs):
+            lengths.append(inputs["content"].shape[2])
+            return call(inputs)
+
         return [
-            ModelVariant("torch float32", 4.0, call),
+            ModelVariant("torch float32", 4.0, counted),
             ModelVariant("broken", 1.0, lambda inputs: call(inputs) * np.nan),
         ]
 
     monkeypatch.setattr(variants, "build_variants", build)
     table = compress(run).set_index("variant")
+    # Two whole recordings for the quality; two seconds for each timing, the one before them and the length.
+    assert min(lengths[:2]) > lengths[2] == round(variants.TIMED_SECONDS * 22_050 / 256)
+    assert lengths[2:] == [lengths[2]] * (run.config.compression.repeats + 2)
     assert np.isnan(table.loc["broken", ["mel_l1", "mel_l1_low", "mel_l1_high"]].astype(float)).all()
     assert table.n.to_dict() == {"torch float32": 2, "broken": 0}
     assert table.reason["broken"] == "a signal is not finite"

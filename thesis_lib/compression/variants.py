@@ -17,7 +17,7 @@ from torch import nn
 from thesis_lib.audio.files import read_audio
 from thesis_lib.compression.export import export_onnx
 from thesis_lib.compression.quantization import CONVOLUTIONS, MATRIX_PRODUCTS, quantize, quantize_weights
-from thesis_lib.config import ValidationConfig
+from thesis_lib.config import AudioConfig, ValidationConfig
 from thesis_lib.corpus.manifest import Manifest, Split, Utterance
 from thesis_lib.runs.embed import Embeddings, load_embeddings
 from thesis_lib.runs.folder import Run
@@ -39,6 +39,7 @@ from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
 
 ABOUT = ("id", "speaker", "variant")
+TIMED_SECONDS = 2.0  # of a recording, on which the variants are timed
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,11 @@ class TestUtterance:
 def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     """Build and evaluate all variants: MB, speed on one thread as a ratio to torch float32, mel L1 to the recording.
 
-    Returns the summary, a row for each variant. Timings are interleaved in one process; the lowest and highest ratio of
-    the repeats are beside the median. mel_l1 has its 95 % interval over the speakers, n, the number of outputs that
-    were measured, and the reason where it has no value. Also written: the table of outputs, and those that were not
-    measured. Raises RunError without a trained resynthesis vocoder.
+    Returns the summary, a row for each variant. Timings are of the first ``TIMED_SECONDS`` of one recording,
+    interleaved in one process; the lowest and highest ratio of the repeats are beside the median. mel_l1 has its 95 %
+    interval over the speakers, n, the number of outputs that were measured, and the reason where it has no value. Also
+    written: the table of outputs, and those that were not measured. Raises RunError without a trained resynthesis
+    vocoder.
     """
     if run.has("compression") and run.has("compression_summary"):  # an earlier version wrote the first one alone
         table = run.load_table("compression_summary")
@@ -198,8 +200,9 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     variants = build_variants(vocoder, run.path / "compressed", calibration)
     tests = items("test", config.test_utterances)
     results = quality(variants, tests, vocoder, progress)
-    seconds = _seconds(variants, tests[0].inputs, config.repeats, progress)
-    audio = len(variants[0].call(tests[0].inputs)) / vocoder.sample_rate
+    timed = _beginning(tests[0].inputs, vocoder.audio)
+    seconds = _seconds(variants, timed, config.repeats, progress)
+    audio = len(variants[0].call(timed)) / vocoder.sample_rate
     speed = pd.DataFrame([_row(variant, variants[0], seconds, audio) for variant in variants])
     summary = speed.merge(_distances(results, list(speed.variant), run.config.validation), on="variant")
     save_results(run, "compression", results, ABOUT, summary, run.provenance_of("resynthesis"))
@@ -243,6 +246,12 @@ def _distances(results: Results, names: list[str], config: ValidationConfig) -> 
             found.loc[row["variant"], "reason"] = row["reason"]
     found["n"] = found.n.fillna(0).astype(int)
     return found.rename(columns={"value": "mel_l1", "low": "mel_l1_low", "high": "mel_l1_high"}).reset_index()
+
+
+def _beginning(inputs: dict[str, np.ndarray], audio: AudioConfig) -> dict[str, np.ndarray]:
+    """The inputs with the first ``TIMED_SECONDS`` of the content."""
+    frames = round(TIMED_SECONDS * audio.sample_rate / audio.hop_length)
+    return inputs | {"content": np.ascontiguousarray(inputs["content"][..., :frames])}
 
 
 def _seconds(
