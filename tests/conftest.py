@@ -32,6 +32,10 @@ from thesis_lib.embeddings.encoders.funasr_models import funasr_network
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
 from thesis_lib.training import train
+from thesis_lib.validation import systems
+from thesis_lib.vocoder.sources import UNIVERSAL
+from thesis_lib.vocoder.synthesis import Vocoder
+from thesis_lib.vocoder.voice import MEAN_VOICE
 
 gc.disable()  # until all tests are collected, which takes two thirds of the time then
 
@@ -59,11 +63,22 @@ def pytest_xdist_make_scheduler(config, log):
     return NotebooksTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+def _of_published(vocoder, wav, voice=MEAN_VOICE, guidance=1.0, stretch=1.0):
+    """What a rendering by the published vocoder depends on, beside the recording; None for another one."""
+    return (guidance, stretch) if vocoder.name == UNIVERSAL and voice is MEAN_VOICE else None
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _one_call_of_egemaps_for_equal_samples():
-    """Most tests of cloning embed the same few recordings, and openSMILE takes some hundredths of a second for each."""
+def _one_call_for_equal_recordings():
+    """Most tests of cloning embed the same few recordings, and each validation renders the same by two systems.
+
+    openSMILE takes some hundredths of a second for a recording; the published vocoder and the inversion of the log-mel,
+    which depend on no training, take four seconds together.
+    """
     with pytest.MonkeyPatch.context() as patch:
         one_call_for_equal_samples(patch, Egemaps)
+        one_call_for_equal_samples(patch, Vocoder, "render", _of_published)
+        one_call_for_equal_samples(patch, systems, "griffin_lim", lambda wav, log_mel: log_mel.config)
         yield
 
 

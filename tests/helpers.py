@@ -10,17 +10,19 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable, Hashable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
+import pandas as pd
 import pytest
 
 from thesis_lib.audio.files import read_audio
 from thesis_lib.config import TASKS, CorpusConfig
 from thesis_lib.corpus import mini
-from thesis_lib.embeddings.encoders import Encoder
 from thesis_lib.runs.analyse import analysed
 from thesis_lib.runs.embed import embedded
 from thesis_lib.runs.folder import Run
@@ -71,17 +73,38 @@ def voiced(seconds: float = 1.0, rate: int = 22_050, f0: float = 140.0, seed: in
     return (0.1 * harmonics * envelope + 0.002 * rng.normal(size=len(t))).astype(np.float32)
 
 
-def one_call_for_equal_samples(patch: pytest.MonkeyPatch, encoder: type[Encoder]) -> None:
-    """Compute the embedding of equal samples once for all encoders of a class that have the same weights."""
-    original, found = encoder.encode, dict[tuple[str, bytes], np.ndarray]()
+def one_call_for_equal_samples(
+    patch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str = "encode",
+    key: Callable[..., Hashable | None] = lambda encoder, wav: encoder.revision,
+) -> None:
+    """Call the function ``owner.name`` once for equal arrays and an equal ``key`` of its arguments; None: each time."""
+    original, found = getattr(owner, name), dict[tuple, np.ndarray]()
 
-    def encode(self: Encoder, wav: np.ndarray) -> np.ndarray:
-        key = self.revision, hashlib.sha256(np.ascontiguousarray(wav)).digest()
-        if key not in found:
-            found[key] = original(self, wav)
-        return found[key].copy()
+    def remembered(*given: Any, **named: Any) -> np.ndarray:
+        if (of := key(*given, **named)) is None:
+            return original(*given, **named)
+        arrays = [x for x in given if isinstance(x, np.ndarray)]
+        place = (of, *(hashlib.sha256(np.ascontiguousarray(x)).digest() for x in arrays))
+        if place not in found:
+            found[place] = original(*given, **named)
+        return found[place].copy()
 
-    patch.setattr(encoder, "encode", encode)
+    patch.setattr(owner, name, remembered)
+
+
+@functools.cache
+def _bundled_rows(voices: int) -> pd.DataFrame:
+    rows = mini.table(CorpusConfig(name="mini"))
+    others = rows.voice[rows.split != "test"].unique()[:voices]
+    return rows[(rows.split == "test") | rows.voice.isin(others)]
+
+
+def few_bundled_voices(patch: pytest.MonkeyPatch, voices: int = 8) -> None:
+    """Leave the voices of the test split and so many others in the bundled corpus, to save time."""
+    rows = _bundled_rows(voices)
+    patch.setattr(mini, "table", lambda config: rows.copy())
 
 
 def turning(per_second: float, seconds: float = 4.0, still: float = 0.0) -> np.ndarray:

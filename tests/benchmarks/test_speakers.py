@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import one_call_for_equal_samples, spoken
+from helpers import few_bundled_voices, one_call_for_equal_samples, spoken
 
 from benchmarks import artefacts, speakers, speakers_small
 from thesis_lib.audio.files import write_audio
@@ -21,6 +21,7 @@ def test_the_speaker_tests_say_at_once_that_a_folder_is_missing(module, monkeypa
 @pytest.mark.slow
 @pytest.mark.weights("ecapa", "resemblyzer", "eres2net", "whisper-tiny.en")
 def test_the_speaker_test_ranks_natural_recordings_above_a_content_that_is_kept(tmp_path, monkeypatch):
+    few_bundled_voices(monkeypatch)
     for number in (0, 6, 12):
         half = spoken(number)[: 5 * 22_050 // 2]
         write_audio(tmp_path / f"{number}.wav", np.concatenate([half, half]), 22_050)
@@ -49,6 +50,7 @@ def test_the_speaker_test_ranks_natural_recordings_above_a_content_that_is_kept(
 @pytest.mark.slow
 @pytest.mark.weights("ecapa", "resemblyzer", "eres2net", "whisper-tiny.en")
 def test_the_small_weights_have_the_same_targets_and_contents(tmp_path, monkeypatch):
+    few_bundled_voices(monkeypatch)
     for encoder in (EcapaTdnn, Eres2net):
         one_call_for_equal_samples(monkeypatch, encoder)
     for number in (0, 6, 12):
