@@ -70,7 +70,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "compression.test_utterances": 4,
         "compression.repeats": 3,
         "adaptation.voices": 2,
-        "adaptation.minutes": 1.0,
+        "adaptation.minutes": 0.5,
         "cloning.voice": "af_heart",  # "nearest" finds the bundled test speakers themselves where they are Kokoro's
         "cloning.examples": 4,
     },
