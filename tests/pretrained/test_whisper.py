@@ -7,7 +7,7 @@ from helpers import beside, voiced
 
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained import ModelError, whisper
-from thesis_lib.pretrained.whisper import FRAME, WINDOW_FRAMES, Whisper
+from thesis_lib.pretrained.whisper import FRAME, Whisper
 from thesis_lib.runs import analyse as stage
 from thesis_lib.runs.analyse import analysed, load_analysis
 from thesis_lib.vocoder import content
@@ -18,13 +18,17 @@ class Encoded:
 
     device = "cuda"
 
+    def __init__(self, frames):
+        self.frames = frames
+
     def to_device(self, device):
         assert device.name == "cpu"
-        return np.ones((1, WINDOW_FRAMES, content.PHONETIC), np.float16)
+        return np.ones((1, self.frames, content.PHONETIC), np.float16)
 
 
 class Model:
     made: list[dict]
+    windows: list[int]  # frames of the encoder's inputs
 
     def __init__(self, path, **options):
         if options["device"] not in ("cpu", "cuda"):
@@ -37,18 +41,30 @@ class Model:
         return np.zeros((80, len(wav) // 160), np.float32)
 
     def encode(self, features):
-        return Encoded()
+        self.windows.append(features.shape[1] // 2)
+        return Encoded(features.shape[1] // 2)
 
 
 @pytest.fixture
 def models(monkeypatch, tmp_path):
     """The options of every model that is made."""
-    monkeypatch.setattr(Model, "made", [], raising=False)
+    for name in ("made", "windows"):
+        monkeypatch.setattr(Model, name, [], raising=False)
     monkeypatch.setattr(whisper, "_model_class", lambda: Model)
     monkeypatch.setattr(whisper.pretrained, "fetch", lambda name: tmp_path)
     content.release()
     yield Model.made
     content.release()
+
+
+@pytest.mark.parametrize(
+    ("frames", "windows"),
+    [(10, [100]), (50, [100]), (51, [150]), (400, [450]), (401, [500, 150]), (1000, [500, 500, 300])],
+)
+def test_the_last_window_ends_about_a_second_after_the_recording(models, frames, windows):
+    made = Whisper("whisper-tiny.en")
+    assert made.encode(voiced(frames * FRAME / 16_000, 16_000), 16_000).shape == (frames, content.PHONETIC)
+    assert Model.windows == windows
 
 
 @pytest.mark.parametrize(("device", "kind", "number"), [("cpu", "cpu", 0), ("cuda", "cuda", 0), ("cuda:2", "cuda", 2)])

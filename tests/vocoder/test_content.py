@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers import voiced
+from helpers import spoken, voiced
 
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.mel import LogMel
@@ -121,6 +121,16 @@ def test_long_speech_is_encoded_in_windows_that_agree_with_one_another():
     assert whole.shape == (-(-len(wav) // 320), PHONETIC)
     second = whisper.encode(wav[7 * 16_000 : 17 * 16_000], 16_000)  # the window that begins at 8 s, with its context
     assert np.allclose(whole[400:750], second[50:400], atol=1e-3)
+
+
+@pytest.mark.weights("whisper-tiny.en")
+def test_a_short_recording_has_nearly_the_states_of_a_longer_window():
+    whisper, wav = Whisper(PHONETIC_MODEL), spoken(0, 16_000)[: 2 * 16_000]
+    padded = np.concatenate([wav, np.zeros(6 * 16_000, np.float32)])
+    short, long = (x - x.mean(0) for x in (whisper.encode(wav, 16_000), whisper.encode(padded, 16_000)[:100]))
+    cosines = (short * long).sum(1) / np.linalg.norm(short, axis=1) / np.linalg.norm(long, axis=1)
+    assert cosines.mean() > 0.98
+    assert cosines.min() > 0.9
 
 
 def test_the_recogniser_has_the_threads_of_omp_num_threads(monkeypatch):

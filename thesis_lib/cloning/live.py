@@ -18,7 +18,7 @@ from thesis_lib.cloning.plausibility import lengthening_note
 from thesis_lib.cloning.segments import SynthesisedSegment, laid_out
 from thesis_lib.config import CloningConfig
 
-BLOCK_SECONDS = 0.1  # read from the stream at a time
+BLOCK_SECONDS = 0.05  # read from the stream at a time
 
 
 def check_live(

@@ -119,18 +119,20 @@ class Whisper:
     def encode(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
         """(N,) -> the encoder's last layer, 50 frames a second, (T, D) float32.
 
-        Computed in overlapping windows of 10 s: the network's own windows of 30 s, mostly silence here, take four
-        times as long for nearly the same vectors (cosine 0.99).
+        Computed in overlapping windows of 10 s; the last one ends about a second after the recording. The network's own
+        windows of 30 s, mostly silence here, take four times as long for nearly the same vectors (cosine 0.99).
         """
         audio = _audible(wav, sample_rate)
         count = -(-len(audio) // FRAME)
         parts = []
         for start in range(0, count, WINDOW_FRAMES - 2 * CONTEXT_FRAMES):
             before = min(start, CONTEXT_FRAMES)
-            window = audio[(start - before) * FRAME : (start - before + WINDOW_FRAMES) * FRAME]
-            mel = self._model.feature_extractor(window)[:, : 2 * WINDOW_FRAMES]
-            mel = np.pad(mel, ((0, 0), (0, 2 * WINDOW_FRAMES - mel.shape[1])), constant_values=mel.min())
-            encoded = _array(self._model.encode(mel)).reshape(WINDOW_FRAMES, -1)
+            left = -(-(count - start + before) // CONTEXT_FRAMES) + 1  # in units of the context, one of it at the end
+            size = min(WINDOW_FRAMES, left * CONTEXT_FRAMES)
+            window = audio[(start - before) * FRAME : (start - before + size) * FRAME]
+            mel = self._model.feature_extractor(window)[:, : 2 * size]
+            mel = np.pad(mel, ((0, 0), (0, 2 * size - mel.shape[1])), constant_values=mel.min())
+            encoded = _array(self._model.encode(mel)).reshape(size, -1)
             parts.append(encoded[before : before + WINDOW_FRAMES - 2 * CONTEXT_FRAMES])
         return np.concatenate(parts)[:count]
 
