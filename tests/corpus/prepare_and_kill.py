@@ -42,13 +42,15 @@ def check(finished: bool) -> int:
     return sum(name.suffix == ".wav" and not name.name.startswith(".") for name in found)
 
 
-start = time.perf_counter()
-assert os.waitpid(begun(), 0)[1] == 0
-longest = time.perf_counter() - start
-check(finished=True)
-shutil.rmtree(folder)
+longest = float("inf")  # s, without a kill; the quicker of two, because other load lengthens all the waits below
+for _ in range(2):
+    start = time.perf_counter()
+    assert os.waitpid(begun(), 0)[1] == 0
+    longest = min(longest, time.perf_counter() - start)
+    check(finished=True)
+    shutil.rmtree(folder)
 rng = random.Random(0)
-counts = {"kills": 0, "finished": 1, "with some recordings": 0}
+counts = {"kills": 0, "finished": 0, "with some recordings": 0}
 while counts["kills"] < wanted:
     child = begun()
     time.sleep(rng.uniform(0, longest))
