@@ -121,7 +121,7 @@ def word_error_rate(errors: np.ndarray) -> dict:
 class DecoderInput:
     """A recording as input of Whisper's decoder."""
 
-    encoded: np.ndarray  # (T, D), as if silence of some seconds followed
+    encoded: np.ndarray  # (T, D), as if silence followed
     frames: int  # of them, that hold the recording
     text: str
 

@@ -70,10 +70,10 @@ def _of_published(vocoder, wav, voice=MEAN_VOICE, guidance=1.0, stretch=1.0):
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_call_for_equal_recordings():
-    """Most tests of cloning embed the same few recordings, and each validation renders the same by two systems.
+    """Compute once what many tests compute of the same few recordings.
 
-    openSMILE takes some hundredths of a second for a recording; the published vocoder and the inversion of the log-mel,
-    which depend on no training, take four seconds together.
+    Most tests of cloning call openSMILE, some hundredths of a second for a recording. Every validation renders the same
+    recordings by the published vocoder and by Griffin-Lim, which depend on no training; that takes ten seconds.
     """
     with pytest.MonkeyPatch.context() as patch:
         one_call_for_equal_samples(patch, Egemaps)

@@ -82,10 +82,11 @@ def one_call_for_equal_samples(
     """Call the function ``owner.name`` once for equal arrays and an equal ``key`` of its arguments; None: each time."""
     original, found = getattr(owner, name), dict[tuple, np.ndarray]()
 
+    @functools.wraps(original)
     def remembered(*given: Any, **named: Any) -> np.ndarray:
         if (of := key(*given, **named)) is None:
             return original(*given, **named)
-        arrays = [x for x in given if isinstance(x, np.ndarray)]
+        arrays = [x for x in (*given, *named.values()) if isinstance(x, np.ndarray)]
         place = (of, *(hashlib.sha256(np.ascontiguousarray(x)).digest() for x in arrays))
         if place not in found:
             found[place] = original(*given, **named)
@@ -98,11 +99,11 @@ def one_call_for_equal_samples(
 def _bundled_rows(voices: int) -> pd.DataFrame:
     rows = mini.table(CorpusConfig(name="mini"))
     others = rows.voice[rows.split != "test"].unique()[:voices]
-    return rows[(rows.split == "test") | rows.voice.isin(others)]
+    return rows[(rows.split == "test") | rows.voice.isin(others)].reset_index(drop=True)
 
 
 def few_bundled_voices(patch: pytest.MonkeyPatch, voices: int = 8) -> None:
-    """Leave the voices of the test split and so many others in the bundled corpus, to save time."""
+    """Restrict the bundled corpus to the voices of the test split and the first ``voices`` others, to save time."""
     rows = _bundled_rows(voices)
     patch.setattr(mini, "table", lambda config: rows.copy())
 

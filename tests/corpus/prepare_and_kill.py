@@ -42,7 +42,7 @@ def check(finished: bool) -> int:
     return sum(name.suffix == ".wav" and not name.name.startswith(".") for name in found)
 
 
-longest = float("inf")  # s, without a kill; the quicker of two, because other load lengthens all the waits below
+longest = float("inf")  # s; the shorter of two runs without a kill: other load would lengthen every wait below
 for _ in range(2):
     start = time.perf_counter()
     assert os.waitpid(begun(), 0)[1] == 0

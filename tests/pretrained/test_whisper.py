@@ -61,7 +61,7 @@ def models(monkeypatch, tmp_path):
     ("frames", "windows"),
     [(10, [100]), (50, [100]), (51, [150]), (400, [450]), (401, [500, 150]), (1000, [500, 500, 300])],
 )
-def test_the_last_window_ends_about_a_second_after_the_recording(models, frames, windows):
+def test_the_last_window_ends_one_to_two_seconds_after_the_recording(models, frames, windows):
     made = Whisper("whisper-tiny.en")
     assert made.encode(voiced(frames * FRAME / 16_000, 16_000), 16_000).shape == (frames, content.PHONETIC)
     assert Model.windows == windows

@@ -116,12 +116,21 @@ def test_the_earlier_name_of_a_setting_makes_nothing_stale(tiny_run, tmp_path, r
         train(run, "conversion")
 
 
-def test_another_recogniser_or_audio_setting_makes_analyses_stale(tiny_run, tmp_path):
+def test_another_audio_setting_makes_analyses_stale(tiny_run, tmp_path):
     run = beside(tiny_run, tmp_path / "run")
     analysed(run, "conversion")
     path = run.path / "analyses" / "envelope" / RECORD
     path.write_text(path.read_text().replace('"audio.n_fft": 1024', '"audio.n_fft": 512'))
     with pytest.raises(StaleError, match="audio.n_fft was 512, is 1024"):
+        analysed(run, "conversion")
+
+
+@pytest.mark.weights("whisper-tiny.en")
+def test_another_version_of_the_content_makes_phonetic_analyses_stale(tiny_run, tmp_path, monkeypatch):
+    run = beside(tiny_run, tmp_path / "run", conversion__content__kind="phonetic")
+    assert len(analysed(run, "conversion")) > 1
+    monkeypatch.setattr("thesis_lib.runs.analyse.CONTENT_VERSION", 99)
+    with pytest.raises(StaleError, match=r"recogniser was whisper-tiny.en \(.*\), content \d, is .*, content 99"):
         analysed(run, "conversion")
 
 

@@ -91,7 +91,7 @@ def test_scoring_side_by_side_gives_the_same_rows():
 
 
 @pytest.mark.parametrize(("parallel", "rendered"), [(False, [1, 2, 3]), (True, [2, 2, 3])])
-def test_so_many_outputs_are_rendered_before_they_are_scored(parallel, rendered, monkeypatch):
+def test_outputs_are_rendered_in_groups_before_they_are_scored(parallel, rendered, monkeypatch):
     monkeypatch.setattr(evaluation, "OUTPUTS_AT_ONCE", 2)
     outputs, counts = [], {}
 

@@ -97,6 +97,8 @@ def test_the_draws_of_groups_are_those_of_their_members_and_are_drawn_once():
                 times = np.prod([np.bincount(np.concatenate(own), minlength=5) for own in drawn], axis=0)
             assert np.array_equal(np.sort(rows), np.repeat(np.arange(5), times))
         assert draws.bootstrap_draws(members, 5, 40, 3) is found
+        with pytest.raises(ValueError, match="read-only"):
+            found[0][0] = 0
         assert draws.bootstrap_draws(members, 5, 40, 4) is not found
 
 

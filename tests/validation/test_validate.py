@@ -60,6 +60,10 @@ def test_an_interrupted_validation_goes_on(tiny_run, tmp_path, unpublished, monk
     validate(run)
     assert len(scored) == 4, "the first is kept, the second is done again"
     assert len(set(scored)) == 3
+    run.table_path("validation").unlink()
+    monkeypatch.setitem(validation.validate.__globals__, "MEASURED_WITH", (99, 99))
+    validate(run)
+    assert len(scored) == 7, "stored measurements of another version are not used"
 
 
 def test_a_table_older_than_its_vocoder_is_made_again(tiny_run, tmp_path, unpublished):

@@ -200,7 +200,7 @@ def compress(run: Run, progress: Progress = silent) -> pd.DataFrame:
     variants = build_variants(vocoder, run.path / "compressed", calibration)
     tests = items("test", config.test_utterances)
     results = quality(variants, tests, vocoder, progress)
-    timed = _beginning(tests[0].inputs, vocoder.audio)
+    timed = _first_seconds(tests[0].inputs, vocoder.audio)
     seconds = _seconds(variants, timed, config.repeats, progress)
     audio = len(variants[0].call(timed)) / vocoder.sample_rate
     speed = pd.DataFrame([_row(variant, variants[0], seconds, audio) for variant in variants])
@@ -248,7 +248,7 @@ def _distances(results: Results, names: list[str], config: ValidationConfig) -> 
     return found.rename(columns={"value": "mel_l1", "low": "mel_l1_low", "high": "mel_l1_high"}).reset_index()
 
 
-def _beginning(inputs: dict[str, np.ndarray], audio: AudioConfig) -> dict[str, np.ndarray]:
+def _first_seconds(inputs: dict[str, np.ndarray], audio: AudioConfig) -> dict[str, np.ndarray]:
     """The inputs with the first ``TIMED_SECONDS`` of the content."""
     frames = round(TIMED_SECONDS * audio.sample_rate / audio.hop_length)
     return inputs | {"content": np.ascontiguousarray(inputs["content"][..., :frames])}

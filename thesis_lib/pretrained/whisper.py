@@ -119,16 +119,18 @@ class Whisper:
     def encode(self, wav: np.ndarray, sample_rate: int) -> np.ndarray:
         """(N,) -> the encoder's last layer, 50 frames a second, (T, D) float32.
 
-        Computed in overlapping windows of 10 s; the last one ends about a second after the recording. The network's own
-        windows of 30 s, mostly silence here, take four times as long for nearly the same vectors (cosine 0.99).
+        Computed in overlapping windows of at most 10 s; the last one ends one to two seconds after the recording. The
+        network's own windows of 30 s, mostly silence here, take at least four times as long; the vectors of windows of
+        10 s are nearly the same (cosine 0.99).
         """
         audio = _audible(wav, sample_rate)
         count = -(-len(audio) // FRAME)
         parts = []
         for start in range(0, count, WINDOW_FRAMES - 2 * CONTEXT_FRAMES):
             before = min(start, CONTEXT_FRAMES)
-            left = -(-(count - start + before) // CONTEXT_FRAMES) + 1  # in units of the context, one of it at the end
-            size = min(WINDOW_FRAMES, left * CONTEXT_FRAMES)
+            # Whole units of the context: the rest of the recording, and one unit of silence after it.
+            units = -(-(count - start + before) // CONTEXT_FRAMES) + 1
+            size = min(WINDOW_FRAMES, units * CONTEXT_FRAMES)
             window = audio[(start - before) * FRAME : (start - before + size) * FRAME]
             mel = self._model.feature_extractor(window)[:, : 2 * size]
             mel = np.pad(mel, ((0, 0), (0, 2 * size - mel.shape[1])), constant_values=mel.min())

@@ -32,7 +32,7 @@ from thesis_lib.validation import (
 from thesis_lib.validation.cells import at_budget, cell_of, check_device, possible, trained
 from thesis_lib.validation.released import ablate_released
 from thesis_lib.validation.seeds import Cells, compare_seeds
-from thesis_lib.validation.validate import TABLE_SCHEMA_VERSION
+from thesis_lib.validation.validate import MEASURED_WITH
 
 FULL = "full recipe"
 # Row of the table -> the settings of the recipe that are changed.
@@ -85,9 +85,7 @@ def ablate(run: Run, progress: Progress = silent, device: str = "auto") -> pd.Da
         system = vocoder_system(OURS[task], vocoder)
         chosen = select(load_manifest(cell).split("validation"), run.config.ablation.utterances)
         weights.append(cell.path / task / "vocoder" / "model.safetensors")
-        key = digest(
-            [TABLE_SCHEMA_VERSION, measured_on, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)]
-        )
+        key = digest([MEASURED_WITH, measured_on, fingerprint(weights[-1]), scorers.revisions, list(scorers.chosen)])
         home = cell.path / "validation" / key  # another corpus, vocoder or scorer is measured again
         cells[variant, seed] = measure(cell, chosen, {system.name: system}, scorers, home)
         known |= Roles.of(cell.config, {task: vocoder})

@@ -107,8 +107,8 @@ def evaluate(
     """Render every item by every system that takes it, and score every output by every scorer that takes the system.
 
     ``keep`` is called with each output, to store its audio. Rows are ordered by item, then system, then scorer; with
-    ``by_system``, by system first. With ``parallel``, an output is scored by one core; ``OUTPUTS_AT_ONCE`` outputs
-    are in memory. An output that a scorer cannot measure does not stop the others.
+    ``by_system``, by system first. With ``parallel``, ``OUTPUTS_AT_ONCE`` outputs are rendered and then scored on a
+    core each; no more than these are in memory. An output that a scorer cannot measure does not stop the others.
     """
     results = Results()
     work = [(item, system) for item in test_set.items for system in systems if system.takes(item)]
@@ -140,11 +140,12 @@ def evaluate(
         return found
 
     made = outputs()
-    # Several are rendered before they are scored: a vocoder uses all cores, and the scorers of an output one.
+    # Several are rendered before they are scored: rendering uses all cores, and scoring an output one.
     while some := list(islice(made, OUTPUTS_AT_ONCE if parallel else 1)):
         for found in map_on_cores(scored, some) if parallel else map(scored, some):
             results.rows.extend(found.rows)
             results.missing.extend(found.missing)
+        del some  # before the next ones are rendered
     return results
 
 

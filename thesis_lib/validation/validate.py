@@ -25,10 +25,11 @@ from thesis_lib.validation.roles import RECOGNISER, Roles
 from thesis_lib.validation.scoring import Scorers, require_metric
 from thesis_lib.validation.summary import COMPARED, agreements, calibrations, comparisons, summarise
 from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
+from thesis_lib.vocoder.content import CONTENT_VERSION
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
 # Of the stored measurements. 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none.
-TABLE_SCHEMA_VERSION = 4
+MEASURED_WITH = (4, CONTENT_VERSION)  # versions of the stored measurements, and of what the vocoders render
 SAVED_UTTERANCES = 3  # of the test set: their audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](
@@ -57,7 +58,7 @@ def validate(run: Run, progress: Progress = silent) -> pd.DataFrame:
     _require_hypotheses(run.config, scorers)
     provenance = run.provenance_of(*TASKS, weights=scorers.revisions)
     # Other metrics or weights give another folder, so that no stale measurement is used.
-    key = digest([TABLE_SCHEMA_VERSION, provenance.inputs, provenance.weights, list(scorers.chosen)])
+    key = digest([MEASURED_WITH, provenance.inputs, provenance.weights, list(scorers.chosen)])
     home = run.path / "validation" / key
     chosen = select(manifest.split("test"), run.config.validation.utterances)
     measurements = measure(run, chosen, systems, scorers, home, progress, sample=True)

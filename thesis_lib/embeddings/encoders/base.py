@@ -19,7 +19,8 @@ class EncoderError(ThesisError):
 class Encoder(Protocol):
     """An encoder: waveform -> embedding. ``name`` and ``revision`` are part of every table and cache key.
 
-    An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets several signals at once.
+    Several threads call ``encode`` at the same time. An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets
+    several signals at once.
     """
 
     name: str

@@ -36,8 +36,8 @@ def grouped_members(count: int, groups: Groups) -> list[list[np.ndarray]]:
     return found
 
 
-def bootstrap_draws(members: list[list[np.ndarray]], count: int, resamples: int, seed: int) -> list[np.ndarray]:
-    """The indices of the utterances of each bootstrap sample, repeated as often as they were drawn.
+def bootstrap_draws(members: list[list[np.ndarray]], count: int, resamples: int, seed: int) -> Sequence[np.ndarray]:
+    """The indices of the utterances of each bootstrap sample, repeated as often as they were drawn; read-only.
 
     ``members`` as ``grouped_members`` returns them. The last draws are cached: several statistics of the same
     utterances have the same ones. MetricError where crossed groups have too few trials in common.
@@ -46,15 +46,19 @@ def bootstrap_draws(members: list[list[np.ndarray]], count: int, resamples: int,
 
 
 @functools.lru_cache(maxsize=1)
-def _draws(members: tuple[tuple[bytes, ...], ...], count: int, resamples: int, seed: int) -> list[np.ndarray]:
+def _draws(members: tuple[tuple[bytes, ...], ...], count: int, resamples: int, seed: int) -> tuple[np.ndarray, ...]:
     """``bootstrap_draws``; ``members`` as the bytes of their indices."""
     rng = np.random.default_rng(seed)
-    sides = [[np.frombuffer(own, int) for own in side] for side in members]
+    sides = [[np.frombuffer(own, np.intp) for own in side] for side in members]
     if len(sides) == 1:
         (own,) = sides
-        return [np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))]) for _ in range(resamples)]
-    places = [_places(own, count) for own in sides]
-    return [_crossed(places, rng) for _ in range(resamples)]
+        found = [np.concatenate([own[i] for i in rng.integers(0, len(own), len(own))]) for _ in range(resamples)]
+    else:
+        groups = [(_places(own, count), len(own)) for own in sides]
+        found = [_crossed(groups, rng) for _ in range(resamples)]
+    for rows in found:
+        rows.flags.writeable = False
+    return tuple(found)
 
 
 def _places(members: list[np.ndarray], count: int) -> np.ndarray:
@@ -65,13 +69,12 @@ def _places(members: list[np.ndarray], count: int) -> np.ndarray:
     return places
 
 
-def _crossed(places: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """One sample of crossed groups; ``places``: for each way of grouping, the number of each utterance's group."""
+def _crossed(groups: list[tuple[np.ndarray, int]], rng: np.random.Generator) -> np.ndarray:
+    """One sample; ``groups``: of each way of grouping, each utterance's group number, and the number of groups."""
     for _ in range(MAX_EMPTY_DRAWS):
-        times = np.ones(len(places[0]), int)
-        for place in places:
-            groups = place.max() + 1
-            times *= np.bincount(rng.integers(0, groups, groups), minlength=groups)[place]
+        times = np.ones(len(groups[0][0]), int)
+        for place, size in groups:
+            times *= np.bincount(rng.integers(0, size, size), minlength=size)[place]
         if times.any():
             return np.repeat(np.arange(len(times)), times)
     raise MetricError("voices and contents have too few trials in common for an interval")
