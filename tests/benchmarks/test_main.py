@@ -1,6 +1,7 @@
 """The command of the benchmarks: its list, its help, its options."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,3 +128,13 @@ def test_a_number_that_is_not_finite_is_none_in_a_result(monkeypatch, capsys):
     benchmark_command()
     found = json.loads(capsys.readouterr().out, parse_constant=refused)
     assert (found["value"], found["rows"], found["pair"]) == (None, [{"a": None}, {"a": 1.5}], [None, 2])
+
+
+def test_products_of_matrices_have_one_thread_as_in_the_commands():
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    code = (
+        "import benchmarks.interpret, threadpoolctl\n"
+        "print({pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.stdout == "{1}\n", done.stderr
