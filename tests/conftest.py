@@ -64,7 +64,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def _of_published(vocoder, wav, voice=MEAN_VOICE, guidance=1.0, stretch=1.0):
-    """What a rendering by the published vocoder depends on, beside the recording; None for another one."""
+    """What a rendering by the published vocoder depends on, beside the recording.
+
+    None for any other rendering, which is not cached.
+    """
     return (guidance, stretch) if vocoder.name == UNIVERSAL and voice is MEAN_VOICE else None
 
 

@@ -79,7 +79,7 @@ def one_call_for_equal_samples(
     name: str = "encode",
     key: Callable[..., Hashable | None] = lambda encoder, wav: encoder.revision,
 ) -> None:
-    """Call the function ``owner.name`` once for equal arrays and an equal ``key`` of its arguments; None: each time."""
+    """Call ``owner.name`` once for equal arrays and an equal ``key`` of its arguments; each time where that is None."""
     original, found = getattr(owner, name), dict[tuple, np.ndarray]()
 
     @functools.wraps(original)

@@ -1,4 +1,7 @@
-"""Whisper's device, with a substitute for CTranslate2's model: no machine of the tests has a GPU."""
+"""Whisper's device and the windows of its encoder, with a substitute for CTranslate2's model.
+
+No machine of the tests has a GPU.
+"""
 
 import numpy as np
 import pytest

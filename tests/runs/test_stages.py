@@ -129,8 +129,8 @@ def test_another_audio_setting_makes_analyses_stale(tiny_run, tmp_path):
 def test_another_version_of_the_content_makes_phonetic_analyses_stale(tiny_run, tmp_path, monkeypatch):
     run = beside(tiny_run, tmp_path / "run", conversion__content__kind="phonetic")
     assert len(analysed(run, "conversion")) > 1
-    monkeypatch.setattr("thesis_lib.runs.analyse.CONTENT_VERSION", 99)
-    with pytest.raises(StaleError, match=r"recogniser was whisper-tiny.en \(.*\), content \d, is .*, content 99"):
+    monkeypatch.setattr("thesis_lib.runs.analyse.PHONETIC_VERSION", 99)
+    with pytest.raises(StaleError, match=r"recogniser was whisper-tiny.en \(.*\), version \d, is .*, version 99"):
         analysed(run, "conversion")
 
 

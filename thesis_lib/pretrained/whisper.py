@@ -128,9 +128,9 @@ class Whisper:
         parts = []
         for start in range(0, count, WINDOW_FRAMES - 2 * CONTEXT_FRAMES):
             before = min(start, CONTEXT_FRAMES)
-            # Whole units of the context: the rest of the recording, and one unit of silence after it.
-            units = -(-(count - start + before) // CONTEXT_FRAMES) + 1
-            size = min(WINDOW_FRAMES, units * CONTEXT_FRAMES)
+            # In steps of CONTEXT_FRAMES: the rest of the recording, rounded up, and one step of silence.
+            steps = -(-(count - start + before) // CONTEXT_FRAMES) + 1
+            size = min(WINDOW_FRAMES, steps * CONTEXT_FRAMES)
             window = audio[(start - before) * FRAME : (start - before + size) * FRAME]
             mel = self._model.feature_extractor(window)[:, : 2 * size]
             mel = np.pad(mel, ((0, 0), (0, 2 * size - mel.shape[1])), constant_values=mel.min())

@@ -19,7 +19,7 @@ from thesis_lib.runs.stages import ANALYSE, check_inputs, corpus_inputs, record_
 from thesis_lib.utils.files import replacing
 from thesis_lib.utils.parallel import map_on_cores, spread_over
 from thesis_lib.utils.progress import Progress, silent
-from thesis_lib.vocoder.content import CONTENT_VERSION, PHONETIC_MODEL, Analysis, analyse, release
+from thesis_lib.vocoder.content import PHONETIC_MODEL, PHONETIC_VERSION, Analysis, analyse, release
 
 SPLITS = ("train", "validation")  # the splits that training reads; a test recording is analysed when it is converted
 _FIRST = threading.Lock()  # held by the first analysis after each load, which loads the recogniser for all threads
@@ -133,5 +133,5 @@ def _inputs(run: Run, manifest: Manifest, content: ContentConfig) -> dict[str, A
     found = corpus_inputs(run, manifest) | settings_inputs("audio", run.config.audio)
     if content.kind == "phonetic":
         revision = pretrained.get(PHONETIC_MODEL).revision
-        found["recogniser"] = f"{PHONETIC_MODEL} ({revision}), content {CONTENT_VERSION}"
+        found["recogniser"] = f"{PHONETIC_MODEL} ({revision}), version {PHONETIC_VERSION}"
     return found

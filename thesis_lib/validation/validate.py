@@ -25,11 +25,12 @@ from thesis_lib.validation.roles import RECOGNISER, Roles
 from thesis_lib.validation.scoring import Scorers, require_metric
 from thesis_lib.validation.summary import COMPARED, agreements, calibrations, comparisons, summarise
 from thesis_lib.validation.systems import OURS, PUBLISHED, ValidationItem, ValidationSystem, systems_of
-from thesis_lib.vocoder.content import CONTENT_VERSION
+from thesis_lib.vocoder.content import PHONETIC_VERSION
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder
 
-# Of the stored measurements. 1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has none.
-MEASURED_WITH = (4, CONTENT_VERSION)  # versions of the stored measurements, and of what the vocoders render
+# Schema of the stored measurements (1 had other column names, 2 the F0 of SwiftF0, 3 no V/UV F1 where F0 RMSE has
+# none), and version of the phonetic content that the vocoders render.
+MEASURED_WITH = (4, PHONETIC_VERSION)
 SAVED_UTTERANCES = 3  # of the test set: their audio is kept for the book
 MISSING = ["id", "system", "metric", "reason"]
 SPANISH = System[ValidationItem, Recording](

@@ -28,7 +28,8 @@ from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
 
 MAX_BELOW_PEAK_NEPERS = 3.0  # a frame's mean log-mel below the loudest frame's, within which it counts as speech
-CONTENT_VERSION = 2  # increased when the same recording has other features; 1: windows of 10 s in Whisper's encoder
+# Increased when the same recording gets other phonetic features; 1: every window of Whisper's encoder had 10 s.
+PHONETIC_VERSION = 2
 PHONETIC_MODEL, PHONETIC = "whisper-tiny.en", 384  # P
 # Fixed scales that bring every channel near unit size; trained weights depend on them.
 CEPSTRUM_SCALE, ENERGY_CENTRE, ENERGY_SCALE = 2.0, -5.0, 2.0

@@ -19,8 +19,8 @@ class EncoderError(ThesisError):
 class Encoder(Protocol):
     """An encoder: waveform -> embedding. ``name`` and ``revision`` are part of every table and cache key.
 
-    Several threads call ``encode`` at the same time. An encoder with a method ``encode_batch(wavs) -> (B, D)`` gets
-    several signals at once.
+    Several threads may call ``encode`` at the same time, so it must be thread-safe. An encoder with a method
+    ``encode_batch(wavs) -> (B, D)`` gets several signals at once.
     """
 
     name: str

@@ -31,7 +31,7 @@ from thesis_lib.validation.swap import (
     recordings_by_speaker,
     speakers_of_split,
 )
-from thesis_lib.vocoder.content import CONTENT_VERSION
+from thesis_lib.vocoder.content import PHONETIC_VERSION
 
 RECOGNISER = "whisper-base"  # whisper-tiny.en gives content to the vocoder and trains it
 WORD_ERRORS, OPINION = f"wer, {RECOGNISER}", "dnsmos_ovrl"
@@ -83,7 +83,7 @@ class SpeechTest:
         trials, corpus = self.trials_of(source), [fingerprint(path) for path in corpus_files(source.path)]
         about = [[trial.target.name, trial.target.content_id, trial.content.content_id] for trial in trials.trials]
         outside = [self.outside] if self.outside else []
-        key = digest([CONTENT_VERSION, weights, corpus, about, self.revisions, self.names, *outside])
+        key = digest([PHONETIC_VERSION, weights, corpus, about, self.revisions, self.names, *outside])
         path = cell.path / "validation" / f"{key}.json"
         if path.exists():
             stored = json.loads(path.read_text())
