@@ -38,12 +38,11 @@ class SpeakerScorer:
     ) -> None:
         self.encoder, self.rate = encoder, rate
         self._natural_names = {speaker.name for speaker in speakers}
-        self.centroids: dict[str, np.ndarray] = {}
         enrolled = [*speakers, *others]
         self.sexes = {speaker.name: speaker.sex for speaker in enrolled}
         centroids = progress(map_on_cores(self._centroid, enrolled), len(enrolled), f"enrol, {encoder.name}")
-        for speaker, centroid in zip(enrolled, centroids, strict=True):
-            self.centroids[speaker.name] = centroid
+        names = [speaker.name for speaker in enrolled]
+        self.centroids: dict[str, np.ndarray] = dict(zip(names, centroids, strict=True))
         self._places = {name: place for place, name in enumerate(self.centroids)}
         directions = np.stack(list(self.centroids.values()))
         self._directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
