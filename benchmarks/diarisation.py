@@ -7,7 +7,7 @@ overlaps and without a collar (NIST, Rich Transcription 2009). The system keeps 
 within it, which are false alarms. The English is given, because the recordings may be in any language. An output
 segment is right where Resemblyzer, which neither clusters nor conditions, finds it nearest to its own speaker among
 those of the conversation. Speakers are enrolled with their turns without the tested one; the voice of the outputs is
-extracted from all turns.
+extracted from all turns. The row of the TTS is Kokoro's own generator (int8), as in ``emotion``.
 """
 
 import itertools
@@ -27,12 +27,12 @@ from benchmarks.json_rows import interval_columns, share_columns
 from benchmarks.together import Sound, complete_rows, made_together
 from thesis_lib.audio.files import read_audio, write_audio
 from thesis_lib.audio.voice_activity import RATE, speech_segments
-from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build
+from thesis_lib.cloning import CloningError, TranslatedSegment, VoiceCloningPipeline, build, with_kokoros_speech
 from thesis_lib.cloning.diarisation import Diarisation, diarise
 from thesis_lib.cloning.recording_speakers import speakers_of_diarisation
 from thesis_lib.cloning.speaker import Speaker
 from thesis_lib.cloning.speaker_windows import windows_of
-from thesis_lib.config import CloningConfig, CorpusConfig, EncoderConfig
+from thesis_lib.config import CorpusConfig, EncoderConfig
 from thesis_lib.corpus import mini
 from thesis_lib.embeddings.encoders import Encoder, embed, evaluation_encoders
 from thesis_lib.embeddings.similarity import cosine
@@ -59,7 +59,7 @@ TOTAL = "diarisation error rate"
 
 def run(quick: bool) -> dict:
     """Errors, number of speakers and overlaps; and the speaker to whom source turns, TTS and outputs are nearest."""
-    pipeline, rows, turns = build(config=CloningConfig(tts="int8")), [], list[SynthesisedTurn]()
+    pipeline, rows, turns = build(), [], list[SynthesisedTurn]()
     encoder = next(x for x in evaluation_encoders(EncoderConfig()) if x.name == "resemblyzer")
     count = QUICK_CONVERSATIONS if quick else CONVERSATIONS
     for number, (kind, talk) in enumerate(tqdm(conversations(count), "conversations", count)):
@@ -193,12 +193,14 @@ def turns_of(
 
 def outputs_of(pipeline: VoiceCloningPipeline, turns: Sequence[SynthesisedTurn], encoder: Encoder) -> Results:
     """A row for each turn and system: whether it is nearest to its own speaker."""
+    kokoro = with_kokoros_speech(pipeline)
 
     def made(turn: SynthesisedTurn) -> dict[str, Sound]:
         if not turn.voices:
             raise MetricError(NO_OTHER_TURN)
-        found, rate = pipeline.synthesise_one(turn.translated, turn.speaker), pipeline.sample_rate
-        return {SOURCE: (turn.translated.segment.wav, RATE), TTS: (found.content, rate), OURS: (found.wav, rate)}
+        given, rate = (turn.translated, turn.speaker), pipeline.sample_rate
+        spoken, output = kokoro.content(*given), pipeline.synthesise_one(*given)
+        return {SOURCE: (turn.translated.segment.wav, RATE), TTS: (spoken, rate), OURS: (output.wav, rate)}
 
     def nearest_is_own(turn: SynthesisedTurn, output: Sound) -> Columns:
         vector = embed(encoder, *output)

@@ -26,7 +26,7 @@ from thesis_lib.audio.prosody import letter_rate, loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning import VoiceCloningPipeline, build
 from thesis_lib.cloning.tts import KokoroSynthesizer
-from thesis_lib.config import AudioConfig, CloningConfig, CorpusConfig
+from thesis_lib.config import AudioConfig, CorpusConfig
 from thesis_lib.corpus import mini
 from thesis_lib.pretrained.whisper import Whisper
 from thesis_lib.validation.metrics import word_errors
@@ -58,7 +58,7 @@ def run(quick: bool) -> dict:
 
 def _measured(table: pd.DataFrame) -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and segment, and what could not be measured."""
-    pipeline, texts, items = build(config=CloningConfig(tts="int8")), emotion.texts_of(table), []
+    pipeline, texts, items = build(), emotion.texts_of(table), []
     made: dict[int, dict[str, Sound]] = {}  # number of a segment -> outputs, of one speaker
     recordings: dict[str, dict[int, Segment]] = {}  # speaker -> number -> segment of the joined recording
     for speaker, found in table.groupby("speaker"):
