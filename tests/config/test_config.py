@@ -14,6 +14,7 @@ from thesis_lib.config import (
     ConfigError,
     CorpusConfig,
     DiscriminatorConfig,
+    LossConfig,
     TrainingConfig,
     ValidationConfig,
     digest,
@@ -176,6 +177,8 @@ def test_a_configuration_without_plugins_is_that_of_earlier_versions():
             del tree[task]["training"][name]
         for name in DiscriminatorConfig.ADDED:
             del tree[task]["discriminator"][name]
+        for name in LossConfig.ADDED:
+            del tree[task]["losses"][name]
     assert Config.from_json(json.dumps(tree)) == config
     assert digest(tree) == config.digest()
     assert config.override({"plugins": "json"}).digest() != config.digest()

@@ -90,7 +90,7 @@ def test_every_loss_and_the_discriminator_get_both_signals_in_the_recording_s_ba
             given["sampled"].append(wav)
             return wav.square().mean()
 
-        state.speaker_sampler = SpeakerSampler(data, SimpleNamespace(towards=towards))
+        state.speaker_sampler = SpeakerSampler(data, {"sampled_speaker": SimpleNamespace(towards=towards)})
         training = state.recipe.training.model_copy(update={"auxiliary_from": 0})
         losses = state.recipe.losses.model_copy(update={"sampled_speaker": 1.0})
         state.recipe = state.recipe.model_copy(update={"training": training, "losses": losses})

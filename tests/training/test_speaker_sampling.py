@@ -50,7 +50,7 @@ def sampling(tiny_run, monkeypatch) -> tuple[SpeakerSampler, Segments]:
     data = Segments(tiny_run, "conversion", "train")
     prototypes = F.normalize(data.speaker[:4], dim=1)
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: prototypes)
-    return SpeakerSampler(data, None), data
+    return SpeakerSampler(data, {}), data
 
 
 def test_a_prototype_has_the_pitch_of_the_most_similar_recording(sampling):
@@ -91,7 +91,10 @@ def test_speaker_sampling_begins_when_configured_and_gives_the_generator_a_gradi
     (run.path / "embeddings").rename(run.path / "of-another-encoder")
     data = segments_of(run, "conversion", "train")
     state = State.create(run.config, "conversion", data)
-    encoder = {name: value.clone() for name, value in state.speaker_sampler.loss.encoder.state_dict().items()}
+    encoder = {
+        name: value.clone()
+        for name, value in state.speaker_sampler.losses["sampled_speaker"].encoder.state_dict().items()
+    }
     seen = []
     state.discriminator.register_forward_hook(lambda module, given, found: seen.append(len(given[0])))
     rows = [train_step(state, [data.batch(number)]) for number in range(2)]
@@ -101,7 +104,8 @@ def test_speaker_sampling_begins_when_configured_and_gives_the_generator_a_gradi
     size = len(data.batch(0).ids)
     assert seen == [3 * size, 2 * size], "recordings, then estimates for own and for sampled speakers"
     assert all(
-        torch.equal(encoder[name], value) for name, value in state.speaker_sampler.loss.encoder.state_dict().items()
+        torch.equal(encoder[name], value)
+        for name, value in state.speaker_sampler.losses["sampled_speaker"].encoder.state_dict().items()
     )
 
     def swapped(weight: float) -> dict[str, torch.Tensor]:
@@ -138,7 +142,7 @@ def recorded(tiny_run, tmp_path, monkeypatch, share: float) -> tuple[SpeakerSamp
     run = beside(tiny_run, tmp_path / "run", **{f"conversion__{key}": value for key, value in changes.items()})
     data = segments_of(run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: torch.eye(5, data.speaker.shape[1]))
-    return SpeakerSampler(data, None), data
+    return SpeakerSampler(data, {}), data
 
 
 def test_a_recorded_target_speaker_is_another_one_given_by_one_recording(tiny_run, tmp_path, monkeypatch):
@@ -182,7 +186,7 @@ def test_one_speaker_cannot_be_the_target_of_another(tiny_run, tmp_path, monkeyp
     _, data = recorded(tiny_run, tmp_path, monkeypatch, 0.5)
     data.speakers = [list(range(len(data.utterances)))]
     with pytest.raises(TrainingError, match="recorded_share needs two speakers"):
-        SpeakerSampler(data, None)
+        SpeakerSampler(data, {})
 
 
 def test_a_share_of_no_sampled_speakers_is_refused():
@@ -254,6 +258,6 @@ def test_a_batch_of_one_gets_the_emotion_of_another_recording(tiny_run, tmp_path
     data = segments_of(run, "conversion", "train")
     monkeypatch.setattr(speaker_sampling, "speaker_prototypes", lambda: F.normalize(data.speaker[:4], dim=1))
     batch = data.batch(0)
-    sampled, _ = SpeakerSampler(data, None).sample(batch)
+    sampled, _ = SpeakerSampler(data, {}).sample(batch)
     assert not torch.equal(sampled.emotion, batch.emotion)
     assert (data.emotion == sampled.emotion).all(1).any()

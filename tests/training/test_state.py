@@ -6,12 +6,14 @@ import shutil
 
 import pytest
 import torch
+from helpers import beside, segments_of
 
 from thesis_lib.config import TASKS, HifiganConfig
 from thesis_lib.training import State, TrainingError, train
 from thesis_lib.training.segments import Segments
 from thesis_lib.vocoder import checkpoints
 from thesis_lib.vocoder.checkpoints import CheckpointError
+from thesis_lib.vocoder.conditioning import ConditionFusion, FiLM
 from thesis_lib.vocoder.synthesis import Vocoder
 
 
@@ -107,3 +109,18 @@ def test_both_optimizers_have_the_betas_of_the_settings(tiny_run):
     state = State.create(config, "resynthesis", Segments(tiny_run, "resynthesis", "train"))
     found = {name: {group["betas"] for group in optimizer.param_groups} for name, optimizer in state.optimizers.items()}
     assert found == {"generator": {(0.5, 0.9)}, "discriminator": {(0.5, 0.9)}}
+
+
+def test_a_training_of_the_condition_changes_its_layers_alone(tiny_run, tmp_path):
+    """And goes on after a checkpoint as without it."""
+    changes = {"trainable": "condition", "checkpoint_every": 2, "ema_decay": 0.9, "adversarial_from": 1}
+    named = {f"conversion__training__{key}": value for key, value in changes.items()}
+    run = beside(tiny_run, tmp_path / "run", **named)
+    before = State.create(run.config, "conversion", segments_of(run, "conversion", "train")).generator
+    after = train(run, "conversion").generator
+    layers = [name for name, module in before.named_modules() if isinstance(module, ConditionFusion | FiLM)]
+    own = {name for name, _ in before.named_parameters() if any(name.startswith(f"{layer}.") for layer in layers)}
+    first, last = before.state_dict(), after.state_dict()
+    changed = {name for name in own if not torch.equal(first[name], last[name])}
+    assert changed >= {name for name in own if name.startswith(("post_film", "blocks.0.film", "condition.emotion"))}
+    assert all(torch.equal(first[name], last[name]) for name in first.keys() & last.keys() - own)

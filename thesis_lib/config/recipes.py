@@ -51,6 +51,8 @@ class LossConfig(Section):
     A loss that is registered in ``LOSSES`` has a weight of its name here, also one from outside the package.
     """
 
+    ADDED: ClassVar[tuple[str, ...]] = ("sampled_emotion",)
+
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Annotated[float, Field(ge=0)]]
 
@@ -64,6 +66,7 @@ class LossConfig(Section):
     emotion: float = Field(0.0, ge=0)
     content: float = Field(0.0, ge=0)  # distance of the features of Whisper's encoder
     sampled_speaker: float = Field(0.0, ge=0)  # the speaker loss of the same content with a sampled target speaker
+    sampled_emotion: float = Field(0.0, ge=0)  # the emotion loss of that output, to the emotion embedding it was given
     embedding_distance: Literal["cosine", "mse"] = "cosine"  # mse: the thesis proposal's, for the ablation
 
     @model_validator(mode="after")
@@ -90,7 +93,7 @@ class TrainingConfig(Section):
         *("workers", "tensorboard", "checkpoint_every", "keep", "data_on_device", "cuda_graph"),
     )
     ADDED: ClassVar[tuple[str, ...]] = (
-        *("recorded_share", "condition_from", "encoder_augmentation", "data_on_device", "cuda_graph"),
+        *("recorded_share", "condition_from", "encoder_augmentation", "data_on_device", "cuda_graph", "trainable"),
     )
 
     steps: int = Field(500_000, ge=0)
@@ -123,6 +126,7 @@ class TrainingConfig(Section):
     recorded_share: float = Field(0.0, ge=0, le=1)  # of the sampled target speakers: speakers of training recordings
     condition_from: Literal["own", "another"] = "own"  # the recording with a training segment's speaker embedding
     encoder_augmentation: float = Field(0.0, ge=0, le=1)  # probability of each change before the speaker encoder
+    trainable: Literal["all", "condition"] = "all"  # weights of the generator; condition: the fusion and FiLM layers
     data_on_device: Literal["auto", "on", "off"] = "off"  # auto: on a GPU with enough free memory
     cuda_graph: bool = False  # on one GPU, the operations of a step are recorded once and then launched together
 
@@ -149,6 +153,8 @@ class Recipe(Section):
                 "losses.sampled_speaker needs a content without the speaker: content.kind other than mel, "
                 "content.pitch = target_median"
             )
+        if self.losses.sampled_emotion and not self.losses.sampled_speaker:
+            raise ValueError("losses.sampled_emotion is of the sampled target speakers: set losses.sampled_speaker")
         if self.training.recorded_share and not self.losses.sampled_speaker:
             raise ValueError("training.recorded_share is of the sampled target speakers: set losses.sampled_speaker")
         if self.training.encoder_augmentation and not self.losses.sampled_speaker + self.losses.speaker:

@@ -21,7 +21,7 @@ LOSSES: Registry[Callable[..., Any]] = Registry(
     },
     optional={"needs_encoder": False, "contains": ()},
     # Weights of losses that are no function of two waveforms, and the one setting among the weights.
-    reserved=("adversarial", "feature_matching", "sampled_speaker", "embedding_distance"),
+    reserved=("adversarial", "feature_matching", "sampled_speaker", "sampled_emotion", "embedding_distance"),
 )
 
 # A subclass of ``vocoder.generators.Generator``. The name is ``generator.kind``; ``config`` is its settings' class, a

@@ -11,6 +11,7 @@ from thesis_lib.embeddings.encoders.whisper import WhisperEncoder
 from thesis_lib.losses import LOSSES, EmbeddingConsistency, EncoderAugmentation
 from thesis_lib.training.errors import TrainingError
 
+EMOTION_LOSSES = ("emotion", "sampled_emotion")
 SignalLoss = Callable[[Tensor, Tensor], Tensor]  # (B, N) estimate, (B, N) reference -> scalar
 
 
@@ -26,12 +27,12 @@ def signal_losses(config: Config, weights: LossConfig, augmentation: float = 0.0
 
 
 def consistency(config: Config, weights: LossConfig, name: str, augmentation: float = 0.0) -> EmbeddingConsistency:
-    """Make the consistency loss of the run's emotion encoder ("emotion") or speaker encoder (any other name).
+    """Make the consistency loss of the run's emotion encoder (``EMOTION_LOSSES``) or speaker encoder (any other name).
 
     ``augmentation`` is the probability of each change of a signal before the encoder. Raises TrainingError, which names
     the loss, when that encoder has no gradient.
     """
-    load = emotion_encoder if name == "emotion" else speaker_encoder
+    load = emotion_encoder if name in EMOTION_LOSSES else speaker_encoder
     encoder = load(config.encoders)
     if not isinstance(encoder, nn.Module):
         raise TrainingError(

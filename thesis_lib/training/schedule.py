@@ -8,6 +8,7 @@ from thesis_lib.config.registries import LOSSES
 from thesis_lib.training.errors import TrainingError
 
 ADVERSARIAL = ("adversarial", "feature_matching")  # losses that begin at ``training.adversarial_from``
+SAMPLED = ("sampled_speaker", "sampled_emotion")  # losses of the outputs for sampled target speakers
 
 
 def rate_factor(training: TrainingConfig, step: int, total: int) -> float:
@@ -38,7 +39,7 @@ def first_step(name: str, training: TrainingConfig) -> int:
     """The first step that computes the loss of that name."""
     if name in ADVERSARIAL:
         return training.adversarial_from
-    by_encoder = name == "sampled_speaker" or (name in LOSSES and LOSSES.details(name)["needs_encoder"])
+    by_encoder = name in SAMPLED or (name in LOSSES and LOSSES.details(name)["needs_encoder"])
     return training.auxiliary_from if by_encoder else 0
 
 

@@ -59,8 +59,10 @@ class SpeakerSampler:
     training split has one speaker only.
     """
 
-    def __init__(self, data: Segments, loss: EmbeddingConsistency, device: torch.device | None = None) -> None:
-        self.loss = loss  # distance of the synthesised speech to the prototypes
+    def __init__(
+        self, data: Segments, losses: dict[str, EmbeddingConsistency], device: torch.device | None = None
+    ) -> None:
+        self.losses = losses  # by the name of their weight; distances to the prototypes and to the emotion embeddings
         prototypes, medians = speaker_prototypes(), data.log_f0_medians()  # (P, S), unit length; (n,)
         similar = (prototypes @ F.normalize(data.speaker, dim=1).T).argmax(1)
         self.prototypes, self.log_f0_medians = prototypes.to(device), medians[similar].to(device)  # (P, S), (P,)
@@ -79,6 +81,11 @@ class SpeakerSampler:
         content = moved(batch.content, targets.log_f0_medians)
         sampled = dataclasses.replace(batch, content=content, speaker=targets.speaker, emotion=targets.emotion)
         return sampled, targets.prototypes
+
+    def losses_of(self, estimate: Tensor, prototypes: Tensor, emotion: Tensor) -> dict[str, Tensor]:
+        """(B, N) speech of sampled target speakers, (B, S), (B, E) its condition -> each active loss, a scalar."""
+        targets = {"sampled_speaker": prototypes, "sampled_emotion": emotion}
+        return {name: loss.towards(estimate, targets[name]) for name, loss in self.losses.items()}
 
     def _class_centres(self, batch: Batch) -> Targets:
         """Speakers of the encoder's; the emotion embedding is another item's, so that it does not identify them."""

@@ -20,12 +20,12 @@ from thesis_lib.training.devices import fabric_of
 from thesis_lib.training.discriminators import Discriminator
 from thesis_lib.training.errors import TrainingError
 from thesis_lib.training.losses import SignalLoss, consistency, signal_losses
-from thesis_lib.training.schedule import ADVERSARIAL, rate_factor, require_losses
+from thesis_lib.training.schedule import ADVERSARIAL, SAMPLED, rate_factor, require_losses
 from thesis_lib.training.segments import Batch, Segments
 from thesis_lib.training.speaker_sampling import SpeakerSampler
 from thesis_lib.utils.errors import one_line
 from thesis_lib.vocoder import checkpoints
-from thesis_lib.vocoder.conditioning import PrincipalComponents
+from thesis_lib.vocoder.conditioning import PrincipalComponents, train_condition_alone
 from thesis_lib.vocoder.content import PHONETIC_MODEL
 from thesis_lib.vocoder.generators import Generator, HifiganGenerator, build_generator
 from thesis_lib.vocoder.synthesis import UNIVERSAL, Vocoder, universal_state
@@ -80,6 +80,8 @@ class State:
             average.requires_grad_(False)
             fabric.to_device(average)
         discriminator = Discriminator(recipe.discriminator)
+        if training.trainable == "condition":
+            train_condition_alone(generator)
         networks: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         wrapped, optimizers = {}, {}
         for name, network in networks.items():
@@ -91,9 +93,11 @@ class State:
         losses = {name: fabric.to_device(loss) for name, loss in signal.items()}
         sampler = None
         if recipe.losses.sampled_speaker:
-            loss = consistency(config, recipe.losses, "sampled_speaker", training.encoder_augmentation)
-            fabric.to_device(loss)
-            sampler = SpeakerSampler(data, loss, fabric.device)
+            active = [name for name in SAMPLED if getattr(recipe.losses, name) > 0]
+            sampled = {name: consistency(config, recipe.losses, name, training.encoder_augmentation) for name in active}
+            for loss in sampled.values():
+                fabric.to_device(loss)
+            sampler = SpeakerSampler(data, sampled, fabric.device)
         frames = recipe.discriminator.crop_frames
         crop = None if frames is None else frames * config.audio.hop_length
         return cls(fabric, recipe, generator, discriminator, average, wrapped, optimizers, losses, sampler, crop)
@@ -105,7 +109,7 @@ class State:
 
     def check_losses(self) -> None:
         """Check that every step of the training has a loss. Raises TrainingError with the first steps without one."""
-        others = [name for name in (*ADVERSARIAL, "sampled_speaker") if getattr(self.recipe.losses, name) > 0]
+        others = [name for name in (*ADVERSARIAL, *SAMPLED) if getattr(self.recipe.losses, name) > 0]
         require_losses([*self.losses, *others], self.recipe.training)
 
     def estimate(self, batch: Batch) -> torch.Tensor:

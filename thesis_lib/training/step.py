@@ -155,7 +155,8 @@ def _signal_losses(state: State, estimate: Tensor, recording: Tensor, given: Inp
         if state.step >= first_step(name, state.recipe.training)
     }
     if state.speaker_sampler is not None and given.prototypes is not None:
-        losses["sampled_speaker"] = state.speaker_sampler.loss.towards(estimate[len(own) :], given.prototypes)
+        sampled = given.prototypes, given.emotion[len(own) :]
+        losses |= state.speaker_sampler.losses_of(estimate[len(own) :], *sampled)
     return losses
 
 

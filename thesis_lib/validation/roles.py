@@ -195,7 +195,7 @@ def _own_roles_in(ancestor: Ancestor) -> Iterator[tuple[str, str]]:
     speaker, emotion = [*ancestor.encoders, "", ""][:2]
     if losses.speaker or losses.sampled_speaker:
         yield from ((name, TRAINS) for name in {SPEAKER_LOSS, speaker} - {""})
-    if losses.emotion:
+    if losses.emotion or losses.sampled_emotion:
         yield from ((name, TRAINS) for name in {EMOTION_LOSS, emotion} - {""})
     outside = [name for name, weight in (losses.model_extra or {}).items() if weight]
     yield from ((network, TRAINS) for name in outside for network in LOSSES.details(name)["contains"])

@@ -122,3 +122,11 @@ class FiLM(nn.Module):
         """(B, C, T), (B, D) -> (B, C, T); with ``dim=2``, channels last: (B, T, C), (B, D) -> (B, T, C)."""
         gamma, beta = self.affine(c).unsqueeze(3 - dim).chunk(2, dim=dim)
         return (1 + gamma) * x + beta
+
+
+def train_condition_alone(network: nn.Module) -> None:
+    """Freeze all parameters but those of the fusion and of the FiLM layers."""
+    network.requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, ConditionFusion | FiLM):
+            module.requires_grad_(True)
