@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import beside, segments_of
 
-from thesis_lib.config import TASKS, HifiganConfig
+from thesis_lib.config import TASKS, Config, ConfigError, HifiganConfig
 from thesis_lib.training import State, TrainingError, train
 from thesis_lib.training.segments import Segments
 from thesis_lib.vocoder import checkpoints
@@ -112,8 +112,8 @@ def test_both_optimizers_have_the_betas_of_the_settings(tiny_run):
 
 
 def test_a_training_of_the_condition_changes_its_layers_alone(tiny_run, tmp_path):
-    """And goes on after a checkpoint as without it."""
-    changes = {"trainable": "condition", "checkpoint_every": 2, "ema_decay": 0.9, "adversarial_from": 1}
+    start = str(tiny_run.path / "conversion" / "vocoder")
+    changes = {"trainable": "condition", "warm_start": start, "ema_decay": 0.9, "adversarial_from": 1}
     named = {f"conversion__training__{key}": value for key, value in changes.items()}
     run = beside(tiny_run, tmp_path / "run", **named)
     before = State.create(run.config, "conversion", segments_of(run, "conversion", "train")).generator
@@ -124,3 +124,8 @@ def test_a_training_of_the_condition_changes_its_layers_alone(tiny_run, tmp_path
     changed = {name for name in own if not torch.equal(first[name], last[name])}
     assert changed >= {name for name in own if name.startswith(("post_film", "blocks.0.film", "condition.emotion"))}
     assert all(torch.equal(first[name], last[name]) for name in first.keys() & last.keys() - own)
+
+
+def test_a_training_of_the_condition_needs_trained_weights_to_start_from():
+    with pytest.raises(ConfigError, match=r"set training\.warm_start to a vocoder"):
+        Config().override({"conversion.training.trainable": "condition"})

@@ -125,7 +125,7 @@ class TrainingConfig(Section):
     seed: int = 0
     recorded_share: float = Field(0.0, ge=0, le=1)  # of the sampled target speakers: speakers of training recordings
     condition_from: Literal["own", "another"] = "own"  # the recording with a training segment's speaker embedding
-    encoder_augmentation: float = Field(0.0, ge=0, le=1)  # probability of each change before the speaker encoder
+    encoder_augmentation: float = Field(0.0, ge=0, le=1)  # probability of each change before an encoder
     trainable: Literal["all", "condition"] = "all"  # weights of the generator; condition: the fusion and FiLM layers
     data_on_device: Literal["auto", "on", "off"] = "off"  # auto: on a GPU with enough free memory
     cuda_graph: bool = False  # on one GPU, the operations of a step are recorded once and then launched together
@@ -160,6 +160,11 @@ class Recipe(Section):
         if self.training.encoder_augmentation and not self.losses.sampled_speaker + self.losses.speaker:
             raise ValueError(
                 "training.encoder_augmentation is of the speaker encoder: set losses.speaker or losses.sampled_speaker"
+            )
+        if self.training.trainable == "condition" and self.training.warm_start == COLD:
+            raise ValueError(
+                "training.trainable = condition leaves the other weights as they are, and training.warm_start = none "
+                "makes them random: set training.warm_start to a vocoder"
             )
         crop, segment = self.discriminator.crop_frames, self.training.segment_frames
         if crop is not None and crop >= segment:
