@@ -133,12 +133,15 @@ def _measured(table: pd.DataFrame, vocoders: dict[str, Vocoder]) -> tuple[pd.Dat
         emotions = (embed(encoder, *sound) for sound in ((wav, rate), (source, source_rate)))
         return found | {f"cosine, {encoder.name}": cosine(*emotions)}
 
-    systems = made_together((SOURCE, *vocoders), (SOURCE,), partial(clones_by_vocoder, pipelines))
+    systems = made_together((SOURCE, *vocoders), (SOURCE,), partial(clones_of_each, pipelines))
     return evaluated(emotion.items_of(table, RATE), systems, measure)
 
 
-def clones_by_vocoder(pipelines: dict[str, VoiceCloningPipeline], item: Acted) -> dict[str, Sound]:
-    """System -> its (N,) and sample rate; the source is its speech segments. AudioError if there is no speech."""
+def clones_of_each(pipelines: dict[str, VoiceCloningPipeline], item: Acted) -> dict[str, Sound]:
+    """Name of a pipeline -> its (N,) and sample rate; the source is its speech segments.
+
+    AudioError if there is no speech.
+    """
     segments = list(speech_segments([item.read()[0]], RATE))
     found = {SOURCE: (np.concatenate([segment.wav for segment in segments]), RATE)}
     for name, pipeline in pipelines.items():

@@ -1,7 +1,8 @@
 """Three ways to give the English output the source's prosody, in one table, and their combinations.
 
-- "contour gain", the pipeline's default: the F0 contour and the loudness of the synthesizer's speech are scaled, so
-  that their variation is the source's; the synthesizer's speed follows the source's speaking rate.
+- "contour gain", the pipeline's default but for the F0 movement, which ``f0_movement`` measures: the F0 contour and
+  the loudness of the synthesizer's speech are scaled, so that their variation is the source's; the synthesizer's speed
+  follows the source's speaking rate.
 - "style vector": the prosody half of Kokoro's style vector is that of the English voice with the variation of F0 and
   loudness and the speaking rate nearest to the source's (``style_halves``). The speed then makes up only for what the
   voice's own rate leaves. The gains of F0 and loudness are off.
@@ -57,12 +58,13 @@ from thesis_lib.validation.metrics import Bounded, Statistic
 DEFAULT, LEVEL = "contour gain", "F0 median and loudness"
 STYLE, STYLE_AND_GAIN = "style vector", "style vector and contour gain"
 MODEL = "model"
-NO_GAIN = {"follow_pitch": False, "follow_dynamics": False}
+GAIN = {"follow_movement": False}
+NO_GAIN = GAIN | {"follow_pitch": False, "follow_dynamics": False}
 WAYS = {  # way -> changes of the pipeline's configuration
     LEVEL: NO_GAIN | {"follow_rate": False},
-    DEFAULT: {},
+    DEFAULT: GAIN,
     STYLE: NO_GAIN,
-    STYLE_AND_GAIN: {},
+    STYLE_AND_GAIN: GAIN,
     MODEL: NO_GAIN,
 }
 F0_SLOPE, FINAL_MOVEMENT = "F0 slope", "final F0 movement"
@@ -109,19 +111,26 @@ def common_sentences_first(table: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(table: pd.DataFrame, ways: "Ways") -> tuple[pd.DataFrame, list[dict]]:
     """A row each system and recording, and what could not be measured."""
-    base = emotion.Measures(every_tracker=False)
 
     def outputs_of(item: Acted) -> dict[str, Sound]:
         return ways(list(speech_segments([item.read()[0]], RATE)), item.text, item.speaker)
 
-    def measure(wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
+    systems = made_together((SOURCE, TTS, *WAYS), (SOURCE,), outputs_of)
+    return evaluated(emotion.items_of(table, RATE), systems, ContourMeasures())
+
+
+class ContourMeasures:
+    """(N,) speech -> what ``emotion.Measures`` gives, with F0 slope and final F0 movement."""
+
+    def __init__(self) -> None:
+        self.base = emotion.Measures(every_tracker=False)
+
+    def __call__(self, wav: np.ndarray, rate: int, source: np.ndarray, source_rate: int, text: str | None) -> dict:
+        """One row, as ``emotion.Measures``; cosines are to the speech of the source."""
         speech = np.concatenate([segment.wav for segment in speech_segments([source], source_rate)])
-        found = base(wav, rate, speech, RATE, text)
+        found = self.base(wav, rate, speech, RATE, text)
         times, log_f0 = contours.world_log_f0(resample(wav, rate, RATE))
         return found | {F0_SLOPE: contours.slope(times, log_f0), FINAL_MOVEMENT: contours.final_movement(log_f0)}
-
-    systems = made_together((SOURCE, TTS, *WAYS), (SOURCE,), outputs_of)
-    return evaluated(emotion.items_of(table, RATE), systems, measure)
 
 
 class Ways:

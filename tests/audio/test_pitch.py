@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from helpers import voiced
 
-from thesis_lib.audio.pitch import MAX_F0_HZ, MIN_VOICED_CONFIDENCE, Pitch, PitchError, track
+from thesis_lib.audio.pitch import (
+    MAX_F0_HZ,
+    MIN_VOICED_CONFIDENCE,
+    MOVEMENT_COSINES,
+    Movement,
+    Pitch,
+    PitchError,
+    track,
+)
 from thesis_lib.config import AudioConfig
 
 AUDIO = AudioConfig()
@@ -31,7 +39,9 @@ def test_noise_has_no_pitch():
     assert not pitch.is_voiced
     with pytest.raises(PitchError, match="voiced frames"):
         _ = pitch.range
-    assert pitch.moved(5.0) is pitch
+    with pytest.raises(PitchError, match="voiced frames"):
+        pitch.movement()
+    assert pitch.moved(5.0, movement=Movement((0.1,))) is pitch
 
 
 def test_moving_by_hand():
@@ -49,3 +59,54 @@ def test_voicing_is_the_trackers_confidence():
     wav[8_000:14_000] = 0
     voicing = track(wav, AUDIO).voicing
     assert voicing[10:25].min() > MIN_VOICED_CONFIDENCE > voicing[36:50].max()
+
+
+FRAMES = 120
+X = np.clip((np.arange(FRAMES) - 10) / (FRAMES - 31), 0, 1)  # voiced from frame 10 to frame 99
+PLANTED = (-0.2, 0.1, 0.05)
+
+
+def contour(coefficients: tuple[float, ...]) -> Pitch:
+    """A contour with that movement around 150 Hz, unvoiced before and after it and in a gap."""
+    voicing = np.ones(FRAMES, np.float32)
+    voicing[:10] = voicing[100:] = voicing[40:50] = 0
+    log_f0 = np.log(150) + sum(a * np.cos(np.pi * k * X) for k, a in enumerate(coefficients, start=1))
+    return Pitch(np.where(voicing > 0, log_f0, 7.0).astype(np.float32), voicing)
+
+
+def test_the_movement_of_a_known_contour():
+    found = contour(PLANTED).movement()
+    assert len(found.coefficients) == MOVEMENT_COSINES
+    assert found.coefficients == pytest.approx(PLANTED, abs=0.002)
+    assert contour(PLANTED).movement(1).coefficients[0] < 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 2.0])
+def test_another_movement_replaces_the_own_one_by_its_share(share):
+    """What is faster than the movement stays, and so does the median where none is given."""
+    fast = 0.02 * np.cos(np.pi * 12 * X)
+    own = contour((0.1, 0.0, -0.05))
+    own = Pitch((own.log_f0 + fast).astype(np.float32), own.voicing)
+    moved = own.moved(movement=Movement(PLANTED).scaled(share))
+    before, after = (np.array(pitch.movement().coefficients) for pitch in (own, moved))
+    assert after == pytest.approx(before + share * (np.array(PLANTED) - before), abs=0.002)
+    change = (moved.log_f0 - own.log_f0)[own.voiced]
+    slow = np.cos(np.pi * np.outer(X[own.voiced], (1, 2, 3)))
+    assert change == pytest.approx(slow @ np.linalg.lstsq(slow, change, rcond=None)[0], abs=1e-5)
+    level = own.moved(np.log(200), 0.1, Movement(PLANTED)).range
+    assert (level.log_f0_median, level.log_f0_std) == pytest.approx((np.log(200), 0.1), abs=1e-4)
+    same = own.moved(movement=Movement(())).log_f0[own.voiced]
+    assert same == pytest.approx(own.log_f0[own.voiced], abs=1e-6)
+
+
+def test_a_part_of_a_movement():
+    whole = Movement(PLANTED, share=0.5)
+    assert whole.part(0.0, 1.0).coefficients == pytest.approx(PLANTED)
+    for start, end, count in ((0.0, 0.3, 1), (0.3, 0.8, 2), (0.2, 1.0, 3)):
+        found = whole.part(start, end)
+        assert (len(found.coefficients), found.share) == (count, 0.5)
+        x = np.linspace(0, 1, 50)
+        cut = sum(a * np.cos(np.pi * k * (start + (end - start) * x)) for k, a in enumerate(PLANTED, start=1))
+        made = sum(a * np.cos(np.pi * k * x) for k, a in enumerate(found.coefficients, start=1))
+        assert np.corrcoef(cut, made)[0, 1] > 0.97
+    assert whole.part(0.5, 0.5).coefficients == ()

@@ -94,7 +94,7 @@ def test_every_vocoder_renders_the_same_sentence():
         for name, level in ((RELEASED, 1.0), (WITH, 2.0))
     }
     item = Acted(0, "x", "fear", "x.wav", "text", lambda: (spoken(0, RATE), RATE))
-    found = emotion_loss.clones_by_vocoder(pipelines, item)
+    found = emotion_loss.clones_of_each(pipelines, item)
     assert list(found) == [SOURCE, RELEASED, WITH]
     assert [set(found[name][0].tolist()) for name in (RELEASED, WITH)] == [{1.0}, {2.0}]
     assert 0 < len(found[SOURCE][0]) <= len(spoken(0, RATE))

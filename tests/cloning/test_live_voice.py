@@ -94,7 +94,7 @@ def test_an_update_extracts_the_voice_of_later_segments_unless_one_is_translated
         kept = live.kept(TranslatedSegment(segment, "", "hello") for segment in live.measured(SEGMENTS[:2]))
         first, second = list(kept)
         live.update(first)
-        live.update(replace(second, is_last_clause=False))
+        live.update(replace(second, part=(0.0, 0.5)))
         assert not known[2].wait(0.2), "while the second one is synthesised"
         live.update(second)
         assert known[2].wait(20)

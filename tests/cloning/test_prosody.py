@@ -6,6 +6,7 @@ from cloning_stages import HZ, PLAIN, Turning, pipeline
 from helpers import spoken, voiced
 
 from thesis_lib.audio.files import AudioError
+from thesis_lib.audio.pitch import Movement
 from thesis_lib.audio.prosody import loudness_variation, with_loudness_variation
 from thesis_lib.audio.voice_activity import RATE, Segment, speech_segments
 from thesis_lib.cloning.prosody import (
@@ -179,13 +180,15 @@ def test_what_is_not_measured_changes_nothing():
 
 def test_strength_by_hand():
     assert [strengthened(0.4, 0.2, strength) for strength in (0, 1, 2)] == [0.2, 0.4, pytest.approx(0.8)]
-    mean, voice = np.zeros(2, np.float32), Voice(np.ones(3), np.array([1.0, -1.0]), 5.0, 0.36)
+    mean, voice = np.zeros(2, np.float32), Voice(np.ones(3), np.array([1.0, -1.0]), 5.0, 0.36, Movement((0.1,), 0.5))
     assert styled(voice, mean, 1.0) is voice
     neutral, double = styled(voice, mean, 0.0), styled(voice, mean, 2.0)
     assert (neutral.emotion == mean).all()
     assert double.emotion == pytest.approx([2.0, -2.0])
     assert (neutral.log_f0_std, double.log_f0_std) == (NEUTRAL_LOG_F0_STD, pytest.approx(4 * NEUTRAL_LOG_F0_STD))
     assert (double.speaker is voice.speaker, double.log_f0_median) == (True, 5.0)
+    assert (neutral.movement.share, double.movement.share) == (0.0, 1.0)
+    assert styled(replace(voice, movement=None), mean, 2.0).movement is None
 
 
 def test_the_strength_acts_on_rate_dynamics_and_embedding(stages, monkeypatch):

@@ -9,15 +9,17 @@ from cloning_stages import HZ, PLAIN, pipeline
 from helpers import spoken, voiced
 
 from thesis_lib.audio.files import resample
-from thesis_lib.audio.pitch import track
+from thesis_lib.audio.pitch import PITCH_CHANNEL, Movement, track
 from thesis_lib.audio.voice_activity import RATE, Segment
 from thesis_lib.cloning import speaker as module
 from thesis_lib.cloning import target_speaker
+from thesis_lib.cloning.prosody import followed
 from thesis_lib.cloning.recording_speakers import RecordingSpeakers
 from thesis_lib.cloning.segment_cache import SegmentCache
 from thesis_lib.cloning.segment_style import MEDIAN_PRIOR_SECONDS, STYLE_PRIOR_SECONDS, SegmentStyles, in_segment
 from thesis_lib.cloning.segments import TranslatedSegment
 from thesis_lib.cloning.speaker import Speaker
+from thesis_lib.config import CloningConfig
 from thesis_lib.embeddings.encoders import embed
 from thesis_lib.vocoder.synthesis import Vocoder
 from thesis_lib.vocoder.voice import Voice
@@ -66,6 +68,51 @@ def test_a_recording_of_one_segment_stays_as_it_is(stages):
     assert (found.emotion == speaker.voice.emotion).all()
 
 
+def glide(low: float, high: float, seconds: float = SECONDS) -> Segment:
+    """F0 moves evenly from one frequency to the other, in octaves."""
+    f0 = np.geomspace(low, high, int(seconds * RATE))
+    phase = 2 * np.pi * np.cumsum(f0) / RATE
+    wav = 0.1 * sum(np.sin(k * phase) / k for k in range(1, 10))
+    return Segment(0.0, seconds, wav.astype(np.float32))
+
+
+def test_each_segment_has_its_own_movement(analysed):
+    made, speaker, _ = analysed
+    rise, fall = (in_segment(made.analyser, speaker, glide(*ends), 1.0).voice for ends in ((120, 180), (180, 120)))
+    # The cosine series of a straight line from 0 to h: -4 h / pi^2 for the first cosine, 0 for the second.
+    first = -4 * np.log(1.5) / np.pi**2
+    assert rise.movement.coefficients[:2] == pytest.approx((first, 0), abs=0.01)
+    assert fall.movement.coefficients[:2] == pytest.approx((-first, 0), abs=0.01)
+    assert rise.movement.share == 1.0
+    assert speaker.voice.movement is None
+    half = in_segment(made.analyser, replace(speaker, followed=0.5), glide(120, 180), 1.0).voice
+    assert half.movement == rise.movement.scaled(0.5)
+    assert in_segment(made.analyser, speaker, glide(120, 180, 20.1), 1.0).voice.movement is None, "not measured whole"
+
+
+@pytest.mark.parametrize(("changes", "rises"), [({}, True), ({"follow_movement": False}, False)])
+def test_the_output_rises_as_the_segment_does(stages, monkeypatch, changes, rises):
+    """The synthesizer's speech is replaced by one that falls."""
+    seen = []
+    monkeypatch.setattr(Vocoder, "samples", lambda self, content, *given: seen.append(content[0]) or np.zeros(HZ))
+    made = pipeline(stages, PLAIN.model_copy(update=changes))
+    falling = resample(glide(180, 120).wav, RATE, HZ)
+    monkeypatch.setattr(type(made), "content", lambda *given: falling)
+    rise = glide(120, 180)
+    made.synthesise_one(TranslatedSegment(rise, "", "hello my friend"), made.analyse_speaker([rise], alone=True))
+    log_f0 = seen[0][PITCH_CHANNEL]
+    assert (log_f0[-30] > log_f0[30]) == rises
+
+
+def test_a_clause_has_its_part_of_the_movement(analysed):
+    _, speaker, _ = analysed
+    voice, config = replace(speaker.voice, movement=Movement((0.1, 0.2, 0.3))), CloningConfig()
+    assert followed(voice, (0.5, 1.0), config).movement == voice.movement.part(0.5, 1.0)
+    assert followed(voice, (0.0, 1.0), config.model_copy(update={"follow_movement": False})).movement is None
+    assert followed(voice, (0.0, 1.0), config.model_copy(update={"follow_pitch": False})).log_f0_std is None
+    assert followed(speaker.voice, (0.0, 0.5), config) == speaker.voice
+
+
 def test_the_difference_is_limited_to_an_octave(analysed):
     made, speaker, (first, _) = analysed
     far = replace(speaker, recorded=replace(speaker.recorded, log_f0_median=np.log(LOW) - 2))
@@ -101,7 +148,8 @@ def test_short_or_unvoiced_segments_and_unknown_recordings_have_the_style_of_the
 def test_a_voice_without_f0_statistics_keeps_none(analysed):
     made, speaker, (first, _) = analysed
     plain = replace(speaker, voice=Voice(speaker.voice.speaker))
-    assert in_segment(made.analyser, plain, first, 1.0).voice == plain.voice
+    found = in_segment(made.analyser, plain, first, 1.0).voice
+    assert found == replace(plain.voice, movement=found.movement)
 
 
 @pytest.mark.parametrize("follow", [True, False])
@@ -189,10 +237,10 @@ def test_the_only_segment_of_a_recording_is_analysed_once(stages, monkeypatch):
 def test_the_recorded_voice_is_kept_in_the_cache(analysed, tmp_path):
     _, speaker, _ = analysed
     cache = SegmentCache(tmp_path, "0" * 12, "")
-    for followed in (1.0, 0.25):
-        cache.put_speakers(RecordingSpeakers({"1": replace(speaker, followed=followed)}))
+    for share in (1.0, 0.25):
+        cache.put_speakers(RecordingSpeakers({"1": replace(speaker, followed=share)}))
         found = cache.get_speakers().by_label["1"]
-        assert found.followed == followed
+        assert found.followed == share
         assert found.recorded.log_f0_median == speaker.recorded.log_f0_median
         assert (found.recorded.emotion == speaker.recorded.emotion).all()
     cache.put_speakers(RecordingSpeakers({"1": replace(speaker, recorded=None)}))

@@ -5,7 +5,7 @@ Shapes: N samples, T frames of the project's mel.
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,8 @@ MIN_LOG_F0_STD = 0.01  # a sixth of a semitone; scaling up a smaller one would a
 PITCH_CENTRE, PITCH_SCALE = float(np.float32(math.log(150.0))), float(np.float32(0.35))
 PITCH_CHANNEL = -2  # of content features other than the mel
 MIN_VOICED_FRAMES = 5  # for F0 statistics
+MOVEMENT_COSINES = 3  # of a phrase: half a period, a whole one, and one and a half
+MOVEMENT_PENALTY = 1e-3  # of the squared coefficients, for each voiced frame: a short phrase has no unique solution
 
 
 class PitchError(ThesisError):
@@ -35,6 +37,31 @@ class PitchRange:
 
     log_f0_median: float
     log_f0_std: float  # standard deviation
+
+
+@dataclass(frozen=True)
+class Movement:
+    """The slow movement of log-F0 in a phrase: sum over k of a_k cos(pi k x), k = 1..K.
+
+    x is the time, 0 at the first voiced frame of the phrase and 1 at the last.
+    """
+
+    coefficients: tuple[float, ...]  # a_1 to a_K, natural log
+    share: float = 1.0  # how far it replaces a contour's own movement: 0 not at all, 1 wholly, 2 twice the difference
+
+    def scaled(self, factor: float) -> "Movement":
+        """The movement with ``factor`` times the share."""
+        return replace(self, share=factor * self.share)
+
+    def part(self, start: float, end: float) -> "Movement":
+        """The movement in a part of the phrase, from x = ``start`` to ``end``, with cosines of about the same periods.
+
+        The whole phrase, 0 to 1, gives the movement itself.
+        """
+        count = math.ceil(len(self.coefficients) * (end - start))
+        x = np.linspace(0, 1, 100)
+        contour = _cosines(start + (end - start) * x, len(self.coefficients)) @ np.array(self.coefficients)
+        return replace(self, coefficients=_movement(x, contour, count, penalty=0.0))
 
 
 @dataclass(frozen=True)
@@ -62,25 +89,63 @@ class Pitch:
     @property
     def range(self) -> PitchRange:
         """The F0 statistics of the voiced frames. PitchError with fewer than ``MIN_VOICED_FRAMES``."""
+        voiced = self._voiced_log_f0()
+        return PitchRange(float(np.median(voiced)), float(voiced.std()))
+
+    def movement(self, cosines: int = MOVEMENT_COSINES) -> Movement:
+        """The slow movement, by ridge regression over the voiced frames. PitchError as ``range``."""
+        voiced = self._voiced_log_f0()
+        return Movement(_movement(self._phrase_time[self.voiced], voiced, cosines))
+
+    def _voiced_log_f0(self) -> np.ndarray:
         voiced = self.log_f0[self.voiced]
         if not self.is_voiced:
             raise PitchError(
                 f"only {len(voiced)} voiced frames, {MIN_VOICED_FRAMES} are needed to measure F0: use more speech"
             )
-        return PitchRange(float(np.median(voiced)), float(voiced.std()))
+        return voiced
 
-    def moved(self, log_f0_median: float | None = None, log_f0_std: float | None = None) -> "Pitch":
-        """The contour with another log-F0 median and standard deviation.
+    @property
+    def _phrase_time(self) -> np.ndarray:
+        """(T,): 0 at the first voiced frame and before it, 1 at the last and after it."""
+        first, last = np.flatnonzero(self.voiced)[[0, -1]]
+        return np.clip((np.arange(len(self.log_f0)) - first) / (last - first), 0, 1)
+
+    def moved(
+        self,
+        log_f0_median: float | None = None,
+        log_f0_std: float | None = None,
+        movement: Movement | None = None,
+    ) -> "Pitch":
+        """The contour with another movement, and then with another log-F0 median and standard deviation.
 
         None keeps the contour's own. A contour with too few voiced frames is returned unchanged.
         """
         if not self.is_voiced:
             return self
+        if movement is not None and movement.coefficients:
+            cosines = len(movement.coefficients)
+            change = movement.share * np.subtract(movement.coefficients, self.movement(cosines).coefficients)
+            log_f0 = self.log_f0 + _cosines(self._phrase_time, cosines) @ change
+            return Pitch(log_f0.astype(np.float32), self.voicing).moved(log_f0_median, log_f0_std)
         own = self.range
         scale = 1.0 if log_f0_std is None else log_f0_std / max(own.log_f0_std, MIN_LOG_F0_STD)
         median = own.log_f0_median if log_f0_median is None else log_f0_median
         moved = median + scale * (self.log_f0 - own.log_f0_median)
         return Pitch(np.clip(moved, np.log(MIN_F0_HZ), np.log(MAX_F0_HZ)).astype(np.float32), self.voicing)
+
+
+def _cosines(x: np.ndarray, count: int) -> np.ndarray:
+    """(T,) -> (T, count): cos(pi k x), k = 1..count."""
+    return np.cos(np.pi * np.outer(x, np.arange(1, count + 1)))
+
+
+def _movement(x: np.ndarray, log_f0: np.ndarray, count: int, penalty: float = MOVEMENT_PENALTY) -> tuple[float, ...]:
+    """Coefficients of ``count`` cosines that fit log-F0 (T,) at times (T,) best, beside a constant."""
+    cosines = _cosines(x, count)
+    centred = cosines - cosines.mean(0)
+    gram = centred.T @ centred + penalty * len(x) * np.eye(count)
+    return tuple(np.linalg.solve(gram, centred.T @ (log_f0 - log_f0.mean())).tolist())
 
 
 def track(wav: np.ndarray, audio: AudioConfig) -> Pitch:

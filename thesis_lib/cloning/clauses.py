@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from thesis_lib.cloning.abbreviations import ends_in_abbreviation
 from thesis_lib.cloning.quantities import ends_in_unit
 from thesis_lib.cloning.readings import sentences
@@ -22,8 +24,9 @@ def split_into_clauses(segments: Iterable[TranslatedSegment]) -> Iterator[Transl
     """Cut each translated segment into its clauses; the first clause keeps the transcript and the seconds."""
     for segment in segments:
         found = clauses(segment.english)
+        ends = np.cumsum([0, *map(len, found)]) / sum(map(len, found))
         for number, clause in enumerate(found):
-            cut = replace(segment, english=clause, is_last_clause=number == len(found) - 1)
+            cut = replace(segment, english=clause, part=(float(ends[number]), float(ends[number + 1])))
             yield replace(cut, transcript="", seconds={}) if number else cut
 
 

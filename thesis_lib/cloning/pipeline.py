@@ -1,9 +1,9 @@
 """Translate Spanish speech, synthesise the English, and convert it to the source speaker's voice.
 
 Whisper translates, Kokoro synthesises the English text, and the conversion vocoder renders that speech with the
-speaker and emotion embeddings of the source, at the source's log-F0 median and standard deviation, speaking rate,
-loudness and loudness variation. The pipeline works segment by segment, so memory does not grow with the length of a
-recording; the next segment is translated while the current one is synthesised.
+speaker and emotion embeddings of the source and the F0 movement of each segment, at the source's log-F0 median and
+standard deviation, speaking rate, loudness and loudness variation. The pipeline works segment by segment, so memory
+does not grow with the length of a recording; the next segment is translated while the current one is synthesised.
 
 Shapes: N samples, n samples of one block.
 """
@@ -30,6 +30,7 @@ from thesis_lib.cloning.prosody import (
     MIN_SPEED,
     NEUTRAL_LOUDNESS_VARIATION,
     fitting_stretch,
+    followed,
     limited_speed,
     strengthened,
     styled,
@@ -291,10 +292,8 @@ class VoiceCloningPipeline:
     def _converted(
         self, content: np.ndarray, translated: TranslatedSegment, speaker: Speaker, style: Style
     ) -> np.ndarray:
-        stretch, voice = 1.0, speaker.voice
+        stretch, voice = 1.0, followed(speaker.voice, translated.part, self.config)
         if self.config.fit:
             stretch = fitting_stretch(len(content) / self.sample_rate, translated.segment.duration)
-        if not self.config.follow_pitch:
-            voice = replace(voice, log_f0_std=None)
         voice = styled(voice, self.vocoder.mean_emotion, style.strength)
         return self.vocoder.render(content, voice, self.config.guidance, stretch)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from thesis_lib.audio.prosody import phonetic_change
+from thesis_lib.config import CloningConfig
 from thesis_lib.vocoder.voice import Voice
 
 # Medians over the bundled English voices, what a strength of 0 stands for; `python -m benchmarks emotion` measures them
@@ -69,13 +70,25 @@ def strengthened(value: float | None, neutral: float, strength: float) -> float 
     return None if value is None else neutral * (value / neutral) ** strength
 
 
+def followed(voice: Voice, part: tuple[float, float], config: CloningConfig) -> Voice:
+    """Return the voice with the F0 statistics that the output follows, and with the movement in a part of the segment.
+
+    ``part`` is that of ``TranslatedSegment``.
+    """
+    deviation = voice.log_f0_std if config.follow_pitch else None
+    movement = voice.movement.part(*part) if voice.movement and config.follow_movement else None
+    return replace(voice, log_f0_std=deviation, movement=movement)
+
+
 def styled(voice: Voice, mean_emotion: np.ndarray, strength: float) -> Voice:
     """Return the voice with its speaking style neutral (strength 0), as it is (1) or exaggerated (above 1).
 
     The emotion embedding (E,) moves on the line from the training set's mean; the log-F0 standard deviation by
-    ``strengthened``.
+    ``strengthened``; the F0 movement on the line from the synthesizer's.
     """
     if strength == 1.0 or voice.emotion is None:
         return voice
     emotion = (mean_emotion + strength * (voice.emotion - mean_emotion)).astype(np.float32)
-    return replace(voice, emotion=emotion, log_f0_std=strengthened(voice.log_f0_std, NEUTRAL_LOG_F0_STD, strength))
+    deviation = strengthened(voice.log_f0_std, NEUTRAL_LOG_F0_STD, strength)
+    movement = voice.movement and voice.movement.scaled(strength)
+    return replace(voice, emotion=emotion, log_f0_std=deviation, movement=movement)

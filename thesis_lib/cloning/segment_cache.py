@@ -27,7 +27,7 @@ from thesis_lib.vocoder.voice import Voice
 NOT_OF_SYNTHESIS = {"translator", "language", "examples", "style_strength", "background"}
 EMBEDDINGS = ("speaker", "emotion")  # of a voice
 VOICE_KEYS = ("voice", "prosody", "loudness", "recorded", "followed")  # of a speaker
-SYNTHESIS_VERSION = 11  # increased when the same settings give other samples
+SYNTHESIS_VERSION = 12  # increased when the same settings give other samples
 CACHE_FILE = re.compile(r"[0-9a-f]{12}\.npz|speaker-[0-9a-f]{12}\.json")
 
 

@@ -68,4 +68,6 @@ def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, st
     if voice.log_f0_std is not None and recorded.log_f0_std is not None:
         own, usual = (max(x, MIN_LOG_F0_STD) for x in (pitch.range.log_f0_std, recorded.log_f0_std))
         voice = replace(voice, log_f0_std=voice.log_f0_std * (own / usual) ** style)
+    if len(wav) == len(segment.wav):
+        voice = replace(voice, movement=pitch.movement().scaled(speaker.followed))
     return replace(speaker, voice=voice)

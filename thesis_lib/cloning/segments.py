@@ -52,7 +52,13 @@ class TranslatedSegment:
     style: Style | None = None  # None: measured
     notes: tuple[str, ...] = ()  # what is uncertain, or why the segment is left out
     is_left_out: bool = False  # it is not spoken
-    is_last_clause: bool = True  # False for the earlier clauses of a segment, which only live speech has
+    # From where to where its English is in that of the segment, 0 to 1; only live speech is cut into clauses.
+    part: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def is_last_clause(self) -> bool:
+        """Whether the English of the segment ends with it."""
+        return self.part[1] == 1.0
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def voice_inputs(wav: np.ndarray, voice: Voice, vocoder: Vocoder) -> dict[str, n
     "content" (1, C, T), "speaker" (1, S), "emotion" (1, E), "guidance" (1,) and, where the generator has one, the
     beginning of the pulse train.
     """
-    content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std)
+    content = vocoder.features(wav, voice.log_f0_median, voice.log_f0_std, voice.movement)
     # Copies, because torch warns of arrays that are read-only.
     speaker, emotion = (np.array(vector)[None] for vector in voice.vectors())
     given = {"content": content, "speaker": speaker, "emotion": emotion, "guidance": np.ones(1, np.float32)}

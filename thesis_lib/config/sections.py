@@ -287,6 +287,7 @@ class CloningConfig(Section):
     guidance: float = Field(1.0, ge=0)  # strength of the speaker embedding: 0 none, 1 as trained
     follow_rate: bool = True  # match the speaker's speaking rate, relative to the average rate
     follow_pitch: bool = True  # match the speaker's log-F0 standard deviation
+    follow_movement: bool = True  # match the slow F0 movement of each segment; it needs follow_segments
     follow_dynamics: bool = True  # match how much the speaker's loudness varies
     follow_segments: bool = True  # match F0 and emotion of each segment; false: the average of the recording
     style_strength: float = Field(1.0, ge=0, le=2)  # of the speaking style: 0 neutral, 1 as the source, 2 exaggerated

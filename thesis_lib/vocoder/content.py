@@ -23,7 +23,7 @@ import numpy as np
 
 from thesis_lib.audio.files import whole_frames
 from thesis_lib.audio.log_mel import log_mel
-from thesis_lib.audio.pitch import MIN_LOG_F0_STD, PITCH_CENTRE, PITCH_SCALE, Pitch, track
+from thesis_lib.audio.pitch import MIN_LOG_F0_STD, PITCH_CENTRE, PITCH_SCALE, Movement, Pitch, track
 from thesis_lib.config import AudioConfig, ContentConfig
 from thesis_lib.pretrained.whisper import Whisper
 
@@ -110,17 +110,18 @@ def recording_content(
     config: ContentConfig,
     log_f0_median: float | None = None,
     log_f0_std: float | None = None,
+    movement: Movement | None = None,
 ) -> np.ndarray:
     """(N,) -> content features (C, T), float32, of the recording, zero-padded to whole frames.
 
-    Its F0 is moved to the log-F0 median and standard deviation (``Pitch.moved``); None keeps the recording's. Raises
-    ModelError where the recogniser of phonetic content cannot be loaded.
+    Its F0 is moved to the log-F0 median, standard deviation and movement (``Pitch.moved``); None keeps the recording's.
+    Raises ModelError where the recogniser of phonetic content cannot be loaded.
     """
     mel = log_mel(whole_frames(wav, audio.hop_length), audio)
     if config.kind == "mel":
         return mel
     found = analyse(wav, audio, config, mel)
-    found = replace(found, pitch=found.pitch.moved(log_f0_median, log_f0_std))
+    found = replace(found, pitch=found.pitch.moved(log_f0_median, log_f0_std, movement))
     said = found.phonetic if config.kind == "phonetic" else cepstra(mel, found.mel_mean, config)
     energy = ((mel.mean(0) - ENERGY_CENTRE) / ENERGY_SCALE)[None]
     return np.concatenate([said, energy, *(feature(name, found, config) for name in PROSODY)]).astype(np.float32)

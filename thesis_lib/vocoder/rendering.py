@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from thesis_lib.audio.pitch import Movement
 from thesis_lib.config import AudioConfig, ContentConfig, EncoderConfig
 from thesis_lib.vocoder.content import recording_content, stretched
 from thesis_lib.vocoder.description import VocoderDescription
@@ -86,14 +87,18 @@ class BaseVocoder(ABC):
         """
 
     def features(
-        self, wav: np.ndarray, log_f0_median: float | None = None, log_f0_std: float | None = None
+        self,
+        wav: np.ndarray,
+        log_f0_median: float | None = None,
+        log_f0_std: float | None = None,
+        movement: Movement | None = None,
     ) -> np.ndarray:
         """(N,) -> content features (1, C, T) of the recording, zero-padded to whole frames.
 
-        Its F0 is moved to the log-F0 median and standard deviation (``Pitch.moved``); None keeps the recording's.
-        Raises ModelError where the recogniser of phonetic content cannot be loaded.
+        Its F0 is moved to the log-F0 median, standard deviation and movement (``Pitch.moved``); None keeps the
+        recording's. Raises ModelError where the recogniser of phonetic content cannot be loaded.
         """
-        return recording_content(wav, self.audio, self.content_config, log_f0_median, log_f0_std)[None]
+        return recording_content(wav, self.audio, self.content_config, log_f0_median, log_f0_std, movement)[None]
 
     def render(
         self, wav: np.ndarray, voice: Voice = MEAN_VOICE, guidance: float = 1.0, stretch: float = 1.0
@@ -102,7 +107,7 @@ class BaseVocoder(ABC):
 
         The content features are stretched before synthesis, so pitch and timbre stay.
         """
-        content = self.features(wav, voice.log_f0_median, voice.log_f0_std)
+        content = self.features(wav, voice.log_f0_median, voice.log_f0_std, voice.movement)
         length = round(len(wav) * stretch)
         if stretch != 1.0:
             content = stretched(content[0], -(-length // self.audio.hop_length))[None]
