@@ -46,7 +46,10 @@ def interval_rows(statistics: Mapping[str, Statistic], found: pd.DataFrame, abou
 def statistics_of(
     system: str, found: pd.DataFrame, every: pd.DataFrame, correlated: Sequence[str]
 ) -> dict[str, Statistic]:
-    """Name -> statistic of a system's rows; ``correlated`` columns are correlated with the source's in ``every``."""
+    """Name -> statistic of a system's rows; ``correlated`` columns are correlated with the source's in ``every``.
+
+    The WER is among them where words were counted.
+    """
     source = every[every.system == SOURCE]
     statistics: dict[str, Statistic] = {
         name: Bounded(recall(source, found, column), 0, 1) for name, column in PROBES.items()
@@ -55,7 +58,7 @@ def statistics_of(
         for name in correlated:
             pair = (_centred(side, name) for side in (source, found))
             statistics[f"correlation, {name}"] = Bounded(correlation_of_rows(*pair), -1, 1)
-    if system not in WITHOUT_TEXT:
+    if system not in WITHOUT_TEXT and "errors" in found:
         statistics[WORD_ERROR_RATE] = error_rate(found[["errors", "words"]].to_numpy())
     for name in ("DNSMOS", *(column for column in found if column.startswith("cosine, "))):
         values = found[name].to_numpy()

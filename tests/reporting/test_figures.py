@@ -38,12 +38,27 @@ def test_figures_have_units(tiny_run):
     assert "x (Hz)" in labels(reporting.by_style(table, {"x": "x (Hz)"}))
 
 
+def test_contours_lie_on_one_another_from_the_first_voiced_frame_to_the_last():
+    wav = np.concatenate([np.zeros(4000, np.float32), voiced(1.0, f0=140), np.zeros(9000, np.float32)])
+    (axis,) = reporting.f0_contours({"a": wav, "silent": np.zeros(22_050, np.float32)}, AudioConfig()).axes
+    (line,) = axis.lines
+    shown = np.isfinite(line.get_ydata())
+    assert line.get_xdata()[shown][[0, -1]] == pytest.approx([0, 1])
+    assert line.get_ydata()[shown] == pytest.approx(140, rel=0.05)
+    assert "F0 (Hz)" in axis.get_ylabel()
+
+
 def test_sampled_speakers_are_shown_from_where_they_begin():
     log = pd.DataFrame({"step": [1, 2, 3], "sampled_speaker": [np.nan, 0.9, 0.7], "content": [np.nan, 0.2, 0.1]})
     for axis, rise in zip(reporting.speaker_sampling_figure(log).axes, ([0.1, 0.3], [0.8, 0.9]), strict=True):
         assert "cosine" in axis.get_ylabel()
         assert axis.lines[0].get_xdata().tolist() == [2, 3]
         assert axis.lines[0].get_ydata() == pytest.approx(rise)
+    off, on = (
+        reporting.speaker_sampling_figure(log.assign(sampled_emotion=x)).axes for x in (np.nan, [np.nan, 1, 0.6])
+    )
+    assert [len(off), len(on)] == [2, 3]
+    assert on[2].lines[0].get_ydata() == pytest.approx([0, 0.4])
 
 
 def test_a_separation_is_shown_with_its_interval_or_its_reason():

@@ -7,6 +7,8 @@ import torch
 from matplotlib.figure import Figure
 
 from thesis_lib.audio.mel import LogMel
+from thesis_lib.audio.pitch import track
+from thesis_lib.config import AudioConfig
 from thesis_lib.reporting.headings import heading
 from thesis_lib.reporting.look import COLOURS, SIZE
 from thesis_lib.validation.metrics import Leak
@@ -131,6 +133,25 @@ def spectrograms(wavs: dict[str, np.ndarray], log_mel: LogMel) -> Figure:
     return figure
 
 
+def f0_contours(wavs: dict[str, np.ndarray], audio: AudioConfig) -> Figure:
+    """F0 of the voiced frames of recordings (N,) at the rate of ``audio``, from the first voiced frame to the last.
+
+    A recording with too few voiced frames has no line.
+    """
+    figure, axis = plt.subplots()
+    for name, wav in wavs.items():
+        pitch = track(wav, audio)
+        if pitch.is_voiced:
+            first, last = np.flatnonzero(pitch.voiced)[[0, -1]]
+            places = (np.arange(len(pitch.log_f0)) - first) / (last - first)
+            axis.plot(places, np.where(pitch.voiced, np.exp(pitch.log_f0), np.nan), label=name)
+    axis.set(xlabel="time, from the first voiced frame (0) to the last (1)", ylabel="F0 (Hz)", yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.legend(frameon=False)
+    return figure
+
+
 def modulation(norms: pd.DataFrame) -> Figure:
     """Size of each FiLM layer's modulation; zero before training."""
     figure, axis = plt.subplots()
@@ -176,13 +197,19 @@ def optimisation_curves(log: pd.DataFrame) -> Figure:
 
 
 def speaker_sampling_figure(log: pd.DataFrame) -> Figure:
-    """Cosine to the sampled target speakers, and of all outputs to the words of their source, over training."""
-    figure, axes = plt.subplots(1, 2, figsize=SIZE)
-    panels = (
-        ("sampled_speaker", "cosine to the sampled speaker (ECAPA)"),
-        ("content", "cosine to the words (Whisper)"),
-    )
-    for axis, (loss, label) in zip(axes, panels, strict=True):
+    """Cosine to the sampled target speakers, and of all outputs to the words of their source, over training.
+
+    A third panel has the cosine to the given emotion embedding, where ``losses.sampled_emotion`` was on.
+    """
+    panels = {
+        "sampled_speaker": "cosine to the sampled speaker (ECAPA)",
+        "content": "cosine to the words (Whisper)",
+        "sampled_emotion": "cosine to the given emotion",
+    }
+    if "sampled_emotion" not in log or log["sampled_emotion"].isna().all():
+        del panels["sampled_emotion"]
+    figure, axes = plt.subplots(1, len(panels), figsize=SIZE)
+    for axis, (loss, label) in zip(axes, panels.items(), strict=True):
         part = log.dropna(subset=[loss])
         axis.plot(part.step, 1 - part[loss], ".", alpha=0.3)
         axis.plot(part.step, 1 - part[loss].rolling(15, center=True, min_periods=1).mean())
