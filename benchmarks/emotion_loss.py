@@ -3,12 +3,14 @@
 Two trainings of some minutes on a CPU continue the released weights, one with the loss and one without it. Both train
 the layers of the condition alone (``training.trainable``), without a discriminator: they compare the loss, and no
 weights are made from them. Their corpus is the rows of THESIS_EMOTIONS that are marked "train", without the measured
-ones, and ``HUMANS`` speakers of THESIS_HUMAN, so that half of the speakers are acted ones; in the data of the released
-weights these are one in seventy.
+recordings, and ``HUMANS`` speakers of THESIS_HUMAN, so that half of the speakers are actors. THESIS_HUMAN must hold
+recordings for training, which are never measured. Before the encoders the signal is augmented as in the profile
+``human``.
 
-Measured as in ``emotion`` on one recording of each actor and emotion among the rows marked "train". So the actors and
-sentences are known to the vocoders, and all these recordings to the emotion encoder: the values are for a choice. The
-weight of the loss is that of a trial on the same recordings, of which no result is saved.
+Measured as in ``emotion`` on one recording of each actor and emotion among the rows marked "train". The vocoders were
+trained on these actors and sentences (the released weights on EmoDB as a whole), the emotion encoder on these
+recordings: the values are for a choice. The weight of the loss is that of a trial on the same recordings, of which no
+result is saved.
 """
 
 import shutil

@@ -13,7 +13,7 @@ OFF = ("multi_scale_mel", "stft", "temporal", "adversarial", "feature_matching",
 
 
 class SmallEncoder(torch.nn.Module):
-    """Whatever the tiny run's encoders are, with a gradient."""
+    """A small random encoder with a gradient."""
 
     name, sample_rate, revision = "small", 16_000, "1"
 

@@ -73,6 +73,15 @@ def test_a_network_has_the_roles_of_the_encoder_that_contains_it():
     assert found.of_network(PITCH_TRACKER) == EVALUATION
 
 
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_the_emotion_loss_of_sampled_speakers_trains_by_the_emotion_encoder(weight):
+    """Without the content loss: the recogniser that computes it is part of this encoder."""
+    changes = {"conversion.losses.content": 0.0, "conversion.losses.sampled_emotion": weight}
+    config = Config.from_profile("human").override(changes | {"conversion.training.warm_start": "none"})
+    found = roles_of(config, emotion_encoder="whisper-emotion (1)").of_network("whisper-emotion")
+    assert ("trains" in found) == (weight > 0)
+
+
 def test_an_encoder_has_the_roles_of_the_networks_that_it_contains():
     """The demo's content and its warm start's loss are by Whisper tiny.en, its emotion encoder is another."""
     found = roles_of(Config.from_profile("demo"))

@@ -6,7 +6,8 @@ encoder, each given by its prototype: the class centre of the encoder's additive
 the target speakers, ``training.recorded_share``, is drawn from the speakers of the training recordings instead: a
 recording's embeddings are the condition, the mean direction of the speaker's embeddings is the prototype. There is no
 recording to compare with, so three losses take its place: the speaker encoder's distance to the prototype, a speech
-recogniser's features against those of the recording, and the discriminator.
+recogniser's features against those of the recording, and the discriminator. A fourth is optional: the emotion encoder's
+distance to the emotion embedding that the generator was given.
 
 Shapes: B batch, C content channels, T frames, S speaker embedding, E emotion embedding, P prototypes, n recordings.
 References: the speaker loss on converted speech and the recogniser's features as a speech consistency loss,
@@ -83,7 +84,11 @@ class SpeakerSampler:
         return sampled, targets.prototypes
 
     def losses_of(self, estimate: Tensor, prototypes: Tensor, emotion: Tensor) -> dict[str, Tensor]:
-        """(B, N) speech of sampled target speakers, (B, S), (B, E) its condition -> each active loss, a scalar."""
+        """Each active loss, a scalar, by name.
+
+        (B, N) speech of the sampled target speakers, (B, S) their prototypes, and (B, E) the emotion embeddings that
+        the generator was given.
+        """
         targets = {"sampled_speaker": prototypes, "sampled_emotion": emotion}
         return {name: loss.towards(estimate, targets[name]) for name, loss in self.losses.items()}
 

@@ -64,7 +64,7 @@ def _lossless(recipe: Recipe) -> str:
 
 def _idle(changes: dict[str, Any], task: Task, losses: LossConfig) -> bool:
     """Whether only the distance of the encoder losses changes and there is no encoder loss."""
-    by_encoders = losses.speaker + losses.emotion + losses.sampled_speaker + losses.sampled_emotion
+    by_encoders = losses.speaker + losses.emotion + losses.sampled_speaker
     return set(changes) == {f"{task}.losses.embedding_distance"} and not by_encoders
 
 
