@@ -88,6 +88,8 @@ def test_each_segment_has_its_own_movement(analysed):
     half = in_segment(made.analyser, replace(speaker, followed=0.5), glide(120, 180), 1.0).voice
     assert half.movement == rise.movement.scaled(0.5)
     assert in_segment(made.analyser, speaker, glide(120, 180, 20.1), 1.0).voice.movement is None, "not measured whole"
+    whispered = replace(segment(LOW), wav=segment(LOW).wav * (np.arange(int(SECONDS * RATE)) < 0.15 * RATE))
+    assert in_segment(made.analyser, speaker, whispered, 1.0).voice.movement is None, "0.15 s are voiced"
 
 
 @pytest.mark.parametrize(("changes", "rises"), [({}, True), ({"follow_movement": False}, False)])

@@ -19,6 +19,7 @@ from thesis_lib.cloning.speaker import MAX_EMBEDDED_SECONDS, MIN_STYLE_SECONDS, 
 
 MEDIAN_PRIOR_SECONDS = 0.2  # n0 of the log-F0 median
 STYLE_PRIOR_SECONDS = 1.2  # n0 of the log-F0 standard deviation; used for the emotion embedding too
+MIN_MOVEMENT_SECONDS = 0.25  # of voiced speech; the movement of less is that of one syllable
 MAX_LOG_F0_DIFFERENCE = float(np.log(2))  # an octave, of a segment's median from the recording's
 
 
@@ -34,7 +35,8 @@ class SegmentStyles:
 
         ``strength`` scales the difference of the log-F0 median; the other statistics are scaled with the voice's. A
         segment of less than ``MIN_STYLE_SECONDS``, without voiced speech, or that is clipped or silent, has the
-        recording's style.
+        recording's style. The voice gets the F0 movement of a segment that is measured whole and has at least
+        ``MIN_MOVEMENT_SECONDS`` of voiced speech.
         """
         last = self._last
         if last and last[0] is speaker and last[1] is segment and last[2] == strength:
@@ -68,6 +70,6 @@ def in_segment(analyser: SpeakerAnalyser, speaker: Speaker, segment: Segment, st
     if voice.log_f0_std is not None and recorded.log_f0_std is not None:
         own, usual = (max(x, MIN_LOG_F0_STD) for x in (pitch.range.log_f0_std, recorded.log_f0_std))
         voice = replace(voice, log_f0_std=voice.log_f0_std * (own / usual) ** style)
-    if len(wav) == len(segment.wav):
+    if len(wav) == len(segment.wav) and seconds >= MIN_MOVEMENT_SECONDS:
         voice = replace(voice, movement=pitch.movement().scaled(speaker.followed))
     return replace(speaker, voice=voice)
