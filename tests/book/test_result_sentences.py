@@ -58,7 +58,7 @@ EARLIER_ADAPTATION = (
     "The second does not show a gain in identification",
     "The first does not show a fall by ERes2Net",
 )
-EARLIER_SEGMENTS = "The first two results showed a recall above chance by the probe"
+EARLIER_SEGMENTS = "The first two results and the fifth, which has no F0 movement and is not saved, showed a recall"
 EARLIER_SMALL_WEIGHTS = "Two earlier results of the speaker test with the small weights"
 # Page -> beginnings of sentences with such a word that state no result: methods, questions, and what was not measured.
 NO_RESULT: dict[str, tuple[str, ...]] = {
