@@ -23,7 +23,7 @@ import pandas as pd
 
 from benchmarks import emotion
 from benchmarks.acted import Acted, evaluated
-from benchmarks.emotion_statistics import SOURCE, interval_rows, paired_differences, statistics_of
+from benchmarks.emotion_statistics import SOURCE, comparison
 from benchmarks.human import human_recordings
 from benchmarks.prosody_ways import common_sentences_first
 from benchmarks.together import Sound, made_together
@@ -77,23 +77,8 @@ def run(quick: bool) -> dict:
     chosen = emotion.chosen_recordings(quick, table)
     others = table[~table.path.isin(emotion.chosen_recordings(False, table).path)]
     measured, missing = _measured(chosen, continued_weights(others, quick))
-    statistics = {
-        system: statistics_of(system, found, measured, CORRELATED)
-        for system, found in measured.groupby("system", sort=False)
-    }
-    one = measured[measured.system == SOURCE]
-    compared = {system: statistics[system] for system in (RELEASED, WITHOUT, WITH)}
-    return {
-        "recordings": len(one),
-        "speakers": int(one.speaker.nunique()),
-        "emotions": sorted(one.emotion.unique()),
-        "steps": QUICK_STEPS if quick else STEPS,
-        "weight": WEIGHT,
-        "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
-        "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
-        "differences": paired_differences(compared, WITHOUT, one),
-        "not measured": missing,
-    }
+    about = {"steps": QUICK_STEPS if quick else STEPS, "weight": WEIGHT, "not measured": missing}
+    return comparison(measured, (RELEASED, WITHOUT, WITH), WITHOUT, CORRELATED) | about
 
 
 def continued_weights(table: pd.DataFrame, quick: bool) -> dict[str, Vocoder]:

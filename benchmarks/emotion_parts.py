@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks import emotion
 from benchmarks.acted import Acted, evaluated
-from benchmarks.emotion_statistics import SOURCE, interval_rows, paired_differences, statistics_of
+from benchmarks.emotion_statistics import SOURCE, comparison
 from benchmarks.prosody_model import pitch_of
 from benchmarks.prosody_ways import F0_SLOPE, FINAL_MOVEMENT, ContourMeasures
 from benchmarks.together import Sound, made_together
@@ -53,20 +53,7 @@ def run(quick: bool) -> dict:
     systems = made_together((SOURCE, *PARTS), (SOURCE, *PARTS), partial(rendered_parts, pipeline, neutral))
     items = emotion.items_of(emotion.chosen_recordings(quick, table), RATE)
     measured, missing = evaluated(items, systems, ContourMeasures())
-    statistics = {
-        system: statistics_of(system, found, measured, CORRELATED)
-        for system, found in measured.groupby("system", sort=False)
-    }
-    one = measured[measured.system == SOURCE]
-    return {
-        "recordings": len(one),
-        "speakers": int(one.speaker.nunique()),
-        "emotions": sorted(one.emotion.unique()),
-        "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
-        "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
-        "differences": paired_differences({part: statistics[part] for part in PARTS}, NOTHING, one),
-        "not measured": missing,
-    }
+    return comparison(measured, PARTS, NOTHING, CORRELATED) | {"not measured": missing}
 
 
 def with_neutral(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Path]]:

@@ -3,7 +3,7 @@
 Each is a statistic of rows, so that a bootstrap over the speakers, or over the texts, gives its interval.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,26 @@ def statistics_of(
         if np.isfinite(values).all():
             statistics[name] = lambda rows, values=values: float(values[rows].mean())
     return statistics
+
+
+def comparison(measured: pd.DataFrame, compared: Iterable[str], against: str, correlated: Sequence[str]) -> dict:
+    """The statistics of every system, and the paired differences of the ``compared`` ones to ``against``.
+
+    The rows of every system in ``measured`` are of the same recordings.
+    """
+    statistics = {
+        system: statistics_of(system, found, measured, correlated)
+        for system, found in measured.groupby("system", sort=False)
+    }
+    one = measured[measured.system == SOURCE]
+    return {
+        "recordings": len(one),
+        "speakers": int(one.speaker.nunique()),
+        "emotions": sorted(one.emotion.unique()),
+        "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
+        "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
+        "differences": paired_differences({name: statistics[name] for name in compared}, against, one),
+    }
 
 
 def paired_differences(

@@ -17,7 +17,7 @@ import pandas as pd
 from benchmarks import emotion
 from benchmarks.acted import evaluated
 from benchmarks.emotion_loss import clones_of_each
-from benchmarks.emotion_statistics import SOURCE, interval_rows, paired_differences, statistics_of
+from benchmarks.emotion_statistics import SOURCE, comparison
 from benchmarks.prosody_ways import F0_SLOPE, FINAL_MOVEMENT, ContourMeasures, common_sentences_first
 from benchmarks.together import made_together
 from thesis_lib.audio.voice_activity import RATE
@@ -41,17 +41,4 @@ def _compared(table: pd.DataFrame, pipelines: dict[str, VoiceCloningPipeline], q
     systems = made_together((SOURCE, *pipelines), (SOURCE,), partial(clones_of_each, pipelines))
     items = emotion.items_of(emotion.chosen_recordings(quick, table), RATE)
     measured, missing = evaluated(items, systems, ContourMeasures())
-    statistics = {
-        system: statistics_of(system, found, measured, CORRELATED)
-        for system, found in measured.groupby("system", sort=False)
-    }
-    one = measured[measured.system == SOURCE]
-    return {
-        "recordings": len(one),
-        "speakers": int(one.speaker.nunique()),
-        "emotions": sorted(one.emotion.unique()),
-        "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
-        "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
-        "differences": paired_differences({name: statistics[name] for name in pipelines}, WITHOUT, one),
-        "not measured": missing,
-    }
+    return comparison(measured, pipelines, WITHOUT, CORRELATED) | {"not measured": missing}

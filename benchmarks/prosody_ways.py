@@ -27,7 +27,7 @@ import pandas as pd
 
 from benchmarks import contours, emotion
 from benchmarks.acted import Acted, evaluated
-from benchmarks.emotion_statistics import SOURCE, TTS, interval_rows, paired_differences, statistics_of
+from benchmarks.emotion_statistics import SOURCE, TTS, comparison, interval_rows
 from benchmarks.human import human_recordings
 from benchmarks.prosody_model import (
     EPOCHS,
@@ -82,18 +82,7 @@ def run(quick: bool) -> dict:
     table = common_sentences_first(emotion.acted_recordings(train=True))
     ways = Ways(emotion.chosen_recordings(quick, table, MAX_TRAINING_RECORDINGS), quick)
     measured, missing = _measured(emotion.chosen_recordings(quick, table), ways)
-    statistics = {
-        system: statistics_of(system, found, measured, CORRELATED)
-        for system, found in measured.groupby("system", sort=False)
-    }
-    one = measured[measured.system == SOURCE]
-    return {
-        "recordings": len(one),
-        "speakers": int(one.speaker.nunique()),
-        "emotions": sorted(one.emotion.unique()),
-        "chance": {"recall": 1 / one.emotion.nunique(), "correlation": 0.0},
-        "rows": [row for name, found in statistics.items() for row in interval_rows(found, one, {"system": name})],
-        "differences": paired_differences({way: statistics[way] for way in WAYS}, DEFAULT, one),
+    return comparison(measured, WAYS, DEFAULT, CORRELATED) | {
         "model": ways.model_rows() | {"recordings": len(ways.examples), "folds": FOLDS},
         "prosody halves": ways.chosen,
         "not measured": missing,
